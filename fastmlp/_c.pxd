@@ -1,0 +1,111 @@
+# What the C storey offers; kernels.h says what each thing does.
+from libc.stdint cimport int32_t, int64_t
+
+cdef extern from "kernels/kernels.h" nogil:
+    enum:
+        TILE_ROWS
+        N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
+        ACT_identity, ACT_relu
+        EPI_NONE, EPI_RELU, EPI_RELU_GRAD
+
+    ctypedef struct gemm_t:
+        Py_ssize_t M, N, K
+        const void *A
+        Py_ssize_t ra, ca
+        const void *B
+        Py_ssize_t ldb
+        void *C
+        Py_ssize_t ldc
+        const void *init
+        Py_ssize_t ldi
+        int epilogue
+        const void *H
+        void *pack
+
+    ctypedef struct source_t:
+        const char *data
+        Py_ssize_t row_stride, col_stride
+        const void *indptr
+        const void *indices
+        int wide_index, type
+        Py_ssize_t cols
+
+    ctypedef struct loss_t:
+        int kind
+        double arg
+        Py_ssize_t m, n
+        const void *x
+        Py_ssize_t ldx
+        const int64_t *order
+        Py_ssize_t first
+        const void *y
+        Py_ssize_t ldy
+        const int32_t *labels
+        const void *weight
+        double scale
+        void *delta
+        Py_ssize_t ldd
+        void *value
+        void *scratch
+
+    ctypedef struct step_t:
+        int kind
+        double lr, beta1, beta2, eps, decay, l2, l1, gscale
+
+    ctypedef struct kernels_t:
+        const char *isa
+        int lanes, itemsize
+        size_t pack_bytes
+        void (*gemm)(const gemm_t *) noexcept nogil
+        Py_ssize_t (*panel)(Py_ssize_t M, Py_ssize_t rest) noexcept nogil
+        void (*pack)(Py_ssize_t K, Py_ssize_t n, const void *B, Py_ssize_t ldb, void *out) noexcept nogil
+        void (*colsum)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ldd, void *out, int accumulate) noexcept nogil
+        void (*transpose)(Py_ssize_t m, Py_ssize_t n, const void *A, Py_ssize_t lda, void *B, Py_ssize_t ldb) noexcept nogil
+        void (*act)(int kind, double arg, Py_ssize_t n, const void *s, void *x) noexcept nogil
+        void (*act_grad)(int kind, double arg, Py_ssize_t n, const void *sx, void *delta) noexcept nogil
+        void (*loss)(const loss_t *) noexcept nogil
+        void (*link)(int kind, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, void *scratch) noexcept nogil
+        void (*step)(const step_t *, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G, Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
+        void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*scale_rows)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ld, const void *weight, double scale, void *out) noexcept nogil
+        double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
+        double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
+        int (*all_finite)(Py_ssize_t n, const void *x) noexcept nogil
+        int (*function)(const char *name, Py_ssize_t n, const void *x, void *out) noexcept nogil
+
+    ctypedef struct activation_row:
+        const char *name
+        int needs_s
+        double arg
+    ctypedef struct loss_row:
+        const char *name
+        int link
+        double arg
+    ctypedef struct step_row:
+        const char *name
+        int slots
+    const activation_row fastmlp_activations[]
+    const loss_row fastmlp_losses[]
+    const step_row fastmlp_steps[]
+    const char *fastmlp_links[]
+    const char *fastmlp_sources[]
+
+    const kernels_t *fastmlp_kernels(const char *isa, char dtype) noexcept
+    const char *fastmlp_isas[]
+
+cdef extern from "kernels/team.h" nogil:
+    ctypedef unsigned shared_int
+    ctypedef struct team_t:
+        shared_int gone
+        int active, spin
+    enum:
+        MAX_THREADS
+        SPIN
+    void team_barrier(team_t *t) noexcept
+    void team_run(team_t *t, int active, void (*job)(void *, int) noexcept nogil, void *arg) noexcept
+    void team_work(team_t *t, int id) noexcept
+    void team_stop(team_t *t) noexcept
+    int load "LOAD"(shared_int *p) noexcept
+    void store "STORE"(shared_int *p, int v) noexcept
+    void cpu_sleep() noexcept
+    double now_seconds() noexcept

@@ -1,0 +1,156 @@
+"""Checks of users' input. Each error names the argument, what came and what was wanted."""
+import numbers
+
+import numpy as np
+from scipy import sparse
+
+from . import _core
+
+
+def one_of(argument, value, known):
+    """value, if it is one of the names known."""
+    if value not in known:
+        raise ValueError(f"{argument} must be one of {', '.join(sorted(known))}, got {value!r}")
+    return value
+
+
+def integer(argument, value, least):
+    """value as an int of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{argument} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{argument} must be at least {least}, got {value}")
+    return int(value)
+
+
+def number(argument, value, least=None, below=None, above=None):
+    """value as a finite float with least <= value < below, value > above."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{argument} must be a number, got {value!r}")
+    value = float(value)
+    bounds = (("at least", least, lambda: value >= least), ("above", above, lambda: value > above),
+              ("below", below, lambda: value < below))
+    bounds = [bound for bound in bounds if bound[1] is not None]
+    if not (np.isfinite(value) and all(holds() for _, _, holds in bounds)):
+        wanted = "".join(f", {word} {limit:g}" for word, limit, _ in bounds)
+        raise ValueError(f"{argument} must be finite{wanted}, got {value:g}")
+    return value
+
+
+def named(argument, value, table):
+    """A name, or a pair (name, argument), of one of the core's tables -> (name, argument)."""
+    name, extra = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
+    if not isinstance(name, str):
+        raise TypeError(f"{argument} must be a name or a pair (name, number), got {value!r}")
+    row = table[one_of(argument, name, table)]
+    return name, row[-1] if extra is None else number(f"the number of {argument}", extra)
+
+
+def _finite(argument, a, dtype):
+    """Whether every element is finite, also once converted to dtype. Works in blocks of rows."""
+    if a.dtype.kind != "f":
+        return
+    if a.dtype == dtype and a.flags.c_contiguous:
+        good = a.size == 0 or _core.all_finite(a)
+    else:
+        largest = np.finfo(dtype).max
+        step = max(1, 1_000_000 // max(1, a[:1].size))
+        good = all(bool(np.abs(a[i:i + step]).max() <= largest) for i in range(0, len(a), step)) if a.size else True
+    if not good:
+        raise ValueError(f"{argument} must be finite in {np.dtype(dtype).name}, got NaN, infinity or a larger number")
+
+
+def _numeric(argument, a, dtype):
+    """An array of an element type that the core reads as it is, else a conversion to dtype."""
+    a = np.asarray(a)
+    if a.dtype.kind == "c":
+        raise TypeError(f"{argument} must be real, got {a.dtype}")
+    readable = a.dtype.kind == "b" or f"{a.dtype.kind}{a.dtype.itemsize}" in _core.SOURCES
+    if readable and a.dtype.isnative:
+        return a
+    try:
+        return a.astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{argument} must be numbers, got an array of {a.dtype}") from error
+
+
+def features(X, d, dtype):
+    """X as a 2-D array or CSR matrix of d columns, not copied where the core can read it."""
+    if sparse.issparse(X):
+        return _features_csr(X.tocsr(), d, dtype)
+    X = _numeric("X", X, dtype)
+    if X.ndim != 2:
+        raise ValueError(f"X must have shape (rows, {d}), got {X.shape}"
+                         + ("; one row is X.reshape(1, -1)" if X.ndim == 1 else ""))
+    if X.shape[1] != d:
+        raise ValueError(f"X must have {d} columns, got {X.shape[1]}")
+    if len(X) == 0:
+        raise ValueError("X must have at least one row, got none")
+    _finite("X", X, dtype)
+    return X
+
+
+def _features_csr(X, d, dtype):
+    if X.ndim != 2 or X.shape[1] != d:
+        raise ValueError(f"X must have {d} columns, got shape {X.shape}")
+    if X.shape[0] == 0:
+        raise ValueError("X must have at least one row, got none")
+    values = _numeric("X", X.data, dtype)
+    index = np.int64 if X.indices.dtype.itemsize == 8 else np.int32
+    indices, indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
+    if (indptr[0] < 0 or (np.diff(indptr) < 0).any() or indptr[-1] > min(len(indices), len(values))
+            or (len(indices) and not 0 <= indices.min() <= indices.max() < d)):
+        raise ValueError("X is not a valid CSR matrix: its indices point outside of it")
+    _finite("X", values, dtype)
+    out = sparse.csr_array(X.shape, dtype=values.dtype)
+    out.data, out.indices, out.indptr = np.ascontiguousarray(values), indices, indptr
+    return out
+
+
+def targets(y, n, d, loss, dtype):
+    """y for the core: int32 labels (n,) for cross_entropy with labels, else C-contiguous (n, d) of dtype."""
+    y = _numeric("y", y.toarray() if sparse.issparse(y) else y, dtype)
+    if len(y) != n if y.ndim else True:
+        raise ValueError(f"y must have {n} rows, as X has, got shape {y.shape}")
+    if loss == "cross_entropy" and y.ndim == 1:
+        return _labels(y, d)
+    if y.shape not in ((n, d),) + (((n,),) if d == 1 else ()):
+        raise ValueError(f"y must have shape ({n}, {d}){f' or ({n},)' if d == 1 else ''}, got {y.shape}")
+    _finite("y", y, dtype)
+    y = np.ascontiguousarray(y, dtype).reshape(n, d)
+    low, high, wanted = RANGES.get(loss, (None, None, None))
+    if (low is not None and y.min() < low) or (high is not None and y.max() > high):
+        raise ValueError(f"y must be {wanted} for {loss}, got values from {y.min():g} to {y.max():g}")
+    if loss == "cross_entropy" and np.abs(y.sum(axis=1, dtype=np.float64) - 1).max() > 1e-3:
+        raise ValueError("y must be rows of probabilities that sum to 1 for cross_entropy, or integer labels (rows,)")
+    return y
+
+
+RANGES = {
+    "poisson": (0, None, "at least 0"),
+    "binary_cross_entropy": (0, 1, "between 0 and 1"),
+    "cross_entropy": (0, 1, "between 0 and 1"),
+}
+
+
+def _labels(y, d):
+    if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.floor(y)).all()):
+        raise ValueError(f"y must be integer labels 0..{d - 1} for cross_entropy, got fractions, NaN or infinity")
+    if y.min() < 0 or y.max() >= d:
+        raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}")
+    return np.ascontiguousarray(y, np.int32)
+
+
+def weights(sample_weight, n, dtype):
+    """sample_weight as (n,) of dtype, or None."""
+    if sample_weight is None:
+        return None
+    w = _numeric("sample_weight", sample_weight, dtype)
+    if w.shape != (n,):
+        raise ValueError(f"sample_weight must have shape ({n},), got {w.shape}")
+    _finite("sample_weight", w, dtype)
+    w = np.ascontiguousarray(w, dtype)
+    if w.min() < 0 or not w.sum(dtype=np.float64) > 0:
+        raise ValueError("sample_weight must be at least 0 and not all 0, got "
+                         + (f"{w.min():g}" if w.min() < 0 else "only 0"))
+    return w

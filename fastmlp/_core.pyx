@@ -1,0 +1,710 @@
+"""The Cython storey: a compiled network, and the loops over its layers.
+
+A Core holds a network as Layer structs and its parameters. A call binds the data
+(rows of X, targets, weights), lays one arena out and runs without the GIL:
+
+    row phase     a thread takes blocks of its rows forward through all layers,
+                  through the loss, and back with the delta sweep
+    weight phase  a thread sums x(l-1) delta(l)^T for its rows of all W(l) over
+                  the whole batch in row order, and steps them at once where
+                  nothing else needs the gradient
+
+with a barrier after each. No thread adds to what another has summed, so results
+have the same bits for any number of threads.
+
+No validation of users' input and no printing here: _data.py and model.py do that.
+"""
+from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport sqrt
+from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+import _thread
+import os
+
+import numpy as np
+from numpy import empty, ndarray
+
+from fastmlp._c cimport *
+
+include "_layers.pxi"
+include "_jobs.pxi"
+
+cdef enum:
+    ALIGN = 64
+    EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
+    CHUNK_BYTES = 32 * 1024 * 1024
+    SMALL_ROWS = 64             # what predict_small takes
+    SMALL_WORK = 1000000        # rows times parameters
+    PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
+    LOOKS = 50                  # segments between two measurements of a free team
+
+ACTIVATIONS = {fastmlp_activations[i].name.decode(): (i, fastmlp_activations[i].arg) for i in range(N_ACTIVATIONS)}
+LINKS = {fastmlp_links[i].decode(): i for i in range(N_LINKS)}
+LOSSES = {fastmlp_losses[i].name.decode(): (i, fastmlp_losses[i].link, fastmlp_losses[i].arg) for i in range(N_LOSSES)}
+STEPS = {fastmlp_steps[i].name.decode(): (i, fastmlp_steps[i].slots) for i in range(N_STEPS)}
+SOURCES = {fastmlp_sources[i].decode(): i for i in range(N_SOURCES)}
+
+# Bytes that scratch is filled with before a call, for the tests: nothing may depend on them.
+scratch_fill = None
+
+
+def available_isas():
+    """The instruction sets that this build holds and this machine runs, best last."""
+    names, i = [], 0
+    while fastmlp_isas[i] != NULL:
+        if fastmlp_kernels(fastmlp_isas[i], b'f') != NULL:
+            names.append(fastmlp_isas[i].decode())
+        i += 1
+    return names
+
+
+def choose_isa():
+    """The best instruction set here, or the one that FASTMLP_ISA names."""
+    here = available_isas()
+    wanted = os.environ.get("FASTMLP_ISA")
+    if wanted and wanted not in here:
+        raise ImportError(f"FASTMLP_ISA={wanted!r} is not one of what this machine runs: {', '.join(here)}")
+    return wanted or here[len(here) - 1]
+
+
+ISA = choose_isa()
+
+
+cdef const kernels_t *kernels_for(dtype, isa=None) except NULL:
+    cdef const kernels_t *k = fastmlp_kernels((isa or ISA).encode(), b'f' if np.dtype(dtype) == np.float32 else b'd')
+    if k == NULL:
+        raise ValueError(f"isa must be one of {available_isas()}, got {isa!r}")
+    return k
+
+
+def aligned(shape, dtype):
+    """Zeros that start on a cache line."""
+    cdef Py_ssize_t size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + ALIGN, np.uint8)
+    return on_line(raw)[:size].view(dtype).reshape(shape)
+
+
+cdef on_line(raw):
+    """raw from its first cache line on."""
+    return raw[<Py_ssize_t>(ALIGN - address(raw) % ALIGN) % ALIGN:]
+
+
+cdef uintptr_t address(a):
+    return a.__array_interface__["data"][0]
+
+
+def function(str name, x, isa=None):
+    """An elementwise function of the kernels, for tests."""
+    cdef const kernels_t *k = kernels_for(x.dtype, isa)
+    n = (x.size + 15) // 16 * 16
+    padded = np.ones(n, x.dtype)
+    padded[:x.size] = x.ravel()
+    out = np.empty_like(padded)
+    if not k.function(name.encode(), n, <void *>address(padded), <void *>address(out)):
+        raise ValueError(f"name must be a function of the kernels, got {name!r}")
+    return out[:x.size].reshape(x.shape)
+
+
+def all_finite(a):
+    """Whether a contiguous float array holds no NaN or infinity."""
+    return bool(kernels_for(a.dtype).all_finite(a.size, <void *>address(a)))
+
+
+MOST_THREADS = MAX_THREADS
+
+
+def cores():
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+cdef inline uint64_t mix(uint64_t z) noexcept nogil:
+    """splitmix64 (Steele, Lea and Flood 2014)"""
+    z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
+    z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111eb
+    return z ^ (z >> 31)
+
+
+def shuffle(int64_t[::1] order, seed, epoch):
+    """Fill order with a permutation that (seed, epoch) determine (Fisher and Yates; Lemire 2019 without rejection)."""
+    cdef uint64_t key = mix(mix(<uint64_t>(seed & 0xffffffffffffffff)) + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1)), u
+    cdef Py_ssize_t i, j, n = order.shape[0]
+    cdef int64_t q
+    with nogil:
+        for i in range(n):
+            order[i] = i
+        for i in range(n - 1, 0, -1):
+            key += <uint64_t>0x9e3779b97f4a7c15
+            u = mix(key) >> 32
+            j = <Py_ssize_t>((u * <uint64_t>(i + 1)) >> 32)
+            q = order[i]
+            order[i] = order[j]
+            order[j] = q
+
+
+cdef class Team:
+    """The threads of one fit: the caller and n - 1 Python threads, alive until close.
+
+    auto: use fewer where a batch is too small to pay for the barriers."""
+    cdef team_t team
+    cdef readonly int n
+    cdef bint auto
+    cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
+    cdef int looks              # segments since both were known
+
+    def __cinit__(self, int n, bint auto=False):
+        self.n = n
+        self.auto = auto and n > 1
+        self.team.active = 1
+        self.team.spin = SPIN if n <= cores() else 0
+        for i in range(1, n):
+            _thread.start_new_thread(self._work, (i,))
+
+    def _work(self, int i):
+        with nogil:
+            team_work(&self.team, i)
+
+    def close(self):
+        """Send the workers home and wait until they have gone."""
+        with nogil:
+            team_stop(&self.team)
+            while <int>load(&self.team.gone) < self.n - 1:
+                cpu_sleep()
+        self.n = 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+cdef class Data:
+    """Rows bound for the core: X dense or CSR, targets, weights. Holds what the pointers point at."""
+    cdef source_t X
+    cdef const void *y
+    cdef const int32_t *labels
+    cdef const void *weight
+    cdef readonly Py_ssize_t n, d
+    cdef readonly double weight_sum
+    cdef Py_ssize_t ldy
+    cdef object keep
+    cdef readonly object dtype, loss
+
+    def __init__(self, X, targets=None, weight=None, loss=None):
+        """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or C-contiguous (n, d(L)).
+        weight: (n,). Targets and weight are of the network's dtype. loss(rows, x): a Python loss in place of the core's,
+        giving values (m,) and derivatives (m, d(L))."""
+        self.keep = (X, targets, weight)
+        self.loss = loss
+        self.n, self.d = X.shape
+        self.X.cols = self.d
+        values = X.data if hasattr(X, "indptr") else X
+        self.dtype = values.dtype
+        kind = "u1" if values.dtype.kind == "b" else f"{values.dtype.kind}{values.dtype.itemsize}"
+        self.X.type = SOURCES[kind]
+        self.X.data = <const char *>address(values)
+        if hasattr(X, "indptr"):
+            self.X.indptr, self.X.indices = <void *>address(X.indptr), <void *>address(X.indices)
+            self.X.wide_index = X.indices.dtype.itemsize == 8
+        else:
+            self.X.row_stride, self.X.col_stride = X.strides
+        if targets is not None:
+            if targets.dtype == np.int32 and targets.ndim == 1:
+                self.labels = <const int32_t *>address(targets)
+            else:
+                self.y, self.ldy = <void *>address(targets), targets.shape[1]
+        self.weight_sum = self.n
+        if weight is not None:
+            self.weight = <void *>address(weight)
+            self.weight_sum = float(weight.sum(dtype=np.float64))
+
+
+cdef class Call:
+    """A Run with its arena: what one call at a time may use."""
+    cdef Run r
+    cdef object arena, key
+    cdef object loss, order     # a Python loss, and the rows it is called for
+    cdef object error           # what it raised
+
+    def __cinit__(self, Core core):
+        self.r.layers = <Layer *>calloc(core.L + 1, sizeof(Layer))
+        if self.r.layers == NULL:
+            raise MemoryError
+        memcpy(self.r.layers, core.layers, (core.L + 1) * sizeof(Layer))
+        self.r.k, self.r.size, self.r.L = core.k, core.k.itemsize, core.L
+        self.r.P = core.p
+
+    def __dealloc__(self):
+        free(self.r.layers)
+
+
+cdef void python_loss(Run *r, loss_t *t) noexcept with gil:
+    """What kernels' loss does, by the user's function. An exception is kept for the caller to raise."""
+    cdef Call c = <Call>r.call
+    cdef Py_ssize_t i
+    cdef double w
+    try:
+        dtype = np.float32 if r.size == 4 else np.float64
+        rows = np.arange(t.first, t.first + t.m) if c.order is None else c.order[t.first:t.first + t.m]
+        x = np.empty((t.m, t.n), dtype)
+        for i in range(t.m):
+            memcpy(<char *>address(x) + i * t.n * r.size, at(r, <char *>t.x, i * t.ldx), t.n * r.size)
+        value, grad = c.loss(rows, x)
+        for i in range(t.m):
+            w = 1
+            if t.weight != NULL:
+                w = (<float *>t.weight)[rows[i]] if r.size == 4 else (<double *>t.weight)[rows[i]]
+            value[i] *= w
+            grad[i] *= w * t.scale
+            if t.delta != NULL:
+                memset(at(r, <char *>t.delta, i * t.ldd), 0, pad(t.n, r.k.lanes) * r.size)
+                memcpy(at(r, <char *>t.delta, i * t.ldd), <char *>address(grad) + i * t.n * r.size, t.n * r.size)
+        memcpy(t.value, <char *>address(value), t.m * r.size)
+    except BaseException as error:
+        c.error = error
+        store(&r.bad, 1)
+
+
+cdef class Core:
+    """A compiled network. sizes: d(0) .. d(L); per layer the activation's number and argument, and whether it has a bias."""
+    cdef const kernels_t *k
+    cdef int L
+    cdef Layer *layers
+    cdef char *p
+    cdef readonly object P, dtype
+    cdef readonly Py_ssize_t rows
+    cdef list calls
+    cdef Call small             # for predict_small
+    cdef char format
+    cdef Py_ssize_t size        # elements of P
+    cdef int loss_kind, link
+    cdef double loss_arg
+    cdef public Py_ssize_t block_rows   # rows a thread takes at a time, 0: as many as suit the layers
+    cdef public Py_ssize_t chunk_rows   # rows of a batch whose activations are held at once, 0: by memory
+
+    def __cinit__(self, sizes, activations, biases, loss, link, dtype):
+        cdef int l
+        cdef Py_ssize_t offset = 0
+        cdef Layer *y
+        self.L = len(sizes) - 1
+        self.layers = <Layer *>calloc(self.L + 1, sizeof(Layer))
+        if self.layers == NULL:
+            raise MemoryError
+        self.dtype = np.dtype(dtype)
+        self.k = kernels_for(self.dtype)
+        self.loss_kind, self.loss_arg = loss
+        self.link = link
+        self.calls = []
+        self.layers[0].d_out = sizes[0]
+        for l in range(1, self.L + 1):
+            y = &self.layers[l]
+            y.kind = KIND_DENSE
+            y.d_in, y.d_out = sizes[l - 1], sizes[l]
+            y.ldw = pad(y.d_out, self.k.lanes)
+            y.w = offset
+            y.bias = biases[l - 1]
+            y.act, y.arg = activations[l - 1]
+            y.needs_s = fastmlp_activations[y.act].needs_s
+            offset += (y.d_in + 1) * y.ldw
+            self.rows += y.d_in + y.bias
+        self.size = offset
+        self.format = ord(self.dtype.char)
+        self.P = aligned(offset, self.dtype)
+        self.p = <char *>address(self.P)
+
+    def __dealloc__(self):
+        free(self.layers)
+
+    def like_params(self):
+        """Zeros laid out as the parameters."""
+        return aligned(self.P.shape, self.dtype)
+
+    def weight(self, int l, of=None):
+        """W(l) (d(l-1), d(l)) as a view into P, or into what is laid out as P."""
+        cdef Layer *y = &self.layers[l]
+        base = self.P if of is None else of
+        return base[y.w:y.w + y.d_in * y.ldw].reshape(y.d_in, y.ldw)[:, :y.d_out]
+
+    def bias(self, int l, of=None):
+        """b(l) (d(l),) as a view, or None."""
+        cdef Layer *y = &self.layers[l]
+        base = self.P if of is None else of
+        return base[y.w + y.d_in * y.ldw:][:y.d_out] if y.bias else None
+
+    # ---- laying out a call
+
+    cdef Call take(self):
+        return self.calls.pop() if self.calls else Call(self)
+
+    cdef give(self, Call c):
+        if len(self.calls) < 2:
+            self.calls.append(c)
+
+    cdef Py_ssize_t block_for(self, Data data) noexcept:
+        """Rows that suit the layers: few while the weights stay in L1, more where a block pays for streaming them."""
+        if data.loss is not None:
+            return PYTHON_LOSS_ROWS
+        cdef Py_ssize_t size = self.P.size * self.k.itemsize
+        if self.block_rows:
+            return self.block_rows
+        return 32 if size <= 64 * 1024 else 64 if size <= 1024 * 1024 else 128
+
+    cdef Py_ssize_t chunk_for(self, Py_ssize_t batch) noexcept:
+        """Rows whose activations are held at once, of a batch."""
+        cdef Py_ssize_t width = 0
+        cdef int l
+        if self.chunk_rows:
+            return min(batch, self.chunk_rows)
+        for l in range(self.L + 1):
+            width += 2 * self.layers[l].d_out * self.k.itemsize
+        return min(batch, max(256, CHUNK_BYTES // width // 64 * 64))
+
+    cdef Py_ssize_t place(self, Run *r, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
+        """Give each thing its place in the arena at base; returns the arena's size."""
+        cdef Py_ssize_t offset = 0, lanes = self.k.lanes, size = r.size, widest = 0, own
+        cdef int l, t
+        cdef Layer *y
+        for l in range(self.L + 1):
+            y = &r.layers[l]
+            y.ld = stride(pad(y.d_out, lanes), size)
+            if not (l == 0 and r.direct):
+                y.x = <char *>(base + offset)
+                offset += pad(rows * y.ld * size, ALIGN)
+            else:
+                y.x, y.ld = <char *>r.X.data, r.X.row_stride // size
+            y.s = y.x
+            if l > 0 and (y.needs_s or keep):
+                y.s = <char *>(base + offset)
+                offset += pad(rows * y.ld * size, ALIGN)
+            if sweep and l >= r.last_layer:
+                y.delta = <char *>(base + offset)
+                offset += pad(rows * y.ld * size, ALIGN)
+                y.dw = y.delta
+                if keep:
+                    y.dw = <char *>(base + offset)
+                    offset += pad(rows * y.ld * size, ALIGN)
+            y.wt = NULL
+            if sweep and l > r.last_layer:
+                y.ldt = stride(pad(y.d_in, lanes), size)
+                y.wt = <char *>(base + offset)
+                offset += pad(y.d_out * y.ldt * size, ALIGN)
+            if l > 0:
+                widest = max(widest, y.ldw)
+        r.tile_at = <Py_ssize_t>self.k.pack_bytes // size
+        r.panel_at = r.tile_at + (TILE_I + 1) * 8 * lanes
+        r.loss_at = r.panel_at + panel_rows * 8 * lanes
+        own = pad((r.loss_at + 3 * r.layers[self.L].d_out * TILE_ROWS) * size, 4096) + ALIGN
+        r.scratch = <char **>(base + offset)
+        offset += pad(threads * sizeof(char *), ALIGN)
+        for t in range(threads):
+            if base:
+                r.scratch[t] = <char *>(base + offset)
+            offset += own
+        r.share = <Py_ssize_t *>(base + offset)
+        offset += pad((self.L + 1) * (threads + 1) * sizeof(Py_ssize_t), ALIGN)
+        r.row_squares = <double *>(base + offset)
+        offset += pad(self.rows * sizeof(double), ALIGN)
+        return offset
+
+    cdef lay_out(self, Call c, key, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
+        """An arena of the right size under the call, what the sweep needs of W mirrored into it."""
+        cdef Run *r = &c.r
+        cdef int l
+        cdef Py_ssize_t size
+        key = (key, rows, panel_rows, threads, r.last_layer)
+        if fresh or c.key != key or r.direct or scratch_fill is not None:
+            size = self.place(r, 0, rows, panel_rows, threads, sweep, keep)
+            if fresh or c.arena is None or c.arena.size < size:
+                c.arena = on_line(np.empty(size + ALIGN, np.uint8))
+            if scratch_fill is not None:
+                c.arena[:] = np.resize(np.frombuffer(scratch_fill, np.uint8), c.arena.size)
+            self.place(r, address(c.arena), rows, panel_rows, threads, sweep, keep)
+            c.key = None if fresh or r.direct else key
+            for l in range(1, self.L + 1):
+                if r.layers[l].wt != NULL:
+                    memset(r.layers[l].wt, 0, r.layers[l].d_out * r.layers[l].ldt * r.size)
+        for l in range(1, self.L + 1):
+            if r.layers[l].wt != NULL:
+                KINDS[r.layers[l].kind].mirror(r, l)
+
+    cdef bind(self, Call c, Data data, order):
+        cdef Run *r = &c.r
+        cdef int64_t[::1] rows = order
+        r.order = &rows[0] if order is not None else NULL
+        c.loss, c.order, c.error = data.loss, order, None
+        r.call = <void *>c if data.loss is not None else NULL
+        r.X = data.X
+        r.n = data.n
+        r.direct = False
+        r.loss.kind, r.loss.arg, r.loss.n = self.loss_kind, self.loss_arg, self.layers[self.L].d_out
+        r.loss.y, r.loss.ldy, r.loss.labels, r.loss.weight = data.y, data.ldy, data.labels, data.weight
+        r.weight_scale = data.n / data.weight_sum
+        r.link = self.link
+        r.bad = 0
+        r.loss_sum = 0
+        r.beta1_power = r.beta2_power = 0
+        r.out = NULL
+        r.values = NULL
+
+    cdef void share_weights(self, Run *r, int threads) noexcept:
+        """Rows of the weights for each thread: even work, in whole tiles of 8 rows."""
+        cdef Py_ssize_t total = 0, before = 0, work, row
+        cdef int l, t
+        cdef Layer *y
+        for l in range(1, self.L + 1):
+            total += r.layers[l].d_in * r.layers[l].ldw
+        for l in range(1, self.L + 1):
+            y = &r.layers[l]
+            for t in range(threads + 1):
+                work = total * t // threads - before
+                row = 0 if work <= 0 else (work // y.ldw + 4) // 8 * 8
+                r.share[l * (threads + 1) + t] = min(row, y.d_in)
+            r.share[l * (threads + 1) + threads] = y.d_in
+            before += y.d_in * y.ldw
+
+    # ---- training
+
+    cdef Py_ssize_t run_units(self, Call c, Team team, Py_ssize_t first, Py_ssize_t last) except -1:
+        """Units first .. last of an epoch in segments, between which signals are seen and the number of threads
+        is chosen; returns the first unit not done."""
+        cdef Run *r = &c.r
+        cdef team_t *crew = &team.team
+        cdef Py_ssize_t u = first, count
+        cdef double began, now, checked = now_seconds()
+        cdef int threads
+        cdef bint timed
+        r.team = crew
+        while u < last:
+            threads = self.plan(r, team, &count)
+            timed = threads > 0
+            threads = abs(threads)
+            count = min(count, last - u)
+            r.unit0, r.unit1 = u, u + count
+            self.share_weights(r, threads)
+            with nogil:
+                began = now_seconds()
+                team_run(crew, threads, train_job, r)
+                now = now_seconds()
+            if c.error is not None:
+                error, c.error = c.error, None
+                raise error
+            if r.bad:
+                return r.bad_unit
+            u += count
+            if timed:
+                team.cost[threads > 1] = (now - began) / count
+            if now - checked > 0.05:
+                checked = now
+                PyErr_CheckSignals()
+        return u
+
+    cdef int plan(self, Run *r, Team team, Py_ssize_t *count) noexcept:
+        """How many threads take how many units next. A free team measures one thread against all, and again from
+        time to time: results are the same bits either way."""
+        cdef int wide
+        cdef double each = 6e-11 * self.P.size * r.chunk + 1e-7, span = 3e-4
+        if not team.auto:
+            wide = team.n > 1
+        elif team.cost[0] == 0:
+            wide = 0
+        elif team.cost[1] == 0:
+            wide = 1
+            if team.looks == 0:     # the workers may be asleep: wake them first
+                team.looks = 1
+                count[0] = 1
+                return -team.n
+        else:
+            wide = team.cost[1] < team.cost[0]
+            team.looks += 1
+            if team.looks > LOOKS:
+                team.looks = 0
+                team.cost[not wide] = 0
+        if team.cost[wide] > 0:
+            each, span = team.cost[wide], 2e-3
+        count[0] = max(1, <Py_ssize_t>(span / each))
+        return team.n if wide else 1
+
+    def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, Team team):
+        """Batches first .. last of an epoch over the rows in order.
+
+        step: numbers of step_t in its order. S1, S2: the optimiser's state, laid out as P, or None.
+        powers: float64 (2,), the running powers of beta1 and beta2, advanced.
+        Returns (sum of the losses, batches done); fewer are done where a loss was not finite, and then no step is
+        taken on it."""
+        cdef Call c = self.take()
+        cdef Run *r = &c.r
+        cdef Py_ssize_t done
+        cdef double[::1] p = powers
+        self.bind(c, data, order)
+        r.batch, r.chunk, r.block = batch, self.chunk_for(batch), self.block_for(data)
+        r.chunks = (batch + r.chunk - 1) // r.chunk
+        r.last_layer, r.stepping, r.clip = 1, True, clip
+        r.full = clip > 0 or r.chunks > 1
+        r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
+        r.step.gscale = 1
+        r.lr = r.step.lr
+        r.beta1_power, r.beta2_power = p[0], p[1]
+        r.S1, r.S2 = (<char *>address(S1) if S1 is not None else NULL), (<char *>address(S2) if S2 is not None else NULL)
+        self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
+        values = np.empty(batch, self.dtype)
+        r.values = <char *>address(values)
+        if r.full:
+            G = self.like_params()
+            r.G = <char *>address(G)
+        try:
+            done = self.run_units(c, team, first * r.chunks, last * r.chunks)
+        finally:
+            p[0], p[1] = r.beta1_power, r.beta2_power
+        self.give(c)
+        return r.loss_sum, done // r.chunks
+
+    def gradient(self, Data data, Team team):
+        """(sum of the weighted losses, gradient of their weighted mean, laid out as P)"""
+        cdef Call c = self.take()
+        cdef Run *r = &c.r
+        self.bind(c, data, None)
+        r.batch, r.chunk, r.block = data.n, self.chunk_for(data.n), self.block_for(data)
+        r.chunks = (r.batch + r.chunk - 1) // r.chunk
+        r.last_layer, r.stepping, r.clip, r.full = 1, False, 0, True
+        memset(&r.step, 0, sizeof(step_t))
+        self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
+        values = np.empty(data.n, self.dtype)
+        G = self.like_params()
+        r.values, r.G = <char *>address(values), <char *>address(G)
+        self.run_units(c, team, 0, r.chunks)
+        if r.bad:
+            r.loss_sum = float("nan")
+        self.give(c)
+        return r.loss_sum, G
+
+    # ---- forward, and everything
+
+    cdef forward(self, Call c, Data data, Team team, values, out):
+        """Predictions into out, or losses by blocks of EVALUATE_ROWS; returns the sum of the losses."""
+        cdef Run *r = &c.r
+        cdef Py_ssize_t pos = 0
+        cdef double total = 0
+        cdef int threads = team.n
+        r.block, r.last_layer = self.block_for(data), self.L + 1
+        r.direct = (not data.X.indptr and data.dtype == self.dtype and data.X.col_stride == r.size
+                    and data.X.row_stride % r.size == 0 and data.X.row_stride >= 0 and <uintptr_t>data.X.data % r.size == 0)
+        self.lay_out(c, "forward", r.block * threads, 0, threads, False, False)
+        r.out = <char *>address(out) if out is not None else NULL
+        r.values = <char *>address(values) if values is not None else NULL
+        r.team = &team.team
+        while pos < data.n:
+            r.unit0, r.unit1 = pos, min(pos + EVALUATE_ROWS, data.n)
+            with nogil:
+                team_run(r.team, threads, forward_job, r)
+                if r.values != NULL:
+                    total += r.k.sum(r.unit1 - r.unit0, r.values)
+            if c.error is not None:
+                raise c.error
+            PyErr_CheckSignals()
+            pos = r.unit1
+        return total
+
+    def evaluate(self, Data data, Team team):
+        """Sum of the weighted losses."""
+        cdef Call c = self.take()
+        self.bind(c, data, None)
+        total = self.forward(c, data, team, np.empty(min(data.n, EVALUATE_ROWS), self.dtype), None)
+        self.give(c)
+        return total
+
+    def predict(self, Data data, Team team):
+        """The link of x(L), (n, d(L))."""
+        cdef Call c = self.take()
+        self.bind(c, data, None)
+        out = np.empty((data.n, self.layers[self.L].d_out), self.dtype)
+        self.forward(c, data, team, None, out)
+        self.give(c)
+        return out
+
+    def predict_small(self, X):
+        """predict for a few finite rows of the network's dtype, quickly and with the GIL held; None where X is something
+        else."""
+        cdef Py_buffer b, o
+        cdef Call c
+        cdef Run *r
+        cdef Py_ssize_t i, d = self.layers[0].d_out, size = self.k.itemsize
+        cdef bint good
+        if type(X) is not ndarray:
+            return None
+        PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)
+        try:
+            if (b.ndim != 2 or b.shape[1] != d or b.format[0] != self.format or b.format[1] != 0 or b.shape[0] < 1
+                    or b.shape[0] > SMALL_ROWS or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0
+                    or b.shape[0] * self.size > SMALL_WORK):
+                return None
+            good = self.k.all_finite(self.size, self.p)
+            for i in range(b.shape[0]):
+                good = good and self.k.all_finite(d, <char *>b.buf + i * b.strides[0])
+            if not good:
+                return None
+            if self.small is None:
+                self.small = c = Call(self)
+                c.r.direct, c.r.block, c.r.last_layer, c.r.link = True, SMALL_ROWS, self.L + 1, self.link
+                self.lay_out(c, "small", SMALL_ROWS, 0, 1, False, False)
+                c.r.layers[0].d_out = d
+            c = self.small
+            r = &c.r
+            out = empty((b.shape[0], self.layers[self.L].d_out), self.dtype)
+            PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
+            r.layers[0].x, r.layers[0].ld = <char *>b.buf, b.strides[0] // size
+            forward_rows(r, 0, 0, b.shape[0], r.scratch[0])
+            r.k.link(r.link, b.shape[0], self.layers[self.L].d_out, r.layers[self.L].x, r.layers[self.L].ld, o.buf,
+                     self.layers[self.L].d_out, at(r, r.scratch[0], r.loss_at))
+            PyBuffer_Release(&o)
+            return out
+        finally:
+            PyBuffer_Release(&b)
+
+    def sweep(self, Data data, bint backward, Team team):
+        """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the rows,
+        and the gradient of their weighted mean, laid out as P."""
+        cdef Call c = Call(self)
+        cdef Run *r = &c.r
+        cdef int l
+        self.bind(c, data, None)
+        r.batch = r.chunk = data.n
+        r.block, r.last_layer = self.block_for(data), (0 if backward else self.L + 1)
+        r.row_weight, r.loss.weight = <char *>data.weight, NULL
+        r.stepping, r.full, r.clip = False, True, 0
+        r.team = &team.team
+        self.lay_out(c, "sweep", data.n, 0, team.n, backward, True, True)
+        values = np.empty(data.n, self.dtype)
+        r.values = <char *>address(values)
+        G = None
+        if backward:
+            G = self.like_params()
+            r.G = <char *>address(G)
+            self.share_weights(r, team.n)
+            with nogil:
+                team_run(r.team, team.n, sweep_job, r)
+            if c.error is not None:
+                raise c.error
+        else:
+            with nogil:
+                team_run(r.team, team.n, keep_job, r)
+        base = address(c.arena)
+        layers = range(self.L + 1)
+        view = lambda p, l: self.rows_view(c, p - base, l, data.n)
+        return {"x": [view(<uintptr_t>r.layers[l].x, l) for l in layers],
+                "s": [None] + [view(<uintptr_t>r.layers[l].s, l) for l in layers[1:]],
+                "delta": [view(<uintptr_t>r.layers[l].delta, l) for l in layers] if backward else None,
+                "values": values, "G": G}
+
+    cdef rows_view(self, Call c, Py_ssize_t offset, int l, Py_ssize_t n):
+        cdef Py_ssize_t ld = c.r.layers[l].ld
+        flat = c.arena[offset:offset + n * ld * self.k.itemsize].view(self.dtype)
+        return flat.reshape(n, ld)[:, :self.layers[l].d_out]
+
+
+cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size) noexcept:
+    """A row stride that does not put the rows of a tile into one set of the cache."""
+    return elements + ALIGN // size if elements * size % 1024 == 0 else elements

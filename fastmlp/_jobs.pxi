@@ -1,0 +1,191 @@
+# What a team of threads runs: the row phase and the weight phase of training,
+# and the forward pass alone.
+
+cdef inline Py_ssize_t rows_each(Py_ssize_t m, int threads) noexcept nogil:
+    """Rows a thread takes of m: whole tiles of 8."""
+    return pad((m + threads - 1) // threads, 8)
+
+
+cdef void forward_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    cdef int l
+    cdef Layer *x0 = &r.layers[0]
+    if not r.direct:
+        r.k.gather(&r.X, r.order, pos, m, at(r, x0.x, row * x0.ld), x0.ld)
+    for l in range(1, r.L + 1):
+        KINDS[r.layers[l].kind].forward(r, l, pos, row, m, scratch)
+
+
+cdef void loss_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, double scale, bint sweep, char *scratch) noexcept nogil:
+    """The losses of m rows, and scale de/dx(L)."""
+    cdef Layer *y = &r.layers[r.L]
+    cdef loss_t t = r.loss
+    t.m = m
+    t.x, t.ldx = at(r, y.x, row * y.ld), y.ld
+    t.order, t.first = r.order, pos
+    t.delta, t.ldd = (at(r, y.delta, row * y.ld) if sweep else NULL), y.ld
+    t.value, t.scale = value, scale
+    t.scratch = at(r, scratch, r.loss_at)
+    if r.call != NULL:
+        python_loss(r, &t)
+    else:
+        r.k.loss(&t)
+
+
+cdef void backward_rows(Run *r, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """From de/dx(L): delta(L), .., down to delta(last_layer)."""
+    cdef int l
+    finish_delta(r, r.L, row, m)
+    for l in range(r.L, r.last_layer, -1):
+        KINDS[r.layers[l].kind].backward(r, l, row, m, scratch)
+
+
+cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t m, char *values, double scale, int t) noexcept nogil:
+    """This thread's part of the m rows from pos: forward, loss, delta sweep."""
+    cdef Py_ssize_t each = rows_each(m, r.team.active)
+    cdef Py_ssize_t row = min(t * each, m), hi = min(row + each, m), k
+    cdef char *scratch = r.scratch[t]
+    while row < hi:
+        k = min(r.block, hi - row)
+        forward_rows(r, pos + row, row, k, scratch)
+        loss_rows(r, pos + row, row, k, at(r, values, row), scale, True, scratch)
+        if not r.k.all_finite(k, at(r, values, row)):
+            store(&r.bad, 1)
+        backward_rows(r, row, k, scratch)
+        row += k
+
+
+cdef void take_step(step_t *step, double *p1, double *p2, double lr) noexcept nogil:
+    """The next step's numbers: Adam's bias corrections ride in its learning rate."""
+    if step.beta2 > 0:
+        p1[0] *= step.beta1
+        p2[0] *= step.beta2
+        step.lr = lr * sqrt(1 - p2[0]) / (1 - p1[0])
+
+
+cdef void weight_phase(Run *r, Py_ssize_t m, bint first, bint last, const step_t *step, int t) noexcept nogil:
+    """This thread's part of all gradients over the m rows of a chunk, and the step after a batch's last chunk."""
+    cdef int l, T = r.team.active
+    cdef Py_ssize_t lo, hi
+    cdef step_t clipped
+    cdef char *scratch = r.scratch[t]
+    for l in range(1, r.L + 1):
+        lo, hi = r.share[l * (T + 1) + t], r.share[l * (T + 1) + t + 1]
+        if lo == hi:
+            continue
+        if r.full:
+            KINDS[r.layers[l].kind].grad(r, l, lo, hi, m, not first, NULL, scratch)
+        else:
+            KINDS[r.layers[l].kind].grad_step(r, l, lo, hi, m, False, step, scratch)
+    if not (r.full and last and r.stepping):
+        return
+    clipped = step[0]
+    if r.clip > 0:
+        square_rows(r, t)
+        team_barrier(r.team)
+        clipped.gscale = clip_scale(r)
+    for l in range(1, r.L + 1):
+        lo, hi = r.share[l * (T + 1) + t], r.share[l * (T + 1) + t + 1]
+        if lo < hi:
+            KINDS[r.layers[l].kind].step(r, l, lo, hi, &clipped)
+
+
+cdef void square_rows(Run *r, int t) noexcept nogil:
+    """The squared norms of this thread's rows of the gradient, bias rows included."""
+    cdef int l, T = r.team.active
+    cdef Py_ssize_t i, lo, hi, row = 0
+    cdef Layer *y
+    for l in range(1, r.L + 1):
+        y = &r.layers[l]
+        lo, hi = r.share[l * (T + 1) + t], r.share[l * (T + 1) + t + 1]
+        if lo < hi == y.d_in:
+            hi += y.bias
+        for i in range(lo, hi):
+            r.row_squares[row + i] = r.k.sum_squares(y.d_out, at(r, r.G, y.w + i * y.ldw))
+        row += y.d_in + y.bias
+
+
+cdef double clip_scale(Run *r) noexcept nogil:
+    cdef double total = 0
+    cdef Py_ssize_t i
+    for i in range(r.n_rows):
+        total += r.row_squares[i]
+    total = sqrt(total)
+    return r.clip / total if total > r.clip else 1
+
+
+cdef void train_job(void *arg, int t) noexcept nogil:
+    """Units unit0 .. unit1 of the epoch. Ends early, before the step, where a loss is not finite."""
+    cdef Run *r = <Run *>arg
+    cdef Py_ssize_t u, begin, pos, m, end
+    cdef bint first, last
+    cdef step_t step = r.step
+    cdef double p1 = r.beta1_power, p2 = r.beta2_power
+    for u in range(r.unit0, r.unit1):
+        begin = u // r.chunks * r.batch
+        end = min(begin + r.batch, r.n)
+        pos = begin + u % r.chunks * r.chunk
+        if pos >= end:
+            continue
+        m = min(r.chunk, end - pos)
+        first, last = pos == begin, pos + m == end
+        row_phase(r, pos, m, at(r, r.values, pos - begin), r.weight_scale / (end - begin), t)
+        team_barrier(r.team)
+        if load(&r.bad):
+            if t == 0:
+                r.bad_unit = u
+            break
+        if last:
+            take_step(&step, &p1, &p2, r.lr)
+        weight_phase(r, m, first, last, &step, t)
+        if t == 0 and last:
+            r.loss_sum += r.k.sum(end - begin, r.values)
+        team_barrier(r.team)
+    if t == 0:
+        r.beta1_power, r.beta2_power = p1, p2
+
+
+cdef void forward_job(void *arg, int t) noexcept nogil:
+    """Positions unit0 .. unit1: predictions where out is given, losses where values are."""
+    cdef Run *r = <Run *>arg
+    cdef Py_ssize_t each = rows_each(r.unit1 - r.unit0, r.team.active)
+    cdef Py_ssize_t pos = min(r.unit0 + t * each, r.unit1), hi = min(pos + each, r.unit1), m
+    cdef Py_ssize_t row = t * r.block
+    cdef Layer *y = &r.layers[r.L]
+    cdef char *scratch = r.scratch[t]
+    while pos < hi:
+        m = min(r.block, hi - pos)
+        forward_rows(r, pos, row, m, scratch)
+        if r.values != NULL:
+            loss_rows(r, pos, row, m, at(r, r.values, pos - r.unit0), 1, False, scratch)
+        if r.out != NULL:
+            r.k.link(r.link, m, y.d_out, at(r, y.x, row * y.ld), y.ld, at(r, r.out, pos * y.d_out), y.d_out,
+                     at(r, scratch, r.loss_at))
+        pos += m
+
+
+cdef void keep_job(void *arg, int t) noexcept nogil:
+    """s and x of n rows, kept."""
+    cdef Run *r = <Run *>arg
+    cdef Py_ssize_t each = rows_each(r.n, r.team.active)
+    cdef Py_ssize_t row = min(t * each, r.n), hi = min(row + each, r.n), m
+    while row < hi:
+        m = min(r.block, hi - row)
+        forward_rows(r, row, row, m, r.scratch[t])
+        row += m
+
+
+cdef void sweep_job(void *arg, int t) noexcept nogil:
+    """Everything of n rows kept: s, x, delta, de/dx(0), then the gradient from dw = scaled delta."""
+    cdef Run *r = <Run *>arg
+    cdef int l
+    cdef Layer *y
+    cdef Py_ssize_t each = rows_each(r.n, r.team.active)
+    cdef Py_ssize_t row = min(t * each, r.n), m = min(each, r.n - row)
+    row_phase(r, 0, r.n, r.values, 1, t)
+    for l in range(1, r.L + 1):
+        y = &r.layers[l]
+        r.k.scale_rows(m, y.ldw, at(r, y.delta, row * y.ld), y.ld,
+                       NULL if r.row_weight == NULL else at(r, r.row_weight, row),
+                       r.weight_scale / r.n, at(r, y.dw, row * y.ld))
+    team_barrier(r.team)
+    weight_phase(r, r.n, True, True, NULL, t)

@@ -1,0 +1,4 @@
+#define ISA generic
+#define ISA_GENERIC
+#define REAL_BITS 32
+#include "kernels.inc"

@@ -1,0 +1,170 @@
+/* The C storey: vectors, matrix tiles, activations, losses, optimiser steps.
+ *
+ * Functions here know nothing of networks and hold no state. One source,
+ * kernels.inc, is compiled once per (instruction set, dtype); dispatch.c picks
+ * a table of function pointers at import.
+ *
+ * Bits: every element of every product is one chain of fused multiply-adds in
+ * the order of k; sums across rows or outputs run in index order or over a fixed
+ * number of lanes; exp, log and the rest are fixed sequences of IEEE operations.
+ * So all instruction sets with a fused multiply-add give the same bits.
+ */
+#ifndef FASTMLP_KERNELS_H
+#define FASTMLP_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Rows that the loss kernels take at a time, whatever the vector width. */
+#define TILE_ROWS 16
+
+/* name, needs s for its derivative (else x is enough), default argument */
+#define ACTIVATIONS(X)        \
+    X(identity, 0, 0.0)       \
+    X(relu, 0, 0.0)           \
+    X(leaky_relu, 0, 0.01)    \
+    X(elu, 0, 1.0)            \
+    X(selu, 0, 0.0)           \
+    X(gelu, 1, 0.0)           \
+    X(silu, 1, 0.0)           \
+    X(mish, 1, 0.0)           \
+    X(softplus, 1, 0.0)       \
+    X(tanh, 0, 0.0)           \
+    X(sigmoid, 0, 0.0)
+
+/* name, link that turns x(L) into a prediction, default argument */
+#define LOSSES(X)                               \
+    X(squared_error, identity, 0.0)             \
+    X(absolute_error, identity, 0.0)            \
+    X(huber, identity, 1.0)                     \
+    X(quantile, identity, 0.5)                  \
+    X(poisson, exp, 0.0)                        \
+    X(binary_cross_entropy, sigmoid, 0.0)       \
+    X(cross_entropy, softmax, 0.0)
+
+#define LINKS(X) X(identity) X(exp) X(sigmoid) X(softmax)
+
+/* name, arrays of state per parameter */
+#define STEPS(X) X(sgd, 0) X(momentum, 1) X(nesterov, 1) X(adam, 2)
+
+/* element types that X may have without being copied: name, C type */
+#define SOURCES(X)                                                      \
+    X(f4, float) X(f8, double)                                          \
+    X(i1, int8_t) X(i2, int16_t) X(i4, int32_t) X(i8, int64_t)          \
+    X(u1, uint8_t) X(u2, uint16_t) X(u4, uint32_t) X(u8, uint64_t)
+
+#define ENUM_ACT(name, ...) ACT_##name,
+#define ENUM_LOSS(name, ...) LOSS_##name,
+#define ENUM_LINK(name) LINK_##name,
+#define ENUM_STEP(name, ...) STEP_##name,
+#define ENUM_SRC(name, ...) SRC_##name,
+enum { ACTIVATIONS(ENUM_ACT) N_ACTIVATIONS };
+enum { LOSSES(ENUM_LOSS) N_LOSSES };
+enum { LINKS(ENUM_LINK) N_LINKS };
+enum { STEPS(ENUM_STEP) N_STEPS };
+enum { SOURCES(ENUM_SRC) N_SOURCES };
+
+enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
+
+/* C (+)= A B. A: (M, K) with element strides (ra, ca); B: (K, N) with row stride
+ * ldb; C: (M, N) with row stride ldc. N is a multiple of the lane count. */
+typedef struct {
+    ptrdiff_t M, N, K;
+    const void *A; ptrdiff_t ra, ca;
+    const void *B; ptrdiff_t ldb;
+    void *C; ptrdiff_t ldc;
+    const void *init; ptrdiff_t ldi; /* what the chain starts from: NULL for 0, a
+                                        bias row (ldi = 0), or C itself */
+    int epilogue;
+    const void *H;                   /* (M, N), row stride ldc: EPI_RELU_GRAD keeps
+                                        the elements of C where H > 0 */
+    void *pack;                      /* scratch of pack_bytes */
+} gemm_t;
+
+/* Where the rows of X or y come from. Row i of the batch is row order[i]. */
+typedef struct {
+    const char *data;                /* dense: the first element */
+    ptrdiff_t row_stride, col_stride;/* dense: in bytes */
+    const void *indptr, *indices;    /* CSR, else NULL */
+    int wide_index;                  /* CSR: indices are int64, else int32 */
+    int type;                        /* SRC_* */
+    ptrdiff_t cols;
+} source_t;
+
+/* The loss of m rows. delta and value may be NULL. */
+typedef struct {
+    int kind; double arg;
+    ptrdiff_t m, n;                  /* rows, outputs */
+    const void *x; ptrdiff_t ldx;    /* IN  (m, n) outputs of the last layer */
+    const int64_t *order;            /* IN  row i has target row order[first + i], */
+    ptrdiff_t first;                 /*     or first + i where order is NULL */
+    const void *y; ptrdiff_t ldy;    /* IN  targets, or */
+    const int32_t *labels;           /* IN  class labels */
+    const void *weight;              /* IN  sample weights by target row, or NULL */
+    double scale;                    /* IN  factor of the gradient */
+    void *delta; ptrdiff_t ldd;      /* OUT (m, ldd) scaled de/dx, zero past n */
+    void *value;                     /* OUT (m,) weighted losses */
+    void *scratch;                   /* 3 n TILE_ROWS elements */
+} loss_t;
+
+/* One optimiser step on an (m, n) tile. */
+typedef struct {
+    int kind;
+    double lr, beta1, beta2, eps;    /* beta1 is the momentum of sgd */
+    double decay, l2, l1, gscale;    /* decay: lr times AdamW's weight decay */
+} step_t;
+
+typedef struct {
+    const char *isa;
+    int lanes;                       /* elements of a vector */
+    int itemsize;
+    size_t pack_bytes;
+    void (*gemm)(const gemm_t *);
+    /* columns of the next panel, when `rest` columns of a matrix of M rows are left */
+    ptrdiff_t (*panel)(ptrdiff_t M, ptrdiff_t rest);
+    /* out (K, n) = B (K, n), contiguous */
+    void (*pack)(ptrdiff_t K, ptrdiff_t n, const void *B, ptrdiff_t ldb, void *out);
+    /* out (n,) = (from out, or 0) + sum of the m rows of D, in row order */
+    void (*colsum)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ldd, void *out, int accumulate);
+    /* B (n, m) = A (m, n)^T */
+    void (*transpose)(ptrdiff_t m, ptrdiff_t n, const void *A, ptrdiff_t lda, void *B, ptrdiff_t ldb);
+    /* x = theta(s); n a multiple of the lane count */
+    void (*act)(int kind, double arg, ptrdiff_t n, const void *s, void *x);
+    /* delta *= theta'(s); sx is s where the table says so, else x */
+    void (*act_grad)(int kind, double arg, ptrdiff_t n, const void *sx, void *delta);
+    void (*loss)(const loss_t *);
+    /* out (m, n) = link(x (m, n)); scratch of n TILE_ROWS elements */
+    void (*link)(int kind, ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo, void *scratch);
+    void (*step)(const step_t *, ptrdiff_t m, ptrdiff_t n, void *P, ptrdiff_t ldp, const void *G, ptrdiff_t ldg, void *S1, void *S2);
+    /* out (m, ldo) = rows of src, converted */
+    void (*gather)(const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m, void *out, ptrdiff_t ldo);
+    /* out (m, n) = D (m, n) with row i times scale weight[i]; one row stride */
+    void (*scale_rows)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ld, const void *weight, double scale, void *out);
+    double (*sum)(ptrdiff_t n, const void *x);
+    double (*sum_squares)(ptrdiff_t n, const void *x);
+    int (*all_finite)(ptrdiff_t n, const void *x);
+    /* elementwise functions, for tests: exp, expm1, log, log1p, erfc, tanh, sigmoid */
+    int (*function)(const char *name, ptrdiff_t n, const void *x, void *out);
+} kernels_t;
+
+typedef struct { const char *name; int needs_s; double arg; } activation_row;
+typedef struct { const char *name; int link; double arg; } loss_row;
+typedef struct { const char *name; int slots; } step_row;
+extern const activation_row fastmlp_activations[];
+extern const loss_row fastmlp_losses[];
+extern const step_row fastmlp_steps[];
+extern const char *const fastmlp_links[], *const fastmlp_sources[];
+
+/* The table for a dtype ('f' or 'd'), or NULL where this machine lacks isa. */
+const kernels_t *fastmlp_kernels(const char *isa, char dtype);
+/* The names of the instruction sets that this build holds, best last. */
+extern const char *const fastmlp_isas[];
+
+#define DECLARE(isa) \
+    extern const kernels_t fastmlp_##isa##_f, fastmlp_##isa##_d;
+DECLARE(generic)
+DECLARE(avx2)
+DECLARE(avx512)
+DECLARE(neon)
+
+#endif

@@ -1,0 +1,123 @@
+/* Threads of one call: a start signal, a barrier, and a clock. */
+#ifndef FASTMLP_TEAM_H
+#define FASTMLP_TEAM_H
+
+#if defined(_MSC_VER)
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#include <intrin.h>
+typedef volatile LONG shared_int;
+#define LOAD(p) _InterlockedOr((p), 0)
+#define STORE(p, v) _InterlockedExchange((p), (v))
+#define INCREMENT(p) (_InterlockedExchangeAdd((p), 1) + 1)
+#define cpu_relax() YieldProcessor()
+#define cpu_yield() SwitchToThread()
+#define cpu_sleep() Sleep(1)
+static __inline double now_seconds(void)
+{
+    LARGE_INTEGER f, t;
+    QueryPerformanceFrequency(&f);
+    QueryPerformanceCounter(&t);
+    return (double)t.QuadPart / (double)f.QuadPart;
+}
+#else
+#include <sched.h>
+#include <time.h>
+typedef unsigned shared_int;
+#define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define INCREMENT(p) __atomic_add_fetch((p), 1, __ATOMIC_ACQ_REL)
+#if defined(__x86_64__)
+#define cpu_relax() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define cpu_relax() __asm__ volatile("yield")
+#else
+#define cpu_relax() ((void)0)
+#endif
+#define cpu_yield() sched_yield()
+static inline void cpu_sleep(void)
+{
+    struct timespec t = {0, 50000};
+    nanosleep(&t, NULL);
+}
+static inline double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+#endif
+
+/* each on a cache line of its own, since different threads write them */
+typedef struct {
+    shared_int arrived;     char pad0[60];
+    shared_int passed;      char pad1[60]; /* barriers so far */
+    shared_int go;          char pad2[60]; /* GO_STEP times the jobs so far, plus the threads in the newest */
+    shared_int stop;        char pad3[60];
+    shared_int gone;        char pad4[60]; /* workers that have left */
+    int active;                            /* threads in the present job, caller included */
+    int spin;                              /* looks at a flag before letting others run */
+    void (*job)(void *, int);
+    void *arg;
+} team_t;
+
+#define GO_STEP 1024
+#define MAX_THREADS (GO_STEP - 1)
+#define SPIN 2000 /* some tens of microseconds */
+
+/* wait until *p differs from old: spin, then let others run, then sleep */
+static inline unsigned team_wait(const team_t *t, shared_int *p, unsigned old)
+{
+    for (int i = 0;; i++) {
+        const unsigned now = (unsigned)LOAD(p);
+        if (now != old) return now;
+        if (i < t->spin) cpu_relax();
+        else if (i < t->spin + SPIN) cpu_yield();
+        else cpu_sleep();
+    }
+}
+
+static inline void team_barrier(team_t *t)
+{
+    if (t->active == 1) return;
+    const unsigned passed = (unsigned)LOAD(&t->passed);
+    if ((int)INCREMENT(&t->arrived) == t->active) {
+        STORE(&t->arrived, 0);
+        STORE(&t->passed, passed + 1);
+    } else {
+        team_wait(t, &t->passed, passed);
+    }
+}
+
+/* the caller: run job on the first `active` threads, itself being thread 0 */
+static inline void team_run(team_t *t, int active, void (*job)(void *, int), void *arg)
+{
+    t->active = active;
+    t->job = job;
+    t->arg = arg;
+    if (active > 1) STORE(&t->go, (unsigned)LOAD(&t->go) / GO_STEP * GO_STEP + GO_STEP + (unsigned)active);
+    job(arg, 0);
+    team_barrier(t);
+}
+
+/* worker number id, 1 and up, until stop */
+static inline void team_work(team_t *t, int id)
+{
+    for (unsigned go = 0;;) {
+        go = team_wait(t, &t->go, go);
+        if (LOAD(&t->stop)) break;
+        if ((unsigned)id < go % GO_STEP) {
+            t->job(t->arg, id);
+            team_barrier(t);
+        }
+    }
+    INCREMENT(&t->gone);
+}
+
+/* the caller: send the workers home */
+static inline void team_stop(team_t *t)
+{
+    STORE(&t->stop, 1);
+    STORE(&t->go, (unsigned)LOAD(&t->go) + GO_STEP);
+}
+#endif

@@ -1,0 +1,125 @@
+/* One vector of REAL: the few operations that kernels.inc is written in.
+ *
+ * A file of an instruction set defines ISA_<NAME>, REAL (float or double), SUFFIX
+ * and includes kernels.inc. GNU vector extensions give + - * / and the integer
+ * operations; what they lack (fma, sqrt, select) is here. Without them (MSVC)
+ * a vector is one number.
+ */
+#include <math.h>
+#include <string.h>
+#include "kernels.h"
+
+#if REAL_BITS == 32
+typedef float real;
+typedef int32_t integer;
+#else
+typedef double real;
+typedef int64_t integer;
+#endif
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline, unused))
+#define UNROLL _Pragma("GCC unroll 32")
+#define RESTRICT __restrict__
+#else
+#define INLINE static __forceinline
+#define UNROLL
+#define RESTRICT __restrict
+#endif
+
+#if defined(ISA_AVX512)
+#include <immintrin.h>
+#define VB 64
+#elif defined(ISA_AVX2)
+#include <immintrin.h>
+#define VB 32
+#elif defined(ISA_NEON)
+#include <arm_neon.h>
+#define VB 16
+#elif defined(__GNUC__)
+#define VB 16
+#endif
+
+#ifdef VB
+#define VL ((int)(VB / sizeof(real)))
+typedef real vf __attribute__((vector_size(VB)));
+typedef integer vi __attribute__((vector_size(VB)));
+typedef real vfu __attribute__((vector_size(VB), aligned(REAL_BITS / 8), may_alias));
+INLINE vf ld(const real *p) { return *(const vfu *)p; }
+INLINE void st(real *p, vf v) { *(vfu *)p = v; }
+INLINE vf set1(real a) { return a - (vf){0}; }
+INLINE vi set1i(integer a) { return a - (vi){0}; }
+INLINE vi bits(vf a) { return (vi)a; }
+INLINE vf from_bits(vi a) { return (vf)a; }
+#else
+#define VL 1
+typedef real vf;
+typedef integer vi;
+INLINE vf ld(const real *p) { return *p; }
+INLINE void st(real *p, vf v) { *p = v; }
+INLINE vf set1(real a) { return a; }
+INLINE vi set1i(integer a) { return a; }
+INLINE vi bits(vf a) { vi b; memcpy(&b, &a, sizeof b); return b; }
+INLINE vf from_bits(vi a) { vf b; memcpy(&b, &a, sizeof b); return b; }
+#endif
+
+/* fma(a, b, c) = a b + c; sel_gt(a, b, x, y) = a > b ? x : y, y where a or b is NaN */
+#if defined(ISA_AVX512) && REAL_BITS == 32
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+INLINE vf sqrt_(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
+INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return (vf)_mm512_mask_blend_ps(_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ), (__m512)y, (__m512)x); }
+#elif defined(ISA_AVX512)
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
+INLINE vf sqrt_(vf a) { return (vf)_mm512_sqrt_pd((__m512d)a); }
+INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return (vf)_mm512_mask_blend_pd(_mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ), (__m512d)y, (__m512d)x); }
+#else
+#if defined(ISA_AVX2) && REAL_BITS == 32
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+INLINE vf sqrt_(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
+#elif defined(ISA_AVX2)
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+INLINE vf sqrt_(vf a) { return (vf)_mm256_sqrt_pd((__m256d)a); }
+#elif defined(ISA_NEON) && REAL_BITS == 32
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
+#elif defined(ISA_NEON)
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
+INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f64((float64x2_t)a); }
+#else /* generic: fused where the hardware does it, else rounded twice */
+#if REAL_BITS == 32
+#define SCALAR_SQRT sqrtf
+#ifdef __FP_FAST_FMAF
+#define SCALAR_FMA(a, b, c) __builtin_fmaf(a, b, c)
+#endif
+#else
+#define SCALAR_SQRT sqrt
+#ifdef __FP_FAST_FMA
+#define SCALAR_FMA(a, b, c) __builtin_fma(a, b, c)
+#endif
+#endif
+#ifdef VB
+INLINE vf sqrt_(vf a) { for (int i = 0; i < VL; i++) a[i] = SCALAR_SQRT(a[i]); return a; }
+#else
+INLINE vf sqrt_(vf a) { return SCALAR_SQRT(a); }
+#endif
+#if defined(SCALAR_FMA) && defined(VB)
+INLINE vf fma_(vf a, vf b, vf c) { for (int i = 0; i < VL; i++) c[i] = SCALAR_FMA(a[i], b[i], c[i]); return c; }
+#elif defined(SCALAR_FMA)
+INLINE vf fma_(vf a, vf b, vf c) { return SCALAR_FMA(a, b, c); }
+#else
+INLINE vf fma_(vf a, vf b, vf c) { return a * b + c; }
+#endif
+#endif
+#ifdef VB
+INLINE vf sel_gt(vf a, vf b, vf x, vf y) { vi m = (vi)(a > b); return (vf)((m & (vi)x) | (~m & (vi)y)); }
+#else
+INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
+#endif
+#endif
+
+#define SIGN_BIT set1i((integer)((uint64_t)1 << (REAL_BITS - 1)))
+INLINE vf abs_(vf a) { return from_bits(bits(a) & ~SIGN_BIT); }
+INLINE vf copysign_(vf a, vf s) { return from_bits((bits(a) & ~SIGN_BIT) | (bits(s) & SIGN_BIT)); }
+/* -1, 0 or 1; NaN counts as 0 */
+INLINE vf sign_(vf a) { return sel_gt(a, set1(0), set1(1), sel_gt(set1(0), a, set1(-1), set1(0))); }
+INLINE vf relu_(vf a) { return sel_gt(set1(0), a, set1(0), a); }

@@ -1,0 +1,281 @@
+"""MLP: a multilayer perceptron."""
+import numbers
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+
+from . import _check, _core, training
+from ._init import given, initial
+from .layers import Dense
+from .losses import Loss
+
+__all__ = ["MLP", "activations", "losses"]
+
+
+def activations():
+    """The names of the activations."""
+    return list(_core.ACTIVATIONS)
+
+
+def losses():
+    """The names of the losses."""
+    return list(_core.LOSSES)
+
+
+class MLP:
+    """A multilayer perceptron: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), l = 1..L.
+
+    Parameters
+    ----------
+    layers : list. The first entry is d(0), the number of inputs. Each entry after it is an int, a Dense layer of that
+        many units with the network's `activation` (the last one linear: the loss supplies its link), or a layer spec.
+    activation : a name (`fastmlp.activations()`) or a pair (name, argument).
+    loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
+        loss(x, y) -> values (m,), derivatives (m, d(L)). The link of predictions is softmax for "cross_entropy",
+        sigmoid for "binary_cross_entropy", exp for "poisson", else the identity.
+    dtype : "float32" or "float64", of the weights and of all that is computed.
+    init : how the weights of int layers start: a name of `fastmlp.initializers()`.
+    random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
+
+    Attributes
+    ----------
+    W, b : lists by layer; entry 0 is None. W[l] is a view (d(l-1), d(l)), b[l] a view (d(l),) or None. Writing into
+        them changes the network.
+    params : all W and b, layer by layer, as one flat array; a copy, settable.
+    n_params : their number.
+    history : what the last fit and the partial_fits since it logged.
+    """
+
+    def __init__(self, layers, *, activation="relu", loss="squared_error", dtype="float32", init="glorot_uniform",
+                 random_state=None):
+        self.dtype = _dtype(dtype)
+        self.loss = Loss(loss)
+        self.d, self.layers = _specs(layers, activation, init)
+        self._build()
+        rng = _generator(random_state)
+        starts = [self._start(l, rng) for l in range(1, len(self.d))]
+        for l, (W, b) in enumerate(starts, 1):
+            self.W[l][...] = W
+            if b is not None:
+                self.b[l][...] = b
+        self._seed = int(rng.integers(2**63))
+        self._epochs_ever = 0
+        self._state = None
+        self.history = training.History()
+
+    def _build(self):
+        """The compiled network, with zeros for weights."""
+        acts = [(_core.ACTIVATIONS[name][0], arg) for name, arg in (self._activation(y) for y in self.layers)]
+        self._core = _core.Core(self.d, acts, [y.bias for y in self.layers], (self.loss.kind, self.loss.arg),
+                                self.loss.link, self.dtype)
+        L = range(1, len(self.d))
+        self.W = (None, *(self._core.weight(l) for l in L))
+        self.b = (None, *(self._core.bias(l) for l in L))
+
+    @staticmethod
+    def _activation(layer):
+        return _check.named("activation", layer.activation, _core.ACTIVATIONS)
+
+    def _start(self, l, rng):
+        y = self.layers[l - 1]
+        W = initial(y.init, (self.d[l - 1], self.d[l]), rng, f"init of layer {l}")
+        return W, given(y.bias_init, (self.d[l],), f"bias_init of layer {l}") if y.bias else None
+
+    # ---- parameters
+
+    @property
+    def n_params(self):
+        return sum(W.size for W in self.W[1:]) + sum(b.size for b in self.b[1:] if b is not None)
+
+    @property
+    def params(self):
+        return self._flat(self.W, self.b)
+
+    @params.setter
+    def params(self, p):
+        p = _check._numeric("params", p, self.dtype)
+        if p.shape != (self.n_params,):
+            raise ValueError(f"params must have shape ({self.n_params},), got {p.shape}")
+        _check._finite("params", p, self.dtype)
+        for a in self._arrays(self.W, self.b):
+            a[...] = p[:a.size].reshape(a.shape)
+            p = p[a.size:]
+
+    @staticmethod
+    def _arrays(W, b):
+        return [a for pair in zip(W[1:], b[1:]) for a in pair if a is not None]
+
+    def _flat(self, W, b):
+        return np.concatenate([a.ravel() for a in self._arrays(W, b)])
+
+    def _unflatten(self, G):
+        """What is laid out as the core's parameters -> lists dW, db by layer."""
+        L = range(1, len(self.d))
+        return [None, *(self._core.weight(l, G) for l in L)], [None, *(self._core.bias(l, G) for l in L)]
+
+    def _finite_weights(self):
+        if not _core.all_finite(self._core.P):
+            bad = [f"{name}[{l}]" for name, arrays in (("W", self.W), ("b", self.b)) for l, a in enumerate(arrays)
+                   if a is not None and not np.isfinite(a).all()]
+            raise ValueError(f"weights must be finite, got NaN or infinity in {', '.join(bad)}")
+
+    # ---- data
+
+    def _data(self, X, y=None, sample_weight=None, with_targets=True):
+        """Users' arrays, checked and bound for the core."""
+        X = _check.features(X, self.d[0], self.dtype)
+        if not with_targets:
+            return _core.Data(X)
+        n = X.shape[0]
+        y = _check.targets(y, n, self.d[-1], self.loss.name, self.dtype)
+        w = _check.weights(sample_weight, n, self.dtype)
+        return _core.Data(X, y, w, self.loss.rows(y, self.dtype))
+
+    # ---- computing
+
+    def forward(self, X):
+        """The forward pass, all of it kept.
+
+        X : (n, d(0)). Returns an object with lists `s`, `x` indexed by layer, of (n, d(l)) arrays; x[0] is the input,
+        s[0] is None. x[L] is before the loss's link.
+        """
+        data = self._data(X, with_targets=False)
+        self._finite_weights()
+        with training.team_for(self, data.n, 1) as team:
+            kept = self._core.sweep(data, False, team)
+        return SimpleNamespace(s=kept["s"], x=kept["x"])
+
+    def backprop(self, X, y, sample_weight=None):
+        """Forward pass and delta sweep, all of it kept.
+
+        X : (n, d(0)); y : (n,) or (n, d(L)); sample_weight : (n,) or None. Returns an object with `loss` (the weighted
+        mean over rows), `s`, `x`, `delta` (lists by layer of (n, d(l)); delta is per row, de_i/ds), `dW`, `db` (lists
+        by layer, gradients of `loss`) and `dX` (n, d(0)), per row, de_i/dx(0).
+        """
+        data = self._data(X, y, sample_weight)
+        self._finite_weights()
+        with training.team_for(self, data.n, 3) as team:
+            kept = self._core.sweep(data, True, team)
+        dW, db = self._unflatten(kept["G"])
+        values = kept["values"].astype(np.float64)
+        loss = float(values.mean() if sample_weight is None else np.average(values, weights=np.asarray(sample_weight)))
+        delta = kept["delta"]
+        return SimpleNamespace(loss=loss, s=kept["s"], x=kept["x"], delta=[None, *delta[1:]], dW=dW, db=db, dX=delta[0])
+
+    def loss_and_grad(self, X, y, sample_weight=None):
+        """(mean loss, its gradient by `params`), for scipy.optimize and checks. Memory does not grow with the rows."""
+        data = self._data(X, y, sample_weight)
+        self._finite_weights()
+        with training.team_for(self, data.n, 3) as team:
+            total, G = self._core.gradient(data, team)
+        return total / data.weight_sum, self._flat(*self._unflatten(G))
+
+    def predict(self, X):
+        """What the loss's link gives, (n, d(L)): probabilities, means."""
+        out = self._core.predict_small(X)
+        if out is not None:
+            return out
+        data = self._data(X, with_targets=False)
+        self._finite_weights()
+        with training.team_for(self, data.n, 1) as team:
+            return self._core.predict(data, team)
+
+    def evaluate(self, X, y, sample_weight=None):
+        """The mean loss."""
+        data = self._data(X, y, sample_weight)
+        self._finite_weights()
+        with training.team_for(self, data.n, 1) as team:
+            return self._core.evaluate(data, team) / data.weight_sum
+
+    # ---- training
+
+    def fit(self, X, y, optimizer=None, epochs=10, batch_size=32, sample_weight=None, validation_data=None, callbacks=(),
+            shuffle=True, n_threads=None, verbose=0):
+        """Train from the present weights with a fresh optimiser.
+
+        X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)); for "cross_entropy"
+            labels 0..d(L)-1 or rows of probabilities.
+        optimizer : SGD, Adam or AdamW; default SGD(0.01).
+        batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
+        sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
+            with w scaled to mean 1 over the data.
+        validation_data : (X, y) or (X, y, sample_weight); its mean loss is logged after each epoch as "val_loss".
+        callbacks : callables callback(net, epoch, logs), called after each epoch; a true result stops the fit.
+        shuffle : a new order of the rows each epoch.
+        n_threads : threads to use, or None for as many as pay off. Results do not depend on it.
+        verbose : 1 prints a line an epoch.
+
+        Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
+        "val_loss", "lr" by epoch. Where a loss is not finite the fit warns, stops, and the weights are those before
+        the step that made it so.
+        """
+        return training.fit(self, X, y, training.Options(
+            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose), fresh=True)
+
+    def partial_fit(self, X, y, optimizer=None, epochs=1, batch_size=32, sample_weight=None, validation_data=None,
+                    callbacks=(), shuffle=True, n_threads=None, verbose=0):
+        """Go on with training: as fit, but the optimiser's state, the count of epochs and the random stream go on.
+
+        optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
+        """
+        return training.fit(self, X, y, training.Options(
+            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose), fresh=False)
+
+    # ---- copies
+
+    def __getstate__(self):
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_core", "W", "b", "_state")}
+        state["params"] = self.params
+        state["training"] = None if self._state is None else self._state.export(self)
+        return state
+
+    def __setstate__(self, state):
+        params, run = state["params"], state["training"]
+        self.__dict__.update({k: v for k, v in state.items() if k not in ("params", "training")})
+        self._build()
+        self.params = params
+        self._state = None if run is None else training.State.restore(self, run)
+
+    def __repr__(self):
+        inner = ", ".join(str(y.units) if isinstance(y, Dense) else repr(y) for y in self.layers)
+        return f"MLP([{self.d[0]}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, n_params={self.n_params})"
+
+
+def _dtype(dtype):
+    try:
+        known = np.dtype(dtype)
+    except TypeError as error:
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from error
+    if known not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    return known
+
+
+def _generator(random_state):
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31))
+    if random_state is None or isinstance(random_state, (numbers.Integral, np.random.Generator)):
+        if isinstance(random_state, numbers.Integral):
+            _check.integer("random_state", random_state, 0)
+        return np.random.default_rng(random_state)
+    raise TypeError(f"random_state must be None, an int, or a numpy Generator or RandomState, got {random_state!r}")
+
+
+def _specs(layers, activation, init):
+    """The constructor's list -> sizes d(0)..d(L) and one spec a layer, checked."""
+    if isinstance(layers, (str, numbers.Integral)) or not hasattr(layers, "__len__"):
+        raise TypeError(f"layers must be a list such as [64, 100, 10], got {layers!r}")
+    if len(layers) < 2:
+        raise ValueError(f"layers must have an input and at least one layer, got {list(layers)!r}")
+    _check.named("activation", activation, _core.ACTIVATIONS)
+    d, specs = [_check.integer("layers[0]", layers[0], 1)], []
+    for l, entry in enumerate(layers[1:], 1):
+        if isinstance(entry, numbers.Integral):
+            entry = Dense(entry, activation if l < len(layers) - 1 else "identity", init=init)
+        if not isinstance(entry, Dense):
+            raise TypeError(f"layers[{l}] must be an int or a layer spec, got {entry!r}")
+        _check.named(f"activation of layers[{l}]", entry.activation, _core.ACTIVATIONS)
+        d.append(_check.integer(f"units of layers[{l}]", entry.units, 1))
+        specs.append(replace(entry, units=d[-1]))
+    return d, specs

@@ -1,0 +1,94 @@
+"""Optimisers: small frozen specs. The steps themselves are in the C storey.
+
+lr is a number, or a callable of the epoch such as those of `fastmlp.schedules`.
+l2 adds l2/2 ||W||^2 and l1 adds l1 ||W||_1 to what is minimised, for weights, not for biases; the losses that fit
+reports are without them. clip_norm scales the gradient of all parameters down to that Euclidean norm where it is
+larger, before penalties.
+"""
+from dataclasses import dataclass
+from typing import Any
+
+from ._check import number
+
+__all__ = ["SGD", "Adam", "AdamW"]
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent: u <- momentum u - lr g, w <- w + u.
+
+    With nesterov, w <- w + momentum u - lr g with the new u (Nesterov 1983; Sutskever et al. 2013).
+    """
+
+    lr: Any = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    l2: float = 0.0
+    l1: float = 0.0
+    clip_norm: float | None = None
+
+    def __post_init__(self):
+        _check_common(self)
+        number("momentum", self.momentum, least=0, below=1)
+
+    @property
+    def step(self):
+        """The name of its step in the core's table."""
+        return "nesterov" if self.nesterov and self.momentum else "momentum" if self.momentum else "sgd"
+
+    def numbers(self, lr):
+        """(lr, beta1, beta2, eps, decay, l2, l1) of a step."""
+        return (lr, self.momentum, 0.0, 0.0, 0.0, self.l2, self.l1)
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015): m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2,
+    w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)."""
+
+    lr: Any = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    l2: float = 0.0
+    l1: float = 0.0
+    clip_norm: float | None = None
+
+    step = "adam"
+    weight_decay = 0.0
+
+    def __post_init__(self):
+        _check_common(self)
+        number("beta1", self.beta1, least=0, below=1)
+        number("beta2", self.beta2, above=0, below=1)
+        number("eps", self.eps, above=0)
+
+    def numbers(self, lr):
+        """(lr, beta1, beta2, eps, decay, l2, l1) of a step."""
+        return (lr, self.beta1, self.beta2, self.eps, lr * self.weight_decay, self.l2, self.l1)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): each step also takes lr weight_decay w from
+    weights w, not from biases."""
+
+    weight_decay: float = 0.01
+
+    def __post_init__(self):
+        super().__post_init__()
+        number("weight_decay", self.weight_decay, least=0)
+
+
+def _check_common(spec):
+    if not callable(spec.lr):
+        number("lr", spec.lr, above=0)
+    number("l2", spec.l2, least=0)
+    number("l1", spec.l1, least=0)
+    if spec.clip_norm is not None:
+        number("clip_norm", spec.clip_norm, above=0)
+
+
+def rate(optimizer, epoch):
+    """The learning rate of an epoch."""
+    return number("the learning rate of epoch %d" % epoch, optimizer.lr(epoch) if callable(optimizer.lr) else optimizer.lr, least=0)

@@ -1,0 +1,83 @@
+"""Learning rates that change: callables of the epoch, which counts from 0 and goes on in partial_fit."""
+import math
+from dataclasses import dataclass
+
+__all__ = ["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle"]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """lr, always."""
+
+    lr: float
+
+    def __call__(self, epoch):
+        return self.lr
+
+
+@dataclass(frozen=True)
+class Step:
+    """lr times factor after every `every` epochs."""
+
+    lr: float
+    every: int
+    factor: float = 0.1
+
+    def __call__(self, epoch):
+        return self.lr * self.factor ** (epoch // self.every)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """lr times factor^epoch."""
+
+    lr: float
+    factor: float = 0.95
+
+    def __call__(self, epoch):
+        return self.lr * self.factor**epoch
+
+
+@dataclass(frozen=True)
+class InverseScaling:
+    """lr / (epoch + 1)^power."""
+
+    lr: float
+    power: float = 0.5
+
+    def __call__(self, epoch):
+        return self.lr / (epoch + 1) ** self.power
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from lr down to `final` over `epochs` epochs, and `final` from then on (Loshchilov and Hutter 2017)."""
+
+    lr: float
+    epochs: int
+    final: float = 0.0
+
+    def __call__(self, epoch):
+        return _cosine(self.lr, self.final, epoch / max(1, self.epochs - 1))
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Warm-up by half a cosine from lr / div to lr over the first `warmup` of `epochs`, then by half a cosine down to
+    lr / final_div (Smith and Topin 2018)."""
+
+    lr: float
+    epochs: int
+    warmup: float = 0.3
+    div: float = 25.0
+    final_div: float = 1e4
+
+    def __call__(self, epoch):
+        peak = self.warmup * (self.epochs - 1)
+        if epoch < peak:
+            return _cosine(self.lr / self.div, self.lr, epoch / peak)
+        return _cosine(self.lr, self.lr / self.final_div, (epoch - peak) / max(1e-9, self.epochs - 1 - peak))
+
+
+def _cosine(start, end, part):
+    return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, part)))

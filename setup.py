@@ -1,0 +1,35 @@
+"""Builds the one extension: the Cython core with the C kernels of every instruction set."""
+import sys
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+if sys.platform == "win32":
+    compile_args, link_args = ["/O2", "/std:c11"], []
+else:
+    # -ffp-contract=off: what is fused is written out, so that every compiler gives the same bits.
+    compile_args = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+    link_args = [] if sys.platform == "darwin" else ["-Wl,--strip-debug"]
+
+core = Extension(
+    "fastmlp._core",
+    sources=["fastmlp/_core.pyx", *sorted(glob("fastmlp/kernels/*.c"))],
+    depends=[*glob("fastmlp/kernels/*.h"), *glob("fastmlp/kernels/*.inc"), *glob("fastmlp/*.pxi"), "fastmlp/_c.pxd"],
+    include_dirs=["fastmlp"],
+    extra_compile_args=compile_args,
+    extra_link_args=link_args,
+)
+
+setup(
+    ext_modules=cythonize(
+        [core],
+        compiler_directives={
+            "language_level": "3",
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+        },
+    )
+)
