@@ -24,6 +24,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct source_t:
         const char *data
+        const char *end
         Py_ssize_t row_stride, col_stride
         const void *indptr
         const void *indices
@@ -63,7 +64,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*transpose)(Py_ssize_t m, Py_ssize_t n, const void *A, Py_ssize_t lda, void *B, Py_ssize_t ldb) noexcept nogil
         void (*act)(int kind, double arg, Py_ssize_t n, const void *s, void *x) noexcept nogil
         void (*act_grad)(int kind, double arg, Py_ssize_t n, const void *sx, void *delta) noexcept nogil
-        void (*loss)(const loss_t *) noexcept nogil
+        int (*loss)(const loss_t *) noexcept nogil
         void (*link)(int kind, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, void *scratch) noexcept nogil
         void (*step)(const step_t *, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G, Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
         void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out, Py_ssize_t ldo) noexcept nogil

@@ -39,6 +39,7 @@ cdef enum:
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
+    FLAT_BYTES = 32 * 1024      # so few bytes of parameters are stepped as one vector
     LOOKS = 50                  # segments between two measurements of a free team
 
 ACTIVATIONS = {fastmlp_activations[i].name.decode(): (i, fastmlp_activations[i].arg) for i in range(N_ACTIVATIONS)}
@@ -212,6 +213,9 @@ cdef class Data:
             self.X.wide_index = X.indices.dtype.itemsize == 8
         else:
             self.X.row_stride, self.X.col_stride = X.strides
+            self.X.end = self.X.data
+            if self.n:
+                self.X.end += (self.n - 1) * max(self.X.row_stride, 0) + (self.d - 1) * self.X.col_stride + values.itemsize
         if targets is not None:
             if targets.dtype == np.int32 and targets.ndim == 1:
                 self.labels = <const int32_t *>address(targets)
@@ -242,8 +246,8 @@ cdef class Call:
         free(self.r.layers)
 
 
-cdef void python_loss(Run *r, loss_t *t) noexcept with gil:
-    """What kernels' loss does, by the user's function. An exception is kept for the caller to raise."""
+cdef bint python_loss(Run *r, loss_t *t) noexcept with gil:
+    """What the kernels' loss does, by the user's function. An exception is kept for the caller to raise."""
     cdef Call c = <Call>r.call
     cdef Py_ssize_t i
     cdef double w
@@ -264,9 +268,10 @@ cdef void python_loss(Run *r, loss_t *t) noexcept with gil:
                 memset(at(r, <char *>t.delta, i * t.ldd), 0, pad(t.n, r.k.lanes) * r.size)
                 memcpy(at(r, <char *>t.delta, i * t.ldd), <char *>address(grad) + i * t.n * r.size, t.n * r.size)
         memcpy(t.value, <char *>address(value), t.m * r.size)
+        return bool(np.isfinite(value).all())
     except BaseException as error:
         c.error = error
-        store(&r.bad, 1)
+        return False
 
 
 cdef class Core:
@@ -304,13 +309,15 @@ cdef class Core:
             y = &self.layers[l]
             y.kind = KIND_DENSE
             y.d_in, y.d_out = sizes[l - 1], sizes[l]
-            y.ldw = pad(y.d_out, self.k.lanes)
-            y.w = offset
+            y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
+            y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
+            y.ldw = pad(y.cols, self.k.lanes)
+            y.w, y.b = offset, offset + y.rows * y.ldw
             y.bias = biases[l - 1]
             y.act, y.arg = activations[l - 1]
             y.needs_s = fastmlp_activations[y.act].needs_s
-            offset += (y.d_in + 1) * y.ldw
-            self.rows += y.d_in + y.bias
+            offset = y.b + (pad(y.d_out, self.k.lanes) if y.bias else 0)
+            self.rows += y.rows + y.bias
         self.size = offset
         self.format = ord(self.dtype.char)
         self.P = aligned(offset, self.dtype)
@@ -327,13 +334,14 @@ cdef class Core:
         """W(l) (d(l-1), d(l)) as a view into P, or into what is laid out as P."""
         cdef Layer *y = &self.layers[l]
         base = self.P if of is None else of
-        return base[y.w:y.w + y.d_in * y.ldw].reshape(y.d_in, y.ldw)[:, :y.d_out]
+        kept = base[y.w:y.b].reshape(y.rows, y.ldw)[:, :y.cols]
+        return kept.T if y.flipped else kept
 
     def bias(self, int l, of=None):
         """b(l) (d(l),) as a view, or None."""
         cdef Layer *y = &self.layers[l]
         base = self.P if of is None else of
-        return base[y.w + y.d_in * y.ldw:][:y.d_out] if y.bias else None
+        return base[y.b:y.b + y.d_out] if y.bias else None
 
     # ---- laying out a call
 
@@ -365,7 +373,7 @@ cdef class Core:
 
     cdef Py_ssize_t place(self, Run *r, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
         """Give each thing its place in the arena at base; returns the arena's size."""
-        cdef Py_ssize_t offset = 0, lanes = self.k.lanes, size = r.size, widest = 0, own
+        cdef Py_ssize_t offset = 0, lanes = self.k.lanes, size = r.size, own
         cdef int l, t
         cdef Layer *y
         for l in range(self.L + 1):
@@ -387,13 +395,11 @@ cdef class Core:
                 if keep:
                     y.dw = <char *>(base + offset)
                     offset += pad(rows * y.ld * size, ALIGN)
-            y.wt = NULL
-            if sweep and l > r.last_layer:
-                y.ldt = stride(pad(y.d_in, lanes), size)
-                y.wt = <char *>(base + offset)
-                offset += pad(y.d_out * y.ldt * size, ALIGN)
-            if l > 0:
-                widest = max(widest, y.ldw)
+            y.mirror = NULL
+            if l > 0 and (y.flipped or (sweep and l > r.last_layer)):
+                y.ldm = stride(pad(y.rows, lanes), size)
+                y.mirror = <char *>(base + offset)
+                offset += pad(y.cols * y.ldm * size, ALIGN)
         r.tile_at = <Py_ssize_t>self.k.pack_bytes // size
         r.panel_at = r.tile_at + (TILE_I + 1) * 8 * lanes
         r.loss_at = r.panel_at + panel_rows * 8 * lanes
@@ -425,11 +431,11 @@ cdef class Core:
             self.place(r, address(c.arena), rows, panel_rows, threads, sweep, keep)
             c.key = None if fresh or r.direct else key
             for l in range(1, self.L + 1):
-                if r.layers[l].wt != NULL:
-                    memset(r.layers[l].wt, 0, r.layers[l].d_out * r.layers[l].ldt * r.size)
+                if r.layers[l].mirror != NULL:
+                    memset(r.layers[l].mirror, 0, r.layers[l].cols * r.layers[l].ldm * r.size)
         for l in range(1, self.L + 1):
-            if r.layers[l].wt != NULL:
-                KINDS[r.layers[l].kind].mirror(r, l)
+            if r.layers[l].mirror != NULL:
+                KINDS[r.layers[l].kind].mirror(r, l, 0, r.layers[l].rows)
 
     cdef bind(self, Call c, Data data, order):
         cdef Run *r = &c.r
@@ -456,15 +462,15 @@ cdef class Core:
         cdef int l, t
         cdef Layer *y
         for l in range(1, self.L + 1):
-            total += r.layers[l].d_in * r.layers[l].ldw
+            total += r.layers[l].rows * r.layers[l].ldw
         for l in range(1, self.L + 1):
             y = &r.layers[l]
             for t in range(threads + 1):
                 work = total * t // threads - before
                 row = 0 if work <= 0 else (work // y.ldw + 4) // 8 * 8
-                r.share[l * (threads + 1) + t] = min(row, y.d_in)
-            r.share[l * (threads + 1) + threads] = y.d_in
-            before += y.d_in * y.ldw
+                r.share[l * (threads + 1) + t] = min(row, y.rows)
+            r.share[l * (threads + 1) + threads] = y.rows
+            before += y.rows * y.ldw
 
     # ---- training
 
@@ -501,6 +507,13 @@ cdef class Core:
                 checked = now
                 PyErr_CheckSignals()
         return u
+
+    cdef Py_ssize_t units(self, Run *r, Py_ssize_t batches) noexcept:
+        """Chunks in so many batches; the last batch of an epoch may have fewer than the others."""
+        cdef Py_ssize_t begin = (batches - 1) * r.batch
+        if begin + r.batch <= r.n:
+            return batches * r.chunks
+        return (batches - 1) * r.chunks + (r.n - begin + r.chunk - 1) // r.chunk
 
     cdef int plan(self, Run *r, Team team, Py_ssize_t *count) noexcept:
         """How many threads take how many units next. A free team measures one thread against all, and again from
@@ -543,7 +556,7 @@ cdef class Core:
         r.batch, r.chunk, r.block = batch, self.chunk_for(batch), self.block_for(data)
         r.chunks = (batch + r.chunk - 1) // r.chunk
         r.last_layer, r.stepping, r.clip = 1, True, clip
-        r.full = clip > 0 or r.chunks > 1
+        r.full = clip > 0 or r.chunks > 1 or self.size * r.size <= FLAT_BYTES
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1
         r.lr = r.step.lr
@@ -552,15 +565,14 @@ cdef class Core:
         self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
         values = np.empty(batch, self.dtype)
         r.values = <char *>address(values)
-        if r.full:
-            G = self.like_params()
-            r.G = <char *>address(G)
+        G = self.like_params() if r.full else None
+        r.G = <char *>address(G) if r.full else NULL
         try:
-            done = self.run_units(c, team, first * r.chunks, last * r.chunks)
+            done = self.run_units(c, team, first * r.chunks, self.units(r, last))
         finally:
             p[0], p[1] = r.beta1_power, r.beta2_power
         self.give(c)
-        return r.loss_sum, done // r.chunks
+        return r.loss_sum, (last if done == self.units(r, last) else done // r.chunks)
 
     def gradient(self, Data data, Team team):
         """(sum of the weighted losses, gradient of their weighted mean, laid out as P)"""
@@ -703,6 +715,12 @@ cdef class Core:
         cdef Py_ssize_t ld = c.r.layers[l].ld
         flat = c.arena[offset:offset + n * ld * self.k.itemsize].view(self.dtype)
         return flat.reshape(n, ld)[:, :self.layers[l].d_out]
+
+
+cdef bint flips(Py_ssize_t d_in, Py_ssize_t d_out, Py_ssize_t lanes) noexcept:
+    """Whether a W of this shape is better kept as its transpose. The same for all instruction sets: the order of a
+    norm's sum depends on it."""
+    return 5 * d_out * pad(d_in, lanes) <= 4 * d_in * pad(d_out, lanes)
 
 
 cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size) noexcept:

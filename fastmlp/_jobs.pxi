@@ -15,8 +15,8 @@ cdef void forward_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, cha
         KINDS[r.layers[l].kind].forward(r, l, pos, row, m, scratch)
 
 
-cdef void loss_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, double scale, bint sweep, char *scratch) noexcept nogil:
-    """The losses of m rows, and scale de/dx(L)."""
+cdef bint loss_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, double scale, bint sweep, char *scratch) noexcept nogil:
+    """The losses of m rows, and scale de/dx(L); whether all losses are finite."""
     cdef Layer *y = &r.layers[r.L]
     cdef loss_t t = r.loss
     t.m = m
@@ -25,10 +25,7 @@ cdef void loss_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *
     t.delta, t.ldd = (at(r, y.delta, row * y.ld) if sweep else NULL), y.ld
     t.value, t.scale = value, scale
     t.scratch = at(r, scratch, r.loss_at)
-    if r.call != NULL:
-        python_loss(r, &t)
-    else:
-        r.k.loss(&t)
+    return r.k.loss(&t) if r.call == NULL else python_loss(r, &t)
 
 
 cdef void backward_rows(Run *r, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
@@ -47,8 +44,7 @@ cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t m, char *values, double s
     while row < hi:
         k = min(r.block, hi - row)
         forward_rows(r, pos + row, row, k, scratch)
-        loss_rows(r, pos + row, row, k, at(r, values, row), scale, True, scratch)
-        if not r.k.all_finite(k, at(r, values, row)):
+        if not loss_rows(r, pos + row, row, k, at(r, values, row), scale, True, scratch):
             store(&r.bad, 1)
         backward_rows(r, row, k, scratch)
         row += k
@@ -62,46 +58,79 @@ cdef void take_step(step_t *step, double *p1, double *p2, double lr) noexcept no
         step.lr = lr * sqrt(1 - p2[0]) / (1 - p1[0])
 
 
+cdef inline Py_ssize_t share(const Run *r, int l, int t) noexcept nogil:
+    """The first row of W(l) that is thread t's; t may be the number of threads."""
+    return r.share[l * (r.team.active + 1) + t]
+
+
 cdef void weight_phase(Run *r, Py_ssize_t m, bint first, bint last, const step_t *step, int t) noexcept nogil:
     """This thread's part of all gradients over the m rows of a chunk, and the step after a batch's last chunk."""
-    cdef int l, T = r.team.active
+    cdef int l
     cdef Py_ssize_t lo, hi
     cdef step_t clipped
     cdef char *scratch = r.scratch[t]
     for l in range(1, r.L + 1):
-        lo, hi = r.share[l * (T + 1) + t], r.share[l * (T + 1) + t + 1]
+        lo, hi = share(r, l, t), share(r, l, t + 1)
+        if lo < hi and r.full:
+            KINDS[r.layers[l].kind].grad(r, l, lo, hi, m, not first, scratch)
+        elif lo < hi:
+            KINDS[r.layers[l].kind].grad_step(r, l, lo, hi, m, step, scratch)
+    if r.full and last and r.stepping:
+        clipped = step[0]
+        if r.clip > 0:
+            square_rows(r, t)
+            team_barrier(r.team)
+            clipped.gscale = clip_scale(r)
+        step_share(r, &clipped, t)
+
+
+cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
+    """Step this thread's rows from G, then mirror them. A thread's rows are one run of the parameters, so without
+    penalties, which biases do not know, they are one vector."""
+    cdef int l
+    cdef Layer *y
+    cdef Py_ssize_t lo, hi, begin = -1, middle = 0, end = 0
+    cdef bint plain = step.decay == 0 and step.l2 == 0 and step.l1 == 0
+    cdef step_t bias = bias_step(step)
+    for l in range(1, r.L + 1):
+        y = &r.layers[l]
+        lo, hi = share(r, l, t), share(r, l, t + 1)
         if lo == hi:
             continue
-        if r.full:
-            KINDS[r.layers[l].kind].grad(r, l, lo, hi, m, not first, NULL, scratch)
-        else:
-            KINDS[r.layers[l].kind].grad_step(r, l, lo, hi, m, False, step, scratch)
-    if not (r.full and last and r.stepping):
-        return
-    clipped = step[0]
-    if r.clip > 0:
-        square_rows(r, t)
-        team_barrier(r.team)
-        clipped.gscale = clip_scale(r)
+        if begin < 0 or not plain:
+            begin = y.w + lo * y.ldw
+        end = middle = y.w + hi * y.ldw
+        if hi == y.rows and y.bias:
+            end = y.b + pad(y.d_out, r.k.lanes)
+        if not plain:
+            step_run(r, step, begin, middle)
+            if end > middle:
+                step_run(r, &bias, middle, end)
+    if plain and begin >= 0:
+        step_run(r, step, begin, end)
     for l in range(1, r.L + 1):
-        lo, hi = r.share[l * (T + 1) + t], r.share[l * (T + 1) + t + 1]
-        if lo < hi:
-            KINDS[r.layers[l].kind].step(r, l, lo, hi, &clipped)
+        lo, hi = share(r, l, t), share(r, l, t + 1)
+        if lo < hi and r.layers[l].mirror != NULL:
+            KINDS[r.layers[l].kind].mirror(r, l, lo, hi)
+
+
+cdef inline void step_run(Run *r, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    r.k.step(step, 1, end - begin, at(r, r.P, begin), end - begin, at(r, r.G, begin), end - begin, at(r, r.S1, begin), at(r, r.S2, begin))
 
 
 cdef void square_rows(Run *r, int t) noexcept nogil:
     """The squared norms of this thread's rows of the gradient, bias rows included."""
-    cdef int l, T = r.team.active
+    cdef int l
     cdef Py_ssize_t i, lo, hi, row = 0
     cdef Layer *y
     for l in range(1, r.L + 1):
         y = &r.layers[l]
-        lo, hi = r.share[l * (T + 1) + t], r.share[l * (T + 1) + t + 1]
-        if lo < hi == y.d_in:
-            hi += y.bias
+        lo, hi = share(r, l, t), share(r, l, t + 1)
         for i in range(lo, hi):
-            r.row_squares[row + i] = r.k.sum_squares(y.d_out, at(r, r.G, y.w + i * y.ldw))
-        row += y.d_in + y.bias
+            r.row_squares[row + i] = r.k.sum_squares(y.cols, at(r, r.G, y.w + i * y.ldw))
+        if lo < hi == y.rows and y.bias:
+            r.row_squares[row + hi] = r.k.sum_squares(y.d_out, at(r, r.G, y.b))
+        row += y.rows + y.bias
 
 
 cdef double clip_scale(Run *r) noexcept nogil:
@@ -120,12 +149,10 @@ cdef void train_job(void *arg, int t) noexcept nogil:
     cdef bint first, last
     cdef step_t step = r.step
     cdef double p1 = r.beta1_power, p2 = r.beta2_power
+    begin = r.unit0 // r.chunks * r.batch
+    pos = begin + r.unit0 % r.chunks * r.chunk
     for u in range(r.unit0, r.unit1):
-        begin = u // r.chunks * r.batch
         end = min(begin + r.batch, r.n)
-        pos = begin + u % r.chunks * r.chunk
-        if pos >= end:
-            continue
         m = min(r.chunk, end - pos)
         first, last = pos == begin, pos + m == end
         row_phase(r, pos, m, at(r, r.values, pos - begin), r.weight_scale / (end - begin), t)
@@ -140,6 +167,9 @@ cdef void train_job(void *arg, int t) noexcept nogil:
         if t == 0 and last:
             r.loss_sum += r.k.sum(end - begin, r.values)
         team_barrier(r.team)
+        pos += m
+        if last:
+            begin = end
     if t == 0:
         r.beta1_power, r.beta2_power = p1, p2
 
@@ -184,7 +214,7 @@ cdef void sweep_job(void *arg, int t) noexcept nogil:
     row_phase(r, 0, r.n, r.values, 1, t)
     for l in range(1, r.L + 1):
         y = &r.layers[l]
-        r.k.scale_rows(m, y.ldw, at(r, y.delta, row * y.ld), y.ld,
+        r.k.scale_rows(m, pad(y.d_out, r.k.lanes), at(r, y.delta, row * y.ld), y.ld,
                        NULL if r.row_weight == NULL else at(r, r.row_weight, row),
                        r.weight_scale / r.n, at(r, y.dw, row * y.ld))
     team_barrier(r.team)

@@ -1,26 +1,33 @@
 # The layers of a compiled network, and what each kind does with a block of rows.
 #
 # Notation: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), delta(l) = de/ds(l).
-# All matrices are row-major; W(l) is (d(l-1), ldw), its bias the row after its
-# last; the columns from d(l) to ldw are zero and stay so.
+#
+# W(l) is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever
+# takes fewer whole vectors: a layer with one output is one row, not a column of them.
+# Either is row-major with rows of whole vectors, zero past their end; the bias follows.
+# Forward wants the first form, the delta sweep the second: the one that is not kept is
+# in `mirror`, made anew from W after each step.
 
 cdef struct Layer:
     int kind                    # row of KINDS
     Py_ssize_t d_in, d_out      # units before and after
-    Py_ssize_t ldw              # row stride of W: d_out up to whole vectors
+    bint flipped
+    Py_ssize_t rows, cols       # of W as kept
+    Py_ssize_t ldw              # its row stride
     Py_ssize_t w                # where W starts in the parameters
+    Py_ssize_t b                # where the bias does: after W
     bint bias
     int act
     double arg
     bint needs_s                # theta' wants s, not x
     # the call's scratch, in elements
     Py_ssize_t ld               # row stride of s, x, delta
-    Py_ssize_t ldt              # row stride of wt
-    char *s                     # (rows, ld); where nothing needs s apart, s is x
+    char *s                     # (n, ld); where nothing needs s apart, s is x
     char *x
     char *delta                 # de/dx(l) on its way to be de/ds(l)
     char *dw                    # what the weight phase takes for delta
-    char *wt                    # W^T (d_out, ldt), or NULL where no sweep needs it
+    char *mirror                # W the other way round (cols, ldm), or NULL where nothing needs it
+    Py_ssize_t ldm
 
 
 # One call into the core. Positions count rows in the order of the epoch; a row
@@ -73,25 +80,23 @@ cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
 
 ctypedef void (*forward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*backward_fn)(Run *r, int l, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
-ctypedef void (*weights_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, bint more, const step_t *step, char *scratch) noexcept nogil
-ctypedef void (*apply_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, const step_t *step) noexcept nogil
-ctypedef void (*transpose_fn)(Run *r, int l) noexcept nogil
+ctypedef void (*grad_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, bint more, char *scratch) noexcept nogil
+ctypedef void (*grad_step_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil
+ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 
 # What a layer kind does:
 #   forward   s(l), x(l) of m rows
 #   backward  de/dx(l-1) of m rows, made delta(l-1) by finish_delta
-#   grad      G += x(l-1)^T dw(l) over the chunk, for rows lo..hi of W(l); more: onto G
+#   grad      G = x(l-1)^T dw(l) over the chunk, for rows lo..hi of W(l) as kept; more: added to G
 #   grad_step the same without G, and the optimiser's step at once
-#   step      the optimiser's step from G
-#   mirror    wt from W
+#   mirror    W the other way round, from its rows lo..hi
 cdef struct LayerKind:
     const char *name
     forward_fn forward
     backward_fn backward
-    weights_fn grad
-    weights_fn grad_step
-    apply_fn step
-    transpose_fn mirror
+    grad_fn grad
+    grad_step_fn grad_step
+    mirror_fn mirror
 
 
 cdef inline void finish_delta(Run *r, int l, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
@@ -118,11 +123,14 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     cdef char *s = at(r, y.s, row * y.ld)
     cdef char *x = at(r, y.x, row * y.ld)
     cdef bint fused = y.act == ACT_relu and s == x
-    g.M, g.N, g.K = m, y.ldw, y.d_in
+    g.M, g.N, g.K = m, pad(y.d_out, r.k.lanes), y.d_in
     g.A, g.ra, g.ca = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1
-    g.B, g.ldb = at(r, r.P, y.w), y.ldw
+    if y.flipped:
+        g.B, g.ldb = y.mirror, y.ldm
+    else:
+        g.B, g.ldb = at(r, r.P, y.w), y.ldw
     g.C, g.ldc = s, y.ld
-    g.init, g.ldi = (at(r, r.P, y.w + y.d_in * y.ldw) if y.bias else NULL), 0
+    g.init, g.ldi = (at(r, r.P, y.b) if y.bias else NULL), 0
     g.epilogue, g.H = (EPI_RELU if fused else EPI_NONE), NULL
     g.pack = scratch
     r.k.gemm(&g)
@@ -138,7 +146,10 @@ cdef void dense_backward(Run *r, int l, Py_ssize_t row, Py_ssize_t m, char *scra
     cdef bint fused = before.act == ACT_relu
     g.M, g.N, g.K = m, pad(y.d_in, r.k.lanes), y.d_out
     g.A, g.ra, g.ca = at(r, y.delta, row * y.ld), y.ld, 1
-    g.B, g.ldb = y.wt, y.ldt
+    if y.flipped:
+        g.B, g.ldb = at(r, r.P, y.w), y.ldw
+    else:
+        g.B, g.ldb = y.mirror, y.ldm
     g.C, g.ldc = at(r, before.delta, row * before.ld), before.ld
     g.init, g.ldi = NULL, 0
     g.epilogue, g.H = (EPI_RELU_GRAD if fused else EPI_NONE), at(r, before.x, row * before.ld)
@@ -148,85 +159,82 @@ cdef void dense_backward(Run *r, int l, Py_ssize_t row, Py_ssize_t m, char *scra
         finish_delta(r, l - 1, row, m)
 
 
-cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, bint more, const step_t *step, char *scratch) noexcept nogil:
-    """de/dW(l) = x(l-1) delta(l)^T, de/db(l) = delta(l), summed over rows in their order"""
+cdef inline void grad_operands(Run *r, int l, Py_ssize_t m, gemm_t *g) noexcept nogil:
+    """de/dW(l) = x(l-1) delta(l)^T summed over m rows in their order, or its transpose: A^T B"""
     cdef Layer *y = &r.layers[l]
     cdef Layer *before = &r.layers[l - 1]
-    cdef gemm_t g
-    cdef char *G = at(r, r.G, y.w)
-    g.M, g.N, g.K = hi - lo, y.ldw, m
-    g.A, g.ra, g.ca = at(r, before.x, lo), 1, before.ld
-    g.B, g.ldb = y.dw, y.ld
-    g.C, g.ldc = at(r, G, lo * y.ldw), y.ldw
-    g.init, g.ldi = (g.C if more else NULL), y.ldw
+    if y.flipped:
+        g.A, g.ca, g.B, g.ldb = y.dw, y.ld, before.x, before.ld
+    else:
+        g.A, g.ca, g.B, g.ldb = before.x, before.ld, y.dw, y.ld
+    g.ra, g.K = 1, m
     g.epilogue, g.H = EPI_NONE, NULL
+
+
+cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, bint more, char *scratch) noexcept nogil:
+    cdef Layer *y = &r.layers[l]
+    cdef gemm_t g
+    grad_operands(r, l, m, &g)
+    g.M, g.N = hi - lo, y.ldw
+    g.A = at(r, <char *>g.A, lo)
+    g.C, g.ldc = at(r, r.G, y.w + lo * y.ldw), y.ldw
+    g.init, g.ldi = (g.C if more else NULL), y.ldw
     g.pack = scratch
     r.k.gemm(&g)
-    if hi == y.d_in and y.bias:
-        r.k.colsum(m, y.ldw, y.dw, y.ld, at(r, G, y.d_in * y.ldw), more)
+    if hi == y.rows and y.bias:
+        r.k.colsum(m, pad(y.d_out, r.k.lanes), y.dw, y.ld, at(r, r.G, y.b), more)
 
 
-cdef inline void step_tile(Run *r, Layer *y, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j, Py_ssize_t n, const char *G, Py_ssize_t ldg, const step_t *step, const step_t *bias) noexcept nogil:
-    """Step the (m, n) tile of W at (i, j) and mirror it. Where it ends with W's last row the bias follows."""
-    cdef Py_ssize_t w = y.w + i * y.ldw + j
-    r.k.step(step, m, n, at(r, r.P, w), y.ldw, G, ldg, at(r, r.S1, w), at(r, r.S2, w))
-    if y.wt != NULL:
-        r.k.transpose(m, min(n, y.d_out - j), at(r, r.P, w), y.ldw, at(r, y.wt, j * y.ldt + i), y.ldt)
-    if i + m == y.d_in and y.bias:
-        w += m * y.ldw
-        r.k.step(bias, 1, n, at(r, r.P, w), y.ldw, at(r, <char *>G, m * ldg), ldg, at(r, r.S1, w), at(r, r.S2, w))
-
-
-cdef inline step_t bias_step(const step_t *step) noexcept nogil:
-    cdef step_t b = step[0]
-    b.decay = b.l2 = b.l1 = 0
-    return b
-
-
-cdef void dense_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, const step_t *step) noexcept nogil:
-    cdef Layer *y = &r.layers[l]
-    cdef step_t b = bias_step(step)
-    step_tile(r, y, lo, hi - lo, 0, y.ldw, at(r, r.G, y.w + lo * y.ldw), y.ldw, step, &b)
-
-
-cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, bint more, const step_t *step, char *scratch) noexcept nogil:
+cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil:
     """dense_grad and the step, tile by tile, the gradient never leaving the cache"""
     cdef Layer *y = &r.layers[l]
-    cdef Layer *before = &r.layers[l - 1]
     cdef gemm_t g
-    cdef step_t b = bias_step(step)
-    cdef Py_ssize_t i, j = 0
+    cdef step_t bias
+    cdef const char *B
+    cdef Py_ssize_t i, n, w, j = 0
     cdef char *tile = at(r, scratch, r.tile_at)
-    cdef bint packed = (hi - lo >= PACK_MIN_ROWS and y.ldw > r.k.panel(hi - lo, y.ldw)
-                        and m * y.ld * r.size >= PACK_MIN_BYTES)
-    g.K = m
-    g.ra, g.ca = 1, before.ld
-    g.C = tile
-    g.init, g.ldi = NULL, 0
-    g.epilogue, g.H = EPI_NONE, NULL
-    g.pack = NULL
+    cdef bint packed
+    grad_operands(r, l, m, &g)
+    packed = hi - lo >= PACK_MIN_ROWS and y.ldw > r.k.panel(hi - lo, y.ldw) and m * g.ldb * r.size >= PACK_MIN_BYTES
+    B = <const char *>g.B
+    cdef const char *A = <const char *>g.A
+    cdef Py_ssize_t ldb = g.ldb
+    g.C, g.init, g.ldi, g.pack = tile, NULL, 0, NULL
     while j < y.ldw:
-        g.N = r.k.panel(hi - lo, y.ldw - j)
-        g.ldc = g.N
-        g.B, g.ldb = at(r, y.dw, j), y.ld
+        n = r.k.panel(hi - lo, y.ldw - j)
+        g.N, g.ldc = n, n
+        g.B, g.ldb = at(r, <char *>B, j), ldb
         if packed:
-            r.k.pack(m, g.N, g.B, g.ldb, at(r, scratch, r.panel_at))
-            g.B, g.ldb = at(r, scratch, r.panel_at), g.N
+            r.k.pack(m, n, g.B, ldb, at(r, scratch, r.panel_at))
+            g.B, g.ldb = at(r, scratch, r.panel_at), n
         i = lo
         while i < hi:
             g.M = min(<Py_ssize_t>TILE_I, hi - i)
-            g.A = at(r, before.x, i)
+            g.A = at(r, <char *>A, i)
             r.k.gemm(&g)
-            if i + g.M == y.d_in and y.bias:
-                r.k.colsum(m, g.N, g.B, g.ldb, at(r, tile, g.M * g.N), False)
-            step_tile(r, y, i, g.M, j, g.N, tile, g.N, step, &b)
+            w = y.w + i * y.ldw + j
+            r.k.step(step, g.M, n, at(r, r.P, w), y.ldw, tile, n, at(r, r.S1, w), at(r, r.S2, w))
+            if y.mirror != NULL:
+                r.k.transpose(g.M, min(n, y.cols - j), at(r, r.P, w), y.ldw, at(r, y.mirror, j * y.ldm + i), y.ldm)
             i += g.M
-        j += g.N
+        j += n
+    if hi == y.rows and y.bias:
+        n = pad(y.d_out, r.k.lanes)
+        bias = bias_step(step)
+        r.k.colsum(m, n, y.dw, y.ld, tile, False)
+        r.k.step(&bias, 1, n, at(r, r.P, y.b), n, tile, n, at(r, r.S1, y.b), at(r, r.S2, y.b))
 
 
-cdef void dense_mirror(Run *r, int l) noexcept nogil:
+cdef inline step_t bias_step(const step_t *step) noexcept nogil:
+    """Biases know no penalties."""
+    cdef step_t bias = step[0]
+    bias.decay = bias.l2 = bias.l1 = 0
+    return bias
+
+
+cdef void dense_mirror(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
     cdef Layer *y = &r.layers[l]
-    r.k.transpose(y.d_in, y.d_out, at(r, r.P, y.w), y.ldw, y.wt, y.ldt)
+    r.k.transpose(hi - lo, y.cols, at(r, r.P, y.w + lo * y.ldw), y.ldw, at(r, y.mirror, lo), y.ldm)
 
 
 cdef enum:
@@ -235,4 +243,4 @@ cdef enum:
     N_KINDS
 
 cdef LayerKind[N_KINDS] KINDS
-KINDS[<int>KIND_DENSE] = LayerKind("dense", dense_forward, dense_backward, dense_grad, dense_grad_step, dense_step, dense_mirror)
+KINDS[<int>KIND_DENSE] = LayerKind("dense", dense_forward, dense_backward, dense_grad, dense_grad_step, dense_mirror)

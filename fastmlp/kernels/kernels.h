@@ -84,6 +84,7 @@ typedef struct {
 /* Where the rows of X or y come from. Row i of the batch is row order[i]. */
 typedef struct {
     const char *data;                /* dense: the first element */
+    const char *end;                 /* dense: past the last element in memory */
     ptrdiff_t row_stride, col_stride;/* dense: in bytes */
     const void *indptr, *indices;    /* CSR, else NULL */
     int wide_index;                  /* CSR: indices are int64, else int32 */
@@ -91,7 +92,7 @@ typedef struct {
     ptrdiff_t cols;
 } source_t;
 
-/* The loss of m rows. delta and value may be NULL. */
+/* The loss of m rows. delta may be NULL. */
 typedef struct {
     int kind; double arg;
     ptrdiff_t m, n;                  /* rows, outputs */
@@ -132,7 +133,7 @@ typedef struct {
     void (*act)(int kind, double arg, ptrdiff_t n, const void *s, void *x);
     /* delta *= theta'(s); sx is s where the table says so, else x */
     void (*act_grad)(int kind, double arg, ptrdiff_t n, const void *sx, void *delta);
-    void (*loss)(const loss_t *);
+    int (*loss)(const loss_t *);     /* whether all values are finite */
     /* out (m, n) = link(x (m, n)); scratch of n TILE_ROWS elements */
     void (*link)(int kind, ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo, void *scratch);
     void (*step)(const step_t *, ptrdiff_t m, ptrdiff_t n, void *P, ptrdiff_t ldp, const void *G, ptrdiff_t ldg, void *S1, void *S2);
