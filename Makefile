@@ -10,10 +10,10 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/pytest -m "not slow"
 
 test-all: $(VENV)/test.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/pytest
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,5 +1,5 @@
 """fastmlp: the fastest way to train and use a multilayer perceptron on a CPU from Python."""
-from . import schedules
+from . import _core, schedules
 from ._init import INITIALIZERS
 from .layers import Dense
 from .model import MLP, activations, losses
@@ -8,9 +8,15 @@ from .training import DivergenceWarning, History
 
 __version__ = "0.1.0"
 __all__ = ["MLP", "Dense", "SGD", "Adam", "AdamW", "History", "DivergenceWarning", "schedules", "activations", "losses",
-           "initializers"]
+           "initializers", "instruction_set"]
 
 
 def initializers():
     """The names of the ways weights can start."""
     return list(INITIALIZERS)
+
+
+def instruction_set():
+    """The instruction set in use: "generic", "avx2", "avx512" or "neon". The environment variable FASTMLP_ISA, read at
+    import, overrides the choice."""
+    return _core.ISA

@@ -2,7 +2,6 @@
 import numbers
 
 import numpy as np
-from scipy import sparse
 
 from . import _core
 
@@ -76,7 +75,7 @@ def _numeric(argument, a, dtype):
 
 def features(X, d, dtype):
     """X as a 2-D array or CSR matrix of d columns, not copied where the core can read it."""
-    if sparse.issparse(X):
+    if hasattr(X, "tocsr"):
         return _features_csr(X.tocsr(), d, dtype)
     X = _numeric("X", X, dtype)
     if X.ndim != 2:
@@ -102,6 +101,8 @@ def _features_csr(X, d, dtype):
             or (len(indices) and not 0 <= indices.min() <= indices.max() < d)):
         raise ValueError("X is not a valid CSR matrix: its indices point outside of it")
     _finite("X", values, dtype)
+    from scipy import sparse  # not at import: it takes longer than all of fastmlp
+
     out = sparse.csr_array(X.shape, dtype=values.dtype)
     out.data, out.indices, out.indptr = np.ascontiguousarray(values), indices, indptr
     return out
@@ -109,7 +110,7 @@ def _features_csr(X, d, dtype):
 
 def targets(y, n, d, loss, dtype):
     """y for the core: int32 labels (n,) for cross_entropy with labels, else C-contiguous (n, d) of dtype."""
-    y = _numeric("y", y.toarray() if sparse.issparse(y) else y, dtype)
+    y = _numeric("y", y.toarray() if hasattr(y, "tocsr") else y, dtype)
     if len(y) != n if y.ndim else True:
         raise ValueError(f"y must have {n} rows, as X has, got shape {y.shape}")
     if loss == "cross_entropy" and y.ndim == 1:

@@ -29,9 +29,6 @@ from numpy import empty, ndarray
 
 from fastmlp._c cimport *
 
-include "_layers.pxi"
-include "_jobs.pxi"
-
 cdef enum:
     ALIGN = 64
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
@@ -39,8 +36,12 @@ cdef enum:
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
-    FLAT_BYTES = 32 * 1024      # so few bytes of parameters are stepped as one vector
+    GROUP_BYTES = 64 * 1024     # networks of so few bytes are stepped as one vector, and sum batches of
+    GROUP_MIN_ROWS = 64         # so many rows in two groups: part of the promise of bits
     LOOKS = 50                  # segments between two measurements of a free team
+
+include "_layers.pxi"
+include "_jobs.pxi"
 
 ACTIVATIONS = {fastmlp_activations[i].name.decode(): (i, fastmlp_activations[i].arg) for i in range(N_ACTIVATIONS)}
 LINKS = {fastmlp_links[i].decode(): i for i in range(N_LINKS)}
@@ -281,7 +282,8 @@ cdef class Core:
     cdef Layer *layers
     cdef char *p
     cdef readonly object P, dtype
-    cdef readonly Py_ssize_t rows
+    cdef readonly Py_ssize_t rows       # of all W as kept, and biases
+    cdef readonly Py_ssize_t n_params
     cdef list calls
     cdef Call small             # for predict_small
     cdef char format
@@ -318,6 +320,7 @@ cdef class Core:
             y.needs_s = fastmlp_activations[y.act].needs_s
             offset = y.b + (pad(y.d_out, self.k.lanes) if y.bias else 0)
             self.rows += y.rows + y.bias
+            self.n_params += (y.d_in + y.bias) * y.d_out
         self.size = offset
         self.format = ord(self.dtype.char)
         self.P = aligned(offset, self.dtype)
@@ -411,7 +414,8 @@ cdef class Core:
                 r.scratch[t] = <char *>(base + offset)
             offset += own
         r.share = <Py_ssize_t *>(base + offset)
-        offset += pad((self.L + 1) * (threads + 1) * sizeof(Py_ssize_t), ALIGN)
+        r.share2 = r.share + 2 * (self.L + 1) * threads
+        offset += pad(6 * (self.L + 1) * threads * sizeof(Py_ssize_t), ALIGN)
         r.row_squares = <double *>(base + offset)
         offset += pad(self.rows * sizeof(double), ALIGN)
         return offset
@@ -458,19 +462,26 @@ cdef class Core:
 
     cdef void share_weights(self, Run *r, int threads) noexcept:
         """Rows of the weights for each thread: even work, in whole tiles of 8 rows."""
+        self.split(r, r.share, threads, 1)
+        self.split(r, r.share2, threads, 2)
+
+    cdef void split(self, Run *r, Py_ssize_t *share, int threads, int groups) noexcept:
+        """Cut the work of `groups` gradients, one after the other, into even parts."""
         cdef Py_ssize_t total = 0, before = 0, work, row
-        cdef int l, t
+        cdef int l, t, group
         cdef Layer *y
         for l in range(1, self.L + 1):
-            total += r.layers[l].rows * r.layers[l].ldw
-        for l in range(1, self.L + 1):
-            y = &r.layers[l]
-            for t in range(threads + 1):
-                work = total * t // threads - before
-                row = 0 if work <= 0 else (work // y.ldw + 4) // 8 * 8
-                r.share[l * (threads + 1) + t] = min(row, y.rows)
-            r.share[l * (threads + 1) + threads] = y.rows
-            before += y.rows * y.ldw
+            total += groups * r.layers[l].rows * r.layers[l].ldw
+        for group in range(groups):
+            for l in range(1, self.L + 1):
+                y = &r.layers[l]
+                row = 0
+                for t in range(threads):
+                    share[2 * ((t * groups + group) * (self.L + 1) + l)] = row
+                    work = max(0, total * (t + 1) // threads - before)
+                    row = y.rows if t + 1 == threads else min((work // y.ldw + 4) // 8 * 8, y.rows)
+                    share[2 * ((t * groups + group) * (self.L + 1) + l) + 1] = row
+                before += y.rows * y.ldw
 
     # ---- training
 
@@ -556,7 +567,7 @@ cdef class Core:
         r.batch, r.chunk, r.block = batch, self.chunk_for(batch), self.block_for(data)
         r.chunks = (batch + r.chunk - 1) // r.chunk
         r.last_layer, r.stepping, r.clip = 1, True, clip
-        r.full = clip > 0 or r.chunks > 1 or self.size * r.size <= FLAT_BYTES
+        r.full = clip > 0 or r.chunks > 1 or self.n_params * r.size <= GROUP_BYTES
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1
         r.lr = r.step.lr
@@ -565,14 +576,23 @@ cdef class Core:
         self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
         values = np.empty(batch, self.dtype)
         r.values = <char *>address(values)
-        G = self.like_params() if r.full else None
-        r.G = <char *>address(G) if r.full else NULL
+        G = self.gradient_room(r)
         try:
             done = self.run_units(c, team, first * r.chunks, self.units(r, last))
         finally:
             p[0], p[1] = r.beta1_power, r.beta2_power
         self.give(c)
         return r.loss_sum, (last if done == self.units(r, last) else done // r.chunks)
+
+    cdef gradient_room(self, Run *r):
+        """Where the gradient goes, for the caller to hold: a row a group."""
+        r.grouped = self.n_params * r.size <= GROUP_BYTES
+        if not r.full:
+            return None
+        G = aligned((2, self.size), self.dtype)
+        r.G = <char *>address(G)
+        r.G2 = at(r, r.G, self.size)
+        return G
 
     def gradient(self, Data data, Team team):
         """(sum of the weighted losses, gradient of their weighted mean, laid out as P)"""
@@ -585,13 +605,13 @@ cdef class Core:
         memset(&r.step, 0, sizeof(step_t))
         self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
         values = np.empty(data.n, self.dtype)
-        G = self.like_params()
-        r.values, r.G = <char *>address(values), <char *>address(G)
+        G = self.gradient_room(r)
+        r.values = <char *>address(values)
         self.run_units(c, team, 0, r.chunks)
         if r.bad:
             r.loss_sum = float("nan")
         self.give(c)
-        return r.loss_sum, G
+        return r.loss_sum, G[0]
 
     # ---- forward, and everything
 
@@ -691,10 +711,8 @@ cdef class Core:
         self.lay_out(c, "sweep", data.n, 0, team.n, backward, True, True)
         values = np.empty(data.n, self.dtype)
         r.values = <char *>address(values)
-        G = None
+        G = self.gradient_room(r)
         if backward:
-            G = self.like_params()
-            r.G = <char *>address(G)
             self.share_weights(r, team.n)
             with nogil:
                 team_run(r.team, team.n, sweep_job, r)
@@ -709,7 +727,7 @@ cdef class Core:
         return {"x": [view(<uintptr_t>r.layers[l].x, l) for l in layers],
                 "s": [None] + [view(<uintptr_t>r.layers[l].s, l) for l in layers[1:]],
                 "delta": [view(<uintptr_t>r.layers[l].delta, l) for l in layers] if backward else None,
-                "values": values, "G": G}
+                "values": values, "G": G[0]}
 
     cdef rows_view(self, Call c, Py_ssize_t offset, int l, Py_ssize_t n):
         cdef Py_ssize_t ld = c.r.layers[l].ld

@@ -58,30 +58,80 @@ cdef void take_step(step_t *step, double *p1, double *p2, double lr) noexcept no
         step.lr = lr * sqrt(1 - p2[0]) / (1 - p1[0])
 
 
-cdef inline Py_ssize_t share(const Run *r, int l, int t) noexcept nogil:
-    """The first row of W(l) that is thread t's; t may be the number of threads."""
-    return r.share[l * (r.team.active + 1) + t]
+cdef inline const Py_ssize_t *shares(const Run *r, int t) noexcept nogil:
+    """Thread t's rows of the weights: pairs lo, hi by layer."""
+    return r.share + 2 * t * (r.L + 1)
 
 
-cdef void weight_phase(Run *r, Py_ssize_t m, bint first, bint last, const step_t *step, int t) noexcept nogil:
+cdef inline Py_ssize_t group_rows(const Run *r, Py_ssize_t batch) noexcept nogil:
+    """Rows of a batch's first group. Small networks sum a batch in two groups of rows and then the two: threads
+    read mostly what they wrote. It depends on the sizes alone, so that the bits do not depend on the threads."""
+    return pad(batch // 2, 8) if r.grouped and batch >= GROUP_MIN_ROWS else batch
+
+
+cdef void grad_group(Run *r, int group, Py_ssize_t row, Py_ssize_t m, bint more, int t) noexcept nogil:
+    """This thread's part of the gradient over rows row .. row + m of the chunk, which are of one group."""
+    cdef int l
+    cdef const Py_ssize_t *share = r.share2 + 2 * (2 * t + group) * (r.L + 1) if group >= 0 else shares(r, t)
+    for l in range(1, r.L + 1):
+        if share[2 * l] < share[2 * l + 1]:
+            KINDS[r.layers[l].kind].grad(r, l, share[2 * l], share[2 * l + 1], row, m, more,
+                                         r.G2 if group == 1 else r.G, r.scratch[t])
+
+
+cdef void full_gradient(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, int t) noexcept nogil:
+    """The gradient over the m rows of a chunk that starts at a row of its batch, on top of the chunks before."""
+    cdef Py_ssize_t cut = group_rows(r, batch), one = min(max(cut - at_row, 0), m)
+    if cut == batch:
+        grad_group(r, -1, 0, m, at_row > 0, t)
+        return
+    if one > 0:
+        grad_group(r, 0, 0, one, at_row > 0, t)
+    if m > one:
+        grad_group(r, 1, one, m - one, at_row > cut, t)
+    if at_row + m == batch:
+        team_barrier(r.team)
+        add_groups(r, t)
+
+
+cdef void add_groups(Run *r, int t) noexcept nogil:
+    """G += G2, for this thread's rows."""
+    cdef int l
+    cdef Layer *y
+    cdef Py_ssize_t begin, end
+    cdef const Py_ssize_t *share = shares(r, t)
+    for l in range(1, r.L + 1):
+        y = &r.layers[l]
+        if share[2 * l] < share[2 * l + 1]:
+            begin, end = y.w + share[2 * l] * y.ldw, run_end(r, y, share[2 * l + 1])
+            r.k.add(end - begin, at(r, r.G2, begin), at(r, r.G, begin))
+
+
+cdef inline Py_ssize_t run_end(const Run *r, const Layer *y, Py_ssize_t hi) noexcept nogil:
+    """Where the parameters of rows up to hi end: the bias goes with the last row."""
+    return y.b + pad(y.d_out, r.k.lanes) if hi == y.rows and y.bias else y.w + hi * y.ldw
+
+
+cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step, int t) noexcept nogil:
     """This thread's part of all gradients over the m rows of a chunk, and the step after a batch's last chunk."""
     cdef int l
-    cdef Py_ssize_t lo, hi
     cdef step_t clipped
-    cdef char *scratch = r.scratch[t]
-    for l in range(1, r.L + 1):
-        lo, hi = share(r, l, t), share(r, l, t + 1)
-        if lo < hi and r.full:
-            KINDS[r.layers[l].kind].grad(r, l, lo, hi, m, not first, scratch)
-        elif lo < hi:
-            KINDS[r.layers[l].kind].grad_step(r, l, lo, hi, m, step, scratch)
-    if r.full and last and r.stepping:
+    cdef const Py_ssize_t *share = shares(r, t)
+    if not r.full:
+        for l in range(1, r.L + 1):
+            if share[2 * l] < share[2 * l + 1]:
+                KINDS[r.layers[l].kind].grad_step(r, l, share[2 * l], share[2 * l + 1], m, step, r.scratch[t])
+        return
+    full_gradient(r, at_row, m, batch, t)
+    if at_row + m < batch or not r.stepping:
+        return
+    if r.clip > 0:
+        square_rows(r, t)
+        team_barrier(r.team)
         clipped = step[0]
-        if r.clip > 0:
-            square_rows(r, t)
-            team_barrier(r.team)
-            clipped.gscale = clip_scale(r)
-        step_share(r, &clipped, t)
+        clipped.gscale = clip_scale(r)
+        step = &clipped
+    step_share(r, step, t)
 
 
 cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
@@ -91,25 +141,25 @@ cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
     cdef Layer *y
     cdef Py_ssize_t lo, hi, begin = -1, middle = 0, end = 0
     cdef bint plain = step.decay == 0 and step.l2 == 0 and step.l1 == 0
-    cdef step_t bias = bias_step(step)
+    cdef step_t bias
+    cdef const Py_ssize_t *share = shares(r, t)
     for l in range(1, r.L + 1):
         y = &r.layers[l]
-        lo, hi = share(r, l, t), share(r, l, t + 1)
+        lo, hi = share[2 * l], share[2 * l + 1]
         if lo == hi:
             continue
         if begin < 0 or not plain:
             begin = y.w + lo * y.ldw
-        end = middle = y.w + hi * y.ldw
-        if hi == y.rows and y.bias:
-            end = y.b + pad(y.d_out, r.k.lanes)
+        middle, end = y.w + hi * y.ldw, run_end(r, y, hi)
         if not plain:
             step_run(r, step, begin, middle)
             if end > middle:
+                bias = bias_step(step)
                 step_run(r, &bias, middle, end)
     if plain and begin >= 0:
         step_run(r, step, begin, end)
     for l in range(1, r.L + 1):
-        lo, hi = share(r, l, t), share(r, l, t + 1)
+        lo, hi = share[2 * l], share[2 * l + 1]
         if lo < hi and r.layers[l].mirror != NULL:
             KINDS[r.layers[l].kind].mirror(r, l, lo, hi)
 
@@ -123,9 +173,10 @@ cdef void square_rows(Run *r, int t) noexcept nogil:
     cdef int l
     cdef Py_ssize_t i, lo, hi, row = 0
     cdef Layer *y
+    cdef const Py_ssize_t *share = shares(r, t)
     for l in range(1, r.L + 1):
         y = &r.layers[l]
-        lo, hi = share(r, l, t), share(r, l, t + 1)
+        lo, hi = share[2 * l], share[2 * l + 1]
         for i in range(lo, hi):
             r.row_squares[row + i] = r.k.sum_squares(y.cols, at(r, r.G, y.w + i * y.ldw))
         if lo < hi == y.rows and y.bias:
@@ -146,7 +197,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
     """Units unit0 .. unit1 of the epoch. Ends early, before the step, where a loss is not finite."""
     cdef Run *r = <Run *>arg
     cdef Py_ssize_t u, begin, pos, m, end
-    cdef bint first, last
+    cdef bint last
     cdef step_t step = r.step
     cdef double p1 = r.beta1_power, p2 = r.beta2_power
     begin = r.unit0 // r.chunks * r.batch
@@ -154,7 +205,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
     for u in range(r.unit0, r.unit1):
         end = min(begin + r.batch, r.n)
         m = min(r.chunk, end - pos)
-        first, last = pos == begin, pos + m == end
+        last = pos + m == end
         row_phase(r, pos, m, at(r, r.values, pos - begin), r.weight_scale / (end - begin), t)
         team_barrier(r.team)
         if load(&r.bad):
@@ -163,7 +214,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
             break
         if last:
             take_step(&step, &p1, &p2, r.lr)
-        weight_phase(r, m, first, last, &step, t)
+        weight_phase(r, pos - begin, m, end - begin, &step, t)
         if t == 0 and last:
             r.loss_sum += r.k.sum(end - begin, r.values)
         team_barrier(r.team)
@@ -218,4 +269,4 @@ cdef void sweep_job(void *arg, int t) noexcept nogil:
                        NULL if r.row_weight == NULL else at(r, r.row_weight, row),
                        r.weight_scale / r.n, at(r, y.dw, row * y.ld))
     team_barrier(r.team)
-    weight_phase(r, r.n, True, True, NULL, t)
+    weight_phase(r, 0, r.n, r.n, NULL, t)

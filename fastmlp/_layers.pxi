@@ -38,7 +38,8 @@ cdef struct Run:
     int L
     Layer *layers               # L + 1; entry 0 is the input
     char *P
-    char *G                     # gradient, laid out as P
+    char *G                     # gradient, laid out as P, of the batch's first group of rows
+    char *G2                    # and of its second, see groups
     char *S1                    # the optimiser's state, laid out as P
     char *S2
     source_t X
@@ -49,7 +50,8 @@ cdef struct Run:
     Py_ssize_t n, batch, chunk, block, chunks
     Py_ssize_t unit0, unit1     # the job's chunks: unit u is chunk u % chunks of batch u // chunks
     int last_layer              # the delta sweep ends with de/dx(last_layer)
-    bint full                   # the whole gradient is needed before a step
+    bint full                   # the gradient goes to G before the step
+    bint grouped                # batches of enough rows are summed in two groups
     bint stepping
     double clip                 # largest norm of the gradient, 0: any
     step_t step                 # for weights; biases know neither decay nor penalties
@@ -60,7 +62,8 @@ cdef struct Run:
     char *values                # (batch,) losses of the present batch
     double *row_squares         # squared norms of the rows of the gradient, layer by layer
     Py_ssize_t n_rows
-    Py_ssize_t *share           # (L + 1, threads + 1): whose rows of W(l)
+    Py_ssize_t *share           # (threads, L + 1, 2): whose rows of W(l)
+    Py_ssize_t *share2          # (threads, 2, L + 1, 2): of both groups' gradients
     char **scratch              # a thread's own: pack, then tile, then loss
     Py_ssize_t tile_at, panel_at, loss_at
     int link
@@ -80,15 +83,15 @@ cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
 
 ctypedef void (*forward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*backward_fn)(Run *r, int l, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
-ctypedef void (*grad_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, bint more, char *scratch) noexcept nogil
+ctypedef void (*grad_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil
 ctypedef void (*grad_step_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil
 ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 
 # What a layer kind does:
 #   forward   s(l), x(l) of m rows
 #   backward  de/dx(l-1) of m rows, made delta(l-1) by finish_delta
-#   grad      G = x(l-1)^T dw(l) over the chunk, for rows lo..hi of W(l) as kept; more: added to G
-#   grad_step the same without G, and the optimiser's step at once
+#   grad      G = x(l-1)^T dw(l) over m rows, for rows lo..hi of W(l) as kept; more: on top of G
+#   grad_step the same over the chunk without G, and the optimiser's step at once
 #   mirror    W the other way round, from its rows lo..hi
 cdef struct LayerKind:
     const char *name
@@ -159,30 +162,32 @@ cdef void dense_backward(Run *r, int l, Py_ssize_t row, Py_ssize_t m, char *scra
         finish_delta(r, l - 1, row, m)
 
 
-cdef inline void grad_operands(Run *r, int l, Py_ssize_t m, gemm_t *g) noexcept nogil:
+cdef inline void grad_operands(Run *r, int l, Py_ssize_t row, Py_ssize_t m, gemm_t *g) noexcept nogil:
     """de/dW(l) = x(l-1) delta(l)^T summed over m rows in their order, or its transpose: A^T B"""
     cdef Layer *y = &r.layers[l]
     cdef Layer *before = &r.layers[l - 1]
+    cdef char *x = at(r, before.x, row * before.ld)
+    cdef char *delta = at(r, y.dw, row * y.ld)
     if y.flipped:
-        g.A, g.ca, g.B, g.ldb = y.dw, y.ld, before.x, before.ld
+        g.A, g.ca, g.B, g.ldb = delta, y.ld, x, before.ld
     else:
-        g.A, g.ca, g.B, g.ldb = before.x, before.ld, y.dw, y.ld
+        g.A, g.ca, g.B, g.ldb = x, before.ld, delta, y.ld
     g.ra, g.K = 1, m
     g.epilogue, g.H = EPI_NONE, NULL
 
 
-cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, bint more, char *scratch) noexcept nogil:
+cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil:
     cdef Layer *y = &r.layers[l]
     cdef gemm_t g
-    grad_operands(r, l, m, &g)
+    grad_operands(r, l, row, m, &g)
     g.M, g.N = hi - lo, y.ldw
     g.A = at(r, <char *>g.A, lo)
-    g.C, g.ldc = at(r, r.G, y.w + lo * y.ldw), y.ldw
+    g.C, g.ldc = at(r, G, y.w + lo * y.ldw), y.ldw
     g.init, g.ldi = (g.C if more else NULL), y.ldw
     g.pack = scratch
     r.k.gemm(&g)
     if hi == y.rows and y.bias:
-        r.k.colsum(m, pad(y.d_out, r.k.lanes), y.dw, y.ld, at(r, r.G, y.b), more)
+        r.k.colsum(m, pad(y.d_out, r.k.lanes), at(r, y.dw, row * y.ld), y.ld, at(r, G, y.b), more)
 
 
 cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil:
@@ -194,7 +199,7 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
     cdef Py_ssize_t i, n, w, j = 0
     cdef char *tile = at(r, scratch, r.tile_at)
     cdef bint packed
-    grad_operands(r, l, m, &g)
+    grad_operands(r, l, 0, m, &g)
     packed = hi - lo >= PACK_MIN_ROWS and y.ldw > r.k.panel(hi - lo, y.ldw) and m * g.ldb * r.size >= PACK_MIN_BYTES
     B = <const char *>g.B
     cdef const char *A = <const char *>g.A

@@ -141,6 +141,8 @@ typedef struct {
     void (*gather)(const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m, void *out, ptrdiff_t ldo);
     /* out (m, n) = D (m, n) with row i times scale weight[i]; one row stride */
     void (*scale_rows)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ld, const void *weight, double scale, void *out);
+    /* into += x; n a multiple of the lane count */
+    void (*add)(ptrdiff_t n, const void *x, void *into);
     double (*sum)(ptrdiff_t n, const void *x);
     double (*sum_squares)(ptrdiff_t n, const void *x);
     int (*all_finite)(ptrdiff_t n, const void *x);

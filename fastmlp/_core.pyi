@@ -1,0 +1,82 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+ACTIVATIONS: dict[str, tuple[int, float]]
+LINKS: dict[str, int]
+LOSSES: dict[str, tuple[int, int, float]]
+STEPS: dict[str, tuple[int, int]]
+SOURCES: dict[str, int]
+ISA: str
+MOST_THREADS: int
+scratch_fill: bytes | None
+
+def available_isas() -> list[str]: ...
+def choose_isa() -> str: ...
+def cores() -> int: ...
+def aligned(shape: int | tuple[int, ...], dtype: DTypeLike) -> Floats: ...
+def function(name: str, x: Floats, isa: str | None = None) -> Floats: ...
+def all_finite(a: Floats) -> bool: ...
+def shuffle(order: NDArray[np.int64], seed: int, epoch: int) -> None: ...
+
+class Team:
+    n: int
+    def __init__(self, n: int, auto: bool = False) -> None: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Team: ...
+    def __exit__(self, *exception: object) -> None: ...
+
+class Data:
+    n: int
+    d: int
+    weight_sum: float
+    def __init__(
+        self,
+        X: Any,
+        targets: NDArray[Any] | None = None,
+        weight: Floats | None = None,
+        loss: Callable[[NDArray[np.int64], Floats], tuple[Floats, Floats]] | None = None,
+    ) -> None: ...
+
+class Core:
+    P: Floats
+    dtype: np.dtype[Any]
+    rows: int
+    n_params: int
+    block_rows: int
+    chunk_rows: int
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activations: Sequence[tuple[int, float]],
+        biases: Sequence[bool],
+        loss: tuple[int, float],
+        link: int,
+        dtype: DTypeLike,
+    ) -> None: ...
+    def like_params(self) -> Floats: ...
+    def weight(self, l: int, of: Floats | None = None) -> Floats: ...
+    def bias(self, l: int, of: Floats | None = None) -> Floats | None: ...
+    def train(
+        self,
+        data: Data,
+        order: NDArray[np.int64],
+        batch: int,
+        first: int,
+        last: int,
+        step: tuple[int, float, float, float, float, float, float, float],
+        S1: Floats | None,
+        S2: Floats | None,
+        powers: NDArray[np.float64],
+        clip: float,
+        team: Team,
+    ) -> tuple[float, int]: ...
+    def gradient(self, data: Data, team: Team) -> tuple[float, Floats]: ...
+    def evaluate(self, data: Data, team: Team) -> float: ...
+    def predict(self, data: Data, team: Team) -> Floats: ...
+    def predict_small(self, X: Any) -> Floats | None: ...
+    def sweep(self, data: Data, backward: bool, team: Team) -> dict[str, Any]: ...
