@@ -38,10 +38,14 @@ cdef enum:
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
     GROUP_BYTES = 64 * 1024     # networks of so few bytes are stepped as one vector, and sum batches of
     GROUP_MIN_ROWS = 64         # so many rows in two groups: part of the promise of bits
-    LOOKS = 50                  # segments between two measurements of a free team
 
 include "_layers.pxi"
 include "_jobs.pxi"
+
+cdef double RUN_SECONDS = 2e-3      # a segment of an epoch
+cdef double TRY_SECONDS = 3e-4      # one that measures
+cdef double RETRY_SECONDS = 0.1     # between two measurements of the slower number of threads
+cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
 
 ACTIVATIONS = {fastmlp_activations[i].name.decode(): (i, fastmlp_activations[i].arg) for i in range(N_ACTIVATIONS)}
 LINKS = {fastmlp_links[i].decode(): i for i in range(N_LINKS)}
@@ -154,8 +158,7 @@ cdef class Team:
     cdef team_t team
     cdef readonly int n
     cdef bint auto
-    cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
-    cdef int looks              # segments since both were known
+    cdef bint awake, waking     # whether the workers have just run, or do now to wake up
 
     def __cinit__(self, int n, bint auto=False):
         self.n = n
@@ -285,6 +288,9 @@ cdef class Core:
     cdef readonly Py_ssize_t rows       # of all W as kept, and biases
     cdef readonly Py_ssize_t n_params
     cdef list calls
+    cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
+    cdef double tried           # when that was last measured
+    cdef Py_ssize_t timed_for   # rows of the unit
     cdef Call small             # for predict_small
     cdef char format
     cdef Py_ssize_t size        # elements of P
@@ -489,22 +495,18 @@ cdef class Core:
         """Units first .. last of an epoch in segments, between which signals are seen and the number of threads
         is chosen; returns the first unit not done."""
         cdef Run *r = &c.r
-        cdef team_t *crew = &team.team
         cdef Py_ssize_t u = first, count
         cdef double began, now, checked = now_seconds()
         cdef int threads
-        cdef bint timed
-        r.team = crew
+        r.team = &team.team
         while u < last:
             threads = self.plan(r, team, &count)
-            timed = threads > 0
-            threads = abs(threads)
             count = min(count, last - u)
             r.unit0, r.unit1 = u, u + count
             self.share_weights(r, threads)
             with nogil:
                 began = now_seconds()
-                team_run(crew, threads, train_job, r)
+                team_run(r.team, threads, train_job, r)
                 now = now_seconds()
             if c.error is not None:
                 error, c.error = c.error, None
@@ -512,9 +514,8 @@ cdef class Core:
             if r.bad:
                 return r.bad_unit
             u += count
-            if timed:
-                team.cost[threads > 1] = (now - began) / count
-            if now - checked > 0.05:
+            self.learn(team, threads > 1, (now - began) / count)
+            if now - checked > SIGNAL_SECONDS:
                 checked = now
                 PyErr_CheckSignals()
         return u
@@ -527,30 +528,41 @@ cdef class Core:
         return (batches - 1) * r.chunks + (r.n - begin + r.chunk - 1) // r.chunk
 
     cdef int plan(self, Run *r, Team team, Py_ssize_t *count) noexcept:
-        """How many threads take how many units next. A free team measures one thread against all, and again from
-        time to time: results are the same bits either way."""
-        cdef int wide
-        cdef double each = 6e-11 * self.P.size * r.chunk + 1e-7, span = 3e-4
-        if not team.auto:
-            wide = team.n > 1
-        elif team.cost[0] == 0:
-            wide = 0
-        elif team.cost[1] == 0:
-            wide = 1
-            if team.looks == 0:     # the workers may be asleep: wake them first
-                team.looks = 1
-                count[0] = 1
-                return -team.n
+        """How many threads take how many units next. A free team measures all threads against one, and the slower of
+        the two again from time to time: results are the same bits either way."""
+        cdef bint wide = team.n > 1
+        cdef double each
+        if self.timed_for != r.chunk:
+            self.timed_for, self.cost[0], self.cost[1] = r.chunk, 0, 0
+        if team.auto:
+            if self.cost[0] > 0 and self.cost[1] > 0 and now_seconds() - self.tried > RETRY_SECONDS:
+                team.awake = self.cost[1] < self.cost[0]
+                self.cost[team.awake == 0] = 0
+            wide = self.cost[0] > 0 and (self.cost[1] == 0 or self.cost[1] < self.cost[0])
+        each = self.cost[wide]
+        count[0] = 1
+        if each > 0:
+            count[0] = max(1, <Py_ssize_t>(RUN_SECONDS / each))
+        elif team.auto and wide and not team.awake:
+            team.waking = True  # with one unit
         else:
-            wide = team.cost[1] < team.cost[0]
-            team.looks += 1
-            if team.looks > LOOKS:
-                team.looks = 0
-                team.cost[not wide] = 0
-        if team.cost[wide] > 0:
-            each, span = team.cost[wide], 2e-3
-        count[0] = max(1, <Py_ssize_t>(span / each))
+            self.tried = now_seconds()
+            count[0] = max(1, <Py_ssize_t>(TRY_SECONDS / (6e-11 * self.size * r.chunk + 1e-7)))
         return team.n if wide else 1
+
+    cdef void learn(self, Team team, bint wide, double each) noexcept:
+        """What a unit took."""
+        if not team.waking:
+            self.cost[wide] = each
+            return
+        team.waking, team.awake = False, True
+        if each > 10 * self.cost[0]:    # other processes have the cores: no more of it for now
+            self.cost[1], self.tried = each, now_seconds()
+
+    def one_thread_pays(self, Py_ssize_t batch):
+        """Whether all threads were slower than one when they were last tried, not long ago."""
+        return (self.timed_for == self.chunk_for(batch) and 0 < self.cost[0] <= self.cost[1]
+                and now_seconds() - self.tried < RETRY_SECONDS)
 
     def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, Team team):
         """Batches first .. last of an epoch over the rows in order.

@@ -87,12 +87,15 @@ def check_threads(n_threads):
         raise ValueError(f"n_threads must be at most {_core.MOST_THREADS}, got {n_threads}")
 
 
-def team_for(net, rows, sweeps, n_threads=None):
-    """The threads for work on some rows: the caller alone where it is too little to start others for.
+def team_for(net, rows, sweeps, n_threads=None, batch=None):
+    """The threads for work on some rows: the caller alone where it is too little to start others for, or they did not
+    pay a moment ago.
 
     sweeps: passes over the weights a row takes, 1 forward, 3 with the gradients, times the epochs."""
     if n_threads is not None:
         return _core.Team(n_threads)
+    if batch is not None and net._core.one_thread_pays(batch):
+        return _core.Team(1)
     work = 2.0 * net._core.P.size * rows * sweeps
     return _core.Team(_core.cores(), True) if work > PAYS_OFF else _core.Team(1)
 
@@ -112,7 +115,7 @@ def fit(net, X, y, options, fresh):
         net._state, net.history = State(net, options.optimizer), History()
     else:
         previous.adopt(net, options.optimizer)
-    with team_for(net, data.n, 3 * options.epochs, options.n_threads) as team:
+    with team_for(net, data.n, 3 * options.epochs, options.n_threads, min(data.n, options.batch_size or data.n)) as team:
         run = _Epochs(net, data, options, team)
         for lr in rates:
             began = time.perf_counter()
