@@ -582,7 +582,6 @@ cdef class Core:
         r.full = clip > 0 or r.chunks > 1 or self.n_params * r.size <= GROUP_BYTES
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1
-        r.lr = r.step.lr
         r.beta1_power, r.beta2_power = p[0], p[1]
         r.S1, r.S2 = (<char *>address(S1) if S1 is not None else NULL), (<char *>address(S2) if S2 is not None else NULL)
         self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)

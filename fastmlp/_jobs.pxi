@@ -50,12 +50,9 @@ cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t m, char *values, double s
         row += k
 
 
-cdef void take_step(step_t *step, double *p1, double *p2, double lr) noexcept nogil:
-    """The next step's numbers: Adam's bias corrections ride in its learning rate."""
-    if step.beta2 > 0:
-        p1[0] *= step.beta1
-        p2[0] *= step.beta2
-        step.lr = lr * sqrt(1 - p2[0]) / (1 - p1[0])
+cdef inline double adam_rate(double lr, double p1, double p2) noexcept nogil:
+    """Adam's learning rate with the bias corrections, from the powers of beta1 and beta2; lr where there are none."""
+    return lr * sqrt(1 - p2) / (1 - p1) if p2 > 0 else lr
 
 
 cdef inline const Py_ssize_t *shares(const Run *r, int t) noexcept nogil:
@@ -206,6 +203,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
         end = min(begin + r.batch, r.n)
         m = min(r.chunk, end - pos)
         last = pos + m == end
+        step.lr = adam_rate(r.step.lr, p1 * step.beta1, p2 * step.beta2)    # early: it takes long
         row_phase(r, pos, m, at(r, r.values, pos - begin), r.weight_scale / (end - begin), t)
         team_barrier(r.team)
         if load(&r.bad):
@@ -213,7 +211,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
                 r.bad_unit = u
             break
         if last:
-            take_step(&step, &p1, &p2, r.lr)
+            p1, p2 = p1 * step.beta1, p2 * step.beta2
         weight_phase(r, pos - begin, m, end - begin, &step, t)
         if t == 0 and last:
             r.loss_sum += r.k.sum(end - begin, r.values)

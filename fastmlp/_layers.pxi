@@ -55,7 +55,7 @@ cdef struct Run:
     bint stepping
     double clip                 # largest norm of the gradient, 0: any
     step_t step                 # for weights; biases know neither decay nor penalties
-    double beta1_power, beta2_power, lr
+    double beta1_power, beta2_power
     double weight_scale         # rows over the sum of the sample weights
     char *row_weight            # sample weights where only dw knows them
     double loss_sum
