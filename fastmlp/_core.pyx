@@ -368,7 +368,7 @@ cdef class Core:
         cdef Py_ssize_t size = self.P.size * self.k.itemsize
         if self.block_rows:
             return self.block_rows
-        return 32 if size <= 64 * 1024 else 64 if size <= 1024 * 1024 else 128
+        return 32 if size <= 64 * 1024 else 64 if size <= 1024 * 1024 else 256
 
     cdef Py_ssize_t chunk_for(self, Py_ssize_t batch) noexcept:
         """Rows whose activations are held at once, of a batch."""
