@@ -14,6 +14,7 @@ cdef extern from "kernels/kernels.h" nogil:
         Py_ssize_t ra, ca
         const void *B
         Py_ssize_t ldb
+        int panels
         void *C
         Py_ssize_t ldc
         const void *init
@@ -59,6 +60,7 @@ cdef extern from "kernels/kernels.h" nogil:
         size_t pack_bytes
         void (*gemm)(const gemm_t *) noexcept nogil
         Py_ssize_t (*panel)(Py_ssize_t M, Py_ssize_t rest) noexcept nogil
+        Py_ssize_t (*panel_start)(Py_ssize_t N, Py_ssize_t j) noexcept nogil
         void (*pack)(Py_ssize_t K, Py_ssize_t n, const void *B, Py_ssize_t ldb, void *out) noexcept nogil
         void (*colsum)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ldd, void *out, int accumulate) noexcept nogil
         void (*transpose)(Py_ssize_t m, Py_ssize_t n, const void *A, Py_ssize_t lda, void *B, Py_ssize_t ldb) noexcept nogil

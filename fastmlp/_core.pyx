@@ -19,7 +19,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 import _thread
 import os
@@ -32,7 +32,8 @@ from fastmlp._c cimport *
 cdef enum:
     ALIGN = 64
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
-    CHUNK_BYTES = 32 * 1024 * 1024
+    CHUNK_BYTES = 16 * 1024 * 1024
+    PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
@@ -244,7 +245,7 @@ cdef class Call:
             raise MemoryError
         memcpy(self.r.layers, core.layers, (core.L + 1) * sizeof(Layer))
         self.r.k, self.r.size, self.r.L = core.k, core.k.itemsize, core.L
-        self.r.P = core.p
+        self.r.P, self.r.n_rows = core.p, core.rows
 
     def __dealloc__(self):
         free(self.r.layers)
@@ -291,7 +292,9 @@ cdef class Core:
     cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
     cdef double tried           # when that was last measured
     cdef Py_ssize_t timed_for   # rows of the unit
-    cdef Call small             # for predict_small
+    cdef Call small             # for predict_small,
+    cdef object seen_P          # and the weights it was made for
+    cdef char *seen
     cdef char format
     cdef Py_ssize_t size        # elements of P
     cdef int loss_kind, link
@@ -384,6 +387,7 @@ cdef class Core:
         """Give each thing its place in the arena at base; returns the arena's size."""
         cdef Py_ssize_t offset = 0, lanes = self.k.lanes, size = r.size, own
         cdef int l, t
+        cdef bint large
         cdef Layer *y
         for l in range(self.L + 1):
             y = &r.layers[l]
@@ -404,11 +408,18 @@ cdef class Core:
                 if keep:
                     y.dw = <char *>(base + offset)
                     offset += pad(rows * y.ld * size, ALIGN)
-            y.mirror = NULL
+            y.mirror = y.panels = NULL
+            large = sweep and not keep and not y.flipped and y.d_in * y.ldw * size >= PANEL_BYTES
+            y.mirror_panels = large and y.d_in >= 4 * lanes
             if l > 0 and (y.flipped or (sweep and l > r.last_layer)):
-                y.ldm = stride(pad(y.rows, lanes), size)
+                y.ldm = pad(y.rows, lanes)
+                if not y.mirror_panels:
+                    y.ldm = stride(y.ldm, size)
                 y.mirror = <char *>(base + offset)
                 offset += pad(y.cols * y.ldm * size, ALIGN)
+            if l > 0 and large and y.d_out >= 4 * lanes:
+                y.panels = <char *>(base + offset)
+                offset += pad(y.rows * y.ldw * size, ALIGN)
         r.tile_at = <Py_ssize_t>self.k.pack_bytes // size
         r.panel_at = r.tile_at + (TILE_I + 1) * 8 * lanes
         r.loss_at = r.panel_at + panel_rows * 8 * lanes
@@ -444,7 +455,7 @@ cdef class Core:
                 if r.layers[l].mirror != NULL:
                     memset(r.layers[l].mirror, 0, r.layers[l].cols * r.layers[l].ldm * r.size)
         for l in range(1, self.L + 1):
-            if r.layers[l].mirror != NULL:
+            if has_mirror(&r.layers[l]):
                 KINDS[r.layers[l].kind].mirror(r, l, 0, r.layers[l].rows)
 
     cdef bind(self, Call c, Data data, order):
@@ -668,11 +679,24 @@ cdef class Core:
         self.give(c)
         return out
 
+    cdef bint ready_small(self) except -1:
+        """predict_small's Call with what it keeps of the weights, for those of now; False where they are not finite."""
+        if self.small is not None and memcmp(self.p, self.seen, self.size * self.k.itemsize) == 0:
+            return True
+        if not self.k.all_finite(self.size, self.p):
+            return False
+        c = Call(self)
+        c.r.direct, c.r.block, c.r.last_layer, c.r.link = True, SMALL_ROWS, self.L + 1, self.link
+        self.lay_out(c, "small", SMALL_ROWS, 0, 1, False, False)
+        self.seen_P = self.P.copy()
+        self.seen = <char *>address(self.seen_P)
+        self.small = c
+        return True
+
     def predict_small(self, X):
         """predict for a few finite rows of the network's dtype, quickly and with the GIL held; None where X is something
         else."""
         cdef Py_buffer b, o
-        cdef Call c
         cdef Run *r
         cdef Py_ssize_t i, d = self.layers[0].d_out, size = self.k.itemsize
         cdef bint good
@@ -684,18 +708,12 @@ cdef class Core:
                     or b.shape[0] > SMALL_ROWS or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0
                     or b.shape[0] * self.size > SMALL_WORK):
                 return None
-            good = self.k.all_finite(self.size, self.p)
+            good = True
             for i in range(b.shape[0]):
                 good = good and self.k.all_finite(d, <char *>b.buf + i * b.strides[0])
-            if not good:
+            if not good or not self.ready_small():
                 return None
-            if self.small is None:
-                self.small = c = Call(self)
-                c.r.direct, c.r.block, c.r.last_layer, c.r.link = True, SMALL_ROWS, self.L + 1, self.link
-                self.lay_out(c, "small", SMALL_ROWS, 0, 1, False, False)
-                c.r.layers[0].d_out = d
-            c = self.small
-            r = &c.r
+            r = &self.small.r
             out = empty((b.shape[0], self.layers[self.L].d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
             r.layers[0].x, r.layers[0].ld = <char *>b.buf, b.strides[0] // size

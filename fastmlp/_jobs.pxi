@@ -157,7 +157,7 @@ cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
         step_run(r, step, begin, end)
     for l in range(1, r.L + 1):
         lo, hi = share[2 * l], share[2 * l + 1]
-        if lo < hi and r.layers[l].mirror != NULL:
+        if lo < hi and has_mirror(&r.layers[l]):
             KINDS[r.layers[l].kind].mirror(r, l, lo, hi)
 
 

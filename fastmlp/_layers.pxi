@@ -6,7 +6,8 @@
 # takes fewer whole vectors: a layer with one output is one row, not a column of them.
 # Either is row-major with rows of whole vectors, zero past their end; the bias follows.
 # Forward wants the first form, the delta sweep the second: the one that is not kept is
-# in `mirror`, made anew from W after each step.
+# in `mirror`, made anew from W after each step. Large layers have both forms in panels
+# for the matrix kernels, written while W is still in the cache.
 
 cdef struct Layer:
     int kind                    # row of KINDS
@@ -28,6 +29,8 @@ cdef struct Layer:
     char *dw                    # what the weight phase takes for delta
     char *mirror                # W the other way round (cols, ldm), or NULL where nothing needs it
     Py_ssize_t ldm
+    bint mirror_panels          # it is in panels
+    char *panels                # W in panels, or NULL: for large layers in training
 
 
 # One call into the core. Positions count rows in the order of the epoch; a row
@@ -110,6 +113,10 @@ cdef inline void finish_delta(Run *r, int l, Py_ssize_t row, Py_ssize_t m) noexc
                      at(r, y.delta, row * y.ld))
 
 
+cdef inline bint has_mirror(const Layer *y) noexcept nogil:
+    return y.mirror != NULL or y.panels != NULL
+
+
 # ---- Dense ----------------------------------------------------------------
 
 cdef enum:
@@ -128,7 +135,10 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     cdef bint fused = y.act == ACT_relu and s == x
     g.M, g.N, g.K = m, pad(y.d_out, r.k.lanes), y.d_in
     g.A, g.ra, g.ca = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1
-    if y.flipped:
+    g.panels = y.panels != NULL
+    if g.panels:
+        g.B = y.panels
+    elif y.flipped:
         g.B, g.ldb = y.mirror, y.ldm
     else:
         g.B, g.ldb = at(r, r.P, y.w), y.ldw
@@ -149,6 +159,7 @@ cdef void dense_backward(Run *r, int l, Py_ssize_t row, Py_ssize_t m, char *scra
     cdef bint fused = before.act == ACT_relu
     g.M, g.N, g.K = m, pad(y.d_in, r.k.lanes), y.d_out
     g.A, g.ra, g.ca = at(r, y.delta, row * y.ld), y.ld, 1
+    g.panels = y.mirror_panels
     if y.flipped:
         g.B, g.ldb = at(r, r.P, y.w), y.ldw
     else:
@@ -172,8 +183,16 @@ cdef inline void grad_operands(Run *r, int l, Py_ssize_t row, Py_ssize_t m, gemm
         g.A, g.ca, g.B, g.ldb = delta, y.ld, x, before.ld
     else:
         g.A, g.ca, g.B, g.ldb = x, before.ld, delta, y.ld
-    g.ra, g.K = 1, m
+    g.ra, g.K, g.panels = 1, m, False
     g.epilogue, g.H = EPI_NONE, NULL
+
+
+cdef inline void clear_columns(Run *r, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end, Py_ssize_t ldg) noexcept nogil:
+    """Zero in columns first .. end of m rows: x(l-1) may hold anything past its last unit, W may not."""
+    cdef Py_ssize_t i
+    if first < end:
+        for i in range(m):
+            memset(at(r, G, i * ldg + first), 0, (end - first) * r.size)
 
 
 cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil:
@@ -186,6 +205,8 @@ cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row
     g.init, g.ldi = (g.C if more else NULL), y.ldw
     g.pack = scratch
     r.k.gemm(&g)
+    if y.flipped:
+        clear_columns(r, <char *>g.C, hi - lo, y.cols, y.ldw, y.ldw)
     if hi == y.rows and y.bias:
         r.k.colsum(m, pad(y.d_out, r.k.lanes), at(r, y.dw, row * y.ld), y.ld, at(r, G, y.b), more)
 
@@ -200,13 +221,13 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
     cdef char *tile = at(r, scratch, r.tile_at)
     cdef bint packed
     grad_operands(r, l, 0, m, &g)
-    packed = hi - lo >= PACK_MIN_ROWS and y.ldw > r.k.panel(hi - lo, y.ldw) and m * g.ldb * r.size >= PACK_MIN_BYTES
+    packed = hi - lo >= PACK_MIN_ROWS and y.ldw > r.k.panel(2, y.ldw) and m * g.ldb * r.size >= PACK_MIN_BYTES
     B = <const char *>g.B
     cdef const char *A = <const char *>g.A
     cdef Py_ssize_t ldb = g.ldb
     g.C, g.init, g.ldi, g.pack = tile, NULL, 0, NULL
     while j < y.ldw:
-        n = r.k.panel(hi - lo, y.ldw - j)
+        n = r.k.panel(2, y.ldw - j)
         g.N, g.ldc = n, n
         g.B, g.ldb = at(r, <char *>B, j), ldb
         if packed:
@@ -217,10 +238,11 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
             g.M = min(<Py_ssize_t>TILE_I, hi - i)
             g.A = at(r, <char *>A, i)
             r.k.gemm(&g)
+            if y.flipped and j + n == y.ldw:
+                clear_columns(r, tile, g.M, y.cols - j, n, n)
             w = y.w + i * y.ldw + j
             r.k.step(step, g.M, n, at(r, r.P, w), y.ldw, tile, n, at(r, r.S1, w), at(r, r.S2, w))
-            if y.mirror != NULL:
-                r.k.transpose(g.M, min(n, y.cols - j), at(r, r.P, w), y.ldw, at(r, y.mirror, j * y.ldm + i), y.ldm)
+            mirror_tile(r, y, i, g.M, j, n)
             i += g.M
         j += n
     if hi == y.rows and y.bias:
@@ -239,7 +261,33 @@ cdef inline step_t bias_step(const step_t *step) noexcept nogil:
 
 cdef void dense_mirror(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
     cdef Layer *y = &r.layers[l]
-    r.k.transpose(hi - lo, y.cols, at(r, r.P, y.w + lo * y.ldw), y.ldw, at(r, y.mirror, lo), y.ldm)
+    cdef Py_ssize_t n, j = 0
+    if y.panels == NULL:
+        mirror_tile(r, y, lo, hi - lo, 0, y.ldw)
+        return
+    while j < y.ldw:
+        n = r.k.panel(2, y.ldw - j)
+        mirror_tile(r, y, lo, hi - lo, j, n)
+        j += n
+
+
+cdef void mirror_tile(Run *r, Layer *y, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j, Py_ssize_t n) noexcept nogil:
+    """The other forms of the (m, n) tile of W at (i, j), which is of one panel where W is in panels."""
+    cdef char *tile = at(r, r.P, y.w + i * y.ldw + j)
+    cdef Py_ssize_t p, width, a, b, cols = min(n, y.cols - j)
+    if y.panels != NULL:
+        r.k.pack(m, n, tile, y.ldw, at(r, y.panels, j * y.rows + i * n))
+    if y.mirror != NULL and not y.mirror_panels:
+        r.k.transpose(m, cols, tile, y.ldw, at(r, y.mirror, j * y.ldm + i), y.ldm)
+    elif y.mirror != NULL:
+        p = r.k.panel_start(y.ldm, i)
+        while p < i + m:
+            width = r.k.panel(2, y.ldm - p)
+            a, b = max(p, i), min(p + width, i + m)
+            if a < b:
+                r.k.transpose(b - a, cols, at(r, tile, (a - i) * y.ldw), y.ldw,
+                              at(r, y.mirror, p * y.cols + j * width + a - p), width)
+            p += width
 
 
 cdef enum:

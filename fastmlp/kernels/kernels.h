@@ -66,12 +66,16 @@ enum { SOURCES(ENUM_SRC) N_SOURCES };
 
 enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
 
+/* Panels: B (K, N) cut into runs of columns as wide as a tile, each contiguous. The panel that starts at column j
+ * starts at element j K and has rows as wide as kernels_t.panel(2, N - j). */
+
 /* C (+)= A B. A: (M, K) with element strides (ra, ca); B: (K, N) with row stride
  * ldb; C: (M, N) with row stride ldc. N is a multiple of the lane count. */
 typedef struct {
     ptrdiff_t M, N, K;
     const void *A; ptrdiff_t ra, ca;
     const void *B; ptrdiff_t ldb;
+    int panels;                      /* B is in panels, see below, and ldb is not used */
     void *C; ptrdiff_t ldc;
     const void *init; ptrdiff_t ldi; /* what the chain starts from: NULL for 0, a
                                         bias row (ldi = 0), or C itself */
@@ -123,6 +127,8 @@ typedef struct {
     void (*gemm)(const gemm_t *);
     /* columns of the next panel, when `rest` columns of a matrix of M rows are left */
     ptrdiff_t (*panel)(ptrdiff_t M, ptrdiff_t rest);
+    /* where the panel that column j of a matrix of N columns is in starts */
+    ptrdiff_t (*panel_start)(ptrdiff_t N, ptrdiff_t j);
     /* out (K, n) = B (K, n), contiguous */
     void (*pack)(ptrdiff_t K, ptrdiff_t n, const void *B, ptrdiff_t ldb, void *out);
     /* out (n,) = (from out, or 0) + sum of the m rows of D, in row order */

@@ -5,6 +5,7 @@
  * operations; what they lack (fma, sqrt, select) is here. Without them (MSVC)
  * a vector is one number.
  */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include "kernels.h"
