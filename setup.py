@@ -10,7 +10,7 @@ if sys.platform == "win32":
 else:
     # -ffp-contract=off: what is fused is written out, so that every compiler gives the same bits.
     compile_args = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
-    link_args = [] if sys.platform == "darwin" else ["-Wl,--strip-debug"]
+    link_args = [] if sys.platform == "darwin" else ["-Wl,-s"]
 
 core = Extension(
     "fastmlp._core",

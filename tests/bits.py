@@ -1,0 +1,159 @@
+"""Trains small networks on exact data and hashes what comes out, to the bit.
+
+    python tests/bits.py            print the hashes under every setting, as JSON
+    python tests/bits.py --write    make tests/bits.json, the table that all machines are held to, anew
+
+Data and weights are whole numbers over powers of two, made with integers alone, so that they are the same
+everywhere; what differs is the engine's doing.
+"""
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from fastmlp import MLP, SGD, Adam, AdamW, Dense, _core
+
+TABLE = Path(__file__).with_name("bits.json")
+
+# What must not show in the bits: threads, rows a thread takes at a time, rows whose activations are held at once, and
+# what scratch memory held before the call (two kinds of NaN, and large finite numbers).
+SETTINGS = {
+    "plain": {"n_threads": 1},
+    **{f"n_threads={t}": {"n_threads": t} for t in (2, 3, 8)},
+    **{f"block_rows={b}": {"n_threads": 1 + b % 2, "block_rows": b} for b in (1, 7, 32, 200)},
+    **{f"chunk_rows={c}": {"n_threads": 1 + c % 2, "chunk_rows": c} for c in (5, 64)},
+    **{f"scratch={fill.hex()}": {"n_threads": 2, "scratch": fill * 2**14} for fill in (b"\0\0\xc0\x7f", b"\xff", b"\x7e")},
+}
+
+
+def whole(seed, shape, low, high):
+    """Integers low .. high, from splitmix64."""
+    z = np.arange(1, np.prod(shape) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed << 32)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((z >> np.uint64(33)) % np.uint64(high - low + 1)).astype(np.int64).reshape(shape) + low
+
+
+def targets(loss, n, d):
+    name = loss[0] if isinstance(loss, tuple) else loss
+    if name == "cross_entropy":
+        return whole(2, n, 0, d - 1)
+    if name == "poisson":
+        return whole(2, (n, d), 0, 5)
+    if name == "binary_cross_entropy":
+        return whole(2, (n, d), 0, 16) / 16
+    return whole(2, (n, d), -96, 96) / 64
+
+
+def sixteenths(n, d):
+    """Rows of probabilities."""
+    y = np.eye(d)[whole(3, n, 0, d - 1)] * 11 + np.eye(d)[whole(4, n, 0, d - 1)] * 5
+    return y / 16
+
+
+def dense(sizes, activation, bias=True):
+    return [sizes[0], *(Dense(d, activation, bias=bias) for d in sizes[1:-1]), Dense(sizes[-1], bias=bias)]
+
+
+class Case:
+    """One network and how it is trained."""
+
+    def __init__(self, layers, optimizer=SGD(1 / 16), loss="squared_error", rows=61, batch=16, epochs=3, X=None, y=None,
+                 weighted=False):
+        self.layers, self.optimizer, self.loss = layers, optimizer, loss
+        self.rows, self.batch, self.epochs = rows, batch, epochs
+        self.X, self.y, self.weighted = X, y, weighted
+
+    def run(self, dtype, n_threads=1, block_rows=0, chunk_rows=0, scratch=None):
+        """Hashes of the parameters after training, the history, the predictions, backprop and gradient."""
+        net = MLP(self.layers, loss=self.loss, dtype=dtype, init="zeros", random_state=0)
+        net._seed = 1
+        net._core.block_rows, net._core.chunk_rows = block_rows, chunk_rows
+        for l in range(1, len(net.d)):
+            net.W[l][...] = whole(l, net.W[l].shape, -64, 64) / (32 << net.d[l - 1].bit_length() // 2)
+            if net.b[l] is not None:
+                net.b[l][...] = whole(9 + l, net.b[l].shape, -32, 32) / 256
+        n, d = self.rows, net.d[-1]
+        X = whole(1, (n, net.d[0]), -128, 128) / 64
+        X = X.astype(dtype) if self.X is None else self.X(X)
+        y = targets(self.loss, n, d) if self.y is None else self.y(n, d)
+        w = whole(5, n, 0, 4) / 2 if self.weighted else None
+        _core.scratch_fill = scratch
+        try:
+            history = net.fit(X, y, self.optimizer, self.epochs, self.batch, sample_weight=w, n_threads=n_threads)
+            everything, forward = net.backprop(X, y, w), net.forward(X)
+            loss, gradient = net.loss_and_grad(X, y, w)
+            predictions = [net.predict(X), net.predict(X[:3]), net.evaluate(X, y, w)]
+        finally:
+            _core.scratch_fill = None
+        parts = {
+            "params": [net.params],
+            "loss": [history["loss"]],
+            "predict": predictions + forward.s[1:] + forward.x[1:],
+            "backprop": [everything.loss, everything.dX, *everything.s[1:], *everything.x[1:], *everything.delta[1:],
+                         *everything.dW[1:], *(b for b in everything.db[1:] if b is not None), loss, gradient],
+        }
+        return " ".join(digest(p) for p in parts.values())
+
+
+def digest(arrays):
+    h = hashlib.sha256()
+    for a in map(np.asarray, arrays):
+        if not np.isfinite(a).all():
+            raise FloatingPointError("NaN or infinity: its bits are nobody's promise, choose other numbers")
+        h.update(np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes())
+    return h.hexdigest()[:8]
+
+
+def cases():
+    """name -> Case. Every activation, loss and step of the core's tables is in it."""
+    yield from ((f"activation {a}", Case(dense([5, 17, 9, 3], a), Adam(1 / 64), batch=17)) for a in _core.ACTIVATIONS)
+    yield from ((f"loss {e}", Case(dense([7, 12, 3], "tanh"), loss=e, weighted=True)) for e in _core.LOSSES)
+    optimizers = {
+        "sgd": (SGD, {}),
+        "momentum": (SGD, {"momentum": 0.75}),
+        "nesterov": (SGD, {"momentum": 0.75, "nesterov": True}),
+        "adam": (Adam, {}),
+        "adamw": (AdamW, {"weight_decay": 1 / 8}),
+    }
+    extras = {"": {}, " clipped": {"clip_norm": 0.125}, " l2 l1": {"l2": 1 / 32, "l1": 1 / 512},
+              " clipped l2": {"clip_norm": 0.25, "l2": 1 / 64}}
+    for name, (kind, numbers) in optimizers.items():
+        for extra, more in extras.items():
+            step = kind(1 / 64, **numbers, **more)
+            yield f"step {name}{extra}", Case(dense([6, 20, 4], "relu"), step, rows=150, batch=70)
+            # too many weights for one vector step: tiles of gradient are stepped as they come
+            yield f"step {name}{extra}, wider", Case(dense([50, 131, 70, 9], "relu"), step, rows=75, batch=33, epochs=2)
+    # K blocks, packed panels, every width of a panel
+    wide = {"rows": 290, "batch": 128, "epochs": 1, "loss": "cross_entropy"}
+    yield "wide", Case(dense([70, 300, 257, 10], "relu"), Adam(1 / 512), **wide)
+    yield "wide clipped", Case(dense([70, 300, 257, 10], "gelu"), AdamW(1 / 512, clip_norm=0.5), **wide)
+    yield "one output", Case(dense([64, 40, 1], "sigmoid"), Adam(1 / 64), "binary_cross_entropy", rows=200, batch=93)
+    yield "one output, wide", Case(dense([300, 150, 1], "sigmoid"), Adam(1 / 64), rows=100, batch=41)
+    yield "many inputs, one output", Case(dense([700, 1], "relu"), SGD(1 / 1024, momentum=0.5))
+    yield "few inputs, many outputs", Case(dense([2, 200], "relu"), SGD(1 / 64))
+    yield "batches of one", Case(dense([2, 2, 1], "sigmoid"), batch=1)
+    yield "no bias", Case(dense([5, 9, 3], "silu", bias=False), Adam(1 / 64))
+    yield "arguments", Case([4, Dense(8, ("elu", 0.5)), Dense(3, ("leaky_relu", 0.25))], loss=("huber", 0.25))
+    yield "probabilities", Case(dense([6, 8, 5], "elu"), loss="cross_entropy", y=sixteenths)
+    yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)), weighted=True)
+    yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)
+    yield "many rows", Case(dense([3, 6, 2], "relu"), rows=70001, batch=4096, epochs=1)
+    # rows of X as they come
+    yield "bytes", Case(dense([9, 8, 2], "relu"), SGD(1 / 8192), X=lambda X: (X * 16).astype(np.int8))
+    yield "columns", Case(dense([9, 8, 2], "relu"), X=np.asfortranarray)
+    yield "sparse", Case(dense([9, 8, 2], "relu"), X=lambda X: sparse.csr_array(np.where(X > 0.5, X, 0)))
+
+
+def run(settings):
+    return {f"{dtype} {name}": case.run(dtype, **settings) for name, case in cases() for dtype in ("float32", "float64")}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        TABLE.write_text(json.dumps(run({}), indent=0) + "\n")
+    else:
+        json.dump({name: run(s) for name, s in SETTINGS.items()}, sys.stdout)

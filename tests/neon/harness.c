@@ -1,0 +1,281 @@
+/* Calls every function of one kernels table on data made from integers and prints a hash a line.
+ *
+ *     harness ISA
+ *
+ * Lines are the same for every instruction set with a fused multiply-add, whatever the machine and the compiler.
+ * Compile with -DREAL=float -DLETTER="'f'" or -DREAL=double -DLETTER="'d'". Sizes in vectors are multiples of 16, the
+ * most lanes that a vector has; only elements that kernels.h defines are hashed.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "kernels.h"
+
+typedef REAL real;
+#define COUNT(a) ((ptrdiff_t)(sizeof(a) / sizeof *(a)))
+enum { ROOM = 1 << 20, PACK_ROOM = 1 << 16 };
+static real A[ROOM], B[ROOM], C[ROOM], D[ROOM], E[ROOM], PACK[PACK_ROOM];
+static int64_t ORDER[256];
+static const kernels_t *k;
+
+/* ---- numbers and hashes */
+
+static uint64_t seed = 1;
+static uint64_t next(void) /* splitmix64 */
+{
+    uint64_t z = seed += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+static real fraction(void) { return (real)((int)(next() >> 40 & 0x3fff) - 0x2000) / 2048; } /* [-4, 4) */
+static void fill(real *a, ptrdiff_t n) { for (ptrdiff_t i = 0; i < n; i++) a[i] = fraction(); }
+static real any(void) /* any bit pattern, NaN too */
+{
+    const uint64_t bits = next();
+    real x;
+    memcpy(&x, (const char *)&bits, sizeof x);
+    return x;
+}
+/* a grid where functions bend, then numbers of all sizes */
+static void fill_wide(real *a, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++) a[i] = i < 3 * n / 4 ? (real)(i - 3 * n / 8) / 64 + fraction() / 256 : any();
+}
+
+static uint64_t hash;
+static void start(void) { hash = 0xcbf29ce484222325u; }
+static void take(const real *a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t lda) /* FNV-1a; the bits of a NaN are nobody's promise */
+{
+    for (ptrdiff_t i = 0; i < m; i++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            uint64_t bits = 0;
+            if (a[i * lda + j] == a[i * lda + j]) memcpy(&bits, &a[i * lda + j], sizeof(real));
+            else bits = 1;
+            for (size_t b = 0; b < sizeof(real); b++) hash = (hash ^ (bits >> 8 * b & 255)) * 0x100000001b3u;
+        }
+}
+static void take_double(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof v);
+    for (int b = 0; b < 8; b++) hash = (hash ^ (bits >> 8 * b & 255)) * 0x100000001b3u;
+}
+static void print(const char *what, const char *name, int i) { printf("%c %s %s %d %016llx\n", LETTER, what, name, i, (unsigned long long)hash); }
+
+/* ---- one function of the table each */
+
+static void gemm_one(ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, int transposed, int init, int epilogue, int packed)
+{
+    const ptrdiff_t ldb = N + 16, ldc = N + 32;
+    gemm_t g = {M, N, K, A, transposed ? 1 : K + 3, transposed ? M + 5 : 1, B, ldb, C, ldc, NULL, 0, epilogue, D, packed ? PACK : NULL};
+    if (init == 1) g.init = E;
+    if (init == 2) { g.init = C; g.ldi = ldc; }
+    fill(A, (M + 5) * (K + 3));
+    fill(B, K * ldb);
+    fill(C, M * ldc);
+    fill(D, M * ldc);
+    fill(E, N);
+    k->gemm(&g);
+    take(C, M, N, ldc);
+}
+
+static void gemms(void)
+{
+    static const ptrdiff_t Ms[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 24, 29, 50};
+    static const ptrdiff_t Ns[] = {16, 32, 48, 64, 80, 144};
+    static const ptrdiff_t Ks[] = {1, 2, 7, 33};
+    for (int mode = 0; mode < 36; mode++) {
+        const int transposed = mode % 2, init = mode / 2 % 3, epilogue = mode / 6 % 3, packed = mode / 18;
+        int shape = 0;
+        start();
+        for (ptrdiff_t i = 0; i < COUNT(Ms); i++)
+            for (ptrdiff_t j = 0; j < COUNT(Ns); j++)
+                for (ptrdiff_t l = 0; l < COUNT(Ks); l++)
+                    if (shape++ % 7 == mode % 7) gemm_one(Ms[i], Ns[j], Ks[l], transposed, init, epilogue, packed);
+        if (packed) gemm_one(25, 112, 800, transposed, init, epilogue, 1); /* K blocks */
+        print("gemm", transposed ? "transposed" : "straight", mode);
+    }
+}
+
+static void matrices(void)
+{
+    static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 40}, {3, 17}, {16, 16}, {31, 33}, {70, 50}};
+    for (ptrdiff_t i = 0; i < COUNT(sizes); i++) {
+        const ptrdiff_t m = sizes[i][0], n = sizes[i][1], whole = (n + 15) / 16 * 16;
+        start();
+        fill(A, m * (n + 5));
+        k->transpose(m, n, A, n + 5, B, m + 3);
+        take(B, n, m, m + 3);
+        print("transpose", "", (int)i);
+        start();
+        fill(A, m * (whole + 16));
+        fill(B, whole);
+        k->pack(m, whole, A, whole + 16, C);
+        take(C, m, whole, whole);
+        k->colsum(m, whole, A, whole + 16, D, 0);
+        k->colsum(m, whole, A, whole + 16, B, 1);
+        take(D, 1, whole, whole);
+        take(B, 1, whole, whole);
+        fill(E, m);
+        k->scale_rows(m, whole, A, whole + 16, NULL, 0.1, C);
+        take(C, m, whole, whole + 16);
+        k->scale_rows(m, whole, A, whole + 16, E, 1.0 / 3, C);
+        take(C, m, whole, whole + 16);
+        k->add(whole, A, C);
+        take(C, 1, whole, whole);
+        print("pack, colsum, scale_rows, add", "", (int)i);
+        start();
+        fill_wide(A, 3 * n / 4);
+        take_double(k->sum(3 * n / 4, A));
+        fill(A, m * n);
+        take_double(k->sum(m * n, A));
+        take_double(k->sum_squares(m * n, A));
+        take_double(k->all_finite(m * n, A));
+        A[m * n / 2] = 1 / (real)0;
+        take_double(k->all_finite(m * n, A));
+        print("sum, sum_squares, all_finite", "", (int)i);
+    }
+}
+
+static void functions(void)
+{
+    enum { n = 8192 };
+    static const char *names[] = {"exp", "expm1", "log", "log1p", "erfc", "tanh", "sigmoid"};
+    for (ptrdiff_t i = 0; i < COUNT(names); i++) {
+        start();
+        fill_wide(A, n);
+        /* the functions' domains: expm1 below 0, log above, log1p 0 .. 1, erfc above 0 */
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const real size = A[j] < 0 ? -A[j] : A[j];
+            if (i == 1) A[j] = -size;
+            if (i == 2 || i == 4) A[j] = size == size && size > 0 ? size : 1;
+            if (i == 3) A[j] = size <= 1 ? size : size > 1 ? 1 / size : 0;
+        }
+        if (!k->function(names[i], n, A, B)) exit(2);
+        take(B, 1, n, n);
+        print("function", names[i], 0);
+    }
+    for (int i = 0; i < N_ACTIVATIONS; i++) {
+        const double args[] = {fastmlp_activations[i].arg, 0.3};
+        for (int j = 0; j < 2; j++) {
+            start();
+            fill_wide(A, n);
+            k->act(i, args[j], n, A, B);
+            take(B, 1, n, n);
+            fill(C, n);
+            k->act_grad(i, args[j], n, fastmlp_activations[i].needs_s ? A : B, C);
+            take(C, 1, n, n);
+            print("activation", fastmlp_activations[i].name, j);
+        }
+    }
+}
+
+static void losses(void)
+{
+    static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 9}, {2, 1}, {16, 10}, {37, 1}, {37, 3}, {50, 19}};
+    int32_t labels[256];
+    for (int i = 0; i < N_LOSSES; i++)
+        for (ptrdiff_t j = 0; j < COUNT(sizes); j++) {
+            const ptrdiff_t m = sizes[j][0], n = sizes[j][1], ld = (n + 15) / 16 * 16;
+            start();
+            for (int mode = 0; mode < 8; mode++) {
+                loss_t t = {i, fastmlp_losses[i].arg, m, n, A, ld, mode & 1 ? ORDER : NULL, mode & 1 ? 5 : 3, B, n, NULL,
+                            mode & 2 ? C : NULL, 1.0 / 7, mode == 3 ? NULL : D, ld, E, PACK};
+                fill(A, m * ld);
+                fill(B, 256 * n);
+                for (ptrdiff_t l = 0; l < 256 * n; l++)
+                    if (i == LOSS_poisson || i == LOSS_cross_entropy || i == LOSS_binary_cross_entropy) B[l] = l % 5 ? (B[l] + 4) / 8 : 0;
+                for (int l = 0; l < 256; l++) labels[l] = (int32_t)(next() % (uint64_t)n);
+                for (int l = 0; l < 256; l++) C[l] = (real)(next() >> 62) / 2;
+                if (i == LOSS_cross_entropy && mode & 4) t.labels = labels;
+                take_double(k->loss(&t));
+                take(E, 1, m, m);
+                if (!t.delta) continue;
+                take(D, m, n, ld);
+                for (ptrdiff_t r = 0; r < m; r++)
+                    for (ptrdiff_t l = n; l % k->lanes; l++)
+                        if (D[r * ld + l] != 0) exit(3); /* pads are zero */
+            }
+            print("loss", fastmlp_losses[i].name, (int)j);
+        }
+    for (int i = 0; i < N_LINKS; i++)
+        for (ptrdiff_t j = 0; j < COUNT(sizes); j++) {
+            const ptrdiff_t m = sizes[j][0], n = sizes[j][1];
+            start();
+            fill(A, m * (n + 7));
+            k->link(i, m, n, A, n + 7, B, n + 2, PACK);
+            take(B, m, n, n + 2);
+            print("link", fastmlp_links[i], (int)j);
+        }
+}
+
+static void steps(void)
+{
+    for (int i = 0; i < N_STEPS; i++)
+        for (int mode = 0; mode < 8; mode++) {
+            const ptrdiff_t m = 5, n = 48, ld = mode & 4 ? n : n + 32;
+            step_t s = {i, 0.01, 0.9, i == STEP_adam ? 0.999 : 0, 1e-8, mode & 1 ? 1e-3 : 0, mode & 2 ? 0.01 : 0, mode & 2 ? 1e-4 : 0, mode & 1 ? 0.7 : 1};
+            start();
+            fill(A, m * ld);
+            memset(B, 0, sizeof B);
+            memset(C, 0, sizeof C);
+            for (int t = 0; t < 5; t++) {
+                fill(D, m * n);
+                k->step(&s, m, n, A, ld, D, n, B, C);
+            }
+            take(A, m, n, ld);
+            take(B, m, n, ld);
+            take(C, m, n, ld);
+            print("step", fastmlp_steps[i].name, mode);
+        }
+}
+
+#define GATHER(name, type)                                                                       \
+    {                                                                                            \
+        static type data[64 * 40];                                                               \
+        for (int i = 0; i < 64 * 40; i++) {                                                      \
+            const real v = fraction();                                                           \
+            data[i] = SRC_##name <= SRC_f8 ? (type)v / 3 : (type)next();                         \
+        }                                                                                        \
+        start();                                                                                 \
+        for (int mode = 0; mode < 10; mode++) {                                                  \
+            source_t s = {(const char *)data, (const char *)(data + 64 * 40), 40 * sizeof(type), sizeof(type), NULL, NULL, 0, SRC_##name, 33}; \
+            if (mode / 2 == 1) s.col_stride = 64 * sizeof(type), s.row_stride = sizeof(type);    \
+            if (mode / 2 == 2) s.data += 39 * sizeof(type), s.col_stride = -(ptrdiff_t)sizeof(type); \
+            if (mode / 2 >= 3) s.indptr = mode / 2 == 3 ? (void *)p4 : (void *)p8, s.indices = mode / 2 == 3 ? (void *)c4 : (void *)c8, s.wide_index = mode / 2 == 4; \
+            k->gather(&s, mode % 2 ? ORDER : NULL, 2, 30, A, 48);                                \
+            take(A, 30, 33, 48);                                                                 \
+        }                                                                                        \
+        print("gather", #name, 0);                                                               \
+    }
+
+static void gathers(void)
+{
+    int32_t p4[65] = {0}, c4[64 * 40];
+    int64_t p8[65] = {0}, c8[64 * 40];
+    for (int i = 0; i < 64; i++) {
+        p8[i + 1] = p8[i] + i % 11; /* rows of no entries too */
+        p4[i + 1] = (int32_t)p8[i + 1];
+    }
+    for (int i = 0; i < 64 * 40; i++) c8[i] = c4[i] = (int32_t)(next() % 33);
+    SOURCES(GATHER)
+}
+
+int main(int argc, char **argv)
+{
+    k = argc == 2 ? fastmlp_kernels(argv[1], LETTER) : NULL;
+    if (!k || k->pack_bytes > sizeof PACK) {
+        fprintf(stderr, "this machine or build lacks that instruction set\n");
+        return 2;
+    }
+    for (int i = 0; i < COUNT(ORDER); i++) ORDER[i] = i * 37 % 61;
+    gemms();
+    matrices();
+    functions();
+    losses();
+    steps();
+    gathers();
+    return 0;
+}

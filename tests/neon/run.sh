@@ -1,0 +1,68 @@
+#!/bin/sh
+# Compiles the kernels for this machine and for aarch64, runs every function of theirs (harness.c), the aarch64 code
+# under qemu, and wants the same bits from all: from compilers, instruction sets and machines.
+# Prints "skipped: .." and succeeds where a cross compiler or qemu is missing.
+cd "$(dirname "$0")/../.." || exit 1
+skip() { echo "skipped: $*"; exit 0; }
+[ "$(uname -m)" = x86_64 ] || skip "this machine is not x86-64"
+CROSS=aarch64-linux-gnu-gcc
+QEMU=$(command -v qemu-aarch64 || command -v qemu-aarch64-static) || skip "qemu-aarch64 is missing (Debian: qemu-user)"
+command -v $CROSS >/dev/null || skip "$CROSS is missing (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross)"
+
+OUT=$(mktemp -d) || exit 1
+trap 'rm -rf "$OUT"' EXIT
+# as in setup.py
+FLAGS="-O3 -std=c11 -ffp-contract=off -fno-math-errno -fno-trapping-math -Wno-psabi -Ifastmlp/kernels"
+failed=0 first=
+
+# build NAME COMPILER FUSED FLAGS..: a harness for each dtype. FUSED tells the compiler that it may count on a fused
+# multiply-add, so that generic code has it too.
+build() {
+    name=$1 compiler=$2 fused=$3
+    shift 3
+    for f in fastmlp/kernels/*.c; do
+        case $f in */generic*) more=$fused ;; *) more= ;; esac
+        $compiler $FLAGS $more "$@" -c "$f" -o "$OUT/$name-$(basename "$f" .c).o" || exit 1
+    done
+    for type in float double; do
+        letter=$(echo $type | cut -c1)
+        $compiler $FLAGS "$@" -DREAL=$type -DLETTER="'$letter'" tests/neon/harness.c "$OUT/$name"-*.o -o "$OUT/$name.$type" -lm || exit 1
+    done
+}
+
+# run NAME ISA [EMULATOR]: run both and compare with what the first run printed
+run() {
+    { $3 "$OUT/$1.float" "$2" && $3 "$OUT/$1.double" "$2"; } >"$OUT/lines" 2>"$OUT/error"
+    case $? in
+    0) ;;
+    2) echo "$1 $2: $(cat "$OUT/error")"; return ;;
+    *) echo "$1 $2: FAILED"; cat "$OUT/error"; failed=1; return ;;
+    esac
+    if [ -z "$first" ]; then
+        first="$1 $2"
+        cp "$OUT/lines" "$OUT/wanted"
+        echo "$1 $2: $(wc -l <"$OUT/wanted") hashes"
+    elif diff "$OUT/wanted" "$OUT/lines" >"$OUT/diff"; then
+        echo "$1 $2: the same"
+    else
+        echo "$1 $2: DIFFERS from $first"
+        head -20 "$OUT/diff"
+        failed=1
+    fi
+}
+
+build gcc gcc -mfma
+run gcc avx2
+run gcc avx512
+run gcc generic
+build aarch64 $CROSS "" -static
+run aarch64 neon "$QEMU"
+run aarch64 generic "$QEMU"
+if command -v clang >/dev/null; then
+    build clang clang "-mfma -D__FP_FAST_FMA -D__FP_FAST_FMAF" # which it has, and does not say
+    run clang avx2
+    run clang avx512
+    run clang generic
+fi
+[ -n "$first" ] || { echo "nothing ran"; exit 1; }
+exit $failed

@@ -1,0 +1,205 @@
+"""A float64 twin of the library in NumPy, written from the formulas: the tests' oracle.
+
+s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)); delta(L) = g'(x(L), y) theta'(s(L)),
+delta(l) = [W(l+1) delta(l+1)] theta'(s(l)); de/dW(l) = x(l-1) delta(l)^T, de/db(l) = delta(l).
+"""
+import math
+from types import SimpleNamespace
+
+import numpy as np
+
+# ---- activations: name -> (theta, theta'), functions of s and of the activation's argument
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848  # Klambauer et al. 2017
+
+
+def sigmoid(s):
+    e = np.exp(-np.abs(s))
+    return np.where(s < 0, e, 1.0) / (1.0 + e)
+
+
+def softplus(s):
+    return np.logaddexp(0.0, s)
+
+
+def elu(s, a=1.0):
+    return np.where(s > 0, s, a * np.expm1(np.minimum(s, 0.0)))
+
+
+def elu_prime(s, a=1.0):
+    return np.where(s > 0, 1.0, a * np.exp(np.minimum(s, 0.0)))
+
+
+def normal_cdf(s):
+    return 0.5 * np.vectorize(math.erfc, otypes=[float])(-s / math.sqrt(2.0))
+
+
+def normal_pdf(s):
+    return np.exp(-0.5 * s * s) / math.sqrt(2.0 * math.pi)
+
+
+ACTIVATIONS = {
+    "identity": (lambda s: s, np.ones_like),
+    "relu": (lambda s: np.maximum(s, 0.0), lambda s: (s > 0) * 1.0),
+    "leaky_relu": (lambda s, a=0.01: np.where(s > 0, s, a * s), lambda s, a=0.01: np.where(s > 0, 1.0, a)),
+    "elu": (elu, elu_prime),
+    "selu": (lambda s: SELU_SCALE * elu(s, SELU_ALPHA), lambda s: SELU_SCALE * elu_prime(s, SELU_ALPHA)),
+    "gelu": (lambda s: s * normal_cdf(s), lambda s: normal_cdf(s) + s * normal_pdf(s)),
+    "silu": (lambda s: s * sigmoid(s), lambda s: sigmoid(s) * (1.0 + s * sigmoid(-s))),
+    "mish": (lambda s: s * np.tanh(softplus(s)),
+             lambda s: np.tanh(softplus(s)) + s * sigmoid(s) * (1.0 - np.tanh(softplus(s)) ** 2)),
+    "softplus": (softplus, sigmoid),
+    "tanh": (np.tanh, lambda s: 1.0 - np.tanh(s) ** 2),
+    "sigmoid": (sigmoid, lambda s: sigmoid(s) * sigmoid(-s)),
+}
+
+# ---- losses: name -> (value per row (n,), derivative by x(L) (n, d(L))), functions of x(L), y and the loss's number
+
+
+def log_softmax(x):
+    x = x - x.max(axis=1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+
+
+def y_log_y(y):
+    return y * np.log(np.where(y > 0, y, 1.0))
+
+
+def over_outputs(value):
+    """One output's loss -> the sum over a row's outputs."""
+    return lambda x, y, *a: value(x, y, *a).sum(axis=1)
+
+
+LOSSES = {
+    "squared_error": (over_outputs(lambda x, y: (x - y) ** 2), lambda x, y: 2.0 * (x - y)),
+    "absolute_error": (over_outputs(lambda x, y: np.abs(x - y)), lambda x, y: np.sign(x - y)),
+    "huber": (over_outputs(lambda x, y, a=1.0: np.where(np.abs(x - y) <= a, 0.5 * (x - y) ** 2,
+                                                        a * (np.abs(x - y) - 0.5 * a))),
+              lambda x, y, a=1.0: np.clip(x - y, -a, a)),
+    "quantile": (over_outputs(lambda x, y, a=0.5: np.maximum(a * (y - x), (a - 1.0) * (y - x))),
+                 lambda x, y, a=0.5: np.where(y > x, -a, np.where(y < x, 1.0 - a, 0.0))),
+    "poisson": (over_outputs(lambda x, y: np.exp(x) - y + y_log_y(y) - y * x), lambda x, y: np.exp(x) - y),
+    "binary_cross_entropy": (over_outputs(lambda x, y: softplus(x) - y * x), lambda x, y: sigmoid(x) - y),
+    "cross_entropy": (over_outputs(lambda x, y: -y * log_softmax(x)),
+                      lambda x, y: np.exp(log_softmax(x)) * y.sum(axis=1, keepdims=True) - y),
+}
+
+# ---- links: loss -> what makes x(L) a prediction
+
+LINKS = dict.fromkeys(LOSSES, lambda x: x) | {
+    "poisson": np.exp,
+    "binary_cross_entropy": sigmoid,
+    "cross_entropy": lambda x: np.exp(log_softmax(x)),
+}
+
+
+class Network:
+    """W, b : lists by layer, entry 0 None, as is b[l] of a layer without. activations, loss : names, or pairs (name, number)."""
+
+    def __init__(self, W, b, activations, loss):
+        self.W, self.b = ([None if a is None else np.array(a, np.float64) for a in arrays] for arrays in (W, b))
+        self.L = len(self.W) - 1
+        self.theta = [None, *((*ACTIVATIONS[name], a) for name, a in map(pair, activations))]
+        self.loss, self.a = pair(loss)
+
+    def forward(self, X):
+        s, x = [None], [np.asarray(X, np.float64)]
+        for l in range(1, self.L + 1):
+            theta, _, a = self.theta[l]
+            s.append(x[-1] @ self.W[l] + (0.0 if self.b[l] is None else self.b[l]))
+            x.append(theta(s[l], *a))
+        return s, x
+
+    def predict(self, X):
+        return LINKS[self.loss](self.forward(X)[1][-1])
+
+    def values(self, X, y):
+        """The loss of each row."""
+        x = self.forward(X)[1][-1]
+        return LOSSES[self.loss][0](x, self.targets(y), *self.a)
+
+    def targets(self, y):
+        y, d = np.asarray(y), self.W[-1].shape[1]
+        return np.eye(d)[y] if self.loss == "cross_entropy" and y.ndim == 1 else y.astype(np.float64).reshape(-1, d)
+
+    def backprop(self, X, y, coefficients=None):
+        """loss = sum of coefficients e_i, 1/n each unless given, and its dW, db; delta and dX per row, of e_i."""
+        s, x = self.forward(X)
+        c = np.full(len(x[0]), 1.0 / len(x[0])) if coefficients is None else np.asarray(coefficients, np.float64)
+        dx = LOSSES[self.loss][1](x[-1], self.targets(y), *self.a)
+        delta, dW, db = [[None] * (self.L + 1) for _ in range(3)]
+        for l in range(self.L, 0, -1):
+            _, theta_prime, a = self.theta[l]
+            delta[l] = dx * theta_prime(s[l], *a)
+            dW[l] = x[l - 1].T @ (c[:, None] * delta[l])
+            db[l] = None if self.b[l] is None else c @ delta[l]
+            dx = delta[l] @ self.W[l].T
+        return SimpleNamespace(loss=c @ self.values(X, y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx)
+
+    def train(self, X, y, optimizer, epochs, batch_size, sample_weight=None):
+        """Epochs without shuffling. A batch's gradient is that of the mean of w_i e_i over its rows, w of mean 1 over the data."""
+        X, y = np.asarray(X), np.asarray(y)
+        w = np.ones(len(X)) if sample_weight is None else sample_weight / np.mean(sample_weight)
+        layers = range(1, self.L + 1)
+        biases = [l for l in layers if self.b[l] is not None]
+        for _ in range(epochs):
+            for i in range(0, len(X), batch_size):
+                rows = slice(i, i + batch_size)
+                g = self.backprop(X[rows], y[rows], w[rows] / len(X[rows]))
+                optimizer.step([self.W[l] for l in layers] + [self.b[l] for l in biases],
+                               [g.dW[l] for l in layers] + [g.db[l] for l in biases],
+                               [True] * self.L + [False] * len(biases))
+
+
+def pair(spec):
+    """A name or (name, number) -> name, numbers."""
+    return (spec, ()) if isinstance(spec, str) else (spec[0], spec[1:])
+
+
+# ---- optimisers: one step in place of a list of arrays
+
+
+class SGD:
+    """u <- momentum u - lr g; w <- w + u, with nesterov w <- w + momentum u - lr g."""
+
+    def __init__(self, lr, momentum=0.0, nesterov=False, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.momentum, self.nesterov = lr, momentum, nesterov
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.u = None
+
+    def step(self, params, grads, penalised):
+        self.u = self.u or [np.zeros_like(p) for p in params]
+        for p, g, u in zip(params, total_gradient(self, params, grads, penalised), self.u):
+            u[...] = self.momentum * u - self.lr * g
+            p += self.momentum * u - self.lr * g if self.nesterov else u
+
+
+class Adam:
+    """m, v the running means of g and g^2; w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)."""
+
+    def __init__(self, lr, beta1=0.9, beta2=0.999, eps=1e-8, l2=0.0, l1=0.0, clip_norm=None, weight_decay=0.0):
+        self.lr, self.beta1, self.beta2, self.eps, self.weight_decay = lr, beta1, beta2, eps, weight_decay
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.m = self.v = None
+        self.t = 0
+
+    def step(self, params, grads, penalised):
+        self.m, self.v = (a or [np.zeros_like(p) for p in params] for a in (self.m, self.v))
+        self.t += 1
+        lr = self.lr * math.sqrt(1.0 - self.beta2**self.t) / (1.0 - self.beta1**self.t)
+        gradients = total_gradient(self, params, grads, penalised)
+        for p, g, m, v, decays in zip(params, gradients, self.m, self.v, penalised):
+            m[...] = self.beta1 * m + (1.0 - self.beta1) * g
+            v[...] = self.beta2 * v + (1.0 - self.beta2) * g * g
+            p -= lr * m / (np.sqrt(v) + self.eps) + decays * self.lr * self.weight_decay * p
+
+
+def total_gradient(optimizer, params, grads, penalised):
+    """grads clipped to the norm clip_norm, then + l2 w + l1 sign(w) for weights."""
+    norm = math.sqrt(sum((g * g).sum() for g in grads))
+    scale = optimizer.clip_norm / norm if optimizer.clip_norm and norm > optimizer.clip_norm else 1.0
+    return [scale * g + (optimizer.l2 * p + optimizer.l1 * np.sign(p) if penalty else 0.0)
+            for p, g, penalty in zip(params, grads, penalised)]
+
+
+OPTIMIZERS = {"SGD": SGD, "Adam": Adam, "AdamW": Adam}
