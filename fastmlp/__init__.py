@@ -1,13 +1,13 @@
 """fastmlp: the fastest way to train and use a multilayer perceptron on a CPU from Python."""
 from . import _core, schedules
 from ._init import INITIALIZERS
-from .layers import Dense
+from .layers import Dense, Dropout
 from .model import MLP, activations, losses
 from .optim import SGD, Adam, AdamW
 from .training import DivergenceWarning, History
 
 __version__ = "0.1.0"
-__all__ = ["MLP", "Dense", "SGD", "Adam", "AdamW", "History", "DivergenceWarning", "schedules", "activations", "losses",
+__all__ = ["MLP", "Dense", "Dropout", "SGD", "Adam", "AdamW", "History", "DivergenceWarning", "schedules", "activations", "losses",
            "initializers", "instruction_set"]
 
 

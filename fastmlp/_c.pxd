@@ -1,5 +1,5 @@
 # What the C storey offers; kernels.h says what each thing does.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 cdef extern from "kernels/kernels.h" nogil:
     enum:
@@ -70,6 +70,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*link)(int kind, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, void *scratch) noexcept nogil
         void (*step)(const step_t *, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G, Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
         void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*dropout)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, double rate, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
         void (*scale_rows)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ld, const void *weight, double scale, void *out) noexcept nogil
         void (*add)(Py_ssize_t n, const void *x, void *into) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil

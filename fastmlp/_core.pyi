@@ -11,6 +11,7 @@ LINKS: dict[str, int]
 LOSSES: dict[str, tuple[int, int, float]]
 STEPS: dict[str, tuple[int, int]]
 SOURCES: dict[str, int]
+KIND_NAMES: dict[str, int]
 ISA: str
 MOST_THREADS: int
 scratch_fill: bytes | None
@@ -52,14 +53,13 @@ class Core:
     def __init__(
         self,
         sizes: Sequence[int],
-        activations: Sequence[tuple[int, float]],
-        biases: Sequence[bool],
+        layers: Sequence[tuple[int, int, float, bool]],
         loss: tuple[int, float],
         link: int,
         dtype: DTypeLike,
     ) -> None: ...
     def like_params(self) -> Floats: ...
-    def weight(self, l: int, of: Floats | None = None) -> Floats: ...
+    def weight(self, l: int, of: Floats | None = None) -> Floats | None: ...
     def bias(self, l: int, of: Floats | None = None) -> Floats | None: ...
     def train(
         self,
@@ -73,6 +73,7 @@ class Core:
         S2: Floats | None,
         powers: NDArray[np.float64],
         clip: float,
+        key: int,
         team: Team,
     ) -> tuple[float, int]: ...
     def one_thread_pays(self, batch: int) -> bool: ...

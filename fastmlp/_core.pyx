@@ -38,7 +38,7 @@ cdef enum:
     SMALL_WORK = 1000000        # rows times parameters
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
     GROUP_BYTES = 64 * 1024     # networks of so few bytes are stepped as one vector, and sum batches of
-    GROUP_MIN_ROWS = 64         # so many rows in two groups: part of the promise of bits
+    GROUP_MIN_ROWS = 32         # so many rows in two groups: part of the promise of bits
 
 include "_layers.pxi"
 include "_jobs.pxi"
@@ -52,6 +52,7 @@ ACTIVATIONS = {fastmlp_activations[i].name.decode(): (i, fastmlp_activations[i].
 LINKS = {fastmlp_links[i].decode(): i for i in range(N_LINKS)}
 LOSSES = {fastmlp_losses[i].name.decode(): (i, fastmlp_losses[i].link, fastmlp_losses[i].arg) for i in range(N_LOSSES)}
 STEPS = {fastmlp_steps[i].name.decode(): (i, fastmlp_steps[i].slots) for i in range(N_STEPS)}
+KIND_NAMES = {KINDS[i].name.decode(): i for i in range(1, N_KINDS)}
 SOURCES = {fastmlp_sources[i].decode(): i for i in range(N_SOURCES)}
 
 # Bytes that scratch is filled with before a call, for the tests: nothing may depend on them.
@@ -280,7 +281,8 @@ cdef bint python_loss(Run *r, loss_t *t) noexcept with gil:
 
 
 cdef class Core:
-    """A compiled network. sizes: d(0) .. d(L); per layer the activation's number and argument, and whether it has a bias."""
+    """A compiled network. sizes: d(0) .. d(L). layers: a tuple each: number of the kind, number of the activation, its
+    argument (or the rate of dropout), whether there is a bias."""
     cdef const kernels_t *k
     cdef int L
     cdef Layer *layers
@@ -302,7 +304,7 @@ cdef class Core:
     cdef public Py_ssize_t block_rows   # rows a thread takes at a time, 0: as many as suit the layers
     cdef public Py_ssize_t chunk_rows   # rows of a batch whose activations are held at once, 0: by memory
 
-    def __cinit__(self, sizes, activations, biases, loss, link, dtype):
+    def __cinit__(self, sizes, layers, loss, link, dtype):
         cdef int l
         cdef Py_ssize_t offset = 0
         cdef Layer *y
@@ -318,15 +320,16 @@ cdef class Core:
         self.layers[0].d_out = sizes[0]
         for l in range(1, self.L + 1):
             y = &self.layers[l]
-            y.kind = KIND_DENSE
+            y.kind, y.act, y.arg, y.bias = layers[l - 1]
+            y.needs_s = fastmlp_activations[y.act].needs_s
             y.d_in, y.d_out = sizes[l - 1], sizes[l]
+            y.w = y.b = offset
+            if y.kind == KIND_DROPOUT:
+                continue
             y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
             y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
             y.ldw = pad(y.cols, self.k.lanes)
-            y.w, y.b = offset, offset + y.rows * y.ldw
-            y.bias = biases[l - 1]
-            y.act, y.arg = activations[l - 1]
-            y.needs_s = fastmlp_activations[y.act].needs_s
+            y.b += y.rows * y.ldw
             offset = y.b + (pad(y.d_out, self.k.lanes) if y.bias else 0)
             self.rows += y.rows + y.bias
             self.n_params += (y.d_in + y.bias) * y.d_out
@@ -343,8 +346,10 @@ cdef class Core:
         return aligned(self.P.shape, self.dtype)
 
     def weight(self, int l, of=None):
-        """W(l) (d(l-1), d(l)) as a view into P, or into what is laid out as P."""
+        """W(l) (d(l-1), d(l)) as a view into P, or into what is laid out as P; None where the layer has none."""
         cdef Layer *y = &self.layers[l]
+        if y.rows == 0:
+            return None
         base = self.P if of is None else of
         kept = base[y.w:y.b].reshape(y.rows, y.ldw)[:, :y.cols]
         return kept.T if y.flipped else kept
@@ -411,7 +416,7 @@ cdef class Core:
             y.mirror = y.panels = NULL
             large = sweep and not keep and not y.flipped and y.d_in * y.ldw * size >= PANEL_BYTES
             y.mirror_panels = large and y.d_in >= 4 * lanes
-            if l > 0 and (y.flipped or (sweep and l > r.last_layer)):
+            if y.rows > 0 and (y.flipped or (sweep and l > r.last_layer)):
                 y.ldm = pad(y.rows, lanes)
                 if not y.mirror_panels:
                     y.ldm = stride(y.ldm, size)
@@ -472,6 +477,7 @@ cdef class Core:
         r.weight_scale = data.n / data.weight_sum
         r.link = self.link
         r.bad = 0
+        r.training = False
         r.loss_sum = 0
         r.beta1_power = r.beta2_power = 0
         r.out = NULL
@@ -487,11 +493,14 @@ cdef class Core:
         cdef Py_ssize_t total = 0, before = 0, work, row
         cdef int l, t, group
         cdef Layer *y
+        memset(share, 0, 2 * threads * groups * (self.L + 1) * sizeof(Py_ssize_t))
         for l in range(1, self.L + 1):
             total += groups * r.layers[l].rows * r.layers[l].ldw
         for group in range(groups):
             for l in range(1, self.L + 1):
                 y = &r.layers[l]
+                if y.rows == 0:
+                    continue
                 row = 0
                 for t in range(threads):
                     share[2 * ((t * groups + group) * (self.L + 1) + l)] = row
@@ -575,11 +584,11 @@ cdef class Core:
         return (self.timed_for == self.chunk_for(batch) and 0 < self.cost[0] <= self.cost[1]
                 and now_seconds() - self.tried < RETRY_SECONDS)
 
-    def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, Team team):
+    def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, key, Team team):
         """Batches first .. last of an epoch over the rows in order.
 
         step: numbers of step_t in its order. S1, S2: the optimiser's state, laid out as P, or None.
-        powers: float64 (2,), the running powers of beta1 and beta2, advanced.
+        powers: float64 (2,), the running powers of beta1 and beta2, advanced. key: what dropout drops.
         Returns (sum of the losses, batches done); fewer are done where a loss was not finite, and then no step is
         taken on it."""
         cdef Call c = self.take()
@@ -590,6 +599,7 @@ cdef class Core:
         r.batch, r.chunk, r.block = batch, self.chunk_for(batch), self.block_for(data)
         r.chunks = (batch + r.chunk - 1) // r.chunk
         r.last_layer, r.stepping, r.clip = 1, True, clip
+        r.training, r.key = True, mix(<uint64_t>key)
         r.full = clip > 0 or r.chunks > 1 or self.n_params * r.size <= GROUP_BYTES
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1

@@ -28,12 +28,12 @@ cdef bint loss_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *
     return r.k.loss(&t) if r.call == NULL else python_loss(r, &t)
 
 
-cdef void backward_rows(Run *r, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void backward_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """From de/dx(L): delta(L), .., down to delta(last_layer)."""
     cdef int l
     finish_delta(r, r.L, row, m)
     for l in range(r.L, r.last_layer, -1):
-        KINDS[r.layers[l].kind].backward(r, l, row, m, scratch)
+        KINDS[r.layers[l].kind].backward(r, l, pos, row, m, scratch)
 
 
 cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t m, char *values, double scale, int t) noexcept nogil:
@@ -46,7 +46,7 @@ cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t m, char *values, double s
         forward_rows(r, pos + row, row, k, scratch)
         if not loss_rows(r, pos + row, row, k, at(r, values, row), scale, True, scratch):
             store(&r.bad, 1)
-        backward_rows(r, row, k, scratch)
+        backward_rows(r, pos + row, row, k, scratch)
         row += k
 
 

@@ -19,7 +19,7 @@ cdef struct Layer:
     Py_ssize_t b                # where the bias does: after W
     bint bias
     int act
-    double arg
+    double arg                  # of the activation; of a Dropout layer the rate
     bint needs_s                # theta' wants s, not x
     # the call's scratch, in elements
     Py_ssize_t ld               # row stride of s, x, delta
@@ -52,6 +52,8 @@ cdef struct Run:
     const int64_t *order
     Py_ssize_t n, batch, chunk, block, chunks
     Py_ssize_t unit0, unit1     # the job's chunks: unit u is chunk u % chunks of batch u // chunks
+    bint training               # dropout drops
+    uint64_t key                # what it drops in this epoch
     int last_layer              # the delta sweep ends with de/dx(last_layer)
     bint full                   # the gradient goes to G before the step
     bint grouped                # batches of enough rows are summed in two groups
@@ -85,7 +87,7 @@ cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
 
 
 ctypedef void (*forward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
-ctypedef void (*backward_fn)(Run *r, int l, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
+ctypedef void (*backward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*grad_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil
 ctypedef void (*grad_step_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil
 ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
@@ -96,6 +98,7 @@ ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept
 #   grad      G = x(l-1)^T dw(l) over m rows, for rows lo..hi of W(l) as kept; more: on top of G
 #   grad_step the same over the chunk without G, and the optimiser's step at once
 #   mirror    W the other way round, from its rows lo..hi
+# pos is the position of the first row, row its place in the buffers.
 cdef struct LayerKind:
     const char *name
     forward_fn forward
@@ -151,7 +154,7 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
         r.k.act(y.act, y.arg, m * y.ld, s, x)
 
 
-cdef void dense_backward(Run *r, int l, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void dense_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """delta(l-1) = [W(l) delta(l)] * theta'(s(l-1))"""
     cdef Layer *y = &r.layers[l]
     cdef Layer *before = &r.layers[l - 1]
@@ -290,10 +293,40 @@ cdef void mirror_tile(Run *r, Layer *y, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j
             p += width
 
 
+# ---- Dropout --------------------------------------------------------------
+
+cdef void dropout_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """x(l) = mask * x(l-1) / (1 - rate) in training, else x(l-1)"""
+    cdef Layer *before = &r.layers[l - 1]
+    drop(r, l, pos, m, at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld,
+         at(r, r.layers[l].x, row * r.layers[l].ld), r.layers[l].ld)
+
+
+cdef void dropout_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx(l-1) = mask * delta(l) / (1 - rate), with forward's mask"""
+    cdef Layer *before = &r.layers[l - 1]
+    drop(r, l, pos, m, at(r, r.layers[l].delta, row * r.layers[l].ld), r.layers[l].ld,
+         at(r, before.delta, row * before.ld), before.ld)
+    finish_delta(r, l - 1, row, m)
+
+
+cdef void drop(Run *r, int l, Py_ssize_t pos, Py_ssize_t m, const char *x, Py_ssize_t ldx, char *out, Py_ssize_t ldo) noexcept nogil:
+    cdef Layer *y = &r.layers[l]
+    cdef Py_ssize_t i
+    if r.training:
+        r.k.dropout(m, y.d_out, x, ldx, out, ldo, y.arg, r.key + <uint64_t>l, r.order, pos)
+    else:
+        for i in range(m):
+            memcpy(out + i * ldo * r.size, x + i * ldx * r.size, y.d_out * r.size)
+            memset(out + (i * ldo + y.d_out) * r.size, 0, (pad(y.d_out, r.k.lanes) - y.d_out) * r.size)
+
+
 cdef enum:
     KIND_INPUT
     KIND_DENSE
+    KIND_DROPOUT
     N_KINDS
 
 cdef LayerKind[N_KINDS] KINDS
 KINDS[<int>KIND_DENSE] = LayerKind("dense", dense_forward, dense_backward, dense_grad, dense_grad_step, dense_mirror)
+KINDS[<int>KIND_DROPOUT] = LayerKind("dropout", dropout_forward, dropout_backward, NULL, NULL, NULL)

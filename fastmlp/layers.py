@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Dense"]
+__all__ = ["Dense", "Dropout"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,3 +21,29 @@ class Dense:
     bias: bool = True
     init: Any = "glorot_uniform"
     bias_init: Any = 0.0
+
+    kind = "dense"
+
+    def width(self, d_in):
+        """d(l) after a layer of d_in units."""
+        return self.units
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """In training each element of x is dropped with probability `rate`, else divided by 1 - rate; otherwise x passes as
+    it is (Srivastava et al. 2014). Which elements are dropped depends on the network's seed, the epoch, the row's number
+    and the unit: not on threads or batches.
+
+    rate: at least 0 and below 1.
+    """
+
+    rate: float = 0.5
+
+    kind = "dropout"
+    activation = "identity"
+    bias = False
+
+    def width(self, d_in):
+        """d(l) after a layer of d_in units."""
+        return d_in

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _check, _core, training
 from ._init import given, initial
-from .layers import Dense
+from .layers import Dense, Dropout
 from .losses import Loss
 
 __all__ = ["MLP", "activations", "losses"]
@@ -56,9 +56,9 @@ class MLP:
         rng = _generator(random_state)
         starts = [self._start(l, rng) for l in range(1, len(self.d))]
         for l, (W, b) in enumerate(starts, 1):
-            self.W[l][...] = W
-            if b is not None:
-                self.b[l][...] = b
+            for view, start in ((self.W[l], W), (self.b[l], b)):
+                if view is not None:
+                    view[...] = start
         self._seed = int(rng.integers(2**63))
         self._epochs_ever = 0
         self._state = None
@@ -66,19 +66,22 @@ class MLP:
 
     def _build(self):
         """The compiled network, with zeros for weights."""
-        acts = [(_core.ACTIVATIONS[name][0], arg) for name, arg in (self._activation(y) for y in self.layers)]
-        self._core = _core.Core(self.d, acts, [y.bias for y in self.layers], (self.loss.kind, self.loss.arg),
+        self._core = _core.Core(self.d, [self._row(y) for y in self.layers], (self.loss.kind, self.loss.arg),
                                 self.loss.link, self.dtype)
         L = range(1, len(self.d))
         self.W = (None, *(self._core.weight(l) for l in L))
         self.b = (None, *(self._core.bias(l) for l in L))
 
     @staticmethod
-    def _activation(layer):
-        return _check.named("activation", layer.activation, _core.ACTIVATIONS)
+    def _row(layer):
+        """A layer spec as the core takes it."""
+        name, arg = _check.named("activation", layer.activation, _core.ACTIVATIONS)
+        return _core.KIND_NAMES[layer.kind], _core.ACTIVATIONS[name][0], getattr(layer, "rate", arg), layer.bias
 
     def _start(self, l, rng):
         y = self.layers[l - 1]
+        if self.W[l] is None:
+            return None, None
         W = initial(y.init, (self.d[l - 1], self.d[l]), rng, f"init of layer {l}")
         return W, given(y.bias_init, (self.d[l],), f"bias_init of layer {l}") if y.bias else None
 
@@ -86,7 +89,7 @@ class MLP:
 
     @property
     def n_params(self):
-        return sum(W.size for W in self.W[1:]) + sum(b.size for b in self.b[1:] if b is not None)
+        return self._core.n_params
 
     @property
     def params(self):
@@ -273,9 +276,15 @@ def _specs(layers, activation, init):
     for l, entry in enumerate(layers[1:], 1):
         if isinstance(entry, numbers.Integral):
             entry = Dense(entry, activation if l < len(layers) - 1 else "identity", init=init)
-        if not isinstance(entry, Dense):
+        if isinstance(entry, Dense):
+            _check.named(f"activation of layers[{l}]", entry.activation, _core.ACTIVATIONS)
+            entry = replace(entry, units=_check.integer(f"units of layers[{l}]", entry.units, 1))
+        elif isinstance(entry, Dropout):
+            entry = Dropout(_check.number(f"rate of layers[{l}]", entry.rate, least=0, below=1))
+        else:
             raise TypeError(f"layers[{l}] must be an int or a layer spec, got {entry!r}")
-        _check.named(f"activation of layers[{l}]", entry.activation, _core.ACTIVATIONS)
-        d.append(_check.integer(f"units of layers[{l}]", entry.units, 1))
-        specs.append(replace(entry, units=d[-1]))
+        d.append(entry.width(d[-1]))
+        specs.append(entry)
+    if not isinstance(specs[-1], Dense):
+        raise ValueError(f"the last of layers must be a Dense layer or an int, got {specs[-1]!r}")
     return d, specs

@@ -188,7 +188,7 @@ class _Epochs:
         step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(lr))
         s1, s2 = (*state.slots, None, None)[:2]
         return net._core.train(self.data, self.order, self.batch, first, last, step, s1, s2, state.powers,
-                               optimizer.clip_norm or 0.0, self.team)
+                               optimizer.clip_norm or 0.0, (net._seed << 20) + epoch & 2**64 - 1, self.team)
 
     def _undo(self):
         """Back to before the step after which a loss or a weight was not finite: the epoch once more, batch by batch."""

@@ -181,13 +181,16 @@ def test_the_weights_kept_are_those_before_the_step(batch_size, lr, dtype):
     assert len(net.history.get("loss", [])) == steps // len(batches)
 
 
-def test_divergence_seen_by_the_first_batch_of_an_epoch():
-    """A learning rate that explodes in the last step of epoch 3: epoch 4 finds out, and that step is undone."""
+@pytest.mark.parametrize("optimizer", [lambda lr: SGD(lr, momentum=0.9), Adam], ids=["momentum", "adam"])
+def test_divergence_seen_by_the_first_batch_of_an_epoch(optimizer):
+    """A learning rate that explodes in epoch 3: epoch 4 finds out, and the last step, with the optimiser's state, is undone."""
     calm, wild = (MLP([6, 9, 1], dtype="float32", random_state=0) for _ in range(2))
-    calm.fit(X, Y, SGD(0.01), epochs=2, batch_size=N)
+    calm.fit(X, Y, optimizer(0.01), epochs=2, batch_size=None, shuffle=False)
     with pytest.warns(DivergenceWarning, match="epoch 4"):
-        history = wild.fit(X, Y, SGD(lambda epoch: 0.01 if epoch < 2 else 1e18), epochs=6, batch_size=N)
+        history = wild.fit(X, Y, optimizer(lambda epoch: 0.01 if epoch < 2 else 1e18), epochs=6, batch_size=None, shuffle=False)
     assert len(history["loss"]) == 3
+    for net in (calm, wild):
+        net.partial_fit(X, Y, optimizer(0.01), epochs=2, batch_size=50, shuffle=False)
     assert wild.params.tobytes() == calm.params.tobytes()
 
 

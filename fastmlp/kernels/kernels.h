@@ -145,6 +145,9 @@ typedef struct {
     void (*step)(const step_t *, ptrdiff_t m, ptrdiff_t n, void *P, ptrdiff_t ldp, const void *G, ptrdiff_t ldg, void *S1, void *S2);
     /* out (m, ldo) = rows of src, converted */
     void (*gather)(const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m, void *out, ptrdiff_t ldo);
+    /* out (m, n) = x (m, n), each element dropped with probability rate, else times 1 / (1 - rate); which are dropped
+     * depends on key, the row's number order[first + i] (or first + i) and the column alone */
+    void (*dropout)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo, double rate, uint64_t key, const int64_t *order, ptrdiff_t first);
     /* out (m, n) = D (m, n) with row i times scale weight[i]; one row stride */
     void (*scale_rows)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ld, const void *weight, double scale, void *out);
     /* into += x; n a multiple of the lane count */

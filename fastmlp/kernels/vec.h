@@ -13,9 +13,11 @@
 #if REAL_BITS == 32
 typedef float real;
 typedef int32_t integer;
+typedef uint32_t natural;
 #else
 typedef double real;
 typedef int64_t integer;
+typedef uint64_t natural;
 #endif
 
 #if defined(__GNUC__)
@@ -45,6 +47,7 @@ typedef int64_t integer;
 #define VL ((int)(VB / sizeof(real)))
 typedef real vf __attribute__((vector_size(VB)));
 typedef integer vi __attribute__((vector_size(VB)));
+typedef natural vu __attribute__((vector_size(VB)));
 typedef real vfu __attribute__((vector_size(VB), aligned(REAL_BITS / 8), may_alias));
 INLINE vf ld(const real *p) { return *(const vfu *)p; }
 INLINE void st(real *p, vf v) { *(vfu *)p = v; }
@@ -56,6 +59,7 @@ INLINE vf from_bits(vi a) { return (vf)a; }
 #define VL 1
 typedef real vf;
 typedef integer vi;
+typedef natural vu;
 INLINE vf ld(const real *p) { return *p; }
 INLINE void st(real *p, vf v) { *p = v; }
 INLINE vf set1(real a) { return a; }
@@ -116,6 +120,13 @@ INLINE vf sel_gt(vf a, vf b, vf x, vf y) { vi m = (vi)(a > b); return (vf)((m & 
 #else
 INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
 #endif
+#endif
+
+/* v where a >= b, else 0 */
+#ifdef VB
+INLINE vf keep_at_least(vu a, vu b, vf v) { return (vf)((vi)v & (vi)(a >= b)); }
+#else
+INLINE vf keep_at_least(vu a, vu b, vf v) { return a >= b ? v : 0; }
 #endif
 
 #define SIGN_BIT set1i((integer)((uint64_t)1 << (REAL_BITS - 1)))

@@ -3,7 +3,7 @@
  *     harness ISA
  *
  * Lines are the same for every instruction set with a fused multiply-add, whatever the machine and the compiler.
- * Compile with -DREAL=float -DLETTER="'f'" or -DREAL=double -DLETTER="'d'". Sizes in vectors are multiples of 16, the
+ * Compile with -DREAL=float -DDTYPE="'f'" or -DREAL=double -DDTYPE="'d'". Sizes in vectors are multiples of 16, the
  * most lanes that a vector has; only elements that kernels.h defines are hashed.
  */
 #include <stdint.h>
@@ -62,14 +62,15 @@ static void take_double(double v)
     memcpy(&bits, &v, sizeof v);
     for (int b = 0; b < 8; b++) hash = (hash ^ (bits >> 8 * b & 255)) * 0x100000001b3u;
 }
-static void print(const char *what, const char *name, int i) { printf("%c %s %s %d %016llx\n", LETTER, what, name, i, (unsigned long long)hash); }
+static void print(const char *what, const char *name, int i) { printf("%c %s %s %d %016llx\n", DTYPE, what, name, i, (unsigned long long)hash); }
 
 /* ---- one function of the table each */
 
 static void gemm_one(ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, int transposed, int init, int epilogue, int packed)
 {
     const ptrdiff_t ldb = N + 16, ldc = N + 32;
-    gemm_t g = {M, N, K, A, transposed ? 1 : K + 3, transposed ? M + 5 : 1, B, ldb, C, ldc, NULL, 0, epilogue, D, packed ? PACK : NULL};
+    gemm_t g = {.M = M, .N = N, .K = K, .A = A, .ra = transposed ? 1 : K + 3, .ca = transposed ? M + 5 : 1, .B = B, .ldb = ldb,
+                .C = C, .ldc = ldc, .epilogue = epilogue, .H = D, .pack = packed ? PACK : NULL};
     if (init == 1) g.init = E;
     if (init == 2) { g.init = C; g.ldi = ldc; }
     fill(A, (M + 5) * (K + 3));
@@ -181,8 +182,9 @@ static void losses(void)
             const ptrdiff_t m = sizes[j][0], n = sizes[j][1], ld = (n + 15) / 16 * 16;
             start();
             for (int mode = 0; mode < 8; mode++) {
-                loss_t t = {i, fastmlp_losses[i].arg, m, n, A, ld, mode & 1 ? ORDER : NULL, mode & 1 ? 5 : 3, B, n, NULL,
-                            mode & 2 ? C : NULL, 1.0 / 7, mode == 3 ? NULL : D, ld, E, PACK};
+                loss_t t = {.kind = i, .arg = fastmlp_losses[i].arg, .m = m, .n = n, .x = A, .ldx = ld, .y = B, .ldy = n,
+                            .order = mode & 1 ? ORDER : NULL, .first = 3, .weight = mode & 2 ? C : NULL, .scale = 1.0 / 7,
+                            .delta = mode == 3 ? NULL : D, .ldd = ld, .value = E, .scratch = PACK};
                 fill(A, m * ld);
                 fill(B, 256 * n);
                 for (ptrdiff_t l = 0; l < 256 * n; l++)
@@ -216,7 +218,8 @@ static void steps(void)
     for (int i = 0; i < N_STEPS; i++)
         for (int mode = 0; mode < 8; mode++) {
             const ptrdiff_t m = 5, n = 48, ld = mode & 4 ? n : n + 32;
-            step_t s = {i, 0.01, 0.9, i == STEP_adam ? 0.999 : 0, 1e-8, mode & 1 ? 1e-3 : 0, mode & 2 ? 0.01 : 0, mode & 2 ? 1e-4 : 0, mode & 1 ? 0.7 : 1};
+            step_t s = {.kind = i, .lr = 0.01, .beta1 = 0.9, .beta2 = i == STEP_adam ? 0.999 : 0, .eps = 1e-8,
+                        .decay = mode & 1 ? 1e-3 : 0, .gscale = mode & 1 ? 0.7 : 1, .l2 = mode & 2 ? 0.01 : 0, .l1 = mode & 2 ? 1e-4 : 0};
             start();
             fill(A, m * ld);
             memset(B, 0, sizeof B);
@@ -232,23 +235,24 @@ static void steps(void)
         }
 }
 
-#define GATHER(name, type)                                                                       \
-    {                                                                                            \
-        static type data[64 * 40];                                                               \
-        for (int i = 0; i < 64 * 40; i++) {                                                      \
-            const real v = fraction();                                                           \
-            data[i] = SRC_##name <= SRC_f8 ? (type)v / 3 : (type)next();                         \
-        }                                                                                        \
-        start();                                                                                 \
-        for (int mode = 0; mode < 10; mode++) {                                                  \
-            source_t s = {(const char *)data, (const char *)(data + 64 * 40), 40 * sizeof(type), sizeof(type), NULL, NULL, 0, SRC_##name, 33}; \
-            if (mode / 2 == 1) s.col_stride = 64 * sizeof(type), s.row_stride = sizeof(type);    \
-            if (mode / 2 == 2) s.data += 39 * sizeof(type), s.col_stride = -(ptrdiff_t)sizeof(type); \
+#define GATHER(name, T)                                                                                                  \
+    {                                                                                                                    \
+        static T data[64 * 40];                                                                                          \
+        for (int i = 0; i < 64 * 40; i++) {                                                                              \
+            const real v = fraction();                                                                                   \
+            data[i] = SRC_##name <= SRC_f8 ? (T)v / 3 : (T)next();                                                       \
+        }                                                                                                                \
+        start();                                                                                                         \
+        for (int mode = 0; mode < 10; mode++) {                                                                          \
+            source_t s = {.data = (const char *)data, .end = (const char *)(data + 64 * 40), .row_stride = 40 * sizeof(T), \
+                          .col_stride = sizeof(T), .type = SRC_##name, .cols = 33};                                      \
+            if (mode / 2 == 1) s.col_stride = 64 * sizeof(T), s.row_stride = sizeof(T);                                  \
+            if (mode / 2 == 2) s.data += 39 * sizeof(T), s.col_stride = -(ptrdiff_t)sizeof(T);                           \
             if (mode / 2 >= 3) s.indptr = mode / 2 == 3 ? (void *)p4 : (void *)p8, s.indices = mode / 2 == 3 ? (void *)c4 : (void *)c8, s.wide_index = mode / 2 == 4; \
-            k->gather(&s, mode % 2 ? ORDER : NULL, 2, 30, A, 48);                                \
-            take(A, 30, 33, 48);                                                                 \
-        }                                                                                        \
-        print("gather", #name, 0);                                                               \
+            k->gather(&s, mode % 2 ? ORDER : NULL, 2, 30, A, 48);                                                        \
+            take(A, 30, 33, 48);                                                                                         \
+        }                                                                                                                \
+        print("gather", #name, 0);                                                                                       \
     }
 
 static void gathers(void)
@@ -265,7 +269,7 @@ static void gathers(void)
 
 int main(int argc, char **argv)
 {
-    k = argc == 2 ? fastmlp_kernels(argv[1], LETTER) : NULL;
+    k = argc == 2 ? fastmlp_kernels(argv[1], DTYPE) : NULL;
     if (!k || k->pack_bytes > sizeof PACK) {
         fprintf(stderr, "this machine or build lacks that instruction set\n");
         return 2;
