@@ -76,6 +76,7 @@ cdef extern from "kernels/kernels.h" nogil:
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
         int (*all_finite)(Py_ssize_t n, const void *x) noexcept nogil
+        double (*largest)(Py_ssize_t n, const void *x) noexcept nogil
         int (*function)(const char *name, Py_ssize_t n, const void *x, void *out) noexcept nogil
 
     ctypedef struct activation_row:

@@ -143,15 +143,15 @@ def _labels(y, d):
 
 
 def weights(sample_weight, n, dtype):
-    """sample_weight as (n,) of dtype, or None."""
+    """sample_weight as (n,) of dtype, scaled to mean 1, or None."""
     if sample_weight is None:
         return None
     w = _numeric("sample_weight", sample_weight, dtype)
     if w.shape != (n,):
         raise ValueError(f"sample_weight must have shape ({n},), got {w.shape}")
     _finite("sample_weight", w, dtype)
-    w = np.ascontiguousarray(w, dtype)
-    if w.min() < 0 or not w.sum(dtype=np.float64) > 0:
+    if w.min() < 0 or not w.max() > 0:
         raise ValueError("sample_weight must be at least 0 and not all 0, got "
                          + (f"{w.min():g}" if w.min() < 0 else "only 0"))
-    return w
+    w = w / w.max().astype(np.float64)  # whose sum cannot overflow
+    return np.ascontiguousarray(w / w.mean(), dtype)

@@ -129,6 +129,11 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def largest(a):
+    """max |a| of a contiguous float array, NaN where it holds any."""
+    return kernels_for(a.dtype).largest(a.size, <void *>address(a))
+
+
 cdef inline uint64_t mix(uint64_t z) noexcept nogil:
     """splitmix64 (Steele, Lea and Flood 2014)"""
     z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
@@ -199,7 +204,7 @@ cdef class Data:
     cdef readonly double weight_sum
     cdef Py_ssize_t ldy
     cdef object keep
-    cdef readonly object dtype, loss
+    cdef readonly object dtype, loss, sample_weight
 
     def __init__(self, X, targets=None, weight=None, loss=None):
         """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or C-contiguous (n, d(L)).
@@ -227,10 +232,16 @@ cdef class Data:
                 self.labels = <const int32_t *>address(targets)
             else:
                 self.y, self.ldy = <void *>address(targets), targets.shape[1]
-        self.weight_sum = self.n
         if weight is not None:
             self.weight = <void *>address(weight)
-            self.weight_sum = float(weight.sum(dtype=np.float64))
+        self.sample_weight = weight
+        self.weight_sum = self.weight_of(None)
+
+    def weight_of(self, rows):
+        """The sum of the weights of some rows, or of all; their number where there are none."""
+        if self.sample_weight is None:
+            return float(self.n if rows is None else len(rows))
+        return float((self.sample_weight if rows is None else self.sample_weight[rows]).sum(dtype=np.float64))
 
 
 cdef class Call:
@@ -470,11 +481,11 @@ cdef class Core:
         c.loss, c.order, c.error = data.loss, order, None
         r.call = <void *>c if data.loss is not None else NULL
         r.X = data.X
-        r.n = data.n
+        r.n = data.n if order is None else rows.shape[0]
         r.direct = False
         r.loss.kind, r.loss.arg, r.loss.n = self.loss_kind, self.loss_arg, self.layers[self.L].d_out
         r.loss.y, r.loss.ldy, r.loss.labels, r.loss.weight = data.y, data.ldy, data.labels, data.weight
-        r.weight_scale = data.n / data.weight_sum
+        r.weight_scale = r.n / data.weight_of(order)
         r.link = self.link
         r.bad = 0
         r.training = False
@@ -654,14 +665,14 @@ cdef class Core:
         cdef double total = 0
         cdef int threads = team.n
         r.block, r.last_layer = self.block_for(data), self.L + 1
-        r.direct = (not data.X.indptr and data.dtype == self.dtype and data.X.col_stride == r.size
+        r.direct = (r.order == NULL and not data.X.indptr and data.dtype == self.dtype and data.X.col_stride == r.size
                     and data.X.row_stride % r.size == 0 and data.X.row_stride >= 0 and <uintptr_t>data.X.data % r.size == 0)
         self.lay_out(c, "forward", r.block * threads, 0, threads, False, False)
         r.out = <char *>address(out) if out is not None else NULL
         r.values = <char *>address(values) if values is not None else NULL
         r.team = &team.team
-        while pos < data.n:
-            r.unit0, r.unit1 = pos, min(pos + EVALUATE_ROWS, data.n)
+        while pos < r.n:
+            r.unit0, r.unit1 = pos, min(pos + EVALUATE_ROWS, r.n)
             with nogil:
                 team_run(r.team, threads, forward_job, r)
                 if r.values != NULL:
@@ -672,19 +683,19 @@ cdef class Core:
             pos = r.unit1
         return total
 
-    def evaluate(self, Data data, Team team):
-        """Sum of the weighted losses."""
+    def evaluate(self, Data data, Team team, rows=None):
+        """Sum of the weighted losses, of some rows or of all."""
         cdef Call c = self.take()
-        self.bind(c, data, None)
-        total = self.forward(c, data, team, np.empty(min(data.n, EVALUATE_ROWS), self.dtype), None)
+        self.bind(c, data, rows)
+        total = self.forward(c, data, team, np.empty(min(c.r.n, EVALUATE_ROWS), self.dtype), None)
         self.give(c)
         return total
 
-    def predict(self, Data data, Team team):
-        """The link of x(L), (n, d(L))."""
+    def predict(self, Data data, Team team, rows=None):
+        """The link of x(L), (n, d(L)), of some rows or of all."""
         cdef Call c = self.take()
-        self.bind(c, data, None)
-        out = np.empty((data.n, self.layers[self.L].d_out), self.dtype)
+        self.bind(c, data, rows)
+        out = np.empty((c.r.n, self.layers[self.L].d_out), self.dtype)
         self.forward(c, data, team, None, out)
         self.give(c)
         return out

@@ -194,7 +194,7 @@ class MLP:
     # ---- training
 
     def fit(self, X, y, optimizer=None, epochs=10, batch_size=32, sample_weight=None, validation_data=None, callbacks=(),
-            shuffle=True, n_threads=None, verbose=0):
+            shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=()):
         """Train from the present weights with a fresh optimiser.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)); for "cross_entropy"
@@ -204,26 +204,32 @@ class MLP:
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
             with w scaled to mean 1 over the data.
         validation_data : (X, y) or (X, y, sample_weight); its mean loss is logged after each epoch as "val_loss".
-        callbacks : callables callback(net, epoch, logs), called after each epoch; a true result stops the fit.
+        callbacks : `Callback` objects, see fastmlp.callbacks, or functions of (net, epoch, logs) for the end of each
+            epoch; a true result stops the fit.
         shuffle : a new order of the rows each epoch.
         n_threads : threads to use, or None for as many as pay off. Results do not depend on it.
-        verbose : 1 prints a line an epoch.
+        verbose : 1 shows a progress bar, or without a terminal a line an epoch.
+        validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of validation_data.
+        metrics : "accuracy", "r2", "mae", "auc", or functions of (y, prediction); logged after each epoch of the
+            validation rows as "val_" and the name, or without validation of the training rows.
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
-        "val_loss", "lr" by epoch. Where a loss is not finite the fit warns, stops, and the weights are those before
+        "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those before
         the step that made it so.
         """
         return training.fit(self, X, y, training.Options(
-            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose), fresh=True)
+            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
+            validation_fraction, metrics), fresh=True)
 
     def partial_fit(self, X, y, optimizer=None, epochs=1, batch_size=32, sample_weight=None, validation_data=None,
-                    callbacks=(), shuffle=True, n_threads=None, verbose=0):
+                    callbacks=(), shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=()):
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the random stream go on.
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
         """
         return training.fit(self, X, y, training.Options(
-            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose), fresh=False)
+            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
+            validation_fraction, metrics), fresh=False)
 
     # ---- copies
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from . import _check, _core, optim
+from .callbacks import ProgressBar, as_callback, overrides
+from .metrics import named_metrics
 
 __all__ = ["History", "DivergenceWarning"]
 
@@ -16,11 +18,23 @@ class DivergenceWarning(RuntimeWarning):
 
 
 class History(dict):
-    """Lists by name, an entry an epoch: "loss", "lr", "val_loss"."""
+    """Lists by name, an entry an epoch: "loss", "lr", "val_loss" and the metrics."""
 
     def log(self, logs):
         for name, value in logs.items():
             self.setdefault(name, []).append(value)
+
+    def to_frame(self):
+        """A pandas DataFrame, a row an epoch."""
+        import pandas
+
+        return pandas.DataFrame(self, index=pandas.RangeIndex(1, 1 + len(next(iter(self.values()), [])), name="epoch"))
+
+    def plot(self, ax=None):
+        """The losses and metrics by epoch, on matplotlib axes, which are returned."""
+        from .plot import plot_history
+
+        return plot_history(self, ax)
 
 
 @dataclass
@@ -36,6 +50,8 @@ class Options:
     shuffle: bool
     n_threads: int | None
     verbose: int
+    validation_fraction: float
+    metrics: Any
 
     def check(self, default_optimizer):
         self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
@@ -45,11 +61,14 @@ class Options:
         if self.batch_size is not None:
             _check.integer("batch_size", self.batch_size, 1)
         check_threads(self.n_threads)
-        for callback in self.callbacks:
-            if not callable(callback):
-                raise TypeError(f"callbacks must be callables callback(net, epoch, logs), got {callback!r}")
-        if self.validation_data is not None and not (isinstance(self.validation_data, tuple) and len(self.validation_data) in (2, 3)):
-            raise ValueError("validation_data must be (X, y) or (X, y, sample_weight)")
+        self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
+        self.metrics = named_metrics(self.metrics)
+        _check.number("validation_fraction", self.validation_fraction, least=0, below=1)
+        if self.validation_data is not None:
+            if self.validation_fraction:
+                raise ValueError("validation_data and validation_fraction must not both be given")
+            if not (isinstance(self.validation_data, tuple) and len(self.validation_data) in (2, 3)):
+                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight)")
 
 
 class State:
@@ -100,6 +119,7 @@ def team_for(net, rows, sweeps, n_threads=None, batch=None):
     return _core.Team(_core.cores(), True) if work > PAYS_OFF else _core.Team(1)
 
 
+VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
 PAYS_OFF = 5e7  # floating point operations; a millisecond or so
 
 
@@ -108,33 +128,81 @@ def fit(net, X, y, options, fresh):
     previous = None if fresh or net._state is None else net._state
     options.check(optim.SGD() if previous is None else previous.optimizer)
     data = net._data(X, y, options.sample_weight)
-    validation = None if options.validation_data is None else _validation(net, options.validation_data)
+    rows, held_out = _split(net, data, options.validation_fraction)
+    watched = _Watched(net, data, rows, held_out, y, options)
     net._finite_weights()
     rates = [optim.rate(options.optimizer, (previous.epoch if previous else 0) + e) for e in range(options.epochs)]
     if previous is None:
         net._state, net.history = State(net, options.optimizer), History()
     else:
         previous.adopt(net, options.optimizer)
-    with team_for(net, data.n, 3 * options.epochs, options.n_threads, min(data.n, options.batch_size or data.n)) as team:
-        run = _Epochs(net, data, options, team)
+    batch = min(len(rows), options.batch_size or len(rows))
+    with team_for(net, len(rows), 3 * options.epochs, options.n_threads, batch) as team:
+        run = _Epochs(net, data, rows, batch, options, team)
+        _loop(net, run, watched, rates, options.callbacks)
+    return net.history
+
+
+def _loop(net, run, watched, rates, callbacks):
+    """The epochs, and what looks on."""
+    logs, begun = {}, []
+    try:
+        for callback in callbacks:
+            begun.append(callback)
+            callback.on_fit_begin(net, {"epochs": len(rates)})
         for lr in rates:
-            began = time.perf_counter()
             loss = run.epoch(lr)
             if loss is None:
                 warnings.warn(f"the loss was not finite in epoch {net._state.epoch + 1}: training stopped, the network "
                               "holds the weights before the step that made it so; try a smaller learning rate",
-                              DivergenceWarning, stacklevel=3)
+                              DivergenceWarning, stacklevel=4)
                 break
-            logs = {"loss": loss, "lr": lr}
-            if validation is not None:
-                logs["val_loss"] = net._core.evaluate(validation, team) / validation.weight_sum
+            logs = {"loss": loss, "lr": lr, **watched.measure(run.team)}
             net.history.log(logs)
-            if options.verbose:
-                print(f"epoch {net._state.epoch}: " + ", ".join(f"{k} {v:.6g}" for k, v in logs.items())
-                      + f", {time.perf_counter() - began:.3g} s", flush=True)
-            if any([callback(net, net._state.epoch, logs) for callback in options.callbacks]):
+            if any([callback.on_epoch_end(net, net._state.epoch, logs) for callback in callbacks]) or run.stopped:
                 break
-    return net.history
+    finally:
+        for callback in begun:
+            callback.on_fit_end(net, logs)
+
+
+def _split(net, data, fraction):
+    """Numbers of the rows to train on, and of those held out (or None): a part that the seed draws."""
+    if not fraction:
+        return np.arange(data.n), None
+    order = np.empty(data.n, np.int64)
+    _core.shuffle(order, net._seed, 2**40)  # an epoch that no fit reaches
+    held = round(data.n * fraction)
+    if not 0 < held < data.n:
+        raise ValueError(f"validation_fraction must leave rows on both sides, got {fraction:g} of {data.n} rows")
+    return np.sort(order[held:]), np.sort(order[:held])
+
+
+class _Watched:
+    """The numbers that are logged besides the training loss: of the validation rows, or without any of the training rows."""
+
+    def __init__(self, net, data, rows, held_out, y, options):
+        self.net, self.metrics, self.prefix = net, options.metrics, "val_"
+        self.data, self.rows, weight = data, held_out, options.sample_weight
+        if options.validation_data is not None:
+            _, y, weight = (*options.validation_data, None)[:3]
+            self.data = _validation(net, options.validation_data)
+        elif held_out is None:
+            self.prefix = ""
+        if self.metrics:
+            y = np.asarray(y.toarray() if hasattr(y, "tocsr") else y)
+            y = y[:, None] if y.ndim == 1 and net.loss.name != "cross_entropy" else y
+            pick = slice(None) if self.rows is None else self.rows
+            self.y, self.weight = y[pick], None if weight is None else np.asarray(weight)[pick]
+
+    def measure(self, team):
+        core, logs = self.net._core, {}
+        if self.prefix:
+            logs["val_loss"] = core.evaluate(self.data, team, self.rows) / self.data.weight_of(self.rows)
+        if self.metrics:
+            prediction = core.predict(self.data, team, self.rows)
+            logs.update({self.prefix + name: float(f(self.y, prediction, self.weight)) for name, f in self.metrics.items()})
+        return logs
 
 
 def _validation(net, given):
@@ -147,24 +215,52 @@ def _validation(net, given):
 class _Epochs:
     """Runs epochs, and undoes steps that led nowhere."""
 
-    def __init__(self, net, data, options, team):
-        self.net, self.data, self.team, self.shuffle = net, data, team, options.shuffle
-        self.batch = min(data.n, options.batch_size or data.n)
-        self.batches = -(-data.n // self.batch)
-        self.order = np.arange(data.n)
+    def __init__(self, net, data, rows, batch, options, team):
+        self.net, self.data, self.rows, self.batch, self.team = net, data, rows, batch, team
+        self.shuffle = options.shuffle
+        self.each_batch = [c.on_batch_end for c in options.callbacks if overrides(c, "on_batch_end")]
+        self.batches = -(-len(rows) // batch)
+        self.weight = data.weight_of(rows)
+        self.all = len(rows) == data.n
+        self.order = rows.copy()
         self.saved = []  # states at the start of the epochs before and now, newest last
+        self.stopped = False
 
     def epoch(self, lr):
         """One epoch; its mean loss, or None where a loss was not finite."""
         net, state = self.net, self.net._state
         self.saved = [*self.saved[-1:], self._snapshot(lr, self.saved[0] if len(self.saved) > 1 else None)]
-        total, done = self._train(self.saved[-1], 0, self.batches)
-        if done < self.batches or not _core.all_finite(net._core.P):
+        total, done, wanted = self._watched_batches() if self.each_batch else (*self._train(self.saved[-1], 0, self.batches), self.batches)
+        if done < wanted or not self._sound(done):
             self._undo()
             return None
         state.epoch += 1
         net._epochs_ever += 1
-        return total / self.data.weight_sum
+        return total / (self.weight if done == self.batches else self.data.weight_of(self.order[:done * self.batch]))
+
+    def _sound(self, done):
+        """Whether the weights are finite and, should they be very large, the loss of the last batch is."""
+        core = self.net._core
+        top = _core.largest(core.P)
+        if top < VERY_LARGE:
+            return True
+        last = self.order[(done - 1) * self.batch:done * self.batch]
+        return np.isfinite(top) and np.isfinite(core.evaluate(self.data, self.team, last))
+
+    def _watched_batches(self):
+        """Batch by batch for those who watch; (sum of losses, batches done, batches wanted)."""
+        total = 0.0
+        for b in range(self.batches):
+            loss, done = self._train(self.saved[-1], b, b + 1)
+            if done == b:
+                return total, b, self.batches
+            total += loss
+            batch = self.order[b * self.batch:(b + 1) * self.batch]
+            logs = {"loss": loss / self.data.weight_of(batch) if self.data.weight_of(batch) else 0.0}
+            if any([watch(self.net, b, logs) for watch in self.each_batch]):
+                self.stopped = True
+                return total, b + 1, b + 1
+        return total, self.batches, self.batches
 
     def _snapshot(self, lr, into):
         live = [self.net._core.P, *self.net._state.slots, self.net._state.powers]
@@ -184,6 +280,8 @@ class _Epochs:
         net, state = self.net, self.net._state
         if self.shuffle and first == 0:
             _core.shuffle(self.order, net._seed, epoch)
+            if not self.all:
+                self.order = self.rows[self.order]
         optimizer = state.optimizer
         step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(lr))
         s1, s2 = (*state.slots, None, None)[:2]
@@ -200,7 +298,7 @@ class _Epochs:
             if self._train(now, b, b + 1)[1] == b:
                 break
             before = start
-            if not _core.all_finite(self.net._core.P):
+            if not self._sound(b + 1):
                 break
         if before is not None:
             self._restore(before)

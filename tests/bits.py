@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from fastmlp import MLP, SGD, Adam, AdamW, Dense, _core
+from fastmlp import MLP, SGD, Adam, AdamW, Dense, Dropout, _core
 
 TABLE = Path(__file__).with_name("bits.json")
 
@@ -72,10 +72,11 @@ class Case:
         net = MLP(self.layers, loss=self.loss, dtype=dtype, init="zeros", random_state=0)
         net._seed = 1
         net._core.block_rows, net._core.chunk_rows = block_rows, chunk_rows
-        for l in range(1, len(net.d)):
-            net.W[l][...] = whole(l, net.W[l].shape, -64, 64) / (32 << net.d[l - 1].bit_length() // 2)
-            if net.b[l] is not None:
-                net.b[l][...] = whole(9 + l, net.b[l].shape, -32, 32) / 256
+        for l, (W, b) in enumerate(zip(net.W, net.b)):
+            if W is not None:
+                W[...] = whole(l, W.shape, -64, 64) / (32 << len(W).bit_length() // 2)
+            if b is not None:
+                b[...] = whole(9 + l, b.shape, -32, 32) / 256
         n, d = self.rows, net.d[-1]
         X = whole(1, (n, net.d[0]), -128, 128) / 64
         X = X.astype(dtype) if self.X is None else self.X(X)
@@ -94,14 +95,14 @@ class Case:
             "loss": [history["loss"]],
             "predict": predictions + forward.s[1:] + forward.x[1:],
             "backprop": [everything.loss, everything.dX, *everything.s[1:], *everything.x[1:], *everything.delta[1:],
-                         *everything.dW[1:], *(b for b in everything.db[1:] if b is not None), loss, gradient],
+                         *everything.dW[1:], *everything.db[1:], loss, gradient],
         }
         return " ".join(digest(p) for p in parts.values())
 
 
 def digest(arrays):
     h = hashlib.sha256()
-    for a in map(np.asarray, arrays):
+    for a in (np.asarray(a) for a in arrays if a is not None):
         if not np.isfinite(a).all():
             raise FloatingPointError("NaN or infinity: its bits are nobody's promise, choose other numbers")
         h.update(np.ascontiguousarray(a, a.dtype.newbyteorder("<")).tobytes())
@@ -139,6 +140,9 @@ def cases():
     yield "no bias", Case(dense([5, 9, 3], "silu", bias=False), Adam(1 / 64))
     yield "arguments", Case([4, Dense(8, ("elu", 0.5)), Dense(3, ("leaky_relu", 0.25))], loss=("huber", 0.25))
     yield "probabilities", Case(dense([6, 8, 5], "elu"), loss="cross_entropy", y=sixteenths)
+    dropout = [9, Dropout(0.25), Dense(20, "relu"), Dropout(0.5), Dense(33, "elu"), Dropout(0.125), Dense(3)]
+    yield "kind dropout", Case(dropout, Adam(1 / 64), rows=150, batch=70)
+    yield "kind dropout, wider", Case([50, Dense(131, "relu"), Dropout(0.25), Dense(70, "tanh"), Dropout(0.5), Dense(9)], rows=75, batch=33)
     yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)), weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)
     yield "many rows", Case(dense([3, 6, 2], "relu"), rows=70001, batch=4096, epochs=1)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, AdamW, DivergenceWarning, schedules
+from fastmlp import MLP, SGD, Adam, AdamW, Dense, DivergenceWarning, schedules
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 threads = pytest.mark.parametrize("n_threads", [1, 2, 5])
@@ -164,12 +164,13 @@ def test_the_weights_kept_are_those_before_the_step(batch_size, lr, dtype):
     """Descent by hand, batch by batch, on a linear network that diverges after some epochs or within one."""
     net, by_hand = (MLP([6, 5, 1], activation="identity", dtype=dtype, random_state=0) for _ in range(2))
     batches = [slice(i, i + batch_size) for i in range(0, N, batch_size)]
-    w, before, steps = by_hand.params, None, 0
+    w, before, steps = by_hand.params, None, 0  # steps taken before the one that goes wrong
     with np.errstate(over="ignore", invalid="ignore"):
         for rows in itertools.cycle(batches):
             by_hand.params = w
             loss, gradient = by_hand.loss_and_grad(X[rows], Y[rows])
             if not np.isfinite(loss):
+                steps -= 1
                 break
             before, w = w, w - np.dtype(dtype).type(lr) * gradient
             if not np.isfinite(w).all():
@@ -182,16 +183,25 @@ def test_the_weights_kept_are_those_before_the_step(batch_size, lr, dtype):
 
 
 @pytest.mark.parametrize("optimizer", [lambda lr: SGD(lr, momentum=0.9), Adam], ids=["momentum", "adam"])
-def test_divergence_seen_by_the_first_batch_of_an_epoch(optimizer):
-    """A learning rate that explodes in epoch 3: epoch 4 finds out, and the last step, with the optimiser's state, is undone."""
+def test_divergence_by_the_last_step_of_an_epoch(optimizer):
+    """A learning rate that explodes in epoch 3: its only step, with the optimiser's state, is undone."""
     calm, wild = (MLP([6, 9, 1], dtype="float32", random_state=0) for _ in range(2))
     calm.fit(X, Y, optimizer(0.01), epochs=2, batch_size=None, shuffle=False)
-    with pytest.warns(DivergenceWarning, match="epoch 4"):
+    with pytest.warns(DivergenceWarning, match="epoch 3"):
         history = wild.fit(X, Y, optimizer(lambda epoch: 0.01 if epoch < 2 else 1e18), epochs=6, batch_size=None, shuffle=False)
-    assert len(history["loss"]) == 3
+    assert len(history["loss"]) == 2
     for net in (calm, wild):
         net.partial_fit(X, Y, optimizer(0.01), epochs=2, batch_size=50, shuffle=False)
     assert wild.params.tobytes() == calm.params.tobytes()
+
+
+def test_divergence_seen_by_the_first_batch_of_an_epoch():
+    """Row 2 moves w from 0 to 2000, at which row 1 overflows: in epoch 2, which undoes the last step of epoch 1."""
+    net = MLP([1, Dense(1, bias=False, init="zeros")], dtype="float32")
+    with pytest.warns(DivergenceWarning, match="epoch 2"):
+        history = net.fit([[1e18], [1.0]], [0.0, 1000.0], SGD(1.0), epochs=3, batch_size=1, shuffle=False)
+    assert len(history["loss"]) == 1
+    assert net.W[1][0, 0] == 0
 
 
 def test_a_loss_or_derivative_that_is_not_finite_is_divergence(no_threads_left):

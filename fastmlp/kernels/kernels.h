@@ -155,6 +155,7 @@ typedef struct {
     double (*sum)(ptrdiff_t n, const void *x);
     double (*sum_squares)(ptrdiff_t n, const void *x);
     int (*all_finite)(ptrdiff_t n, const void *x);
+    double (*largest)(ptrdiff_t n, const void *x); /* max |x|, NaN where there is any */
     /* elementwise functions, for tests: exp, expm1, log, log1p, erfc, tanh, sigmoid */
     int (*function)(const char *name, ptrdiff_t n, const void *x, void *out);
 } kernels_t;

@@ -122,10 +122,12 @@ INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
 #endif
 #endif
 
-/* v where a >= b, else 0 */
+/* max_integer by lane; v where a >= b, else 0 */
 #ifdef VB
+INLINE vi max_integer(vi a, vi b) { vi m = a > b; return (a & m) | (b & ~m); }
 INLINE vf keep_at_least(vu a, vu b, vf v) { return (vf)((vi)v & (vi)(a >= b)); }
 #else
+INLINE vi max_integer(vi a, vi b) { return a > b ? a : b; }
 INLINE vf keep_at_least(vu a, vu b, vf v) { return a >= b ? v : 0; }
 #endif
 

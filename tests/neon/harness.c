@@ -128,6 +128,12 @@ static void matrices(void)
         take(C, 1, whole, whole);
         print("pack, colsum, scale_rows, add", "", (int)i);
         start();
+        k->dropout(m, n, A, whole + 16, B, whole, 0.3, 12345, NULL, 7);
+        take(B, m, n, whole);
+        k->dropout(m, n, A, whole + 16, B, whole, 0.5, (uint64_t)-9, ORDER, 7);
+        take(B, m, n, whole);
+        print("dropout", "", (int)i);
+        start();
         fill_wide(A, 3 * n / 4);
         take_double(k->sum(3 * n / 4, A));
         fill(A, m * n);

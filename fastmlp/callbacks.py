@@ -1,0 +1,185 @@
+"""What may look on while a network trains, and stop it."""
+import csv
+import math
+import sys
+import time
+
+from . import _check
+
+__all__ = ["Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback"]
+
+
+class Callback:
+    """The protocol: override what you need. A true result of on_epoch_end or on_batch_end stops the fit.
+
+    `logs` are numbers by name: what History gets of the epoch. on_batch_end, where overridden, is called after each
+    batch with its number in the epoch and {"loss": the batch's}; it costs a call of Python a batch. on_fit_end is
+    called however the fit ended, after an exception and Ctrl-C too.
+    """
+
+    def on_fit_begin(self, net, logs):
+        """logs: {"epochs": how many are wanted}"""
+
+    def on_epoch_end(self, net, epoch, logs):
+        """epoch counts from 1, and goes on in partial_fit"""
+
+    def on_batch_end(self, net, batch, logs):
+        """batch counts from 0 in each epoch"""
+
+    def on_fit_end(self, net, logs):
+        """logs: those of the last whole epoch"""
+
+
+class LambdaCallback(Callback):
+    """A callback of functions: LambdaCallback(on_epoch_end=lambda net, epoch, logs: logs["loss"] < 0.1)."""
+
+    def __init__(self, **functions):
+        for name, function in functions.items():
+            _check.one_of("the name of a callback's function", name, EVENTS)
+            if not callable(function):
+                raise TypeError(f"{name} must be a function, got {function!r}")
+            setattr(self, name, function)
+
+
+EVENTS = ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end")
+
+
+class _Monitor:
+    """Which of the logged numbers is watched, and whether it is the best so far."""
+
+    def __init__(self, name, mode, min_delta=0.0):
+        self.name, self.mode = name, _check.one_of("mode", mode, ("auto", "min", "max"))
+        self.min_delta = _check.number("min_delta", min_delta, least=0)
+        self.best = math.inf
+
+    def better(self, logs):
+        if self.name not in logs:
+            raise ValueError(f"monitor must be one of {', '.join(logs)}, got {self.name!r}"
+                             + ("; give fit validation_data" if self.name.startswith("val_") else ""))
+        from .metrics import larger_is_better
+
+        larger = larger_is_better(self.name) if self.mode == "auto" else self.mode == "max"
+        value = -logs[self.name] if larger else logs[self.name]
+        if not value < self.best - self.min_delta:
+            return False
+        self.best = value
+        return True
+
+
+class EarlyStopping(Callback):
+    """Stop when `monitor` has not become better by more than min_delta for `patience` epochs.
+
+    mode : "min", "max", or "auto" by the metric's name. restore_best : the best epoch's weights come back at the end,
+    however the fit ended.
+    """
+
+    def __init__(self, monitor="val_loss", patience=10, min_delta=0.0, mode="auto", restore_best=True):
+        self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
+        self.patience = _check.integer("patience", patience, 1)
+        _Monitor(monitor, mode, min_delta)
+
+    def on_fit_begin(self, net, logs):
+        self._watch, self._wait, self._best = _Monitor(self.monitor, self.mode, self.min_delta), 0, None
+        self.best_epoch = None
+
+    def on_epoch_end(self, net, epoch, logs):
+        if self._watch.better(logs):
+            self.best_epoch, self._wait = epoch, 0
+            self._best = net.params if self.restore_best else None
+        else:
+            self._wait += 1
+        return self._wait >= self.patience
+
+    def on_fit_end(self, net, logs):
+        if self._best is not None:
+            net.params = self._best
+
+
+class Checkpoint(Callback):
+    """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`."""
+
+    def __init__(self, path, monitor="val_loss", best=True, mode="auto"):
+        self.path, self.monitor, self.best, self.mode = path, monitor, best, mode
+        _Monitor(monitor, mode)
+
+    def on_fit_begin(self, net, logs):
+        self._watch = _Monitor(self.monitor, self.mode)
+
+    def on_epoch_end(self, net, epoch, logs):
+        if not self.best or self._watch.better(logs):
+            net.save(self.path)
+
+
+class ProgressBar(Callback):
+    """A tqdm bar where tqdm is installed and the output is a terminal or a notebook, else a line an epoch."""
+
+    def on_fit_begin(self, net, logs):
+        self._bar, self._epochs, self._done = None, logs["epochs"], 0
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            return
+        if sys.stderr.isatty() or tqdm.__module__ == "tqdm.notebook":
+            self._bar = tqdm(total=self._epochs, unit="epoch")
+
+    def on_epoch_end(self, net, epoch, logs):
+        self._done += 1
+        shown = {name: f"{value:.5g}" for name, value in logs.items()}
+        if self._bar is None:
+            print(f"epoch {self._done}/{self._epochs}: " + ", ".join(f"{k} {v}" for k, v in shown.items()), flush=True)
+        else:
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update()
+
+    def on_fit_end(self, net, logs):
+        if self._bar is not None:
+            self._bar.close()
+
+
+class CSVLogger(Callback):
+    """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there."""
+
+    def __init__(self, path, append=False):
+        self.path, self.append = path, append
+
+    def on_fit_begin(self, net, logs):
+        self._file = open(self.path, "a" if self.append else "w", newline="")
+        self._writer = None
+
+    def on_epoch_end(self, net, epoch, logs):
+        if self._writer is None:
+            self._writer = csv.DictWriter(self._file, ["epoch", *logs])
+            if self._file.tell() == 0:
+                self._writer.writeheader()
+        self._writer.writerow({"epoch": epoch, **logs})
+        self._file.flush()
+
+    def on_fit_end(self, net, logs):
+        self._file.close()
+
+
+class TimeLimit(Callback):
+    """Stop after the first epoch that ends `seconds` or more after the fit began."""
+
+    def __init__(self, seconds):
+        self.seconds = _check.number("seconds", seconds, least=0)
+
+    def on_fit_begin(self, net, logs):
+        self._until = time.monotonic() + self.seconds
+
+    def on_epoch_end(self, net, epoch, logs):
+        return time.monotonic() >= self._until
+
+
+def as_callback(given):
+    """A Callback, or a plain function taken for its on_epoch_end."""
+    if isinstance(given, Callback):
+        return given
+    if callable(given):
+        return LambdaCallback(on_epoch_end=given)
+    raise TypeError(f"callbacks must be Callback objects or functions of (net, epoch, logs), got {given!r}")
+
+
+def overrides(callback, event):
+    """Whether a callback does something at an event."""
+    return event in vars(callback) or getattr(type(callback), event) is not getattr(Callback, event)

@@ -1,0 +1,68 @@
+"""Metrics by name: numbers of targets and predictions that fit logs."""
+import numpy as np
+
+from . import _check
+
+
+def _classes(y, prediction):
+    """Targets and predictions as classes: a column an output, or one."""
+    if prediction.shape[1] > 1 and y.ndim == 1:
+        return y, prediction.argmax(axis=1)
+    if prediction.shape[1] > 1 and np.allclose(y.sum(axis=1), 1) and np.allclose(prediction.sum(axis=1), 1, atol=1e-3):
+        return y.argmax(axis=1), prediction.argmax(axis=1)
+    return y > 0.5, prediction > 0.5
+
+
+def accuracy(y, prediction, weight):
+    """The share of rows whose class is right; of several yes-or-no outputs, of rows with all right."""
+    true, guess = _classes(y, prediction)
+    right = (true == guess).reshape(len(prediction), -1).all(axis=1)
+    return np.average(right, weights=weight)
+
+
+def r2(y, prediction, weight):
+    """1 - residual over total sum of squares, the mean over outputs."""
+    w = np.ones(len(y)) if weight is None else weight
+    total = (w[:, None] * (y - np.average(y, axis=0, weights=w)) ** 2).sum(axis=0)
+    rest = (w[:, None] * (y - prediction) ** 2).sum(axis=0)
+    return np.mean(1 - rest / np.where(total > 0, total, 1))
+
+
+def mae(y, prediction, weight):
+    """The mean absolute error, over rows and outputs."""
+    return np.average(np.abs(y - prediction).mean(axis=1), weights=weight)
+
+
+def auc(y, prediction, weight):
+    """The area under the ROC curve, one against the rest for several classes; scikit-learn's."""
+    from sklearn.metrics import roc_auc_score
+
+    p = prediction[:, 0] if prediction.shape[1] == 1 else prediction
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    return roc_auc_score(y, p, sample_weight=weight, multi_class="ovr")
+
+
+METRICS = {"accuracy": accuracy, "r2": r2, "mae": mae, "auc": auc}
+LARGER = {"accuracy", "r2", "auc"}
+
+
+def larger_is_better(name):
+    """Of a logged number, with val_ before it or not."""
+    return name.removeprefix("val_") in LARGER
+
+
+def named_metrics(metrics):
+    """Users' metrics -> {name: function of (y, prediction, weight)}"""
+    found = {}
+    for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
+        if callable(metric):
+            found[getattr(metric, "__name__", type(metric).__name__)] = _call(metric)
+        elif isinstance(metric, str):
+            found[metric] = METRICS[_check.one_of("metrics", metric, METRICS)]
+        else:
+            raise TypeError(f"metrics must be names or functions of (y, prediction), got {metric!r}")
+    return found
+
+
+def _call(metric):
+    return lambda y, prediction, weight: metric(y, prediction)

@@ -1,0 +1,181 @@
+"""Threads: right results whoever runs beside, none left behind, forks work, and Ctrl-C stops a fit."""
+import _thread
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from fastmlp import MLP, SGD, Adam, DivergenceWarning, _core
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(500, 12)).astype(np.float32)
+Y = np.column_stack([np.sin(X[:, 0]), X[:, 1] * X[:, 2]])
+
+
+def network(seed=0, **more):
+    return MLP([12, 70, 40, 2], random_state=seed, **more)
+
+
+def trained(seed=0, n_threads=1, **more):
+    net = network(seed)
+    net.fit(X, Y, Adam(0.01), epochs=4, n_threads=n_threads, **more)
+    return net.params
+
+
+def threads_left(before):
+    """Threads beyond those before, once those that are on their way out have had time to go."""
+    until = time.monotonic() + 10
+    while _thread._count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    return _thread._count() - before
+
+
+# ---- results
+
+
+@pytest.mark.parametrize("n_threads", [2, 4 * _core.cores(), 33, None])
+def test_any_number_of_threads_gives_the_same(n_threads):
+    assert np.array_equal(trained(n_threads=n_threads), trained())
+    few = {"batch_size": 3}  # fewer rows than threads
+    assert np.array_equal(trained(n_threads=n_threads, **few), trained(**few))
+
+
+def test_fits_side_by_side():
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda seed: trained(seed, n_threads=1 + seed % 3), range(12)))
+    for seed, params in enumerate(together):
+        assert np.array_equal(params, trained(seed))
+
+
+def test_one_network_used_from_many_threads():
+    net = network()
+    uses = [
+        lambda: net.predict(X),
+        lambda: net.predict(X[:3]),
+        lambda: net.predict(X.astype(np.float64)),
+        lambda: net.evaluate(X, Y),
+        lambda: net.backprop(X, Y).dW[1],
+        lambda: net.loss_and_grad(X, Y)[1],
+        lambda: net.forward(X).x[-1],
+    ]
+    wanted = [use() for use in uses]
+    start = threading.Barrier(len(uses))
+
+    def repeat(use, want):
+        start.wait()
+        return all(np.array_equal(use(), want) for _ in range(100))
+
+    with ThreadPoolExecutor(len(uses)) as pool:
+        assert all(pool.map(repeat, uses, wanted))
+
+
+# ---- what is left behind
+
+
+def failing_loss(x, y):
+    raise ZeroDivisionError("on purpose")
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_no_thread_is_left_behind(n_threads):
+    before = _thread._count()
+    network().fit(X, Y, n_threads=n_threads)
+    assert threads_left(before) == 0
+    with pytest.raises(ZeroDivisionError):
+        network(loss=failing_loss).fit(X, Y, n_threads=n_threads)
+    assert threads_left(before) == 0
+    with pytest.warns(DivergenceWarning):
+        network().fit(X, Y, SGD(1e30), n_threads=n_threads)
+    assert threads_left(before) == 0
+
+    def stop(net, epoch, logs):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        network().fit(X, Y, callbacks=[stop], n_threads=n_threads)
+    assert threads_left(before) == 0
+
+
+def trained_in_child(connection):
+    connection.send(trained(n_threads=2))
+    connection.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_fork_after_a_fit():
+    wanted = trained(n_threads=2)
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe()
+    child = context.Process(target=trained_in_child, args=(theirs,))
+    child.start()
+    try:
+        assert mine.poll(60), "the child hangs"
+        assert np.array_equal(mine.recv(), wanted)
+    finally:
+        child.kill()
+        child.join()
+
+
+# ---- Ctrl-C
+
+
+def slow_loss(x, y):
+    time.sleep(0.002)
+    return ((x - y) ** 2).sum(axis=1), 2 * (x - y)
+
+
+def long_fit(kind, n_threads):
+    """A network, and a fit of it in which an epoch (but short ones) and a batch take seconds."""
+    sizes, rows, batch, epochs, more = {
+        "short epochs": ([12, 70, 40, 2], 500, 10, 100_000, {}),
+        "long epochs": ([12, 300, 300, 2], 2_000_000, 100, 100, {}),
+        "one full batch": ([12, 500, 500, 2], 1_500_000, None, 100, {}),
+        "python loss": ([12, 70, 40, 2], 20_000, 10, 100, {"loss": slow_loss}),
+        "validation": ([12, 500, 500, 2], 10, 10, 100, {}),
+    }[kind]
+    net = MLP(sizes, random_state=0, **more)
+    X = np.resize(np.arange(7, dtype=np.uint8), (rows, 12))
+    y = np.ones((rows, 2), np.float32)
+    validation = (np.ones((3_000_000, 12), np.uint8), np.ones((3_000_000, 2), np.float32)) if kind == "validation" else None
+    return net, lambda: net.fit(X, y, SGD(1e-5), epochs, batch, validation_data=validation, n_threads=n_threads)
+
+
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals go to the main thread")
+@pytest.mark.parametrize("n_threads", [1, 2, None])
+@pytest.mark.parametrize("kind", ["short epochs", "long epochs", "one full batch", "python loss", "validation"])
+def test_ctrl_c_stops_a_fit(kind, n_threads):
+    before = _thread._count()
+    net, fit = long_fit(kind, n_threads)
+    start, sent = net.params, []
+
+    def interrupt():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.5, interrupt)
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit()
+        waited = time.monotonic() - sent[0]
+    finally:
+        timer.cancel()
+        timer.join()
+    assert waited < 3  # some tenths; the rest is for busy machines
+    assert threads_left(before) == 0
+
+    # it had begun; what is left is a network as good as any
+    assert kind == "one full batch" or not np.array_equal(net.params, start)
+    assert np.isfinite(net.params).all()
+    again = MLP(net.d, loss=net.loss.spec)
+    again.params = net.params
+    rows = np.ones((50, net.d[0]), np.float32)
+    assert np.array_equal(net.predict(rows), again.predict(rows))
+    for n in (net, again):
+        n.fit(rows, np.zeros((50, 2)), Adam(0.01), epochs=2, shuffle=False, n_threads=n_threads)
+    assert np.array_equal(net.params, again.params)
