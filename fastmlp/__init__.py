@@ -1,14 +1,17 @@
 """fastmlp: the fastest way to train and use a multilayer perceptron on a CPU from Python."""
-from . import _core, schedules
+from . import _core, callbacks, schedules
 from ._init import INITIALIZERS
+from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .layers import Dense, Dropout
 from .model import MLP, activations, losses
 from .optim import SGD, Adam, AdamW
+from .summary import show_config
 from .training import DivergenceWarning, History
 
 __version__ = "0.1.0"
-__all__ = ["MLP", "Dense", "Dropout", "SGD", "Adam", "AdamW", "History", "DivergenceWarning", "schedules", "activations", "losses",
-           "initializers", "instruction_set"]
+__all__ = ["MLP", "Dense", "Dropout", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
+           "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
+           "activations", "losses", "initializers", "instruction_set", "show_config"]
 
 
 def initializers():

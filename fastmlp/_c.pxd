@@ -98,6 +98,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     const kernels_t *fastmlp_kernels(const char *isa, char dtype) noexcept
     const char *fastmlp_isas[]
+    const char *fastmlp_compiler
 
 cdef extern from "kernels/team.h" nogil:
     ctypedef unsigned shared_int

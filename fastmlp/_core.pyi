@@ -13,6 +13,7 @@ STEPS: dict[str, tuple[int, int]]
 SOURCES: dict[str, int]
 KIND_NAMES: dict[str, int]
 ISA: str
+COMPILER: str
 MOST_THREADS: int
 scratch_fill: bytes | None
 

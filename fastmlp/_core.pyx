@@ -79,6 +79,7 @@ def choose_isa():
 
 
 ISA = choose_isa()
+COMPILER = fastmlp_compiler.decode()
 
 
 cdef const kernels_t *kernels_for(dtype, isa=None) except NULL:

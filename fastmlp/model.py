@@ -1,14 +1,16 @@
 """MLP: a multilayer perceptron."""
+import json
 import numbers
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
-from . import _check, _core, training
+from . import _check, _core, io, training
 from ._init import given, initial
 from .layers import Dense, Dropout
 from .losses import Loss
+from .summary import summary
 
 __all__ = ["MLP", "activations", "losses"]
 
@@ -231,6 +233,59 @@ class MLP:
             optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
             validation_fraction, metrics), fresh=False)
 
+    # ---- files
+
+    def save(self, path):
+        """Write the network to a file: specs, weights, the optimiser with its state, the random stream, the history.
+
+        The format is safetensors, see fastmlp.io. The file is there whole or not at all. ValueError where the network
+        holds functions of yours (a loss, a schedule), which no file can.
+        """
+        if self.loss.function:
+            raise ValueError("a network with a function for its loss cannot be saved")
+        tensors = {f"{name}.{l}": a for name, arrays in (("W", self.W), ("b", self.b)) for l, a in enumerate(arrays) if a is not None}
+        document = {"format": io.FORMAT, "d0": self.d[0], "layers": [io.encode(y) for y in self.layers],
+                    "loss": io.encode(self.loss.spec), "dtype": self.dtype.name, "seed": self._seed,
+                    "epochs_ever": self._epochs_ever, "history": self.history, "training": None}
+        if self._state is not None:
+            state = self._state.export(self)
+            tensors.update({f"slot.{i}": slot for i, slot in enumerate(state["slots"])}, powers=state["powers"])
+            document["training"] = {"optimizer": io.encode(state["optimizer"]), "epoch": state["epoch"]}
+        io.write(path, json.dumps(document), tensors)
+
+    @classmethod
+    def load(cls, path):
+        """The network that save wrote to a file. partial_fit goes on as if it had never stopped, to the bit.
+
+        ValueError where the file is damaged, truncated, foreign or of a later format. Nothing in a file is run.
+        """
+        text, tensors = io.read(path)
+        try:
+            document = json.loads(text)
+            if document["format"] > io.FORMAT:
+                raise ValueError(f"its format is {document['format']}, this version reads up to {io.FORMAT}")
+            layers = [document["d0"], *map(io.decode, document["layers"])]
+            _expect_weights(layers, tensors)  # before room is made for them
+            net = cls(layers, loss=io.decode(document["loss"]), dtype=document["dtype"])
+            for name, arrays in (("W", net.W), ("b", net.b)):
+                for l, a in enumerate(arrays):
+                    if a is not None:
+                        a[...] = tensors[f"{name}.{l}"]
+            net._seed, net._epochs_ever = document["seed"], document["epochs_ever"]
+            net.history = training.History(document["history"])
+            run = document["training"]
+            if run is not None:
+                slots = [tensors[f"slot.{i}"] for i in range(sum(name.startswith("slot.") for name in tensors))]
+                net._state = training.State.restore(net, {"optimizer": io.decode(run["optimizer"]), "slots": slots,
+                                                          "powers": tensors["powers"], "epoch": run["epoch"]})
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path!r} is not a network that fastmlp saved: {error}") from error
+        return net
+
+    def summary(self):
+        """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
+        return summary(self)
+
     # ---- copies
 
     def __getstate__(self):
@@ -247,8 +302,12 @@ class MLP:
         self._state = None if run is None else training.State.restore(self, run)
 
     def __repr__(self):
-        inner = ", ".join(str(y.units) if isinstance(y, Dense) else repr(y) for y in self.layers)
+        inner = ", ".join(f"{y.units} {_name(y.activation)}" if isinstance(y, Dense) else repr(y) for y in self.layers)
         return f"MLP([{self.d[0]}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, n_params={self.n_params})"
+
+
+def _name(activation):
+    return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
 
 
 def _dtype(dtype):
@@ -269,6 +328,18 @@ def _generator(random_state):
             _check.integer("random_state", random_state, 0)
         return np.random.default_rng(random_state)
     raise TypeError(f"random_state must be None, an int, or a numpy Generator or RandomState, got {random_state!r}")
+
+
+def _expect_weights(layers, tensors):
+    """ValueError where a file's weights are not of the sizes that its layers name."""
+    d = _check.integer("layers[0]", layers[0], 1)
+    for l, y in enumerate(layers[1:], 1):
+        after = y.width(d)
+        if isinstance(y, Dense):
+            for name, shape in ((f"W.{l}", (d, after)), (f"b.{l}", (after,))):
+                if (name[0] == "W" or y.bias) and tensors[name].shape != shape:
+                    raise ValueError(f"{name} must have shape {shape}, got {tensors[name].shape}")
+        d = after
 
 
 def _specs(layers, activation, init):

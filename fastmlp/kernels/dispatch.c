@@ -50,3 +50,11 @@ const loss_row fastmlp_losses[] = {LOSSES(LOSS_ROW)};
 const step_row fastmlp_steps[] = {STEPS(STEP_ROW)};
 const char *const fastmlp_links[] = {LINKS(NAME)};
 const char *const fastmlp_sources[] = {SOURCES(NAME)};
+
+#if defined(__clang__)
+const char *const fastmlp_compiler = "clang " __clang_version__;
+#elif defined(__GNUC__)
+const char *const fastmlp_compiler = "gcc " __VERSION__;
+#else
+const char *const fastmlp_compiler = "another compiler";
+#endif

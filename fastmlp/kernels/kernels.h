@@ -172,6 +172,7 @@ extern const char *const fastmlp_links[], *const fastmlp_sources[];
 const kernels_t *fastmlp_kernels(const char *isa, char dtype);
 /* The names of the instruction sets that this build holds, best last. */
 extern const char *const fastmlp_isas[];
+extern const char *const fastmlp_compiler;
 
 #define DECLARE(isa) \
     extern const kernels_t fastmlp_##isa##_f, fastmlp_##isa##_d;

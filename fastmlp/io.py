@@ -1,0 +1,135 @@
+"""Files: a network, its optimiser's state and history, in the safetensors format.
+
+A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its dtype, shape and place
+in the data; under "__metadata__" strings), and the data. Everything that is not an array is one JSON text in the metadata,
+with a SHA-256 of that text and the data. Nothing in a file is ever run. https://github.com/huggingface/safetensors
+"""
+import hashlib
+import json
+import os
+import pathlib
+import struct
+import tempfile
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+
+from . import layers, optim, schedules
+
+FORMAT = 1
+MOST_HEADER = 16 * 2**20  # bytes; far above what a network needs
+DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+# what a file may name: specs made of numbers, strings and each other
+SPECS = {spec.__name__: spec for module in (layers, optim, schedules) for spec in map(vars(module).get, module.__all__)}
+
+
+def encode(value):
+    """A spec or plain value as JSON knows it: a spec is {"spec": its name, and its fields}."""
+    if is_dataclass(value) and type(value).__name__ in SPECS:
+        return {"spec": type(value).__name__, **{f.name: encode(getattr(value, f.name)) for f in fields(value)}}
+    if isinstance(value, np.ndarray):
+        return None  # the array that weights began from: they are in the file as they are now
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple):
+        return [encode(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ValueError(f"a network with {value!r} in its specs cannot be saved: only numbers, names and fastmlp's own specs can")
+
+
+def decode(value):
+    if isinstance(value, dict):
+        value = dict(value)
+        spec = SPECS[value.pop("spec")]
+        given = {k: decode(v) for k, v in value.items()}
+        if spec is layers.Dense:
+            given = {k: "zeros" if k == "init" and v is None else 0.0 if k == "bias_init" and v is None else v for k, v in given.items()}
+        return spec(**given)
+    return tuple(decode(v) for v in value) if isinstance(value, list) else value
+
+
+def write(path, text, tensors):
+    """Write a file whole or not at all: to a temporary file beside it, which then takes its place."""
+    path, header, place = pathlib.Path(path), {}, 0
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    arrays = {name: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for name, a in tensors.items()}
+    for name, a in arrays.items():
+        header[name] = {"dtype": names[a.dtype], "shape": list(a.shape), "data_offsets": [place, place + a.nbytes]}
+        place += a.nbytes
+    data = b"".join(a.tobytes() for a in arrays.values())
+    header = {"__metadata__": {"fastmlp": text, "sha256": _digest(text, header, data)}, **header}
+    head = json.dumps(header).encode()
+    head += b" " * (-len(head) % 8)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(struct.pack("<Q", len(head)) + head + data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read(path):
+    """(text, tensors) of a file, or a ValueError that says what is wrong with it."""
+    content = pathlib.Path(path).read_bytes()
+    try:
+        return _parse(content)
+    except _Damaged as error:
+        raise ValueError(f"{os.fspath(path)!r} is not a whole fastmlp file: {error}") from None
+
+
+class _Damaged(Exception):
+    pass
+
+
+def _require(holds, message):
+    if not holds:
+        raise _Damaged(message)
+
+
+def _parse(content):
+    _require(len(content) >= 8, f"it has {len(content)} bytes")
+    length = struct.unpack("<Q", content[:8])[0]
+    _require(length <= min(MOST_HEADER, len(content) - 8), f"its header should have {length} bytes, more than there are")
+    try:
+        header = json.loads(content[8:8 + length].decode())
+    except (ValueError, RecursionError):
+        raise _Damaged("its header is not JSON") from None
+    _require(isinstance(header, dict) and isinstance(header.get("__metadata__"), dict), "its header has no metadata")
+    metadata, data = header.pop("__metadata__"), memoryview(content)[8 + length:]
+    text = metadata.get("fastmlp")
+    _require(isinstance(text, str), "it was not written by fastmlp")
+    tensors = {name: _tensor(name, row, data) for name, row in header.items()}
+    _require(metadata.get("sha256") == _digest(text, header, data), "its checksum is wrong")
+    return text, tensors
+
+
+def _tensor(name, row, data):
+    _require(isinstance(row, dict) and row.get("dtype") in DTYPES, f"tensor {name!r} has no known dtype")
+    shape, place = row.get("shape"), row.get("data_offsets")
+    whole = all(isinstance(n, list) and all(type(k) is int and k >= 0 for k in n) for n in (shape, place))
+    _require(whole and len(place) == 2 and place[0] <= place[1] <= len(data), f"tensor {name!r} is outside of the file")
+    dtype, size = DTYPES[row["dtype"]], 1
+    for n in shape:
+        size *= n
+        _require(size <= len(data), f"tensor {name!r} is larger than the file")
+    _require(size * dtype.itemsize == place[1] - place[0], f"tensor {name!r} has {place[1] - place[0]} bytes for shape {shape}")
+    return np.frombuffer(data[place[0]:place[1]], dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _digest(text, header, data):
+    h = hashlib.sha256(text.encode())
+    h.update(json.dumps(header, sort_keys=True).encode())
+    h.update(data)
+    return h.hexdigest()
