@@ -1,0 +1,133 @@
+# What a call works with: threads, data, scratch.
+
+cdef class Team:
+    """The threads of one fit: the caller and n - 1 Python threads, alive until close.
+
+    auto: use fewer where a batch is too small to pay for the barriers."""
+    cdef team_t team
+    cdef readonly int n
+    cdef bint auto
+    cdef bint awake, waking     # whether the workers have just run, or do now to wake up
+
+    def __cinit__(self, int n, bint auto=False):
+        self.n = n
+        self.auto = auto and n > 1
+        self.team.active = 1
+        self.team.spin = SPIN if n <= cores() else 0
+        for i in range(1, n):
+            _thread.start_new_thread(self._work, (i,))
+
+    def _work(self, int i):
+        with nogil:
+            team_work(&self.team, i)
+
+    def close(self):
+        """Send the workers home and wait until they have gone."""
+        with nogil:
+            team_stop(&self.team)
+            while <int>load(&self.team.gone) < self.n - 1:
+                cpu_sleep()
+        self.n = 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+cdef class Data:
+    """Rows bound for the core: X dense or CSR, targets, weights. Holds what the pointers point at."""
+    cdef source_t X
+    cdef const void *y
+    cdef const int32_t *labels
+    cdef const void *weight
+    cdef readonly Py_ssize_t n, d
+    cdef readonly double weight_sum
+    cdef Py_ssize_t ldy
+    cdef object keep
+    cdef readonly object dtype, loss, sample_weight
+
+    def __init__(self, X, targets=None, weight=None, loss=None):
+        """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or C-contiguous (n, d(L)).
+        weight: (n,). Targets and weight are of the network's dtype. loss(rows, x): a Python loss in place of the core's,
+        giving values (m,) and derivatives (m, d(L))."""
+        self.keep = (X, targets, weight)
+        self.loss = loss
+        self.n, self.d = X.shape
+        self.X.cols = self.d
+        values = X.data if hasattr(X, "indptr") else X
+        self.dtype = values.dtype
+        kind = "u1" if values.dtype.kind == "b" else f"{values.dtype.kind}{values.dtype.itemsize}"
+        self.X.type = SOURCES[kind]
+        self.X.data = <const char *>address(values)
+        if hasattr(X, "indptr"):
+            self.X.indptr, self.X.indices = <void *>address(X.indptr), <void *>address(X.indices)
+            self.X.wide_index = X.indices.dtype.itemsize == 8
+        else:
+            self.X.row_stride, self.X.col_stride = X.strides
+            self.X.end = self.X.data
+            if self.n:
+                self.X.end += (self.n - 1) * max(self.X.row_stride, 0) + (self.d - 1) * self.X.col_stride + values.itemsize
+        if targets is not None:
+            if targets.dtype == np.int32 and targets.ndim == 1:
+                self.labels = <const int32_t *>address(targets)
+            else:
+                self.y, self.ldy = <void *>address(targets), targets.shape[1]
+        if weight is not None:
+            self.weight = <void *>address(weight)
+        self.sample_weight = weight
+        self.weight_sum = self.weight_of(None)
+
+    def weight_of(self, rows):
+        """The sum of the weights of some rows, or of all; their number where there are none."""
+        if self.sample_weight is None:
+            return float(self.n if rows is None else len(rows))
+        return float((self.sample_weight if rows is None else self.sample_weight[rows]).sum(dtype=np.float64))
+
+
+cdef class Call:
+    """A Run with its arena: what one call at a time may use."""
+    cdef Run r
+    cdef object arena, key
+    cdef object loss, order     # a Python loss, and the rows it is called for
+    cdef object error           # what it raised
+
+    def __cinit__(self, Core core):
+        self.r.layers = <Layer *>calloc(core.L + 1, sizeof(Layer))
+        if self.r.layers == NULL:
+            raise MemoryError
+        memcpy(self.r.layers, core.layers, (core.L + 1) * sizeof(Layer))
+        self.r.k, self.r.size, self.r.L = core.k, core.k.itemsize, core.L
+        self.r.P, self.r.n_rows = core.p, core.rows
+
+    def __dealloc__(self):
+        free(self.r.layers)
+
+
+cdef bint python_loss(Run *r, loss_t *t) noexcept with gil:
+    """What the kernels' loss does, by the user's function. An exception is kept for the caller to raise."""
+    cdef Call c = <Call>r.call
+    cdef Py_ssize_t i
+    cdef double w
+    try:
+        dtype = np.float32 if r.size == 4 else np.float64
+        rows = np.arange(t.first, t.first + t.m) if c.order is None else c.order[t.first:t.first + t.m]
+        x = np.empty((t.m, t.n), dtype)
+        for i in range(t.m):
+            memcpy(<char *>address(x) + i * t.n * r.size, at(r, <char *>t.x, i * t.ldx), t.n * r.size)
+        value, grad = c.loss(rows, x)
+        for i in range(t.m):
+            w = 1
+            if t.weight != NULL:
+                w = (<float *>t.weight)[rows[i]] if r.size == 4 else (<double *>t.weight)[rows[i]]
+            value[i] *= w
+            grad[i] *= w * t.scale
+            if t.delta != NULL:
+                memset(at(r, <char *>t.delta, i * t.ldd), 0, pad(t.n, r.k.lanes) * r.size)
+                memcpy(at(r, <char *>t.delta, i * t.ldd), <char *>address(grad) + i * t.n * r.size, t.n * r.size)
+        memcpy(t.value, <char *>address(value), t.m * r.size)
+        return bool(np.isfinite(value).all())
+    except BaseException as error:
+        c.error = error
+        return False
