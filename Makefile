@@ -15,6 +15,27 @@ test: $(VENV)/test.stamp
 test-all: $(VENV)/test.stamp
 	$(BIN)/pytest
 
+bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/scaling.py
+
+# the kernels of all instruction sets, NEON in an emulator, compiled by what compilers there are: the same bits
+test-neon:
+	sh tests/neon/run.sh
+
+# the tests with the address and undefined behaviour sanitizers, in an environment of their own; "not slow" leaves out
+# the ones that run other programs, which do not take the sanitizers' libraries
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SANITIZE_VENV := .venv-sanitize
+sanitize:
+	$(PYTHON) -m venv $(SANITIZE_VENV)
+	CFLAGS="$(SANITIZE) -fno-omit-frame-pointer -g" LDFLAGS="$(SANITIZE)" \
+	    $(SANITIZE_VENV)/bin/python -m pip install --quiet --no-cache-dir ".[test]"
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -m "not slow"
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -24,4 +45,4 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info fastmlp/_core.c fastmlp/*.so
+	rm -rf $(VENV) $(SANITIZE_VENV) build dist *.egg-info fastmlp/_core.c fastmlp/*.so

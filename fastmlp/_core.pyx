@@ -174,7 +174,7 @@ cdef class Core:
             else:
                 y.x, y.ld = <char *>r.X.data, r.X.row_stride // size
             y.s = y.x
-            if l > 0 and (y.needs_s or keep):
+            if l > 0 and y.kind != KIND_DROPOUT and (y.needs_s or keep):
                 y.s = <char *>(base + offset)
                 offset += pad(rows * y.ld * size, ALIGN)
             if sweep and l >= r.last_layer:
