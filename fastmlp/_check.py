@@ -49,7 +49,7 @@ def _finite(argument, a, dtype):
     """Whether every element is finite, also once converted to dtype. Works in blocks of rows."""
     if a.dtype.kind != "f":
         return
-    if a.dtype == dtype and a.flags.c_contiguous:
+    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
         good = a.size == 0 or _core.all_finite(a)
     else:
         largest = np.finfo(dtype).max
@@ -96,7 +96,7 @@ def _features_csr(X, d, dtype):
         raise ValueError("X must have at least one row, got none")
     values = _numeric("X", X.data, dtype)
     index = np.int64 if X.indices.dtype.itemsize == 8 else np.int32
-    indices, indptr = np.ascontiguousarray(X.indices, index), np.ascontiguousarray(X.indptr, index)
+    indices, indptr = (np.require(a, index, ["C", "A"]) for a in (X.indices, X.indptr))
     if (indptr[0] < 0 or (np.diff(indptr) < 0).any() or indptr[-1] > min(len(indices), len(values))
             or (len(indices) and not 0 <= indices.min() <= indices.max() < d)):
         raise ValueError("X is not a valid CSR matrix: its indices point outside of it")
@@ -104,7 +104,7 @@ def _features_csr(X, d, dtype):
     from scipy import sparse  # not at import: it takes longer than all of fastmlp
 
     out = sparse.csr_array(X.shape, dtype=values.dtype)
-    out.data, out.indices, out.indptr = np.ascontiguousarray(values), indices, indptr
+    out.data, out.indices, out.indptr = np.require(values, requirements=["C", "A"]), indices, indptr
     return out
 
 
@@ -118,7 +118,7 @@ def targets(y, n, d, loss, dtype):
     if y.shape not in ((n, d),) + (((n,),) if d == 1 else ()):
         raise ValueError(f"y must have shape ({n}, {d}){f' or ({n},)' if d == 1 else ''}, got {y.shape}")
     _finite("y", y, dtype)
-    y = np.ascontiguousarray(y, dtype).reshape(n, d)
+    y = np.require(y, dtype, ["C", "A"]).reshape(n, d)
     low, high, wanted = RANGES.get(loss, (None, None, None))
     if (low is not None and y.min() < low) or (high is not None and y.max() > high):
         raise ValueError(f"y must be {wanted} for {loss}, got values from {y.min():g} to {y.max():g}")
@@ -139,7 +139,7 @@ def _labels(y, d):
         raise ValueError(f"y must be integer labels 0..{d - 1} for cross_entropy, got fractions, NaN or infinity")
     if y.min() < 0 or y.max() >= d:
         raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}")
-    return np.ascontiguousarray(y, np.int32)
+    return np.require(y, np.int32, ["C", "A"])
 
 
 def weights(sample_weight, n, dtype):

@@ -487,6 +487,7 @@ cdef class Core:
         try:
             if (b.ndim != 2 or b.shape[1] != d or b.format[0] != self.format or b.format[1] != 0 or b.shape[0] < 1
                     or b.shape[0] > SMALL_ROWS or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0
+                    or <uintptr_t>b.buf % size
                     or b.shape[0] * self.size > SMALL_WORK):
                 return None
             good = True
