@@ -42,8 +42,8 @@ class MLP:
 
     Attributes
     ----------
-    W, b : lists by layer; entry 0 is None. W[l] is a view (d(l-1), d(l)), b[l] a view (d(l),) or None. Writing into
-        them changes the network.
+    W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
+        (d(l),). Writing into them changes the network.
     params : all W and b, layer by layer, as one flat array; a copy, settable.
     n_params : their number.
     history : what the last fit and the partial_fits since it logged.
@@ -71,8 +71,8 @@ class MLP:
         self._core = _core.Core(self.d, [self._row(y) for y in self.layers], (self.loss.kind, self.loss.arg),
                                 self.loss.link, self.dtype)
         L = range(1, len(self.d))
-        self.W = (None, *(self._core.weight(l) for l in L))
-        self.b = (None, *(self._core.bias(l) for l in L))
+        self._W = (None, *(self._core.weight(l) for l in L))
+        self._b = (None, *(self._core.bias(l) for l in L))
 
     @staticmethod
     def _row(layer):
@@ -88,6 +88,14 @@ class MLP:
         return W, given(y.bias_init, (self.d[l],), f"bias_init of layer {l}") if y.bias else None
 
     # ---- parameters
+
+    @property
+    def W(self):
+        return self._W
+
+    @property
+    def b(self):
+        return self._b
 
     @property
     def n_params(self):
@@ -289,7 +297,7 @@ class MLP:
     # ---- copies
 
     def __getstate__(self):
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_core", "W", "b", "_state")}
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_core", "_W", "_b", "_state")}
         state["params"] = self.params
         state["training"] = None if self._state is None else self._state.export(self)
         return state
