@@ -30,8 +30,10 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZE_VENV := .venv-sanitize
 sanitize:
 	$(PYTHON) -m venv $(SANITIZE_VENV)
+	rm -rf $(SANITIZE_VENV)/src && mkdir $(SANITIZE_VENV)/src
+	cp -r setup.py pyproject.toml LICENSE README.md fastmlp $(SANITIZE_VENV)/src    # objects of its own
 	CFLAGS="$(SANITIZE) -fno-omit-frame-pointer -g" LDFLAGS="$(SANITIZE)" \
-	    $(SANITIZE_VENV)/bin/python -m pip install --quiet --no-cache-dir ".[test]"
+	    $(SANITIZE_VENV)/bin/python -m pip install --quiet --no-cache-dir "$(SANITIZE_VENV)/src[test]"
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -m "not slow"
