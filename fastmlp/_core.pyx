@@ -38,7 +38,7 @@ cdef enum:
     SMALL_WORK = 1000000        # rows times parameters
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
     GROUP_BYTES = 64 * 1024     # networks of so few bytes are stepped as one vector, and sum batches of
-    GROUP_MIN_ROWS = 32         # so many rows in two groups: part of the promise of bits
+    GROUP_MIN_ROWS = 64         # so many rows in two groups: part of the promise of bits
 
 cdef double RUN_SECONDS = 2e-3      # a segment of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
