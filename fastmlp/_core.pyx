@@ -36,6 +36,7 @@ cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
+    SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
     GROUP_BYTES = 64 * 1024     # networks of so few bytes are stepped as one vector, and sum batches of
     GROUP_MIN_ROWS = 64         # so many rows in two groups: part of the promise of bits
@@ -421,26 +422,29 @@ cdef class Core:
     cdef forward(self, Call c, Data data, Team team, values, out):
         """Predictions into out, or losses by blocks of EVALUATE_ROWS; returns the sum of the losses."""
         cdef Run *r = &c.r
-        cdef Py_ssize_t pos = 0
+        cdef Py_ssize_t pos = 0, step, summed
         cdef double total = 0
         cdef int threads = team.n
+        cdef char *losses = <char *>address(values) if values is not None else NULL
         r.block, r.last_layer = self.block_for(data), self.L + 1
         r.direct = (r.order == NULL and not data.X.indptr and data.dtype == self.dtype and data.X.col_stride == r.size
                     and data.X.row_stride % r.size == 0 and data.X.row_stride >= 0 and <uintptr_t>data.X.data % r.size == 0)
         self.lay_out(c, "forward", r.block * threads, 0, threads, False, False)
         r.out = <char *>address(out) if out is not None else NULL
-        r.values = <char *>address(values) if values is not None else NULL
         r.team = &team.team
+        step = max(r.block * threads, SIGNAL_WORK // (2 * self.size))
         while pos < r.n:
-            r.unit0, r.unit1 = pos, min(pos + EVALUATE_ROWS, r.n)
+            summed = pos // EVALUATE_ROWS * EVALUATE_ROWS     # where the losses that are summed together begin
+            r.unit0, r.unit1 = pos, min(pos + step, summed + EVALUATE_ROWS, r.n)
+            r.values = at(r, losses, pos - summed) if losses != NULL else NULL
             with nogil:
                 team_run(r.team, threads, forward_job, r)
-                if r.values != NULL:
-                    total += r.k.sum(r.unit1 - r.unit0, r.values)
             if c.error is not None:
                 raise c.error
             PyErr_CheckSignals()
             pos = r.unit1
+            if losses != NULL and (pos == r.n or pos == summed + EVALUATE_ROWS):
+                total += r.k.sum(pos - summed, losses)
         return total
 
     def evaluate(self, Data data, Team team, rows=None):
