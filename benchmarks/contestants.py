@@ -16,7 +16,8 @@ class FastMLP:
         self.net = fastmlp.MLP(list(w.sizes), loss="cross_entropy" if w.classes else "squared_error", dtype=dtype)
         for l, (W, b) in enumerate(w.weights(dtype), 1):
             self.net.W[l][...], self.net.b[l][...] = W, b
-        self.options = dict(optimizer=fastmlp.Adam(LR), batch_size=w.batch, n_threads=threads)
+        # as users call it: one thread where that is asked for, else as many as pay off
+        self.options = dict(optimizer=fastmlp.Adam(LR), batch_size=w.batch, n_threads=1 if threads == 1 else None)
 
     def epoch(self):
         self.net.partial_fit(self.X, self.y, **self.options)
