@@ -13,12 +13,14 @@ def one_of(argument, value, known):
     return value
 
 
-def integer(argument, value, least):
-    """value as an int of at least `least`."""
+def integer(argument, value, least, most=None):
+    """value as an int of at least `least`, and at most `most`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{argument} must be an integer, got {value!r}")
     if value < least:
         raise ValueError(f"{argument} must be at least {least}, got {value}")
+    if most is not None and value > most:
+        raise ValueError(f"{argument} must be at most {most}, got {value}")
     return int(value)
 
 
@@ -26,7 +28,10 @@ def number(argument, value, least=None, below=None, above=None):
     """value as a finite float with least <= value < below, value > above."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{argument} must be a number, got {value!r}")
-    value = float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        value = float("inf")
     bounds = (("at least", least, lambda: value >= least), ("above", above, lambda: value > above),
               ("below", below, lambda: value < below))
     bounds = [bound for bound in bounds if bound[1] is not None]
@@ -38,11 +43,11 @@ def number(argument, value, least=None, below=None, above=None):
 
 def named(argument, value, table):
     """A name, or a pair (name, argument), of one of the core's tables -> (name, argument)."""
-    name, extra = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
+    name, *extra = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     if not isinstance(name, str):
         raise TypeError(f"{argument} must be a name or a pair (name, number), got {value!r}")
     row = table[one_of(argument, name, table)]
-    return name, row[-1] if extra is None else number(f"the number of {argument}", extra)
+    return name, number(f"the number of {argument}", *extra) if extra else row[-1]
 
 
 def _finite(argument, a, dtype):

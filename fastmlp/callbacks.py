@@ -143,6 +143,7 @@ class CSVLogger(Callback):
         self.path, self.append = path, append
 
     def on_fit_begin(self, net, logs):
+        self._file = None
         self._file = open(self.path, "a" if self.append else "w", newline="")
         self._writer = None
 
@@ -155,7 +156,8 @@ class CSVLogger(Callback):
         self._file.flush()
 
     def on_fit_end(self, net, logs):
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 class TimeLimit(Callback):
@@ -175,7 +177,7 @@ def as_callback(given):
     """A Callback, or a plain function taken for its on_epoch_end."""
     if isinstance(given, Callback):
         return given
-    if callable(given):
+    if callable(given) and not isinstance(given, type):
         return LambdaCallback(on_epoch_end=given)
     raise TypeError(f"callbacks must be Callback objects or functions of (net, epoch, logs), got {given!r}")
 

@@ -6,6 +6,7 @@ with a SHA-256 of that text and the data. Nothing in a file is ever run. https:/
 """
 import hashlib
 import json
+import math
 import os
 import pathlib
 import struct
@@ -26,9 +27,7 @@ SPECS = {spec.__name__: spec for module in (layers, optim, schedules) for spec i
 def encode(value):
     """A spec or plain value as JSON knows it: a spec is {"spec": its name, and its fields}."""
     if is_dataclass(value) and type(value).__name__ in SPECS:
-        return {"spec": type(value).__name__, **{f.name: encode(getattr(value, f.name)) for f in fields(value)}}
-    if isinstance(value, np.ndarray):
-        return None  # the array that weights began from: they are in the file as they are now
+        return {"spec": type(value).__name__, **{f.name: encode(_plain(f.name, getattr(value, f.name))) for f in fields(value)}}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, tuple):
@@ -38,14 +37,15 @@ def encode(value):
     raise ValueError(f"a network with {value!r} in its specs cannot be saved: only numbers, names and fastmlp's own specs can")
 
 
+def _plain(field, value):
+    """Arrays that weights began from are left out: the weights are in the file as they are now."""
+    instead = {"init": "zeros", "bias_init": 0.0}
+    return instead[field] if field in instead and not isinstance(value, (str, int, float)) else value
+
+
 def decode(value):
     if isinstance(value, dict):
-        value = dict(value)
-        spec = SPECS[value.pop("spec")]
-        given = {k: decode(v) for k, v in value.items()}
-        if spec is layers.Dense:
-            given = {k: "zeros" if k == "init" and v is None else 0.0 if k == "bias_init" and v is None else v for k, v in given.items()}
-        return spec(**given)
+        return SPECS[value["spec"]](**{k: decode(v) for k, v in value.items() if k != "spec"})
     return tuple(decode(v) for v in value) if isinstance(value, list) else value
 
 
@@ -110,22 +110,30 @@ def _parse(content):
     metadata, data = header.pop("__metadata__"), memoryview(content)[8 + length:]
     text = metadata.get("fastmlp")
     _require(isinstance(text, str), "it was not written by fastmlp")
-    tensors = {name: _tensor(name, row, data) for name, row in header.items()}
+    for name, row in header.items():
+        _check_row(name, row, len(data))
+    ends = sorted(row["data_offsets"] for row in header.values())
+    tiled = all(a[1] == b[0] for a, b in zip([[0, 0], *ends], [*ends, [len(data)] * 2]))
+    _require(tiled, "its tensors do not lie one after the other")
     _require(metadata.get("sha256") == _digest(text, header, data), "its checksum is wrong")
-    return text, tensors
+    return text, {name: _tensor(row, data) for name, row in header.items()}
 
 
-def _tensor(name, row, data):
-    _require(isinstance(row, dict) and row.get("dtype") in DTYPES, f"tensor {name!r} has no known dtype")
+def _tensor(row, data):
+    dtype = DTYPES[row["dtype"]]
+    flat = np.frombuffer(data[slice(*row["data_offsets"])], dtype)
+    return flat.reshape(row["shape"]).astype(dtype.newbyteorder("="))
+
+
+def _check_row(name, row, size):
+    """A tensor's row of the header, against the bytes that there are."""
+    _require(isinstance(row, dict) and isinstance(row.get("dtype"), str) and row["dtype"] in DTYPES, f"tensor {name!r} has no known dtype")
     shape, place = row.get("shape"), row.get("data_offsets")
     whole = all(isinstance(n, list) and all(type(k) is int and k >= 0 for k in n) for n in (shape, place))
-    _require(whole and len(place) == 2 and place[0] <= place[1] <= len(data), f"tensor {name!r} is outside of the file")
-    dtype, size = DTYPES[row["dtype"]], 1
-    for n in shape:
-        size *= n
-        _require(size <= len(data), f"tensor {name!r} is larger than the file")
-    _require(size * dtype.itemsize == place[1] - place[0], f"tensor {name!r} has {place[1] - place[0]} bytes for shape {shape}")
-    return np.frombuffer(data[place[0]:place[1]], dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    _require(whole and len(place) == 2 and place[0] <= place[1] <= size, f"tensor {name!r} is outside of the file")
+    _require(len(shape) <= 2 and max(shape, default=0) <= size, f"tensor {name!r} is larger than the file")
+    bytes_ = math.prod(shape) * DTYPES[row["dtype"]].itemsize
+    _require(bytes_ == place[1] - place[0], f"tensor {name!r} has {place[1] - place[0]} bytes for shape {shape}")
 
 
 def _digest(text, header, data):

@@ -21,11 +21,12 @@ def accuracy(y, prediction, weight):
 
 
 def r2(y, prediction, weight):
-    """1 - residual over total sum of squares, the mean over outputs."""
+    """1 - residual over total sum of squares, the mean over outputs; 0 for an output that is constant and missed."""
     w = np.ones(len(y)) if weight is None else weight
     total = (w[:, None] * (y - np.average(y, axis=0, weights=w)) ** 2).sum(axis=0)
     rest = (w[:, None] * (y - prediction) ** 2).sum(axis=0)
-    return np.mean(1 - rest / np.where(total > 0, total, 1))
+    varies = total > 0
+    return np.mean(np.where(varies, 1 - rest / np.where(varies, total, 1), np.where(rest > 0, 0, 1)))
 
 
 def mae(y, prediction, weight):
@@ -37,8 +38,9 @@ def auc(y, prediction, weight):
     """The area under the ROC curve, one against the rest for several classes; scikit-learn's."""
     from sklearn.metrics import roc_auc_score
 
-    p = prediction[:, 0] if prediction.shape[1] == 1 else prediction
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    two = prediction.shape[1] == 1 or (prediction.shape[1] == 2 and y.ndim == 1)
+    p = prediction[:, -1] if two else prediction
     return roc_auc_score(y, p, sample_weight=weight, multi_class="ovr")
 
 

@@ -1,12 +1,15 @@
 """MLP: a multilayer perceptron."""
+import copy
 import json
+import math
 import numbers
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
-from . import _check, _core, io, training
+from . import _check, _core, io, optim, training
 from ._init import given, initial
 from .layers import Dense, Dropout
 from .losses import Loss
@@ -111,7 +114,11 @@ class MLP:
         if p.shape != (self.n_params,):
             raise ValueError(f"params must have shape ({self.n_params},), got {p.shape}")
         _check._finite("params", p, self.dtype)
-        for a in self._arrays(self.W, self.b):
+        self._spread(p, self.W, self.b)
+
+    def _spread(self, p, W, b):
+        """A flat array's parts into arrays by layer."""
+        for a in self._arrays(W, b):
             a[...] = p[:a.size].reshape(a.shape)
             p = p[a.size:]
 
@@ -269,25 +276,41 @@ class MLP:
         """
         text, tensors = io.read(path)
         try:
-            document = json.loads(text)
-            if document["format"] > io.FORMAT:
-                raise ValueError(f"its format is {document['format']}, this version reads up to {io.FORMAT}")
-            layers = [document["d0"], *map(io.decode, document["layers"])]
-            _expect_weights(layers, tensors)  # before room is made for them
-            net = cls(layers, loss=io.decode(document["loss"]), dtype=document["dtype"])
-            for name, arrays in (("W", net.W), ("b", net.b)):
-                for l, a in enumerate(arrays):
-                    if a is not None:
-                        a[...] = tensors[f"{name}.{l}"]
-            net._seed, net._epochs_ever = document["seed"], document["epochs_ever"]
-            net.history = training.History(document["history"])
-            run = document["training"]
-            if run is not None:
-                slots = [tensors[f"slot.{i}"] for i in range(sum(name.startswith("slot.") for name in tensors))]
-                net._state = training.State.restore(net, {"optimizer": io.decode(run["optimizer"]), "slots": slots,
-                                                          "powers": tensors["powers"], "epoch": run["epoch"]})
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise ValueError(f"{path!r} is not a network that fastmlp saved: {error}") from error
+            return cls._from_document(json.loads(text), tensors)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
+
+    @classmethod
+    def _from_document(cls, document, tensors):
+        """The network of a file; its specs and tensors are held against each other before room is made for them."""
+        if _check.integer("format", document["format"], 1) > io.FORMAT:
+            raise ValueError(f"its format is {document['format']}, this version reads up to {io.FORMAT}")
+        dtype, run, history = document["dtype"], document["training"], document["history"]
+        _check.one_of("dtype", dtype, ["float32", "float64"])
+        if not isinstance(document["loss"], (str, list)):
+            raise TypeError(f"loss must be a name or a pair, got {document['loss']!r}")
+        if not all(isinstance(v, list) and all(type(x) in (int, float) for x in v) for v in history.values()):
+            raise TypeError("history must be lists of numbers")
+        layers = [document["d0"], *map(io.decode, document["layers"])]
+        optimizer = None if run is None else io.decode(run["optimizer"])
+        shapes = _shapes(layers, optimizer)
+        found = {name: a.shape for name, a in tensors.items()}
+        if found != shapes or any(a.dtype != (np.float64 if name == "powers" else dtype) for name, a in tensors.items()):
+            raise ValueError(f"its tensors should be {shapes} of {dtype}, got {found}")
+        net = cls(layers, loss=io.decode(document["loss"]), dtype=dtype)
+        for name, arrays in (("W", net.W), ("b", net.b)):
+            for l, a in enumerate(arrays):
+                if a is not None:
+                    a[...] = tensors[f"{name}.{l}"]
+        net._seed = _check.integer("seed", document["seed"], 0) % 2**63
+        net._epochs_ever = _check.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
+        net.history = training.History(history)
+        if run is not None:
+            epoch = _check.integer("epoch", run["epoch"], 0, 2**40)
+            optim.rate(optimizer, epoch)
+            slots = [tensors[f"slot.{i}"] for i in range(len(tensors)) if f"slot.{i}" in tensors]
+            net._state = training.State.restore(net, {"optimizer": optimizer, "slots": slots, "powers": tensors["powers"],
+                                                      "epoch": epoch})
         return net
 
     def summary(self):
@@ -298,6 +321,7 @@ class MLP:
 
     def __getstate__(self):
         state = {k: v for k, v in self.__dict__.items() if k not in ("_core", "_W", "_b", "_state")}
+        state["history"] = copy.deepcopy(self.history)
         state["params"] = self.params
         state["training"] = None if self._state is None else self._state.export(self)
         return state
@@ -306,7 +330,7 @@ class MLP:
         params, run = state["params"], state["training"]
         self.__dict__.update({k: v for k, v in state.items() if k not in ("params", "training")})
         self._build()
-        self.params = params
+        self._spread(params, self.W, self.b)
         self._state = None if run is None else training.State.restore(self, run)
 
     def __repr__(self):
@@ -338,16 +362,20 @@ def _generator(random_state):
     raise TypeError(f"random_state must be None, an int, or a numpy Generator or RandomState, got {random_state!r}")
 
 
-def _expect_weights(layers, tensors):
-    """ValueError where a file's weights are not of the sizes that its layers name."""
-    d = _check.integer("layers[0]", layers[0], 1)
+def _shapes(layers, optimizer):
+    """The tensors that a file has for a network of these layers, trained by this optimiser or by none: name -> shape."""
+    d, shapes = _check.integer("layers[0]", layers[0], 1), {}
     for l, y in enumerate(layers[1:], 1):
         after = y.width(d)
         if isinstance(y, Dense):
-            for name, shape in ((f"W.{l}", (d, after)), (f"b.{l}", (after,))):
-                if (name[0] == "W" or y.bias) and tensors[name].shape != shape:
-                    raise ValueError(f"{name} must have shape {shape}, got {tensors[name].shape}")
+            shapes[f"W.{l}"] = (d, _check.integer(f"units of layers[{l}]", y.units, 1))
+            if y.bias is not False:
+                shapes[f"b.{l}"] = (after,)
         d = after
+    if optimizer is not None:
+        n_params = sum(math.prod(shape) for shape in shapes.values())
+        shapes.update({f"slot.{i}": (n_params,) for i in range(_core.STEPS[optimizer.step][1])}, powers=(2,))
+    return shapes
 
 
 def _specs(layers, activation, init):

@@ -1,5 +1,6 @@
 """Epochs: the loop around the core's one call an epoch, and what must survive when it goes wrong."""
-import time
+import contextlib
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,10 @@ class History(dict):
     """Lists by name, an entry an epoch: "loss", "lr", "val_loss" and the metrics."""
 
     def log(self, logs):
-        for name, value in logs.items():
-            self.setdefault(name, []).append(value)
+        """One more epoch; NaN where a name was not logged in some."""
+        epochs = len(next(iter(self.values()), []))
+        for name in {**self, **logs}:
+            self.setdefault(name, [math.nan] * epochs).append(logs.get(name, math.nan))
 
     def to_frame(self):
         """A pandas DataFrame, a row an epoch."""
@@ -94,16 +97,14 @@ class State:
     def restore(cls, net, exported):
         self = cls(net, exported["optimizer"])
         for s, flat in zip(self.slots, exported["slots"]):
-            for a in net._arrays(*net._unflatten(s)):
-                a[...] = flat[:a.size].reshape(a.shape)
-                flat = flat[a.size:]
+            net._spread(flat, *net._unflatten(s))
         self.powers, self.epoch = exported["powers"].copy(), exported["epoch"]
         return self
 
 
 def check_threads(n_threads):
-    if n_threads is not None and _check.integer("n_threads", n_threads, 1) > _core.MOST_THREADS:
-        raise ValueError(f"n_threads must be at most {_core.MOST_THREADS}, got {n_threads}")
+    if n_threads is not None:
+        _check.integer("n_threads", n_threads, 1, _core.MOST_THREADS)
 
 
 def team_for(net, rows, sweeps, n_threads=None, batch=None):
@@ -145,10 +146,10 @@ def fit(net, X, y, options, fresh):
 
 def _loop(net, run, watched, rates, callbacks):
     """The epochs, and what looks on."""
-    logs, begun = {}, []
-    try:
+    logs = {}
+    with contextlib.ExitStack() as at_end:
         for callback in callbacks:
-            begun.append(callback)
+            at_end.callback(lambda c=callback: c.on_fit_end(net, logs))
             callback.on_fit_begin(net, {"epochs": len(rates)})
         for lr in rates:
             loss = run.epoch(lr)
@@ -161,9 +162,6 @@ def _loop(net, run, watched, rates, callbacks):
             net.history.log(logs)
             if any([callback.on_epoch_end(net, net._state.epoch, logs) for callback in callbacks]) or run.stopped:
                 break
-    finally:
-        for callback in begun:
-            callback.on_fit_end(net, logs)
 
 
 def _split(net, data, fraction):
@@ -175,7 +173,10 @@ def _split(net, data, fraction):
     held = round(data.n * fraction)
     if not 0 < held < data.n:
         raise ValueError(f"validation_fraction must leave rows on both sides, got {fraction:g} of {data.n} rows")
-    return np.sort(order[held:]), np.sort(order[:held])
+    rows, held_out = np.sort(order[held:]), np.sort(order[:held])
+    if not data.weight_of(rows) > 0 or not data.weight_of(held_out) > 0:
+        raise ValueError("sample_weight must not be all 0 on either side of validation_fraction")
+    return rows, held_out
 
 
 class _Watched:
@@ -236,7 +237,8 @@ class _Epochs:
             return None
         state.epoch += 1
         net._epochs_ever += 1
-        return total / (self.weight if done == self.batches else self.data.weight_of(self.order[:done * self.batch]))
+        weight = self.weight if done == self.batches else self.data.weight_of(self.order[:done * self.batch])
+        return total / weight if weight else 0.0
 
     def _sound(self, done):
         """Whether the weights are finite and, should they be very large, the loss of the last batch is."""
