@@ -214,6 +214,15 @@ cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row
         r.k.colsum(m, pad(y.d_out, r.k.lanes), at(r, y.dw, row * y.ld), y.ld, at(r, G, y.b), more)
 
 
+cdef inline void fetch_tile(Run *r, Py_ssize_t w, Py_ssize_t m, Py_ssize_t n, Py_ssize_t ldw, const step_t *step) noexcept nogil:
+    """Have what the step is going to change on its way while the gradient is computed."""
+    r.k.fetch(m, n, at(r, r.P, w), ldw)
+    if r.S1 != NULL:
+        r.k.fetch(m, n, at(r, r.S1, w), ldw)
+    if r.S2 != NULL:
+        r.k.fetch(m, n, at(r, r.S2, w), ldw)
+
+
 cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil:
     """dense_grad and the step, tile by tile, the gradient never leaving the cache"""
     cdef Layer *y = &r.layers[l]
@@ -240,6 +249,7 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
         while i < hi:
             g.M = min(<Py_ssize_t>TILE_I, hi - i)
             g.A = at(r, <char *>A, i)
+            fetch_tile(r, y.w + i * y.ldw + j, g.M, n, y.ldw, step)
             r.k.gemm(&g)
             if y.flipped and j + n == y.ldw:
                 clear_columns(r, tile, g.M, y.cols - j, n, n)

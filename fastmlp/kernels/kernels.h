@@ -143,6 +143,8 @@ typedef struct {
     /* out (m, n) = link(x (m, n)); scratch of n TILE_ROWS elements */
     void (*link)(int kind, ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo, void *scratch);
     void (*step)(const step_t *, ptrdiff_t m, ptrdiff_t n, void *P, ptrdiff_t ldp, const void *G, ptrdiff_t ldg, void *S1, void *S2);
+    /* fetch an (m, n) tile towards the cache */
+    void (*fetch)(ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp);
     /* out (m, ldo) = rows of src, converted */
     void (*gather)(const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m, void *out, ptrdiff_t ldo);
     /* out (m, n) = x (m, n), each element dropped with probability rate, else times 1 / (1 - rate); which are dropped

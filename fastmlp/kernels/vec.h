@@ -24,10 +24,12 @@ typedef uint64_t natural;
 #define INLINE static inline __attribute__((always_inline, unused))
 #define UNROLL _Pragma("GCC unroll 32")
 #define RESTRICT __restrict__
+#define PREFETCH(p) __builtin_prefetch((p), 1, 2)
 #else
 #define INLINE static __forceinline
 #define UNROLL
 #define RESTRICT __restrict
+#define PREFETCH(p) ((void)(p))
 #endif
 
 #if defined(ISA_AVX512)
