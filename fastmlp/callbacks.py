@@ -69,7 +69,7 @@ class _Monitor:
 class EarlyStopping(Callback):
     """Stop when `monitor` has not become better by more than min_delta for `patience` epochs.
 
-    mode : "min", "max", or "auto" by the metric's name. restore_best : the best epoch's weights come back at the end,
+    mode : "min", "max", or "auto": max for accuracy, r2 and auc, min for all else, functions of yours too. restore_best : the best epoch's weights come back at the end,
     however the fit ended.
     """
 

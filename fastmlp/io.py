@@ -85,7 +85,7 @@ def read(path):
     content = pathlib.Path(path).read_bytes()
     try:
         return _parse(content)
-    except _Damaged as error:
+    except (_Damaged, UnicodeError, RecursionError) as error:
         raise ValueError(f"{os.fspath(path)!r} is not a whole fastmlp file: {error}") from None
 
 

@@ -28,7 +28,9 @@ def summary(net):
 
 def show_config():
     """Print versions, the instruction set in use, the compiler and the processors."""
-    versions = {"fastmlp": metadata.version("fastmlp"), "python": platform.python_version()}
+    from . import __version__
+
+    versions = {"fastmlp": __version__, "python": platform.python_version()}
     for package in ("numpy", "scipy", "scikit-learn", "matplotlib", "pandas", "tqdm"):
         try:
             versions[package] = metadata.version(package)

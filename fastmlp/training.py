@@ -146,11 +146,18 @@ def fit(net, X, y, options, fresh):
 
 def _loop(net, run, watched, rates, callbacks):
     """The epochs, and what looks on."""
-    logs = {}
+    logs, begun = {}, []
+
+    def end():
+        with contextlib.ExitStack() as each:  # all of them, in their order, even where one fails
+            for callback in reversed(begun):
+                each.callback(callback.on_fit_end, net, logs)
+
     with contextlib.ExitStack() as at_end:
+        at_end.callback(end)
         for callback in callbacks:
-            at_end.callback(lambda c=callback: c.on_fit_end(net, logs))
             callback.on_fit_begin(net, {"epochs": len(rates)})
+            begun.append(callback)
         for lr in rates:
             loss = run.epoch(lr)
             if loss is None:

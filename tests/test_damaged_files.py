@@ -123,20 +123,39 @@ TOO_LARGE = {
     "units": lambda rows, doc: doc["layers"][0].update(units=10**12),
     "no rows of many columns": lambda rows, doc: rows["W.1"].update(shape=[0, 10**30], data_offsets=[0, 0]),
     "many dimensions": lambda rows, doc: rows["W.1"].update(shape=[3, 5] + [1] * 100),
-    "many tensors of the same bytes": lambda rows, doc: rows.update({f"slot.{i}": {"dtype": "F32", "shape": [50000], "data_offsets": [0, 200000]} for i in range(2, 500)}),
+    "many tensors of the same bytes": lambda rows, doc: rows.update(
+        {f"slot.{i}": {"dtype": "F32", "shape": [50000], "data_offsets": [0, 200000]} for i in range(2, 500)}),
 }
 WRONG = {
-    "seed": ["x", None, 1.5, [1], True, {}], "epochs_ever": ["x", None, 1.5, -1, 10**30], "d0": ["3", 3.5, None, -3, 0, [3], HUGE, True],
-    "format": [None, "1", [], -1], "dtype": [None, "int8", "O", [], {}, "f4,f4", "(1,", 5], "loss": [None, 5, ["huber"], ["huber", "x"], ["huber", HUGE], ["huber", -1], {"spec": "Constant", "lr": 1}, {}],
-    "history": [None, [], 5, "x", {"loss": 5}, {"loss": ["x"]}, {"loss": [[1]]}, {"loss": {}}], "layers": [None, [], {}, "xy", [1], [{}], [[]], 5],
-    "training": [5, [], "x", {}], "training epoch": ["x", None, -1, 1.5, HUGE], "training optimizer": [None, {}, "SGD", {"spec": "Dense", "units": 3}, {"spec": "SGD"}, {"spec": ["SGD"]},
-        {"spec": "Adam", "lr": {"spec": "Dense", "units": 3}}, {"spec": "Adam", "lr": {"spec": "Step", "lr": 0.1, "every": 0}}, {"spec": "Adam", "lr": {"spec": "Constant", "lr": "x"}},
-        {"spec": "Adam", "lr": HUGE}, {"spec": "Adam", "beta1": HUGE}, {"spec": "Adam", "step": "sgd"}],
-    "layers 0 units": ["5", 5.0, None, HUGE, True], "layers 0 activation": [None, 5, "sin", ["elu"], ["elu", "x"], ["elu", HUGE], [["elu", 1], 1], {}], "layers 0 bias": [False],
-    "layers 0 bias_init": [HUGE, "x", [1], {}], "layers 0 init": [HUGE, "x", [[1]], {}], "layers 0 spec": ["Dropout", "SGD", "exec", [], None], "layers 1 rate": [1, HUGE, "x", -1, None],
-    "rows W.1": [None, [], 5], "rows W.1 dtype": [[], {}, None, "F16", "F64"], "rows W.1 shape": [[5, 3], [15], [HUGE, 0], [[], 1], [True, 15], [-3, -5], "35", None], "rows W.1 data_offsets": [[0], [0, HUGE], [60, 0], None, [4, 64]],
-    "rows powers": [{"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}, {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, {"dtype": "F64", "shape": [1, 2], "data_offsets": [0, 16]}],
-    "rows slot.1": [{"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, {"dtype": "F32", "shape": [60], "data_offsets": [0, 240]}, {"dtype": "F32", "shape": [4, 8], "data_offsets": [0, 128]}],
+    "seed": ["x", None, 1.5, [1], True, {}],
+    "epochs_ever": ["x", None, 1.5, -1, 10**30],
+    "d0": ["3", 3.5, None, -3, 0, [3], HUGE, True],
+    "format": [None, "1", [], -1],
+    "dtype": [None, "int8", "O", [], {}, "f4,f4", "(1,", 5],
+    "loss": [None, 5, ["huber"], ["huber", "x"], ["huber", HUGE], ["huber", -1], {"spec": "Constant", "lr": 1}, {}],
+    "history": [None, [], 5, "x", {"loss": 5}, {"loss": ["x"]}, {"loss": [[1]]}, {"loss": {}}],
+    "layers": [None, [], {}, "xy", [1], [{}], [[]], 5],
+    "layers 0 units": ["5", 5.0, None, HUGE, True],
+    "layers 0 activation": [None, 5, "sin", ["elu"], ["elu", "x"], ["elu", HUGE], [["elu", 1], 1], {}],
+    "layers 0 bias": [False],
+    "layers 0 bias_init": [HUGE, "x", [1], {}],
+    "layers 0 init": [HUGE, "x", [[1]], {}],
+    "layers 0 spec": ["Dropout", "SGD", "exec", [], None],
+    "layers 1 rate": [1, HUGE, "x", -1, None],
+    "training": [5, [], "x", {}],
+    "training epoch": ["x", None, -1, 1.5, HUGE],
+    "training optimizer": [
+        None, {}, "SGD", *({"spec": spec} for spec in ("SGD", ["SGD"], "Dropout", "Cosine")), {"spec": "Dense", "units": 3},
+        *({"spec": "Adam", "lr": {"spec": "Step", "lr": lr, "every": every}} for lr, every in ((0.1, 0), ("x", 1), (-1, 1), (HUGE, 1))),
+        *({"spec": "Adam", name: HUGE} for name in ("lr", "beta1", "eps", "l2")), {"spec": "Adam", "step": "sgd"},
+        {"spec": "Adam", "lr": {"spec": "Dense", "units": 3}}],
+    "rows W.1": [None, [], 5],
+    "rows W.1 dtype": [[], {}, None, "F16", "F64"],
+    "rows W.1 shape": [[5, 3], [15], [HUGE, 0], [[], 1], [True, 15], [-3, -5], "35", None],
+    "rows W.1 data_offsets": [[0], [0, HUGE], [60, 0], None, [4, 64]],
+    "rows powers": [{"dtype": dtype, "shape": shape, "data_offsets": [0, end]}
+                    for dtype, shape, end in (("F64", [0], 0), ("F32", [2], 8), ("F64", [1, 2], 16))],
+    "rows slot.1": [{"dtype": "F32", "shape": shape, "data_offsets": [0, end]} for shape, end in (([1], 4), ([60], 240), ([4, 8], 128))],
 }
 
 
@@ -162,14 +181,17 @@ def test_a_tensor_or_field_that_is_missing(good, tmp_path):
         del rows[name]
         refused(tmp_path / "net", put_together(rows, document, data))
     for name in document:
-        refused(tmp_path / "net", put_together(taken_apart(good)[0], {k: v for k, v in document.items() if k != name}, data), name)
+        rest = {key: value for key, value in document.items() if key != name}
+        refused(tmp_path / "net", put_together(taken_apart(good)[0], rest, data), name)
 
 
-@pytest.mark.parametrize("text", ["", "x", "[]", "3", "null", "[" * 100000, '{"format": ' * 50000, "\ud800"], ids=lambda t: t[:9].encode("ascii", "replace").decode())
+@pytest.mark.parametrize("text", ["", "x", "[]", "3", "null", "[" * 100000, '{"format": ' * 50000, "\ud800"],
+                         ids=lambda text: ascii(text[:9]))
 def test_a_document_that_is_none(text, good, tmp_path):
     rows, _, data = taken_apart(good)
-    content = put_together(rows, "x", data) if text == "\ud800" else put_together(rows, text, data)
-    refused(tmp_path / "net", content.replace(b'"fastmlp": "x"', b'"fastmlp": "\\ud800"') if text == "\ud800" else content)
+    whole = text != "\ud800"  # half of a character, which no checksum is of
+    content = put_together(rows, text if whole else "xudxxx", data)
+    refused(tmp_path / "net", content.replace(b"xudxxx", b"\\ud800"))
 
 
 @pytest.mark.parametrize("what", TOO_LARGE)
@@ -201,8 +223,9 @@ def mutated_bytes(good, rng):
     return bytes(content)
 
 
-VALUES = [None, True, False, 0, 1, -1, 2, 3, 5, 0.5, 1e308, -1e-308, float("nan"), float("inf"), 2**31, 2**63, 2**64, HUGE, "", "x", "Dense", "SGD", "relu", "float64", "F64",
-          [], [1], [0, 8], [2**40, 2**40], [[]], {}, {"spec": "Dropout"}, {"spec": "Constant", "lr": 0.1}, {"loss": [1]}]
+VALUES = [None, True, False, 0, 1, -1, 2, 3, 5, 0.5, 1e308, -1e-308, float("nan"), float("inf"), 2**31, 2**63, 2**64, HUGE,
+          "", "x", "Dense", "SGD", "relu", "float64", "F64", [], [1], [0, 8], [2**40, 2**40], [[]], {}, {"spec": "Dropout"},
+          {"spec": "Constant", "lr": 0.1}, {"loss": [1]}]
 
 
 def mutated_content(good, rng):
@@ -221,7 +244,8 @@ def mutated_content(good, rng):
                     value = [value] if rng.integers(2) else {"spec": value}
                 node[key] = value
             case 2:
-                data = (np.frombuffer(data, np.uint8) ^ rng.integers(256, size=len(data)) * (rng.random(len(data)) < 0.02)).astype(np.uint8).tobytes()
+                change = rng.integers(256, size=len(data), dtype=np.uint8) * (rng.random(len(data)) < 0.02)
+                data = (np.frombuffer(data, np.uint8) ^ change).tobytes()
             case _:
                 node[key] = copy.deepcopy(VALUES[rng.integers(len(VALUES))])
     try:
@@ -237,6 +261,7 @@ def containers(node):
             yield from containers(value) if not isinstance(value, list) or len(value) > 1 else ()
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # of numbers that weights began from
 @pytest.mark.parametrize("mutated, least", [(mutated_bytes, 1000), (mutated_content, 3000)], ids=["bytes", "content"])
 def test_ten_thousand_mutations(mutated, least, good, tmp_path):
     """Each is refused or good; none takes long or much memory."""
@@ -247,7 +272,7 @@ def test_ten_thousand_mutations(mutated, least, good, tmp_path):
         with open(path, "r+b") as file:  # much faster than to make the file anew
             file.write(content)
             file.truncate()
-        start = time.monotonic()
+        start = time.process_time()
         refusals += use(path) is not None
-        assert time.monotonic() - start < 5
+        assert time.process_time() - start < 5
     assert refusals > least

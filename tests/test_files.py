@@ -17,10 +17,10 @@ from fastmlp import MLP, SGD, Adam, AdamW, Dense, Dropout, schedules
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((40, 4)), RNG.random((40, 3))
-OPTIMIZERS = [SGD(0.05), SGD(0.02, momentum=0.9), SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.5), Adam(0.01, 0.8, 0.99, 1e-6, l2=1e-3, l1=1e-4),
-              AdamW(0.01, weight_decay=0.1), *(Adam(s) for s in (
-                  schedules.Constant(0.01), schedules.Step(0.01, 2, 0.3), schedules.Exponential(0.01, 0.9), schedules.InverseScaling(0.01, 0.3),
-                  schedules.Cosine(0.01, 12, 1e-4), schedules.OneCycle(0.01, 12, 0.4, 9.0, 99.0)))]
+OPTIMIZERS = [SGD(0.05), SGD(0.02, momentum=0.9), SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.5),
+              Adam(0.01, 0.8, 0.99, 1e-6, l2=1e-3, l1=1e-4), AdamW(0.01, weight_decay=0.1), *(Adam(s) for s in (
+                  schedules.Constant(0.01), schedules.Step(0.01, 2, 0.3), schedules.Exponential(0.01, 0.9),
+                  schedules.InverseScaling(0.01, 0.3), schedules.Cosine(0.01, 12, 1e-4), schedules.OneCycle(0.01, 12, 0.4, 9.0, 99.0)))]
 LAYERS = [4, Dense(9, ("elu", 0.3)), Dropout(0.25), Dense(7, "tanh", bias=False), Dense(3)]
 
 
@@ -80,8 +80,9 @@ def test_losses(loss, tmp_path):
 
 
 @pytest.mark.parametrize("dense", [
-    Dense(3, init=np.ones((4, 3)), bias_init=np.arange(3)), Dense(3, init="he_normal", bias_init=0.5), Dense(3, init=[[1, 2, 3]] * 4, bias_init=[1, 2, 3]),
-    Dense(np.int64(3), ("elu", np.float32(0.5)), bias=np.True_)], ids=["arrays", "names", "lists", "numpy's numbers"])
+    Dense(3, init=np.ones((4, 3)), bias_init=np.arange(3)), Dense(3, init="he_normal", bias_init=0.5),
+    Dense(3, init=[[1, 2, 3]] * 4, bias_init=[1, 2, 3]), Dense(np.int64(3), ("elu", np.float32(0.5)), bias=np.True_)],
+                         ids=["arrays", "names", "lists", "numpy's numbers"])
 def test_where_weights_began(dense, tmp_path):
     net = MLP([4, dense], random_state=0)
     assert_same(net, through_a_file(net, tmp_path / "net"))
@@ -107,7 +108,8 @@ net.save(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("dtype, optimizer", [("float64", SGD(0.02, momentum=0.9)), ("float32", Adam(schedules.Cosine(0.01, 10)))], ids=["sgd", "adam"])
+@pytest.mark.parametrize("dtype, optimizer", [("float64", SGD(0.02, momentum=0.9)), ("float32", Adam(schedules.Cosine(0.01, 10)))],
+                         ids=["sgd", "adam"])
 def test_ten_epochs_are_four_and_six_in_a_new_process(dtype, optimizer, tmp_path):
     whole, net = trained(optimizer=optimizer, dtype=dtype, epochs=10), trained(optimizer=optimizer, dtype=dtype, epochs=4)
     net.save(tmp_path / "net")
@@ -141,7 +143,8 @@ def schedule(epoch):
     return 0.01
 
 
-@pytest.mark.parametrize("how", [{"loss": squared}, {"optimizer": SGD(schedule)}, {"optimizer": Adam(lambda epoch: 0.01)}], ids=["loss", "schedule", "lambda"])
+@pytest.mark.parametrize("how", [{"loss": squared}, {"optimizer": SGD(schedule)}, {"optimizer": Adam(lambda epoch: 0.01)}],
+                         ids=["loss", "schedule", "lambda"])
 def test_functions_cannot_be_saved(how, tmp_path):
     with pytest.raises(ValueError, match="cannot be saved"):
         trained(**how).save(tmp_path / "net")
@@ -203,7 +206,8 @@ def test_killed_in_a_save(tmp_path):
 # ---- copies
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "deepcopy", "pickle"])
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))],
+                         ids=["copy", "deepcopy", "pickle"])
 @pytest.mark.parametrize("epochs", [0, 3])
 def test_copies_are_independent(duplicate, epochs):
     net = trained(epochs=epochs)

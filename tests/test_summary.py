@@ -38,7 +38,8 @@ def test_sums(sizes, dtype, size):
     net = MLP(sizes, dtype=dtype)
     _, rows, last = table(net)
     n = sum(a * b + b for a, b in zip(sizes, sizes[1:]))
-    assert [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", last)] == [n, n * size, 2 * sum(a * b for a, b in zip(sizes, sizes[1:]))]
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", last)]
+    assert numbers == [n, n * size, 2 * sum(a * b for a, b in zip(sizes, sizes[1:]))]
     assert sum(int(row["parameters"].replace(",", "")) for row in rows) == n == net.n_params
 
 

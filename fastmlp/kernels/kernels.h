@@ -127,7 +127,7 @@ typedef struct {
     void (*gemm)(const gemm_t *);
     /* columns of the next panel, when `rest` columns of a matrix of M rows are left */
     ptrdiff_t (*panel)(ptrdiff_t M, ptrdiff_t rest);
-    /* where the panel that column j of a matrix of N columns is in starts */
+    /* a panel's start at or before column j of a matrix of N columns, at most one panel before */
     ptrdiff_t (*panel_start)(ptrdiff_t N, ptrdiff_t j);
     /* out (K, n) = B (K, n), contiguous */
     void (*pack)(ptrdiff_t K, ptrdiff_t n, const void *B, ptrdiff_t ldb, void *out);

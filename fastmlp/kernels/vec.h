@@ -95,12 +95,12 @@ INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f64((float64x2_t)a); }
 #else /* generic: fused where the hardware does it, else rounded twice */
 #if REAL_BITS == 32
 #define SCALAR_SQRT sqrtf
-#ifdef __FP_FAST_FMAF
+#if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define SCALAR_FMA(a, b, c) __builtin_fmaf(a, b, c)
 #endif
 #else
 #define SCALAR_SQRT sqrt
-#ifdef __FP_FAST_FMA
+#if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define SCALAR_FMA(a, b, c) __builtin_fma(a, b, c)
 #endif
 #endif
