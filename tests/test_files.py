@@ -114,7 +114,7 @@ def test_ten_epochs_are_four_and_six_in_a_new_process(dtype, optimizer, tmp_path
     whole, net = trained(optimizer=optimizer, dtype=dtype, epochs=10), trained(optimizer=optimizer, dtype=dtype, epochs=4)
     net.save(tmp_path / "net")
     np.savez(tmp_path / "data.npz", X=X, Y=Y)
-    subprocess.run([sys.executable, "-c", GO_ON, tmp_path / "net", tmp_path / "data.npz"], check=True)
+    subprocess.run([sys.executable, "-P", "-c", GO_ON, tmp_path / "net", tmp_path / "data.npz"], check=True)
     assert_same(whole, MLP.load(tmp_path / "net"))
 
 
@@ -193,7 +193,7 @@ for net in itertools.cycle(nets):
 def test_killed_in_a_save(tmp_path):
     path = tmp_path / "net"
     for i in range(4):
-        saver = subprocess.Popen([sys.executable, "-c", SAVE_FOR_EVER, path], stdout=subprocess.PIPE)
+        saver = subprocess.Popen([sys.executable, "-P", "-c", SAVE_FOR_EVER, path], stdout=subprocess.PIPE)
         for _ in range(2 + i):
             assert saver.stdout.readline() == b"saved\n"
         time.sleep(RNG.random() * 0.005)
