@@ -464,6 +464,15 @@ cdef class Core:
         self.give(c)
         return out
 
+    def judge(self, Data data, Team team, rows=None):
+        """(sum of the weighted losses, predictions) of some rows or of all, by one forward pass."""
+        cdef Call c = self.take()
+        self.bind(c, data, rows)
+        out = np.empty((c.r.n, self.layers[self.L].d_out), self.dtype)
+        total = self.forward(c, data, team, np.empty(min(c.r.n, EVALUATE_ROWS), self.dtype), out)
+        self.give(c)
+        return total, out
+
     cdef bint ready_small(self) except -1:
         """predict_small's Call with what it keeps of the weights, for those of now; False where they are not finite."""
         if self.small is not None and memcmp(self.p, self.seen, self.size * self.k.itemsize) == 0:

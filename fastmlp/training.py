@@ -199,17 +199,23 @@ class _Watched:
             self.prefix = ""
         if self.metrics:
             y = np.asarray(y.toarray() if hasattr(y, "tocsr") else y)
-            y = y[:, None] if y.ndim == 1 and net.loss.name != "cross_entropy" else y
+            labels = y.ndim == 1 and net.loss.name == "cross_entropy"
+            if labels and not {"r2", "mae"}.isdisjoint(self.metrics):
+                raise ValueError("metrics r2 and mae want numbers for y, got labels")
+            y = y[:, None] if y.ndim == 1 and not labels else y
             pick = slice(None) if self.rows is None else self.rows
             self.y, self.weight = y[pick], None if weight is None else np.asarray(weight)[pick]
 
     def measure(self, team):
+        """One forward pass, for the loss and the metrics alike."""
         core, logs = self.net._core, {}
-        if self.prefix:
-            logs["val_loss"] = core.evaluate(self.data, team, self.rows) / self.data.weight_of(self.rows)
         if self.metrics:
-            prediction = core.predict(self.data, team, self.rows)
-            logs.update({self.prefix + name: float(f(self.y, prediction, self.weight)) for name, f in self.metrics.items()})
+            total, prediction = core.judge(self.data, team, self.rows)
+            logs = {self.prefix + name: float(f(self.y, prediction, self.weight)) for name, f in self.metrics.items()}
+        elif self.prefix:
+            total = core.evaluate(self.data, team, self.rows)
+        if self.prefix:
+            logs = {"val_loss": total / self.data.weight_of(self.rows), **logs}
         return logs
 
 

@@ -155,6 +155,12 @@ TARGETS = {
 }
 
 
+@pytest.mark.parametrize("metric", ["r2", "mae"])
+def test_metrics_of_numbers_refuse_labels(metric):
+    with pytest.raises(ValueError, match="metrics r2 and mae.*labels"):
+        MLP([4, 3], loss="cross_entropy").fit(X, LABELS, metrics=["accuracy", metric])
+
+
 @pytest.mark.parametrize("use", ["fit", "partial_fit", "evaluate", "backprop", "loss_and_grad"])
 @pytest.mark.parametrize("wrong", TARGETS)
 def test_targets(wrong, use):
