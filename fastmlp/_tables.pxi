@@ -43,7 +43,7 @@ cdef const kernels_t *kernels_for(dtype, isa=None) except NULL:
 
 def aligned(shape, dtype):
     """Zeros that start on a cache line."""
-    cdef Py_ssize_t size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    cdef Py_ssize_t size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + ALIGN, np.uint8)
     return on_line(raw)[:size].view(dtype).reshape(shape)
 

@@ -25,7 +25,9 @@ class History(dict):
         """One more epoch; NaN where a name was not logged in some."""
         epochs = len(next(iter(self.values()), []))
         for name in {**self, **logs}:
-            self.setdefault(name, [math.nan] * epochs).append(logs.get(name, math.nan))
+            if name not in self:
+                self[name] = [math.nan] * epochs
+            self[name].append(logs.get(name, math.nan))
 
     def to_frame(self):
         """A pandas DataFrame, a row an epoch."""
