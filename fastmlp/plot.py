@@ -18,5 +18,5 @@ def plot_history(history, ax=None):
         for name in metrics:
             lines += right.plot(range(1, 1 + len(history[name])), history[name], "--", color=f"C{len(lines)}", label=name)
         right.set_ylabel(", ".join(metrics))
-    ax.legend(handles=lines)
+    ax.legend(handles=lines, loc="center right")
     return ax
