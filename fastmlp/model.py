@@ -13,7 +13,7 @@ from . import _check, _core, io, optim, training
 from ._init import given, initial
 from .layers import Dense, Dropout
 from .losses import Loss
-from .summary import summary
+from .summary import activation_name, summary
 
 __all__ = ["MLP", "activations", "losses"]
 
@@ -334,12 +334,8 @@ class MLP:
         self._state = None if run is None else training.State.restore(self, run)
 
     def __repr__(self):
-        inner = ", ".join(f"{y.units} {_name(y.activation)}" if isinstance(y, Dense) else repr(y) for y in self.layers)
+        inner = ", ".join(f"{y.units} {activation_name(y.activation)}" if isinstance(y, Dense) else repr(y) for y in self.layers)
         return f"MLP([{self.d[0]}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, n_params={self.n_params})"
-
-
-def _name(activation):
-    return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
 
 
 def _dtype(dtype):

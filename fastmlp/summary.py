@@ -6,6 +6,11 @@ from importlib import metadata
 from . import _core
 
 
+def activation_name(activation):
+    """A name, or a pair (name, number), as text."""
+    return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
+
+
 def summary(net):
     """What MLP.summary returns."""
     rows, itemsize = [("layer", "kind", "units", "activation", "W", "parameters", "flops/row")], net.dtype.itemsize
@@ -15,7 +20,7 @@ def summary(net):
         parameters = sum(a.size for a in (W, b) if a is not None)
         work = 2 * W.size if W is not None else net.d[l]
         flops += work
-        name = y.activation if isinstance(y.activation, str) else f"{y.activation[0]}({y.activation[1]:g})"
+        name = activation_name(y.activation)
         rows.append((str(l), y.kind if W is not None else repr(y), str(net.d[l]), name if W is not None else "",
                      "x".join(map(str, W.shape)) if W is not None else "", f"{parameters:,}", f"{work:,}"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

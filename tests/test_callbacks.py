@@ -1,6 +1,4 @@
 """Callbacks: when they are called and with what, how they stop a fit, and what they must not change."""
-import _thread
-import time
 import traceback
 
 import numpy as np
@@ -37,16 +35,6 @@ class Recorder(Callback):
 
 def network(dtype="float64", loss="squared_error", dropout=0.0):
     return MLP([4, 8, Dropout(dropout), 2], activation="tanh", loss=loss, dtype=dtype, random_state=0)
-
-
-@pytest.fixture
-def no_threads_left():
-    before = _thread._count()
-    yield
-    deadline = time.monotonic() + 5
-    while _thread._count() > before and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert _thread._count() == before
 
 
 # ---- the protocol

@@ -1,8 +1,6 @@
 """Training that goes wrong: errors in users' functions, and divergence. The network stays usable."""
-import _thread
 import copy
 import itertools
-import time
 import warnings
 
 import numpy as np
@@ -19,16 +17,6 @@ X, Y = RNG.standard_normal((N, 6)), RNG.standard_normal((N, 1))
 
 class Mishap(Exception):
     pass
-
-
-@pytest.fixture
-def no_threads_left():
-    before = _thread._count()
-    yield
-    deadline = time.monotonic() + 5
-    while _thread._count() > before and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert _thread._count() == before
 
 
 def usable(net):
