@@ -6,6 +6,7 @@ cdef extern from "kernels/kernels.h" nogil:
         TILE_ROWS
         N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
         ACT_identity, ACT_relu
+        STEP_adam
         EPI_NONE, EPI_RELU, EPI_RELU_GRAD
 
     ctypedef struct gemm_t:
@@ -76,6 +77,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*add)(Py_ssize_t n, const void *x, void *into) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
+        double (*sum_abs)(Py_ssize_t n, const void *x) noexcept nogil
         int (*all_finite)(Py_ssize_t n, const void *x) noexcept nogil
         double (*largest)(Py_ssize_t n, const void *x) noexcept nogil
         int (*function)(const char *name, Py_ssize_t n, const void *x, void *out) noexcept nogil

@@ -24,8 +24,8 @@ def integer(argument, value, least, most=None):
     return int(value)
 
 
-def number(argument, value, least=None, below=None, above=None):
-    """value as a finite float with least <= value < below, value > above."""
+def number(argument, value, least=None, below=None, above=None, most=None):
+    """value as a finite float with least <= value <= most, above < value < below."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{argument} must be a number, got {value!r}")
     try:
@@ -33,7 +33,7 @@ def number(argument, value, least=None, below=None, above=None):
     except OverflowError:
         value = float("inf")
     bounds = (("at least", least, lambda: value >= least), ("above", above, lambda: value > above),
-              ("below", below, lambda: value < below))
+              ("below", below, lambda: value < below), ("at most", most, lambda: value <= most))
     bounds = [bound for bound in bounds if bound[1] is not None]
     if not (np.isfinite(value) and all(holds() for _, _, holds in bounds)):
         wanted = "".join(f", {word} {limit:g}" for word, limit, _ in bounds)

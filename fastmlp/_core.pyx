@@ -212,7 +212,8 @@ cdef class Core:
         r.share2 = r.share + 2 * (self.L + 1) * threads
         offset += pad(6 * (self.L + 1) * threads * sizeof(Py_ssize_t), ALIGN)
         r.row_squares = <double *>(base + offset)
-        offset += pad(self.rows * sizeof(double), ALIGN)
+        r.row_penalty = r.row_squares + self.rows
+        offset += pad(2 * self.rows * sizeof(double), ALIGN)
         return offset
 
     cdef lay_out(self, Call c, key, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
@@ -357,11 +358,13 @@ cdef class Core:
         return (self.timed_for == self.chunk_for(batch) and 0 < self.cost[0] <= self.cost[1]
                 and now_seconds() - self.tried < RETRY_SECONDS)
 
-    def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, key, Team team):
+    def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, key, Team team,
+              row_penalties=(0.0, 0.0)):
         """Batches first .. last of an epoch over the rows in order.
 
         step: numbers of step_t in its order. S1, S2: the optimiser's state, laid out as P, or None.
         powers: float64 (2,), the running powers of beta1 and beta2, advanced. key: what dropout drops.
+        row_penalties: (l2, l1) of l2/2 ||W||^2 + l1 ||W||_1 on the *sum* of a batch's losses, in which they are counted.
         Returns (sum of the losses, batches done); fewer are done where a loss was not finite, and then no step is
         taken on it."""
         cdef Call c = self.take()
@@ -376,6 +379,7 @@ cdef class Core:
         r.full = clip > 0 or r.chunks > 1 or self.n_params * r.size <= GROUP_BYTES
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1
+        r.row_l2, r.row_l1 = row_penalties
         r.beta1_power, r.beta2_power = p[0], p[1]
         r.S1, r.S2 = (<char *>address(S1) if S1 is not None else NULL), (<char *>address(S2) if S2 is not None else NULL)
         self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
@@ -456,10 +460,12 @@ cdef class Core:
         self.give(c)
         return total
 
-    def predict(self, Data data, Team team, rows=None):
-        """The link of x(L), (n, d(L)), of some rows or of all."""
+    def predict(self, Data data, Team team, rows=None, linked=True):
+        """The link of x(L), or x(L) itself, (n, d(L)), of some rows or of all."""
         cdef Call c = self.take()
         self.bind(c, data, rows)
+        if not linked:
+            c.r.link = LINKS["identity"]
         out = np.empty((c.r.n, self.layers[self.L].d_out), self.dtype)
         self.forward(c, data, team, None, out)
         self.give(c)

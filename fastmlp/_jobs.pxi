@@ -50,9 +50,21 @@ cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t m, char *values, double s
         row += k
 
 
-cdef inline double adam_rate(double lr, double p1, double p2) noexcept nogil:
-    """Adam's learning rate with the bias corrections, from the powers of beta1 and beta2; lr where there are none."""
-    return lr * sqrt(1 - p2) / (1 - p1) if p2 > 0 else lr
+cdef inline double step_rate(const step_t *step, double p1, double p2) noexcept nogil:
+    """The learning rate of a step: Adam's with the bias corrections, from the powers of beta1 and beta2."""
+    return step.lr * sqrt(1 - p2) / (1 - p1) if step.kind == STEP_adam else step.lr
+
+
+cdef inline bint weightless(const Run *r, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
+    """Whether no row of a batch has a weight: then there is no step either."""
+    cdef Py_ssize_t i, row
+    if r.loss.weight == NULL:
+        return False
+    for i in range(pos, end):
+        row = r.order[i] if r.order != NULL else i
+        if ((<float *>r.loss.weight)[row] if r.size == 4 else (<double *>r.loss.weight)[row]) != 0:
+            return False
+    return True
 
 
 cdef inline const Py_ssize_t *shares(const Run *r, int t) noexcept nogil:
@@ -181,6 +193,35 @@ cdef void square_rows(Run *r, int t) noexcept nogil:
         row += y.rows + y.bias
 
 
+cdef void penalize_rows(Run *r, int t) noexcept nogil:
+    """The penalties of this thread's rows of W, before the step."""
+    cdef int l
+    cdef Py_ssize_t i, row = 0
+    cdef Layer *y
+    cdef char *w
+    cdef const Py_ssize_t *share = shares(r, t)
+    for l in range(1, r.L + 1):
+        y = &r.layers[l]
+        for i in range(share[2 * l], share[2 * l + 1]):
+            w = at(r, r.P, y.w + i * y.ldw)
+            r.row_penalty[row + i] = 0.5 * r.row_l2 * r.k.sum_squares(y.cols, w) if r.row_l2 > 0 else 0
+            if r.row_l1 > 0:
+                r.row_penalty[row + i] += r.row_l1 * r.k.sum_abs(y.cols, w)
+        row += y.rows
+
+
+cdef double penalty(Run *r) noexcept nogil:
+    """The sum of what penalize_rows left, in the order of the rows."""
+    cdef double total = 0
+    cdef Py_ssize_t i, rows = 0
+    cdef int l
+    for l in range(1, r.L + 1):
+        rows += r.layers[l].rows
+    for i in range(rows):
+        total += r.row_penalty[i]
+    return total
+
+
 cdef double clip_scale(Run *r) noexcept nogil:
     cdef double total = 0
     cdef Py_ssize_t i
@@ -194,7 +235,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
     """Units unit0 .. unit1 of the epoch. Ends early, before the step, where a loss is not finite."""
     cdef Run *r = <Run *>arg
     cdef Py_ssize_t u, begin, pos, m, end
-    cdef bint last
+    cdef bint last, penal = r.row_l2 > 0 or r.row_l1 > 0
     cdef step_t step = r.step
     cdef double p1 = r.beta1_power, p2 = r.beta2_power
     begin = r.unit0 // r.chunks * r.batch
@@ -203,19 +244,28 @@ cdef void train_job(void *arg, int t) noexcept nogil:
         end = min(begin + r.batch, r.n)
         m = min(r.chunk, end - pos)
         last = pos + m == end
-        step.lr = adam_rate(r.step.lr, p1 * step.beta1, p2 * step.beta2)    # early: it takes long
+        step.lr = step_rate(&r.step, p1 * step.beta1, p2 * step.beta2)    # early: it takes long
+        step.l2, step.l1 = r.step.l2 + r.row_l2 / (end - begin), r.step.l1 + r.row_l1 / (end - begin)
         row_phase(r, pos, m, at(r, r.values, pos - begin), r.weight_scale / (end - begin), t)
         team_barrier(r.team)
         if load(&r.bad):
             if t == 0:
                 r.bad_unit = u
             break
+        if weightless(r, begin, end):
+            team_barrier(r.team)
+            pos, begin = pos + m, end if last else begin
+            continue
         if last:
             p1, p2 = p1 * step.beta1, p2 * step.beta2
+            if penal:
+                penalize_rows(r, t)
         weight_phase(r, pos - begin, m, end - begin, &step, t)
         if t == 0 and last:
             r.loss_sum += r.k.sum(end - begin, r.values)
         team_barrier(r.team)
+        if t == 0 and last and penal:
+            r.loss_sum += penalty(r)
         pos += m
         if last:
             begin = end

@@ -29,7 +29,7 @@ class SGD:
 
     def __post_init__(self):
         _check_common(self)
-        number("momentum", self.momentum, least=0, below=1)
+        number("momentum", self.momentum, least=0, most=1)
 
     @property
     def step(self):
@@ -60,7 +60,7 @@ class Adam:
     def __post_init__(self):
         _check_common(self)
         number("beta1", self.beta1, least=0, below=1)
-        number("beta2", self.beta2, above=0, below=1)
+        number("beta2", self.beta2, least=0, below=1)
         number("eps", self.eps, above=0)
 
     def numbers(self, lr):

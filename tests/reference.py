@@ -72,6 +72,7 @@ def over_outputs(value):
 
 LOSSES = {
     "squared_error": (over_outputs(lambda x, y: (x - y) ** 2), lambda x, y: 2.0 * (x - y)),
+    "half_squared_error": (over_outputs(lambda x, y: 0.5 * (x - y) ** 2), lambda x, y: x - y),
     "absolute_error": (over_outputs(lambda x, y: np.abs(x - y)), lambda x, y: np.sign(x - y)),
     "huber": (over_outputs(lambda x, y, a=1.0: np.where(np.abs(x - y) <= a, 0.5 * (x - y) ** 2,
                                                         a * (np.abs(x - y) - 0.5 * a))),

@@ -59,7 +59,7 @@ CONSTRUCTION = {
     "learning rate": (lambda: SGD(0), ValueError, "lr.*above 0.*0"),
     "kind of a learning rate": (lambda: Adam("fast"), TypeError, "lr.*'fast'"),
     "learning rate not finite": (lambda: SGD(float("nan")), ValueError, "lr.*finite.*nan"),
-    "momentum": (lambda: SGD(0.1, momentum=1.0), ValueError, "momentum.*below 1.*1"),
+    "momentum": (lambda: SGD(0.1, momentum=1.5), ValueError, "momentum.*at most 1.*1.5"),
     "beta1": (lambda: Adam(beta1=-0.1), ValueError, "beta1.*at least 0.*-0.1"),
     "beta2": (lambda: Adam(beta2=1), ValueError, "beta2.*below 1.*1"),
     "eps": (lambda: Adam(eps=0), ValueError, "eps.*above 0.*0"),

@@ -1,6 +1,7 @@
 """fit and partial_fit: epochs, batches, sample weights, penalties, schedules, shuffling, and going on."""
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -279,3 +280,62 @@ def test_learning_digits(optimizer, dtype):
     assert history["loss"][0] > 3 * history["loss"][-1] and history["loss"][-1] < 0.1
     assert (net.predict(digits[1400:]).argmax(axis=1) == labels[1400:]).mean() > 0.9
     assert history["val_loss"][-1] == net.evaluate(digits[1400:], labels[1400:])
+
+
+# ---- batches without weight, and penalties on a batch's sum
+
+
+@optimizers
+@pytest.mark.parametrize("clip_norm", [None, 1e3])
+def test_a_batch_without_weight_is_no_step(optimizer, clip_norm):
+    optimizer = replace(optimizer, clip_norm=clip_norm)
+    w = np.where(np.arange(53) // 10 % 2 == 0, 1.0, 0.0)  # batches 1, 3 and 5 have none: 30 rows are left
+    kept = np.flatnonzero(w)
+    net, without = network(), network()
+    net.fit(X, Y, optimizer, epochs=3, batch_size=10, sample_weight=w, shuffle=False)
+    # the batches that are left divide by their rows, and weights have mean 1 over all rows: the same rows alone
+    # give the steps of a gradient scaled by the mean weight
+    scaled = MLP([4, 12, 2], activation="tanh", dtype="float64", random_state=0,
+                 loss=lambda x, y: tuple(53 / 30 * a for a in squared(x, y)))
+    scaled.fit(X[kept], Y[kept], optimizer, epochs=3, batch_size=10, shuffle=False)
+    np.testing.assert_allclose(net.params, scaled.params, rtol=1e-9, atol=1e-12)
+
+
+def squared(x, y):
+    return ((x - y) ** 2).sum(axis=1), 2 * (x - y)
+
+
+@dtypes
+@pytest.mark.parametrize("clip_norm", [0.0, 1e6])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_penalties_of_rows(dtype, clip_norm, threads):
+    """l2/2 ||W||^2 + l1 ||W||_1 on the sum of a batch's losses, by hand."""
+    net, twin = network(dtype), network(dtype)
+    l2, l1, lr = 0.3, 0.2, 0.01
+    total = 0.0
+    for begin in range(0, 53, 20):
+        rows, m = slice(begin, begin + 20), len(X[begin:begin + 20])
+        loss, gradient = twin.loss_and_grad(X[rows], Y[rows])
+        total += m * loss + sum(l2 / 2 * np.square(W, dtype="f8").sum() + l1 * np.abs(W, dtype="f8").sum() for W in twin.W[1:])
+        pull = [(l2 * a + l1 * np.sign(a)).ravel() if a.ndim == 2 else np.zeros(a.size)
+                for pair in zip(twin.W[1:], twin.b[1:]) for a in pair]
+        twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
+    data = net._data(X, Y)
+    with _core.Team(threads) as team:
+        found, done = net._core.train(data, np.arange(53), 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
+                                      np.ones(2), clip_norm, 0, team, (l2, l1))
+    tight = 1e-12 if dtype == "float64" else 1e-5
+    assert done == 3 and found == pytest.approx(total, rel=tight)
+    np.testing.assert_allclose(net.params, twin.params, rtol=tight, atol=tight)
+
+
+@pytest.mark.parametrize("beta1, beta2", [(0.0, 0.0), (0.9, 0.0), (0.0, 0.999)])
+def test_adam_with_betas_of_zero(beta1, beta2):
+    net, twin = network(), network()
+    net.fit(X, Y, Adam(0.01, beta1, beta2), epochs=3, batch_size=None, shuffle=False)
+    m = v = 0.0
+    for t in range(1, 4):
+        g = twin.loss_and_grad(X, Y)[1]
+        m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+        twin.params = twin.params - 0.01 * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + 1e-8 / np.sqrt(1 - beta2**t))
+    np.testing.assert_allclose(net.params, twin.params, rtol=1e-9, atol=1e-12)

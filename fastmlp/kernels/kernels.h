@@ -35,6 +35,7 @@
 /* name, link that turns x(L) into a prediction, default argument */
 #define LOSSES(X)                               \
     X(squared_error, identity, 0.0)             \
+    X(half_squared_error, identity, 0.0)        \
     X(absolute_error, identity, 0.0)            \
     X(huber, identity, 1.0)                     \
     X(quantile, identity, 0.5)                  \
@@ -156,6 +157,7 @@ typedef struct {
     void (*add)(ptrdiff_t n, const void *x, void *into);
     double (*sum)(ptrdiff_t n, const void *x);
     double (*sum_squares)(ptrdiff_t n, const void *x);
+    double (*sum_abs)(ptrdiff_t n, const void *x);
     int (*all_finite)(ptrdiff_t n, const void *x);
     double (*largest)(ptrdiff_t n, const void *x); /* max |x|, NaN where there is any */
     /* elementwise functions, for tests: exp, expm1, log, log1p, erfc, tanh, sigmoid */

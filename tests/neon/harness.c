@@ -139,6 +139,7 @@ static void matrices(void)
         fill(A, m * n);
         take_double(k->sum(m * n, A));
         take_double(k->sum_squares(m * n, A));
+        take_double(k->sum_abs(m * n, A));
         take_double(k->all_finite(m * n, A));
         take_double(k->largest(m * n, A));
         A[m * n / 2] = 1 / (real)0;
@@ -146,7 +147,7 @@ static void matrices(void)
         take_double(k->largest(m * n, A));
         A[m * n - 1] = A[m * n / 2] - A[m * n / 2]; /* NaN, which is not above 0 */
         take_double(k->largest(m * n, A) > 0);
-        print("sum, sum_squares, all_finite, largest", "", (int)i);
+        print("sum, sum_squares, sum_abs, all_finite, largest", "", (int)i);
     }
 }
 
