@@ -252,7 +252,7 @@ cdef class Core:
         r.link = self.link
         r.bad = 0
         r.training = False
-        r.loss_sum = 0
+        r.loss_sum = r.penalty_sum = 0
         r.beta1_power = r.beta2_power = 0
         r.out = NULL
         r.values = NULL
@@ -364,8 +364,8 @@ cdef class Core:
 
         step: numbers of step_t in its order. S1, S2: the optimiser's state, laid out as P, or None.
         powers: float64 (2,), the running powers of beta1 and beta2, advanced. key: what dropout drops.
-        row_penalties: (l2, l1) of l2/2 ||W||^2 + l1 ||W||_1 on the *sum* of a batch's losses, in which they are counted.
-        Returns (sum of the losses, batches done); fewer are done where a loss was not finite, and then no step is
+        row_penalties: (l2, l1) of l2/2 ||W||^2 + l1 ||W||_1 on the *sum* of a batch's losses.
+        Returns (sum of the losses, batches done, sum of those penalties over the batches); fewer are done where a loss was not finite, and then no step is
         taken on it."""
         cdef Call c = self.take()
         cdef Run *r = &c.r
@@ -391,7 +391,7 @@ cdef class Core:
         finally:
             p[0], p[1] = r.beta1_power, r.beta2_power
         self.give(c)
-        return r.loss_sum, (last if done == self.units(r, last) else done // r.chunks)
+        return r.loss_sum, (last if done == self.units(r, last) else done // r.chunks), r.penalty_sum
 
     cdef gradient_room(self, Run *r):
         """Where the gradient goes, for the caller to hold: a row a group."""

@@ -265,7 +265,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
             r.loss_sum += r.k.sum(end - begin, r.values)
         team_barrier(r.team)
         if t == 0 and last and penal:
-            r.loss_sum += penalty(r)
+            r.penalty_sum += penalty(r)
         pos += m
         if last:
             begin = end

@@ -60,11 +60,11 @@ cdef struct Run:
     bint stepping
     double clip                 # largest norm of the gradient, 0: any
     step_t step                 # for weights; biases know neither decay nor penalties
-    double row_l2, row_l1       # penalties on the sum over a batch's rows: a row's share of them, counted in loss_sum
+    double row_l2, row_l1       # penalties on the sum over a batch's rows
     double beta1_power, beta2_power
     double weight_scale         # rows over the sum of the sample weights
     char *row_weight            # sample weights where only dw knows them
-    double loss_sum
+    double loss_sum, penalty_sum
     char *values                # (batch,) losses of the present batch
     double *row_squares         # squared norms of the rows of the gradient, layer by layer
     double *row_penalty         # penalties of the rows of W

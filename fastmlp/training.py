@@ -141,25 +141,14 @@ def fit(net, X, y, options, fresh):
         previous.adopt(net, options.optimizer)
     batch = min(len(rows), options.batch_size or len(rows))
     with team_for(net, len(rows), 3 * options.epochs, options.n_threads, batch) as team:
-        run = _Epochs(net, data, rows, batch, options, team)
+        run = Epochs(net, data, rows, batch, team, options.callbacks, None if options.shuffle else lambda epoch: rows)
         _loop(net, run, watched, rates, options.callbacks)
     return net.history
 
 
 def _loop(net, run, watched, rates, callbacks):
     """The epochs, and what looks on."""
-    logs, begun = {}, []
-
-    def end():
-        with contextlib.ExitStack() as each:  # all of them, in their order, even where one fails
-            for callback in reversed(begun):
-                each.callback(callback.on_fit_end, net, logs)
-
-    with contextlib.ExitStack() as at_end:
-        at_end.callback(end)
-        for callback in callbacks:
-            callback.on_fit_begin(net, {"epochs": len(rates)})
-            begun.append(callback)
+    with watched_by(callbacks, net, len(rates)) as end_epoch:
         for lr in rates:
             loss = run.epoch(lr)
             if loss is None:
@@ -169,8 +158,32 @@ def _loop(net, run, watched, rates, callbacks):
                 break
             logs = {"loss": loss, "lr": lr, **watched.measure(run.team)}
             net.history.log(logs)
-            if any([callback.on_epoch_end(net, net._state.epoch, logs) for callback in callbacks]) or run.stopped:
+            if end_epoch(net._state.epoch, logs) or run.stopped:
                 break
+
+
+@contextlib.contextmanager
+def watched_by(callbacks, net, epochs):
+    """on_fit_begin of all, then on_fit_end of those that had it, however it ends. Gives a function of (epoch, logs), for
+    on_epoch_end, that says whether one of them wants to stop."""
+    last, begun = {}, []
+
+    def end_epoch(epoch, logs):
+        last.clear()
+        last.update(logs)
+        return any([callback.on_epoch_end(net, epoch, logs) for callback in callbacks])
+
+    def end():
+        with contextlib.ExitStack() as each:  # all of them, in their order, even where one fails
+            for callback in reversed(begun):
+                each.callback(callback.on_fit_end, net, last)
+
+    with contextlib.ExitStack() as at_end:
+        at_end.callback(end)
+        for callback in callbacks:
+            callback.on_fit_begin(net, {"epochs": epochs})
+            begun.append(callback)
+        yield end_epoch
 
 
 def _split(net, data, fraction):
@@ -228,23 +241,29 @@ def _validation(net, given):
         raise type(error)(f"validation_data: {error}") from error
 
 
-class _Epochs:
-    """Runs epochs, and undoes steps that led nowhere."""
+class Epochs:
+    """Runs epochs, and undoes steps that led nowhere.
 
-    def __init__(self, net, data, rows, batch, options, team):
+    rows: the numbers of those to train on. draw(epoch): their order in an epoch, the same when asked for the same again,
+    as for the present epoch and the one before it may be; None: as the network's seed shuffles them.
+    row_penalties: see Core.train."""
+
+    def __init__(self, net, data, rows, batch, team, callbacks=(), draw=None, row_penalties=(0.0, 0.0)):
         self.net, self.data, self.rows, self.batch, self.team = net, data, rows, batch, team
-        self.shuffle = options.shuffle
-        self.each_batch = [c.on_batch_end for c in options.callbacks if overrides(c, "on_batch_end")]
+        self.draw, self.row_penalties = draw or self._shuffled, row_penalties
+        self.each_batch = [c.on_batch_end for c in callbacks if overrides(c, "on_batch_end")]
         self.batches = -(-len(rows) // batch)
         self.weight = data.weight_of(rows)
         self.all = len(rows) == data.n
         self.order = rows.copy()
         self.saved = []  # states at the start of the epochs before and now, newest last
         self.stopped = False
+        self.penalty = 0.0  # of the last epoch by rows, where there are row_penalties
 
     def epoch(self, lr):
         """One epoch; its mean loss, or None where a loss was not finite."""
         net, state = self.net, self.net._state
+        self.penalty = 0.0
         self.saved = [*self.saved[-1:], self._snapshot(lr, self.saved[0] if len(self.saved) > 1 else None)]
         total, done, wanted = self._watched_batches() if self.each_batch else (*self._train(self.saved[-1], 0, self.batches), self.batches)
         if done < wanted or not self._sound(done):
@@ -295,15 +314,20 @@ class _Epochs:
     def _train(self, snapshot, first, last):
         lr, epoch, _ = snapshot
         net, state = self.net, self.net._state
-        if self.shuffle and first == 0:
-            _core.shuffle(self.order, net._seed, epoch)
-            if not self.all:
-                self.order = self.rows[self.order]
+        if first == 0:
+            self.order = self.draw(epoch)
         optimizer = state.optimizer
         step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(lr))
         s1, s2 = (*state.slots, None, None)[:2]
-        return net._core.train(self.data, self.order, self.batch, first, last, step, s1, s2, state.powers,
-                               optimizer.clip_norm or 0.0, (net._seed << 20) + epoch & 2**64 - 1, self.team)
+        loss, done, penalty = net._core.train(self.data, self.order, self.batch, first, last, step, s1, s2, state.powers,
+                                              optimizer.clip_norm or 0.0, (net._seed << 20) + epoch & 2**64 - 1, self.team,
+                                              self.row_penalties)
+        self.penalty += penalty / len(self.rows)
+        return loss, done
+
+    def _shuffled(self, epoch):
+        _core.shuffle(self.order, self.net._seed, epoch)
+        return self.order if self.all else self.rows[self.order]
 
     def _undo(self):
         """Back to before the step after which a loss or a weight was not finite: the epoch once more, batch by batch."""

@@ -312,20 +312,21 @@ def test_penalties_of_rows(dtype, clip_norm, threads):
     """l2/2 ||W||^2 + l1 ||W||_1 on the sum of a batch's losses, by hand."""
     net, twin = network(dtype), network(dtype)
     l2, l1, lr = 0.3, 0.2, 0.01
-    total = 0.0
+    losses = penalties = 0.0
     for begin in range(0, 53, 20):
         rows, m = slice(begin, begin + 20), len(X[begin:begin + 20])
         loss, gradient = twin.loss_and_grad(X[rows], Y[rows])
-        total += m * loss + sum(l2 / 2 * np.square(W, dtype="f8").sum() + l1 * np.abs(W, dtype="f8").sum() for W in twin.W[1:])
+        losses += m * loss
+        penalties += sum(l2 / 2 * np.square(W, dtype="f8").sum() + l1 * np.abs(W, dtype="f8").sum() for W in twin.W[1:])
         pull = [(l2 * a + l1 * np.sign(a)).ravel() if a.ndim == 2 else np.zeros(a.size)
                 for pair in zip(twin.W[1:], twin.b[1:]) for a in pair]
         twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
     data = net._data(X, Y)
     with _core.Team(threads) as team:
-        found, done = net._core.train(data, np.arange(53), 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
+        loss, done, penalty = net._core.train(data, np.arange(53), 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
                                       np.ones(2), clip_norm, 0, team, (l2, l1))
     tight = 1e-12 if dtype == "float64" else 1e-5
-    assert done == 3 and found == pytest.approx(total, rel=tight)
+    assert done == 3 and (loss, penalty) == pytest.approx((losses, penalties), rel=tight)
     np.testing.assert_allclose(net.params, twin.params, rtol=tight, atol=tight)
 
 
