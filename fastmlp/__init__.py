@@ -11,7 +11,20 @@ from .training import DivergenceWarning, History
 __version__ = "0.1.0"
 __all__ = ["MLP", "Dense", "Dropout", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
            "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
-           "activations", "losses", "initializers", "instruction_set", "show_config"]
+           "activations", "losses", "initializers", "instruction_set", "show_config", "MLPClassifier", "MLPRegressor"]
+
+
+def __getattr__(name):
+    """The estimators, imported when they are asked for, since they import scikit-learn."""
+    if name not in ("MLPClassifier", "MLPRegressor"):
+        raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
+    try:
+        from . import estimators
+    except ModuleNotFoundError as error:
+        if error.name.partition(".")[0] != "sklearn":
+            raise
+        raise ImportError(f'{name} needs scikit-learn: pip install "fastmlp[sklearn]"') from error
+    return getattr(estimators, name)
 
 
 def initializers():

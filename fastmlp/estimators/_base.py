@@ -1,0 +1,303 @@
+"""What the estimators have in common: parameters, the network behind coefs_ and intercepts_, fitting, state."""
+from numbers import Integral, Real
+from operator import is_
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from .. import _check, _core, optim, training
+from ..layers import Dense, Dropout
+from ..model import MLP
+from . import _solvers
+
+try:  # new in scikit-learn 1.9, and experimental there
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+    CallbackSupportMixin = type("CallbackSupportMixin", (), {})
+
+    def with_callbacks(method):
+        return method
+
+
+FORMAT = 1  # of pickled state
+ACTIVATIONS = {"logistic": "sigmoid"}  # scikit-learn's names that are not the core's
+
+
+def _at_least(number, kind=Real, closed="left"):
+    return Interval(kind, number, None, closed=closed)
+
+
+class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """The estimators' base. Subclasses say what y is: `_validate_input`, `_targets`, `_out_activation`, `_network_loss`."""
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
+        "activation": [StrOptions({*ACTIVATIONS, *_core.ACTIVATIONS}), list, tuple],
+        "solver": [StrOptions({"lbfgs", *_solvers.STOCHASTIC})],
+        "alpha": [_at_least(0)],
+        "batch_size": [StrOptions({"auto"}), _at_least(1, Integral)],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
+        "learning_rate_init": [_at_least(0, closed="neither")],
+        "power_t": [_at_least(0)],
+        "max_iter": [_at_least(1, Integral)],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [_at_least(0)],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [_at_least(0, closed="neither")],
+        "n_iter_no_change": [_at_least(1, Integral), Options(Real, {np.inf})],
+        "max_fun": [_at_least(1, Integral)],
+        "dtype": [StrOptions({"float32", "float64"}), None],
+        "n_threads": [_at_least(1, Integral), None],
+        "optimizer": [optim.SGD, optim.Adam, None],
+        "l1": [_at_least(0)],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "gradient_clip": [_at_least(0, closed="neither"), None],
+        "monitor": [str, callable, None],
+        "restore_best": ["boolean"],
+        "max_time": [_at_least(0, closed="neither"), None],
+        "callbacks": [list, tuple, None],
+    }
+
+    def _keep(self, parameters):
+        """__init__'s locals() as attributes."""
+        vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
+
+    # ---- the network behind coefs_ and intercepts_
+
+    def _hidden_sizes(self):
+        """(hidden_layer_sizes as a list, an activation each, a dropout rate each)"""
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if np.any(np.array(sizes) <= 0):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return sizes
+
+    def _each(self, argument, n_hidden, one):
+        """A parameter that is one value or a list of one for each hidden layer, as such a list."""
+        given = getattr(self, argument)
+        if isinstance(given, one):
+            return [given] * n_hidden
+        if len(given) != n_hidden:
+            raise ValueError(f"{argument} must be one value or a list of {n_hidden}, one for each hidden layer, got {given!r}")
+        return list(given)
+
+    def _layers(self, coefs, intercepts):
+        """The list that MLP takes, with these weights to start from."""
+        n_hidden = len(coefs) - 1
+        activations = [ACTIVATIONS.get(a, a) if isinstance(a, str) else a for a in self._each("activation", n_hidden, str)]
+        rates = self._each("dropout", n_hidden, Real)
+        layers = [len(coefs[0])]
+        for W, b, activation, rate in zip(coefs, intercepts, [*activations, "identity"], [*rates, 0.0]):
+            layers.append(Dense(W.shape[1], activation, init=W, bias_init=b))
+            layers += [Dropout(rate)] * (rate > 0)
+        return layers
+
+    def _build(self, coefs, intercepts, dtype):
+        return MLP(self._layers(coefs, intercepts), loss=self._network_loss(), dtype=dtype, random_state=0)
+
+    def _adopt(self, net):
+        """Make a network the one whose weights coefs_ and intercepts_ are: views, through which it can be changed."""
+        self.coefs_ = [W for W in net.W if W is not None]
+        self.intercepts_ = [b for b in net.b if b is not None]
+        self._net = net, [*self.coefs_, *self.intercepts_], self._built_from()
+
+    def _built_from(self):
+        return self.activation, self.dropout, self.loss
+
+    def _network(self):
+        """The network that coefs_ and intercepts_ are views of, or where others were set a new one of those."""
+        arrays = [*self.coefs_, *self.intercepts_]
+        net, views, built_from = self.__dict__.get("_net", (None, (), None))
+        if len(arrays) == len(views) and all(map(is_, arrays, views)) and built_from == self._built_from():
+            return net
+        coefs, intercepts = [np.asarray(W) for W in self.coefs_], [np.asarray(b) for b in self.intercepts_]
+        return self._build(coefs, intercepts, "float32" if coefs[0].dtype == np.float32 else "float64")
+
+    # ---- fitting
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, validation_data=None):
+        """Fit to X and y.
+
+        X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
+        y : (n_samples,) or (n_samples, n_outputs).
+        sample_weight : (n_samples,), at least 0; only ratios count.
+        validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping on.
+
+        Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
+        max_iter came first.
+        """
+        return self._fit(X, y, sample_weight, validation_data=validation_data)
+
+    def _fit(self, X, y, sample_weight=None, incremental=False, validation_data=None):
+        hidden = self._hidden_sizes()
+        if incremental and (self.early_stopping or validation_data is not None):
+            raise ValueError("partial_fit does not support early_stopping=True")
+        goes_on = incremental or (self.warm_start and hasattr(self, "coefs_"))
+        X, y = self._validate_input(X, y, incremental, reset=not (goes_on and hasattr(self, "coefs_")))
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        weight = self._total_weight(y, sample_weight)
+        validation = self._validation(validation_data)
+        first = not (goes_on and hasattr(self, "coefs_"))
+        if first or not hasattr(self, "_random_state") or not isinstance(self.random_state, Integral):
+            self._random_state = check_random_state(self.random_state)
+        self.n_outputs_ = y.shape[1] if y.ndim == 2 else self._n_outputs()
+        sizes = [X.shape[1], *hidden, self.n_outputs_]
+        net = self._first_network(sizes, X.dtype) if first else self._next_network(sizes)
+        data = net._data(X, self._targets(y, net.dtype), weight)
+        if first:
+            self._start(sizes)
+        self._adopt(net)
+        job = _solvers.Job(self, net, data, X, y, weight, incremental, validation)
+        (_solvers.fit_lbfgs if self.solver == "lbfgs" and self.optimizer is None else _solvers.fit_stochastic)(job)
+        return self
+
+    def _total_weight(self, y, sample_weight):
+        return sample_weight
+
+    def _validation(self, given):
+        """validation_data, checked: (X, y, sample_weight), or None."""
+        if given is None:
+            return None
+        if not (isinstance(given, tuple) and len(given) in (2, 3)):
+            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {type(given).__name__}")
+        X, y, weight = (*given, None)[:3]
+        X, y = self._validate_input(X, y, incremental=True, reset=False)
+        return X, y, None if weight is None else _check_sample_weight(weight, X)
+
+    def _first_network(self, sizes, dtype):
+        """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and Bengio 2010."""
+        factor = 2.0 if self.activation == "logistic" else 6.0
+        coefs, intercepts = [], []
+        for n_in, n_out in zip(sizes, sizes[1:]):
+            bound = np.sqrt(factor / (n_in + n_out))
+            coefs.append(self._random_state.uniform(-bound, bound, (n_in, n_out)))
+            intercepts.append(self._random_state.uniform(-bound, bound, n_out))
+        self.out_activation_ = self._out_activation()
+        if self.dtype is not None:
+            dtype = self.dtype
+        elif self.solver == "lbfgs":  # scipy's L-BFGS works in float64
+            dtype = "float64"
+        net = self._build(coefs, intercepts, dtype)
+        if any(self._each("dropout", len(sizes) - 2, Real)):
+            net._seed = int(self._random_state.randint(2**31 - 1))
+        return net
+
+    def _next_network(self, sizes):
+        """A network with weights of its own that goes on from coefs_, with the optimiser's state."""
+        found = [len(self.coefs_[0]), *(np.shape(W)[1] for W in self.coefs_)]
+        if found != sizes:
+            raise ValueError(f"hidden_layer_sizes, X and y must stay as in the first fit, where layers had {found} units, got {sizes}")
+        last = self._network()
+        coefs, intercepts = ([a for a in arrays if a is not None] for arrays in (last.W, last.b))
+        net = self._build(coefs, intercepts, last.dtype)
+        net._seed, net._epochs_ever = last._seed, last._epochs_ever
+        if last._state is not None and len(last._core.P) == len(net._core.P):
+            net._state = training.State.restore(net, last._state.export(last))
+        return net
+
+    def _start(self, sizes):
+        """The attributes of a new training."""
+        self.n_layers_ = len(sizes)
+        self.n_iter_ = self.t_ = 0
+        if self.solver in _solvers.STOCHASTIC:
+            _solvers.start_curves(self)
+
+    # ---- using
+
+    def _check_solver(self):
+        if self.solver not in _solvers.STOCHASTIC:
+            raise AttributeError(f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic.")
+        return True
+
+    def _outputs(self, X, check_input=True, linked=True):
+        """The link of x(L), or x(L) itself, (n_samples, n_outputs)."""
+        check_is_fitted(self, "coefs_")
+        net = self._network()
+        if linked and type(X) is np.ndarray and not hasattr(self, "feature_names_in_"):
+            out = net._core.predict_small(X)  # checks as much, sooner; None for what it does not take
+            if out is not None:
+                return out
+        if check_input:
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        data = net._data(X, with_targets=False)
+        net._finite_weights()
+        with training.team_for(net, data.n, 1, self.n_threads) as team:
+            return net._core.predict(data, team, None, linked)
+
+    def transform(self, X, layer=-1):
+        """The activations of a hidden layer.
+
+        X : (n_samples, n_features). layer : 0 for the first hidden layer, .., -1 for the last.
+        Returns (n_samples, units of that layer). ValueError where there is no such layer.
+        """
+        check_is_fitted(self, "coefs_")
+        n_hidden = len(self.coefs_) - 1
+        if not -n_hidden <= _check.integer("layer", layer, -n_hidden) < n_hidden:
+            raise ValueError(f"layer must be one of {n_hidden} hidden layers, -{n_hidden}..{n_hidden - 1}, got {layer}")
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        net = self._network()
+        specs = [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
+        return MLP(specs[:layer % n_hidden + 2], dtype=net.dtype).predict(X)
+
+    @property
+    def _n_features_out(self):
+        return self.coefs_[-1].shape[0]
+
+    @property
+    def _optimizer(self):
+        """The solver's current rate, under scikit-learn's name."""
+        if "_rate" not in self.__dict__:
+            raise AttributeError("_optimizer")
+        return _solvers.Optimizer(self._rate)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # ---- state: arrays and what Python has built in
+
+    def __getstate__(self):
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_net", "_callback_fit_ctx", "_skl_callbacks_to_teardown")}
+        state["_format"] = FORMAT
+        if "coefs_" in state:
+            for name in ("coefs_", "intercepts_"):
+                state[name] = [np.array(a) for a in state[name]]
+            net = self._network()
+            run = None if net._state is None else net._state.export(net)
+            state["_run"] = {"seed": net._seed, "epochs": net._epochs_ever,
+                             "state": run and {k: run[k] for k in ("slots", "powers", "epoch")}}
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        if state.pop("_format", FORMAT) > FORMAT:
+            raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; this one reads formats up to {FORMAT}")
+        run = state.pop("_run", None)
+        self.__dict__.update(state)
+        if "coefs_" in state:
+            net = self._network()
+            if run is not None:
+                net._seed, net._epochs_ever = run["seed"], run["epochs"]
+                if run["state"] is not None:
+                    net._state = training.State.restore(net, {"optimizer": _solvers.optimizer_of(self), **run["state"]})
+            self._adopt(net)
+
+
+def column(y):
+    """y (n, 1) as (n,), with scikit-learn's warning; else y."""
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

@@ -1,0 +1,134 @@
+"""MLPClassifier."""
+from numbers import Real
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _solvers
+from ._base import BaseMLP, column
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    _parameter_constraints = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+    loss = "log_loss"
+
+    def __init__(self, hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001, batch_size="auto",
+                 learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True,
+                 random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
+                 early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
+                 n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0, dropout=0.0,
+                 gradient_clip=None, monitor=None, restore_best=False, max_time=None, callbacks=None, class_weight=None,
+                 label_smoothing=0.0):
+        self._keep(locals())
+
+    # ---- what y is
+
+    def _validate_input(self, X, y, incremental, reset):
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=(np.float64, np.float32),
+                             reset=reset)
+        y = column(y)
+        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+            return X, y
+        classes = unique_labels(y)
+        if self.warm_start and not incremental and set(classes) != set(self.classes_):
+            raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                             f"Previously got {self.classes_}, `y` has {classes}")
+        if np.setdiff1d(classes, self.classes_, assume_unique=True).size:
+            raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                             f"'y' has {classes}.")
+        return X, y
+
+    def _n_outputs(self):
+        return len(self.classes_) if len(self.classes_) > 2 else 1
+
+    def _out_activation(self):
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _network_loss(self):
+        return "cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy"
+
+    def _targets(self, y, dtype):
+        """y as the core takes it: labels 0.., or probabilities of yes."""
+        if self.out_activation_ == "softmax" and not self.label_smoothing:
+            return np.searchsorted(self.classes_, y).astype(np.int32)
+        yes = self._label_binarizer.transform(y).astype(dtype)
+        ways = yes.shape[1] if self.out_activation_ == "softmax" else 2
+        return yes * (1 - self.label_smoothing) + self.label_smoothing / ways if self.label_smoothing else yes
+
+    def _strata(self, y):
+        """What a held-out part is to have as much of: nothing for several outputs, as in scikit-learn."""
+        return self._label_binarizer.transform(y).astype(bool) if self.n_outputs_ == 1 else None
+
+    def _total_weight(self, y, sample_weight):
+        if self.class_weight is None:
+            return sample_weight
+        weight = compute_sample_weight(self.class_weight, y)
+        return weight if sample_weight is None else weight * sample_weight
+
+    def _reported(self, loss):
+        return loss
+
+    _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
+
+    def _decode(self, p):
+        """Outputs -> classes."""
+        if self.out_activation_ == "softmax":
+            return self.classes_[p.argmax(axis=1)]
+        if self._label_binarizer.y_type_.startswith("multilabel"):
+            return (p > 0.5).astype(int)
+        return self.classes_[(p.ravel() > 0.5).astype(int) % len(self.classes_)]
+
+    # ---- using
+
+    @available_if(lambda est: est._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """One epoch over X and y.
+
+        classes : all classes that y will ever have; needed by the first call.
+        """
+        if _check_partial_fit_first_call(self, classes):
+            self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X):
+        """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2."""
+        return self._decode(self._outputs(X))
+
+    def predict_proba(self, X):
+        """Probabilities of `classes_`, (n_samples, n_classes)."""
+        p = self._outputs(X)
+        return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
+
+    def predict_log_proba(self, X):
+        """Their logarithms, exact also where a probability is near 0."""
+        s = self._outputs(X, linked=False)
+        if self.out_activation_ == "softmax":
+            return log_softmax(s, axis=1)
+        if self.n_outputs_ == 1:
+            return log_expit(np.hstack([-s, s]))
+        return np.where(s > 0, np.log(expit(s)), log_expit(s))  # in the order of predict_proba, ties at 1 too
+
+    def _loss_grad_lbfgs(self, packed, X, y, sample_weight=None, *_):
+        """(loss, gradient) of weights and biases packed in one array; y as label indicators."""
+        check_is_fitted(self, "coefs_")
+        return _solvers.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

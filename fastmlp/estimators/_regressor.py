@@ -1,0 +1,68 @@
+"""MLPRegressor."""
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import validate_data
+
+from ._base import BaseMLP, column
+
+LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error", "huber": "huber",
+          "quantile": "quantile"}  # the estimator's names -> the network's
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple]}
+
+    def __init__(self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001,
+                 batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200,
+                 shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
+                 nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
+                 epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
+                 dropout=0.0, gradient_clip=None, monitor=None, restore_best=False, max_time=None, callbacks=None):
+        self._keep(locals())
+
+    # ---- what y is
+
+    def _validate_input(self, X, y, incremental, reset):
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
+                             dtype=(np.float64, np.float32), reset=reset)
+        return X, column(y)
+
+    def _n_outputs(self):
+        return 1
+
+    def _out_activation(self):
+        return "exp" if self.loss == "poisson" else "identity"
+
+    def _network_loss(self):
+        name, *argument = self.loss if isinstance(self.loss, tuple) else (self.loss,)
+        return (LOSSES.get(name, name), *argument) if argument else LOSSES[name]
+
+    def _targets(self, y, dtype):
+        return y
+
+    def _strata(self, y):
+        return None
+
+    def _reported(self, loss):
+        """scikit-learn reports the mean over outputs of the squared error, though it descends on the sum."""
+        return loss / self.n_outputs_ if self.loss == "squared_error" else loss
+
+    _score = staticmethod(lambda y, predicted, weight: r2_score(y, predicted, sample_weight=weight))
+
+    def _decode(self, outputs):
+        return outputs.ravel() if outputs.shape[1] == 1 else outputs
+
+    # ---- using
+
+    @available_if(lambda est: est._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """One epoch over X and y."""
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X):
+        """(n_samples,), or (n_samples, n_outputs) for several outputs."""
+        return self._decode(self._outputs(X))
