@@ -76,7 +76,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     # ---- the network behind coefs_ and intercepts_
 
     def _hidden_sizes(self):
-        """(hidden_layer_sizes as a list, an activation each, a dropout rate each)"""
+        """hidden_layer_sizes as a list."""
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if np.any(np.array(sizes) <= 0):
@@ -145,13 +145,12 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         hidden = self._hidden_sizes()
         if incremental and (self.early_stopping or validation_data is not None):
             raise ValueError("partial_fit does not support early_stopping=True")
-        goes_on = incremental or (self.warm_start and hasattr(self, "coefs_"))
-        X, y = self._validate_input(X, y, incremental, reset=not (goes_on and hasattr(self, "coefs_")))
+        first = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
+        X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
         weight = self._total_weight(y, sample_weight)
         validation = self._validation(validation_data)
-        first = not (goes_on and hasattr(self, "coefs_"))
         if first or not hasattr(self, "_random_state") or not isinstance(self.random_state, Integral):
             self._random_state = check_random_state(self.random_state)
         self.n_outputs_ = y.shape[1] if y.ndim == 2 else self._n_outputs()
@@ -162,7 +161,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             self._start(sizes)
         self._adopt(net)
         job = _solvers.Job(self, net, data, X, y, weight, incremental, validation)
-        (_solvers.fit_lbfgs if self.solver == "lbfgs" and self.optimizer is None else _solvers.fit_stochastic)(job)
+        (_solvers.fit_stochastic if self._stochastic else _solvers.fit_lbfgs)(job)
         return self
 
     def _total_weight(self, y, sample_weight):
@@ -189,7 +188,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.out_activation_ = self._out_activation()
         if self.dtype is not None:
             dtype = self.dtype
-        elif self.solver == "lbfgs":  # scipy's L-BFGS works in float64
+        elif not self._stochastic:  # scipy's L-BFGS works in float64
             dtype = "float64"
         net = self._build(coefs, intercepts, dtype)
         if any(self._each("dropout", len(sizes) - 2, Real)):
@@ -213,13 +212,17 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The attributes of a new training."""
         self.n_layers_ = len(sizes)
         self.n_iter_ = self.t_ = 0
-        if self.solver in _solvers.STOCHASTIC:
+        if self._stochastic:
             _solvers.start_curves(self)
 
     # ---- using
 
+    @property
+    def _stochastic(self):
+        return self.optimizer is not None or self.solver in _solvers.STOCHASTIC
+
     def _check_solver(self):
-        if self.solver not in _solvers.STOCHASTIC:
+        if not self._stochastic:
             raise AttributeError(f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic.")
         return True
 
@@ -252,6 +255,12 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         net = self._network()
         specs = [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
         return MLP(specs[:layer % n_hidden + 2], dtype=net.dtype).predict(X)
+
+    def _loss_grad_lbfgs(self, packed, X, y, sample_weight=None, *_):
+        """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1 for
+        labels."""
+        check_is_fitted(self, "coefs_")
+        return _solvers.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
 
     @property
     def _n_features_out(self):

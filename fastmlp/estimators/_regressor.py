@@ -7,12 +7,39 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from ._base import BaseMLP, column
+from ._docs import ATTRIBUTES, PARAMETERS
 
 LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error", "huber": "huber",
           "quantile": "quantile"}  # the estimator's names -> the network's
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
+    __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on fastmlp's core.
+
+    With the same random_state and float64 data the numbers are scikit-learn's; docs/differences.md lists where they differ
+    on purpose.
+
+    Parameters
+    ----------
+    loss : "squared_error", half of it, of which solvers "sgd" and "adam" descend on the sum over outputs but report the mean,
+        as scikit-learn does; "poisson", half the deviance, predictions are exp of the last layer; "absolute_error"; "huber"
+        or ("huber", threshold); "quantile" (the median) or ("quantile", q). The others are sums over outputs.
+{PARAMETERS}
+
+    Attributes
+    ----------
+{ATTRIBUTES}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from fastmlp import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> MLPRegressor(random_state=0, max_iter=500).fit(scale(X), scale(y)).score(scale(X), scale(y)) > 0.5
+    True
+    """
+
     _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple]}
 
     def __init__(self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001,

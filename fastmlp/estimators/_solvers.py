@@ -42,9 +42,8 @@ class Job:
     incremental: bool
     validation: Any
 
-    @property
-    def mean_weight(self):
-        return 1.0 if self.weight is None else float(np.mean(self.weight))
+    def mean_weight(self, rows):
+        return 1.0 if self.weight is None else float(np.mean(self.weight[rows]))
 
 
 def optimizer_of(est):
@@ -73,11 +72,11 @@ def fit_stochastic(job):
         net._state.adopt(net, optimizer)
     watched, rows = _watched(job)
     batch = _batch_size(est, len(rows))
-    penalties = est.alpha / job.mean_weight, est.l1 / job.mean_weight
+    penalties = est.alpha / job.mean_weight(rows), est.l1 / job.mean_weight(rows)
     callbacks = [as_callback(c) for c in est.callbacks or ()] + ([] if est.max_time is None else [TimeLimit(est.max_time)])
     epochs = 1 if job.incremental else est.max_iter
     draw = _Draw(est, net, rows)
-    best = _Best(est, net)
+    best = _Best(net, est.restore_best, est.early_stopping or job.validation is not None)
     est.n_iter_ = 0
     with training.team_for(net, len(rows), 3 * epochs, est.n_threads, batch) as team, best:
         run = training.Epochs(net, job.data, rows, batch, team, callbacks, draw, penalties)
@@ -170,21 +169,21 @@ class _Draw:
 
 
 class _Best:
-    """The weights to come back when the fit ends, however it does."""
+    """The weights to come back when the fit ends, however it does: those of the best epoch, if wanted; with validation
+    rows the first ones too, as in scikit-learn."""
 
-    def __init__(self, est, net):
-        self.est, self.net, self.params, self.lost = est, net, None, False
+    def __init__(self, net, wanted, validated):
+        self.net, self.wanted, self.lost = net, wanted or validated, False
+        self.params = net.params if validated else None
 
     def keep(self):
-        if self.est.restore_best or self.est.early_stopping:
+        if self.wanted:
             self.params = self.net.params
 
     def diverged(self):
         self.lost = True
 
     def __enter__(self):
-        if self.est.early_stopping:
-            self.keep()
         return self
 
     def __exit__(self, kind, error, trace):
@@ -313,7 +312,7 @@ def fit_lbfgs(job):
     if est.l1 or any(est._each("dropout", len(est.coefs_) - 1, (int, float))):
         raise ValueError("l1 and dropout must be 0 for solver='lbfgs', which wants a smooth loss that is the same each time")
     with training.team_for(net, job.data.n, 3 * est.max_iter, est.n_threads) as team, _tasks(job, None) as task:
-        objective = Objective(est, net, job.data, team, est.alpha / job.mean_weight)
+        objective = Objective(est, net, job.data, team, est.alpha / job.mean_weight(slice(None)))
         result = scipy.optimize.minimize(
             objective, objective.start(), method="L-BFGS-B", jac=True, callback=_Iterations(est, objective, task),
             options={"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol})

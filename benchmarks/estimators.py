@@ -1,0 +1,79 @@
+"""Training and predicting through the estimators against scikit-learn's own, stock defaults, float64: same data, same import
+but one. python benchmarks/estimators.py [workload ..]
+
+Rounds are interleaved and medians are reported. An epoch's time is that of a fit with more epochs less that of one with one
+epoch; a whole fit is also given. scikit-learn runs with its BLAS on one thread and on all; the better counts.
+"""
+import statistics
+import sys
+import time
+import warnings
+
+import numpy as np
+import sklearn.neural_network
+from threadpoolctl import threadpool_limits
+from workloads import WORKLOADS
+
+import fastmlp
+
+EPOCHS = {"xor-online": 2, "wide": 2, "mnist-512": 2}  # more than the first; 6 unless said here
+ROUNDS = 5
+CONTESTANTS = {"fastmlp": (fastmlp, None), "scikit-learn, 1 BLAS thread": (sklearn.neural_network, 1),
+               "scikit-learn, all": (sklearn.neural_network, None)}
+
+
+def fit_seconds(module, limit, w, X, y, epochs):
+    kind = "MLPClassifier" if w.classes else "MLPRegressor"
+    model = getattr(module, kind)(hidden_layer_sizes=w.sizes[1:-1], batch_size=w.batch, max_iter=epochs, random_state=0,
+                                  tol=0, n_iter_no_change=1000)
+    with threadpool_limits(limit, user_api="blas"):
+        began = time.perf_counter()
+        model.fit(X, y)
+        return time.perf_counter() - began
+
+
+def measure(name):
+    """{contestant: (samples/s of an epoch, seconds of the whole fit)}"""
+    w = WORKLOADS[name]
+    X, y = w.data(np.float64)
+    more = EPOCHS.get(name, 6)
+    found = {contestant: ([], []) for contestant in CONTESTANTS}
+    for _ in range(ROUNDS):
+        for contestant, (module, limit) in CONTESTANTS.items():
+            first = min(fit_seconds(module, limit, w, X, y, 1) for _ in range(2))
+            whole = min(fit_seconds(module, limit, w, X, y, 1 + more) for _ in range(2))
+            found[contestant][0].append(w.rows * more / max(whole - first, 1e-9))
+            found[contestant][1].append(whole)
+    return {contestant: tuple(map(statistics.median, lists)) for contestant, lists in found.items()}
+
+
+def one_row():
+    """Microseconds of predict_proba of one row, 64-100-10."""
+    X = np.random.default_rng(0).standard_normal((500, 64))
+    taken = {}
+    for module in (fastmlp, sklearn.neural_network):
+        model = module.MLPClassifier((100,), max_iter=3).fit(X, np.arange(500) % 10)
+        rounds = []
+        for _ in range(9):
+            began = time.perf_counter()
+            for _ in range(2000):
+                model.predict_proba(X[:1])
+            rounds.append((time.perf_counter() - began) / 2000 * 1e6)
+        taken[module.__name__] = statistics.median(rounds)
+    return taken
+
+
+def main():
+    warnings.simplefilter("ignore")
+    print("| workload | fastmlp, samples/s | scikit-learn, samples/s | ratio | ratio of whole fits |\n|---|---|---|---|---|")
+    for name in sys.argv[1:] or WORKLOADS:
+        found = measure(name)
+        ours, peers = found.pop("fastmlp"), found.values()
+        best, shortest = max(rate for rate, _ in peers), min(whole for _, whole in peers)
+        print(f"| {name} | {ours[0]:,.0f} | {best:,.0f} | {ours[0] / best:.1f} | {shortest / ours[1]:.1f} |", flush=True)
+    for module, microseconds in one_row().items():
+        print(f"predict_proba of one row, {module}: {microseconds:.1f} us")
+
+
+if __name__ == "__main__":
+    main()
