@@ -1,4 +1,5 @@
 """What the estimators have in common: parameters, the network behind coefs_ and intercepts_, fitting, state."""
+import copy
 from numbers import Integral, Real
 from operator import is_
 
@@ -281,8 +282,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     # ---- state: arrays and what Python has built in
 
     def __getstate__(self):
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_net", "_callback_fit_ctx", "_skl_callbacks_to_teardown")}
+        passing = ("_net", "_random_state", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
+        state = {k: v for k, v in self.__dict__.items() if k not in passing}
         state["_format"] = FORMAT
+        if "_random_state" in self.__dict__ and isinstance(self.random_state, Integral):  # a stream of its own
+            state["_random_state"] = copy.deepcopy(self._random_state)
         if "coefs_" in state:
             for name in ("coefs_", "intercepts_"):
                 state[name] = [np.array(a) for a in state[name]]
