@@ -2,14 +2,15 @@
 from . import _core, callbacks, schedules
 from ._init import INITIALIZERS
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
-from .layers import Dense, Dropout
+from .layers import AvgPool1D, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool1D, MaxPool2D
 from .model import MLP, activations, losses
 from .optim import SGD, Adam, AdamW
 from .summary import show_config
 from .training import DivergenceWarning, History
 
 __version__ = "0.1.0"
-__all__ = ["MLP", "Dense", "Dropout", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
+__all__ = ["MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
+           "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
            "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
            "activations", "losses", "initializers", "instruction_set", "show_config", "MLPClassifier", "MLPRegressor"]
 

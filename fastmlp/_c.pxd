@@ -24,6 +24,9 @@ cdef extern from "kernels/kernels.h" nogil:
         const void *H
         void *pack
 
+    ctypedef struct window_t:
+        Py_ssize_t h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow
+
     ctypedef struct source_t:
         const char *data
         const char *end
@@ -80,6 +83,13 @@ cdef extern from "kernels/kernels.h" nogil:
         double (*sum_abs)(Py_ssize_t n, const void *x) noexcept nogil
         int (*all_finite)(Py_ssize_t n, const void *x) noexcept nogil
         double (*largest)(Py_ssize_t n, const void *x) noexcept nogil
+        void (*rows)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*patches)(const window_t *, Py_ssize_t p0, Py_ssize_t p1, const void *x, void *out) noexcept nogil
+        void (*unpatch)(const window_t *, Py_ssize_t p0, Py_ssize_t p1, const void *D, Py_ssize_t ldd, void *dx) noexcept nogil
+        void (*max_pool)(const window_t *, const void *x, void *out) noexcept nogil
+        void (*max_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx) noexcept nogil
+        void (*avg_pool)(const window_t *, const void *x, void *out) noexcept nogil
+        void (*avg_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx) noexcept nogil
         int (*function)(const char *name, Py_ssize_t n, const void *x, void *out) noexcept nogil
 
     ctypedef struct activation_row:

@@ -52,12 +52,13 @@ class Core:
     dtype: np.dtype[Any]
     rows: int
     n_params: int
+    work: int
     block_rows: int
     chunk_rows: int
     def __init__(
         self,
         sizes: Sequence[int],
-        layers: Sequence[tuple[int, int, float, bool]],
+        layers: Sequence[tuple[int, int, float, bool, tuple[int, ...]]],
         loss: tuple[int, float],
         link: int,
         dtype: DTypeLike,

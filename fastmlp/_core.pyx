@@ -55,7 +55,8 @@ include "_call.pxi"
 
 cdef class Core:
     """A compiled network. sizes: d(0) .. d(L). layers: a tuple each: number of the kind, number of the activation, its
-    argument (or the rate of dropout), whether there is a bias."""
+    argument (or the rate of dropout), whether there is a bias, and of convolutions and pooling the numbers of window_t in their
+    order, else ()."""
     cdef const kernels_t *k
     cdef int L
     cdef Layer *layers
@@ -72,6 +73,9 @@ cdef class Core:
     cdef char *seen
     cdef char format
     cdef Py_ssize_t size        # elements of P
+    cdef readonly Py_ssize_t work       # multiply-adds of a row forward, pads included
+    cdef bint stepwise          # every layer with weights has a grad_step
+    cdef Py_ssize_t patch_room  # elements of scratch for patches
     cdef int loss_kind, link
     cdef double loss_arg
     cdef public Py_ssize_t block_rows   # rows a thread takes at a time, 0: as many as suit the layers
@@ -91,21 +95,36 @@ cdef class Core:
         self.link = link
         self.calls = []
         self.layers[0].d_out = sizes[0]
+        self.stepwise = True
         for l in range(1, self.L + 1):
             y = &self.layers[l]
-            y.kind, y.act, y.arg, y.bias = layers[l - 1]
+            y.kind, y.act, y.arg, y.bias, window = layers[l - 1]
             y.needs_s = fastmlp_activations[y.act].needs_s
             y.d_in, y.d_out = sizes[l - 1], sizes[l]
             y.w = y.b = offset
-            if y.kind == KIND_DROPOUT:
+            y.positions, y.units = 1, y.d_out
+            if window:
+                (y.window.h, y.window.w, y.window.c, y.window.kh, y.window.kw, y.window.sh, y.window.sw, y.window.ph, y.window.pw,
+                 y.window.dh, y.window.dw, y.window.oh, y.window.ow) = window
+            if KINDS[y.kind].grad == NULL:
+                self.work += y.d_in
                 continue
-            y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
-            y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
+            if y.kind == KIND_CONV:
+                y.positions = y.window.oh * y.window.ow
+                y.units = y.d_out // y.positions
+                y.rows, y.cols = y.window.kh * y.window.kw * y.window.c, y.units
+                y.step = min(y.positions, max(8, PATCH_ELEMENTS // y.rows))
+            else:
+                y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
+                y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
             y.ldw = pad(y.cols, self.k.lanes)
             y.b += y.rows * y.ldw
-            offset = y.b + (pad(y.d_out, self.k.lanes) if y.bias else 0)
+            offset = y.b + (pad(y.units, self.k.lanes) if y.bias else 0)
             self.rows += y.rows + y.bias
-            self.n_params += (y.d_in + y.bias) * y.d_out
+            self.n_params += y.rows * y.cols + y.bias * y.units
+            self.work += y.rows * y.ldw * y.positions
+            self.stepwise = self.stepwise and KINDS[y.kind].grad_step != NULL
+            self.patch_room = max(self.patch_room, 0 if y.kind != KIND_CONV else patch_room(y, self.k.lanes) + self.k.lanes)
         self.size = offset
         self.format = ord(self.dtype.char)
         self.P = aligned(offset, self.dtype)
@@ -119,7 +138,7 @@ cdef class Core:
         return aligned(self.P.shape, self.dtype)
 
     def weight(self, int l, of=None):
-        """W(l) (d(l-1), d(l)) as a view into P, or into what is laid out as P; None where the layer has none."""
+        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P; None where the layer has none."""
         cdef Layer *y = &self.layers[l]
         if y.rows == 0:
             return None
@@ -131,7 +150,7 @@ cdef class Core:
         """b(l) (d(l),) as a view, or None."""
         cdef Layer *y = &self.layers[l]
         base = self.P if of is None else of
-        return base[y.b:y.b + y.d_out] if y.bias else None
+        return base[y.b:y.b + y.units] if y.bias else None
 
     # ---- laying out a call
 
@@ -176,7 +195,7 @@ cdef class Core:
             else:
                 y.x, y.ld = <char *>r.X.data, r.X.row_stride // size
             y.s = y.x
-            if l > 0 and y.kind != KIND_DROPOUT and (y.needs_s or keep):
+            if y.rows > 0 and (y.needs_s or keep):
                 y.s = <char *>(base + offset)
                 offset += pad(rows * y.ld * size, ALIGN)
             if sweep and l >= r.last_layer:
@@ -187,7 +206,7 @@ cdef class Core:
                     y.dw = <char *>(base + offset)
                     offset += pad(rows * y.ld * size, ALIGN)
             y.mirror = y.panels = NULL
-            large = sweep and not keep and not y.flipped and y.d_in * y.ldw * size >= PANEL_BYTES
+            large = sweep and not keep and not y.flipped and y.kind == KIND_DENSE and y.d_in * y.ldw * size >= PANEL_BYTES
             y.mirror_panels = large and y.d_in >= 4 * lanes
             if y.rows > 0 and (y.flipped or (sweep and l > r.last_layer)):
                 y.ldm = pad(y.rows, lanes)
@@ -201,7 +220,8 @@ cdef class Core:
         r.tile_at = <Py_ssize_t>self.k.pack_bytes // size
         r.panel_at = r.tile_at + (TILE_I + 1) * 8 * lanes
         r.loss_at = r.panel_at + panel_rows * 8 * lanes
-        own = pad((r.loss_at + 3 * r.layers[self.L].d_out * TILE_ROWS) * size, 4096) + ALIGN
+        r.patch_at = r.loss_at + 3 * r.layers[self.L].d_out * TILE_ROWS
+        own = pad((r.patch_at + self.patch_room) * size, 4096) + ALIGN
         r.scratch = <char **>(base + offset)
         offset += pad(threads * sizeof(char *), ALIGN)
         for t in range(threads):
@@ -264,24 +284,25 @@ cdef class Core:
 
     cdef void split(self, Run *r, Py_ssize_t *share, int threads, int groups) noexcept:
         """Cut the work of `groups` gradients, one after the other, into even parts."""
-        cdef Py_ssize_t total = 0, before = 0, work, row
+        cdef Py_ssize_t total = 0, before = 0, work, row, each
         cdef int l, t, group
         cdef Layer *y
         memset(share, 0, 2 * threads * groups * (self.L + 1) * sizeof(Py_ssize_t))
         for l in range(1, self.L + 1):
-            total += groups * r.layers[l].rows * r.layers[l].ldw
+            total += groups * r.layers[l].rows * r.layers[l].ldw * r.layers[l].positions
         for group in range(groups):
             for l in range(1, self.L + 1):
                 y = &r.layers[l]
                 if y.rows == 0:
                     continue
-                row = 0
+                row, each = 0, y.ldw * y.positions
                 for t in range(threads):
                     share[2 * ((t * groups + group) * (self.L + 1) + l)] = row
                     work = max(0, total * (t + 1) // threads - before)
-                    row = y.rows if t + 1 == threads else min((work // y.ldw + 4) // 8 * 8, y.rows)
+                    # all rows where the work reaches past them, so that a thread's rows are one run
+                    row = y.rows if t + 1 == threads or work >= each * y.rows else min((work // each + 4) // 8 * 8, y.rows)
                     share[2 * ((t * groups + group) * (self.L + 1) + l) + 1] = row
-                before += y.rows * y.ldw
+                before += each * y.rows
 
     # ---- training
 
@@ -341,7 +362,7 @@ cdef class Core:
             team.waking = True  # with one unit
         else:
             self.tried = now_seconds()
-            count[0] = max(1, <Py_ssize_t>(TRY_SECONDS / (6e-11 * self.size * r.chunk + 1e-7)))
+            count[0] = max(1, <Py_ssize_t>(TRY_SECONDS / (6e-11 * self.work * r.chunk + 1e-7)))
         return team.n if wide else 1
 
     cdef void learn(self, Team team, bint wide, double each) noexcept:
@@ -376,7 +397,7 @@ cdef class Core:
         r.chunks = (batch + r.chunk - 1) // r.chunk
         r.last_layer, r.stepping, r.clip = 1, True, clip
         r.training, r.key = True, mix(<uint64_t>key)
-        r.full = clip > 0 or r.chunks > 1 or self.n_params * r.size <= GROUP_BYTES
+        r.full = clip > 0 or r.chunks > 1 or not self.stepwise or self.n_params * r.size <= GROUP_BYTES
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1
         r.row_l2, r.row_l1 = row_penalties
@@ -437,7 +458,7 @@ cdef class Core:
         self.lay_out(c, "forward", r.block * threads, 0, threads, False, False)
         r.out = <char *>address(out) if out is not None else NULL
         r.team = &team.team
-        step = max(r.block * threads, SIGNAL_WORK // (2 * self.size))
+        step = max(r.block * threads, SIGNAL_WORK // (2 * self.work))
         while pos < r.n:
             summed = pos // EVALUATE_ROWS * EVALUATE_ROWS     # where the losses that are summed together begin
             r.unit0, r.unit1 = pos, min(pos + step, summed + EVALUATE_ROWS, r.n)
@@ -508,7 +529,7 @@ cdef class Core:
             if (b.ndim != 2 or b.shape[1] != d or b.format[0] != self.format or b.format[1] != 0 or b.shape[0] < 1
                     or b.shape[0] > SMALL_ROWS or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0
                     or <uintptr_t>b.buf % size
-                    or b.shape[0] * self.size > SMALL_WORK):
+                    or b.shape[0] * self.work > SMALL_WORK):
                 return None
             good = True
             for i in range(b.shape[0]):

@@ -1,4 +1,6 @@
 """How weights start."""
+import math
+
 import numpy as np
 
 from ._check import one_of
@@ -19,13 +21,13 @@ INITIALIZERS = tuple(f"{variance}_{draw}" for variance in VARIANCES for draw in 
 
 
 def initial(init, shape, rng, argument):
-    """Weights of a shape (n_in, n_out), float64. init: a name in INITIALIZERS or an array."""
+    """Weights of a shape (.., n_in, n_out), float64: the fans of a convolution are n_in and n_out times its kernel. init: a name in INITIALIZERS or an array."""
     if isinstance(init, str):
         one_of(argument, init, INITIALIZERS)
         if init == "zeros":
             return np.zeros(shape)
         variance, draw = init.split("_")
-        return DRAWS[draw](rng, VARIANCES[variance](*shape), shape)
+        return DRAWS[draw](rng, VARIANCES[variance](math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]), shape)
     return given(init, shape, argument)
 
 

@@ -118,7 +118,7 @@ cdef void add_groups(Run *r, int t) noexcept nogil:
 
 cdef inline Py_ssize_t run_end(const Run *r, const Layer *y, Py_ssize_t hi) noexcept nogil:
     """Where the parameters of rows up to hi end: the bias goes with the last row."""
-    return y.b + pad(y.d_out, r.k.lanes) if hi == y.rows and y.bias else y.w + hi * y.ldw
+    return y.b + pad(y.units, r.k.lanes) if hi == y.rows and y.bias else y.w + hi * y.ldw
 
 
 cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step, int t) noexcept nogil:
@@ -189,7 +189,7 @@ cdef void square_rows(Run *r, int t) noexcept nogil:
         for i in range(lo, hi):
             r.row_squares[row + i] = r.k.sum_squares(y.cols, at(r, r.G, y.w + i * y.ldw))
         if lo < hi == y.rows and y.bias:
-            r.row_squares[row + hi] = r.k.sum_squares(y.d_out, at(r, r.G, y.b))
+            r.row_squares[row + hi] = r.k.sum_squares(y.units, at(r, r.G, y.b))
         row += y.rows + y.bias
 
 

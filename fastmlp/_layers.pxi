@@ -14,6 +14,10 @@ cdef struct Layer:
     Py_ssize_t d_in, d_out      # units before and after
     bint flipped
     Py_ssize_t rows, cols       # of W as kept
+    Py_ssize_t units            # elements of b: d_out, or the channels of a convolution
+    Py_ssize_t positions        # where a convolution's window stops, else 1
+    Py_ssize_t step             # positions whose patches are laid out at once
+    window_t window             # of convolutions and pooling
     Py_ssize_t ldw              # its row stride
     Py_ssize_t w                # where W starts in the parameters
     Py_ssize_t b                # where the bias does: after W
@@ -71,8 +75,8 @@ cdef struct Run:
     Py_ssize_t n_rows
     Py_ssize_t *share           # (threads, L + 1, 2): whose rows of W(l)
     Py_ssize_t *share2          # (threads, 2, L + 1, 2): of both groups' gradients
-    char **scratch              # a thread's own: pack, then tile, then loss
-    Py_ssize_t tile_at, panel_at, loss_at
+    char **scratch              # a thread's own: pack, then tile, then loss, then patches
+    Py_ssize_t tile_at, panel_at, loss_at, patch_at
     int link
     char *out                   # predictions (n, d(L))
     shared_int bad              # some loss is not finite
@@ -98,7 +102,7 @@ ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept
 #   forward   s(l), x(l) of m rows
 #   backward  de/dx(l-1) of m rows, made delta(l-1) by finish_delta
 #   grad      G = x(l-1)^T dw(l) over m rows, for rows lo..hi of W(l) as kept; more: on top of G
-#   grad_step the same over the chunk without G, and the optimiser's step at once
+#   grad_step the same over the chunk without G, and the optimiser's step at once; without it all gradients go to G first
 #   mirror    W the other way round, from its rows lo..hi
 # pos is the position of the first row, row its place in the buffers.
 cdef struct LayerKind:
@@ -333,12 +337,21 @@ cdef void drop(Run *r, int l, Py_ssize_t pos, Py_ssize_t m, const char *x, Py_ss
             memset(out + (i * ldo + y.d_out) * r.size, 0, (pad(y.d_out, r.k.lanes) - y.d_out) * r.size)
 
 
+include "_conv.pxi"
+
+
 cdef enum:
     KIND_INPUT
     KIND_DENSE
     KIND_DROPOUT
+    KIND_CONV
+    KIND_MAX_POOL
+    KIND_AVG_POOL
     N_KINDS
 
 cdef LayerKind[N_KINDS] KINDS
 KINDS[<int>KIND_DENSE] = LayerKind("dense", dense_forward, dense_backward, dense_grad, dense_grad_step, dense_mirror)
 KINDS[<int>KIND_DROPOUT] = LayerKind("dropout", dropout_forward, dropout_backward, NULL, NULL, NULL)
+KINDS[<int>KIND_CONV] = LayerKind("conv", conv_forward, conv_backward, conv_grad, NULL, dense_mirror)
+KINDS[<int>KIND_MAX_POOL] = LayerKind("max_pool", max_pool_forward, max_pool_backward, NULL, NULL, NULL)
+KINDS[<int>KIND_AVG_POOL] = LayerKind("avg_pool", avg_pool_forward, avg_pool_backward, NULL, NULL, NULL)

@@ -131,7 +131,7 @@ def _check_row(name, row, size):
     shape, place = row.get("shape"), row.get("data_offsets")
     whole = all(isinstance(n, list) and all(type(k) is int and k >= 0 for k in n) for n in (shape, place))
     _require(whole and len(place) == 2 and place[0] <= place[1] <= size, f"tensor {name!r} is outside of the file")
-    _require(len(shape) <= 2 and max(shape, default=0) <= size, f"tensor {name!r} is larger than the file")
+    _require(len(shape) <= 4 and max(shape, default=0) <= size, f"tensor {name!r} is larger than the file")
     bytes_ = math.prod(shape) * DTYPES[row["dtype"]].itemsize
     _require(bytes_ == place[1] - place[0], f"tensor {name!r} has {place[1] - place[0]} bytes for shape {shape}")
 

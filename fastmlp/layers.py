@@ -1,8 +1,14 @@
 """Layer specs: frozen, plain, with no weights of their own."""
+import math
+import numbers
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-__all__ = ["Dense", "Dropout"]
+import numpy as np
+
+from . import _check
+
+__all__ = ["Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool", "Flatten"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +30,13 @@ class Dense:
 
     kind = "dense"
 
-    def width(self, d_in):
-        """d(l) after a layer of d_in units."""
-        return self.units
+    def after(self, shape):
+        """The shape of x(l), given that of x(l-1)."""
+        return (self.units,)
+
+    def weights(self, shape):
+        """The shape of W(l), given that of x(l-1)."""
+        return math.prod(shape), self.units
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,201 @@ class Dropout:
     activation = "identity"
     bias = False
 
-    def width(self, d_in):
-        """d(l) after a layer of d_in units."""
-        return d_in
+    def after(self, shape):
+        """The shape of x(l), given that of x(l-1)."""
+        return shape
+
+
+class _Windowed:
+    """What slides a window over a map, channels last: (length, c) or (h, w, c)."""
+
+    axes: ClassVar[int] = 2
+    dilation: ClassVar[Any] = 1
+    activation: ClassVar[Any] = "identity"
+    bias: ClassVar[bool] = False
+
+    def window(self, shape):
+        """The numbers of window_t for a map of a shape: h, w, c, then by pairs the kernel, strides, paddings before, dilations
+        and positions; a map of one axis has h = 1. ValueError where they do not fit."""
+        name, n = type(self).__name__, self.axes
+        if len(shape) != n + 1:
+            raise ValueError(f"{name} must come after a map of shape {('(length, c)', '(h, w, c)')[n - 1]}, got {shape}")
+        kernel = self._pair("kernel", self.kernel, 1)
+        stride = kernel if self.stride is None else self._pair("stride", self.stride, 1)
+        dilation = self._pair("dilation", self.dilation, 1)
+        reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
+        if self.padding == "same":
+            around = [max((-(-size // s) - 1) * s + k - size, 0) for size, s, k in zip(shape, stride, reach)]
+            before = [a // 2 for a in around]
+        elif isinstance(self.padding, str) and self.padding != "valid":
+            raise ValueError(f"padding of {name} must be 'valid', 'same' or integers, got {self.padding!r}")
+        else:
+            before = self._pair("padding", 0 if self.padding == "valid" else self.padding, 0)
+            around = [2 * p for p in before]
+            if self.kind == "max_pool" and any(2 * p > k for p, k in zip(before, kernel)):
+                raise ValueError(f"padding of {name} must be at most half its kernel {kernel}, got {before}")
+        if any(k > size + a for k, size, a in zip(reach, shape, around)):
+            raise ValueError(f"{name} with its kernel over {tuple(reach)} must fit into the padded map, got "
+                             f"{tuple(size + a for size, a in zip(shape, around))}")
+        positions = [(size + a - k) // s + 1 for size, a, k, s in zip(shape, around, reach, stride)]
+        rows = [(*shape[:-1],), kernel, stride, before, dilation, positions]
+        if n == 1:
+            rows = [(one, *row) for one, row in zip((1, 1, 1, 0, 1, 1), rows)]
+        return (*rows[0], shape[-1], *(int(i) for row in rows[1:] for i in row))
+
+    def _pair(self, name, value, least):
+        values = (value,) * self.axes if isinstance(value, numbers.Integral) else value
+        name = f"{name} of {type(self).__name__}"
+        if not isinstance(values, (tuple, list)) or len(values) != self.axes:
+            raise TypeError(f"{name} must be an integer or {self.axes} of them, got {value!r}")
+        return tuple(_check.integer(name, v, least, 2**31) for v in values)
+
+    def after(self, shape):
+        """The shape of x(l), given that of x(l-1)."""
+        g = self.window(shape)
+        return (*g[-self.axes:], g[2])
+
+    def as_dense(self, input_shape):
+        """Where each weight stands if the layer is written as Dense: (spec, ids, bias_ids).
+
+        spec : the Dense layer. ids : int64 (d(l-1), d(l)), the number in W(l).ravel() of the weight that stands there, -1
+        where a frozen zero does; of an average pool 0 where 1 over the kernel's elements does. bias_ids : (d(l),), the
+        number in b(l), or None without a bias."""
+        h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = self.window(map_shape(input_shape))
+        channels = self.after(map_shape(input_shape))[-1]
+        ids = np.full((h, w, c, oh, ow, channels), -1, np.int64)
+        for y, x, i, j in np.ndindex(oh, ow, kh, kw):
+            at = y * sh - ph + i * dh, x * sw - pw + j * dw
+            if 0 <= at[0] < h and 0 <= at[1] < w:
+                ids[(*at, slice(None), y, x)] = self._ids(i * kw + j, c)
+        units = oh * ow * channels
+        spec = Dense(units, self.activation, self.bias)
+        return spec, ids.reshape(h * w * c, units), np.tile(np.arange(channels), oh * ow) if self.bias else None
+
+
+class _Conv(_Windowed):
+    kind: ClassVar[str] = "conv"
+
+    def after(self, shape):
+        """The shape of x(l), given that of x(l-1)."""
+        return (*super().after(shape)[:-1], _check.integer(f"filters of {type(self).__name__}", self.filters, 1))
+
+    def weights(self, shape):
+        """The shape of W(l), given that of x(l-1)."""
+        return (*self._pair("kernel", self.kernel, 1), shape[-1], self.filters)
+
+    def _ids(self, element, c):
+        return np.arange(c * self.filters).reshape(c, self.filters) + element * c * self.filters
+
+
+class _AvgPool(_Windowed):
+    kind: ClassVar[str] = "avg_pool"
+
+    def _ids(self, element, c):
+        return np.where(np.eye(c, dtype=bool), 0, -1)
+
+
+def map_shape(shape):
+    """A map's shape as a tuple of ints."""
+    if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
+        raise TypeError(f"the shape of a map must be (length, c) or (h, w, c), got {shape!r}")
+    return tuple(_check.integer("a map's shape", n, 1, 2**31) for n in shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2D(_Conv):
+    """A convolution of maps (h, w, c_in) with `filters` kernels: each unit sees a window of the map before, and all windows
+    share the weights W of shape (kh, kw, c_in, filters) and b of shape (filters,). Written as a cross-correlation, unflipped.
+
+    filters: channels of the output, at least 1.
+    kernel, stride, dilation: a number, or one for each axis.
+    activation: a name, see `fastmlp.activations()`, or (name, argument).
+    padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are odd,
+        one more below and to the right), or a number, or one for each axis, on both sides.
+    bias, init, bias_init: as of Dense; the fan-in is kh kw c_in, the fan-out kh kw filters.
+    """
+
+    filters: int
+    kernel: Any
+    activation: Any = "identity"
+    stride: Any = 1
+    padding: Any = "valid"
+    dilation: Any = 1
+    bias: bool = True
+    init: Any = "glorot_uniform"
+    bias_init: Any = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Conv1D(Conv2D):
+    """Conv2D for maps (length, c_in): W has shape (kernel, c_in, filters)."""
+
+    axes: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class MaxPool2D(_Windowed):
+    """The largest of each window, by channel; the gradient goes to the first of equal ones. Padding never wins.
+
+    kernel, stride: a number, or one for each axis; stride None means the kernel.
+    padding: "valid", "same" or numbers, as of Conv2D; numbers at most half the kernel.
+    """
+
+    kernel: Any
+    stride: Any = None
+    padding: Any = "valid"
+
+    kind: ClassVar[str] = "max_pool"
+
+
+@dataclass(frozen=True)
+class MaxPool1D(MaxPool2D):
+    """MaxPool2D for maps (length, c)."""
+
+    axes: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class AvgPool2D(_AvgPool):
+    """The mean of each window, by channel; padding counts as zeros. Arguments as of MaxPool2D."""
+
+    kernel: Any
+    stride: Any = None
+    padding: Any = "valid"
+
+
+@dataclass(frozen=True)
+class AvgPool1D(AvgPool2D):
+    """AvgPool2D for maps (length, c)."""
+
+    axes: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool(_Windowed):
+    """The mean of each channel over the whole map: c units."""
+
+    kind: ClassVar[str] = "avg_pool"
+
+    def window(self, shape):
+        if len(shape) not in (2, 3):
+            raise ValueError(f"GlobalAvgPool must come after a map, got {shape}")
+        return (AvgPool1D, AvgPool2D)[len(shape) - 2](shape[:-1]).window(shape)
+
+    def after(self, shape):
+        """The shape of x(l), given that of x(l-1)."""
+        return (self.window(shape)[2],)
+
+
+@dataclass(frozen=True)
+class Flatten(_Windowed):
+    """A map as a row of units, in C order: what a Dense layer takes a map for anyway. A mean over windows of one."""
+
+    kind: ClassVar[str] = "avg_pool"
+
+    def window(self, shape):
+        return AvgPool1D(1).window((math.prod(shape), 1))
+
+    def after(self, shape):
+        """The shape of x(l), given that of x(l-1)."""
+        return (math.prod(shape),)

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _check, _core, io, optim, training
 from ._init import given, initial
-from .layers import Dense, Dropout
+from .layers import Dense, Dropout, map_shape
 from .losses import Loss
 from .summary import activation_name, summary
 
@@ -33,7 +33,8 @@ class MLP:
 
     Parameters
     ----------
-    layers : list. The first entry is d(0), the number of inputs. Each entry after it is an int, a Dense layer of that
+    layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or
+        (length, c), channels last. Each entry after it is an int, a Dense layer of that
         many units with the network's `activation` (the last one linear: the loss supplies its link), or a layer spec.
     activation : a name (`fastmlp.activations()`) or a pair (name, argument).
     loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
@@ -46,7 +47,10 @@ class MLP:
     Attributes
     ----------
     W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
-        (d(l),). Writing into them changes the network.
+        (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,).
+    shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for one
+        channel, or flat in C order; what is returned is flat, (n, d(l)).
+        Writing into them changes the network.
     params : all W and b, layer by layer, as one flat array; a copy, settable.
     n_params : their number.
     history : what the last fit and the partial_fits since it logged.
@@ -56,7 +60,8 @@ class MLP:
                  random_state=None):
         self.dtype = _dtype(dtype)
         self.loss = Loss(loss)
-        self.d, self.layers = _specs(layers, activation, init)
+        self.shapes, self.layers = _specs(layers, activation, init)
+        self.d = [math.prod(shape) for shape in self.shapes]
         self._build()
         rng = _generator(random_state)
         starts = [self._start(l, rng) for l in range(1, len(self.d))]
@@ -71,24 +76,34 @@ class MLP:
 
     def _build(self):
         """The compiled network, with zeros for weights."""
-        self._core = _core.Core(self.d, [self._row(y) for y in self.layers], (self.loss.kind, self.loss.arg),
+        self._core = _core.Core(self.d, [self._row(y, shape) for y, shape in zip(self.layers, self.shapes)], (self.loss.kind, self.loss.arg),
                                 self.loss.link, self.dtype)
         L = range(1, len(self.d))
-        self._W = (None, *(self._core.weight(l) for l in L))
+        self._W = (None, *(self._weight(l) for l in L))
         self._b = (None, *(self._core.bias(l) for l in L))
 
     @staticmethod
-    def _row(layer):
-        """A layer spec as the core takes it."""
+    def _row(layer, shape):
+        """A layer spec as the core takes it, after a layer of a shape."""
         name, arg = _check.named("activation", layer.activation, _core.ACTIVATIONS)
-        return _core.KIND_NAMES[layer.kind], _core.ACTIVATIONS[name][0], getattr(layer, "rate", arg), layer.bias
+        return _core.KIND_NAMES[layer.kind], _core.ACTIVATIONS[name][0], getattr(layer, "rate", arg), layer.bias, \
+            layer.window(shape) if hasattr(layer, "window") else ()
+
+    def _weight(self, l, of=None):
+        """W(l), or its part of what is laid out as the core's parameters, in its shape."""
+        W = self._core.weight(l, of)
+        return None if W is None else W.reshape(self._wanted(l))  # splits the rows, so it stays a view
+
+    def _wanted(self, l):
+        """The shape of W(l)."""
+        return self.layers[l - 1].weights(self.shapes[l - 1])
 
     def _start(self, l, rng):
         y = self.layers[l - 1]
         if self.W[l] is None:
             return None, None
-        W = initial(y.init, (self.d[l - 1], self.d[l]), rng, f"init of layer {l}")
-        return W, given(y.bias_init, (self.d[l],), f"bias_init of layer {l}") if y.bias else None
+        W = initial(y.init, self._wanted(l), rng, f"init of layer {l}")
+        return W, given(y.bias_init, self.shapes[l][-1:], f"bias_init of layer {l}") if y.bias else None
 
     # ---- parameters
 
@@ -132,7 +147,7 @@ class MLP:
     def _unflatten(self, G):
         """What is laid out as the core's parameters -> lists dW, db by layer."""
         L = range(1, len(self.d))
-        return [None, *(self._core.weight(l, G) for l in L)], [None, *(self._core.bias(l, G) for l in L)]
+        return [None, *(self._weight(l, G) for l in L)], [None, *(self._core.bias(l, G) for l in L)]
 
     def _finite_weights(self):
         if not _core.all_finite(self._core.P):
@@ -144,13 +159,23 @@ class MLP:
 
     def _data(self, X, y=None, sample_weight=None, with_targets=True):
         """Users' arrays, checked and bound for the core."""
-        X = _check.features(X, self.d[0], self.dtype)
+        X = _check.features(self._rows(X), self.d[0], self.dtype)
         if not with_targets:
             return _core.Data(X)
         n = X.shape[0]
         y = _check.targets(y, n, self.d[-1], self.loss.name, self.dtype)
         w = _check.weights(sample_weight, n, self.dtype)
         return _core.Data(X, y, w, self.loss.rows(y, self.dtype))
+
+    def _rows(self, X):
+        """Maps (n, h, w, c), or without a single channel, as flat rows; all else as it is."""
+        shape = self.shapes[0]
+        if len(shape) == 1 or hasattr(X, "tocsr"):
+            return X
+        X = np.asarray(X)
+        if X.ndim > 2 and X.shape[1:] not in ((shape, shape[:-1]) if shape[-1] == 1 else (shape,)):
+            raise ValueError(f"X must have shape {('n', *shape)} or (n, {self.d[0]}), got {X.shape}".replace("'n'", "n"))
+        return X.reshape(len(X), self.d[0]) if X.ndim > 2 else X
 
     # ---- computing
 
@@ -259,7 +284,7 @@ class MLP:
         if self.loss.function:
             raise ValueError("a network with a function for its loss cannot be saved")
         tensors = {f"{name}.{l}": a for name, arrays in (("W", self.W), ("b", self.b)) for l, a in enumerate(arrays) if a is not None}
-        document = {"format": io.FORMAT, "d0": self.d[0], "layers": [io.encode(y) for y in self.layers],
+        document = {"format": io.FORMAT, "d0": self.d[0] if len(self.shapes[0]) == 1 else list(self.shapes[0]), "layers": [io.encode(y) for y in self.layers],
                     "loss": io.encode(self.loss.spec), "dtype": self.dtype.name, "seed": self._seed,
                     "epochs_ever": self._epochs_ever, "history": self.history, "training": None}
         if self._state is not None:
@@ -291,7 +316,7 @@ class MLP:
             raise TypeError(f"loss must be a name or a pair, got {document['loss']!r}")
         if not all(isinstance(v, list) and all(type(x) in (int, float) for x in v) for v in history.values()):
             raise TypeError("history must be lists of numbers")
-        layers = [document["d0"], *map(io.decode, document["layers"])]
+        layers = [io.decode(document["d0"]), *map(io.decode, document["layers"])]
         optimizer = None if run is None else io.decode(run["optimizer"])
         shapes = _shapes(layers, optimizer)
         found = {name: a.shape for name, a in tensors.items()}
@@ -335,7 +360,7 @@ class MLP:
 
     def __repr__(self):
         inner = ", ".join(f"{y.units} {activation_name(y.activation)}" if isinstance(y, Dense) else repr(y) for y in self.layers)
-        return f"MLP([{self.d[0]}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, n_params={self.n_params})"
+        return f"MLP([{self.d[0] if len(self.shapes[0]) == 1 else self.shapes[0]}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, n_params={self.n_params})"
 
 
 def _dtype(dtype):
@@ -360,28 +385,37 @@ def _generator(random_state):
 
 def _shapes(layers, optimizer):
     """The tensors that a file has for a network of these layers, trained by this optimiser or by none: name -> shape."""
-    d, shapes = _check.integer("layers[0]", layers[0], 1), {}
+    shape, shapes = _input_shape(layers[0]), {}
     for l, y in enumerate(layers[1:], 1):
-        after = y.width(d)
         if isinstance(y, Dense):
-            shapes[f"W.{l}"] = (d, _check.integer(f"units of layers[{l}]", y.units, 1))
+            _check.integer(f"units of layers[{l}]", y.units, 1)
+        after = y.after(shape)
+        if hasattr(y, "weights"):
+            shapes[f"W.{l}"] = y.weights(shape)
             if y.bias is not False:
-                shapes[f"b.{l}"] = (after,)
-        d = after
+                shapes[f"b.{l}"] = after[-1:]
+        shape = after
     if optimizer is not None:
         n_params = sum(math.prod(shape) for shape in shapes.values())
         shapes.update({f"slot.{i}": (n_params,) for i in range(_core.STEPS[optimizer.step][1])}, powers=(2,))
     return shapes
 
 
+def _input_shape(entry):
+    """The first entry of the constructor's list as a shape."""
+    if isinstance(entry, (tuple, list)):
+        return map_shape(entry)
+    return (_check.integer("layers[0]", entry, 1),)
+
+
 def _specs(layers, activation, init):
-    """The constructor's list -> sizes d(0)..d(L) and one spec a layer, checked."""
+    """The constructor's list -> shapes of x(0)..x(L) and one spec a layer, checked."""
     if isinstance(layers, (str, numbers.Integral)) or not hasattr(layers, "__len__"):
         raise TypeError(f"layers must be a list such as [64, 100, 10], got {layers!r}")
     if len(layers) < 2:
         raise ValueError(f"layers must have an input and at least one layer, got {list(layers)!r}")
     _check.named("activation", activation, _core.ACTIVATIONS)
-    d, specs = [_check.integer("layers[0]", layers[0], 1)], []
+    shapes, specs = [_input_shape(layers[0])], []
     for l, entry in enumerate(layers[1:], 1):
         if isinstance(entry, numbers.Integral):
             entry = Dense(entry, activation if l < len(layers) - 1 else "identity", init=init)
@@ -390,10 +424,15 @@ def _specs(layers, activation, init):
             entry = replace(entry, units=_check.integer(f"units of layers[{l}]", entry.units, 1))
         elif isinstance(entry, Dropout):
             entry = Dropout(_check.number(f"rate of layers[{l}]", entry.rate, least=0, below=1))
+        elif hasattr(entry, "window") and not isinstance(entry, type):
+            _check.named(f"activation of layers[{l}]", entry.activation, _core.ACTIVATIONS)
         else:
             raise TypeError(f"layers[{l}] must be an int or a layer spec, got {entry!r}")
-        d.append(entry.width(d[-1]))
+        try:
+            shapes.append(entry.after(shapes[-1]))
+        except ValueError as error:
+            raise ValueError(f"layers[{l}]: {error}") from None
         specs.append(entry)
     if not isinstance(specs[-1], Dense):
         raise ValueError(f"the last of layers must be a Dense layer or an int, got {specs[-1]!r}")
-    return d, specs
+    return shapes, specs

@@ -18,7 +18,7 @@ def summary(net):
     for l, y in enumerate(net.layers, 1):
         W, b = net.W[l], net.b[l]
         parameters = sum(a.size for a in (W, b) if a is not None)
-        work = 2 * W.size if W is not None else net.d[l]
+        work = 2 * W.size * (net.d[l] // W.shape[-1]) if W is not None else net.d[l]
         flops += work
         name = activation_name(y.activation)
         rows.append((str(l), y.kind if W is not None else repr(y), str(net.d[l]), name if W is not None else "",

@@ -118,7 +118,7 @@ def team_for(net, rows, sweeps, n_threads=None, batch=None):
         return _core.Team(n_threads)
     if batch is not None and net._core.one_thread_pays(batch):
         return _core.Team(1)
-    work = 2.0 * net._core.P.size * rows * sweeps
+    work = 2.0 * net._core.work * rows * sweeps
     return _core.Team(_core.cores(), True) if work > PAYS_OFF else _core.Team(1)
 
 

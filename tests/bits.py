@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from fastmlp import MLP, SGD, Adam, AdamW, Dense, Dropout, _core
+from fastmlp import MLP, SGD, Adam, AdamW, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, MaxPool1D, MaxPool2D, _core
 
 TABLE = Path(__file__).with_name("bits.json")
 
@@ -74,7 +74,7 @@ class Case:
         net._core.block_rows, net._core.chunk_rows = block_rows, chunk_rows
         for l, (W, b) in enumerate(zip(net.W, net.b)):
             if W is not None:
-                W[...] = whole(l, W.shape, -64, 64) / (32 << len(W).bit_length() // 2)
+                W[...] = whole(l, W.shape, -64, 64) / (32 << (W.size // W.shape[-1]).bit_length() // 2)
             if b is not None:
                 b[...] = whole(9 + l, b.shape, -32, 32) / 256
         n, d = self.rows, net.d[-1]
@@ -143,6 +143,12 @@ def cases():
     dropout = [9, Dropout(0.25), Dense(20, "relu"), Dropout(0.5), Dense(33, "elu"), Dropout(0.125), Dense(3)]
     yield "kind dropout", Case(dropout, Adam(1 / 64), rows=150, batch=70)
     yield "kind dropout, wider", Case([50, Dense(131, "relu"), Dropout(0.25), Dense(70, "tanh"), Dropout(0.5), Dense(9)], rows=75, batch=33)
+    yield "kind conv", Case([(6, 5, 2), Conv2D(3, 3, "relu"), Dropout(0.25), Conv2D(17, 2, "tanh", padding="same"), 3], Adam(1 / 64), rows=150, batch=70)
+    yield "kind conv, wider", Case([(9, 9, 1), Conv2D(6, 3, "relu"), MaxPool2D(2, 1), Conv2D(40, (3, 2), "relu", stride=2, padding=1), 50, 3],
+                                   Adam(1 / 64), rows=75, batch=33)
+    yield "kind conv, one axis", Case([(20, 3), Conv1D(5, 3, "silu", dilation=2), MaxPool1D(2), 3], SGD(1 / 64, clip_norm=0.25), rows=75, batch=33)
+    yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
+    yield "kind avg_pool", Case([(6, 7, 3), AvgPool2D(2, padding=1), 5, 2])
     yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)), weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)
     yield "many rows", Case(dense([3, 6, 2], "relu"), rows=70001, batch=4096, epochs=1)

@@ -94,20 +94,102 @@ LINKS = dict.fromkeys(LOSSES, lambda x: x) | {
 }
 
 
-class Network:
-    """W, b : lists by layer, entry 0 None, as is b[l] of a layer without. activations, loss : names, or pairs (name, number)."""
+# ---- layer kinds: forward(x, W) -> s before the bias, backward(x, s, delta, W) -> de/dx, per row de/dW as (n, *W.shape)
 
-    def __init__(self, W, b, activations, loss):
+
+class Dense:
+    def forward(self, x, W):
+        return x @ W
+
+    def backward(self, x, s, delta, W):
+        return delta @ W.T, x[:, :, None] * delta[:, None, :]
+
+
+class Windowed:
+    """A map of a shape (h, w, c), padded by ((above, below), (left, right)); loops over positions in the padded map."""
+
+    fill = 0.0
+
+    def __init__(self, shape, kernel, stride, padding=((0, 0), (0, 0)), dilation=(1, 1), channels=None):
+        self.shape, self.kernel, self.padding, self.channels = shape, kernel, padding, channels or shape[-1]
+        size = [n + sum(p) - d * (k - 1) for n, p, d, k in zip(shape, padding, dilation, kernel)]
+        self.out = tuple(-(-n // s) for n, s in zip(size, stride))
+        self.at = [(p, tuple(slice(i * s, i * s + d * (k - 1) + 1, d) for i, s, d, k in zip(p, stride, dilation, kernel)))
+                   for p in np.ndindex(*self.out)]
+
+    def padded(self, x, fill):
+        return np.pad(x.reshape(-1, *self.shape), ((0, 0), *self.padding, (0, 0)), constant_values=fill)
+
+    def cut(self, dx):
+        (a, _), (b, _) = self.padding
+        return dx[:, a:a + self.shape[0], b:b + self.shape[1]].reshape(len(dx), -1)
+
+    def forward(self, x, W):
+        x, s = self.padded(x, self.fill), np.zeros((len(x), *self.out, self.channels))
+        for (i, j), window in self.at:
+            s[:, i, j] = self.see(x[(slice(None), *window)], W)
+        return s.reshape(len(x), -1)
+
+    def backward(self, x, s, delta, W):
+        x, dW = self.padded(x, self.fill), None if W is None else np.zeros((len(x), *W.shape))
+        dx, delta = np.zeros(x.shape), delta.reshape(len(x), *self.out, self.channels)
+        for (i, j), window in self.at:
+            patch, d = x[(slice(None), *window)], delta[:, i, j]
+            dx[(slice(None), *window)] += self.spread(patch, d, W)
+            if W is not None:
+                dW += patch[..., None] * d[:, None, None, None, :]
+        return self.cut(dx), dW
+
+
+class Conv(Windowed):
+    def see(self, patch, W):
+        return np.einsum("nijc,ijco->no", patch, W)
+
+    def spread(self, patch, d, W):
+        return np.einsum("no,ijco->nijc", d, W)
+
+
+class AvgPool(Windowed):
+    def see(self, patch, W):
+        return patch.mean(axis=(1, 2))
+
+    def spread(self, patch, d, W):
+        return np.ones_like(patch) * d[:, None, None, :] / math.prod(self.kernel)
+
+
+class MaxPool(Windowed):
+    fill = -np.inf
+
+    def see(self, patch, W):
+        return patch.max(axis=(1, 2))
+
+    def spread(self, patch, d, W):
+        flat = patch.reshape(len(patch), -1, self.channels)
+        first = np.arange(flat.shape[1])[None, :, None] == flat.argmax(axis=1)[:, None, :]
+        return (first * d[:, None, :]).reshape(patch.shape)
+
+
+KINDS = {"dense": Dense, "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
+
+
+class Network:
+    """W, b : lists by layer, entry 0 None, as is that of a layer without. activations, loss : names, or pairs (name, number).
+    kinds : an object of a class in KINDS by layer, or None where all layers are Dense."""
+
+    def __init__(self, W, b, activations, loss, kinds=None):
         self.W, self.b = ([None if a is None else np.array(a, np.float64) for a in arrays] for arrays in (W, b))
         self.L = len(self.W) - 1
         self.theta = [None, *((*ACTIVATIONS[name], a) for name, a in map(pair, activations))]
         self.loss, self.a = pair(loss)
+        self.kinds = [None, *(kinds or [Dense()] * self.L)]
 
     def forward(self, X):
         s, x = [None], [np.asarray(X, np.float64)]
         for l in range(1, self.L + 1):
             theta, _, a = self.theta[l]
-            s.append(x[-1] @ self.W[l] + (0.0 if self.b[l] is None else self.b[l]))
+            s.append(self.kinds[l].forward(x[-1], self.W[l]))
+            if self.b[l] is not None:
+                s[l] = (s[l].reshape(-1, len(self.b[l])) + self.b[l]).reshape(s[l].shape)
             x.append(theta(s[l], *a))
         return s, x
 
@@ -132,9 +214,9 @@ class Network:
         for l in range(self.L, 0, -1):
             _, theta_prime, a = self.theta[l]
             delta[l] = dx * theta_prime(s[l], *a)
-            dW[l] = x[l - 1].T @ (c[:, None] * delta[l])
-            db[l] = None if self.b[l] is None else c @ delta[l]
-            dx = delta[l] @ self.W[l].T
+            dx, each = self.kinds[l].backward(x[l - 1], s[l], delta[l], self.W[l])
+            dW[l] = None if self.W[l] is None else np.tensordot(c, each, 1)
+            db[l] = None if self.b[l] is None else (c @ delta[l]).reshape(-1, len(self.b[l])).sum(axis=0)
         return SimpleNamespace(loss=c @ self.values(X, y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx)
 
     def train(self, X, y, optimizer, epochs, batch_size, sample_weight=None):

@@ -86,6 +86,10 @@ typedef struct {
     void *pack;                      /* scratch of pack_bytes */
 } gemm_t;
 
+/* A window of kh x kw elements, dh and dw apart, that slides over a map (h, w, c) in strides (sh, sw), from ph above and pw
+ * left of it, and stops at oh x ow positions. What lies outside of the map counts as zero; for a maximum it is not there. */
+typedef struct { ptrdiff_t h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow; } window_t;
+
 /* Where the rows of X or y come from. Row i of the batch is row order[i]. */
 typedef struct {
     const char *data;                /* dense: the first element */
@@ -160,6 +164,17 @@ typedef struct {
     double (*sum_abs)(ptrdiff_t n, const void *x);
     int (*all_finite)(ptrdiff_t n, const void *x);
     double (*largest)(ptrdiff_t n, const void *x); /* max |x|, NaN where there is any */
+    /* out (m, ldo) = x (m, n), zero from column n on */
+    void (*rows)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo);
+    /* out (p1 - p0, kh kw c) = what the window sees of the map x at positions p0 .. p1; a vector past its end may be written */
+    void (*patches)(const window_t *, ptrdiff_t p0, ptrdiff_t p1, const void *x, void *out);
+    /* dx += the rows of D (p1 - p0, kh kw c) where the patches came from */
+    void (*unpatch)(const window_t *, ptrdiff_t p0, ptrdiff_t p1, const void *D, ptrdiff_t ldd, void *dx);
+    /* out (oh, ow, c) = max or mean of each window of x; dx += the derivative, given delta by out */
+    void (*max_pool)(const window_t *, const void *x, void *out);
+    void (*max_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx);
+    void (*avg_pool)(const window_t *, const void *x, void *out);
+    void (*avg_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx);
     /* elementwise functions, for tests: exp, expm1, log, log1p, erfc, tanh, sigmoid */
     int (*function)(const char *name, ptrdiff_t n, const void *x, void *out);
 } kernels_t;

@@ -1,0 +1,149 @@
+# Convolutions and pooling: layers whose units see a window of the map before, channels last.
+#
+# A convolution is a product of matrices: the patches (positions, kh kw c_in) of a row of X times
+# W(l) (kh kw c_in, c_out). Patches are laid out in a thread's scratch, some positions at a time, so
+# that they stay in the cache. Each weight's gradient is one chain over the rows in their order and,
+# within a row, over the positions in theirs: bits depend on neither threads nor blocks.
+
+cdef enum:
+    PATCH_ELEMENTS = 16 * 1024  # of the patches that are laid out at once
+
+
+cdef inline Py_ssize_t patch_room(const Layer *y, Py_ssize_t lanes) noexcept nogil:
+    """Elements of scratch that a convolution takes: patches, and a row of outputs or of their derivatives for each."""
+    return y.step * (y.rows + max(y.ldw, pad(y.rows, lanes))) + lanes
+
+
+cdef inline char *after_patches(Run *r, const Layer *y, char *scratch) noexcept nogil:
+    return at(r, scratch, r.patch_at + y.step * y.rows + r.k.lanes)
+
+
+cdef inline char *row_before(Run *r, int l, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """x(l-1) of a row"""
+    return at(r, r.layers[l - 1].x, (pos if l == 1 and r.direct else row) * r.layers[l - 1].ld)
+
+
+cdef inline void clear_pad(Run *r, const Layer *y, char *row) noexcept nogil:
+    """Zero past a row's last unit, where theta and theta' are going to look."""
+    memset(at(r, row, y.d_out), 0, (pad(y.d_out, r.k.lanes) - y.d_out) * r.size)
+
+
+cdef void conv_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """s(l) = patches(x(l-1)) W(l) + b(l), x(l) = theta(s(l))"""
+    cdef Layer *y = &r.layers[l]
+    cdef Py_ssize_t i, p, q
+    cdef char *x = at(r, y.x, row * y.ld)
+    cdef char *s = at(r, y.s, row * y.ld)
+    cdef bint fused = y.act == ACT_relu and s == x
+    cdef gemm_t g
+    g.N, g.K = y.ldw, y.rows
+    g.A, g.ra, g.ca = at(r, scratch, r.patch_at), y.rows, 1
+    g.B, g.ldb, g.panels = at(r, r.P, y.w), y.ldw, False
+    g.C, g.ldc = after_patches(r, y, scratch), y.ldw
+    g.init, g.ldi = (at(r, r.P, y.b) if y.bias else NULL), 0
+    g.epilogue, g.H, g.pack = (EPI_RELU if fused else EPI_NONE), NULL, scratch
+    for i in range(m):
+        p = 0
+        while p < y.positions:
+            q = min(p + y.step, y.positions)
+            r.k.patches(&y.window, p, q, row_before(r, l, pos + i, row + i), <char *>g.A)
+            g.M = q - p
+            r.k.gemm(&g)
+            r.k.rows(q - p, y.units, g.C, y.ldw, at(r, s, i * y.ld + p * y.units), y.units)
+            p = q
+        clear_pad(r, y, at(r, s, i * y.ld))
+    if not fused and (y.act != ACT_identity or s != x):
+        r.k.act(y.act, y.arg, m * y.ld, s, x)
+
+
+cdef void conv_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx(l-1): each patch's share, delta(l) W(l)^T, added where the patch came from"""
+    cdef Layer *y = &r.layers[l]
+    cdef Layer *before = &r.layers[l - 1]
+    cdef Py_ssize_t i, p, q
+    cdef char *delta
+    cdef char *dx
+    cdef gemm_t g
+    g.N, g.K = pad(y.rows, r.k.lanes), y.units
+    g.ra, g.ca = y.units, 1
+    g.B, g.ldb, g.panels = y.mirror, y.ldm, False
+    g.C, g.ldc = after_patches(r, y, scratch), g.N
+    g.init, g.ldi, g.epilogue, g.H, g.pack = NULL, 0, EPI_NONE, NULL, scratch
+    for i in range(m):
+        delta, dx = at(r, y.delta, (row + i) * y.ld), at(r, before.delta, (row + i) * before.ld)
+        memset(dx, 0, pad(before.d_out, r.k.lanes) * r.size)
+        p = 0
+        while p < y.positions:
+            q = min(p + y.step, y.positions)
+            g.M, g.A = q - p, at(r, delta, p * y.units)
+            r.k.gemm(&g)
+            r.k.unpatch(&y.window, p, q, g.C, g.ldc, dx)
+            p = q
+    finish_delta(r, l - 1, row, m)
+
+
+cdef void conv_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil:
+    """de/dW(l) = sum of patches(x(l-1))^T dw(l), de/db(l) = sum of dw(l), over rows and positions"""
+    cdef Layer *y = &r.layers[l]
+    cdef Py_ssize_t i, p, q
+    cdef char *patches = at(r, scratch, r.patch_at)
+    cdef char *delta = after_patches(r, y, scratch)
+    cdef gemm_t g
+    g.M, g.N = hi - lo, y.ldw
+    g.A, g.ra, g.ca = at(r, patches, lo), 1, y.rows
+    g.B, g.ldb, g.panels = delta, y.ldw, False
+    g.C, g.ldc, g.ldi = at(r, G, y.w + lo * y.ldw), y.ldw, y.ldw
+    g.epilogue, g.H, g.pack = EPI_NONE, NULL, scratch
+    for i in range(row, row + m):
+        p = 0
+        while p < y.positions:
+            q = min(p + y.step, y.positions)
+            r.k.patches(&y.window, p, q, row_before(r, l, i, i), patches)
+            r.k.rows(q - p, y.units, at(r, y.dw, i * y.ld + p * y.units), y.units, delta, y.ldw)
+            g.K, g.init = q - p, (g.C if more else NULL)
+            r.k.gemm(&g)
+            if hi == y.rows and y.bias:
+                r.k.colsum(q - p, y.ldw, delta, y.ldw, at(r, G, y.b), more)
+            more, p = True, q
+
+
+cdef void max_pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """x(l) = the largest of each window"""
+    pool_forward(r, l, pos, row, m, r.k.max_pool)
+
+
+cdef void max_pool_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx(l-1): delta(l) at the first of the largest of each window"""
+    pool_backward(r, l, row, m, r.k.max_pool_grad)
+
+
+cdef void avg_pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """x(l) = the mean of each window, zero in the padding"""
+    pool_forward(r, l, pos, row, m, r.k.avg_pool)
+
+
+cdef void avg_pool_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx(l-1): an even share of delta(l) all over each window"""
+    pool_backward(r, l, row, m, r.k.avg_pool_grad)
+
+
+cdef void pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                       void (*pool)(const window_t *, const void *, void *) noexcept nogil) noexcept nogil:
+    cdef Layer *y = &r.layers[l]
+    cdef Py_ssize_t i
+    for i in range(m):
+        pool(&y.window, row_before(r, l, pos + i, row + i), at(r, y.x, (row + i) * y.ld))
+        clear_pad(r, y, at(r, y.x, (row + i) * y.ld))
+
+
+cdef void pool_backward(Run *r, int l, Py_ssize_t row, Py_ssize_t m,
+                        void (*grad)(const window_t *, const void *, const void *, const void *, void *) noexcept nogil) noexcept nogil:
+    cdef Layer *y = &r.layers[l]
+    cdef Layer *before = &r.layers[l - 1]
+    cdef Py_ssize_t i
+    cdef char *dx
+    for i in range(row, row + m):
+        dx = at(r, before.delta, i * before.ld)
+        memset(dx, 0, pad(before.d_out, r.k.lanes) * r.size)
+        grad(&y.window, row_before(r, l, i, i), at(r, y.x, i * y.ld), at(r, y.delta, i * y.ld), dx)
+    finish_delta(r, l - 1, row, m)
