@@ -151,6 +151,34 @@ static void matrices(void)
     }
 }
 
+static void windows(void)
+{
+    static const window_t maps[] = {{7, 6, 3, 3, 2, 1, 1, 0, 0, 1, 1, 5, 5}, {9, 8, 17, 3, 3, 2, 2, 1, 1, 1, 1, 5, 4}, {1, 20, 5, 1, 4, 1, 2, 0, 1, 1, 2, 1, 8}};
+    for (ptrdiff_t i = 0; i < COUNT(maps); i++) {
+        const window_t *g = &maps[i];
+        const ptrdiff_t K = g->kh * g->kw * g->c, P = g->oh * g->ow, size = g->h * g->w * g->c, n = P * g->c;
+        start();
+        fill(A, size);
+        k->patches(g, 1, P, A, B);
+        take(B, P - 1, K, K);
+        fill(C, P * (K + 3));
+        fill(D, size);
+        k->unpatch(g, 1, P, C, K + 3, D);
+        take(D, 1, size, size);
+        k->rows(P, g->c, A, g->c, B, g->c + 5);
+        take(B, P, g->c + 5, g->c + 5);
+        for (int kind = 0; kind < 2; kind++) {
+            (kind ? k->avg_pool : k->max_pool)(g, A, B);
+            take(B, 1, n, n);
+            fill(C, n);
+            memset(D, 0, sizeof D);
+            (kind ? k->avg_pool_grad : k->max_pool_grad)(g, A, B, C, D);
+            take(D, 1, size, size);
+        }
+        print("windows", "", (int)i);
+    }
+}
+
 static void functions(void)
 {
     enum { n = 8192 };
@@ -292,5 +320,6 @@ int main(int argc, char **argv)
     losses();
     steps();
     gathers();
+    windows();
     return 0;
 }
