@@ -108,6 +108,10 @@ class _Windowed:
         g = self.window(shape)
         return (*g[-self.axes:], g[2])
 
+
+class _Linear(_Windowed):
+    """What is a Dense layer of shared weights and zeros."""
+
     def as_dense(self, input_shape):
         """Where each weight stands if the layer is written as Dense: (spec, ids, bias_ids).
 
@@ -126,7 +130,7 @@ class _Windowed:
         return spec, ids.reshape(h * w * c, units), np.tile(np.arange(channels), oh * ow) if self.bias else None
 
 
-class _Conv(_Windowed):
+class _Conv(_Linear):
     kind: ClassVar[str] = "conv"
 
     def after(self, shape):
@@ -141,7 +145,7 @@ class _Conv(_Windowed):
         return np.arange(c * self.filters).reshape(c, self.filters) + element * c * self.filters
 
 
-class _AvgPool(_Windowed):
+class _AvgPool(_Linear):
     kind: ClassVar[str] = "avg_pool"
 
     def _ids(self, element, c):
