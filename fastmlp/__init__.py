@@ -6,13 +6,15 @@ from .layers import AvgPool1D, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, Flatte
 from .model import MLP, activations, losses
 from .optim import SGD, Adam, AdamW
 from .summary import show_config
+from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 from .training import DivergenceWarning, History
 
 __version__ = "0.1.0"
 __all__ = ["MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
            "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
            "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
-           "activations", "losses", "initializers", "instruction_set", "show_config", "MLPClassifier", "MLPRegressor"]
+           "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",
+           "instruction_set", "show_config", "MLPClassifier", "MLPRegressor"]
 
 
 def __getattr__(name):

@@ -62,6 +62,18 @@ class Core:
         loss: tuple[int, float],
         link: int,
         dtype: DTypeLike,
+        tail: tuple[int, int] = (0, 0),
+    ) -> None: ...
+    def tail(self) -> tuple[int, int]: ...
+    def tie(
+        self,
+        home: NDArray[np.int64],
+        begin: NDArray[np.int64],
+        member: NDArray[np.int64],
+        scale: NDArray[np.float64],
+        frozen: NDArray[np.int64],
+        value: NDArray[np.float64],
+        whole: Sequence[tuple[int, int, bool, bool]],
     ) -> None: ...
     def like_params(self) -> Floats: ...
     def weight(self, l: int, of: Floats | None = None) -> Floats | None: ...

@@ -48,6 +48,7 @@ cdef double RETRY_SECONDS = 0.1     # between two measurements of the slower num
 cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
 
 include "_layers.pxi"
+include "_ties.pxi"
 include "_jobs.pxi"
 include "_tables.pxi"
 include "_call.pxi"
@@ -56,7 +57,7 @@ include "_call.pxi"
 cdef class Core:
     """A compiled network. sizes: d(0) .. d(L). layers: a tuple each: number of the kind, number of the activation, its
     argument (or the rate of dropout), whether there is a bias, and of convolutions and pooling the numbers of window_t in their
-    order, else ()."""
+    order, else (). tail: numbers of tied parameters with a place of their own, that count as weights and as biases."""
     cdef const kernels_t *k
     cdef int L
     cdef Layer *layers
@@ -76,12 +77,14 @@ cdef class Core:
     cdef readonly Py_ssize_t work       # multiply-adds of a row forward, pads included
     cdef bint stepwise          # every layer with weights has a grad_step
     cdef Py_ssize_t patch_room  # elements of scratch for patches
+    cdef ties_t ties
+    cdef object tied            # what it points at, or None
     cdef int loss_kind, link
     cdef double loss_arg
     cdef public Py_ssize_t block_rows   # rows a thread takes at a time, 0: as many as suit the layers
     cdef public Py_ssize_t chunk_rows   # rows of a batch whose activations are held at once, 0: by memory
 
-    def __cinit__(self, sizes, layers, loss, link, dtype):
+    def __cinit__(self, sizes, layers, loss, link, dtype, tail=(0, 0)):
         cdef int l
         cdef Py_ssize_t offset = 0
         cdef Layer *y
@@ -125,9 +128,11 @@ cdef class Core:
             self.work += y.rows * y.ldw * y.positions
             self.stepwise = self.stepwise and KINDS[y.kind].grad_step != NULL
             self.patch_room = max(self.patch_room, 0 if y.kind != KIND_CONV else patch_room(y, self.k.lanes) + self.k.lanes)
-        self.size = offset
+        self.ties.tail, self.ties.n_weights = offset, pad(tail[0], self.k.lanes)
+        self.ties.n_tail = self.ties.n_weights + pad(tail[1], self.k.lanes)
+        self.size = offset + self.ties.n_tail
         self.format = ord(self.dtype.char)
-        self.P = aligned(offset, self.dtype)
+        self.P = aligned(self.size, self.dtype)
         self.p = <char *>address(self.P)
 
     def __dealloc__(self):
@@ -151,6 +156,29 @@ cdef class Core:
         cdef Layer *y = &self.layers[l]
         base = self.P if of is None else of
         return base[y.b:y.b + y.units] if y.bias else None
+
+    def tail(self):
+        """(places in P of the tied parameters that count as weights, of those that count as biases)"""
+        return self.ties.tail, self.ties.tail + self.ties.n_weights
+
+    def tie(self, home, begin, member, scale, frozen, value, whole):
+        """home (groups,), begin (groups + 1,), member: int64 places in P; scale of each member. frozen: places that stand still
+        at their value. whole: tuples (leader, follower, transposed, biases) of layers."""
+        cdef int64_t[::1] h = home, g = begin, e = member, f = frozen
+        cdef double[::1] s = scale, v = value
+        cdef Layer *y
+        self.tied = (home, begin, member, scale, frozen, value)
+        self.ties.n_groups, self.ties.n_frozen = len(home), len(frozen)
+        self.ties.begin = &g[0]
+        if len(home):
+            self.ties.home, self.ties.member, self.ties.scale = &h[0], &e[0], &s[0]
+        if len(frozen):
+            self.ties.frozen, self.ties.value = &f[0], &v[0]
+        for leader, follower, transposed, biases in whole:
+            y = &self.layers[<int>follower]
+            y.leader, y.led_bias = leader, biases
+            y.turned = transposed != (y.flipped != self.layers[<int>leader].flipped)
+            self.ties.followers = True
 
     # ---- laying out a call
 
@@ -232,8 +260,8 @@ cdef class Core:
         r.share2 = r.share + 2 * (self.L + 1) * threads
         offset += pad(6 * (self.L + 1) * threads * sizeof(Py_ssize_t), ALIGN)
         r.row_squares = <double *>(base + offset)
-        r.row_penalty = r.row_squares + self.rows
-        offset += pad(2 * self.rows * sizeof(double), ALIGN)
+        r.row_penalty = r.row_squares + self.rows + 1   # one more for the tail of ties
+        offset += pad((2 * self.rows + 1) * sizeof(double), ALIGN)
         return offset
 
     cdef lay_out(self, Call c, key, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
@@ -270,6 +298,7 @@ cdef class Core:
         r.loss.y, r.loss.ldy, r.loss.labels, r.loss.weight = data.y, data.ldy, data.labels, data.weight
         r.weight_scale = r.n / data.weight_of(order)
         r.link = self.link
+        r.ties = &self.ties if self.tied is not None else NULL
         r.bad = 0
         r.training = False
         r.loss_sum = r.penalty_sum = 0
@@ -397,7 +426,7 @@ cdef class Core:
         r.chunks = (batch + r.chunk - 1) // r.chunk
         r.last_layer, r.stepping, r.clip = 1, True, clip
         r.training, r.key = True, mix(<uint64_t>key)
-        r.full = clip > 0 or r.chunks > 1 or not self.stepwise or self.n_params * r.size <= GROUP_BYTES
+        r.full = clip > 0 or self.tied is not None or r.chunks > 1 or not self.stepwise or self.n_params * r.size <= GROUP_BYTES
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1
         r.row_l2, r.row_l1 = row_penalties

@@ -134,6 +134,10 @@ cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch
     full_gradient(r, at_row, m, batch, t)
     if at_row + m < batch or not r.stepping:
         return
+    if r.ties != NULL:
+        team_barrier(r.team)
+        fold_ties(r, t)
+        team_barrier(r.team)
     if r.clip > 0:
         square_rows(r, t)
         team_barrier(r.team)
@@ -141,10 +145,17 @@ cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch
         clipped.gscale = clip_scale(r)
         step = &clipped
     step_share(r, step, t)
+    if r.ties != NULL:
+        if t == 0:
+            step_tail(r, step)
+        team_barrier(r.team)
+        spread_ties(r, t)
+        team_barrier(r.team)
+    mirror_share(r, t)
 
 
 cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
-    """Step this thread's rows from G, then mirror them. A thread's rows are one run of the parameters, so without
+    """Step this thread's rows from G. They are one run of the parameters, but for layers that follow others, so without
     penalties, which biases do not know, they are one vector."""
     cdef int l
     cdef Layer *y
@@ -157,6 +168,14 @@ cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
         lo, hi = share[2 * l], share[2 * l + 1]
         if lo == hi:
             continue
+        if y.leader:
+            if plain and begin >= 0:
+                step_run(r, step, begin, end)
+            begin = -1
+            if hi == y.rows and y.bias and not y.led_bias:
+                bias = bias_step(step)
+                step_run(r, &bias, y.b, run_end(r, y, hi))
+            continue
         if begin < 0 or not plain:
             begin = y.w + lo * y.ldw
         middle, end = y.w + hi * y.ldw, run_end(r, y, hi)
@@ -167,6 +186,13 @@ cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
                 step_run(r, &bias, middle, end)
     if plain and begin >= 0:
         step_run(r, step, begin, end)
+
+
+cdef void mirror_share(Run *r, int t) noexcept nogil:
+    """The other forms of this thread's rows of W."""
+    cdef int l
+    cdef Py_ssize_t lo, hi
+    cdef const Py_ssize_t *share = shares(r, t)
     for l in range(1, r.L + 1):
         lo, hi = share[2 * l], share[2 * l + 1]
         if lo < hi and has_mirror(&r.layers[l]):
@@ -187,10 +213,12 @@ cdef void square_rows(Run *r, int t) noexcept nogil:
         y = &r.layers[l]
         lo, hi = share[2 * l], share[2 * l + 1]
         for i in range(lo, hi):
-            r.row_squares[row + i] = r.k.sum_squares(y.cols, at(r, r.G, y.w + i * y.ldw))
+            r.row_squares[row + i] = 0 if y.leader else r.k.sum_squares(y.cols, at(r, r.G, y.w + i * y.ldw))
         if lo < hi == y.rows and y.bias:
-            r.row_squares[row + hi] = r.k.sum_squares(y.units, at(r, r.G, y.b))
+            r.row_squares[row + hi] = 0 if y.leader and y.led_bias else r.k.sum_squares(y.units, at(r, r.G, y.b))
         row += y.rows + y.bias
+    if t == 0:
+        r.row_squares[row] = r.k.sum_squares(r.ties.n_tail, at(r, r.G, r.ties.tail)) if r.ties != NULL else 0
 
 
 cdef void penalize_rows(Run *r, int t) noexcept nogil:
@@ -204,8 +232,8 @@ cdef void penalize_rows(Run *r, int t) noexcept nogil:
         y = &r.layers[l]
         for i in range(share[2 * l], share[2 * l + 1]):
             w = at(r, r.P, y.w + i * y.ldw)
-            r.row_penalty[row + i] = 0.5 * r.row_l2 * r.k.sum_squares(y.cols, w) if r.row_l2 > 0 else 0
-            if r.row_l1 > 0:
+            r.row_penalty[row + i] = 0 if y.leader else 0.5 * r.row_l2 * r.k.sum_squares(y.cols, w) if r.row_l2 > 0 else 0
+            if r.row_l1 > 0 and not y.leader:
                 r.row_penalty[row + i] += r.row_l1 * r.k.sum_abs(y.cols, w)
         row += y.rows
 
@@ -225,7 +253,7 @@ cdef double penalty(Run *r) noexcept nogil:
 cdef double clip_scale(Run *r) noexcept nogil:
     cdef double total = 0
     cdef Py_ssize_t i
-    for i in range(r.n_rows):
+    for i in range(r.n_rows + 1):   # and the tail of ties
         total += r.row_squares[i]
     total = sqrt(total)
     return r.clip / total if total > r.clip else 1

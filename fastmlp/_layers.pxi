@@ -19,6 +19,9 @@ cdef struct Layer:
     Py_ssize_t step             # positions whose patches are laid out at once
     window_t window             # of convolutions and pooling
     Py_ssize_t ldw              # its row stride
+    int leader                  # the layer that this one follows as a whole, see _ties.pxi, or 0
+    bint turned                 # its W as kept is the leader's transposed
+    bint led_bias               # its bias is the leader's too
     Py_ssize_t w                # where W starts in the parameters
     Py_ssize_t b                # where the bias does: after W
     bint bias
@@ -35,6 +38,22 @@ cdef struct Layer:
     Py_ssize_t ldm
     bint mirror_panels          # it is in panels
     char *panels                # W in panels, or NULL: for large layers in training
+
+
+# Parameters that stand in several places, see _ties.pxi.
+cdef struct ties_t:
+    Py_ssize_t tail             # where the parameters of groups start in P: first those of weights, then of biases
+    Py_ssize_t n_weights        # of the groups whose parameter counts as a weight, pads included
+    Py_ssize_t n_tail           # of all, pads included
+    Py_ssize_t n_groups
+    const int64_t *home         # (n_groups,) the place of each group's parameter
+    const int64_t *begin        # (n_groups + 1,) where its members start in
+    const int64_t *member       # places in P
+    const double *scale
+    Py_ssize_t n_frozen
+    const int64_t *frozen       # places that stand still
+    const double *value
+    bint followers              # some layer follows another
 
 
 # One call into the core. Positions count rows in the order of the epoch; a row
@@ -72,6 +91,7 @@ cdef struct Run:
     char *values                # (batch,) losses of the present batch
     double *row_squares         # squared norms of the rows of the gradient, layer by layer
     double *row_penalty         # penalties of the rows of W
+    ties_t *ties                # or NULL
     Py_ssize_t n_rows
     Py_ssize_t *share           # (threads, L + 1, 2): whose rows of W(l)
     Py_ssize_t *share2          # (threads, 2, L + 1, 2): of both groups' gradients

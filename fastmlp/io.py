@@ -15,13 +15,14 @@ from dataclasses import fields, is_dataclass
 
 import numpy as np
 
-from . import layers, optim, schedules
+from . import layers, optim, schedules, ties
 
 FORMAT = 1
 MOST_HEADER = 16 * 2**20  # bytes; far above what a network needs
 DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 # what a file may name: specs made of numbers, strings and each other
-SPECS = {spec.__name__: spec for module in (layers, optim, schedules) for spec in map(vars(module).get, module.__all__)}
+SPECS = {spec.__name__: spec for module in (layers, optim, schedules, ties) for spec in map(vars(module).get, module.__all__)
+         if isinstance(spec, type)}
 
 
 def encode(value):
@@ -30,7 +31,9 @@ def encode(value):
         return {"spec": type(value).__name__, **{f.name: encode(_plain(f.name, getattr(value, f.name))) for f in fields(value)}}
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, tuple):
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (tuple, list)):
         return [encode(v) for v in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -61,6 +64,8 @@ def write(path, text, tensors):
     header = {"__metadata__": {"fastmlp": text, "sha256": _digest(text, header, data)}, **header}
     head = json.dumps(header).encode()
     head += b" " * (-len(head) % 8)
+    if len(head) > MOST_HEADER:
+        raise ValueError(f"specs must take at most {MOST_HEADER} bytes in a file, got {len(head)}: arrays of ties are too large")
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -14,6 +14,7 @@ from ._init import given, initial
 from .layers import Dense, Dropout, map_shape
 from .losses import Loss
 from .summary import activation_name, summary
+from .ties import Places, Ties
 
 __all__ = ["MLP", "activations", "losses"]
 
@@ -43,32 +44,37 @@ class MLP:
     dtype : "float32" or "float64", of the weights and of all that is computed.
     init : how the weights of int layers start: a name of `fastmlp.initializers()`.
     random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
+    ties : TiedGroup, Frozen, tie_transpose, tie_layers, tie_map: weights that share a parameter or stand still, see fastmlp.ties.
 
     Attributes
     ----------
     W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
-        (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,).
+        (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,). Writing into them changes the network; those of
+        layers with tied or frozen weights are read-only, set `params` instead.
     shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for one
         channel, or flat in C order; what is returned is flat, (n, d(l)).
-        Writing into them changes the network.
-    params : all W and b, layer by layer, as one flat array; a copy, settable.
+    params : all W and b, layer by layer, as one flat array, with ties the free parameters, in the order of their first places;
+        a copy, settable.
     n_params : their number.
     history : what the last fit and the partial_fits since it logged.
     """
 
     def __init__(self, layers, *, activation="relu", loss="squared_error", dtype="float32", init="glorot_uniform",
-                 random_state=None):
+                 random_state=None, ties=()):
         self.dtype = _dtype(dtype)
         self.loss = Loss(loss)
         self.shapes, self.layers = _specs(layers, activation, init)
         self.d = [math.prod(shape) for shape in self.shapes]
+        self.ties = tuple(ties)
         self._build()
         rng = _generator(random_state)
         starts = [self._start(l, rng) for l in range(1, len(self.d))]
         for l, (W, b) in enumerate(starts, 1):
-            for view, start in ((self.W[l], W), (self.b[l], b)):
+            for view, start in zip(self._writable(l), (W, b)):
                 if view is not None:
                     view[...] = start
+        if self._ties:
+            self._hold(self._ties.start(self._flat(self.W, self.b).astype(np.float64)))
         self._seed = int(rng.integers(2**63))
         self._epochs_ever = 0
         self._state = None
@@ -76,11 +82,24 @@ class MLP:
 
     def _build(self):
         """The compiled network, with zeros for weights."""
+        places = [(self._wanted(l) if hasattr(y, "weights") else None, self.shapes[l][-1:] if y.bias else None)
+                  for l, y in enumerate(self.layers, 1)]
+        self._ties = Ties(self.ties, Places(*zip((None, None), *places))) if self.ties else None
         self._core = _core.Core(self.d, [self._row(y, shape) for y, shape in zip(self.layers, self.shapes)], (self.loss.kind, self.loss.arg),
-                                self.loss.link, self.dtype)
+                                self.loss.link, self.dtype, self._ties.tail() if self._ties else (0, 0))
         L = range(1, len(self.d))
-        self._W = (None, *(self._weight(l) for l in L))
-        self._b = (None, *(self._core.bias(l) for l in L))
+        self._W, self._b = ((None, *arrays) for arrays in zip(*map(self._writable, L)))
+        if self._ties:
+            numbers = np.arange(self._core.P.size)
+            self._program, self._homes = self._ties.program(self._flat(*self._unflatten(numbers)), self._core.tail())
+            for l in self._ties.layers():
+                for view in (self.W[l], self.b[l]):
+                    if view is not None:
+                        view.flags.writeable = False
+
+    def _writable(self, l):
+        """(W(l), b(l)) as views, of tied layers too."""
+        return self._weight(l), self._core.bias(l)
 
     @staticmethod
     def _row(layer, shape):
@@ -117,11 +136,11 @@ class MLP:
 
     @property
     def n_params(self):
-        return self._core.n_params
+        return int(self._ties.free.sum()) if self._ties else self._core.n_params
 
     @property
     def params(self):
-        return self._flat(self.W, self.b)
+        return self._taken(self._core.P)
 
     @params.setter
     def params(self, p):
@@ -129,7 +148,29 @@ class MLP:
         if p.shape != (self.n_params,):
             raise ValueError(f"params must have shape ({self.n_params},), got {p.shape}")
         _check._finite("params", p, self.dtype)
-        self._spread(p, self.W, self.b)
+        self._put(p, self._core.P)
+
+    def _taken(self, of):
+        """The parameters' part of what is laid out as the core's, flat."""
+        return of[self._homes[self._ties.free]] if self._ties else self._flat(*self._unflatten(of))
+
+    def _put(self, p, into):
+        """Flat parameters into what is laid out as the core's: with ties into their weights as well where those are P."""
+        if not self._ties:
+            self._spread(p, *self._unflatten(into))
+            return
+        into[self._homes[self._ties.free]] = p
+        if into is self._core.P:
+            self._hold(into[self._homes])
+
+    def _hold(self, q):
+        """Give the components of the ties their values q: all weights, the tied parameters' own places, what stands still."""
+        q = np.asarray(q, self.dtype)
+        flat = self._ties.spread(q)
+        self._spread(flat, *self._unflatten(self._core.P))
+        self._core.P[self._homes] = np.where(self._ties.free, q, flat[self._ties.first])
+        *arrays, still = self._program
+        self._core.tie(*arrays, flat[still].astype(np.float64), self._ties.whole)
 
     def _spread(self, p, W, b):
         """A flat array's parts into arrays by layer."""
@@ -214,7 +255,8 @@ class MLP:
         self._finite_weights()
         with training.team_for(self, data.n, 3) as team:
             total, G = self._core.gradient(data, team)
-        return total / data.weight_sum, self._flat(*self._unflatten(G))
+        gradient = self._flat(*self._unflatten(G))
+        return total / data.weight_sum, self._ties.gather(gradient) if self._ties else gradient
 
     def predict(self, X):
         """What the loss's link gives, (n, d(L)): probabilities, means."""
@@ -287,6 +329,8 @@ class MLP:
         document = {"format": io.FORMAT, "d0": self.d[0] if len(self.shapes[0]) == 1 else list(self.shapes[0]), "layers": [io.encode(y) for y in self.layers],
                     "loss": io.encode(self.loss.spec), "dtype": self.dtype.name, "seed": self._seed,
                     "epochs_ever": self._epochs_ever, "history": self.history, "training": None}
+        if self._ties:
+            document["ties"], tensors["params"] = [io.encode(tie) for tie in self.ties], self.params
         if self._state is not None:
             state = self._state.export(self)
             tensors.update({f"slot.{i}": slot for i, slot in enumerate(state["slots"])}, powers=state["powers"])
@@ -318,15 +362,16 @@ class MLP:
             raise TypeError("history must be lists of numbers")
         layers = [io.decode(document["d0"]), *map(io.decode, document["layers"])]
         optimizer = None if run is None else io.decode(run["optimizer"])
-        shapes = _shapes(layers, optimizer)
+        ties = tuple(map(io.decode, document.get("ties", ())))
+        shapes = _shapes(layers, optimizer, tensors["params"].size if ties else None)
         found = {name: a.shape for name, a in tensors.items()}
         if found != shapes or any(a.dtype != (np.float64 if name == "powers" else dtype) for name, a in tensors.items()):
             raise ValueError(f"its tensors should be {shapes} of {dtype}, got {found}")
-        net = cls(layers, loss=io.decode(document["loss"]), dtype=dtype)
-        for name, arrays in (("W", net.W), ("b", net.b)):
-            for l, a in enumerate(arrays):
-                if a is not None:
-                    a[...] = tensors[f"{name}.{l}"]
+        net = cls(layers, loss=io.decode(document["loss"]), dtype=dtype, ties=ties)
+        if ties and net.n_params != tensors["params"].size:
+            raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
+        W, b = ([tensors.get(f"{name}.{l}") for l in range(len(net.d))] for name in "Wb")
+        net._resume(net._flat(W, b), tensors.get("params"))
         net._seed = _check.integer("seed", document["seed"], 0) % 2**63
         net._epochs_ever = _check.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
         net.history = training.History(history)
@@ -345,18 +390,28 @@ class MLP:
     # ---- copies
 
     def __getstate__(self):
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_core", "_W", "_b", "_state")}
+        rebuilt = ("_core", "_W", "_b", "_state", "_ties", "_program", "_homes")
+        state = {k: v for k, v in self.__dict__.items() if k not in rebuilt}
         state["history"] = copy.deepcopy(self.history)
+        state["weights"] = self._flat(self.W, self.b)
         state["params"] = self.params
         state["training"] = None if self._state is None else self._state.export(self)
         return state
 
     def __setstate__(self, state):
-        params, run = state["params"], state["training"]
-        self.__dict__.update({k: v for k, v in state.items() if k not in ("params", "training")})
+        weights, params, run = state["weights"], state["params"], state["training"]
+        self.__dict__.update({k: v for k, v in state.items() if k not in ("weights", "params", "training")})
         self._build()
-        self._spread(params, self.W, self.b)
+        self._resume(weights, params)
         self._state = None if run is None else training.State.restore(self, run)
+
+    def _resume(self, weights, params):
+        """All weights and the parameters as they were."""
+        self._spread(weights, *self._unflatten(self._core.P))
+        if self._ties:
+            q = self._ties.start(weights)
+            q[self._ties.free] = params
+            self._hold(q)
 
     def __repr__(self):
         inner = ", ".join(f"{y.units} {activation_name(y.activation)}" if isinstance(y, Dense) else repr(y) for y in self.layers)
@@ -383,8 +438,9 @@ def _generator(random_state):
     raise TypeError(f"random_state must be None, an int, or a numpy Generator or RandomState, got {random_state!r}")
 
 
-def _shapes(layers, optimizer):
-    """The tensors that a file has for a network of these layers, trained by this optimiser or by none: name -> shape."""
+def _shapes(layers, optimizer, tied=None):
+    """The tensors that a file has for a network of these layers, trained by this optimiser or by none: name -> shape.
+    tied: how many parameters its ties leave."""
     shape, shapes = _input_shape(layers[0]), {}
     for l, y in enumerate(layers[1:], 1):
         if isinstance(y, Dense):
@@ -395,9 +451,12 @@ def _shapes(layers, optimizer):
             if y.bias is not False:
                 shapes[f"b.{l}"] = after[-1:]
         shape = after
+    weights = sum(math.prod(shape) for shape in shapes.values())
     if optimizer is not None:
-        n_params = sum(math.prod(shape) for shape in shapes.values())
+        n_params = weights if tied is None else tied
         shapes.update({f"slot.{i}": (n_params,) for i in range(_core.STEPS[optimizer.step][1])}, powers=(2,))
+    if tied is not None:
+        shapes["params"] = (tied,)
     return shapes
 
 

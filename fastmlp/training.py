@@ -92,14 +92,14 @@ class State:
         self.optimizer = optimizer
 
     def export(self, net):
-        slots = [net._flat(*net._unflatten(s)) for s in self.slots]
+        slots = [net._taken(s) for s in self.slots]
         return {"optimizer": self.optimizer, "slots": slots, "powers": self.powers.copy(), "epoch": self.epoch}
 
     @classmethod
     def restore(cls, net, exported):
         self = cls(net, exported["optimizer"])
         for s, flat in zip(self.slots, exported["slots"]):
-            net._spread(flat, *net._unflatten(s))
+            net._put(flat, s)
         self.powers, self.epoch = exported["powers"].copy(), exported["epoch"]
         return self
 
