@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _check
+from .ties import Frozen, TiedMap, tie_map
 
 __all__ = ["Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool", "Flatten"]
 
@@ -112,12 +113,24 @@ class _Windowed:
 class _Linear(_Windowed):
     """What is a Dense layer of shared weights and zeros."""
 
-    def as_dense(self, input_shape):
-        """Where each weight stands if the layer is written as Dense: (spec, ids, bias_ids).
+    def as_dense(self, input_shape, layer, W=None, b=None):
+        """The same layer as (a Dense spec, the ties that make it so).
 
-        spec : the Dense layer. ids : int64 (d(l-1), d(l)), the number in W(l).ravel() of the weight that stands there, -1
-        where a frozen zero does; of an average pool 0 where 1 over the kernel's elements does. bias_ids : (d(l),), the
-        number in b(l), or None without a bias."""
+        input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b : what the
+        kernel and its biases start from; None for zeros. A convolution's weights are tied where its kernel stands and
+        frozen at 0 elsewhere; an average pool's are frozen."""
+        ids, bias_ids = self._stands(input_shape)
+        units = ids.shape[1]
+        if self.kind == "avg_pool":
+            return Dense(units, bias=False, init="zeros"), [Frozen(layer, np.ones(ids.shape, bool), np.where(ids < 0, 0.0, self._share()))]
+        kernel = np.zeros(ids.max() + 1) if W is None else np.ravel(W)
+        spec = Dense(units, self.activation, self.bias, np.where(ids < 0, 0.0, kernel[ids]),
+                     0.0 if b is None or not self.bias else np.ravel(b)[bias_ids])
+        return spec, [tie_map(layer, ids), Frozen(layer, ids < 0, 0.0)] + [TiedMap(layer, bias_ids, biases=True)] * self.bias
+
+    def _stands(self, input_shape):
+        """(ids (d(l-1), d(l)), bias_ids (d(l),)): the number in W(l).ravel() and in b(l) of what stands there, -1 for nothing;
+        of a pool 0."""
         h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = self.window(map_shape(input_shape))
         channels = self.after(map_shape(input_shape))[-1]
         ids = np.full((h, w, c, oh, ow, channels), -1, np.int64)
@@ -125,9 +138,7 @@ class _Linear(_Windowed):
             at = y * sh - ph + i * dh, x * sw - pw + j * dw
             if 0 <= at[0] < h and 0 <= at[1] < w:
                 ids[(*at, slice(None), y, x)] = self._ids(i * kw + j, c)
-        units = oh * ow * channels
-        spec = Dense(units, self.activation, self.bias)
-        return spec, ids.reshape(h * w * c, units), np.tile(np.arange(channels), oh * ow) if self.bias else None
+        return ids.reshape(h * w * c, oh * ow * channels), np.tile(np.arange(channels), oh * ow)
 
 
 class _Conv(_Linear):
@@ -147,6 +158,9 @@ class _Conv(_Linear):
 
 class _AvgPool(_Linear):
     kind: ClassVar[str] = "avg_pool"
+
+    def _share(self):
+        return 1 / math.prod(self._pair("kernel", self.kernel, 1))
 
     def _ids(self, element, c):
         return np.where(np.eye(c, dtype=bool), 0, -1)

@@ -62,17 +62,19 @@ class TiedLayers:
 
 @dataclass(frozen=True, eq=False)
 class TiedMap:
-    """Weights of W(l) with equal ids >= 0 are one parameter; -1 is free. What tie_map gives."""
+    """Weights of W(l), or with `biases` elements of b(l), with equal ids >= 0 are one parameter; -1 is free. What tie_map
+    gives."""
 
     l: int
     ids: Any
+    biases: bool = False
 
     def edges(self, places):
-        W, ids = places.weights(self.l), np.asarray(self.ids)
-        if ids.shape != W.shape or ids.dtype.kind not in "iu" or (ids < -1).any():
-            raise ValueError(f"ids of tie_map must be integers of at least -1 shaped like W({self.l}), {W.shape}, "
-                             f"got {ids.dtype} {ids.shape}")
-        at, ids = W[ids >= 0], ids[ids >= 0]
+        at, ids = places.biases(self.l) if self.biases else places.weights(self.l), np.asarray(self.ids)
+        if ids.shape != at.shape or ids.dtype.kind not in "iu" or (ids < -1).any():
+            raise ValueError(f"ids of tie_map must be integers of at least -1 shaped like {'b' if self.biases else 'W'}({self.l}), "
+                             f"{at.shape}, got {ids.dtype} {ids.shape}")
+        at, ids = at[ids >= 0], ids[ids >= 0]
         _, first, group = np.unique(ids, return_index=True, return_inverse=True)
         return at[first][group], at, np.ones(len(at)), np.ones(len(at))
 
@@ -115,9 +117,9 @@ def tie_layers(l, m):
     return TiedLayers(l, m, biases=True)
 
 
-def tie_map(l, ids):
-    """Weights of W(l) with equal ids >= 0 share one parameter; -1 is free."""
-    return TiedMap(l, ids)
+def tie_map(l, ids, biases=False):
+    """Weights of W(l), or with `biases` elements of b(l), with equal ids >= 0 share one parameter; -1 is free."""
+    return TiedMap(l, ids, biases)
 
 
 class Places:

@@ -1,5 +1,6 @@
 """Convolutions and pooling: against the NumPy twin, differences, and themselves written as Dense."""
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,26 +112,40 @@ def test_differences(row):
         assert (losses[0] - losses[1]) / (2 * h) == pytest.approx(gradient @ v, rel=1e-6, abs=1e-6 * np.linalg.norm(gradient))
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if hasattr(r[1], "as_dense") and r[0] != (40, 40, 8)], ids=lambda r: f"{r[1]!r} of {r[0]}")
+DENSE = [r for r in ROWS if hasattr(r[1], "as_dense") and r[0] != (40, 40, 8)]
+
+
+@pytest.mark.parametrize("row", DENSE, ids=lambda r: f"{r[1]!r} of {r[0]}")
 def test_as_dense(row):
+    """The general case: Dense + ties + frozen zeros, to 1e-12, gradients by p too, and to 1e-10 after ten steps."""
     net, _, X, y, w = problem(row, "float64")
-    spec, ids, bias_ids = net.layers[1].as_dense(net.shapes[1])
-    dense = MLP([net.shapes[0], net.layers[0], spec, 3], dtype="float64")
-    kernel = np.ones(1) / np.prod(row[2]) if net.W[2] is None else net.W[2].ravel()
-    for l in (1, 3):
-        dense.W[l][...], dense.b[l][...] = net.W[l], net.b[l]
-    dense.W[2][...] = np.where(ids < 0, 0, kernel[ids])
-    if bias_ids is not None:
-        dense.b[2][...] = net.b[2][bias_ids]
-    a, b = net.backprop(X, y, w), dense.backprop(X, y, w)
+    spec, ties = net.layers[1].as_dense(net.shapes[1], 2, net.W[2], net.b[2])
+    before, after = (replace(net.layers[l - 1], init=net.W[l], bias_init=net.b[l]) for l in (1, 3))
+    dense = MLP([net.shapes[0], before, spec, after], dtype="float64", ties=ties)
+    assert dense.n_params == net.n_params
+    a, b = net.backprop(X.reshape(len(X), -1), y, w), dense.backprop(X.reshape(len(X), -1), y, w)
     for name in ("s", "x", "delta"):
         for l in (1, 2, 3):
             assert_near(getattr(a, name)[l], getattr(b, name)[l], 1e-12)
     assert_near(a.dX, b.dX, 1e-12)
-    if net.W[2] is not None:
-        assert_near(a.dW[2].ravel(), np.bincount(ids[ids >= 0], b.dW[2][ids >= 0], kernel.size), 1e-12)
-    if bias_ids is not None:
-        assert_near(a.db[2], np.bincount(bias_ids, b.db[2]), 1e-12)
+    ids, bias_ids = net.layers[1]._stands(net.shapes[1])
+    flat = X.reshape(len(X), -1)
+    order = np.concatenate([np.arange(net.W[1].size + net.b[1].size), net.W[1].size + net.b[1].size + kernel_order(net, ids),
+                            np.arange(net.n_params - net.W[3].size - net.b[3].size, net.n_params)]).astype(int)
+    for pair in ((net.params, dense.params), (net.loss_and_grad(flat, y, w)[1], dense.loss_and_grad(flat, y, w)[1])):
+        assert_near(pair[0][order], pair[1], 1e-12)
+    for each in (net, dense):
+        each.fit(flat, y, Adam(0.01, l2=0.01), epochs=10, batch_size=None, shuffle=False)
+    assert_near(net.params[order], dense.params, 1e-10)
+
+
+def kernel_order(net, ids):
+    """The numbers of the kernel's weights, then biases, in the order of their first places in the dense layer."""
+    if net.W[2] is None:
+        return np.empty(0)
+    flat = ids.ravel()
+    kernel = flat[np.sort(np.unique(flat, return_index=True)[1])]
+    return np.concatenate([kernel[kernel >= 0], net.W[2].size + np.arange(0 if net.b[2] is None else net.b[2].size)])
 
 
 def lenet(dtype="float32"):
