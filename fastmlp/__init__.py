@@ -10,16 +10,17 @@ from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 from .training import DivergenceWarning, History
 
 __version__ = "0.1.0"
+ESTIMATORS = ("MLPClassifier", "MLPRegressor", "MLPAutoencoder")
 __all__ = ["MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
            "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
            "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
            "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",
-           "instruction_set", "show_config", "MLPClassifier", "MLPRegressor"]
+           "instruction_set", "show_config", *ESTIMATORS]
 
 
 def __getattr__(name):
     """The estimators, imported when they are asked for, since they import scikit-learn."""
-    if name not in ("MLPClassifier", "MLPRegressor"):
+    if name not in ESTIMATORS:
         raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
     try:
         from . import estimators

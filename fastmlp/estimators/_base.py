@@ -105,7 +105,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return layers
 
     def _build(self, coefs, intercepts, dtype):
-        return MLP(self._layers(coefs, intercepts), loss=self._network_loss(), dtype=dtype, random_state=0)
+        layers = self._layers(coefs, intercepts)
+        return MLP(layers, loss=self._network_loss(), dtype=dtype, random_state=0, ties=self._ties(layers))
+
+    def _ties(self, layers):
+        return ()
 
     def _adopt(self, net):
         """Make a network the one whose weights coefs_ and intercepts_ are: views, through which it can be changed."""

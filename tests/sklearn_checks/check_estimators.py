@@ -2,9 +2,9 @@
 import pandas  # noqa: F401  some checks are left out without it
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp import MLPAutoencoder, MLPClassifier, MLPRegressor
 
 
-@parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)])
+@parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100), MLPAutoencoder(max_iter=100)])
 def test_check(estimator, check):
     check(estimator)

@@ -1,0 +1,145 @@
+"""MLPAutoencoder."""
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ..layers import Dropout
+from ..model import MLP
+from ..ties import tie_transpose
+from . import _solvers
+from ._base import BaseMLP, with_callbacks
+from ._docs import ATTRIBUTES, PARAMETERS
+
+
+class MLPAutoencoder(BaseMLP):
+    __doc__ = f"""A network that learns to give its input back through a narrow layer, whose units are the code.
+
+    hidden_layer_sizes are the encoder's, the last is the code; the decoder has the same in reverse. Minimises half the squared
+    error, summed over features, of which the mean over features is reported.
+
+    Parameters
+    ----------
+    tied : whether each decoder layer's weights are the transpose of the encoder's: half the parameters. The arrays in
+        `coefs_` are then read-only. Default True.
+    hidden_layer_sizes here defaults to (32,); solver is "adam" or "sgd"; a list of activations or dropouts has one for each layer
+    from the first of the encoder to the last but one of the decoder. All else is as of MLPRegressor:
+{PARAMETERS}
+
+    Attributes
+    ----------
+{ATTRIBUTES}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from fastmlp import MLPAutoencoder
+    >>> X = load_digits().data / 16
+    >>> coder = MLPAutoencoder((16,), random_state=0).fit(X)
+    >>> coder.transform(X).shape, coder.inverse_transform(coder.transform(X)).shape
+    ((1797, 16), (1797, 64))
+    """
+
+    _parameter_constraints = {**BaseMLP._parameter_constraints, "tied": ["boolean"], "solver": [StrOptions(set(_solvers.STOCHASTIC))]}
+    loss = "squared_error"
+
+    def __init__(self, hidden_layer_sizes=(32,), activation="relu", *, tied=True, solver="adam", alpha=0.0001, batch_size="auto",
+                 learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True,
+                 random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
+                 early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
+                 n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0, dropout=0.0,
+                 gradient_clip=None, monitor=None, restore_best=False, max_time=None, callbacks=None):
+        self._keep(locals())
+
+    # ---- the network
+
+    def _hidden_sizes(self):
+        sizes = super()._hidden_sizes()
+        if not sizes:
+            raise ValueError("hidden_layer_sizes must have at least one layer, for the code, got none")
+        return [*sizes, *sizes[-2::-1]]
+
+    def _ties(self, layers):
+        """Of the list that MLP takes: each weight of the decoder is the encoder's, transposed."""
+        dense = [l for l, y in enumerate(layers) if l and not isinstance(y, Dropout)]
+        return [tie_transpose(l, m) for l, m in zip(dense[:len(dense) // 2], dense[::-1])] if self.tied else []
+
+    def _built_from(self):
+        return *super()._built_from(), self.tied
+
+    def _n_outputs(self):
+        return self.n_features_in_
+
+    def _out_activation(self):
+        return "identity"
+
+    def _network_loss(self):
+        return "half_squared_error"
+
+    def _targets(self, y, dtype):
+        return y
+
+    def _strata(self, y):
+        return None
+
+    def _reported(self, loss):
+        return loss / self.n_outputs_
+
+    @staticmethod
+    def _score(y, back, weight):
+        lost = np.average((y - back) ** 2, axis=0, weights=weight).sum()
+        return 1 - lost / np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight).sum()
+
+    def _decode(self, outputs):
+        return outputs
+
+    # ---- fitting
+
+    def _validate_input(self, X, y, incremental, reset):
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=reset)
+        return X, X.toarray() if hasattr(X, "toarray") else X
+
+    def _validation(self, given):
+        if given is None:
+            return None
+        X, weight = (*given, None)[:2] if isinstance(given, tuple) else (given, None)
+        X, y = self._validate_input(X, None, incremental=True, reset=False)
+        return X, y, None if weight is None else _check_sample_weight(weight, X)
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None, validation_data=None):
+        """Fit to X, (n_samples, n_features).
+
+        y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X, or a pair
+        of them and their weights. Returns self.
+        """
+        return self._fit(X, None, sample_weight, validation_data=validation_data)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """One epoch over X."""
+        return self._fit(X, None, sample_weight, incremental=True)
+
+    # ---- using
+
+    def transform(self, X):
+        """The codes, (n_samples, units of the code)."""
+        check_is_fitted(self, "coefs_")
+        return super().transform(X, layer=len(self.coefs_) // 2 - 1)
+
+    def inverse_transform(self, X):
+        """Codes -> rows, (n_samples, n_features)."""
+        check_is_fitted(self, "coefs_")
+        specs = [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
+        return MLP([self._n_features_out, *specs[len(specs) // 2 + 1:]], dtype=self.coefs_[0].dtype).predict(X)
+
+    def score(self, X, y=None, sample_weight=None):
+        """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2."""
+        given, _ = self._validate_input(X, None, incremental=True, reset=False)
+        back = self._outputs(given, check_input=False)
+        return float(self._score(given.toarray() if hasattr(given, "toarray") else given, back, sample_weight))
+
+    @property
+    def _n_features_out(self):
+        return self.coefs_[len(self.coefs_) // 2].shape[0]
