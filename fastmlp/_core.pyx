@@ -577,6 +577,31 @@ cdef class Core:
         finally:
             PyBuffer_Release(&b)
 
+    def pull(self, Data data, Team team, seed=None):
+        """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what has that."""
+        cdef Call c = self.take()
+        cdef Run *r = &c.r
+        cdef Py_ssize_t pos = 0, step
+        self.bind(c, data, None)
+        r.block, r.last_layer = self.block_for(data), 0
+        self.lay_out(c, "pull", r.block * team.n, 0, team.n, True, False)
+        out = np.empty((data.n, self.layers[0].d_out), self.dtype)
+        values = np.empty(data.n, self.dtype)
+        r.out, r.values = <char *>address(out), <char *>address(values)
+        r.seed = <char *>address(seed) if seed is not None else NULL
+        r.team = &team.team
+        step = max(r.block * team.n, SIGNAL_WORK // (4 * self.work))
+        while pos < r.n:
+            r.unit0, r.unit1 = pos, min(pos + step, r.n)
+            with nogil:
+                team_run(r.team, team.n, pull_job, r)
+            if c.error is not None:
+                raise c.error
+            PyErr_CheckSignals()
+            pos = r.unit1
+        self.give(c)
+        return out
+
     def sweep(self, Data data, bint backward, Team team):
         """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the rows,
         and the gradient of their weighted mean, laid out as P."""

@@ -320,6 +320,25 @@ cdef void forward_job(void *arg, int t) noexcept nogil:
         pos += m
 
 
+cdef void pull_job(void *arg, int t) noexcept nogil:
+    """Positions unit0 .. unit1: from the loss, or from the seed, back to de/dx(0)."""
+    cdef Run *r = <Run *>arg
+    cdef Py_ssize_t each = rows_each(r.unit1 - r.unit0, r.team.active)
+    cdef Py_ssize_t pos = min(r.unit0 + t * each, r.unit1), hi = min(pos + each, r.unit1), m, row = t * r.block
+    cdef Layer *y = &r.layers[r.L]
+    cdef Layer *x = &r.layers[0]
+    while pos < hi:
+        m = min(r.block, hi - pos)
+        forward_rows(r, pos, row, m, r.scratch[t])
+        if r.seed == NULL:
+            loss_rows(r, pos, row, m, at(r, r.values, pos), 1, True, r.scratch[t])
+        else:
+            r.k.rows(m, y.d_out, at(r, <char *>r.seed, pos * y.d_out), y.d_out, at(r, y.delta, row * y.ld), y.ld)
+        backward_rows(r, pos, row, m, r.scratch[t])
+        r.k.rows(m, x.d_out, at(r, x.delta, row * x.ld), x.ld, at(r, r.out, pos * x.d_out), x.d_out)
+        pos += m
+
+
 cdef void keep_job(void *arg, int t) noexcept nogil:
     """s and x of n rows, kept."""
     cdef Run *r = <Run *>arg

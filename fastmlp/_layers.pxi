@@ -98,7 +98,8 @@ cdef struct Run:
     char **scratch              # a thread's own: pack, then tile, then loss, then patches
     Py_ssize_t tile_at, panel_at, loss_at, patch_at
     int link
-    char *out                   # predictions (n, d(L))
+    char *out                   # predictions (n, d(L)), or of pull_job de/dx(0) (n, d(0))
+    const char *seed            # de/dx(L) (n, d(L)) in place of the loss's, or NULL
     shared_int bad              # some loss is not finite
     Py_ssize_t bad_unit
     team_t *team

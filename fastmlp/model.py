@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import _check, _core, io, optim, training
+from . import _check, _core, io, optim, sensitivity, training
 from ._init import given, initial
 from .layers import Dense, Dropout, map_shape
 from .losses import Loss
@@ -274,6 +274,13 @@ class MLP:
         self._finite_weights()
         with training.team_for(self, data.n, 1) as team:
             return self._core.evaluate(data, team) / data.weight_sum
+
+    # ---- sensitivity to the input
+
+    input_gradient = sensitivity.input_gradient
+    jacobian = sensitivity.jacobian
+    jvp = sensitivity.jvp
+    vjp = sensitivity.vjp
 
     # ---- training
 

@@ -261,6 +261,23 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         specs = [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
         return MLP(specs[:layer % n_hidden + 2], dtype=net.dtype).predict(X)
 
+    def input_gradient(self, X, y=None, output=None):
+        """How each row's error, or an output, depends on its features.
+
+        X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, for output k before its link. With
+        neither: of the winning class, or of the only output. Returns (n_samples, n_features).
+        """
+        check_is_fitted(self, "coefs_")
+        X, net = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False), self._network()
+        if y is not None:
+            y = self._validate_input(X, y, incremental=True, reset=False)[1]
+            return net.input_gradient(X, self._targets(y, net.dtype))
+        if output is None and self.out_activation_ == "softmax":
+            return net.vjp(X, np.eye(net.d[-1])[net.predict(X).argmax(axis=1)])
+        if output is None and self.n_outputs_ > 1:
+            raise ValueError(f"one of y and output must be given for {self.n_outputs_} outputs")
+        return net.input_gradient(X, output=output or 0)
+
     def _loss_grad_lbfgs(self, packed, X, y, sample_weight=None, *_):
         """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1 for
         labels."""
