@@ -44,5 +44,5 @@ def test_its_checks_of_estimators():
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
 def test_the_swap_swaps(name):
     code = f"import use_fastmlp, fastmlp; from sklearn.neural_network import {name}; assert {name} is fastmlp.{name}"
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
+    subprocess.run([sys.executable, "-P", "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
                    check=True)

@@ -7,6 +7,7 @@ import sklearn.neural_network as peer
 from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import scale
+from threadpoolctl import threadpool_limits
 
 import fastmlp
 
@@ -26,6 +27,13 @@ SOLVERS = {
     "sgd, plain momentum": {"solver": "sgd", "nesterovs_momentum": False, "alpha": 0.1},
 }
 NETWORKS = {"relu": (100,), "tanh": (20, 10), "logistic": (30,), "identity": ()}
+
+
+@pytest.fixture(autouse=True)
+def one_blas_thread():
+    """Two spin longer than they work on products this small."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def both(kind, **parameters):
