@@ -76,6 +76,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*fetch)(Py_ssize_t m, Py_ssize_t n, const void *P, Py_ssize_t ldp) noexcept nogil
         void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out, Py_ssize_t ldo) noexcept nogil
         void (*dropout)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, double rate, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
+        void (*noise)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double sigma, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
         void (*scale_rows)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ld, const void *weight, double scale, void *out) noexcept nogil
         void (*add)(Py_ssize_t n, const void *x, void *into) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil

@@ -409,11 +409,12 @@ cdef class Core:
                 and now_seconds() - self.tried < RETRY_SECONDS)
 
     def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, key, Team team,
-              row_penalties=(0.0, 0.0)):
+              row_penalties=(0.0, 0.0), double noise=0.0):
         """Batches first .. last of an epoch over the rows in order.
 
         step: numbers of step_t in its order. S1, S2: the optimiser's state, laid out as P, or None.
-        powers: float64 (2,), the running powers of beta1 and beta2, advanced. key: what dropout drops.
+        powers: float64 (2,), the running powers of beta1 and beta2, advanced. key: what dropout drops and
+        noise is. noise: the standard deviation of what is added to x(0).
         row_penalties: (l2, l1) of l2/2 ||W||^2 + l1 ||W||_1 on the *sum* of a batch's losses.
         Returns (sum of the losses, batches done, sum of those penalties over the batches); fewer are done where a loss was not finite, and then no step is
         taken on it."""
@@ -425,7 +426,7 @@ cdef class Core:
         r.batch, r.chunk, r.block = batch, self.chunk_for(batch), self.block_for(data)
         r.chunks = (batch + r.chunk - 1) // r.chunk
         r.last_layer, r.stepping, r.clip = 1, True, clip
-        r.training, r.key = True, mix(<uint64_t>key)
+        r.training, r.key, r.noise = True, mix(<uint64_t>key), noise
         r.full = clip > 0 or self.tied is not None or r.chunks > 1 or not self.stepwise or self.n_params * r.size <= GROUP_BYTES
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1

@@ -11,6 +11,8 @@ cdef void forward_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, cha
     cdef Layer *x0 = &r.layers[0]
     if not r.direct:
         r.k.gather(&r.X, r.order, pos, m, at(r, x0.x, row * x0.ld), x0.ld)
+        if r.training and r.noise > 0:
+            r.k.noise(m, x0.d_out, at(r, x0.x, row * x0.ld), x0.ld, r.noise, r.key, r.order, pos)
     for l in range(1, r.L + 1):
         KINDS[r.layers[l].kind].forward(r, l, pos, row, m, scratch)
 

@@ -77,6 +77,7 @@ cdef struct Run:
     Py_ssize_t unit0, unit1     # the job's chunks: unit u is chunk u % chunks of batch u // chunks
     bint training               # dropout drops
     uint64_t key                # what it drops in this epoch
+    double noise                # standard deviation of what is added to x(0) in training
     int last_layer              # the delta sweep ends with de/dx(last_layer)
     bint full                   # the gradient goes to G before the step
     bint grouped                # batches of enough rows are summed in two groups

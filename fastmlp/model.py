@@ -285,7 +285,8 @@ class MLP:
     # ---- training
 
     def fit(self, X, y, optimizer=None, epochs=10, batch_size=32, sample_weight=None, validation_data=None, callbacks=(),
-            shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=()):
+            shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=(),
+            input_noise=0.0):
         """Train from the present weights with a fresh optimiser.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)); for "cross_entropy"
@@ -303,24 +304,27 @@ class MLP:
         validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of validation_data.
         metrics : "accuracy", "r2", "mae", "auc", or functions of (y, prediction); logged after each epoch of the
             validation rows as "val_" and the name, or without validation of the training rows.
+        input_noise : the standard deviation of normal noise that is added to X, anew in each epoch: it makes the network less
+            sensitive to its input (Bishop 1995).
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
-        "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those before
-        the step that made it so.
+        "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those
+        before the step that made it so.
         """
         return training.fit(self, X, y, training.Options(
             optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
-            validation_fraction, metrics), fresh=True)
+            validation_fraction, metrics, input_noise), fresh=True)
 
     def partial_fit(self, X, y, optimizer=None, epochs=1, batch_size=32, sample_weight=None, validation_data=None,
-                    callbacks=(), shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=()):
+                    callbacks=(), shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=(),
+                    input_noise=0.0):
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the random stream go on.
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
         """
         return training.fit(self, X, y, training.Options(
             optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
-            validation_fraction, metrics), fresh=False)
+            validation_fraction, metrics, input_noise), fresh=False)
 
     # ---- files
 

@@ -57,6 +57,7 @@ class Options:
     verbose: int
     validation_fraction: float
     metrics: Any
+    input_noise: float
 
     def check(self, default_optimizer):
         self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
@@ -68,6 +69,7 @@ class Options:
         check_threads(self.n_threads)
         self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
         self.metrics = named_metrics(self.metrics)
+        _check.number("input_noise", self.input_noise, least=0)
         _check.number("validation_fraction", self.validation_fraction, least=0, below=1)
         if self.validation_data is not None:
             if self.validation_fraction:
@@ -141,7 +143,8 @@ def fit(net, X, y, options, fresh):
         previous.adopt(net, options.optimizer)
     batch = min(len(rows), options.batch_size or len(rows))
     with team_for(net, len(rows), 3 * options.epochs, options.n_threads, batch) as team:
-        run = Epochs(net, data, rows, batch, team, options.callbacks, None if options.shuffle else lambda epoch: rows)
+        run = Epochs(net, data, rows, batch, team, options.callbacks, None if options.shuffle else lambda epoch: rows,
+                     noise=options.input_noise)
         _loop(net, run, watched, rates, options.callbacks)
     return net.history
 
@@ -246,11 +249,11 @@ class Epochs:
 
     rows: the numbers of those to train on. draw(epoch): their order in an epoch, the same when asked for the same again,
     as for the present epoch and the one before it may be; None: as the network's seed shuffles them.
-    row_penalties: see Core.train."""
+    row_penalties, noise: see Core.train."""
 
-    def __init__(self, net, data, rows, batch, team, callbacks=(), draw=None, row_penalties=(0.0, 0.0)):
+    def __init__(self, net, data, rows, batch, team, callbacks=(), draw=None, row_penalties=(0.0, 0.0), noise=0.0):
         self.net, self.data, self.rows, self.batch, self.team = net, data, rows, batch, team
-        self.draw, self.row_penalties = draw or self._shuffled, row_penalties
+        self.draw, self.row_penalties, self.noise = draw or self._shuffled, row_penalties, noise
         self.each_batch = [c.on_batch_end for c in callbacks if overrides(c, "on_batch_end")]
         self.batches = -(-len(rows) // batch)
         self.weight = data.weight_of(rows)
@@ -321,7 +324,7 @@ class Epochs:
         s1, s2 = (*state.slots, None, None)[:2]
         loss, done, penalty = net._core.train(self.data, self.order, self.batch, first, last, step, s1, s2, state.powers,
                                               optimizer.clip_norm or 0.0, (net._seed << 20) + epoch & 2**64 - 1, self.team,
-                                              self.row_penalties)
+                                              self.row_penalties, self.noise)
         self.penalty += penalty / len(self.rows)
         return loss, done
 

@@ -348,8 +348,8 @@ def test_a_change_of_activation_after_fit(Estimator, X, y):
 @pytest.mark.parametrize("wrong, message", [
     ({"activation": ["relu"]}, "activation must be one value or a list of 2.*got \\['relu'\\]"),
     ({"activation": ["relu", "cube"]}, "activation.*cube"), ({"dropout": [0.1]}, "dropout must be one value or a list of 2"),
-    ({"hidden_layer_sizes": (4, 0)}, "hidden_layer_sizes must be > 0"), ({"l1": 0.1, "solver": "lbfgs"}, "l1 and dropout must be 0"),
-    ({"dropout": 0.1, "solver": "lbfgs"}, "l1 and dropout must be 0"), ({"monitor": "best"}, "best"),
+    ({"hidden_layer_sizes": (4, 0)}, "hidden_layer_sizes must be > 0"), ({"l1": 0.1, "solver": "lbfgs"}, "l1, dropout and input_noise must be 0"),
+    ({"dropout": 0.1, "solver": "lbfgs"}, "l1, dropout and input_noise must be 0"), ({"monitor": "best"}, "best"),
     ({"loss": ("huber", -1.0)}, "loss"), ({"dtype": "float16"}, "dtype"), ({"gradient_clip": 0}, "gradient_clip")], ids=str)
 def test_bad_parameters(wrong, message):
     with pytest.raises(ValueError, match=message):

@@ -1,5 +1,6 @@
 """What the estimators have in common: parameters, the network behind coefs_ and intercepts_, fitting, state."""
 import copy
+import inspect
 from numbers import Integral, Real
 from operator import is_
 
@@ -63,6 +64,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "optimizer": [optim.SGD, optim.Adam, None],
         "l1": [_at_least(0)],
         "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "input_noise": [_at_least(0)],
         "gradient_clip": [_at_least(0, closed="neither"), None],
         "monitor": [str, callable, None],
         "restore_best": ["boolean"],
@@ -196,7 +198,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         elif not self._stochastic:  # scipy's L-BFGS works in float64
             dtype = "float64"
         net = self._build(coefs, intercepts, dtype)
-        if any(self._each("dropout", len(sizes) - 2, Real)):
+        if self.input_noise or any(self._each("dropout", len(sizes) - 2, Real)):
             net._seed = int(self._random_state.randint(2**31 - 1))
         return net
 
@@ -322,6 +324,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if state.pop("_format", FORMAT) > FORMAT:
             raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; this one reads formats up to {FORMAT}")
         run = state.pop("_run", None)
+        parameters = inspect.signature(type(self).__init__).parameters.values()
+        self.__dict__.update({p.name: p.default for p in parameters if p.default is not p.empty})  # newer than the state
         self.__dict__.update(state)
         if "coefs_" in state:
             net = self._network()

@@ -79,7 +79,7 @@ def fit_stochastic(job):
     best = _Best(net, est.restore_best, est.early_stopping or job.validation is not None)
     est.n_iter_ = 0
     with training.team_for(net, len(rows), 3 * epochs, est.n_threads, batch) as team, best:
-        run = training.Epochs(net, job.data, rows, batch, team, callbacks, draw, penalties)
+        run = training.Epochs(net, job.data, rows, batch, team, callbacks, draw, penalties, est.input_noise)
         try:
             with training.watched_by(callbacks, net, epochs) as end_epoch, _tasks(job, epochs) as task:
                 _loop(job, run, watched, best, end_epoch, task)
@@ -309,8 +309,8 @@ def _tasks(job, epochs):
 def fit_lbfgs(job):
     """Minimise the loss of all rows by scipy's L-BFGS-B."""
     est, net = job.est, job.net
-    if est.l1 or any(est._each("dropout", len(est.coefs_) - 1, (int, float))):
-        raise ValueError("l1 and dropout must be 0 for solver='lbfgs', which wants a smooth loss that is the same each time")
+    if est.l1 or est.input_noise or any(est._each("dropout", len(est.coefs_) - 1, (int, float))):
+        raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', which wants a smooth loss that is the same each time")
     with training.team_for(net, job.data.n, 3 * est.max_iter, est.n_threads) as team, _tasks(job, None) as task:
         objective = Objective(est, net, job.data, team, est.alpha / job.mean_weight(slice(None)))
         result = scipy.optimize.minimize(

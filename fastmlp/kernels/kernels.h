@@ -155,6 +155,8 @@ typedef struct {
     /* out (m, n) = x (m, n), each element dropped with probability rate, else times 1 / (1 - rate); which are dropped
      * depends on key, the row's number order[first + i] (or first + i) and the column alone */
     void (*dropout)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo, double rate, uint64_t key, const int64_t *order, ptrdiff_t first);
+    /* x (m, n) += sigma times normal noise that depends on key, row of the data and column; order as in gather */
+    void (*noise)(ptrdiff_t m, ptrdiff_t n, void *x, ptrdiff_t ldx, double sigma, uint64_t key, const int64_t *order, ptrdiff_t first);
     /* out (m, n) = D (m, n) with row i times scale weight[i]; one row stride */
     void (*scale_rows)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ld, const void *weight, double scale, void *out);
     /* into += x; n a multiple of the lane count */

@@ -134,6 +134,12 @@ static void matrices(void)
         take(B, m, n, whole);
         print("dropout", "", (int)i);
         start();
+        memset(B, 0, m * whole * sizeof(real));
+        k->noise(m, n, B, whole, 0.5, 12345, NULL, 7);
+        k->noise(m, n, B, whole, 2.0, (uint64_t)-9, ORDER, 7);
+        take(B, m, whole, whole);
+        print("noise", "", (int)i);
+        start();
         fill_wide(A, 3 * n / 4);
         take_double(k->sum(3 * n / 4, A));
         fill(A, m * n);
