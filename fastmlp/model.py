@@ -19,6 +19,9 @@ from .ties import Places, Ties
 __all__ = ["MLP", "activations", "losses"]
 
 
+MOST_UNITS = 2**31  # of a layer
+
+
 def activations():
     """The names of the activations."""
     return list(_core.ACTIVATIONS)
@@ -159,14 +162,18 @@ class MLP:
         if not self._ties:
             self._spread(p, *self._unflatten(into))
             return
-        into[self._homes[self._ties.free]] = p
         if into is self._core.P:
-            self._hold(into[self._homes])
+            q = into[self._homes]
+            q[self._ties.free] = p
+            self._hold(q)
+        else:
+            into[self._homes[self._ties.free]] = p
 
     def _hold(self, q):
         """Give the components of the ties their values q: all weights, the tied parameters' own places, what stands still."""
         q = np.asarray(q, self.dtype)
         flat = self._ties.spread(q)
+        _check._finite("ties: scale times parameter", flat, self.dtype)
         self._spread(flat, *self._unflatten(self._core.P))
         self._core.P[self._homes] = np.where(self._ties.free, q, flat[self._ties.first])
         *arrays, still = self._program
@@ -500,6 +507,7 @@ def _specs(layers, activation, init):
             raise TypeError(f"layers[{l}] must be an int or a layer spec, got {entry!r}")
         try:
             shapes.append(entry.after(shapes[-1]))
+            _check.integer("its units", math.prod(shapes[-1]), 1, MOST_UNITS)
         except ValueError as error:
             raise ValueError(f"layers[{l}]: {error}") from None
         specs.append(entry)

@@ -236,7 +236,8 @@ class Ties:
 
     def spread(self, q):
         """E q: all weights."""
-        return (self.scale * q[self.component]).astype(q.dtype)
+        with np.errstate(over="ignore"):  # infinite then
+            return (self.scale * q[self.component]).astype(q.dtype)
 
     def gather(self, flat):
         """E^T: the gradient by p from that by all weights."""

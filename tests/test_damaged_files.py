@@ -10,7 +10,8 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import MLP, Adam, Dense, DivergenceWarning, Dropout, io, schedules
+from fastmlp import (MLP, Adam, AvgPool2D, Conv2D, Dense, DivergenceWarning, Dropout, Frozen, GlobalAvgPool, MaxPool2D, TiedGroup, io,
+                     schedules, tie_map, tie_transpose)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((8, 3)), RNG.standard_normal((8, 2))
@@ -276,3 +277,48 @@ def test_ten_thousand_mutations(mutated, least, good, tmp_path):
         refusals += use(path) is not None
         assert time.process_time() - start < 5
     assert refusals > least
+
+
+# ---- ties and maps
+
+NETWORKS = {
+    "ties": lambda: MLP([4, 3, 4], random_state=0, ties=[tie_transpose(1, 2), TiedGroup([(1, None, 0), (1, None, 1)], [1, 2]),
+                                                        Frozen(1, np.eye(4, 3, dtype=bool), 0.5)]),
+    "map": lambda: MLP([4, 3, 2], ties=[tie_map(1, np.arange(12).reshape(4, 3) % 5)], random_state=0),
+    "convolution": lambda: MLP([(4, 4, 1), Conv2D(2, 3, "relu", padding="same"), MaxPool2D(2), AvgPool2D(2), GlobalAvgPool(), 3], random_state=0),
+}
+JUNK = [None, True, -1, 0, 3, 10**9, 10**30, 1e300, "x", "same", [], [1, 2], {}, {"spec": "Dense"}, {"spec": "Frozen", "l": 1, "mask": [[True]]},
+        float("nan"), [[1, None, 0]]]
+
+
+def places(value, path=()):
+    """Where each value of a document is."""
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*path, key))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_junk_in_each_place_of_a_document(name, tmp_path):
+    net, path = NETWORKS[name](), tmp_path / "net"
+    net.fit(np.ones((6, net.d[0])), np.ones((6, net.d[-1])), Adam(), epochs=1)
+    net.save(path)
+    rows, document, data = taken_apart(path.read_bytes())
+    for place in places(document):
+        for junk in JUNK:
+            changed = json.loads(json.dumps(document))
+            inner = changed
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = junk
+            path.write_bytes(put_together(rows, changed, data))
+            try:
+                again = MLP.load(path)
+            except ValueError:
+                continue
+            if max(again.d) < 1000:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    again.partial_fit(np.zeros((4, again.d[0])), np.zeros((4, again.d[-1])))

@@ -249,6 +249,14 @@ def test_a_tied_convolution():
     assert (net.W[1][:, 0] == net.W[1][:, 2]).all() and net.n_params == MLP([(5, 5, 1), Conv2D(2, 3), 3]).n_params - 6
 
 
+def test_what_overflows_is_refused_before_anything_changed():
+    net = MLP([2, 2], ties=[TiedGroup([(1, 0, 0), (1, 1, 1)], [1.0, 1e30])], random_state=0)
+    before = net._core.P.copy()
+    with pytest.raises(ValueError, match="ties: scale times parameter must be finite"):
+        net.params = np.full(net.n_params, 1e20)
+    np.testing.assert_array_equal(net._core.P, before)
+
+
 def test_divergence_keeps_ties():
     net = network("scales")
     with pytest.warns(RuntimeWarning, match="not finite"):
