@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+PATH = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])  # an empty part would be this folder
 
 
 def run(*arguments):
     """(outcomes by name, reasons of the skips)"""
-    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-W", "ignore", *arguments]
-    done = subprocess.run(command, cwd=HERE / "sklearn_checks", env={**os.environ, "PYTHONPATH": path, "SCIPY_ARRAY_API": "1"},
+    done = subprocess.run(command, cwd=HERE / "sklearn_checks", env={**os.environ, "PYTHONPATH": PATH, "SCIPY_ARRAY_API": "1"},
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.strip().splitlines()[-1]
@@ -44,5 +44,4 @@ def test_its_checks_of_estimators():
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
 def test_the_swap_swaps(name):
     code = f"import use_fastmlp, fastmlp; from sklearn.neural_network import {name}; assert {name} is fastmlp.{name}"
-    subprocess.run([sys.executable, "-P", "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
-                   check=True)
+    subprocess.run([sys.executable, "-P", "-c", code], env={**os.environ, "PYTHONPATH": PATH}, check=True)
