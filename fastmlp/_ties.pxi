@@ -52,7 +52,7 @@ cdef void fold_layer(Run *r, const Layer *y, const Layer *f, int t) noexcept nog
         add_turned(r, y, f, lo, hi)
     else:
         r.k.add((hi - lo) * y.ldw, at(r, r.G, f.w + lo * f.ldw), at(r, r.G, y.w + lo * y.ldw))
-    if f.led_bias and t == 0:
+    if f.led_bias and f.bias and t == 0:
         r.k.add(pad(y.units, r.k.lanes), at(r, r.G, f.b), at(r, r.G, y.b))
 
 
@@ -106,5 +106,5 @@ cdef void spread_layer(Run *r, const Layer *y, const Layer *f, int t) noexcept n
         r.k.transpose(y.rows, hi - lo, at(r, r.P, y.w + lo), y.ldw, at(r, r.P, f.w + lo * f.ldw), f.ldw)
     else:
         memcpy(at(r, r.P, f.w + lo * f.ldw), at(r, r.P, y.w + lo * y.ldw), (hi - lo) * f.ldw * r.size)
-    if f.led_bias and t == 0:
+    if f.led_bias and f.bias and t == 0:
         memcpy(at(r, r.P, f.b), at(r, r.P, y.b), f.units * r.size)

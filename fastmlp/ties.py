@@ -39,7 +39,8 @@ class TiedGroup:
 
 @dataclass(frozen=True, eq=False)
 class TiedLayers:
-    """W(m) is W(l), or with `transposed` its transpose; with `biases`, b(m) is b(l) too. What tie_layers and tie_transpose give."""
+    """W(m) is W(l), or with `transposed` its transpose; with `biases`, b(m) is b(l) too, where there are any. What tie_layers and
+    tie_transpose give."""
 
     l: int
     m: int
@@ -50,7 +51,7 @@ class TiedLayers:
         pairs = [(places.weights(self.l), places.weights(self.m))]
         if self.transposed:
             pairs = [(pairs[0][0].reshape(-1, pairs[0][0].shape[-1]).T, pairs[0][1].reshape(-1, pairs[0][1].shape[-1]))]
-        if self.biases:
+        if self.biases and (places.b[self.l] is not None or places.b[self.m] is not None):
             pairs.append((places.biases(self.l), places.biases(self.m)))
         for a, b in pairs:
             if a.shape != b.shape:
@@ -113,7 +114,7 @@ def tie_transpose(l, m):
 
 
 def tie_layers(l, m):
-    """W(m) is W(l), b(m) is b(l)."""
+    """W(m) is W(l), and b(m) is b(l) unless both have none."""
     return TiedLayers(l, m, biases=True)
 
 

@@ -249,6 +249,33 @@ def test_a_tied_convolution():
     assert (net.W[1][:, 0] == net.W[1][:, 2]).all() and net.n_params == MLP([(5, 5, 1), Conv2D(2, 3), 3]).n_params - 6
 
 
+def test_layers_without_biases():
+    net = MLP([6, Dense(6, "tanh", bias=False), Dense(6, bias=False)], dtype="float64", ties=[tie_layers(1, 2)], random_state=0)
+    by_places = MLP([6, Dense(6, "tanh", bias=False), Dense(6, bias=False)], dtype="float64", random_state=0,
+                    ties=[tie_layers(1, 2), TiedGroup([(1, 0, 0)])])
+    for each in (net, by_places):
+        each.fit(X, Y, Adam(0.01), epochs=3, n_threads=2)
+        assert each.n_params == 36 and (each.W[1] == each.W[2]).all()
+    np.testing.assert_allclose(net.params, by_places.params, rtol=1e-12)
+    with pytest.raises(ValueError, match="layer 2 of a tie has no biases"):
+        MLP([6, 6, Dense(6, bias=False)], ties=[tie_layers(1, 2)])
+
+
+def test_everything_frozen():
+    net = MLP([6, 6], dtype="float64", ties=[Frozen(1, np.ones((6, 6), bool)), Frozen(1, np.ones(6, bool), 1.0, biases=True)], random_state=0)
+    before, loss = net.W[1].copy(), net.evaluate(X, Y)
+    assert net.n_params == 0 and net.params.shape == (0,) and net.loss_and_grad(X, Y)[1].shape == (0,)
+    assert net.fit(X, Y, Adam(clip_norm=1.0), epochs=2)["loss"] == pytest.approx([loss, loss])
+    assert (net.W[1] == before).all() and (net.b[1] == 1).all()
+    assert (pickle.loads(pickle.dumps(net)).W[1] == before).all()
+
+
+def test_a_symmetric_matrix_by_its_own_transpose():
+    net = MLP([6, 6], dtype="float64", ties=[tie_transpose(1, 1)], random_state=0)
+    net.fit(X, Y, SGD(0.01, momentum=0.9), epochs=3)
+    assert net.n_params == 21 + 6 and (net.W[1] == net.W[1].T).all()
+
+
 def test_what_overflows_is_refused_before_anything_changed():
     net = MLP([2, 2], ties=[TiedGroup([(1, 0, 0), (1, 1, 1)], [1.0, 1e30])], random_state=0)
     before = net._core.P.copy()
