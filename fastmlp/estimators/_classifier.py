@@ -65,8 +65,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                              reset=reset)
         y = column(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
+            binarizer = LabelBinarizer().fit(y)
+            self.classes_, self._y_type = binarizer.classes_, binarizer.y_type_
             return X, y
         classes = unique_labels(y)
         if self.warm_start and not incremental and set(classes) != set(self.classes_):
@@ -77,11 +77,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                              f"'y' has {classes}.")
         return X, y
 
+    @property
+    def _label_binarizer(self):
+        """Made from classes_ when it is wanted: the state has no objects of other libraries."""
+        binarizer = LabelBinarizer()
+        binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_ = self.classes_, self._y_type, False
+        return binarizer
+
     def _n_outputs(self):
         return len(self.classes_) if len(self.classes_) > 2 else 1
 
     def _out_activation(self):
-        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+        return "softmax" if self._y_type == "multiclass" else "logistic"
 
     def _network_loss(self):
         return "cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy"
@@ -113,7 +120,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Outputs -> classes."""
         if self.out_activation_ == "softmax":
             return self.classes_[p.argmax(axis=1)]
-        if self._label_binarizer.y_type_.startswith("multilabel"):
+        if self._y_type.startswith("multilabel"):
             return (p > 0.5).astype(int)
         return self.classes_[(p.ravel() > 0.5).astype(int) % len(self.classes_)]
 
@@ -127,7 +134,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         classes : all classes that y will ever have; needed by the first call.
         """
         if _check_partial_fit_first_call(self, classes):
-            self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+            labels = y if type_of_target(y).startswith("multilabel") else classes
+            self._y_type = LabelBinarizer().fit(labels).y_type_
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X):
