@@ -67,20 +67,8 @@ class MLPAutoencoder(BaseMLP):
     def _built_from(self):
         return *super()._built_from(), self.tied
 
-    def _n_outputs(self):
-        return self.n_features_in_
-
-    def _out_activation(self):
-        return "identity"
-
     def _network_loss(self):
         return "half_squared_error"
-
-    def _targets(self, y, dtype):
-        return y
-
-    def _strata(self, y):
-        return None
 
     def _reported(self, loss):
         return loss / self.n_outputs_
@@ -131,14 +119,13 @@ class MLPAutoencoder(BaseMLP):
     def inverse_transform(self, X):
         """Codes -> rows, (n_samples, n_features)."""
         check_is_fitted(self, "coefs_")
-        specs = [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
+        specs = self._layers_of_use()
         return MLP([self._n_features_out, *specs[len(specs) // 2 + 1:]], dtype=self.coefs_[0].dtype).predict(X)
 
     def score(self, X, y=None, sample_weight=None):
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2."""
-        given, _ = self._validate_input(X, None, incremental=True, reset=False)
-        back = self._outputs(given, check_input=False)
-        return float(self._score(given.toarray() if hasattr(given, "toarray") else given, back, sample_weight))
+        X, rows = self._validate_input(X, None, incremental=True, reset=False)
+        return float(self._score(rows, self._outputs(X, check_input=False), sample_weight))
 
     @property
     def _n_features_out(self):

@@ -33,7 +33,8 @@ def _at_least(number, kind=Real, closed="left"):
 
 
 class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """The estimators' base. Subclasses say what y is: `_validate_input`, `_targets`, `_out_activation`, `_network_loss`."""
+    """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`, `_out_activation`,
+    `_network_loss`, `_score`, `_decode`, and what follows the constructor."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
@@ -76,6 +77,30 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """__init__'s locals() as attributes."""
         vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
 
+    # ---- what y is
+
+    def _n_outputs(self):
+        """Of a y of one column."""
+        return 1
+
+    def _out_activation(self):
+        return "identity"
+
+    def _targets(self, y, dtype):
+        """y as the network takes it."""
+        return y
+
+    def _strata(self, y):
+        """What a held-out part is to have as much of, or None."""
+        return None
+
+    def _total_weight(self, y, sample_weight):
+        return sample_weight
+
+    def _reported(self, loss):
+        """The loss that is shown for the network's mean loss."""
+        return loss
+
     # ---- the network behind coefs_ and intercepts_
 
     def _hidden_sizes(self):
@@ -105,6 +130,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             layers.append(Dense(W.shape[1], activation, init=W, bias_init=b))
             layers += [Dropout(rate)] * (rate > 0)
         return layers
+
+    def _layers_of_use(self):
+        """The list that MLP takes, as it is now, without what only training has."""
+        return [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
+
+    def _by_chance(self):
+        """Whether training draws more than the order of rows."""
+        return bool(self.input_noise) or any(self._each("dropout", len(self._hidden_sizes()), Real))
 
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
@@ -171,9 +204,6 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         (_solvers.fit_stochastic if self._stochastic else _solvers.fit_lbfgs)(job)
         return self
 
-    def _total_weight(self, y, sample_weight):
-        return sample_weight
-
     def _validation(self, given):
         """validation_data, checked: (X, y, sample_weight), or None."""
         if given is None:
@@ -198,7 +228,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         elif not self._stochastic:  # scipy's L-BFGS works in float64
             dtype = "float64"
         net = self._build(coefs, intercepts, dtype)
-        if self.input_noise or any(self._each("dropout", len(sizes) - 2, Real)):
+        if self._by_chance():
             net._seed = int(self._random_state.randint(2**31 - 1))
         return net
 
@@ -260,8 +290,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             raise ValueError(f"layer must be one of {n_hidden} hidden layers, -{n_hidden}..{n_hidden - 1}, got {layer}")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         net = self._network()
-        specs = [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
-        return MLP(specs[:layer % n_hidden + 2], dtype=net.dtype).predict(X)
+        return MLP(self._layers_of_use()[:layer % n_hidden + 2], dtype=net.dtype).predict(X)
 
     def input_gradient(self, X, y=None, output=None):
         """How each row's error, or an output, depends on its features.

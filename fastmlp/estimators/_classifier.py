@@ -111,9 +111,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         weight = compute_sample_weight(self.class_weight, y)
         return weight if sample_weight is None else weight * sample_weight
 
-    def _reported(self, loss):
-        return loss
-
     _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
 
     def _decode(self, p):

@@ -57,21 +57,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                              dtype=(np.float64, np.float32), reset=reset)
         return X, column(y)
 
-    def _n_outputs(self):
-        return 1
-
     def _out_activation(self):
         return "exp" if self.loss == "poisson" else "identity"
 
     def _network_loss(self):
         name, *argument = self.loss if isinstance(self.loss, tuple) else (self.loss,)
         return (LOSSES.get(name, name), *argument) if argument else LOSSES[name]
-
-    def _targets(self, y, dtype):
-        return y
-
-    def _strata(self, y):
-        return None
 
     def _reported(self, loss):
         """scikit-learn reports the mean over outputs of the squared error, though it descends on the sum."""

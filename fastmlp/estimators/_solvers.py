@@ -309,7 +309,7 @@ def _tasks(job, epochs):
 def fit_lbfgs(job):
     """Minimise the loss of all rows by scipy's L-BFGS-B."""
     est, net = job.est, job.net
-    if est.l1 or est.input_noise or any(est._each("dropout", len(est.coefs_) - 1, (int, float))):
+    if est.l1 or est._by_chance():
         raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', which wants a smooth loss that is the same each time")
     with training.team_for(net, job.data.n, 3 * est.max_iter, est.n_threads) as team, _tasks(job, None) as task:
         objective = Objective(est, net, job.data, team, est.alpha / job.mean_weight(slice(None)))
