@@ -174,6 +174,8 @@ class Ties:
 
     first : each component's first place. free : whether it is in p. fixed : the value of what is not, NaN as it starts.
     whole : (leader, follower, transposed, biases) of layers that follow another entirely and have no other ties.
+    bound : the components with several places, or a scale, or that stand still, without those of whole layers. groups : those of
+    them that are free, and so have a place of their own in P; weights : whether each counts as a weight, else as a bias.
     """
 
     def __init__(self, specs, places):
@@ -192,6 +194,13 @@ class Ties:
             if hasattr(spec, "frozen"):
                 self._freeze(*spec.frozen(places))
         self.whole = _whole(specs)
+        self.bound = self._bound()
+        self.groups = self.bound[self.free[self.bound]]
+        weight = np.zeros(places.n, bool)
+        for W in places.W:
+            if W is not None:
+                weight[W] = True
+        self.weights = weight[self.first[self.groups]]
 
     def _components(self, a, b):
         """The number of each weight's component, in the order of their first places."""
@@ -247,11 +256,9 @@ class Ties:
     def program(self, offsets, tail):
         """Arrays for Core.tie, but for the values of what stands still, and the place in P of each q. offsets: of all weights
         in P. tail: where parameters of groups have their places in P, those that count as weights and as biases."""
-        bound = self.bound()
-        groups = bound[self.free[bound]]
-        places = offsets[self.first].copy()
+        groups, places = self.groups, offsets[self.first].copy()
         for kind, begin in zip((True, False), tail):
-            mine = groups[self._is_weight(groups) == kind]
+            mine = groups[self.weights == kind]
             places[mine] = begin + np.arange(len(mine))
         order = np.argsort(self.component, kind="stable")
         begin = np.append(np.searchsorted(self.component[order], groups), 0)
@@ -261,29 +268,19 @@ class Ties:
         still = np.flatnonzero(~self.free[self.component])
         return (places[groups], begin, offsets[members], self.scale[members], offsets[still], still), places
 
-    def _is_weight(self, components):
-        weight = np.zeros(self.places.n, bool)
-        for W in self.places.W:
-            if W is not None:
-                weight[W] = True
-        return weight[self.first[components]]
-
     def tail(self):
         """How many parameters have a place of their own: (that count as weights, as biases)."""
-        groups = self.bound()
-        groups = groups[self.free[groups]]
-        n = int(self._is_weight(groups).sum())
-        return n, len(groups) - n
+        n = int(self.weights.sum())
+        return n, len(self.groups) - n
 
     def layers(self):
         """Numbers of the layers with tied or frozen weights."""
         at = np.zeros(self.places.n, bool)
-        at[np.isin(self.component, self.bound())] = True
+        at[np.isin(self.component, self.bound)] = True
         tied = {l for l, pair in enumerate(zip(self.places.W, self.places.b)) for a in pair if a is not None and at[a].any()}
         return tied | {l for pair in self.whole for l in pair[:2]}
 
-    def bound(self):
-        """The components with several places, or a scale, or that stand still, without those of whole layers."""
+    def _bound(self):
         several = (np.bincount(self.component) > 1) | (self.scale[self.first] != 1) | ~self.free
         for leader, _, _, biases in self.whole:
             for a in (self.places.W[leader], self.places.b[leader] if biases else None):
