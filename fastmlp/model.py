@@ -412,7 +412,7 @@ class MLP:
         state = {k: v for k, v in self.__dict__.items() if k not in rebuilt}
         state["history"] = copy.deepcopy(self.history)
         state["weights"] = self._flat(self.W, self.b)
-        state["params"] = self.params
+        state["params"] = self.params if self._ties else None
         state["training"] = None if self._state is None else self._state.export(self)
         return state
 
