@@ -193,7 +193,7 @@ cdef class Core:
         """Rows that suit the layers: few while the weights stay in L1, more where a block pays for streaming them."""
         if data.loss is not None:
             return PYTHON_LOSS_ROWS
-        cdef Py_ssize_t size = self.P.size * self.k.itemsize
+        cdef Py_ssize_t size = self.size * self.k.itemsize
         if self.block_rows:
             return self.block_rows
         return 32 if size <= 64 * 1024 else 64 if size <= 1024 * 1024 else 256
