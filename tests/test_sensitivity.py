@@ -6,7 +6,7 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import scale
 
 from fastmlp import MLP, Conv2D, Dense, Dropout, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor, tie_transpose
-from fastmlp import sensitivity
+from fastmlp.sensitivity import _derivatives
 
 RNG = np.random.default_rng(0)
 NETWORKS = {
@@ -70,7 +70,7 @@ def test_the_same_bits_by_rows(dtype, monkeypatch):
     for rows in (1, 31, 64):
         np.testing.assert_array_equal(net.input_gradient(X[:rows], y[:rows]), whole[:rows])
     np.testing.assert_array_equal(net.input_gradient(sparse.csr_array(X), y), whole)
-    monkeypatch.setattr(sensitivity, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 1000)
     np.testing.assert_array_equal(net.jvp(sparse.csr_array(X), V), pushed)
     for threads in (2, 3):
         monkeypatch.setattr(training, "team_for", lambda *a: _core.Team(threads))
