@@ -173,6 +173,13 @@ def map_shape(shape):
     return tuple(_check.integer("a map's shape", n, 1, 2**31) for n in shape)
 
 
+def input_shape(entry):
+    """The first entry of the constructor's list as a shape."""
+    if isinstance(entry, (tuple, list)):
+        return map_shape(entry)
+    return (_check.integer("layers[0]", entry, 1),)
+
+
 @dataclass(frozen=True, eq=False)
 class Conv2D(_Conv):
     """A convolution of maps (h, w, c_in) with `filters` kernels: each unit sees a window of the map before, and all windows

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import _check, _core, io, optim, sensitivity, training
+from . import _check, _core, _document, io, sensitivity, training
 from ._init import given, initial
-from .layers import Dense, Dropout, map_shape
+from .layers import Dense, Dropout, input_shape
 from .losses import Loss
 from .summary import activation_name, summary
 from .ties import Places, Ties
@@ -341,18 +341,7 @@ class MLP:
         The format is safetensors, see fastmlp.io. The file is there whole or not at all. ValueError where the network
         holds functions of yours (a loss, a schedule), which no file can.
         """
-        if self.loss.function:
-            raise ValueError("a network with a function for its loss cannot be saved")
-        tensors = {f"{name}.{l}": a for name, arrays in (("W", self.W), ("b", self.b)) for l, a in enumerate(arrays) if a is not None}
-        document = {"format": io.FORMAT, "d0": self.d[0] if len(self.shapes[0]) == 1 else list(self.shapes[0]), "layers": [io.encode(y) for y in self.layers],
-                    "loss": io.encode(self.loss.spec), "dtype": self.dtype.name, "seed": self._seed,
-                    "epochs_ever": self._epochs_ever, "history": self.history, "training": None}
-        if self._ties:
-            document["ties"], tensors["params"] = [io.encode(tie) for tie in self.ties], self.params
-        if self._state is not None:
-            state = self._state.export(self)
-            tensors.update({f"slot.{i}": slot for i, slot in enumerate(state["slots"])}, powers=state["powers"])
-            document["training"] = {"optimizer": io.encode(state["optimizer"]), "epoch": state["epoch"]}
+        document, tensors = _document.of(self)
         io.write(path, json.dumps(document), tensors)
 
     @classmethod
@@ -363,43 +352,9 @@ class MLP:
         """
         text, tensors = io.read(path)
         try:
-            return cls._from_document(json.loads(text), tensors)
+            return _document.network(cls, json.loads(text), tensors)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
-
-    @classmethod
-    def _from_document(cls, document, tensors):
-        """The network of a file; its specs and tensors are held against each other before room is made for them."""
-        if _check.integer("format", document["format"], 1) > io.FORMAT:
-            raise ValueError(f"its format is {document['format']}, this version reads up to {io.FORMAT}")
-        dtype, run, history = document["dtype"], document["training"], document["history"]
-        _check.one_of("dtype", dtype, ["float32", "float64"])
-        if not isinstance(document["loss"], (str, list)):
-            raise TypeError(f"loss must be a name or a pair, got {document['loss']!r}")
-        if not all(isinstance(v, list) and all(type(x) in (int, float) for x in v) for v in history.values()):
-            raise TypeError("history must be lists of numbers")
-        layers = [io.decode(document["d0"]), *map(io.decode, document["layers"])]
-        optimizer = None if run is None else io.decode(run["optimizer"])
-        ties = tuple(map(io.decode, document.get("ties", ())))
-        shapes = _shapes(layers, optimizer, tensors["params"].size if ties else None)
-        found = {name: a.shape for name, a in tensors.items()}
-        if found != shapes or any(a.dtype != (np.float64 if name == "powers" else dtype) for name, a in tensors.items()):
-            raise ValueError(f"its tensors should be {shapes} of {dtype}, got {found}")
-        net = cls(layers, loss=io.decode(document["loss"]), dtype=dtype, ties=ties)
-        if ties and net.n_params != tensors["params"].size:
-            raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
-        W, b = ([tensors.get(f"{name}.{l}") for l in range(len(net.d))] for name in "Wb")
-        net._resume(net._flat(W, b), tensors.get("params"))
-        net._seed = _check.integer("seed", document["seed"], 0) % 2**63
-        net._epochs_ever = _check.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
-        net.history = training.History(history)
-        if run is not None:
-            epoch = _check.integer("epoch", run["epoch"], 0, 2**40)
-            optim.rate(optimizer, epoch)
-            slots = [tensors[f"slot.{i}"] for i in range(len(tensors)) if f"slot.{i}" in tensors]
-            net._state = training.State.restore(net, {"optimizer": optimizer, "slots": slots, "powers": tensors["powers"],
-                                                      "epoch": epoch})
-        return net
 
     def summary(self):
         """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
@@ -456,35 +411,6 @@ def _generator(random_state):
     raise TypeError(f"random_state must be None, an int, or a numpy Generator or RandomState, got {random_state!r}")
 
 
-def _shapes(layers, optimizer, tied=None):
-    """The tensors that a file has for a network of these layers, trained by this optimiser or by none: name -> shape.
-    tied: how many parameters its ties leave."""
-    shape, shapes = _input_shape(layers[0]), {}
-    for l, y in enumerate(layers[1:], 1):
-        if isinstance(y, Dense):
-            _check.integer(f"units of layers[{l}]", y.units, 1)
-        after = y.after(shape)
-        if hasattr(y, "weights"):
-            shapes[f"W.{l}"] = y.weights(shape)
-            if y.bias is not False:
-                shapes[f"b.{l}"] = after[-1:]
-        shape = after
-    weights = sum(math.prod(shape) for shape in shapes.values())
-    if optimizer is not None:
-        n_params = weights if tied is None else tied
-        shapes.update({f"slot.{i}": (n_params,) for i in range(_core.STEPS[optimizer.step][1])}, powers=(2,))
-    if tied is not None:
-        shapes["params"] = (tied,)
-    return shapes
-
-
-def _input_shape(entry):
-    """The first entry of the constructor's list as a shape."""
-    if isinstance(entry, (tuple, list)):
-        return map_shape(entry)
-    return (_check.integer("layers[0]", entry, 1),)
-
-
 def _specs(layers, activation, init):
     """The constructor's list -> shapes of x(0)..x(L) and one spec a layer, checked."""
     if isinstance(layers, (str, numbers.Integral)) or not hasattr(layers, "__len__"):
@@ -492,7 +418,7 @@ def _specs(layers, activation, init):
     if len(layers) < 2:
         raise ValueError(f"layers must have an input and at least one layer, got {list(layers)!r}")
     _check.named("activation", activation, _core.ACTIVATIONS)
-    shapes, specs = [_input_shape(layers[0])], []
+    shapes, specs = [input_shape(layers[0])], []
     for l, entry in enumerate(layers[1:], 1):
         if isinstance(entry, numbers.Integral):
             entry = Dense(entry, activation if l < len(layers) - 1 else "identity", init=init)
