@@ -54,6 +54,10 @@ cdef extern from "kernels/kernels.h" nogil:
         void *value
         void *scratch
 
+    ctypedef struct attack_t:
+        int norm
+        double eps, step, lo, hi
+
     ctypedef struct step_t:
         int kind
         double lr, beta1, beta2, eps, decay, l2, l1, gscale
@@ -70,13 +74,17 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*transpose)(Py_ssize_t m, Py_ssize_t n, const void *A, Py_ssize_t lda, void *B, Py_ssize_t ldb) noexcept nogil
         void (*act)(int kind, double arg, Py_ssize_t n, const void *s, void *x) noexcept nogil
         void (*act_grad)(int kind, double arg, Py_ssize_t n, const void *sx, void *delta) noexcept nogil
+        void (*act_curve)(int kind, double arg, Py_ssize_t n, const void *sx, const void *st, const void *u, void *delta) noexcept nogil
         int (*loss)(const loss_t *) noexcept nogil
+        void (*loss_curve)(const loss_t *, const void *xt, Py_ssize_t ldxt) noexcept nogil
         void (*link)(int kind, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, void *scratch) noexcept nogil
         void (*step)(const step_t *, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G, Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
         void (*fetch)(Py_ssize_t m, Py_ssize_t n, const void *P, Py_ssize_t ldp) noexcept nogil
         void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out, Py_ssize_t ldo) noexcept nogil
         void (*dropout)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, double rate, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
         void (*noise)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double sigma, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
+        void (*jitter)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double width, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
+        void (*attack)(const attack_t *, Py_ssize_t m, Py_ssize_t n, const void *x0, const void *d, void *x, Py_ssize_t ld) noexcept nogil
         void (*scale_rows)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ld, const void *weight, double scale, void *out) noexcept nogil
         void (*add)(Py_ssize_t n, const void *x, void *into) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
@@ -89,13 +97,14 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*unpatch)(const window_t *, Py_ssize_t p0, Py_ssize_t p1, const void *D, Py_ssize_t ldd, void *dx) noexcept nogil
         void (*max_pool)(const window_t *, const void *x, void *out) noexcept nogil
         void (*max_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx) noexcept nogil
+        void (*max_pool_tangent)(const window_t *, const void *x, const void *out, const void *xt, void *outt) noexcept nogil
         void (*avg_pool)(const window_t *, const void *x, void *out) noexcept nogil
         void (*avg_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx) noexcept nogil
         int (*function)(const char *name, Py_ssize_t n, const void *x, void *out) noexcept nogil
 
     ctypedef struct activation_row:
         const char *name
-        int needs_s
+        int needs_s, curved
         double arg
     ctypedef struct loss_row:
         const char *name

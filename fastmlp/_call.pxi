@@ -87,17 +87,19 @@ cdef class Data:
 
 
 cdef class Call:
-    """A Run with its arena: what one call at a time may use."""
-    cdef Run r
+    """A Run with its arena: what one call at a time may use. With those of a tangent sweep where there is one."""
+    cdef Run r, pulled, tangent
     cdef object arena, key
     cdef object loss, order     # a Python loss, and the rows it is called for
     cdef object error           # what it raised
 
     def __cinit__(self, Core core):
-        self.r.layers = <Layer *>calloc(core.L + 1, sizeof(Layer))
+        cdef Py_ssize_t n = core.L + 1
+        self.r.layers = <Layer *>calloc(3 * n, sizeof(Layer))
         if self.r.layers == NULL:
             raise MemoryError
-        memcpy(self.r.layers, core.layers, (core.L + 1) * sizeof(Layer))
+        memcpy(self.r.layers, core.layers, n * sizeof(Layer))
+        self.pulled.layers, self.tangent.layers = self.r.layers + n, self.r.layers + 2 * n
         self.r.k, self.r.size, self.r.L = core.k, core.k.itemsize, core.L
         self.r.P, self.r.n_rows = core.p, core.rows
 

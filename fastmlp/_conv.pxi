@@ -114,7 +114,20 @@ cdef void max_pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssi
 
 cdef void max_pool_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """de/dx(l-1): delta(l) at the first of the largest of each window"""
-    pool_backward(r, l, row, m, r.k.max_pool_grad)
+    pool_backward(r, r, l, row, m, r.k.max_pool_grad)
+
+
+cdef void max_pool_tangent(Run *r, Run *q, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """x'(l) = x'(l-1) where x(l-1) is largest"""
+    cdef Layer *y = &r.layers[l]
+    cdef Py_ssize_t i
+    for i in range(row, row + m):
+        r.k.max_pool_tangent(&y.window, row_before(r, l, i, i), at(r, y.x, i * y.ld), row_before(q, l, i, i), at(r, q.layers[l].x, i * y.ld))
+        clear_pad(r, y, at(r, q.layers[l].x, i * y.ld))
+
+
+cdef void max_pool_tangent_back(Run *r, Run *q, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    pool_backward(r, q, l, row, m, r.k.max_pool_grad)
 
 
 cdef void avg_pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
@@ -124,7 +137,7 @@ cdef void avg_pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssi
 
 cdef void avg_pool_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """de/dx(l-1): an even share of delta(l) all over each window"""
-    pool_backward(r, l, row, m, r.k.avg_pool_grad)
+    pool_backward(r, r, l, row, m, r.k.avg_pool_grad)
 
 
 cdef void pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -136,14 +149,15 @@ cdef void pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t
         clear_pad(r, y, at(r, y.x, (row + i) * y.ld))
 
 
-cdef void pool_backward(Run *r, int l, Py_ssize_t row, Py_ssize_t m,
+cdef void pool_backward(Run *r, Run *q, int l, Py_ssize_t row, Py_ssize_t m,
                         void (*grad)(const window_t *, const void *, const void *, const void *, void *) noexcept nogil) noexcept nogil:
+    """q's delta, pulled back at r's x"""
     cdef Layer *y = &r.layers[l]
-    cdef Layer *before = &r.layers[l - 1]
+    cdef Layer *before = &q.layers[l - 1]
     cdef Py_ssize_t i
     cdef char *dx
     for i in range(row, row + m):
         dx = at(r, before.delta, i * before.ld)
         memset(dx, 0, pad(before.d_out, r.k.lanes) * r.size)
-        grad(&y.window, row_before(r, l, i, i), at(r, y.x, i * y.ld), at(r, y.delta, i * y.ld), dx)
-    finish_delta(r, l - 1, row, m)
+        grad(&y.window, row_before(r, l, i, i), at(r, y.x, i * y.ld), at(r, q.layers[l].delta, i * y.ld), dx)
+    finish_delta(q, l - 1, row, m)

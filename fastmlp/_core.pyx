@@ -50,6 +50,7 @@ cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
 include "_layers.pxi"
 include "_ties.pxi"
 include "_jobs.pxi"
+include "_tangent.pxi"
 include "_tables.pxi"
 include "_call.pxi"
 
@@ -208,8 +209,9 @@ cdef class Core:
             width += 2 * self.layers[l].d_out * self.k.itemsize
         return min(batch, max(256, CHUNK_BYTES // width // 64 * 64))
 
-    cdef Py_ssize_t place(self, Run *r, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
+    cdef Py_ssize_t place(self, Call c, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
         """Give each thing its place in the arena at base; returns the arena's size."""
+        cdef Run *r = &c.r
         cdef Py_ssize_t offset = 0, lanes = self.k.lanes, size = r.size, own
         cdef int l, t
         cdef bint large
@@ -226,7 +228,8 @@ cdef class Core:
             if y.rows > 0 and (y.needs_s or keep):
                 y.s = <char *>(base + offset)
                 offset += pad(rows * y.ld * size, ALIGN)
-            if sweep and l >= r.last_layer:
+            y.kept = NULL
+            if sweep and l >= r.lowest:
                 y.delta = <char *>(base + offset)
                 offset += pad(rows * y.ld * size, ALIGN)
                 y.dw = y.delta
@@ -236,7 +239,7 @@ cdef class Core:
             y.mirror = y.panels = NULL
             large = sweep and not keep and not y.flipped and y.kind == KIND_DENSE and y.d_in * y.ldw * size >= PANEL_BYTES
             y.mirror_panels = large and y.d_in >= 4 * lanes
-            if y.rows > 0 and (y.flipped or (sweep and l > r.last_layer)):
+            if y.rows > 0 and (y.flipped or (sweep and l > r.lowest)):
                 y.ldm = pad(y.rows, lanes)
                 if not y.mirror_panels:
                     y.ldm = stride(y.ldm, size)
@@ -262,6 +265,40 @@ cdef class Core:
         r.row_squares = <double *>(base + offset)
         r.row_penalty = r.row_squares + self.rows + 1   # one more for the tail of ties
         offset += pad((2 * self.rows + 1) * sizeof(double), ALIGN)
+        if r.attack_steps > 0:
+            r.x0 = <char *>(base + offset)
+            offset += pad(rows * r.layers[0].ld * size, ALIGN)
+        return self.place_tangent(c, base, offset, rows) if r.tangent != NULL else offset
+
+    cdef Py_ssize_t place_tangent(self, Call c, uintptr_t base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
+        """The buffers of a tangent sweep after the others; returns where they end."""
+        cdef int l
+        cdef Layer *y
+        cdef Layer *d
+        cdef Layer *u
+        cdef Py_ssize_t room
+        cdef bint curved
+        for l in range(self.L + 1):
+            y, d = &c.r.layers[l], &c.tangent.layers[l]
+            room, curved = pad(rows * y.ld * c.r.size, ALIGN), y.rows > 0 and fastmlp_activations[y.act].curved
+            d[0] = y[0]
+            d.act, d.bias, d.needs_s = ACT_identity, False, False
+            d.x, d.delta = <char *>(base + offset), <char *>(base + offset + room)
+            offset += 2 * room
+            d.s = d.x
+            if curved:
+                d.s = <char *>(base + offset)
+                offset += room
+            u = y
+            if c.r.pulled == &c.pulled:
+                u = &c.pulled.layers[l]
+                u[0] = y[0]
+                u.delta = <char *>(base + offset)
+                offset += room
+            if curved:
+                u.kept = <char *>(base + offset)
+                offset += room
+            y.dw, d.dw = d.delta, u.delta
         return offset
 
     cdef lay_out(self, Call c, key, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
@@ -269,14 +306,14 @@ cdef class Core:
         cdef Run *r = &c.r
         cdef int l
         cdef Py_ssize_t size
-        key = (key, rows, panel_rows, threads, r.last_layer)
+        key = (key, rows, panel_rows, threads, r.lowest, r.attack_steps > 0, r.tangent != NULL, r.pulled == r)
         if fresh or c.key != key or r.direct or scratch_fill is not None:
-            size = self.place(r, 0, rows, panel_rows, threads, sweep, keep)
+            size = self.place(c, 0, rows, panel_rows, threads, sweep, keep)
             if fresh or c.arena is None or c.arena.size < size:
                 c.arena = on_line(np.empty(size + ALIGN, np.uint8))
             if scratch_fill is not None:
                 c.arena[:] = np.resize(np.frombuffer(scratch_fill, np.uint8), c.arena.size)
-            self.place(r, address(c.arena), rows, panel_rows, threads, sweep, keep)
+            self.place(c, address(c.arena), rows, panel_rows, threads, sweep, keep)
             c.key = None if fresh or r.direct else key
             for l in range(1, self.L + 1):
                 if r.layers[l].mirror != NULL:
@@ -305,6 +342,30 @@ cdef class Core:
         r.beta1_power = r.beta2_power = 0
         r.out = NULL
         r.values = NULL
+        r.tangent = r.pulled = r.along = NULL
+        r.penalty = r.attack_steps = 0
+        r.lam_sum = 0
+
+    cdef bind_sensitivity(self, Call c, penalty, attack):
+        """Have the rows' sensitivity penalised, (PENALTY_*, lam), and their inputs moved, (numbers of attack_t, steps, random)."""
+        cdef Run *r = &c.r
+        r.penalty, r.lam = penalty
+        r.last_layer = 0 if r.penalty == PENALTY_GRADIENT else 1
+        r.lowest = r.last_layer
+        if r.penalty:
+            r.lowest = 0
+            r.tangent = &c.tangent
+            r.pulled = &c.pulled if r.penalty == PENALTY_JACOBIAN else r
+        if attack is not None:
+            r.lowest = 0
+            (r.attack.norm, r.attack.eps, r.attack.step, r.attack.lo, r.attack.hi), r.attack_steps, r.attack_random = attack
+
+    cdef start_tangent(self, Call c):
+        """The Runs of a tangent sweep, once all of the call's is set."""
+        cdef Layer *pulled = c.pulled.layers
+        cdef Layer *tangent = c.tangent.layers
+        c.pulled, c.tangent = c.r, c.r
+        c.pulled.layers, c.tangent.layers = pulled, tangent
 
     cdef void share_weights(self, Run *r, int threads) noexcept:
         """Rows of the weights for each thread: even work, in whole tiles of 8 rows."""
@@ -409,15 +470,15 @@ cdef class Core:
                 and now_seconds() - self.tried < RETRY_SECONDS)
 
     def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, key, Team team,
-              row_penalties=(0.0, 0.0), double noise=0.0):
+              row_penalties=(0.0, 0.0), double noise=0.0, penalty=(0, 0.0), attack=None):
         """Batches first .. last of an epoch over the rows in order.
 
         step: numbers of step_t in its order. S1, S2: the optimiser's state, laid out as P, or None.
         powers: float64 (2,), the running powers of beta1 and beta2, advanced. key: what dropout drops and
         noise is. noise: the standard deviation of what is added to x(0).
-        row_penalties: (l2, l1) of l2/2 ||W||^2 + l1 ||W||_1 on the *sum* of a batch's losses.
-        Returns (sum of the losses, batches done, sum of those penalties over the batches); fewer are done where a loss was not finite, and then no step is
-        taken on it."""
+        row_penalties: (l2, l1) of l2/2 ||W||^2 + l1 ||W||_1 on the *sum* of a batch's losses. penalty, attack: see
+        bind_sensitivity. Returns (sum of the losses, batches done, sum of the row penalties over the batches, sum of the weighted
+        penalties of the rows' sensitivity); fewer are done where a loss was not finite, and then no step is taken on it."""
         cdef Call c = self.take()
         cdef Run *r = &c.r
         cdef Py_ssize_t done
@@ -425,53 +486,74 @@ cdef class Core:
         self.bind(c, data, order)
         r.batch, r.chunk, r.block = batch, self.chunk_for(batch), self.block_for(data)
         r.chunks = (batch + r.chunk - 1) // r.chunk
-        r.last_layer, r.stepping, r.clip = 1, True, clip
+        self.bind_sensitivity(c, penalty, attack)
+        r.stepping, r.clip = True, clip
         r.training, r.key, r.noise = True, mix(<uint64_t>key), noise
-        r.full = clip > 0 or self.tied is not None or r.chunks > 1 or not self.stepwise or self.n_params * r.size <= GROUP_BYTES
+        r.full = (clip > 0 or self.tied is not None or r.chunks > 1 or not self.stepwise or r.penalty
+                  or self.n_params * r.size <= GROUP_BYTES)
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1
         r.row_l2, r.row_l1 = row_penalties
         r.beta1_power, r.beta2_power = p[0], p[1]
         r.S1, r.S2 = (<char *>address(S1) if S1 is not None else NULL), (<char *>address(S2) if S2 is not None else NULL)
         self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
-        values = np.empty(batch, self.dtype)
-        r.values = <char *>address(values)
+        values, penalties = np.empty(batch, self.dtype), np.empty(batch, self.dtype)
+        r.values, r.penalties = <char *>address(values), <char *>address(penalties)
         G = self.gradient_room(r)
+        self.start_tangent(c)
         try:
             done = self.run_units(c, team, first * r.chunks, self.units(r, last))
         finally:
             p[0], p[1] = r.beta1_power, r.beta2_power
         self.give(c)
-        return r.loss_sum, (last if done == self.units(r, last) else done // r.chunks), r.penalty_sum
+        return r.loss_sum, (last if done == self.units(r, last) else done // r.chunks), r.penalty_sum, r.lam_sum
 
     cdef gradient_room(self, Run *r):
         """Where the gradient goes, for the caller to hold: a row a group."""
         r.grouped = self.n_params * r.size <= GROUP_BYTES
         if not r.full:
             return None
-        G = aligned((2, self.size), self.dtype)
+        G = aligned((2 if r.tangent == NULL else 4, self.size), self.dtype)
         r.G = <char *>address(G)
-        r.G2 = at(r, r.G, self.size)
+        r.G2, r.T, r.T2 = at(r, r.G, self.size), at(r, r.G, 2 * self.size), at(r, r.G, 3 * self.size)
         return G
 
-    def gradient(self, Data data, Team team):
-        """(sum of the weighted losses, gradient of their weighted mean, laid out as P)"""
+    def gradient(self, Data data, Team team, penalty=(0, 0.0), key=0, V=None):
+        """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid out as P
+        too: the Hessian times V in the place of the gradient."""
         cdef Call c = self.take()
         cdef Run *r = &c.r
         self.bind(c, data, None)
         r.batch, r.chunk, r.block = data.n, self.chunk_for(data.n), self.block_for(data)
         r.chunks = (r.batch + r.chunk - 1) // r.chunk
-        r.last_layer, r.stepping, r.clip, r.full = 1, False, 0, True
+        self.bind_sensitivity(c, penalty, None)
+        r.stepping, r.clip, r.full, r.key = False, 0, True, mix(<uint64_t>key)
         memset(&r.step, 0, sizeof(step_t))
+        if V is not None:
+            r.tangent, r.pulled = &c.tangent, r
+            along = self.along(c, V, team)
         self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
-        values = np.empty(data.n, self.dtype)
+        values, penalties = np.empty(data.n, self.dtype), np.empty(data.n, self.dtype)
         G = self.gradient_room(r)
-        r.values = <char *>address(values)
+        r.values, r.penalties = <char *>address(values), <char *>address(penalties)
+        self.start_tangent(c)
         self.run_units(c, team, 0, r.chunks)
         if r.bad:
             r.loss_sum = float("nan")
         self.give(c)
-        return r.loss_sum, G[0]
+        return r.loss_sum + r.lam_sum, G[0]
+
+    cdef Call along(self, Call c, V, Team team):
+        """A Call whose layers are linear, with V in the place of the weights."""
+        cdef Call v = Call(self)
+        cdef int l
+        v.r.P, v.r.lowest = <char *>address(V), 1
+        v.r.direct, v.r.training = False, False
+        for l in range(1, self.L + 1):
+            v.r.layers[l].act, v.r.layers[l].needs_s = ACT_identity, False
+        self.lay_out(v, "along", c.r.chunk, 0, team.n, True, False, True)
+        c.r.along = &v.r
+        return v
 
     # ---- forward, and everything
 
@@ -482,7 +564,7 @@ cdef class Core:
         cdef double total = 0
         cdef int threads = team.n
         cdef char *losses = <char *>address(values) if values is not None else NULL
-        r.block, r.last_layer = self.block_for(data), self.L + 1
+        r.block, r.last_layer, r.lowest = self.block_for(data), self.L + 1, self.L + 1
         r.direct = (r.order == NULL and not data.X.indptr and data.dtype == self.dtype and data.X.col_stride == r.size
                     and data.X.row_stride % r.size == 0 and data.X.row_stride >= 0 and <uintptr_t>data.X.data % r.size == 0)
         self.lay_out(c, "forward", r.block * threads, 0, threads, False, False)
@@ -538,7 +620,7 @@ cdef class Core:
         if not self.k.all_finite(self.size, self.p):
             return False
         c = Call(self)
-        c.r.direct, c.r.block, c.r.last_layer, c.r.link = True, SMALL_ROWS, self.L + 1, self.link
+        c.r.direct, c.r.block, c.r.last_layer, c.r.lowest, c.r.link = True, SMALL_ROWS, self.L + 1, self.L + 1, self.link
         self.lay_out(c, "small", SMALL_ROWS, 0, 1, False, False)
         self.seen_P = self.P.copy()
         self.seen = <char *>address(self.seen_P)
@@ -578,30 +660,56 @@ cdef class Core:
         finally:
             PyBuffer_Release(&b)
 
-    def pull(self, Data data, Team team, seed=None):
-        """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what has that."""
-        cdef Call c = self.take()
+    # ---- row by row, with the input
+
+    cdef rowwise(self, Call c, Data data, Team team, job_fn job, Py_ssize_t width, key):
+        """What a job makes of each row, (n, width), and the rows' losses, where it has any."""
         cdef Run *r = &c.r
         cdef Py_ssize_t pos = 0, step
-        self.bind(c, data, None)
-        r.block, r.last_layer = self.block_for(data), 0
-        self.lay_out(c, "pull", r.block * team.n, 0, team.n, True, False)
-        out = np.empty((data.n, self.layers[0].d_out), self.dtype)
+        r.block = self.block_for(data)
+        self.lay_out(c, key, r.block * team.n, 0, team.n, True, False)
+        self.start_tangent(c)
+        out = np.empty((data.n, width), self.dtype)
         values = np.empty(data.n, self.dtype)
         r.out, r.values = <char *>address(out), <char *>address(values)
-        r.seed = <char *>address(seed) if seed is not None else NULL
         r.team = &team.team
-        step = max(r.block * team.n, SIGNAL_WORK // (4 * self.work))
+        step = max(r.block * team.n, SIGNAL_WORK // (4 * self.work * (1 + r.attack_steps)))
         while pos < r.n:
             r.unit0, r.unit1 = pos, min(pos + step, r.n)
             with nogil:
-                team_run(r.team, team.n, pull_job, r)
+                team_run(r.team, team.n, job, r)
             if c.error is not None:
                 raise c.error
             PyErr_CheckSignals()
             pos = r.unit1
         self.give(c)
-        return out
+        return out, values
+
+    def pull(self, Data data, Team team, seed=None):
+        """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what has that.
+        And the losses (n,)."""
+        cdef Call c = self.take()
+        self.bind(c, data, None)
+        c.r.last_layer = c.r.lowest = 0
+        c.r.seed = <char *>address(seed) if seed is not None else NULL
+        return self.rowwise(c, data, team, pull_job, self.layers[0].d_out, "pull")
+
+    def push(self, Data data, Team team, seed):
+        """x'(L) of each row (n, d(L)) for the seed x'(0), C-contiguous (n, d(0))."""
+        cdef Call c = self.take()
+        self.bind(c, data, None)
+        c.r.last_layer = c.r.lowest = self.L + 1
+        c.r.tangent, c.r.pulled = &c.tangent, &c.r
+        c.r.seed = <char *>address(seed)
+        return self.rowwise(c, data, team, push_job, self.layers[self.L].d_out, "push")[0]
+
+    def attack(self, Data data, Team team, attack, key):
+        """X (n, d(0)) moved to where the rows' losses are larger; attack: see bind_sensitivity."""
+        cdef Call c = self.take()
+        self.bind(c, data, None)
+        self.bind_sensitivity(c, (0, 0.0), attack)
+        c.r.key = mix(<uint64_t>key)
+        return self.rowwise(c, data, team, attack_job, self.layers[0].d_out, "attack")[0]
 
     def sweep(self, Data data, bint backward, Team team):
         """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the rows,
@@ -612,6 +720,7 @@ cdef class Core:
         self.bind(c, data, None)
         r.batch = r.chunk = data.n
         r.block, r.last_layer = self.block_for(data), (0 if backward else self.L + 1)
+        r.lowest = r.last_layer
         r.row_weight, r.loss.weight = <char *>data.weight, NULL
         r.stepping, r.full, r.clip = False, True, 0
         r.team = &team.team

@@ -1,54 +1,80 @@
 # What a team of threads runs: the row phase and the weight phase of training,
 # and the forward pass alone.
 
+ctypedef void (*job_fn)(void *arg, int t) noexcept nogil
+
+
 cdef inline Py_ssize_t rows_each(Py_ssize_t m, int threads) noexcept nogil:
     """Rows a thread takes of m: whole tiles of 8."""
     return pad((m + threads - 1) // threads, 8)
 
 
-cdef void forward_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
-    cdef int l
+cdef void gather_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """x(0) of m rows"""
     cdef Layer *x0 = &r.layers[0]
     if not r.direct:
         r.k.gather(&r.X, r.order, pos, m, at(r, x0.x, row * x0.ld), x0.ld)
         if r.training and r.noise > 0:
             r.k.noise(m, x0.d_out, at(r, x0.x, row * x0.ld), x0.ld, r.noise, r.key, r.order, pos)
+
+
+cdef void push_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """From x(0): s(1), x(1) .. x(L)"""
+    cdef int l
     for l in range(1, r.L + 1):
         KINDS[r.layers[l].kind].forward(r, l, pos, row, m, scratch)
 
 
-cdef bint loss_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, double scale, bint sweep, char *scratch) noexcept nogil:
-    """The losses of m rows, and scale de/dx(L); whether all losses are finite."""
+cdef void forward_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    gather_rows(r, pos, row, m)
+    push_rows(r, pos, row, m, scratch)
+
+
+cdef loss_t loss_of(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, double scale, char *scratch) noexcept nogil:
+    """The loss of m rows, with no place for what comes out."""
     cdef Layer *y = &r.layers[r.L]
     cdef loss_t t = r.loss
     t.m = m
     t.x, t.ldx = at(r, y.x, row * y.ld), y.ld
     t.order, t.first = r.order, pos
-    t.delta, t.ldd = (at(r, y.delta, row * y.ld) if sweep else NULL), y.ld
-    t.value, t.scale = value, scale
+    t.delta, t.ldd, t.value, t.scale = NULL, y.ld, NULL, scale
     t.scratch = at(r, scratch, r.loss_at)
+    return t
+
+
+cdef bint loss_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, double scale, bint sweep, char *scratch) noexcept nogil:
+    """The losses of m rows, and scale de/dx(L); whether all losses are finite."""
+    cdef Layer *y = &r.layers[r.L]
+    cdef loss_t t = loss_of(r, pos, row, m, scale, scratch)
+    t.value, t.delta = value, (at(r, y.delta, row * y.ld) if sweep else NULL)
     return r.k.loss(&t) if r.call == NULL else python_loss(r, &t)
 
 
-cdef void backward_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
-    """From de/dx(L): delta(L), .., down to delta(last_layer)."""
+cdef void backward_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int last, char *scratch) noexcept nogil:
+    """From de/dx(L): delta(L), .., down to delta(last)."""
     cdef int l
     finish_delta(r, r.L, row, m)
-    for l in range(r.L, r.last_layer, -1):
+    for l in range(r.L, last, -1):
         KINDS[r.layers[l].kind].backward(r, l, pos, row, m, scratch)
 
 
-cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t m, char *values, double scale, int t) noexcept nogil:
-    """This thread's part of the m rows from pos: forward, loss, delta sweep."""
+cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, double scale, int t) noexcept nogil:
+    """This thread's part of the m rows from pos, of which the first is row at_row of the batch: forward, loss, delta sweep."""
+    cdef char *values = at(r, r.values, at_row)
     cdef Py_ssize_t each = rows_each(m, r.team.active)
     cdef Py_ssize_t row = min(t * each, m), hi = min(row + each, m), k
     cdef char *scratch = r.scratch[t]
     while row < hi:
         k = min(r.block, hi - row)
-        forward_rows(r, pos + row, row, k, scratch)
+        gather_rows(r, pos + row, row, k)
+        if r.attack_steps > 0:
+            attack_rows(r, pos + row, row, k, at(r, values, row), scratch)
+        push_rows(r, pos + row, row, k, scratch)
         if not loss_rows(r, pos + row, row, k, at(r, values, row), scale, True, scratch):
             store(&r.bad, 1)
-        backward_rows(r, pos + row, row, k, scratch)
+        backward_rows(r, pos + row, row, k, r.last_layer, scratch)
+        if r.tangent != NULL and not tangent_rows(r, pos + row, row, k, at(r, r.penalties, at_row + row), scale, scratch):
+            store(&r.bad, 1)
         row += k
 
 
@@ -84,29 +110,38 @@ cdef void grad_group(Run *r, int group, Py_ssize_t row, Py_ssize_t m, bint more,
     """This thread's part of the gradient over rows row .. row + m of the chunk, which are of one group."""
     cdef int l
     cdef const Py_ssize_t *share = r.share2 + 2 * (2 * t + group) * (r.L + 1) if group >= 0 else shares(r, t)
+    cdef grad_fn grad
     for l in range(1, r.L + 1):
         if share[2 * l] < share[2 * l + 1]:
-            KINDS[r.layers[l].kind].grad(r, l, share[2 * l], share[2 * l + 1], row, m, more,
-                                         r.G2 if group == 1 else r.G, r.scratch[t])
+            grad = KINDS[r.layers[l].kind].grad
+            grad(r, l, share[2 * l], share[2 * l + 1], row, m, more, r.G2 if group == 1 else r.G, r.scratch[t])
+            if r.tangent != NULL:
+                grad(r.tangent, l, share[2 * l], share[2 * l + 1], row, m, more, r.T2 if group == 1 else r.T, r.scratch[t])
 
 
 cdef void full_gradient(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, int t) noexcept nogil:
     """The gradient over the m rows of a chunk that starts at a row of its batch, on top of the chunks before."""
     cdef Py_ssize_t cut = group_rows(r, batch), one = min(max(cut - at_row, 0), m)
+    cdef bint last = at_row + m == batch
     if cut == batch:
         grad_group(r, -1, 0, m, at_row > 0, t)
+        if last and r.tangent != NULL:
+            add_gradient(r, r.T, t)
         return
     if one > 0:
         grad_group(r, 0, 0, one, at_row > 0, t)
     if m > one:
         grad_group(r, 1, one, m - one, at_row > cut, t)
-    if at_row + m == batch:
+    if last:
         team_barrier(r.team)
-        add_groups(r, t)
+        add_gradient(r, r.G2, t)
+        if r.tangent != NULL:
+            add_gradient(r, r.T, t)
+            add_gradient(r, r.T2, t)
 
 
-cdef void add_groups(Run *r, int t) noexcept nogil:
-    """G += G2, for this thread's rows."""
+cdef void add_gradient(Run *r, char *other, int t) noexcept nogil:
+    """G += other, for this thread's rows."""
     cdef int l
     cdef Layer *y
     cdef Py_ssize_t begin, end
@@ -115,7 +150,7 @@ cdef void add_groups(Run *r, int t) noexcept nogil:
         y = &r.layers[l]
         if share[2 * l] < share[2 * l + 1]:
             begin, end = y.w + share[2 * l] * y.ldw, run_end(r, y, share[2 * l + 1])
-            r.k.add(end - begin, at(r, r.G2, begin), at(r, r.G, begin))
+            r.k.add(end - begin, at(r, other, begin), at(r, r.G, begin))
 
 
 cdef inline Py_ssize_t run_end(const Run *r, const Layer *y, Py_ssize_t hi) noexcept nogil:
@@ -276,7 +311,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
         last = pos + m == end
         step.lr = step_rate(&r.step, p1 * step.beta1, p2 * step.beta2)    # early: it takes long
         step.l2, step.l1 = r.step.l2 + r.row_l2 / (end - begin), r.step.l1 + r.row_l1 / (end - begin)
-        row_phase(r, pos, m, at(r, r.values, pos - begin), r.weight_scale / (end - begin), t)
+        row_phase(r, pos, pos - begin, m, r.weight_scale / (end - begin), t)
         team_barrier(r.team)
         if load(&r.bad):
             if t == 0:
@@ -293,6 +328,8 @@ cdef void train_job(void *arg, int t) noexcept nogil:
         weight_phase(r, pos - begin, m, end - begin, &step, t)
         if t == 0 and last:
             r.loss_sum += r.k.sum(end - begin, r.values)
+            if r.penalty:
+                r.lam_sum += r.k.sum(end - begin, r.penalties)
         team_barrier(r.team)
         if t == 0 and last and penal:
             r.penalty_sum += penalty(r)
@@ -336,8 +373,38 @@ cdef void pull_job(void *arg, int t) noexcept nogil:
             loss_rows(r, pos, row, m, at(r, r.values, pos), 1, True, r.scratch[t])
         else:
             r.k.rows(m, y.d_out, at(r, <char *>r.seed, pos * y.d_out), y.d_out, at(r, y.delta, row * y.ld), y.ld)
-        backward_rows(r, pos, row, m, r.scratch[t])
+        backward_rows(r, pos, row, m, 0, r.scratch[t])
         r.k.rows(m, x.d_out, at(r, x.delta, row * x.ld), x.ld, at(r, r.out, pos * x.d_out), x.d_out)
+        pos += m
+
+
+cdef void push_job(void *arg, int t) noexcept nogil:
+    """Positions unit0 .. unit1: from the seed x'(0) to x'(L)."""
+    cdef Run *r = <Run *>arg
+    cdef Py_ssize_t each = rows_each(r.unit1 - r.unit0, r.team.active)
+    cdef Py_ssize_t pos = min(r.unit0 + t * each, r.unit1), hi = min(pos + each, r.unit1), m, row = t * r.block
+    cdef Layer *y = &r.tangent.layers[r.L]
+    cdef Layer *x = &r.tangent.layers[0]
+    while pos < hi:
+        m = min(r.block, hi - pos)
+        forward_rows(r, pos, row, m, r.scratch[t])
+        r.k.rows(m, x.d_out, at(r, <char *>r.seed, pos * x.d_out), x.d_out, at(r, x.x, row * x.ld), x.ld)
+        tangent_forward(r, pos, row, m, r.scratch[t])
+        r.k.rows(m, y.d_out, at(r, y.x, row * y.ld), y.ld, at(r, r.out, pos * y.d_out), y.d_out)
+        pos += m
+
+
+cdef void attack_job(void *arg, int t) noexcept nogil:
+    """Positions unit0 .. unit1: x(0) moved to where the loss is larger."""
+    cdef Run *r = <Run *>arg
+    cdef Py_ssize_t each = rows_each(r.unit1 - r.unit0, r.team.active)
+    cdef Py_ssize_t pos = min(r.unit0 + t * each, r.unit1), hi = min(pos + each, r.unit1), m, row = t * r.block
+    cdef Layer *x = &r.layers[0]
+    while pos < hi:
+        m = min(r.block, hi - pos)
+        gather_rows(r, pos, row, m)
+        attack_rows(r, pos, row, m, at(r, r.values, pos), r.scratch[t])
+        r.k.rows(m, x.d_out, at(r, x.x, row * x.ld), x.ld, at(r, r.out, pos * x.d_out), x.d_out)
         pos += m
 
 
@@ -359,7 +426,7 @@ cdef void sweep_job(void *arg, int t) noexcept nogil:
     cdef Layer *y
     cdef Py_ssize_t each = rows_each(r.n, r.team.active)
     cdef Py_ssize_t row = min(t * each, r.n), m = min(each, r.n - row)
-    row_phase(r, 0, r.n, r.values, 1, t)
+    row_phase(r, 0, 0, r.n, 1, t)
     for l in range(1, r.L + 1):
         y = &r.layers[l]
         r.k.scale_rows(m, pad(y.d_out, r.k.lanes), at(r, y.delta, row * y.ld), y.ld,

@@ -34,6 +34,7 @@ cdef struct Layer:
     char *x
     char *delta                 # de/dx(l) on its way to be de/ds(l)
     char *dw                    # what the weight phase takes for delta
+    char *kept                  # de/dx(l), where a tangent sweep wants it, or NULL
     char *mirror                # W the other way round (cols, ldm), or NULL where nothing needs it
     Py_ssize_t ldm
     bint mirror_panels          # it is in panels
@@ -66,6 +67,8 @@ cdef struct Run:
     char *P
     char *G                     # gradient, laid out as P, of the batch's first group of rows
     char *G2                    # and of its second, see groups
+    char *T                     # the same of what a tangent sweep adds as x'(l-1) delta(l)^T: chains of their own
+    char *T2
     char *S1                    # the optimiser's state, laid out as P
     char *S2
     source_t X
@@ -79,6 +82,18 @@ cdef struct Run:
     uint64_t key                # what it drops in this epoch
     double noise                # standard deviation of what is added to x(0) in training
     int last_layer              # the delta sweep ends with de/dx(last_layer)
+    int lowest                  # layers have deltas from here on
+    Run *tangent                # the linear parts of the layers over x', delta', or NULL: see _tangent.pxi
+    Run *pulled                 # whose delta(0) is penalised, and belongs to the tangent: this one, or that of projections
+    Run *along                  # the layers with V, v in the place of W, b where weights move, or NULL
+    int penalty                 # PENALTY_*, or 0
+    double lam
+    char *penalties             # (batch,) of the rows
+    double lam_sum              # their sum
+    attack_t attack
+    int attack_steps
+    bint attack_random          # from a random place within reach
+    char *x0                    # x(0) as it was
     bint full                   # the gradient goes to G before the step
     bint grouped                # batches of enough rows are summed in two groups
     bint stepping
@@ -118,6 +133,7 @@ ctypedef void (*forward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ss
 ctypedef void (*backward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*grad_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil
 ctypedef void (*grad_step_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil
+ctypedef void (*tangent_fn)(Run *r, Run *q, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 
 # What a layer kind does:
@@ -126,6 +142,7 @@ ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept
 #   grad      G = x(l-1)^T dw(l) over m rows, for rows lo..hi of W(l) as kept; more: on top of G
 #   grad_step the same over the chunk without G, and the optimiser's step at once; without it all gradients go to G first
 #   mirror    W the other way round, from its rows lo..hi
+#   tangent, tangent_back  forward and backward for what changes linearly: q has x', delta', r what they are at
 # pos is the position of the first row, row its place in the buffers.
 cdef struct LayerKind:
     const char *name
@@ -134,14 +151,23 @@ cdef struct LayerKind:
     grad_fn grad
     grad_step_fn grad_step
     mirror_fn mirror
+    tangent_fn tangent
+    tangent_fn tangent_back
+
+
+cdef inline char *theta_of(const Run *r, const Layer *y, Py_ssize_t row) noexcept nogil:
+    """What theta' and theta'' are computed from: s or x."""
+    return at(r, y.s if y.needs_s else y.x, row * y.ld)
 
 
 cdef inline void finish_delta(Run *r, int l, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """delta(l) = de/dx(l) * theta'(s(l))"""
     cdef Layer *y = &r.layers[l]
+    cdef char *delta = at(r, y.delta, row * y.ld)
+    if y.kept != NULL:
+        memcpy(at(r, y.kept, row * y.ld), delta, m * y.ld * r.size)
     if y.act != ACT_identity:
-        r.k.act_grad(y.act, y.arg, m * y.ld, at(r, y.s if y.needs_s else y.x, row * y.ld),
-                     at(r, y.delta, row * y.ld))
+        r.k.act_grad(y.act, y.arg, m * y.ld, theta_of(r, y, row), delta)
 
 
 cdef inline bint has_mirror(const Layer *y) noexcept nogil:
@@ -362,6 +388,14 @@ cdef void drop(Run *r, int l, Py_ssize_t pos, Py_ssize_t m, const char *x, Py_ss
 include "_conv.pxi"
 
 
+cdef void linear_tangent(Run *r, Run *q, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    KINDS[r.layers[l].kind].forward(q, l, pos, row, m, scratch)
+
+
+cdef void linear_tangent_back(Run *r, Run *q, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    KINDS[r.layers[l].kind].backward(q, l, pos, row, m, scratch)
+
+
 cdef enum:
     KIND_INPUT
     KIND_DENSE
@@ -372,8 +406,10 @@ cdef enum:
     N_KINDS
 
 cdef LayerKind[N_KINDS] KINDS
-KINDS[<int>KIND_DENSE] = LayerKind("dense", dense_forward, dense_backward, dense_grad, dense_grad_step, dense_mirror)
-KINDS[<int>KIND_DROPOUT] = LayerKind("dropout", dropout_forward, dropout_backward, NULL, NULL, NULL)
-KINDS[<int>KIND_CONV] = LayerKind("conv", conv_forward, conv_backward, conv_grad, NULL, dense_mirror)
-KINDS[<int>KIND_MAX_POOL] = LayerKind("max_pool", max_pool_forward, max_pool_backward, NULL, NULL, NULL)
-KINDS[<int>KIND_AVG_POOL] = LayerKind("avg_pool", avg_pool_forward, avg_pool_backward, NULL, NULL, NULL)
+KINDS[<int>KIND_DENSE] = LayerKind("dense", dense_forward, dense_backward, dense_grad, dense_grad_step, dense_mirror,
+                                      linear_tangent, linear_tangent_back)
+KINDS[<int>KIND_DROPOUT] = LayerKind("dropout", dropout_forward, dropout_backward, NULL, NULL, NULL, linear_tangent, linear_tangent_back)
+KINDS[<int>KIND_CONV] = LayerKind("conv", conv_forward, conv_backward, conv_grad, NULL, dense_mirror, linear_tangent, linear_tangent_back)
+KINDS[<int>KIND_MAX_POOL] = LayerKind("max_pool", max_pool_forward, max_pool_backward, NULL, NULL, NULL,
+                                         max_pool_tangent, max_pool_tangent_back)
+KINDS[<int>KIND_AVG_POOL] = LayerKind("avg_pool", avg_pool_forward, avg_pool_backward, NULL, NULL, NULL, linear_tangent, linear_tangent_back)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import _check, _core, _document, io, sensitivity, training
+from . import _check, _core, _document, _robust, io, sensitivity, training
 from ._init import given, initial
 from .layers import Dense, Dropout, input_shape
 from .losses import Loss
@@ -256,14 +256,49 @@ class MLP:
         delta = kept["delta"]
         return SimpleNamespace(loss=loss, s=kept["s"], x=kept["x"], delta=[None, *delta[1:]], dW=dW, db=db, dX=delta[0])
 
-    def loss_and_grad(self, X, y, sample_weight=None):
-        """(mean loss, its gradient by `params`), for scipy.optimize and checks. Memory does not grow with the rows."""
+    def loss_and_grad(self, X, y, sample_weight=None, *, gradient_penalty=0.0, jacobian_penalty=0.0):
+        """(mean loss, its gradient by `params`), for scipy.optimize and checks. Memory does not grow with the rows.
+
+        gradient_penalty, jacobian_penalty : as in fit; part of the loss here. The projections of the second are the same in
+        each call.
+        """
         data = self._data(X, y, sample_weight)
+        penalty = _robust.penalty(self, gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty)
         self._finite_weights()
         with training.team_for(self, data.n, 3) as team:
-            total, G = self._core.gradient(data, team)
+            total, G = self._core.gradient(data, team, penalty, self._seed)
+        return total / data.weight_sum, self._gathered(G)
+
+    def hvp(self, v, X, y, sample_weight=None):
+        """The Hessian of the mean loss by `params` times v, (n_params,), in two sweeps (Pearlmutter 1994).
+
+        v : (n_params,). The loss must be one of `fastmlp.losses()`.
+        """
+        if self.loss.function:
+            raise ValueError("hvp needs second derivatives, which a function as the loss does not give")
+        v = _check._numeric("v", v, self.dtype)
+        if v.shape != (self.n_params,):
+            raise ValueError(f"v must have shape ({self.n_params},), got {v.shape}")
+        _check._finite("v", v, self.dtype)
+        data = self._data(X, y, sample_weight)
+        self._finite_weights()
+        with training.team_for(self, data.n, 6) as team:
+            return self._gathered(self._core.gradient(data, team, V=self._direction(v))[1])
+
+    def _gathered(self, G):
+        """The gradient by the parameters from what is laid out as the core's, by all weights."""
         gradient = self._flat(*self._unflatten(G))
-        return total / data.weight_sum, self._ties.gather(gradient) if self._ties else gradient
+        return self._ties.gather(gradient) if self._ties else gradient
+
+    def _direction(self, v):
+        """All weights' change along a change v of the parameters, laid out as the core's."""
+        V = self._core.like_params()
+        if self._ties:
+            q = np.zeros(len(self._ties.first), self.dtype)  # what stands still stands still
+            q[self._ties.free] = v
+            v = self._ties.spread(q)
+        self._spread(v, *self._unflatten(V))
+        return V
 
     def predict(self, X):
         """What the loss's link gives, (n, d(L)): probabilities, means."""
@@ -293,7 +328,7 @@ class MLP:
 
     def fit(self, X, y, optimizer=None, epochs=10, batch_size=32, sample_weight=None, validation_data=None, callbacks=(),
             shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=(),
-            input_noise=0.0):
+            input_noise=0.0, gradient_penalty=0.0, jacobian_penalty=0.0, adversarial=None):
         """Train from the present weights with a fresh optimiser.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)); for "cross_entropy"
@@ -313,6 +348,12 @@ class MLP:
             validation rows as "val_" and the name, or without validation of the training rows.
         input_noise : the standard deviation of normal noise that is added to X, anew in each epoch: it makes the network less
             sensitive to its input (Bishop 1995).
+        gradient_penalty : lam, adds lam/2 times the (weighted) mean of ||de_i/dx_i(0)||^2 to what is minimised: double back
+            propagation (Drucker and LeCun 1992). Its mean of each epoch is logged under this name. Where theta'' is 0 almost
+            everywhere, as relu's, what the penalty does goes through W alone. Not with a function as the loss.
+        jacobian_penalty : lam, the same for ||dx_i(L)/dx_i(0)||_F^2, of outputs before the loss's link, by one random projection
+            of each row (Hoffman, Roberts and Yaida 2019).
+        adversarial : a fastmlp.sensitivity.Attack: each batch is trained on as the attack leaves it (Madry et al. 2018).
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those
@@ -320,18 +361,18 @@ class MLP:
         """
         return training.fit(self, X, y, training.Options(
             optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
-            validation_fraction, metrics, input_noise), fresh=True)
+            validation_fraction, metrics, input_noise, gradient_penalty, jacobian_penalty, adversarial), fresh=True)
 
     def partial_fit(self, X, y, optimizer=None, epochs=1, batch_size=32, sample_weight=None, validation_data=None,
                     callbacks=(), shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=(),
-                    input_noise=0.0):
+                    input_noise=0.0, gradient_penalty=0.0, jacobian_penalty=0.0, adversarial=None):
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the random stream go on.
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
         """
         return training.fit(self, X, y, training.Options(
             optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
-            validation_fraction, metrics, input_noise), fresh=False)
+            validation_fraction, metrics, input_noise, gradient_penalty, jacobian_penalty, adversarial), fresh=False)
 
     # ---- files
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _check, _core, optim
+from . import _check, _core, _robust, optim
 from .callbacks import ProgressBar, as_callback, overrides
 from .metrics import named_metrics
 
@@ -58,6 +58,9 @@ class Options:
     validation_fraction: float
     metrics: Any
     input_noise: float
+    gradient_penalty: float
+    jacobian_penalty: float
+    adversarial: Any
 
     def check(self, default_optimizer):
         self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
@@ -135,6 +138,8 @@ def fit(net, X, y, options, fresh):
     data = net._data(X, y, options.sample_weight)
     rows, held_out = _split(net, data, options.validation_fraction)
     watched = _Watched(net, data, rows, held_out, y, options)
+    penalty = _robust.penalty(net, gradient_penalty=options.gradient_penalty, jacobian_penalty=options.jacobian_penalty)
+    attack = _robust.attack(options.adversarial, X)
     net._finite_weights()
     rates = [optim.rate(options.optimizer, (previous.epoch if previous else 0) + e) for e in range(options.epochs)]
     if previous is None:
@@ -144,7 +149,7 @@ def fit(net, X, y, options, fresh):
     batch = min(len(rows), options.batch_size or len(rows))
     with team_for(net, len(rows), 3 * options.epochs, options.n_threads, batch) as team:
         run = Epochs(net, data, rows, batch, team, options.callbacks, None if options.shuffle else lambda epoch: rows,
-                     noise=options.input_noise)
+                     noise=options.input_noise, penalty=penalty, attack=attack)
         _loop(net, run, watched, rates, options.callbacks)
     return net.history
 
@@ -159,7 +164,7 @@ def _loop(net, run, watched, rates, callbacks):
                               "holds the weights before the step that made it so; try a smaller learning rate",
                               DivergenceWarning, stacklevel=4)
                 break
-            logs = {"loss": loss, "lr": lr, **watched.measure(run.team)}
+            logs = {"loss": loss, "lr": lr, **run.penalty_log(), **watched.measure(run.team)}
             net.history.log(logs)
             if end_epoch(net._state.epoch, logs) or run.stopped:
                 break
@@ -249,11 +254,13 @@ class Epochs:
 
     rows: the numbers of those to train on. draw(epoch): their order in an epoch, the same when asked for the same again,
     as for the present epoch and the one before it may be; None: as the network's seed shuffles them.
-    row_penalties, noise: see Core.train."""
+    row_penalties, noise, penalty, attack: see Core.train."""
 
-    def __init__(self, net, data, rows, batch, team, callbacks=(), draw=None, row_penalties=(0.0, 0.0), noise=0.0):
+    def __init__(self, net, data, rows, batch, team, callbacks=(), draw=None, row_penalties=(0.0, 0.0), noise=0.0,
+                 penalty=(0, 0.0), attack=None):
         self.net, self.data, self.rows, self.batch, self.team = net, data, rows, batch, team
-        self.draw, self.row_penalties, self.noise = draw or self._shuffled, row_penalties, noise
+        self.draw = draw or self._shuffled
+        self.extras = row_penalties, noise, penalty, attack
         self.each_batch = [c.on_batch_end for c in callbacks if overrides(c, "on_batch_end")]
         self.batches = -(-len(rows) // batch)
         self.weight = data.weight_of(rows)
@@ -261,12 +268,12 @@ class Epochs:
         self.order = rows.copy()
         self.saved = []  # states at the start of the epochs before and now, newest last
         self.stopped = False
-        self.penalty = 0.0  # of the last epoch by rows, where there are row_penalties
+        self.penalty = self.sensitivity = 0.0  # of the last epoch by rows: row_penalties, and those of the sensitivity by weight
 
     def epoch(self, lr):
         """One epoch; its mean loss, or None where a loss was not finite."""
         net, state = self.net, self.net._state
-        self.penalty = 0.0
+        self.penalty = self.sensitivity = 0.0
         self.saved = [*self.saved[-1:], self._snapshot(lr, self.saved[0] if len(self.saved) > 1 else None)]
         total, done, wanted = self._watched_batches() if self.each_batch else (*self._train(self.saved[-1], 0, self.batches), self.batches)
         if done < wanted or not self._sound(done):
@@ -276,6 +283,11 @@ class Epochs:
         net._epochs_ever += 1
         weight = self.weight if done == self.batches else self.data.weight_of(self.order[:done * self.batch])
         return total / weight if weight else 0.0
+
+    def penalty_log(self):
+        """The mean penalty on the sensitivity, by its name, where there is one."""
+        number, _ = self.extras[2]
+        return {name: self.sensitivity for name, n in _robust.PENALTIES.items() if n == number}
 
     def _sound(self, done):
         """Whether the weights are finite and, should they be very large, the loss of the last batch is."""
@@ -322,10 +334,11 @@ class Epochs:
         optimizer = state.optimizer
         step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(lr))
         s1, s2 = (*state.slots, None, None)[:2]
-        loss, done, penalty = net._core.train(self.data, self.order, self.batch, first, last, step, s1, s2, state.powers,
+        loss, done, penalty, sensitivity = net._core.train(self.data, self.order, self.batch, first, last, step, s1, s2, state.powers,
                                               optimizer.clip_norm or 0.0, (net._seed << 20) + epoch & 2**64 - 1, self.team,
-                                              self.row_penalties, self.noise)
+                                              *self.extras)
         self.penalty += penalty / len(self.rows)
+        self.sensitivity += sensitivity / self.weight
         return loss, done
 
     def _shuffled(self, epoch):

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from fastmlp import MLP, SGD, Adam, AdamW, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, MaxPool1D, MaxPool2D, _core
+from fastmlp.sensitivity import Attack
 
 TABLE = Path(__file__).with_name("bits.json")
 
@@ -62,10 +63,11 @@ class Case:
     """One network and how it is trained."""
 
     def __init__(self, layers, optimizer=SGD(1 / 16), loss="squared_error", rows=61, batch=16, epochs=3, X=None, y=None,
-                 weighted=False):
+                 weighted=False, **fit):
         self.layers, self.optimizer, self.loss = layers, optimizer, loss
         self.rows, self.batch, self.epochs = rows, batch, epochs
         self.X, self.y, self.weighted = X, y, weighted
+        self.fit = fit
 
     def run(self, dtype, n_threads=1, block_rows=0, chunk_rows=0, scratch=None):
         """Hashes of the parameters after training, the history, the predictions, backprop and gradient."""
@@ -84,7 +86,7 @@ class Case:
         w = whole(5, n, 0, 4) / 2 if self.weighted else None
         _core.scratch_fill = scratch
         try:
-            history = net.fit(X, y, self.optimizer, self.epochs, self.batch, sample_weight=w, n_threads=n_threads)
+            history = net.fit(X, y, self.optimizer, self.epochs, self.batch, sample_weight=w, n_threads=n_threads, **self.fit)
             everything, forward = net.backprop(X, y, w), net.forward(X)
             loss, gradient = net.loss_and_grad(X, y, w)
             predictions = [net.predict(X), net.predict(X[:3]), net.evaluate(X, y, w)]
@@ -149,6 +151,18 @@ def cases():
     yield "kind conv, one axis", Case([(20, 3), Conv1D(5, 3, "silu", dilation=2), MaxPool1D(2), 3], SGD(1 / 64, clip_norm=0.25), rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
     yield "kind avg_pool", Case([(6, 7, 3), AvgPool2D(2, padding=1), 5, 2])
+    penalised = {"rows": 150, "batch": 70, "weighted": True}
+    for a in _core.ACTIVATIONS:
+        yield f"penalty {a}", Case(dense([5, 17, 9, 3], a), Adam(1 / 64), batch=17, gradient_penalty=1 / 8)
+    for e in _core.LOSSES:
+        yield f"penalty {e}", Case(dense([7, 12, 3], "tanh"), loss=e, gradient_penalty=1 / 8, **penalised)
+    yield "jacobian penalty", Case(dropout, Adam(1 / 64), jacobian_penalty=1 / 8, **penalised)
+    yield "penalty kind conv", Case([(6, 5, 2), Conv2D(3, 3, "silu"), MaxPool2D(2), AvgPool2D(1, 2), 3], Adam(1 / 64), gradient_penalty=1 / 8,
+                                    **penalised)
+    yield "penalty wide", Case(dense([70, 300, 257, 10], "relu"), Adam(1 / 512), gradient_penalty=1 / 8, **wide)
+    for norm in (2, np.inf):
+        yield f"adversarial {norm}", Case(dense([20, 40, 3], "tanh"), Adam(1 / 64), "cross_entropy", input_noise=1 / 8, rows=150, batch=70,
+                                          adversarial=Attack(1 / 4, 1 / 8, 2, norm, (-16.0, 16.0), True))
     yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)), weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)
     yield "many rows", Case(dense([3, 6, 2], "relu"), rows=70001, batch=4096, epochs=1)

@@ -6,7 +6,6 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import scale
 
 from fastmlp import MLP, Conv2D, Dense, Dropout, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor, tie_transpose
-from fastmlp.sensitivity import _derivatives
 
 RNG = np.random.default_rng(0)
 NETWORKS = {
@@ -59,7 +58,7 @@ def test_of_outputs(name, loss):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_same_bits_by_rows(dtype, monkeypatch):
-    """For any number of rows and threads, sparse rows too, and jvp's blocks."""
+    """For any number of rows and threads, sparse rows too."""
     from fastmlp import _core, training
 
     net, X, y = problem("tanh", dtype=dtype, n=700)
@@ -69,12 +68,13 @@ def test_the_same_bits_by_rows(dtype, monkeypatch):
     assert whole.dtype == dtype
     for rows in (1, 31, 64):
         np.testing.assert_array_equal(net.input_gradient(X[:rows], y[:rows]), whole[:rows])
+        np.testing.assert_array_equal(net.jvp(X[:rows], V[:rows]), pushed[:rows])
     np.testing.assert_array_equal(net.input_gradient(sparse.csr_array(X), y), whole)
-    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 1000)
     np.testing.assert_array_equal(net.jvp(sparse.csr_array(X), V), pushed)
     for threads in (2, 3):
         monkeypatch.setattr(training, "team_for", lambda *a: _core.Team(threads))
         np.testing.assert_array_equal(net.input_gradient(X, y), whole)
+        np.testing.assert_array_equal(net.jvp(X, V), pushed)
 
 
 def test_a_function_as_the_loss():

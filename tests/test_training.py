@@ -323,7 +323,7 @@ def test_penalties_of_rows(dtype, clip_norm, threads):
         twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
     data = net._data(X, Y)
     with _core.Team(threads) as team:
-        loss, done, penalty = net._core.train(data, np.arange(53), 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
+        loss, done, penalty, _ = net._core.train(data, np.arange(53), 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
                                       np.ones(2), clip_norm, 0, team, (l2, l1))
     tight = 1e-12 if dtype == "float64" else 1e-5
     assert done == 3 and (loss, penalty) == pytest.approx((losses, penalties), rel=tight)

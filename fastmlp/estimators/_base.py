@@ -65,6 +65,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "optimizer": [optim.SGD, optim.Adam, None],
         "l1": [_at_least(0)],
         "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "gradient_penalty": [_at_least(0)],
         "input_noise": [_at_least(0)],
         "gradient_clip": [_at_least(0, closed="neither"), None],
         "monitor": [str, callable, None],

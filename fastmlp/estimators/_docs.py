@@ -31,6 +31,8 @@ PARAMETERS = """\
     optimizer : a fastmlp.SGD, Adam or AdamW, in place of solver, rates and momentum; its penalties add to alpha's.
     l1 : L1 penalty l1 ||W||_1 on the sum of a batch's losses, as alpha. Default 0.
     dropout : the share of the hidden units' outputs that is dropped in training, or a list, one for each hidden layer.
+    gradient_penalty : lam, adds lam/2 times the mean over rows of ||de_i/dx_i||^2 to the loss, e_i what the solver descends on:
+        the fit becomes less sensitive to its input (Drucker and LeCun 1992). Default 0.
     input_noise : standard deviation of normal noise that is added to X in training, anew in each epoch. Default 0.
     gradient_clip : largest Euclidean norm of a step's gradient, None for any.
     monitor : what patience looks at: "loss"; "score", the estimator's own; a scorer's name, as "neg_log_loss", or a scorer.

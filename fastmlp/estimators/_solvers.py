@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 from sklearn.utils.optimize import _check_optimize_result
 
-from .. import optim, training
+from .. import _robust, optim, training
 from ..callbacks import TimeLimit, as_callback
 
 STOCHASTIC = {
@@ -79,7 +79,8 @@ def fit_stochastic(job):
     best = _Best(net, est.restore_best, est.early_stopping or job.validation is not None)
     est.n_iter_ = 0
     with training.team_for(net, len(rows), 3 * epochs, est.n_threads, batch) as team, best:
-        run = training.Epochs(net, job.data, rows, batch, team, callbacks, draw, penalties, est.input_noise)
+        run = training.Epochs(net, job.data, rows, batch, team, callbacks, draw, penalties, est.input_noise,
+                              _robust.penalty(net, gradient_penalty=est.gradient_penalty))
         try:
             with training.watched_by(callbacks, net, epochs) as end_epoch, _tasks(job, epochs) as task:
                 _loop(job, run, watched, best, end_epoch, task)
@@ -95,7 +96,7 @@ def _loop(job, run, watched, best, end_epoch, task):
             loss = run.epoch(est._rate)
             est.n_iter_ += 1
             est.t_ += len(run.rows)
-            est.loss_ = np.nan if loss is None else est._reported(loss) + run.penalty
+            est.loss_ = np.nan if loss is None else est._reported(loss + run.sensitivity) + run.penalty
             est.loss_curve_.append(est.loss_)
             if est.verbose:
                 print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
@@ -328,6 +329,7 @@ class Objective:
 
     def __init__(self, est, net, data, team, alpha):
         self.est, self.net, self.data, self.team, self.alpha = est, net, data, team, alpha / data.n
+        self.penalty = _robust.penalty(net, gradient_penalty=est.gradient_penalty)
 
     def arrays(self, of=None):
         """Weights and biases, or what is laid out as they are."""
@@ -344,7 +346,7 @@ class Objective:
 
     def __call__(self, packed):
         self.set(packed)
-        total, G = self.net._core.gradient(self.data, self.team)
+        total, G = self.net._core.gradient(self.data, self.team, self.penalty)
         W = [a for a in self.net.W if a is not None]
         loss = self.est._reported(total / self.data.weight_sum) + 0.5 * self.alpha * sum(float(np.vdot(w, w)) for w in W)
         scale = self.est._reported(1.0)

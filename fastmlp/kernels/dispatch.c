@@ -41,7 +41,7 @@ const kernels_t *fastmlp_kernels(const char *isa, char dtype)
     return NULL;
 }
 
-#define ACT_ROW(name, needs_s, arg) {#name, needs_s, arg},
+#define ACT_ROW(name, needs_s, curved, arg) {#name, needs_s, curved, arg},
 #define LOSS_ROW(name, link, arg) {#name, LINK_##link, arg},
 #define STEP_ROW(name, slots) {#name, slots},
 #define NAME(name, ...) #name,

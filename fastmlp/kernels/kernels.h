@@ -18,19 +18,19 @@
 /* Rows that the loss kernels take at a time, whatever the vector width. */
 #define TILE_ROWS 16
 
-/* name, needs s for its derivative (else x is enough), default argument */
+/* name, needs s for its derivatives (else x is enough), has a second one that is not 0 almost everywhere, default argument */
 #define ACTIVATIONS(X)        \
-    X(identity, 0, 0.0)       \
-    X(relu, 0, 0.0)           \
-    X(leaky_relu, 0, 0.01)    \
-    X(elu, 0, 1.0)            \
-    X(selu, 0, 0.0)           \
-    X(gelu, 1, 0.0)           \
-    X(silu, 1, 0.0)           \
-    X(mish, 1, 0.0)           \
-    X(softplus, 1, 0.0)       \
-    X(tanh, 0, 0.0)           \
-    X(sigmoid, 0, 0.0)
+    X(identity, 0, 0, 0.0)    \
+    X(relu, 0, 0, 0.0)        \
+    X(leaky_relu, 0, 0, 0.01) \
+    X(elu, 0, 1, 1.0)         \
+    X(selu, 0, 1, 0.0)        \
+    X(gelu, 1, 1, 0.0)        \
+    X(silu, 1, 1, 0.0)        \
+    X(mish, 1, 1, 0.0)        \
+    X(softplus, 1, 1, 0.0)    \
+    X(tanh, 0, 1, 0.0)        \
+    X(sigmoid, 0, 1, 0.0)
 
 /* name, link that turns x(L) into a prediction, default argument */
 #define LOSSES(X)                               \
@@ -117,6 +117,13 @@ typedef struct {
     void *scratch;                   /* 3 n TILE_ROWS elements */
 } loss_t;
 
+/* How an input is moved to where its loss is larger, and how far it may go. */
+typedef struct {
+    int norm;                        /* 2, or 0 for the largest of all elements */
+    double eps, step;                /* how far from where it was, and at once, in that norm */
+    double lo, hi;                   /* the range of all elements */
+} attack_t;
+
 /* One optimiser step on an (m, n) tile. */
 typedef struct {
     int kind;
@@ -144,7 +151,11 @@ typedef struct {
     void (*act)(int kind, double arg, ptrdiff_t n, const void *s, void *x);
     /* delta *= theta'(s); sx is s where the table says so, else x */
     void (*act_grad)(int kind, double arg, ptrdiff_t n, const void *sx, void *delta);
+    /* delta = theta'(s) delta + theta''(s) st u */
+    void (*act_curve)(int kind, double arg, ptrdiff_t n, const void *sx, const void *st, const void *u, void *delta);
     int (*loss)(const loss_t *);     /* whether all values are finite */
+    /* delta = scaled d2e/dx2 xt, for xt (m, n); values are not touched */
+    void (*loss_curve)(const loss_t *, const void *xt, ptrdiff_t ldxt);
     /* out (m, n) = link(x (m, n)); scratch of n TILE_ROWS elements */
     void (*link)(int kind, ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo, void *scratch);
     void (*step)(const step_t *, ptrdiff_t m, ptrdiff_t n, void *P, ptrdiff_t ldp, const void *G, ptrdiff_t ldg, void *S1, void *S2);
@@ -157,6 +168,10 @@ typedef struct {
     void (*dropout)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo, double rate, uint64_t key, const int64_t *order, ptrdiff_t first);
     /* x (m, n) += sigma times normal noise that depends on key, row of the data and column; order as in gather */
     void (*noise)(ptrdiff_t m, ptrdiff_t n, void *x, ptrdiff_t ldx, double sigma, uint64_t key, const int64_t *order, ptrdiff_t first);
+    /* the same with evenly spread noise from -width to width */
+    void (*jitter)(ptrdiff_t m, ptrdiff_t n, void *x, ptrdiff_t ldx, double width, uint64_t key, const int64_t *order, ptrdiff_t first);
+    /* x (m, n) moved along d, within reach of x0; one row stride */
+    void (*attack)(const attack_t *, ptrdiff_t m, ptrdiff_t n, const void *x0, const void *d, void *x, ptrdiff_t ld);
     /* out (m, n) = D (m, n) with row i times scale weight[i]; one row stride */
     void (*scale_rows)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ld, const void *weight, double scale, void *out);
     /* into += x; n a multiple of the lane count */
@@ -175,13 +190,15 @@ typedef struct {
     /* out (oh, ow, c) = max or mean of each window of x; dx += the derivative, given delta by out */
     void (*max_pool)(const window_t *, const void *x, void *out);
     void (*max_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx);
+    /* outt = xt where x has the maxima that max_pool_grad gives to */
+    void (*max_pool_tangent)(const window_t *, const void *x, const void *out, const void *xt, void *outt);
     void (*avg_pool)(const window_t *, const void *x, void *out);
     void (*avg_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx);
     /* elementwise functions, for tests: exp, expm1, log, log1p, erfc, tanh, sigmoid */
     int (*function)(const char *name, ptrdiff_t n, const void *x, void *out);
 } kernels_t;
 
-typedef struct { const char *name; int needs_s; double arg; } activation_row;
+typedef struct { const char *name; int needs_s, curved; double arg; } activation_row;
 typedef struct { const char *name; int link; double arg; } loss_row;
 typedef struct { const char *name; int slots; } step_row;
 extern const activation_row fastmlp_activations[];

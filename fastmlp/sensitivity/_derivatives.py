@@ -7,14 +7,13 @@ import numpy as np
 
 from .. import _check, _core, training
 
-# link -> de/dx(L) from predictions p and u = de/dp
-PULLS = {
+# link -> its Jacobian, of predictions p, times u
+LINKS = {
     "identity": lambda p, u: u,
     "exp": lambda p, u: p * u,
     "sigmoid": lambda p, u: p * (1 - p) * u,
     "softmax": lambda p, u: p * (u - (p * u).sum(axis=1, keepdims=True)),
 }
-BLOCK_BYTES = 2**26  # of a Jacobian that jvp holds
 
 
 def vjp(net, X, U, at="logits"):
@@ -24,16 +23,12 @@ def vjp(net, X, U, at="logits"):
     """
     data = net._data(X, with_targets=False)
     _check.one_of("at", at, ("logits", "probabilities"))
-    U = np.asarray(U, net.dtype)
-    if U.shape != (data.n, net.d[-1]):
-        raise ValueError(f"U must have shape ({data.n}, {net.d[-1]}), got {U.shape}")
-    _check._finite("U", U, net.dtype)
+    U = _directions("U", U, (data.n, net.d[-1]), net.dtype)
     net._finite_weights()
     with training.team_for(net, data.n, 2) as team:
         if at == "probabilities":
-            link = next(name for name, number in _core.LINKS.items() if number == net.loss.link)
-            U = PULLS[link](net._core.predict(data, team), U)
-        return net._core.pull(data, team, np.ascontiguousarray(U))
+            U = np.ascontiguousarray(_through_link(net, data, team, U), net.dtype)
+        return net._core.pull(data, team, U)[0]
 
 
 def input_gradient(net, X, y=None, output=None, at="logits"):
@@ -50,7 +45,7 @@ def input_gradient(net, X, y=None, output=None, at="logits"):
     data = net._data(X, y)
     net._finite_weights()
     with training.team_for(net, data.n, 2) as team:
-        return net._core.pull(data, team)
+        return net._core.pull(data, team)[0]
 
 
 def jacobian(net, X, at="logits"):
@@ -65,13 +60,26 @@ def jacobian(net, X, at="logits"):
 def jvp(net, X, V, at="logits"):
     """sum_j v_j dx(L)/dx_j(0) of each row.
 
-    X : (n, d(0)). V : (n, d(0)). Returns (n, d(L)). By Jacobians of as many rows as fit into 64 MiB.
+    X : (n, d(0)). V : (n, d(0)). Returns (n, d(L)). In one sweep, whatever d(0).
     """
-    V = np.asarray(V, net.dtype)
-    X = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X)
-    if V.shape != (X.shape[0], net.d[0]):
-        raise ValueError(f"V must have shape ({X.shape[0]}, {net.d[0]}), got {V.shape}")
-    _check._finite("V", V, net.dtype)
-    step = max(1, BLOCK_BYTES // (net.d[0] * net.d[-1] * net.dtype.itemsize))
-    blocks = [np.einsum("nkj,nj->nk", jacobian(net, X[i:i + step], at), V[i:i + step]) for i in range(0, X.shape[0], step)]
-    return np.concatenate(blocks)
+    data = net._data(X, with_targets=False)
+    _check.one_of("at", at, ("logits", "probabilities"))
+    V = _directions("V", V, (data.n, net.d[0]), net.dtype)
+    net._finite_weights()
+    with training.team_for(net, data.n, 2) as team:
+        along = net._core.push(data, team, V)
+        return _through_link(net, data, team, along) if at == "probabilities" else along
+
+
+def _directions(name, a, shape, dtype):
+    a = _check._numeric(name, a, dtype)
+    if a.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {a.shape}")
+    _check._finite(name, a, dtype)
+    return np.ascontiguousarray(a, dtype)
+
+
+def _through_link(net, data, team, u):
+    """u, an array by rows and outputs, times the Jacobian of the link, which is symmetric."""
+    link = next(name for name, number in _core.LINKS.items() if number == net.loss.link)
+    return LINKS[link](net._core.predict(data, team), u)

@@ -140,6 +140,18 @@ static void matrices(void)
         take(B, m, whole, whole);
         print("noise", "", (int)i);
         start();
+        for (int norm = 0; norm <= 2; norm += 2) {
+            const attack_t far = {norm, 1.5, 0.7, -2, 2.5};
+            fill(A, m * whole);
+            fill(C, m * whole);
+            memcpy(B, A, m * whole * sizeof(real));
+            k->jitter(m, n, B, whole, 1.25, 12345, ORDER, 7);
+            take(B, m, n, whole);
+            k->attack(&far, m, n, A, C, B, whole);
+            take(B, m, n, whole);
+        }
+        print("jitter, attack", "", (int)i);
+        start();
         fill_wide(A, 3 * n / 4);
         take_double(k->sum(3 * n / 4, A));
         fill(A, m * n);
@@ -180,6 +192,10 @@ static void windows(void)
             memset(D, 0, sizeof D);
             (kind ? k->avg_pool_grad : k->max_pool_grad)(g, A, B, C, D);
             take(D, 1, size, size);
+            if (kind == 0) {
+                k->max_pool_tangent(g, A, B, D, C);
+                take(C, 1, n, n);
+            }
         }
         print("windows", "", (int)i);
     }
@@ -213,6 +229,12 @@ static void functions(void)
             fill(C, n);
             k->act_grad(i, args[j], n, fastmlp_activations[i].needs_s ? A : B, C);
             take(C, 1, n, n);
+            for (int l = 0; l < n; l++) A[l] = A[l] > 1e9 || A[l] < -1e9 || A[l] != A[l] ? 7 : A[l];
+            k->act(i, args[j], n, A, B);
+            fill(D, n);
+            fill(E, n);
+            k->act_curve(i, args[j], n, fastmlp_activations[i].needs_s ? A : B, D, E, C);
+            take(C, 1, n, n);
             print("activation", fastmlp_activations[i].name, j);
         }
     }
@@ -240,6 +262,10 @@ static void losses(void)
                 take_double(k->loss(&t));
                 take(E, 1, m, m);
                 if (!t.delta) continue;
+                take(D, m, n, ld);
+                memset(D, 0, sizeof D);
+                fill(E, m * ld);
+                k->loss_curve(&t, E, ld);
                 take(D, m, n, ld);
                 for (ptrdiff_t r = 0; r < m; r++)
                     for (ptrdiff_t l = n; l % k->lanes; l++)
