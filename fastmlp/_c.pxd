@@ -13,6 +13,8 @@ cdef extern from "kernels/kernels.h" nogil:
         Py_ssize_t M, N, K
         const void *A
         Py_ssize_t ra, ca
+        const int32_t *rows
+        const int32_t *steps
         const void *B
         Py_ssize_t ldb
         int panels
@@ -93,7 +95,6 @@ cdef extern from "kernels/kernels.h" nogil:
         int (*all_finite)(Py_ssize_t n, const void *x) noexcept nogil
         double (*largest)(Py_ssize_t n, const void *x) noexcept nogil
         void (*rows)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo) noexcept nogil
-        void (*patches)(const window_t *, Py_ssize_t p0, Py_ssize_t p1, const void *x, void *out) noexcept nogil
         void (*unpatch)(const window_t *, Py_ssize_t p0, Py_ssize_t p1, const void *D, Py_ssize_t ldd, void *dx) noexcept nogil
         void (*max_pool)(const window_t *, const void *x, void *out) noexcept nogil
         void (*max_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx) noexcept nogil

@@ -1,26 +1,46 @@
 # Convolutions and pooling: layers whose units see a window of the map before, channels last.
 #
-# A convolution is a product of matrices: the patches (positions, kh kw c_in) of a row of X times
-# W(l) (kh kw c_in, c_out). Patches are laid out in a thread's scratch, some positions at a time, so
-# that they stay in the cache. Each weight's gradient is one chain over the rows in their order and,
+# A convolution is a product of matrices for each row of X: (positions, kh kw c_in) times W(l) (kh kw c_in, c_out). The first
+# is not laid out: its element (p, k) is in the map at at_position[p] + at_weight[k], which the matrix tiles take as it is. Only
+# a map with padding is copied into one with room for it. Each weight's gradient is one chain over the rows in their order and,
 # within a row, over the positions in theirs: bits depend on neither threads nor blocks.
 
 cdef enum:
-    PATCH_ELEMENTS = 16 * 1024  # of the patches that are laid out at once
+    CONV_ELEMENTS = 16 * 1024   # of outputs, or of their windows' derivatives, that are made at once
 
 
-cdef inline Py_ssize_t patch_room(const Layer *y, Py_ssize_t lanes) noexcept nogil:
-    """Elements of scratch that a convolution takes: patches, and a row of outputs or of their derivatives for each."""
-    return y.step * (y.rows + max(y.ldw, pad(y.rows, lanes))) + lanes
+cdef inline Py_ssize_t conv_step(const Layer *y, Py_ssize_t lanes) noexcept nogil:
+    """Positions that are taken at once."""
+    return min(y.positions, max(8, CONV_ELEMENTS // pad(max(y.units, y.rows), lanes)))
 
 
-cdef inline char *after_patches(Run *r, const Layer *y, char *scratch) noexcept nogil:
-    return at(r, scratch, r.patch_at + y.step * y.rows + r.k.lanes)
+cdef inline Py_ssize_t conv_room(const Layer *y, Py_ssize_t lanes) noexcept nogil:
+    """Elements of scratch that a convolution takes."""
+    return pad(y.padded, lanes) + y.step * pad(max(y.units, y.rows), lanes)
+
+
+cdef inline char *after_map(Run *r, const Layer *y, char *scratch) noexcept nogil:
+    return at(r, scratch, r.conv_at + pad(y.padded, r.k.lanes))
 
 
 cdef inline char *row_before(Run *r, int l, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
     """x(l-1) of a row"""
     return at(r, r.layers[l - 1].x, (pos if l == 1 and r.direct else row) * r.layers[l - 1].ld)
+
+
+cdef char *map_before(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, char *scratch) noexcept nogil:
+    """x(l-1) of a row, with its padding."""
+    cdef Layer *y = &r.layers[l]
+    cdef const window_t *g = &y.window
+    cdef char *x = row_before(r, l, pos, row)
+    cdef char *room = at(r, scratch, r.conv_at)
+    cdef Py_ssize_t i
+    if y.padded == 0:
+        return x
+    memset(room, 0, y.padded * r.size)
+    for i in range(g.h):
+        memcpy(at(r, room, ((g.ph + i) * y.padded_w + g.pw) * g.c), at(r, x, i * g.w * g.c), g.w * g.c * r.size)
+    return room
 
 
 cdef inline void clear_pad(Run *r, const Layer *y, char *row) noexcept nogil:
@@ -29,35 +49,38 @@ cdef inline void clear_pad(Run *r, const Layer *y, char *row) noexcept nogil:
 
 
 cdef void conv_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
-    """s(l) = patches(x(l-1)) W(l) + b(l), x(l) = theta(s(l))"""
+    """s(l) = windows(x(l-1)) W(l) + b(l), x(l) = theta(s(l))"""
     cdef Layer *y = &r.layers[l]
-    cdef Py_ssize_t i, p, q
+    cdef Py_ssize_t i, p
     cdef char *x = at(r, y.x, row * y.ld)
     cdef char *s = at(r, y.s, row * y.ld)
-    cdef bint fused = y.act == ACT_relu and s == x
+    cdef char *out
+    cdef bint fused = y.act == ACT_relu and s == x, in_place = y.units == y.ldw
     cdef gemm_t g
-    g.N, g.K = y.ldw, y.rows
-    g.A, g.ra, g.ca = at(r, scratch, r.patch_at), y.rows, 1
+    g.N, g.K, g.steps = y.ldw, y.rows, y.at_weight
     g.B, g.ldb, g.panels = at(r, r.P, y.w), y.ldw, False
-    g.C, g.ldc = after_patches(r, y, scratch), y.ldw
+    g.C, g.ldc = after_map(r, y, scratch), y.ldw
     g.init, g.ldi = (at(r, r.P, y.b) if y.bias else NULL), 0
     g.epilogue, g.H, g.pack = (EPI_RELU if fused else EPI_NONE), NULL, scratch
     for i in range(m):
+        g.A = map_before(r, l, pos + i, row + i, scratch)
         p = 0
         while p < y.positions:
-            q = min(p + y.step, y.positions)
-            r.k.patches(&y.window, p, q, row_before(r, l, pos + i, row + i), <char *>g.A)
-            g.M = q - p
+            g.M, g.rows = min(y.step, y.positions - p), y.at_position + p
+            out = at(r, s, i * y.ld + p * y.units)
+            if in_place:
+                g.C = out
             r.k.gemm(&g)
-            r.k.rows(q - p, y.units, g.C, y.ldw, at(r, s, i * y.ld + p * y.units), y.units)
-            p = q
+            if not in_place:
+                r.k.rows(g.M, y.units, g.C, y.ldw, out, y.units)
+            p += g.M
         clear_pad(r, y, at(r, s, i * y.ld))
     if not fused and (y.act != ACT_identity or s != x):
         r.k.act(y.act, y.arg, m * y.ld, s, x)
 
 
 cdef void conv_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
-    """de/dx(l-1): each patch's share, delta(l) W(l)^T, added where the patch came from"""
+    """de/dx(l-1): each window's share, delta(l) W(l)^T, added where the window is"""
     cdef Layer *y = &r.layers[l]
     cdef Layer *before = &r.layers[l - 1]
     cdef Py_ssize_t i, p, q
@@ -65,9 +88,9 @@ cdef void conv_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     cdef char *dx
     cdef gemm_t g
     g.N, g.K = pad(y.rows, r.k.lanes), y.units
-    g.ra, g.ca = y.units, 1
+    g.ra, g.ca, g.rows, g.steps = y.units, 1, NULL, NULL
     g.B, g.ldb, g.panels = y.mirror, y.ldm, False
-    g.C, g.ldc = after_patches(r, y, scratch), g.N
+    g.C, g.ldc = after_map(r, y, scratch), g.N
     g.init, g.ldi, g.epilogue, g.H, g.pack = NULL, 0, EPI_NONE, NULL, scratch
     for i in range(m):
         delta, dx = at(r, y.delta, (row + i) * y.ld), at(r, before.delta, (row + i) * before.ld)
@@ -83,28 +106,26 @@ cdef void conv_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
 
 
 cdef void conv_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil:
-    """de/dW(l) = sum of patches(x(l-1))^T dw(l), de/db(l) = sum of dw(l), over rows and positions"""
+    """de/dW(l) = sum of windows(x(l-1))^T dw(l), de/db(l) = sum of dw(l), over rows and positions"""
     cdef Layer *y = &r.layers[l]
-    cdef Py_ssize_t i, p, q
-    cdef char *patches = at(r, scratch, r.patch_at)
-    cdef char *delta = after_patches(r, y, scratch)
+    cdef Py_ssize_t i
+    cdef char *b = at(r, G, y.b)
     cdef gemm_t g
-    g.M, g.N = hi - lo, y.ldw
-    g.A, g.ra, g.ca = at(r, patches, lo), 1, y.rows
-    g.B, g.ldb, g.panels = delta, y.ldw, False
+    g.M, g.N, g.K = hi - lo, y.ldw, y.positions
+    g.rows, g.steps = y.at_weight + lo, y.at_position
+    g.ldb, g.panels = y.units, False    # whole vectors reach into the next position: what comes of it is cleared
     g.C, g.ldc, g.ldi = at(r, G, y.w + lo * y.ldw), y.ldw, y.ldw
     g.epilogue, g.H, g.pack = EPI_NONE, NULL, scratch
     for i in range(row, row + m):
-        p = 0
-        while p < y.positions:
-            q = min(p + y.step, y.positions)
-            r.k.patches(&y.window, p, q, row_before(r, l, i, i), patches)
-            r.k.rows(q - p, y.units, at(r, y.dw, i * y.ld + p * y.units), y.units, delta, y.ldw)
-            g.K, g.init = q - p, (g.C if more else NULL)
-            r.k.gemm(&g)
-            if hi == y.rows and y.bias:
-                r.k.colsum(q - p, y.ldw, delta, y.ldw, at(r, G, y.b), more)
-            more, p = True, q
+        g.A, g.B = map_before(r, l, i, i, scratch), at(r, y.dw, i * y.ld)
+        g.init = g.C if more else NULL
+        r.k.gemm(&g)
+        if hi == y.rows and y.bias:
+            r.k.colsum(y.positions, y.ldw, g.B, y.units, b, more)
+        more = True
+    clear_columns(r, <char *>g.C, hi - lo, y.units, y.ldw, y.ldw)
+    if hi == y.rows and y.bias:
+        clear_columns(r, b, 1, y.units, y.ldw, y.ldw)
 
 
 cdef void max_pool_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:

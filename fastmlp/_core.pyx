@@ -77,7 +77,8 @@ cdef class Core:
     cdef Py_ssize_t size        # elements of P
     cdef readonly Py_ssize_t work       # multiply-adds of a row forward, pads included
     cdef bint stepwise          # every layer with weights has a grad_step
-    cdef Py_ssize_t patch_room  # elements of scratch for patches
+    cdef Py_ssize_t conv_room   # elements of scratch for convolutions
+    cdef list tables            # what at_position and at_weight point at
     cdef ties_t ties
     cdef object tied            # what it points at, or None
     cdef int loss_kind, link
@@ -97,7 +98,7 @@ cdef class Core:
         self.k = kernels_for(self.dtype)
         self.loss_kind, self.loss_arg = loss
         self.link = link
-        self.calls = []
+        self.calls, self.tables = [], []
         self.layers[0].d_out = sizes[0]
         self.stepwise = True
         for l in range(1, self.L + 1):
@@ -117,7 +118,8 @@ cdef class Core:
                 y.positions = y.window.oh * y.window.ow
                 y.units = y.d_out // y.positions
                 y.rows, y.cols = y.window.kh * y.window.kw * y.window.c, y.units
-                y.step = min(y.positions, max(8, PATCH_ELEMENTS // y.rows))
+                y.step = conv_step(y, self.k.lanes)
+                self.find_windows(y)
             else:
                 y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
                 y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
@@ -128,7 +130,7 @@ cdef class Core:
             self.n_params += y.rows * y.cols + y.bias * y.units
             self.work += y.rows * y.ldw * y.positions
             self.stepwise = self.stepwise and KINDS[y.kind].grad_step != NULL
-            self.patch_room = max(self.patch_room, 0 if y.kind != KIND_CONV else patch_room(y, self.k.lanes) + self.k.lanes)
+            self.conv_room = max(self.conv_room, 0 if y.kind != KIND_CONV else conv_room(y, self.k.lanes) + self.k.lanes)
         self.ties.tail, self.ties.n_weights = offset, pad(tail[0], self.k.lanes)
         self.ties.n_tail = self.ties.n_weights + pad(tail[1], self.k.lanes)
         self.size = offset + self.ties.n_tail
@@ -138,6 +140,21 @@ cdef class Core:
 
     def __dealloc__(self):
         free(self.layers)
+
+    cdef find_windows(self, Layer *y):
+        """Where a convolution's windows are in the map before, with its padding."""
+        cdef window_t *g = &y.window
+        cdef int32_t[::1] table
+        h, w = max(g.ph + g.h, (g.oh - 1) * g.sh + (g.kh - 1) * g.dh + 1), max(g.pw + g.w, (g.ow - 1) * g.sw + (g.kw - 1) * g.dw + 1)
+        y.padded, y.padded_w = (h * w * g.c if (h, w) != (g.h, g.w) else 0), w
+        places = np.arange(h * w * g.c, dtype=np.int32).reshape(h, w, g.c)
+        stops = places[:g.sh * g.oh:g.sh, :g.sw * g.ow:g.sw, 0].ravel()
+        window = places[:g.dh * g.kh:g.dh, :g.dw * g.kw:g.dw].ravel()
+        self.tables += [stops, window]
+        table = stops
+        y.at_position = &table[0]
+        table = window
+        y.at_weight = &table[0]
 
     def like_params(self):
         """Zeros laid out as the parameters."""
@@ -251,8 +268,8 @@ cdef class Core:
         r.tile_at = <Py_ssize_t>self.k.pack_bytes // size
         r.panel_at = r.tile_at + (TILE_I + 1) * 8 * lanes
         r.loss_at = r.panel_at + panel_rows * 8 * lanes
-        r.patch_at = r.loss_at + 3 * r.layers[self.L].d_out * TILE_ROWS
-        own = pad((r.patch_at + self.patch_room) * size, 4096) + ALIGN
+        r.conv_at = r.loss_at + 3 * r.layers[self.L].d_out * TILE_ROWS
+        own = pad((r.conv_at + self.conv_room) * size, 4096) + ALIGN
         r.scratch = <char **>(base + offset)
         offset += pad(threads * sizeof(char *), ALIGN)
         for t in range(threads):

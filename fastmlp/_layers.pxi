@@ -16,8 +16,12 @@ cdef struct Layer:
     Py_ssize_t rows, cols       # of W as kept
     Py_ssize_t units            # elements of b: d_out, or the channels of a convolution
     Py_ssize_t positions        # where a convolution's window stops, else 1
-    Py_ssize_t step             # positions whose patches are laid out at once
+    Py_ssize_t step             # positions that are taken at once
     window_t window             # of convolutions and pooling
+    const int32_t *at_position  # (positions,) of a convolution: elements from the map's first to the window's, at each position,
+    const int32_t *at_weight    # (rows,) and from there to what each row of W is for; in the map with its padding, if it has any
+    Py_ssize_t padded           # elements of a map with its padding, or 0 where it has none
+    Py_ssize_t padded_w         # its width
     Py_ssize_t ldw              # its row stride
     int leader                  # the layer that this one follows as a whole, see _ties.pxi, or 0
     bint turned                 # its W as kept is the leader's transposed
@@ -111,8 +115,8 @@ cdef struct Run:
     Py_ssize_t n_rows
     Py_ssize_t *share           # (threads, L + 1, 2): whose rows of W(l)
     Py_ssize_t *share2          # (threads, 2, L + 1, 2): of both groups' gradients
-    char **scratch              # a thread's own: pack, then tile, then loss, then patches
-    Py_ssize_t tile_at, panel_at, loss_at, patch_at
+    char **scratch              # a thread's own: pack, then tile, then loss, then what convolutions take
+    Py_ssize_t tile_at, panel_at, loss_at, conv_at
     int link
     char *out                   # predictions (n, d(L)), or of pull_job de/dx(0) (n, d(0))
     const char *seed            # de/dx(L) (n, d(L)) in place of the loss's, or NULL
@@ -191,7 +195,7 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     cdef char *x = at(r, y.x, row * y.ld)
     cdef bint fused = y.act == ACT_relu and s == x
     g.M, g.N, g.K = m, pad(y.d_out, r.k.lanes), y.d_in
-    g.A, g.ra, g.ca = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1
+    g.A, g.ra, g.ca, g.rows, g.steps = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1, NULL, NULL
     g.panels = y.panels != NULL
     if g.panels:
         g.B = y.panels
@@ -215,7 +219,7 @@ cdef void dense_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize
     cdef gemm_t g
     cdef bint fused = before.act == ACT_relu
     g.M, g.N, g.K = m, pad(y.d_in, r.k.lanes), y.d_out
-    g.A, g.ra, g.ca = at(r, y.delta, row * y.ld), y.ld, 1
+    g.A, g.ra, g.ca, g.rows, g.steps = at(r, y.delta, row * y.ld), y.ld, 1, NULL, NULL
     g.panels = y.mirror_panels
     if y.flipped:
         g.B, g.ldb = at(r, r.P, y.w), y.ldw
@@ -240,7 +244,7 @@ cdef inline void grad_operands(Run *r, int l, Py_ssize_t row, Py_ssize_t m, gemm
         g.A, g.ca, g.B, g.ldb = delta, y.ld, x, before.ld
     else:
         g.A, g.ca, g.B, g.ldb = x, before.ld, delta, y.ld
-    g.ra, g.K, g.panels = 1, m, False
+    g.ra, g.K, g.panels, g.rows, g.steps = 1, m, False, NULL, NULL
     g.epilogue, g.H = EPI_NONE, NULL
 
 

@@ -75,6 +75,7 @@ enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
 typedef struct {
     ptrdiff_t M, N, K;
     const void *A; ptrdiff_t ra, ca;
+    const int32_t *rows, *steps;     /* or NULL; else element (i, k) of A is A[rows[i] + steps[k]] */
     const void *B; ptrdiff_t ldb;
     int panels;                      /* B is in panels, see below, and ldb is not used */
     void *C; ptrdiff_t ldc;
@@ -183,9 +184,7 @@ typedef struct {
     double (*largest)(ptrdiff_t n, const void *x); /* max |x|, NaN where there is any */
     /* out (m, ldo) = x (m, n), zero from column n on */
     void (*rows)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo);
-    /* out (p1 - p0, kh kw c) = what the window sees of the map x at positions p0 .. p1; a vector past its end may be written */
-    void (*patches)(const window_t *, ptrdiff_t p0, ptrdiff_t p1, const void *x, void *out);
-    /* dx += the rows of D (p1 - p0, kh kw c) where the patches came from */
+    /* dx += the rows of D (p1 - p0, kh kw c), at what the window sees of the map at positions p0 .. p1 */
     void (*unpatch)(const window_t *, ptrdiff_t p0, ptrdiff_t p1, const void *D, ptrdiff_t ldd, void *dx);
     /* out (oh, ow, c) = max or mean of each window of x; dx += the derivative, given delta by out */
     void (*max_pool)(const window_t *, const void *x, void *out);
