@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard fastmlp/*.py fastmlp/*/*.py fastmlp/*.pyx fastmlp/*.pxi fastmlp/*.pxd fastmlp/*.pyi fastmlp/kernels/*)
 
-.PHONY: demo test test-all test-neon sanitize bench clean
+.PHONY: demo test test-all test-neon sanitize bench phases clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -38,6 +38,15 @@ sanitize:
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -s -m "not slow" --ignore tests/test_memory.py
 
+# where training's time goes, by a build that measures it
+PROFILE_VENV := .venv-profile
+phases:
+	$(PYTHON) -m venv $(PROFILE_VENV)
+	rm -rf $(PROFILE_VENV)/src && mkdir $(PROFILE_VENV)/src
+	cp -r setup.py pyproject.toml LICENSE README.md fastmlp $(PROFILE_VENV)/src    # objects of its own
+	FASTMLP_PROFILE=1 $(PROFILE_VENV)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall $(PROFILE_VENV)/src
+	$(PROFILE_VENV)/bin/python benchmarks/phases.py
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -47,4 +56,4 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) build dist *.egg-info fastmlp/_core.c fastmlp/*.so
+	rm -rf $(VENV) $(SANITIZE_VENV) $(PROFILE_VENV) build dist *.egg-info fastmlp/_core.c fastmlp/*.so

@@ -15,11 +15,15 @@ else:
     if "-fsanitize" in os.environ.get("CFLAGS", ""):  # sooner built, and with names in what is reported
         compile_args[0], link_args = "-O1", []
 
+# says where training's time goes, see kernels/profile.h and benchmarks/phases.py
+macros = [("FASTMLP_PROFILE", None)] if os.environ.get("FASTMLP_PROFILE") else []
+
 core = Extension(
     "fastmlp._core",
     sources=["fastmlp/_core.pyx", *sorted(glob("fastmlp/kernels/*.c"))],
     depends=[*glob("fastmlp/kernels/*.h"), *glob("fastmlp/kernels/*.inc"), *glob("fastmlp/*.pxi"), "fastmlp/_c.pxd"],
     include_dirs=["fastmlp"],
+    define_macros=macros,
     extra_compile_args=compile_args,
     extra_link_args=link_args,
 )

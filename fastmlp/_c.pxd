@@ -140,3 +140,13 @@ cdef extern from "kernels/team.h" nogil:
     void store "STORE"(shared_int *p, int v) noexcept
     void cpu_sleep() noexcept
     double now_seconds() noexcept
+
+cdef extern from "kernels/profile.h" nogil:
+    enum:
+        PROFILING
+        PHASE_gather, PHASE_forward, PHASE_loss, PHASE_delta, PHASE_weight, PHASE_update, PHASE_barrier, N_PHASES
+    const char *profile_phases[]
+    void MARK_START(int t) noexcept
+    void MARK(int t, int phase) noexcept
+    uint64_t PROFILE_TICKS(int t, int phase) noexcept
+    void PROFILE_RESET() noexcept

@@ -67,14 +67,18 @@ cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, dou
     while row < hi:
         k = min(r.block, hi - row)
         gather_rows(r, pos + row, row, k)
+        MARK(t, PHASE_gather)
         if r.attack_steps > 0:
             attack_rows(r, pos + row, row, k, at(r, values, row), scratch)
         push_rows(r, pos + row, row, k, scratch)
+        MARK(t, PHASE_forward)
         if not loss_rows(r, pos + row, row, k, at(r, values, row), scale, True, scratch):
             store(&r.bad, 1)
+        MARK(t, PHASE_loss)
         backward_rows(r, pos + row, row, k, r.last_layer, scratch)
         if r.tangent != NULL and not tangent_rows(r, pos + row, row, k, at(r, r.penalties, at_row + row), scale, scratch):
             store(&r.bad, 1)
+        MARK(t, PHASE_delta)
         row += k
 
 
@@ -166,7 +170,7 @@ cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch
     if not r.full:
         for l in range(1, r.L + 1):
             if share[2 * l] < share[2 * l + 1]:
-                KINDS[r.layers[l].kind].grad_step(r, l, share[2 * l], share[2 * l + 1], m, step, r.scratch[t])
+                KINDS[r.layers[l].kind].grad_step(r, l, share[2 * l], share[2 * l + 1], m, step, t)
         return
     full_gradient(r, at_row, m, batch, t)
     if at_row + m < batch or not r.stepping:
@@ -181,6 +185,7 @@ cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch
         clipped = step[0]
         clipped.gscale = clip_scale(r)
         step = &clipped
+    MARK(t, PHASE_weight)
     step_share(r, step, t)
     if r.ties != NULL:
         if t == 0:
@@ -189,6 +194,7 @@ cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch
         spread_ties(r, t)
         team_barrier(r.team)
     mirror_share(r, t)
+    MARK(t, PHASE_update)
 
 
 cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
@@ -305,6 +311,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
     cdef double p1 = r.beta1_power, p2 = r.beta2_power
     begin = r.unit0 // r.chunks * r.batch
     pos = begin + r.unit0 % r.chunks * r.chunk
+    MARK_START(t)
     for u in range(r.unit0, r.unit1):
         end = min(begin + r.batch, r.n)
         m = min(r.chunk, end - pos)
@@ -313,6 +320,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
         step.l2, step.l1 = r.step.l2 + r.row_l2 / (end - begin), r.step.l1 + r.row_l1 / (end - begin)
         row_phase(r, pos, pos - begin, m, r.weight_scale / (end - begin), t)
         team_barrier(r.team)
+        MARK(t, PHASE_barrier)
         if load(&r.bad):
             if t == 0:
                 r.bad_unit = u
@@ -331,6 +339,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
             if r.penalty:
                 r.lam_sum += r.k.sum(end - begin, r.penalties)
         team_barrier(r.team)
+        MARK(t, PHASE_barrier)
         if t == 0 and last and penal:
             r.penalty_sum += penalty(r)
         pos += m

@@ -136,7 +136,7 @@ cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
 ctypedef void (*forward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*backward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*grad_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil
-ctypedef void (*grad_step_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil
+ctypedef void (*grad_step_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, int t) noexcept nogil
 ctypedef void (*tangent_fn)(Run *r, Run *q, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 
@@ -281,13 +281,14 @@ cdef inline void fetch_tile(Run *r, Py_ssize_t w, Py_ssize_t m, Py_ssize_t n, Py
         r.k.fetch(m, n, at(r, r.S2, w), ldw)
 
 
-cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, char *scratch) noexcept nogil:
+cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step, int t) noexcept nogil:
     """dense_grad and the step, tile by tile, the gradient never leaving the cache"""
     cdef Layer *y = &r.layers[l]
     cdef gemm_t g
     cdef step_t bias
     cdef const char *B
     cdef Py_ssize_t i, n, w, j = 0
+    cdef char *scratch = r.scratch[t]
     cdef char *tile = at(r, scratch, r.tile_at)
     cdef bint packed
     grad_operands(r, l, 0, m, &g)
@@ -312,15 +313,19 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
             if y.flipped and j + n == y.ldw:
                 clear_columns(r, tile, g.M, y.cols - j, n, n)
             w = y.w + i * y.ldw + j
+            MARK(t, PHASE_weight)
             r.k.step(step, g.M, n, at(r, r.P, w), y.ldw, tile, n, at(r, r.S1, w), at(r, r.S2, w))
             mirror_tile(r, y, i, g.M, j, n)
+            MARK(t, PHASE_update)
             i += g.M
         j += n
     if hi == y.rows and y.bias:
         n = pad(y.d_out, r.k.lanes)
         bias = bias_step(step)
         r.k.colsum(m, n, y.dw, y.ld, tile, False)
+        MARK(t, PHASE_weight)
         r.k.step(&bias, 1, n, at(r, r.P, y.b), n, tile, n, at(r, r.S1, y.b), at(r, r.S2, y.b))
+        MARK(t, PHASE_update)
 
 
 cdef inline step_t bias_step(const step_t *step) noexcept nogil:

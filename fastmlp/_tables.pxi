@@ -77,6 +77,15 @@ def all_finite(a):
 MOST_THREADS = MAX_THREADS
 
 
+def phases():
+    """Ticks of training since the last call, by phase, of each thread; None but in a build with FASTMLP_PROFILE set."""
+    if not PROFILING:
+        return None
+    ticks = {profile_phases[i].decode(): [PROFILE_TICKS(t, i) for t in range(MAX_THREADS)] for i in range(N_PHASES)}
+    PROFILE_RESET()
+    return ticks
+
+
 def cores():
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
