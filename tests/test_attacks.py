@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_digits
 
-from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, _core, training
+from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core, training
 from fastmlp.sensitivity import Attack, fgsm, pgd
 
 RNG = np.random.default_rng(0)
@@ -134,6 +134,22 @@ def test_it_makes_a_network_robust():
         correct[name] = [(net.predict(Z).argmax(axis=1) == y[1200:]).mean() for Z in (X[1200:], moved)]
     assert min(correct["plain"][0], correct["trained on attacks"][0]) > 0.85
     assert correct["trained on attacks"][1] > correct["plain"][1] + 0.2
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_of_estimators():
+    """By names of classes; y encoded as the classifier does."""
+    X, y = load_digits(n_class=4, return_X_y=True)
+    names = np.array(["zero", "one", "two", "three"])[y]
+    model = MLPClassifier((20,), max_iter=20, random_state=0).fit(X / 16, names)
+    moved = fgsm(model, X / 16, names, 0.2, clip=(0, 1))
+    assert moved.shape == X.shape and model.score(moved, names) < model.score(X / 16, names) - 0.1
+    net = model._network()
+    np.testing.assert_array_equal(moved, fgsm(net, X / 16, np.searchsorted(model.classes_, names), 0.2, clip=(0, 1)))
+    with pytest.raises(TypeError, match="model must be an MLP or a fitted"):
+        fgsm(names, X, names, 0.1)
+    with pytest.raises(ValueError, match="y must be the model's targets, got None"):
+        pgd(model, X, None, 0.1)
 
 
 def test_errors():

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import _check, _core, optim, training
 from ..layers import Dense, Dropout
 from ..model import MLP
+from ..sensitivity._target import Target
 from . import _solvers
 
 try:  # new in scikit-learn 1.9, and experimental there
@@ -296,19 +297,20 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def input_gradient(self, X, y=None, output=None):
         """How each row's error, or an output, depends on its features.
 
-        X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, for output k before its link. With
-        neither: of the winning class, or of the only output. Returns (n_samples, n_features).
+        X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs before
+        their link. With neither: of the winning class, or of the only output. Returns (n_samples, n_features).
         """
+        f = Target(self, X, y, output)
+        return f.gradient(f.X, np.arange(f.n))
+
+    def _as_network(self, X, y=None):
+        """The network, and X and y, checked, as it takes them."""
         check_is_fitted(self, "coefs_")
-        X, net = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False), self._network()
-        if y is not None:
-            y = self._validate_input(X, y, incremental=True, reset=False)[1]
-            return net.input_gradient(X, self._targets(y, net.dtype))
-        if output is None and self.out_activation_ == "softmax":
-            return net.vjp(X, np.eye(net.d[-1])[net.predict(X).argmax(axis=1)])
-        if output is None and self.n_outputs_ > 1:
-            raise ValueError(f"one of y and output must be given for {self.n_outputs_} outputs")
-        return net.input_gradient(X, output=output or 0)
+        net = self._network()
+        if y is None:
+            return net, validate_data(self, X, accept_sparse=["csr", "csc"], reset=False), None
+        X, y = self._validate_input(X, y, incremental=True, reset=False)
+        return net, X, self._targets(y, net.dtype)
 
     def _loss_grad_lbfgs(self, packed, X, y, sample_weight=None, *_):
         """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1 for

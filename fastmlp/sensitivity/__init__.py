@@ -1,6 +1,8 @@
-"""How a network's outputs and its error depend on its input: derivatives, attacks."""
+"""How a network's outputs and its error depend on its input: derivatives, attributions, noise, attacks."""
 from .._robust import Attack
 from ._attacks import fgsm, pgd
+from ._attributions import expected_gradients, input_x_gradient, integrated_gradients, saliency, smooth_grad
 from ._derivatives import input_gradient, jacobian, jvp, vjp
 
-__all__ = ["Attack", "fgsm", "input_gradient", "jacobian", "jvp", "pgd", "vjp"]
+__all__ = ["input_gradient", "jacobian", "jvp", "vjp", "saliency", "input_x_gradient", "integrated_gradients", "smooth_grad",
+           "expected_gradients", "Attack", "fgsm", "pgd"]

@@ -14,6 +14,13 @@ LINKS = {
     "sigmoid": lambda p, u: p * (1 - p) * u,
     "softmax": lambda p, u: p * (u - (p * u).sum(axis=1, keepdims=True)),
 }
+BLOCK_BYTES = 2**26  # of what is held at once besides the result
+
+
+def blocks(n, row_bytes):
+    """Slices of n rows, as many as fit into a block, one at least."""
+    step = max(1, BLOCK_BYTES // row_bytes)
+    return [slice(i, i + step) for i in range(0, n, step)]
 
 
 def vjp(net, X, U, at="logits"):

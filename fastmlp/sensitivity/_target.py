@@ -1,0 +1,107 @@
+"""What is asked of whom: a network or an estimator with its rows, and the number of each row whose derivative is wanted."""
+import contextlib
+
+import numpy as np
+
+from .. import _check, _core, training
+from .. import model as models  # which imports this package, so its names are there when they are used
+from ._derivatives import blocks, input_gradient, vjp
+
+
+def network(model, X, y=None):
+    """(net, X, y) of an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y as the network takes them, checked.
+
+    TypeError for another kind of model; what the model itself raises where it is not fitted or X or y does not fit it.
+    """
+    if hasattr(model, "_as_network"):
+        model, X, y = model._as_network(X, y)
+    elif not isinstance(model, models.MLP):
+        raise TypeError(f"model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder, got {type(model).__name__}")
+    X = _check.features(model._rows(X), model.d[0], model.dtype)
+    return model, X, None if y is None else _check.targets(y, X.shape[0], model.d[-1], model.loss.name, model.dtype)
+
+
+@contextlib.contextmanager
+def naming(argument):
+    """Errors about what is X or y to a network say which argument it was."""
+    try:
+        yield
+    except TypeError as error:
+        raise TypeError(f"{argument}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{argument}: {error}") from error
+
+
+def dense(X, rows, dtype):
+    """Rows of X, which may be CSR, as an array (m, d(0))."""
+    return np.asarray(X[rows].toarray() if hasattr(X, "toarray") else X[rows], dtype)
+
+
+def spreads(argument, value, d, dtype):
+    """Standard deviations of noise: a number of at least 0 or one for each feature."""
+    a = np.asarray(value)
+    if a.ndim == 0:
+        return np.asarray(_check.number(argument, a.item(), least=0), dtype)
+    if a.shape != (d,):
+        raise ValueError(f"{argument} must be a number or have shape ({d},), got {a.shape}")
+    a = np.asarray(a, dtype)
+    _check._finite(argument, a, dtype)
+    if a.min() < 0:
+        raise ValueError(f"{argument} must be at least 0, got {a.min():g}")
+    return a
+
+
+class Target:
+    """A number f of each row: its loss for targets y, or an output of it.
+
+    output : k, one for each row (n,), or None for the only one or the class that is predicted. at : of which outputs,
+    "logits" or "probabilities".
+    """
+
+    def __init__(self, model, X, y=None, output=None, at="logits"):
+        if y is not None and output is not None:
+            raise ValueError("y, for the loss, and output, for a single output, must not both be given")
+        self.at = _check.one_of("at", at, ("logits", "probabilities"))
+        self.net, self.X, self.y = network(model, X, y)
+        self.n, (self.d, self.k) = self.X.shape[0], (self.net.d[0], self.net.d[-1])
+        self.net._finite_weights()
+        if y is None:
+            self.output = self._winners() if output is None else self._given(output)
+
+    def _winners(self):
+        if self.k == 1:
+            return np.zeros(self.n, int)
+        if self.net.loss.link != _core.LINKS["softmax"]:
+            raise ValueError(f"one of y and output must be given for {self.k} outputs")
+        return np.concatenate([self.net.predict(self.X[rows]).argmax(axis=1) for rows in self.blocks()])
+
+    def _given(self, output):
+        if np.ndim(output) == 0:
+            return np.full(self.n, _check.integer("output", output, 0, self.k - 1))
+        output = np.asarray(output)
+        if output.dtype.kind not in "iu":
+            raise TypeError(f"output must be an integer or an array of integers, got {output.dtype}")
+        if output.shape != (self.n,):
+            raise ValueError(f"output must be an integer or have shape ({self.n},), got {output.shape}")
+        if output.min() < 0 or output.max() >= self.k:
+            raise ValueError(f"output must be 0..{self.k - 1}, got values from {output.min()} to {output.max()}")
+        return output
+
+    def blocks(self, points=1):
+        """Slices of rows of which so many points each fit into a block."""
+        return blocks(self.n, points * (self.d + self.k) * self.net.dtype.itemsize)
+
+    def gradient(self, Z, rows):
+        """df/dx(0) at points Z (m, d(0)), each in the place of one of the rows (m,)."""
+        if self.y is not None:
+            return input_gradient(self.net, Z, self.y[rows])
+        return vjp(self.net, Z, np.eye(self.k, dtype=self.net.dtype)[self.output[rows]], self.at)
+
+    def value(self, Z, rows):
+        """f at points Z, (m,)."""
+        data = self.net._data(Z, None if self.y is None else self.y[rows], with_targets=self.y is not None)
+        with training.team_for(self.net, data.n, 1) as team:
+            if self.y is not None:
+                return self.net._core.pull(data, team)[1]
+            outputs = self.net._core.predict(data, team, None, self.at == "probabilities")
+        return outputs[np.arange(data.n), self.output[rows]]
