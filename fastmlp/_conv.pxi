@@ -19,6 +19,22 @@ cdef inline Py_ssize_t conv_room(const Layer *y, Py_ssize_t lanes) noexcept nogi
     return pad(y.padded, lanes) + y.step * pad(max(y.units, y.rows), lanes)
 
 
+cdef find_windows(Layer *y, list tables):
+    """Where a convolution's windows are in the map before, with its padding."""
+    cdef window_t *g = &y.window
+    cdef int32_t[::1] table
+    h, w = max(g.ph + g.h, (g.oh - 1) * g.sh + (g.kh - 1) * g.dh + 1), max(g.pw + g.w, (g.ow - 1) * g.sw + (g.kw - 1) * g.dw + 1)
+    y.padded, y.padded_w = (h * w * g.c if (h, w) != (g.h, g.w) else 0), w
+    places = np.arange(h * w * g.c, dtype=np.int32).reshape(h, w, g.c)
+    stops = places[:g.sh * g.oh:g.sh, :g.sw * g.ow:g.sw, 0].ravel()
+    window = places[:g.dh * g.kh:g.dh, :g.dw * g.kw:g.dw].ravel()
+    tables += [stops, window]
+    table = stops
+    y.at_position = &table[0]
+    table = window
+    y.at_weight = &table[0]
+
+
 cdef inline char *after_map(Run *r, const Layer *y, char *scratch) noexcept nogil:
     return at(r, scratch, r.conv_at + pad(y.padded, r.k.lanes))
 

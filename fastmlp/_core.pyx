@@ -53,6 +53,8 @@ include "_jobs.pxi"
 include "_tangent.pxi"
 include "_tables.pxi"
 include "_call.pxi"
+include "_layout.pxi"
+include "_pace.pxi"
 
 
 cdef class Core:
@@ -119,7 +121,7 @@ cdef class Core:
                 y.units = y.d_out // y.positions
                 y.rows, y.cols = y.window.kh * y.window.kw * y.window.c, y.units
                 y.step = conv_step(y, self.k.lanes)
-                self.find_windows(y)
+                find_windows(y, self.tables)
             else:
                 y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
                 y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
@@ -140,21 +142,6 @@ cdef class Core:
 
     def __dealloc__(self):
         free(self.layers)
-
-    cdef find_windows(self, Layer *y):
-        """Where a convolution's windows are in the map before, with its padding."""
-        cdef window_t *g = &y.window
-        cdef int32_t[::1] table
-        h, w = max(g.ph + g.h, (g.oh - 1) * g.sh + (g.kh - 1) * g.dh + 1), max(g.pw + g.w, (g.ow - 1) * g.sw + (g.kw - 1) * g.dw + 1)
-        y.padded, y.padded_w = (h * w * g.c if (h, w) != (g.h, g.w) else 0), w
-        places = np.arange(h * w * g.c, dtype=np.int32).reshape(h, w, g.c)
-        stops = places[:g.sh * g.oh:g.sh, :g.sw * g.ow:g.sw, 0].ravel()
-        window = places[:g.dh * g.kh:g.dh, :g.dw * g.kw:g.dw].ravel()
-        self.tables += [stops, window]
-        table = stops
-        y.at_position = &table[0]
-        table = window
-        y.at_weight = &table[0]
 
     def like_params(self):
         """Zeros laid out as the parameters."""
@@ -198,7 +185,7 @@ cdef class Core:
             y.turned = transposed != (y.flipped != self.layers[<int>leader].flipped)
             self.ties.followers = True
 
-    # ---- laying out a call
+    # ---- calls at hand
 
     cdef Call take(self):
         return self.calls.pop() if self.calls else Call(self)
@@ -207,283 +194,11 @@ cdef class Core:
         if len(self.calls) < 2:
             self.calls.append(c)
 
-    cdef Py_ssize_t block_for(self, Data data) noexcept:
-        """Rows that suit the layers: few while the weights stay in L1, more where a block pays for streaming them."""
-        if data.loss is not None:
-            return PYTHON_LOSS_ROWS
-        cdef Py_ssize_t size = self.size * self.k.itemsize
-        if self.block_rows:
-            return self.block_rows
-        return 32 if size <= 64 * 1024 else 64 if size <= 1024 * 1024 else 256
-
-    cdef Py_ssize_t chunk_for(self, Py_ssize_t batch) noexcept:
-        """Rows whose activations are held at once, of a batch."""
-        cdef Py_ssize_t width = 0
-        cdef int l
-        if self.chunk_rows:
-            return min(batch, self.chunk_rows)
-        for l in range(self.L + 1):
-            width += 2 * self.layers[l].d_out * self.k.itemsize
-        return min(batch, max(256, CHUNK_BYTES // width // 64 * 64))
-
-    cdef Py_ssize_t place(self, Call c, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
-        """Give each thing its place in the arena at base; returns the arena's size."""
-        cdef Run *r = &c.r
-        cdef Py_ssize_t offset = 0, lanes = self.k.lanes, size = r.size, own
-        cdef int l, t
-        cdef bint large
-        cdef Layer *y
-        for l in range(self.L + 1):
-            y = &r.layers[l]
-            y.ld = stride(pad(y.d_out, lanes), size)
-            if not (l == 0 and r.direct):
-                y.x = <char *>(base + offset)
-                offset += pad(rows * y.ld * size, ALIGN)
-            else:
-                y.x, y.ld = <char *>r.X.data, r.X.row_stride // size
-            y.s = y.x
-            if y.rows > 0 and (y.needs_s or keep):
-                y.s = <char *>(base + offset)
-                offset += pad(rows * y.ld * size, ALIGN)
-            y.kept = NULL
-            if sweep and l >= r.lowest:
-                y.delta = <char *>(base + offset)
-                offset += pad(rows * y.ld * size, ALIGN)
-                y.dw = y.delta
-                if keep:
-                    y.dw = <char *>(base + offset)
-                    offset += pad(rows * y.ld * size, ALIGN)
-            y.mirror = y.panels = NULL
-            large = sweep and not keep and not y.flipped and y.kind == KIND_DENSE and y.d_in * y.ldw * size >= PANEL_BYTES
-            y.mirror_panels = large and y.d_in >= 4 * lanes
-            if y.rows > 0 and (y.flipped or (sweep and l > r.lowest)):
-                y.ldm = pad(y.rows, lanes)
-                if not y.mirror_panels:
-                    y.ldm = stride(y.ldm, size)
-                y.mirror = <char *>(base + offset)
-                offset += pad(y.cols * y.ldm * size, ALIGN)
-            if l > 0 and large and y.d_out >= 4 * lanes:
-                y.panels = <char *>(base + offset)
-                offset += pad(y.rows * y.ldw * size, ALIGN)
-        r.tile_at = <Py_ssize_t>self.k.pack_bytes // size
-        r.panel_at = r.tile_at + (TILE_I + 1) * 8 * lanes
-        r.loss_at = r.panel_at + panel_rows * 8 * lanes
-        r.conv_at = r.loss_at + 3 * r.layers[self.L].d_out * TILE_ROWS
-        own = pad((r.conv_at + self.conv_room) * size, 4096) + ALIGN
-        r.scratch = <char **>(base + offset)
-        offset += pad(threads * sizeof(char *), ALIGN)
-        for t in range(threads):
-            if base:
-                r.scratch[t] = <char *>(base + offset)
-            offset += own
-        r.share = <Py_ssize_t *>(base + offset)
-        r.share2 = r.share + 2 * (self.L + 1) * threads
-        offset += pad(6 * (self.L + 1) * threads * sizeof(Py_ssize_t), ALIGN)
-        r.row_squares = <double *>(base + offset)
-        r.row_penalty = r.row_squares + self.rows + 1   # one more for the tail of ties
-        offset += pad((2 * self.rows + 1) * sizeof(double), ALIGN)
-        if r.attack_steps > 0:
-            r.x0 = <char *>(base + offset)
-            offset += pad(rows * r.layers[0].ld * size, ALIGN)
-        return self.place_tangent(c, base, offset, rows) if r.tangent != NULL else offset
-
-    cdef Py_ssize_t place_tangent(self, Call c, uintptr_t base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
-        """The buffers of a tangent sweep after the others; returns where they end."""
-        cdef int l
-        cdef Layer *y
-        cdef Layer *d
-        cdef Layer *u
-        cdef Py_ssize_t room
-        cdef bint curved
-        for l in range(self.L + 1):
-            y, d = &c.r.layers[l], &c.tangent.layers[l]
-            room, curved = pad(rows * y.ld * c.r.size, ALIGN), y.rows > 0 and fastmlp_activations[y.act].curved
-            d[0] = y[0]
-            d.act, d.bias, d.needs_s = ACT_identity, False, False
-            d.x, d.delta = <char *>(base + offset), <char *>(base + offset + room)
-            offset += 2 * room
-            d.s = d.x
-            if curved:
-                d.s = <char *>(base + offset)
-                offset += room
-            u = y
-            if c.r.pulled == &c.pulled:
-                u = &c.pulled.layers[l]
-                u[0] = y[0]
-                u.delta = <char *>(base + offset)
-                offset += room
-            if curved:
-                u.kept = <char *>(base + offset)
-                offset += room
-            y.dw, d.dw = d.delta, u.delta
-        return offset
-
-    cdef lay_out(self, Call c, key, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
-        """An arena of the right size under the call, what the sweep needs of W mirrored into it."""
-        cdef Run *r = &c.r
-        cdef int l
-        cdef Py_ssize_t size
-        key = (key, rows, panel_rows, threads, r.lowest, r.attack_steps > 0, r.tangent != NULL, r.pulled == r)
-        if fresh or c.key != key or r.direct or scratch_fill is not None:
-            size = self.place(c, 0, rows, panel_rows, threads, sweep, keep)
-            if fresh or c.arena is None or c.arena.size < size:
-                c.arena = on_line(np.empty(size + ALIGN, np.uint8))
-            if scratch_fill is not None:
-                c.arena[:] = np.resize(np.frombuffer(scratch_fill, np.uint8), c.arena.size)
-            self.place(c, address(c.arena), rows, panel_rows, threads, sweep, keep)
-            c.key = None if fresh or r.direct else key
-            for l in range(1, self.L + 1):
-                if r.layers[l].mirror != NULL:
-                    memset(r.layers[l].mirror, 0, r.layers[l].cols * r.layers[l].ldm * r.size)
-        for l in range(1, self.L + 1):
-            if has_mirror(&r.layers[l]):
-                KINDS[r.layers[l].kind].mirror(r, l, 0, r.layers[l].rows)
-
-    cdef bind(self, Call c, Data data, order):
-        cdef Run *r = &c.r
-        cdef int64_t[::1] rows = order
-        r.order = &rows[0] if order is not None else NULL
-        c.loss, c.order, c.error = data.loss, order, None
-        r.call = <void *>c if data.loss is not None else NULL
-        r.X = data.X
-        r.n = data.n if order is None else rows.shape[0]
-        r.direct = False
-        r.loss.kind, r.loss.arg, r.loss.n = self.loss_kind, self.loss_arg, self.layers[self.L].d_out
-        r.loss.y, r.loss.ldy, r.loss.labels, r.loss.weight = data.y, data.ldy, data.labels, data.weight
-        r.weight_scale = r.n / data.weight_of(order)
-        r.link = self.link
-        r.ties = &self.ties if self.tied is not None else NULL
-        r.bad = 0
-        r.training = False
-        r.loss_sum = r.penalty_sum = 0
-        r.beta1_power = r.beta2_power = 0
-        r.out = NULL
-        r.values = NULL
-        r.tangent = r.pulled = r.along = NULL
-        r.penalty = r.attack_steps = 0
-        r.lam_sum = 0
-
-    cdef bind_sensitivity(self, Call c, penalty, attack):
-        """Have the rows' sensitivity penalised, (PENALTY_*, lam), and their inputs moved, (numbers of attack_t, steps, random)."""
-        cdef Run *r = &c.r
-        r.penalty, r.lam = penalty
-        r.last_layer = 0 if r.penalty == PENALTY_GRADIENT else 1
-        r.lowest = r.last_layer
-        if r.penalty:
-            r.lowest = 0
-            r.tangent = &c.tangent
-            r.pulled = &c.pulled if r.penalty == PENALTY_JACOBIAN else r
-        if attack is not None:
-            r.lowest = 0
-            (r.attack.norm, r.attack.eps, r.attack.step, r.attack.lo, r.attack.hi), r.attack_steps, r.attack_random = attack
-
-    cdef start_tangent(self, Call c):
-        """The Runs of a tangent sweep, once all of the call's is set."""
-        cdef Layer *pulled = c.pulled.layers
-        cdef Layer *tangent = c.tangent.layers
-        c.pulled, c.tangent = c.r, c.r
-        c.pulled.layers, c.tangent.layers = pulled, tangent
-
-    cdef void share_weights(self, Run *r, int threads) noexcept:
-        """Rows of the weights for each thread: even work, in whole tiles of 8 rows."""
-        self.split(r, r.share, threads, 1)
-        self.split(r, r.share2, threads, 2)
-
-    cdef void split(self, Run *r, Py_ssize_t *share, int threads, int groups) noexcept:
-        """Cut the work of `groups` gradients, one after the other, into even parts."""
-        cdef Py_ssize_t total = 0, before = 0, work, row, each
-        cdef int l, t, group
-        cdef Layer *y
-        memset(share, 0, 2 * threads * groups * (self.L + 1) * sizeof(Py_ssize_t))
-        for l in range(1, self.L + 1):
-            total += groups * r.layers[l].rows * r.layers[l].ldw * r.layers[l].positions
-        for group in range(groups):
-            for l in range(1, self.L + 1):
-                y = &r.layers[l]
-                if y.rows == 0:
-                    continue
-                row, each = 0, y.ldw * y.positions
-                for t in range(threads):
-                    share[2 * ((t * groups + group) * (self.L + 1) + l)] = row
-                    work = max(0, total * (t + 1) // threads - before)
-                    # all rows where the work reaches past them, so that a thread's rows are one run
-                    row = y.rows if t + 1 == threads or work >= each * y.rows else min((work // each + 4) // 8 * 8, y.rows)
-                    share[2 * ((t * groups + group) * (self.L + 1) + l) + 1] = row
-                before += each * y.rows
-
     # ---- training
-
-    cdef Py_ssize_t run_units(self, Call c, Team team, Py_ssize_t first, Py_ssize_t last) except -1:
-        """Units first .. last of an epoch in segments, between which signals are seen and the number of threads
-        is chosen; returns the first unit not done."""
-        cdef Run *r = &c.r
-        cdef Py_ssize_t u = first, count
-        cdef double began, now, checked = now_seconds()
-        cdef int threads
-        r.team = &team.team
-        while u < last:
-            threads = self.plan(r, team, &count)
-            count = min(count, last - u)
-            r.unit0, r.unit1 = u, u + count
-            self.share_weights(r, threads)
-            with nogil:
-                began = now_seconds()
-                team_run(r.team, threads, train_job, r)
-                now = now_seconds()
-            if c.error is not None:
-                error, c.error = c.error, None
-                raise error
-            if r.bad:
-                return r.bad_unit
-            u += count
-            self.learn(team, threads > 1, (now - began) / count)
-            if now - checked > SIGNAL_SECONDS:
-                checked = now
-                PyErr_CheckSignals()
-        return u
-
-    cdef Py_ssize_t units(self, Run *r, Py_ssize_t batches) noexcept:
-        """Chunks in so many batches; the last batch of an epoch may have fewer than the others."""
-        cdef Py_ssize_t begin = (batches - 1) * r.batch
-        if begin + r.batch <= r.n:
-            return batches * r.chunks
-        return (batches - 1) * r.chunks + (r.n - begin + r.chunk - 1) // r.chunk
-
-    cdef int plan(self, Run *r, Team team, Py_ssize_t *count) noexcept:
-        """How many threads take how many units next. A free team measures all threads against one, and the slower of
-        the two again from time to time: results are the same bits either way."""
-        cdef bint wide = team.n > 1
-        cdef double each
-        if self.timed_for != r.chunk:
-            self.timed_for, self.cost[0], self.cost[1] = r.chunk, 0, 0
-        if team.auto:
-            if self.cost[0] > 0 and self.cost[1] > 0 and now_seconds() - self.tried > RETRY_SECONDS:
-                team.awake = self.cost[1] < self.cost[0]
-                self.cost[team.awake == 0] = 0
-            wide = self.cost[0] > 0 and (self.cost[1] == 0 or self.cost[1] < self.cost[0])
-        each = self.cost[wide]
-        count[0] = 1
-        if each > 0:
-            count[0] = max(1, <Py_ssize_t>(RUN_SECONDS / each))
-        elif team.auto and wide and not team.awake:
-            team.waking = True  # with one unit
-        else:
-            self.tried = now_seconds()
-            count[0] = max(1, <Py_ssize_t>(TRY_SECONDS / (6e-11 * self.work * r.chunk + 1e-7)))
-        return team.n if wide else 1
-
-    cdef void learn(self, Team team, bint wide, double each) noexcept:
-        """What a unit took."""
-        if not team.waking:
-            self.cost[wide] = each
-            return
-        team.waking, team.awake = False, True
-        if each > 10 * self.cost[0]:    # other processes have the cores: no more of it for now
-            self.cost[1], self.tried = each, now_seconds()
 
     def one_thread_pays(self, Py_ssize_t batch):
         """Whether all threads were slower than one when they were last tried, not long ago."""
-        return (self.timed_for == self.chunk_for(batch) and 0 < self.cost[0] <= self.cost[1]
+        return (self.timed_for == chunk_for(self, batch) and 0 < self.cost[0] <= self.cost[1]
                 and now_seconds() - self.tried < RETRY_SECONDS)
 
     def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, key, Team team,
@@ -500,10 +215,10 @@ cdef class Core:
         cdef Run *r = &c.r
         cdef Py_ssize_t done
         cdef double[::1] p = powers
-        self.bind(c, data, order)
-        r.batch, r.chunk, r.block = batch, self.chunk_for(batch), self.block_for(data)
+        bind(self, c, data, order)
+        r.batch, r.chunk, r.block = batch, chunk_for(self, batch), block_for(self, data)
         r.chunks = (batch + r.chunk - 1) // r.chunk
-        self.bind_sensitivity(c, penalty, attack)
+        bind_sensitivity(self, c, penalty, attack)
         r.stepping, r.clip = True, clip
         r.training, r.key, r.noise = True, mix(<uint64_t>key), noise
         r.full = (clip > 0 or self.tied is not None or r.chunks > 1 or not self.stepwise or r.penalty
@@ -513,17 +228,17 @@ cdef class Core:
         r.row_l2, r.row_l1 = row_penalties
         r.beta1_power, r.beta2_power = p[0], p[1]
         r.S1, r.S2 = (<char *>address(S1) if S1 is not None else NULL), (<char *>address(S2) if S2 is not None else NULL)
-        self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
+        lay_out(self, c, "train", r.chunk, r.chunk, team.n, True, False)
         values, penalties = np.empty(batch, self.dtype), np.empty(batch, self.dtype)
         r.values, r.penalties = <char *>address(values), <char *>address(penalties)
         G = self.gradient_room(r)
-        self.start_tangent(c)
+        start_tangent(self, c)
         try:
-            done = self.run_units(c, team, first * r.chunks, self.units(r, last))
+            done = run_units(self, c, team, first * r.chunks, units(self, r, last))
         finally:
             p[0], p[1] = r.beta1_power, r.beta2_power
         self.give(c)
-        return r.loss_sum, (last if done == self.units(r, last) else done // r.chunks), r.penalty_sum, r.lam_sum
+        return r.loss_sum, (last if done == units(self, r, last) else done // r.chunks), r.penalty_sum, r.lam_sum
 
     cdef gradient_room(self, Run *r):
         """Where the gradient goes, for the caller to hold: a row a group."""
@@ -540,21 +255,21 @@ cdef class Core:
         too: the Hessian times V in the place of the gradient."""
         cdef Call c = self.take()
         cdef Run *r = &c.r
-        self.bind(c, data, None)
-        r.batch, r.chunk, r.block = data.n, self.chunk_for(data.n), self.block_for(data)
+        bind(self, c, data, None)
+        r.batch, r.chunk, r.block = data.n, chunk_for(self, data.n), block_for(self, data)
         r.chunks = (r.batch + r.chunk - 1) // r.chunk
-        self.bind_sensitivity(c, penalty, None)
+        bind_sensitivity(self, c, penalty, None)
         r.stepping, r.clip, r.full, r.key = False, 0, True, mix(<uint64_t>key)
         memset(&r.step, 0, sizeof(step_t))
         if V is not None:
             r.tangent, r.pulled = &c.tangent, r
             along = self.along(c, V, team)
-        self.lay_out(c, "train", r.chunk, r.chunk, team.n, True, False)
+        lay_out(self, c, "train", r.chunk, r.chunk, team.n, True, False)
         values, penalties = np.empty(data.n, self.dtype), np.empty(data.n, self.dtype)
         G = self.gradient_room(r)
         r.values, r.penalties = <char *>address(values), <char *>address(penalties)
-        self.start_tangent(c)
-        self.run_units(c, team, 0, r.chunks)
+        start_tangent(self, c)
+        run_units(self, c, team, 0, r.chunks)
         if r.bad:
             r.loss_sum = float("nan")
         self.give(c)
@@ -568,11 +283,11 @@ cdef class Core:
         v.r.direct, v.r.training = False, False
         for l in range(1, self.L + 1):
             v.r.layers[l].act, v.r.layers[l].needs_s = ACT_identity, False
-        self.lay_out(v, "along", c.r.chunk, 0, team.n, True, False, True)
+        lay_out(self, v, "along", c.r.chunk, 0, team.n, True, False, True)
         c.r.along = &v.r
         return v
 
-    # ---- forward, and everything
+    # ---- each row: predictions, losses, derivatives
 
     cdef forward(self, Call c, Data data, Team team, values, out):
         """Predictions into out, or losses by blocks of EVALUATE_ROWS; returns the sum of the losses."""
@@ -581,10 +296,10 @@ cdef class Core:
         cdef double total = 0
         cdef int threads = team.n
         cdef char *losses = <char *>address(values) if values is not None else NULL
-        r.block, r.last_layer, r.lowest = self.block_for(data), self.L + 1, self.L + 1
+        r.block, r.last_layer, r.lowest = block_for(self, data), self.L + 1, self.L + 1
         r.direct = (r.order == NULL and not data.X.indptr and data.dtype == self.dtype and data.X.col_stride == r.size
                     and data.X.row_stride % r.size == 0 and data.X.row_stride >= 0 and <uintptr_t>data.X.data % r.size == 0)
-        self.lay_out(c, "forward", r.block * threads, 0, threads, False, False)
+        lay_out(self, c, "forward", r.block * threads, 0, threads, False, False)
         r.out = <char *>address(out) if out is not None else NULL
         r.team = &team.team
         step = max(r.block * threads, SIGNAL_WORK // (2 * self.work))
@@ -605,7 +320,7 @@ cdef class Core:
     def evaluate(self, Data data, Team team, rows=None):
         """Sum of the weighted losses, of some rows or of all."""
         cdef Call c = self.take()
-        self.bind(c, data, rows)
+        bind(self, c, data, rows)
         total = self.forward(c, data, team, np.empty(min(c.r.n, EVALUATE_ROWS), self.dtype), None)
         self.give(c)
         return total
@@ -613,7 +328,7 @@ cdef class Core:
     def predict(self, Data data, Team team, rows=None, linked=True):
         """The link of x(L), or x(L) itself, (n, d(L)), of some rows or of all."""
         cdef Call c = self.take()
-        self.bind(c, data, rows)
+        bind(self, c, data, rows)
         if not linked:
             c.r.link = LINKS["identity"]
         out = np.empty((c.r.n, self.layers[self.L].d_out), self.dtype)
@@ -624,7 +339,7 @@ cdef class Core:
     def judge(self, Data data, Team team, rows=None):
         """(sum of the weighted losses, predictions) of some rows or of all, by one forward pass."""
         cdef Call c = self.take()
-        self.bind(c, data, rows)
+        bind(self, c, data, rows)
         out = np.empty((c.r.n, self.layers[self.L].d_out), self.dtype)
         total = self.forward(c, data, team, np.empty(min(c.r.n, EVALUATE_ROWS), self.dtype), out)
         self.give(c)
@@ -638,7 +353,7 @@ cdef class Core:
             return False
         c = Call(self)
         c.r.direct, c.r.block, c.r.last_layer, c.r.lowest, c.r.link = True, SMALL_ROWS, self.L + 1, self.L + 1, self.link
-        self.lay_out(c, "small", SMALL_ROWS, 0, 1, False, False)
+        lay_out(self, c, "small", SMALL_ROWS, 0, 1, False, False)
         self.seen_P = self.P.copy()
         self.seen = <char *>address(self.seen_P)
         self.small = c
@@ -677,15 +392,13 @@ cdef class Core:
         finally:
             PyBuffer_Release(&b)
 
-    # ---- row by row, with the input
-
     cdef rowwise(self, Call c, Data data, Team team, job_fn job, Py_ssize_t width, key):
         """What a job makes of each row, (n, width), and the rows' losses, where it has any."""
         cdef Run *r = &c.r
         cdef Py_ssize_t pos = 0, step
-        r.block = self.block_for(data)
-        self.lay_out(c, key, r.block * team.n, 0, team.n, True, False)
-        self.start_tangent(c)
+        r.block = block_for(self, data)
+        lay_out(self, c, key, r.block * team.n, 0, team.n, True, False)
+        start_tangent(self, c)
         out = np.empty((data.n, width), self.dtype)
         values = np.empty(data.n, self.dtype)
         r.out, r.values = <char *>address(out), <char *>address(values)
@@ -706,7 +419,7 @@ cdef class Core:
         """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what has that.
         And the losses (n,)."""
         cdef Call c = self.take()
-        self.bind(c, data, None)
+        bind(self, c, data, None)
         c.r.last_layer = c.r.lowest = 0
         c.r.seed = <char *>address(seed) if seed is not None else NULL
         return self.rowwise(c, data, team, pull_job, self.layers[0].d_out, "pull")
@@ -714,7 +427,7 @@ cdef class Core:
     def push(self, Data data, Team team, seed):
         """x'(L) of each row (n, d(L)) for the seed x'(0), C-contiguous (n, d(0))."""
         cdef Call c = self.take()
-        self.bind(c, data, None)
+        bind(self, c, data, None)
         c.r.last_layer = c.r.lowest = self.L + 1
         c.r.tangent, c.r.pulled = &c.tangent, &c.r
         c.r.seed = <char *>address(seed)
@@ -723,8 +436,8 @@ cdef class Core:
     def attack(self, Data data, Team team, attack, key):
         """X (n, d(0)) moved to where the rows' losses are larger; attack: see bind_sensitivity."""
         cdef Call c = self.take()
-        self.bind(c, data, None)
-        self.bind_sensitivity(c, (0, 0.0), attack)
+        bind(self, c, data, None)
+        bind_sensitivity(self, c, (0, 0.0), attack)
         c.r.key = mix(<uint64_t>key)
         return self.rowwise(c, data, team, attack_job, self.layers[0].d_out, "attack")[0]
 
@@ -734,19 +447,19 @@ cdef class Core:
         cdef Call c = Call(self)
         cdef Run *r = &c.r
         cdef int l
-        self.bind(c, data, None)
+        bind(self, c, data, None)
         r.batch = r.chunk = data.n
-        r.block, r.last_layer = self.block_for(data), (0 if backward else self.L + 1)
+        r.block, r.last_layer = block_for(self, data), (0 if backward else self.L + 1)
         r.lowest = r.last_layer
         r.row_weight, r.loss.weight = <char *>data.weight, NULL
         r.stepping, r.full, r.clip = False, True, 0
         r.team = &team.team
-        self.lay_out(c, "sweep", data.n, 0, team.n, backward, True, True)
+        lay_out(self, c, "sweep", data.n, 0, team.n, backward, True, True)
         values = np.empty(data.n, self.dtype)
         r.values = <char *>address(values)
         G = self.gradient_room(r)
         if backward:
-            self.share_weights(r, team.n)
+            share_weights(self, r, team.n)
             with nogil:
                 team_run(r.team, team.n, sweep_job, r)
             if c.error is not None:
@@ -772,8 +485,3 @@ cdef bint flips(Py_ssize_t d_in, Py_ssize_t d_out, Py_ssize_t lanes) noexcept:
     """Whether a W of this shape is better kept as its transpose. The same for all instruction sets: the order of a
     norm's sum depends on it."""
     return 5 * d_out * pad(d_in, lanes) <= 4 * d_in * pad(d_out, lanes)
-
-
-cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size) noexcept:
-    """A row stride that does not put the rows of a tile into one set of the cache."""
-    return elements + ALIGN // size if elements * size % 1024 == 0 else elements
