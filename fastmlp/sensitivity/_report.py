@@ -1,0 +1,183 @@
+"""What noise on the input does to the error, how steep the network is, and a report that draws a conclusion from both."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _check, metrics, training
+from .. import model as models
+from ._attributions import saliency
+from ._derivatives import blocks, jacobian
+from ._target import dense, naming, network, spreads
+
+SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
+SMALL = 2  # the noise among them that verdicts are by
+RISE = 1.5  # what is more than so many times as much has risen
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+VERDICTS = {  # (test error has risen over training error, training error has risen with small noise)
+    (False, False): "Steady: the network does on new rows as on those it has seen, and small noise on the input does not matter to it",
+    (False, True): "Sensitive: the network does on new rows as on those it has seen, but its accuracy needs an exact input",
+    (True, False): "Overfitted, though smooth: the network does worse on new rows, but not for being too sensitive to its input",
+    (True, True): "Fitted to noise: the network does worse on new rows, and small noise undoes what it has learned of those it has seen",
+}
+
+
+@dataclass
+class NoiseCurve:
+    """The error with noise on the input: its mean over repeats and their standard deviation, one entry for each sigma.
+
+    error is the network's loss; misclassified, 1 - accuracy, is None where the loss is not a cross-entropy.
+    """
+
+    sigmas: np.ndarray
+    error: np.ndarray
+    error_std: np.ndarray
+    misclassified: np.ndarray | None
+    misclassified_std: np.ndarray | None
+
+
+def noise_curve(model, X, y, sigmas, *, n_repeats=10, scale=1.0, random_state=None):
+    """The error with normal noise of standard deviation sigma * scale on the input, for each of the sigmas: a NoiseCurve.
+
+    model : an MLP or a fitted estimator. X : (n, d(0)); y : the model's targets. sigmas : (m,), at least 0. scale : a number or one for
+    each feature, such as X.std(axis=0). n_repeats : draws of noise; each serves all sigmas, so the curve is smooth.
+
+    ValueError and TypeError where an argument does not fit. Memory does not grow with the rows.
+    """
+    net, X, y = _with_targets(model, X, y)
+    sigmas = _sigmas(sigmas, net.dtype)
+    scale = spreads("scale", scale, net.d[0], net.dtype)
+    rng, n = models._generator(random_state), X.shape[0]
+    sums = np.zeros((len(sigmas), _check.integer("n_repeats", n_repeats, 1), 2))
+    for r in range(n_repeats):
+        for rows in blocks(n, 3 * net.d[0] * net.dtype.itemsize):
+            x = dense(X, rows, net.dtype)
+            noise = scale * rng.standard_normal(x.shape, net.dtype)
+            for s, sigma in enumerate(sigmas):
+                sums[s, r] += _judge(net, x + sigma * noise, y[rows])
+    (error, wrong), (error_std, wrong_std) = (sums / n).mean(axis=1).T, (sums / n).std(axis=1).T
+    return NoiseCurve(sigmas.astype(float), error, error_std, *((wrong, wrong_std) if _classifies(net) else (None, None)))
+
+
+def local_lipschitz(model, X, at="logits"):
+    """The spectral norm of each row's Jacobian dx(L)/dx(0), (n,): by how much outputs change at most for a small step of length 1.
+
+    model : an MLP or a fitted estimator. X : (n, d(0)). at : "logits", before the loss's link, or "probabilities". Of one output it is
+    the length of its gradient. In float64, by the larger of the eigenvalues of J J^T or J^T J, and in blocks of 64 MiB.
+    """
+    net, X, _ = network(model, X)
+    norms = []
+    for rows in blocks(X.shape[0], 8 * net.d[0] * net.d[-1]):
+        J = jacobian(net, X[rows], at).astype(float)
+        gram = J @ J.mT if net.d[-1] <= net.d[0] else J.mT @ J
+        norms.append(np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[:, -1], 0)))
+    return np.concatenate(norms)
+
+
+@dataclass
+class Report:
+    """What report found; print it.
+
+    feature_names : (d(0),). gradient : mean |de/dx_j| over the test rows, (d(0),). spread : standard deviations of the features over the
+    training rows, (d(0),). lipschitz : quantile -> local_lipschitz of the test rows. train_noise, test_noise : NoiseCurves, with sigmas
+    in spreads, 0 the first.
+    """
+
+    feature_names: list
+    gradient: np.ndarray
+    spread: np.ndarray
+    lipschitz: dict
+    train_noise: NoiseCurve
+    test_noise: NoiseCurve
+
+    train_error = property(lambda self: float(self.train_noise.error[0]), doc="The network's loss on the training rows.")
+    test_error = property(lambda self: float(self.test_noise.error[0]), doc="The network's loss on the test rows.")
+    gap = property(lambda self: self.test_error - self.train_error, doc="Test error less training error.")
+
+    @property
+    def verdict(self):
+        """A sentence; `report` has the rule."""
+        noisy = self.train_noise.error[SMALL]
+        conclusion = VERDICTS[_risen(self.train_error, self.test_error), _risen(self.train_error, noisy)]
+        return (f"{conclusion} (error {self.train_error:.3g} on the training rows, {noisy:.3g} with noise of {SIGMAS[SMALL]:g} standard "
+                f"deviations; {self.test_error:.3g} on the test rows).")
+
+    def __str__(self):
+        first = np.argsort(-self.gradient * self.spread, kind="stable")[:10]
+        width = max(21, *(len(self.feature_names[j]) for j in first))
+        curves = self.train_noise, self.test_noise
+        table = [("", "train", "test"), ("error", self.train_error, self.test_error)]
+        if self.train_noise.misclassified is not None:
+            table.append(("misclassified", *(curve.misclassified[0] for curve in curves)))
+        table += [(f"error, noise {sigma:g} sd", *errors) for sigma, *errors in zip(SIGMAS, *(curve.error for curve in curves)) if sigma]
+        table += [(), ("feature", "|de/dx|", "times sd")]
+        table += [(self.feature_names[j], self.gradient[j], self.gradient[j] * self.spread[j]) for j in first]
+        table += [(), ("spectral norm of", "dx(L)/dx(0)"), *((f"{q:.0%} of rows up to", norm) for q, norm in self.lipschitz.items())]
+        cell = lambda a: f"{a:>13}" if isinstance(a, str) else f"{a:>13.4g}"
+        return "\n".join([*("".join([row[0].ljust(width), *map(cell, row[1:])]) if row else "" for row in table), "", self.verdict])
+
+
+def report(model, X_train, y_train, X_test, y_test, *, at="logits", n_repeats=10, random_state=None):
+    """How sensitive a model is to its input, and whether that does harm: a Report.
+
+    model : an MLP or a fitted estimator; the data are what it was trained on and what it has not seen. at : of which outputs the spectral
+    norms are, "logits" or "probabilities". n_repeats, random_state : of the noise, whose standard deviation is 0.05, 0.1, 0.2, 0.5 and 1
+    times that of each feature in X_train. ValueError and TypeError where an argument does not fit.
+
+    The verdict goes by two questions. Is the test error more than 1.5 times the training error? Then the network does worse on new
+    rows. Does noise of 0.1 standard deviations raise the training error to more than 1.5 times itself? Then it is too sensitive. Neither
+    is steady, both is fitted to noise; "more than 1.5 times" is a rise of more than half the error's size.
+    """
+    names = getattr(model, "feature_names_in_", None)
+    with naming("X_train, y_train"):
+        net, X, y = _with_targets(model, X_train, y_train)
+    with naming("X_test, y_test"):
+        _, X_new, y_new = _with_targets(model, X_test, y_test)
+    rng, spread = models._generator(random_state), _spread(X)
+    noise = dict(scale=spread, n_repeats=n_repeats, random_state=rng)
+    train, test = noise_curve(net, X, y, SIGMAS, **noise), noise_curve(net, X_new, y_new, SIGMAS, **noise)
+    return Report([f"x{j}" for j in range(net.d[0])] if names is None else [str(name) for name in names],
+                  saliency(net, X_new, y_new).mean(axis=0, dtype=float), spread,
+                  dict(zip(QUANTILES, np.quantile(local_lipschitz(net, X_new, at), QUANTILES).tolist())), train, test)
+
+
+def _risen(a, b):
+    return bool(b - a > (RISE - 1) * abs(a))
+
+
+def _classifies(net):
+    """Whether predictions are right or wrong."""
+    return net.loss.name in ("cross_entropy", "binary_cross_entropy")
+
+
+def _judge(net, X, y):
+    """(loss, number of rows misclassified), sums over rows."""
+    data = net._data(X, y)
+    with training.team_for(net, data.n, 1) as team:
+        total, prediction = net._core.judge(data, team)
+    return total, data.n * (1 - metrics.accuracy(y, prediction, None)) if _classifies(net) else 0
+
+
+def _with_targets(model, X, y):
+    if y is None:
+        raise ValueError("y must be the model's targets, got None")
+    net, X, y = network(model, X, y)
+    net._finite_weights()
+    return net, X, y
+
+
+def _sigmas(given, dtype):
+    a = np.asarray(given)
+    if a.dtype.kind not in "iuf":
+        raise TypeError(f"sigmas must be numbers, got an array of {a.dtype}")
+    if a.ndim != 1 or not len(a):
+        raise ValueError(f"sigmas must have shape (m,), with m at least 1, got {a.shape}")
+    if not (np.isfinite(a).all() and a.min() >= 0):
+        raise ValueError(f"sigmas must be finite and at least 0, got {given!r}")
+    return a.astype(dtype)
+
+
+def _spread(X):
+    """The standard deviation of each column."""
+    n, slices = X.shape[0], blocks(X.shape[0], 8 * X.shape[1])
+    mean = sum(dense(X, rows, float).sum(axis=0) for rows in slices) / n
+    return np.sqrt(sum(((dense(X, rows, float) - mean) ** 2).sum(axis=0) for rows in slices) / n)
