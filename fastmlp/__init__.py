@@ -11,15 +11,20 @@ from .training import DivergenceWarning, History
 
 __version__ = "0.1.0"
 ESTIMATORS = ("MLPClassifier", "MLPRegressor", "MLPAutoencoder")
+DISPLAYS = ("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay")
 __all__ = ["MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
            "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
            "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
            "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",
-           "instruction_set", "show_config", *ESTIMATORS]
+           "instruction_set", "show_config", *ESTIMATORS, *DISPLAYS]
 
 
 def __getattr__(name):
-    """The estimators, imported when they are asked for, since they import scikit-learn."""
+    """The estimators and displays, imported when they are asked for, since they import scikit-learn and matplotlib."""
+    if name in DISPLAYS:
+        from . import plot
+
+        return getattr(plot, name)
     if name not in ESTIMATORS:
         raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
     try:

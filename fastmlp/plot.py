@@ -1,22 +1,166 @@
-"""Pictures, with matplotlib."""
+"""Pictures, with matplotlib, which only this file imports: Displays in scikit-learn's manner.
+
+from_estimator computes and draws; the constructor takes what was computed, and plot(ax=None) draws it, on axes of its own or on ax, and
+returns the display, whose ax_ and figure_ are matplotlib's. Further keywords go to the bars, the image or the lines.
+"""
+import math
+
+import numpy as np
+
+from . import _check, sensitivity
+from .model import MLP
+
+try:
+    import matplotlib.pyplot as plt
+except ModuleNotFoundError as error:
+    raise ImportError('pictures need matplotlib: pip install "fastmlp[plot]"') from error
+
+__all__ = ["SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay"]
+
+
+class _Display:
+    def plot(self, ax=None, **style):
+        """Draw it, on ax or on axes of its own. Returns self."""
+        self.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
+        self.figure_ = self.ax_.figure
+        self._draw(self.ax_, style)
+        return self
+
+
+class SensitivityDisplay(_Display):
+    """How much each feature matters: bars, the largest first, or where features are an image's pixels that image.
+
+    values : (d,), such as means over rows of an attribution; colours tell positive from negative where there are both. feature_names :
+    d strings, or None for x0, x1, ... image_shape : None, (height, width) or (height, width, channels), which are added up.
+    max_features : bars at most. label : what the values are.
+    """
+
+    def __init__(self, values, *, feature_names=None, image_shape=None, max_features=20, label="sensitivity"):
+        self.values = np.asarray(values, float)
+        if self.values.ndim != 1 or not len(self.values):
+            raise ValueError(f"values must have shape (d,), with d at least 1, got {self.values.shape}")
+        d = len(self.values)
+        self.feature_names = [f"x{j}" for j in range(d)] if feature_names is None else [str(name) for name in feature_names]
+        if len(self.feature_names) != d:
+            raise ValueError(f"feature_names must be {d} names, got {len(self.feature_names)}")
+        if image_shape is not None and (len(image_shape) not in (2, 3) or math.prod(image_shape) != d):
+            raise ValueError(f"image_shape must be 2 or 3 numbers whose product is {d}, got {image_shape!r}")
+        self.image_shape, self.label = image_shape, label
+        self.max_features = _check.integer("max_features", max_features, 1)
+
+    @classmethod
+    def from_estimator(cls, model, X, y=None, *, output=None, at="logits", method=sensitivity.saliency, feature_names=None,
+                       image_shape=None, max_features=20, ax=None, **style):
+        """Of the mean over rows of an attribution.
+
+        model : an MLP or a fitted estimator. X, y, output, at : as of fastmlp.sensitivity.saliency: with y of the loss, else of an
+        output. method : a function of (model, X, y, output, at), such as those of fastmlp.sensitivity. feature_names, image_shape : None
+        for the model's own, where it has them: its feature_names_in_, the map that it takes.
+        """
+        values = method(model, X, y, output, at).mean(axis=0, dtype=float)
+        if feature_names is None:
+            feature_names = getattr(model, "feature_names_in_", None)
+        if image_shape is None and isinstance(model, MLP) and len(model.shapes[0]) > 1:
+            image_shape = model.shapes[0] if len(model.shapes[0]) == 3 else (1, *model.shapes[0])
+        words = getattr(method, "__name__", "attribution").replace("_", " ")
+        label = f"mean {words} of the {'output' if y is None else 'loss'}"
+        return cls(values, feature_names=feature_names, image_shape=image_shape, max_features=max_features, label=label).plot(ax, **style)
+
+    def _draw(self, ax, style):
+        (self._bars if self.image_shape is None else self._image)(ax, style)
+
+    def _bars(self, ax, style):
+        first = np.argsort(-np.abs(self.values), kind="stable")[:self.max_features]
+        values = self.values[first]
+        ax.barh(range(len(first)), values, **{"color": np.where(values < 0, "C3", "C0"), **style})
+        ax.set_yticks(range(len(first)), [self.feature_names[j] for j in first])
+        ax.set(ylim=(len(first) - 0.4, -0.6), xlabel=self.label)
+        if len(first) < len(self.values):
+            ax.set_ylabel(f"{len(first)} of {len(self.values)} features")
+        if (values < 0).any():
+            ax.axvline(0, color="black", linewidth=0.8)
+
+    def _image(self, ax, style):
+        image = self.values.reshape(*self.image_shape[:2], -1).sum(axis=2)
+        most = np.abs(image).max() or 1.0
+        colours = {"cmap": "RdBu", "vmin": -most} if (image < 0).any() else {"cmap": "Blues", "vmin": 0}
+        drawn = ax.imshow(image, **{**colours, "vmax": most, "aspect": "auto" if len(image) == 1 else "equal", **style})
+        ax.set_yticks([])
+        if len(image) > 1:
+            ax.set_xticks([])
+        ax.figure.colorbar(drawn, ax=ax, label=self.label)
+
+
+class NoiseCurveDisplay(_Display):
+    """The error against noise on the input, with a band of one standard deviation over repeats.
+
+    sigmas, error, error_std : (m,), as a NoiseCurve has; error_std may be None. name : in the legend. measure : what the error is.
+    """
+
+    def __init__(self, sigmas, error, error_std=None, *, name=None, measure="error"):
+        self.sigmas, self.error = np.asarray(sigmas, float), np.asarray(error, float)
+        self.error_std = None if error_std is None else np.asarray(error_std, float)
+        if not self.sigmas.ndim == 1 or any(a is not None and a.shape != self.sigmas.shape for a in (self.error, self.error_std)):
+            shapes = ", ".join(str(np.shape(a)) for a in (sigmas, error, error_std) if a is not None)
+            raise ValueError(f"sigmas, error and error_std must have one shape (m,), got {shapes}")
+        self.name, self.measure = name, measure
+
+    @classmethod
+    def from_estimator(cls, model, X, y, sigmas, *, measure="error", n_repeats=10, scale=1.0, random_state=None, name=None, ax=None,
+                       **style):
+        """Of fastmlp.sensitivity.noise_curve, which has all arguments but these: measure, "error", the network's loss, or
+        "misclassified", 1 - accuracy; name, in the legend, None for the model's class. Several models may share an ax."""
+        _check.one_of("measure", measure, ("error", "misclassified"))
+        curve = sensitivity.noise_curve(model, X, y, sigmas, n_repeats=n_repeats, scale=scale, random_state=random_state)
+        error, error_std = getattr(curve, measure), getattr(curve, f"{measure}_std")
+        if error is None:
+            raise ValueError("measure must be 'error' where the loss is not a cross-entropy, got 'misclassified'")
+        return cls(curve.sigmas, error, error_std, name=type(model).__name__ if name is None else name, measure=measure).plot(ax, **style)
+
+    def _draw(self, ax, style):
+        line, = ax.plot(self.sigmas, self.error, **{"marker": "o", "markersize": 4, "label": self.name, **style})
+        if self.error_std is not None:
+            ax.fill_between(self.sigmas, self.error - self.error_std, self.error + self.error_std, color=line.get_color(), alpha=0.2,
+                            linewidth=0)
+        ax.set(xlabel="noise on the input, sigma", ylabel=self.measure)
+        if self.name is not None:
+            ax.legend()
+
+
+class LossCurveDisplay(_Display):
+    """Losses by epoch, and metrics on a scale of their own to the right.
+
+    curves : name -> numbers, one an epoch: "loss" and "val_loss" are losses, "lr" is left out, all else is a metric.
+    """
+
+    def __init__(self, curves):
+        self.curves = {name: values for name, values in curves.items() if name != "lr"}
+
+    @classmethod
+    def from_estimator(cls, model, *, ax=None, **style):
+        """Of an MLP's history, or an estimator's loss_curve_ and validation_scores_. ValueError where it has none of these: before a
+        fit, or after one with solver "lbfgs"."""
+        kept = {"loss": "loss_curve_", "score": "validation_scores_"}
+        curves = getattr(model, "history", None) or {name: getattr(model, attribute, None) for name, attribute in kept.items()}
+        curves = {name: values for name, values in curves.items() if values is not None}
+        if not curves:
+            raise ValueError(f"model must be fitted, by a solver that keeps a loss curve, got {type(model).__name__} without one")
+        return cls(curves).plot(ax, **style)
+
+    def _draw(self, ax, style):
+        metrics = [name for name in self.curves if name not in ("loss", "val_loss")]
+        right = ax.twinx() if metrics else None
+        lines = []
+        for name, values in self.curves.items():
+            axes, line = (right, "--") if name in metrics else (ax, "-")
+            lines += axes.plot(range(1, 1 + len(values)), values, **{"linestyle": line, "color": f"C{len(lines)}", "label": name, **style})
+        ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if metrics:
+            right.set_ylabel(", ".join(metrics))
+        ax.legend(handles=lines, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
 
 def plot_history(history, ax=None):
-    """Losses and metrics by epoch, the learning rate left out; metrics on a scale of their own to the right."""
-    import matplotlib.pyplot as plt
-
-    if ax is None:
-        ax = plt.subplots(layout="constrained")[1]
-    losses = [name for name in ("loss", "val_loss") if name in history]
-    metrics = [name for name in history if name not in (*losses, "lr")]
-    lines = []
-    for name in losses:
-        lines += ax.plot(range(1, 1 + len(history[name])), history[name], label=name)
-    ax.set(xlabel="epoch", ylabel="loss")
-    if metrics:
-        right = ax.twinx()
-        for name in metrics:
-            lines += right.plot(range(1, 1 + len(history[name])), history[name], "--", color=f"C{len(lines)}", label=name)
-        right.set_ylabel(", ".join(metrics))
-    ax.legend(handles=lines, loc="center right")
-    return ax
+    """A History's LossCurveDisplay; returns its axes."""
+    return LossCurveDisplay(history).plot(ax).ax_
