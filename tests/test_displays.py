@@ -16,7 +16,7 @@ import fastmlp  # noqa: E402
 from fastmlp import MLP, Conv1D, Conv2D, LossCurveDisplay, MLPClassifier, MLPRegressor, NoiseCurveDisplay, SensitivityDisplay  # noqa: E402
 from fastmlp import sensitivity as S  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs")
 DIGITS, DIGIT = load_digits(return_X_y=True)
 DIGITS = DIGITS / 16
 FRAME, TARGET = load_diabetes(return_X_y=True, as_frame=True)
@@ -105,7 +105,9 @@ def test_images():
     image, = display.ax_.get_images()
     values = S.input_x_gradient(classifier(), DIGITS, output=3).mean(axis=0)
     np.testing.assert_allclose(image.get_array(), values.reshape(8, 8))
-    assert values.min() < 0 and image.get_clim() == pytest.approx((-np.abs(values).max(), np.abs(values).max()))
+    assert image.get_clim() == pytest.approx((-np.abs(values).max(), np.abs(values).max()))
+    for signed in ([-1, 3], [-3, 1]):
+        assert SensitivityDisplay(signed, image_shape=(1, 2)).plot().ax_.get_images()[0].get_clim() == (-3, 3)
     image, = SensitivityDisplay(np.arange(12), image_shape=(2, 3, 2)).plot().ax_.get_images()
     np.testing.assert_array_equal(image.get_array(), [[1, 5, 9], [13, 17, 21]])
     image, = SensitivityDisplay(np.zeros(6), image_shape=(2, 3)).plot(cmap="gray").ax_.get_images()
@@ -159,7 +161,7 @@ BAD = {
                                lambda: NoiseCurveDisplay.from_estimator(regressor(), FRAME, TARGET, [0], measure="misclassified")),
     "no history": (ValueError, "model must be fitted, .* got MLP without one", lambda: LossCurveDisplay.from_estimator(MLP([2, 1]))),
     "no curve": (ValueError, "model must be fitted, .* got MLPRegressor without one",
-                 lambda: LossCurveDisplay.from_estimator(MLPRegressor(solver="lbfgs").fit(FRAME, TARGET))),
+                 lambda: LossCurveDisplay.from_estimator(MLPRegressor(solver="lbfgs", max_iter=2).fit(FRAME, TARGET))),
     "not fitted": (NotFittedError, "not fitted", lambda: SensitivityDisplay.from_estimator(MLPClassifier(), DIGITS)),
     "model": (TypeError, "model must be an MLP or", lambda: SensitivityDisplay.from_estimator(3, DIGITS)),
 }
