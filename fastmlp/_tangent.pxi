@@ -16,6 +16,9 @@ cdef enum:
     PENALTY_JACOBIAN = 2    # lam/2 |dx(L)/dx(0)|^2, by one random projection a row (Hoffman, Roberts and Yaida 2019)
 
 
+cdef double LEAST_WEIGHT = 1e-30    # of a row; 1 / weight is finite above it in float32 too
+
+
 cdef inline double weight_of_row(const Run *r, Py_ssize_t pos) noexcept nogil:
     return 1 if r.loss.weight == NULL else get(r, <const char *>r.loss.weight, r.order[pos] if r.order != NULL else pos)
 
@@ -36,8 +39,8 @@ cdef bint seed_tangent(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, cha
         g = at(r, from_.delta, (row + i) * from_.ld)
         value = 0.5 * lam * w * r.k.sum_squares(from_.d_out, g)
         if r.penalty == PENALTY_GRADIENT:
-            value = value / (c * c) if c != 0 else 0
-            c = 1 / c if c != 0 else 0
+            value = value / (c * c) if c > LEAST_WEIGHT else 0
+            c = 1 / c if c > LEAST_WEIGHT else 0
         put(r, penalties, i, value)
         bad += value - value
         r.k.scale_rows(1, pad(from_.d_out, r.k.lanes), g, from_.ld, NULL, lam * c, at(r, to.x, (row + i) * to.ld))

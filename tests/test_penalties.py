@@ -137,6 +137,18 @@ def test_a_weight_of_two_is_the_row_twice():
 
 @penalties
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_hardly_any_weight(dtype, penalty):
+    """Are as if they were not there."""
+    net, X, y, _ = problem("tanh", dtype=dtype)
+    w = np.where(np.arange(len(X)) < 6, 1.0, 1e-36)
+    loss, G = net.loss_and_grad(X, y, w, **{penalty: 0.5})
+    assert np.isfinite(loss) and np.isfinite(G).all()
+    if penalty == "gradient_penalty":
+        np.testing.assert_allclose(G, net.loss_and_grad(X[:6], y[:6], **{penalty: 0.5})[1], rtol=1e-4, atol=1e-6)
+
+
+@penalties
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["tanh", "dropout", "groups", "convolution", "one output"])
 def test_the_same_bits(name, dtype, penalty, monkeypatch):
     """For any number of threads, block, chunk, what scratch held, batches of one group and of two."""
