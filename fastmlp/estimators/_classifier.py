@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
@@ -152,6 +152,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.n_outputs_ == 1:
             return log_expit(np.hstack([-s, s]))
         return np.where(s > 0, np.log(expit(s)), log_expit(s))  # in the order of predict_proba, ties at 1 too
+
+    def to_art(self, clip_values=None, at="probabilities"):
+        """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss or of classes.
+
+        clip_values : (least, largest) value of features, numbers or arrays (n_features,). at : whether its predict and class_gradient
+        are of "probabilities" or of "logits", which suit DeepFool and Carlini and Wagner better, since they do not saturate.
+
+        Labels are there indices into `classes_`. It holds this very classifier, not a copy. ImportError without the toolbox;
+        ValueError for several labels a row.
+        """
+        from ._art import Classifier
+
+        check_is_fitted(self, "coefs_")
+        if len(self.classes_) < 2 or self._y_type.startswith("multilabel"):
+            raise ValueError(f"to_art needs two or more classes, one a row, got {len(self.classes_)} with y {self._y_type}")
+        return Classifier(self, clip_values, at)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

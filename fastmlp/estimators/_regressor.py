@@ -4,7 +4,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
@@ -84,3 +84,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def predict(self, X):
         """(n_samples,), or (n_samples, n_outputs) for several outputs."""
         return self._decode(self._outputs(X))
+
+    def to_art(self, clip_values=None):
+        """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.
+
+        clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor, not a copy.
+        ImportError without the toolbox.
+        """
+        from ._art import Regressor
+
+        check_is_fitted(self, "coefs_")
+        return Regressor(self, clip_values)

@@ -1,0 +1,74 @@
+"""The estimators as the Adversarial Robustness Toolbox sees them; imported by to_art alone, since it imports that."""
+import numpy as np
+
+from .. import _check
+
+try:
+    from art.estimators.classification.classifier import ClassGradientsMixin, ClassifierMixin
+    from art.estimators.estimator import BaseEstimator, LossGradientsMixin
+    from art.estimators.regression.regressor import RegressorMixin
+except ModuleNotFoundError as error:
+    if error.name.partition(".")[0] != "art":
+        raise
+    raise ImportError("to_art needs the Adversarial Robustness Toolbox: pip install adversarial-robustness-toolbox") from error
+
+
+class _Adapter(LossGradientsMixin, BaseEstimator):
+    """What both have in common; model is the estimator itself, so that what it learns later counts."""
+
+    @property
+    def input_shape(self):
+        return (self.model.n_features_in_,)
+
+    def loss_gradient(self, x, y, **kwargs):
+        """de_i/dx_i of each row, (n, d), of the network's loss."""
+        return self.model._network().input_gradient(x, self._targets(np.asarray(y)))
+
+
+class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
+    """y : indices into classes_ (n,), or rows of probabilities (n, n_classes)."""
+
+    def __init__(self, model, clip_values, at):
+        super().__init__(model=model, clip_values=clip_values, preprocessing=None)
+        self.nb_classes = n = len(model.classes_)
+        self.at = _check.one_of("at", at, ("logits", "probabilities"))
+        # what is said of classes, (n, n_classes), is outputs times shares^T plus offset
+        self._shares, self._offset = np.eye(n), np.zeros(n)
+        if model.n_outputs_ == 1:  # s or p of the second class: logits are 0, s, probabilities 1 - p, p
+            first = -1.0 if at == "probabilities" else 0.0
+            self._shares, self._offset = np.array([[first], [1.0]]), np.array([-first, 0.0])
+
+    def predict(self, x, **kwargs):
+        """Probabilities, or logits, (n, n_classes)."""
+        return self.model._outputs(x, check_input=False, linked=self.at == "probabilities") @ self._shares.T + self._offset
+
+    def class_gradient(self, x, label=None, **kwargs):
+        """Derivatives by x of what predict gives: of all classes, (n, n_classes, d), or of one, the same or one for each row, (n, 1, d)."""
+        if label is None:
+            return np.concatenate([self.class_gradient(x, k) for k in range(self.nb_classes)], axis=1)
+        rows = self._shares[np.broadcast_to(np.asarray(label).ravel(), len(x))]
+        return self.model._network().vjp(x, rows, self.at)[:, None]
+
+    def fit(self, x, y, **kwargs):
+        y = np.asarray(y)
+        self.model.fit(x, self.model.classes_[y.argmax(axis=1) if y.ndim == 2 else y], **kwargs)
+
+    def _targets(self, y):
+        if y.ndim == 2 and y.shape[1] == 2 and self.model.n_outputs_ == 1:
+            return y[:, 1]
+        return y
+
+
+class Regressor(RegressorMixin, _Adapter):
+    def __init__(self, model, clip_values):
+        super().__init__(model=model, clip_values=clip_values, preprocessing=None)
+
+    def predict(self, x, **kwargs):
+        """(n, n_outputs)"""
+        return self.model._outputs(x, check_input=False)
+
+    def fit(self, x, y, **kwargs):
+        self.model.fit(x, y, **kwargs)
+
+    def _targets(self, y):
+        return y
