@@ -1,4 +1,6 @@
 """Attributions: linear networks by hand, completeness, each method on each kind of model."""
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -233,3 +235,18 @@ def test_bad_models(method):
     net.W[1][0, 0] = np.nan
     with pytest.raises(ValueError, match="weights must be finite"):
         METHODS[method](net, rows())
+
+
+@methods
+def test_memory_does_not_grow_with_the_rows(method, monkeypatch):
+    """What is held besides the result is about a block, of what would be 20 to 1000 times as much at once."""
+    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 2**19)
+    net, X = MLP([100, Dense(8, "tanh"), 3], loss="cross_entropy", random_state=0), np.zeros((20_000, 100), np.float32)
+    X = X[:1000] if method in ("integrated_gradients", "smooth_grad", "expected_gradients") else X
+    METHODS[method](net, X[:10])
+    tracemalloc.start()
+    try:
+        result = METHODS[method](net, X)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * 2**19 + 2 * result.nbytes
+    finally:
+        tracemalloc.stop()

@@ -3,7 +3,7 @@
 All take `model`, an MLP or a fitted estimator; X (n, d(0)), dense or sparse, as the model takes it; and say of which number f of
 each row they speak: y, the model's targets (labels of a classifier's classes_), for the loss; or output, k or one for each row (n,);
 or neither, for the only output, or of a softmax the class that is predicted. They return (n, d(0)) in the network's dtype, and work in
-blocks of rows, so that what they hold besides is 64 MiB or what one row needs. Random numbers do not depend on the blocks.
+blocks of rows: what they hold besides is about 100 MiB, or what one row needs. Random numbers do not depend on the blocks.
 
 at="logits", the default, is of x(L), before the loss's link, at="probabilities" of what predict gives. Where a softmax is sure of
 itself its derivatives vanish, though the logits still say what the network looks at; and a probability also rises as the

@@ -62,11 +62,11 @@ def local_lipschitz(model, X, at="logits"):
     """The spectral norm of each row's Jacobian dx(L)/dx(0), (n,): by how much outputs change at most for a small step of length 1.
 
     model : an MLP or a fitted estimator. X : (n, d(0)). at : "logits", before the loss's link, or "probabilities". Of one output it is
-    the length of its gradient. In float64, by the larger of the eigenvalues of J J^T or J^T J, and in blocks of 64 MiB.
+    the length of its gradient. In float64, by the larger of the eigenvalues of J J^T or J^T J, and in blocks of rows.
     """
     net, X, _ = network(model, X)
     norms = []
-    for rows in blocks(X.shape[0], 8 * net.d[0] * net.d[-1]):
+    for rows in blocks(X.shape[0], (8 + net.dtype.itemsize) * net.d[0] * net.d[-1]):
         J = jacobian(net, X[rows], at).astype(float)
         gram = J @ J.mT if net.d[-1] <= net.d[0] else J.mT @ J
         norms.append(np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[:, -1], 0)))

@@ -88,8 +88,8 @@ class Target:
         return output
 
     def blocks(self, points=1):
-        """Slices of rows of which so many points each fit into a block."""
-        return blocks(self.n, points * (self.d + self.k) * self.net.dtype.itemsize)
+        """Slices of rows of which so many points each fit into a block, with their derivatives and what is made of both."""
+        return blocks(self.n, points * (4 * self.d + 2 * self.k) * self.net.dtype.itemsize)
 
     def gradient(self, Z, rows):
         """df/dx(0) at points Z (m, d(0)), each in the place of one of the rows (m,)."""
