@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard fastmlp/*.py fastmlp/*/*.py fastmlp/*.pyx fastmlp/*.pxi fastmlp/*.pxd fastmlp/*.pyi fastmlp/kernels/*)
 
-.PHONY: demo test test-all test-neon sanitize bench phases clean
+.PHONY: demo test test-all test-neon sanitize bench bench-quick phases clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -15,10 +15,27 @@ test: $(VENV)/test.stamp
 test-all: $(VENV)/test.stamp
 	$(BIN)/pytest
 
-bench: $(VENV)/bench.stamp
-	$(BIN)/python benchmarks/bench.py
-	$(BIN)/python benchmarks/latency.py
-	$(BIN)/python benchmarks/scaling.py
+# in an environment of their own, with the peers at fixed versions
+BENCH_VENV := .venv-bench
+BENCH := $(BENCH_VENV)/bin/python
+bench: $(BENCH_VENV)/stamp
+	$(BENCH) benchmarks/prove.py
+	$(BENCH) benchmarks/bench.py
+	$(BENCH) benchmarks/published.py
+	$(BENCH) benchmarks/predict.py
+	$(BENCH) benchmarks/scaling.py
+
+# does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/baseline.json says?
+bench-quick: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/quick.py
+
+$(BENCH):
+	$(PYTHON) -m venv $(BENCH_VENV)
+
+$(BENCH_VENV)/stamp: $(BENCH) $(SOURCES) benchmarks/requirements.txt
+	$(BENCH) -m pip install --quiet -r benchmarks/requirements.txt
+	$(BENCH) -m pip install --quiet --no-deps --force-reinstall .
+	touch $@
 
 # the kernels of all instruction sets, NEON in an emulator, compiled by what compilers there are: the same bits
 test-neon:
@@ -56,4 +73,4 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) $(PROFILE_VENV) build dist *.egg-info fastmlp/_core.c fastmlp/*.so
+	rm -rf $(VENV) $(SANITIZE_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist *.egg-info fastmlp/_core.c fastmlp/*.so

@@ -1,125 +1,76 @@
 """Training speed, fastmlp and its peers, in one run: python benchmarks/bench.py --help
 
-Every contestant trains the same network on the same rows with Adam (contestants.py). Rounds are interleaved: each
-round times each contestant once, and medians are reported, so that a noisy moment hits all alike. BLAS threads are
-set before NumPy is imported.
+For each dtype and number of threads, each contestant gets a process of its own (processes.py); for each workload all warm up, settle
+on the fastest of their ways, and are then timed in interleaved rounds. Writes training.json, training.md and the charts.
 """
 import argparse
 import json
-import os
 import pathlib
-import platform
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
 
-HERE = pathlib.Path(__file__).parent
+import charts
+import machine
+import report
+import timing
+from contestants import TRAINING
+from processes import Failed, Refused, Remote
+from subjects import Subject
+from workloads import TRAINED
 
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--workloads", help="comma-separated; default all")
-    p.add_argument("--contestants", help="comma-separated; default all that are installed")
-    p.add_argument("--threads", type=int, default=os.cpu_count())
-    p.add_argument("--dtype", default="float32", choices=["float32", "float64"])
+    words = lambda text: text.split(",")  # noqa: E731
+    p.add_argument("--workloads", type=words, default=list(TRAINED), help="comma-separated; default all")
+    p.add_argument("--contestants", type=words, default=TRAINING, help="comma-separated; default all that are installed")
+    p.add_argument("--threads", type=lambda text: [int(n) for n in text.split(",")], default=sorted({1, machine.cores()}))
+    p.add_argument("--dtypes", type=words, default=["float32", "float64"])
     p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--json", help="write the figures here")
+    p.add_argument("--out", type=pathlib.Path, default=machine.RESULTS, help="the folder for what is written")
     return p.parse_args()
 
 
-def peak(dtype):
-    """GFLOP/s of fused multiply-adds on one core, or None without a C compiler."""
-    with tempfile.TemporaryDirectory() as folder:
+def ready(subjects, workload):
+    """({contestant: its way} of those that can, {contestant: why} of the others)"""
+    ways, refused = {}, {}
+    for name, subject in subjects.items():
         try:
-            subprocess.run(["cc", "-O3", "-march=native", f"-DREAL={'float' if dtype == 'float32' else 'double'}",
-                            "-o", f"{folder}/peak", str(HERE / "peak.c")], check=True, capture_output=True)
-            return float(subprocess.run([f"{folder}/peak"], check=True, capture_output=True, text=True).stdout)
-        except (OSError, subprocess.CalledProcessError):
-            return None
+            subject.call("open", workload)
+            ways[name] = subject.call("settle")
+        except Refused as reason:
+            refused[name] = str(reason)
+        except Failed as failure:
+            refused[name] = str(failure).strip().splitlines()[-1]
+            print(f"{name} failed on {workload}:\n{failure}", flush=True)
+    return ways, refused
 
 
-def seconds(contestant, least=0.2):
-    """Of one epoch; short ones are repeated for a while."""
-    if hasattr(contestant, "seconds"):
-        return contestant.seconds()
-    began, epochs = time.perf_counter(), 0
-    while epochs == 0 or time.perf_counter() - began < least:
-        contestant.epoch()
-        epochs += 1
-    return (time.perf_counter() - began) / epochs
-
-
-def measure(workload, names, table, dtype, threads, rounds):
-    """{contestant: samples/s, one a round}"""
-    made = {}
-    for name in names:
-        try:
-            made[name] = table[name](workload, dtype, threads)
-            seconds(made[name], 0)
-        except ImportError:
-            pass
-    rates = {name: [] for name in made}
-    for _ in range(rounds):
-        for name, contestant in made.items():
-            time.sleep(0.1)  # peers' threads stop spinning
-            rates[name].append(workload.rows / seconds(contestant))
-    return rates
+def measure(subjects, workload, rounds):
+    """A row for each contestant: its way and its samples/s of each round, or why there are none."""
+    ways, refused = ready(subjects, workload)
+    taken = timing.interleaved({name: lambda name=name: subjects[name].call("epoch_seconds") for name in ways}, rounds)
+    rows = TRAINED[workload].rows
+    return [*({"contestant": name, "way": ways[name], "rates": [rows / s for s in taken[name]]} for name in ways),
+            *({"contestant": name, "refused": why} for name, why in refused.items())]
 
 
 def main():
     args = arguments()
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(args.threads)
-    sys.path.insert(0, str(HERE))
-    from contestants import CONTESTANTS
-    from workloads import WORKLOADS
-
-    import fastmlp
-
-    core_peak = peak(args.dtype)
-    names = args.contestants.split(",") if args.contestants else list(CONTESTANTS)
-    workloads = args.workloads.split(",") if args.workloads else list(WORKLOADS)
-    info = {"fastmlp": fastmlp.__version__, "instruction set": fastmlp.instruction_set(), "machine": processor(),
-            "threads": args.threads, "dtype": args.dtype, "FMA peak of a core, GFLOP/s": core_peak, "versions": versions()}
-    print(json.dumps(info), flush=True)
-    peers = [n for n in names if n != "fastmlp"]
-    print("| workload | samples/s | GFLOP/s | share of peak | " + " | ".join(f"x {n}" for n in peers) + " |")
-    print("|---" * (4 + len(peers)) + "|", flush=True)
-    results = {}
-    for name in workloads:
-        w = WORKLOADS[name]
-        rates = results[name] = measure(w, names, CONTESTANTS, args.dtype, args.threads, args.rounds)
-        ours = statistics.median(rates["fastmlp"])
-        gflops = ours * w.flops / 1e9
-        share = f"{gflops / (core_peak * args.threads):.0%}" if core_peak else "-"
-        ratios = [f"{ours / statistics.median(rates[n]):.2f}" if n in rates else "-" for n in peers]
-        print(f"| {name} | {ours:,.0f} | {gflops:.1f} | {share} | " + " | ".join(ratios) + " |", flush=True)
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps({"info": info, "rates": results}, indent=1) + "\n")
-
-
-def processor():
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-        codes = {k: next(line.split(":")[1].strip() for line in lines if line.startswith(k + "\t")) for k in ("cpu family", "model")}
-        return f"{name} (family {codes['cpu family']}, model {codes['model']}), {os.cpu_count()} cores"
-    except (OSError, StopIteration):
-        return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-
-
-def versions():
-    from importlib import metadata
-
-    found = {"python": platform.python_version()}
-    for package in ("numpy", "scikit-learn", "torch", "jax"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            pass
-    return found
+    found = {"info": machine.describe(args.dtypes), "rows": []}
+    print(machine.in_words(found["info"]), flush=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for dtype in args.dtypes:
+        for threads in args.threads:
+            subjects = {name: Remote(threads, Subject, name, dtype, threads) for name in args.contestants}
+            for workload in args.workloads:
+                for row in measure(subjects, workload, args.rounds):
+                    row = {"workload": workload, "dtype": dtype, "threads": threads, **row}
+                    found["rows"].append(row)
+                    print(report.line(row), flush=True)
+                (args.out / "training.json").write_text(json.dumps(found, indent=1) + "\n")
+            for subject in subjects.values():
+                subject.close()
+    report.training(args.out)
+    charts.training(args.out)
 
 
 if __name__ == "__main__":

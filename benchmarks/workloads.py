@@ -1,4 +1,5 @@
-"""The eight workloads: shapes, data, and how many floating point operations a row takes."""
+"""What is trained: shapes, data, starting weights, and how many floating point operations a row takes."""
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -6,40 +7,88 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Workload:
+    """A dense network of sizes d(0)..d(L) and the rows it is trained on, in batches. Hidden units have `activation`, the last are
+    linear. With `convs`, (channels, window) each, an `image` (h, w, c) goes through convolutions of relu units, each followed by
+    maximum pooling of 2 x 2, before it reaches the dense layers."""
+
     rows: int
     sizes: tuple
     batch: int
-
-    @property
-    def flops(self):
-        """Of one row: 2 for each weight forward, 2 for the delta sweep (not into the input), 2 for the gradient."""
-        pairs = list(zip(self.sizes, self.sizes[1:]))
-        return sum(6 * a * b for a, b in pairs) - 2 * pairs[0][0] * pairs[0][1]
+    activation: str = "relu"
+    targets: str = "product"
+    image: tuple = ()
+    convs: tuple = ()
 
     @property
     def classes(self):
-        return self.sizes[-1] > 1
+        return self.targets == "classes"
+
+    @property
+    def shapes(self):
+        """Of the weights, the kernels (h, w, c_in, c_out) first."""
+        channels = [*self.image[2:], *(c for c, _ in self.convs)]
+        kernels = [(k, k, c, after) for c, (after, k) in zip(channels, self.convs)]
+        return [*kernels, *zip(self.sizes, self.sizes[1:])]
+
+    @property
+    def flops(self):
+        """Of one row: 2 for each use of a weight forward, 2 for the delta sweep (not into the input), 2 for the gradient."""
+        uses, side = [], self.image[0] if self.image else 0
+        for shape in self.shapes:
+            positions = 1
+            if len(shape) == 4:
+                side = side - shape[0] + 1
+                positions, side = side**2, side // 2
+            uses.append(positions * math.prod(shape))
+        return 6 * sum(uses) - 2 * uses[0]
 
     def data(self, dtype):
-        """Standard normal X; labels, or the product of two inputs."""
+        """Standard normal X and what `targets` makes of it."""
         rng = np.random.default_rng(0)
-        X = rng.standard_normal((self.rows, self.sizes[0])).astype(dtype)
-        return X, rng.integers(0, self.sizes[-1], self.rows) if self.classes else (X[:, 0] * X[:, 1]).astype(dtype)
+        X = rng.standard_normal((self.rows, math.prod(self.image) if self.image else self.sizes[0])).astype(dtype)
+        return X, TARGETS[self.targets](X, self.sizes[-1], rng)
 
     def weights(self, dtype):
-        """He-normal weights, zero biases: where every contestant starts."""
+        """Normal weights that keep the variance (He et al. 2015 for relu), zero biases: where every contestant starts."""
         rng = np.random.default_rng(1)
-        return [((rng.standard_normal((a, b)) * np.sqrt(2 / a)).astype(dtype), np.zeros(b, dtype))
-                for a, b in zip(self.sizes, self.sizes[1:])]
+        gain = 2 if self.activation == "relu" else 1
+        return [((rng.standard_normal(s) * np.sqrt(gain / math.prod(s[:-1]))).astype(dtype), np.zeros(s[-1], dtype)) for s in self.shapes]
 
 
-WORKLOADS = {
+def exponential(X, outputs, rng):
+    """The exponential of the matrix that a row holds."""
+    from scipy.linalg import expm
+
+    side = math.isqrt(outputs)
+    return expm(X.reshape(-1, side, side) / 2).reshape(len(X), outputs).astype(X.dtype)
+
+
+TARGETS = {
+    "classes": lambda X, outputs, rng: rng.integers(0, outputs, len(X)),
+    "product": lambda X, outputs, rng: X[:, 0] * X[:, 1],
+    "normal": lambda X, outputs, rng: rng.standard_normal((len(X), outputs)).astype(X.dtype),
+    "exponential": exponential,
+}
+
+# training speed
+TRAINED = {
     "xor-online": Workload(4000, (2, 2, 1), 1),
     "tiny-32": Workload(20640, (8, 32, 32, 1), 32),
     "housing-32": Workload(20640, (8, 64, 64, 1), 32),
     "housing-200": Workload(20640, (8, 64, 64, 1), 200),
-    "digits-200": Workload(17970, (64, 100, 10), 200),
-    "mnist-100": Workload(60000, (784, 100, 10), 200),
-    "mnist-512": Workload(20000, (784, 512, 512, 10), 128),
-    "wide": Workload(10000, (256, 1024, 1024, 10), 256),
+    "digits-200": Workload(17970, (64, 100, 10), 200, targets="classes"),
+    "mnist-100": Workload(60000, (784, 100, 10), 200, targets="classes"),
+    "mnist-512": Workload(20000, (784, 512, 512, 10), 128, targets="classes"),
+    "wide": Workload(10000, (256, 1024, 1024, 10), 256, targets="classes"),
+    "lenet-5": Workload(3200, (256, 120, 84, 10), 64, targets="classes", image=(28, 28, 1), convs=((6, 5), (16, 5))),
 }
+# those for which others have published figures
+PUBLISHED = {
+    "matrix-exponential": Workload(10_000, (4, 32, 16, 4), 10_000, "tanh", "exponential"),
+    "higgs-shaped": Workload(50_000, (28, 300, 300, 300, 300, 300, 1), 100, "tanh"),
+    "gradient-200": Workload(200, (24, 8, 2), 200, "tanh", "normal"),
+}
+# whose predictions are timed; rows do not matter
+PREDICTED = {"digits": Workload(1000, (64, 100, 10), 200, targets="classes")}
+
+WORKLOADS = {**TRAINED, **PUBLISHED, **PREDICTED}

@@ -1,0 +1,106 @@
+"""Charts of what was measured: python benchmarks/charts.py [folder] makes them again."""
+import pathlib
+import statistics
+import sys
+
+import machine
+import matplotlib
+import numpy as np
+import report
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+COLORS = {"fastmlp": "#c2410c", "numpy": "#64748b", "scikit-learn": "#f59e0b", "pytorch": "#8b5cf6", "pytorch compiled": "#c4b5fd",
+          "jax": "#0ea5e9", "onnxruntime": "#10b981"}
+STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "font.size": 9, "axes.grid.axis": "y",
+         "axes.grid": True, "grid.color": "#e5e7eb", "axes.titlesize": 10}
+
+
+def bars(ax, groups, series, values, bottom=0):
+    """Grouped bars from a bottom to their values; None leaves a gap."""
+    width = 0.84 / len(series)
+    for i, name in enumerate(series):
+        heights = [np.nan if v is None else v - bottom for v in values[name]]
+        at = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
+        ax.bar(at, heights, 0.92 * width, bottom, color=COLORS.get(name), label=name)
+    ax.set_xticks(range(len(groups)), groups, rotation=30, ha="right", rotation_mode="anchor")
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlim(-0.6, len(groups) - 0.4)
+
+
+def ratio(row, ours):
+    return None if row is None or "refused" in row else statistics.median(ours["rates"]) / statistics.median(row["rates"])
+
+
+def times(value, _):
+    return f"{value:g}x"
+
+
+def ratio_panel(ax, workloads, names):
+    values = {n: [ratio(by_name.get(n), by_name["fastmlp"]) for by_name in workloads.values()] for n in names}
+    ax.set_yscale("log")
+    bars(ax, list(workloads), names, values, 1)
+    ax.axhline(1, color="black", linewidth=0.8)
+    ax.yaxis.set_major_formatter(times)
+
+
+def grid(groups, height):
+    """A panel for each dtype (down) and number of threads (across)."""
+    down, across = len({d for d, _ in groups}), len({t for _, t in groups})
+    figure, axes = plt.subplots(down, across, figsize=(6.2 * across, height * down + 0.5), sharey=True, squeeze=False, layout="constrained")
+    for ax in axes.flat:
+        ax.set_visible(False)
+    for ax, (dtype, threads) in zip(axes.flat, groups):
+        ax.set_visible(True)
+        ax.set_title(f"{dtype}, {report.threads_in_words(threads)}", loc="left")
+    return figure, axes
+
+
+def save(figure, path):
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+@matplotlib.rc_context(STYLE)
+def training(folder):
+    found = report.load(folder, "training")
+    groups, names = report.grouped(found["rows"]), report.contestants(found["rows"])
+    peers = [n for n in names if n != "fastmlp"]
+    figure, axes = grid(groups, 2.9)
+    for ax, workloads in zip(axes.flat, groups.values()):
+        ratio_panel(ax, workloads, peers)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("fastmlp's samples/s over the peer's")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(peers), frameon=False, title="training with Adam: fastmlp against")
+    save(figure, folder / "training-ratios.png")
+    peak_chart(folder, found, groups, names)
+
+
+def peak_chart(folder, found, groups, names):
+    figure, axes = grid(groups, 2.9)
+    for ax, workloads in zip(axes.flat, groups.values()):
+        values = {n: [share(by_name.get(n), found["info"]) for by_name in workloads.values()] for n in names}
+        bars(ax, list(workloads), names, values)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("share of the FMA peak")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(names), frameon=False,
+                  title="training with Adam: share of the FMA peak of the cores used")
+    save(figure, folder / "training-peak.png")
+
+
+def share(row, info):
+    return None if row is None or "refused" in row else report.share(row, info)
+
+
+CHARTS = {"training": training}
+
+
+if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else machine.RESULTS
+    for name, draw in CHARTS.items():
+        if (folder / f"{name}.json").exists():
+            draw(folder)

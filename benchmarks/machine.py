@@ -1,0 +1,62 @@
+"""What the figures were measured on: processor, versions, and the peak of fused multiply-adds."""
+import datetime
+import os
+import pathlib
+import platform
+import subprocess
+import tempfile
+from importlib import metadata
+
+HERE = pathlib.Path(__file__).parent
+RESULTS = HERE / "results"
+PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime")
+
+
+def cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def peak(dtype):
+    """GFLOP/s of fused multiply-adds on one core, or None without a C compiler."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            subprocess.run(["cc", "-O3", "-march=native", f"-DREAL={'float' if dtype == 'float32' else 'double'}",
+                            "-o", f"{folder}/peak", str(HERE / "peak.c")], check=True, capture_output=True)
+            return float(subprocess.run([f"{folder}/peak"], check=True, capture_output=True, text=True).stdout)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+
+
+def processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+        codes = {k: next(line.split(":")[1].strip() for line in lines if line.startswith(k + "\t")) for k in ("cpu family", "model")}
+        return f"{name} (family {codes['cpu family']}, model {codes['model']}), {cores()} cores"
+    except (OSError, StopIteration):
+        return f"{platform.processor() or platform.machine()}, {cores()} cores"
+
+
+def versions():
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+def describe(dtypes=("float32", "float64")):
+    import fastmlp
+
+    return {"machine": processor(), "cores": cores(), "date": datetime.date.today().isoformat(), "fastmlp": fastmlp.__version__,
+            "instruction set": fastmlp.instruction_set(), "peak of a core, GFLOP/s": {dtype: peak(dtype) for dtype in dtypes},
+            "versions": versions()}
+
+
+def in_words(info):
+    versions = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
+    peaks = ", ".join(f"{value:.0f} GFLOP/s in {dtype}" for dtype, value in info["peak of a core, GFLOP/s"].items() if value)
+    return (f"{info['machine']}; FMA peak of a core {peaks or 'not measured'}; fastmlp {info['fastmlp']}, {info['instruction set']}; "
+            f"{versions}; {info['date']}.")

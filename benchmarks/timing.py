@@ -1,0 +1,43 @@
+"""How everything here is timed: in rounds, each of which times every contestant once, so that a noisy moment hits all alike; then the
+median, and how far the middle half of the rounds lies apart."""
+import statistics
+import time
+
+PAUSE = 0.1  # before each timing: threads that still spin after the last one go to sleep
+
+
+def seconds(call, least=0.2):
+    """Of one call; short ones are repeated for a while, in growing numbers so that the clock costs nothing."""
+    calls = 1
+    while True:
+        began = time.perf_counter()
+        for _ in range(calls):
+            call()
+        taken = time.perf_counter() - began
+        if taken >= least:
+            return taken / calls
+        calls = max(2 * calls, int(1.1 * calls * least / max(taken, 1e-9))) if taken > least / 100 else 10 * calls
+
+
+def interleaved(measures, rounds, pause=PAUSE):
+    """{name: call that returns a figure} -> {name: [a figure a round]}"""
+    figures = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            time.sleep(pause)
+            figures[name].append(measure())
+    return figures
+
+
+def compare(calls, rounds, least=0.2):
+    """{name: call} -> {name: median seconds}"""
+    taken = interleaved({name: lambda call=call: seconds(call, least) for name, call in calls.items()}, rounds)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def spread(values):
+    """Half of what the middle half spans, relative to the median."""
+    if len(values) < 2:
+        return 0.0
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return (high - low) / 2 / middle
