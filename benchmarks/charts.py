@@ -72,8 +72,7 @@ def training(folder):
         ratio_panel(ax, workloads, peers)
     for ax in axes[:, 0]:
         ax.set_ylabel("fastmlp's samples/s over the peer's")
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(peers), frameon=False, title="training with Adam: fastmlp against")
+    legend(figure, axes.flat[0], "training with Adam: fastmlp against")
     save(figure, folder / "training-ratios.png")
     peak_chart(folder, found, groups, names)
 
@@ -86,9 +85,7 @@ def peak_chart(folder, found, groups, names):
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     for ax in axes[:, 0]:
         ax.set_ylabel("share of the FMA peak")
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(names), frameon=False,
-                  title="training with Adam: share of the FMA peak of the cores used")
+    legend(figure, axes.flat[0], "training with Adam: share of the FMA peak of the cores used")
     save(figure, folder / "training-peak.png")
 
 
@@ -96,7 +93,59 @@ def share(row, info):
     return None if row is None or "refused" in row else report.share(row, info)
 
 
-CHARTS = {"training": training}
+def slower(row, ours):
+    return None if row is None or "refused" in row else report.times(row, ours)
+
+
+def seconds_panel(ax, workloads, names):
+    values = {n: [slower(by_name.get(n), by_name["fastmlp"]) for by_name in workloads.values()] for n in names}
+    ax.set_yscale("log")
+    bars(ax, [f"{item:,}" if isinstance(item, int) else item for item in workloads], names, values, 1)
+    ax.axhline(1, color="black", linewidth=0.8)
+    ax.yaxis.set_major_formatter(times)
+
+
+def legend(figure, ax, title):
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, title=title)
+
+
+@matplotlib.rc_context(STYLE)
+def predict(folder):
+    found = report.load(folder, "predict")
+    groups = report.grouped(found["rows"])
+    peers = [n for n in report.contestants(found["rows"]) if n != "fastmlp"]
+    figure, axes = grid(groups, 2.5)
+    for ax, workloads in zip(axes.flat, groups.values()):
+        seconds_panel(ax, workloads, peers)
+        ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=0, ha="center")
+    for ax in axes[-1]:
+        ax.set_xlabel("rows predicted in a call")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("the peer's time over fastmlp's")
+    legend(figure, axes.flat[0], "predicting with 64-100-10: fastmlp against")
+    save(figure, folder / "predict.png")
+
+
+@matplotlib.rc_context(STYLE)
+def published(folder):
+    found = report.load(folder, "published")
+    peers = [n for n in report.contestants(found["rows"]) if n != "fastmlp"]
+    steady, started = ([r for r in found["rows"] if bool(r.get("cold")) == cold] for cold in (False, True))
+    most = max(r["threads"] for r in found["rows"])
+    panels = [*((f"an epoch or call, {report.threads_in_words(n)}", rows) for n, rows in report.by_threads(steady)),
+              (f"from a cold start to the same loss, {report.threads_in_words(most)}", started)]
+    panels = [(title, rows) for title, rows in panels if rows]
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.8), sharey=True, squeeze=False, layout="constrained")
+    for ax, (title, rows) in zip(axes.flat, panels):
+        seconds_panel(ax, report.grouped(rows)["float32", rows[0]["threads"]], peers)
+        ax.set_title(title, loc="left")
+    axes.flat[0].set_ylabel("the peer's time over fastmlp's")
+    legend(figure, axes.flat[0], "networks with published figures, float32: fastmlp against")
+    save(figure, folder / "published.png")
+
+
+CHARTS = {"training": training, "predict": predict, "published": published}
 
 
 if __name__ == "__main__":

@@ -25,16 +25,19 @@ class Subject:
 
     def choose(self, ways, measure):
         """The best of each choice, given the best of those before it; returns the seconds."""
-        self.contestant.way = [options[0] for options in ways]
+        way = self.contestant.way = [options[0] for options in ways]
+        self.contestant.use()
         best = measure()
         for i, options in enumerate(ways):
             for option in options[1:]:
-                before, self.contestant.way[i] = self.contestant.way[i], option
+                before, way[i] = way[i], option
+                self.contestant.use()
                 taken = measure()
                 if taken < best:
                     best = taken
                 else:
-                    self.contestant.way[i] = before
+                    way[i] = before
+        self.contestant.use()
         return best
 
     def warm_seconds(self):
@@ -62,19 +65,20 @@ class Subject:
     # ---- predicting
 
     def rows(self, n):
-        """Rows to predict; settles the way, and whether they are taken whole or in pieces. A few predictions are returned."""
+        """Rows to predict; settles the way, and whether they are taken whole or in pieces. Returns it and a few predictions."""
         w, c = self.contestant.w, self.contestant
         X = np.random.default_rng(2).standard_normal((n, w.sizes[0]), np.float32).astype(self.dtype, copy=False)
         self.X, self.out = c.settle(X), np.empty((n, w.sizes[-1]), self.dtype)
         self.piece = None
         taken = {piece: self.best_with(piece) for piece in PIECES if not piece or piece < n}
         self.best_with(min(taken, key=taken.get))
-        return np.array(self.predict()[:100])
+        whole = [] if self.piece is None else [f"pieces of {self.piece}"]
+        return named([*whole, *c.way]), np.array(self.predict()[:100])
 
     def best_with(self, piece):
         """Seconds, of the contestant's fastest way with pieces of so many rows."""
         self.piece = piece
-        return self.choose(self.contestant.ways, self.predict_seconds)
+        return self.choose(self.contestant.ways_to_predict, self.predict_seconds)
 
     def predict(self):
         if self.piece is None:

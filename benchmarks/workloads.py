@@ -85,7 +85,7 @@ TRAINED = {
 # those for which others have published figures
 PUBLISHED = {
     "matrix-exponential": Workload(10_000, (4, 32, 16, 4), 10_000, "tanh", "exponential"),
-    "higgs-shaped": Workload(50_000, (28, 300, 300, 300, 300, 300, 1), 100, "tanh"),
+    "higgs-shaped": Workload(10_000, (28, 300, 300, 300, 300, 300, 1), 100, "tanh"),
     "gradient-200": Workload(200, (24, 8, 2), 200, "tanh", "normal"),
 }
 # whose predictions are timed; rows do not matter

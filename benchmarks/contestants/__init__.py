@@ -41,6 +41,13 @@ class Contestant:
         """Make what is trained."""
         raise NotImplementedError
 
+    def use(self):
+        """Called after `way` has changed."""
+
+    @property
+    def ways_to_predict(self):
+        return self.ways
+
     def epoch(self):
         raise NotImplementedError("cannot train")
 

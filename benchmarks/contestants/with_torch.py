@@ -26,6 +26,13 @@ class PyTorch(Contestant):
         self.adam = {name: torch.optim.Adam(self.net.parameters(), LR, (BETA1, BETA2), self.eps, **{name: True}) for name in self.optimizers}
         self.value = self.error
 
+    def use(self):
+        torch.set_num_threads(self.way[-1])
+
+    @property
+    def ways_to_predict(self):
+        return self.ways[-1:]
+
     def layers(self):
         w, made, theta = self.w, [], ACTIVATIONS[self.w.activation]
         for W, b in w.weights(self.dtype):
@@ -62,8 +69,7 @@ class PyTorch(Contestant):
         return ((self.X[rows], self.y[rows]) for rows in order.split(b))
 
     def epoch(self):
-        rows, optimizer, threads = self.way
-        torch.set_num_threads(threads)
+        rows, optimizer, _ = self.way
         optimizer = self.adam[optimizer]
         for x, y in self.batches(rows):
             optimizer.zero_grad()
@@ -88,7 +94,6 @@ class PyTorch(Contestant):
         return torch.from_numpy(X)
 
     def predict(self, X):
-        torch.set_num_threads(self.way[-1])
         with torch.inference_mode():
             x = self.net(X)
             return (nn.functional.softmax(x, 1) if self.w.classes else x).numpy()
