@@ -31,8 +31,8 @@ class Workload:
         return [*kernels, *zip(self.sizes, self.sizes[1:])]
 
     @property
-    def flops(self):
-        """Of one row: 2 for each use of a weight forward, 2 for the delta sweep (not into the input), 2 for the gradient."""
+    def uses(self):
+        """Multiply-adds of one row forward, layer by layer."""
         uses, side = [], self.image[0] if self.image else 0
         for shape in self.shapes:
             positions = 1
@@ -40,7 +40,12 @@ class Workload:
                 side = side - shape[0] + 1
                 positions, side = side**2, side // 2
             uses.append(positions * math.prod(shape))
-        return 6 * sum(uses) - 2 * uses[0]
+        return uses
+
+    @property
+    def flops(self):
+        """Of one row: 2 for each use of a weight forward, 2 for the delta sweep (not into the input), 2 for the gradient."""
+        return 6 * sum(self.uses) - 2 * self.uses[0]
 
     def data(self, dtype):
         """Standard normal X and what `targets` makes of it."""
