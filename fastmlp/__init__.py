@@ -36,6 +36,10 @@ def __getattr__(name):
     return getattr(estimators, name)
 
 
+def __dir__():
+    return sorted({*globals(), *__all__})
+
+
 def initializers():
     """The names of the ways weights can start."""
     return list(INITIALIZERS)

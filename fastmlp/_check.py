@@ -69,6 +69,8 @@ def _numeric(argument, a, dtype):
     a = np.asarray(a)
     if a.dtype.kind == "c":
         raise TypeError(f"{argument} must be real, got {a.dtype}")
+    if a.dtype.kind in "US":
+        raise TypeError(f"{argument} must be numbers, got text, {a.dtype}")
     readable = a.dtype.kind == "b" or f"{a.dtype.kind}{a.dtype.itemsize}" in _core.SOURCES
     if readable and a.dtype.isnative:
         return a

@@ -15,10 +15,10 @@ def penalty(net, **lams):
     lams = {name: _check.number(name, lam, least=0) for name, lam in lams.items()}
     asked = {name: lam for name, lam in lams.items() if lam > 0}
     if len(asked) > 1:
-        raise ValueError(f"{' and '.join(asked)} must not both be above 0")
+        raise ValueError(" and ".join(asked) + " must not both be above 0, got " + " and ".join(f"{lam:g}" for lam in asked.values()))
     for name, lam in asked.items():
         if name == "gradient_penalty" and net.loss.function:
-            raise ValueError("gradient_penalty must be 0 where the loss is a function: it takes second derivatives")
+            raise ValueError(f"gradient_penalty must be 0 where the loss is a function, which has no second derivatives, got {lam:g}")
         return PENALTIES[name], lam
     return 0, 0.0
 
@@ -55,7 +55,7 @@ class Attack:
                 raise TypeError(f"clip must be (low, high) or None, got {self.clip!r}")
             low, high = (_check.number("clip", end) for end in self.clip)
             if not low < high:
-                raise ValueError(f"clip must be (low, high), got {self.clip!r}")
+                raise ValueError(f"clip must be (low, high) with low < high, got {self.clip!r}")
 
     def numbers(self, X):
         """For the core: numbers of attack_t, steps, whether to start at random. X : what is going to be moved."""

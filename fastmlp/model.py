@@ -353,7 +353,8 @@ class MLP:
             everywhere, as relu's, what the penalty does goes through W alone. Not with a function as the loss.
         jacobian_penalty : lam, the same for ||dx_i(L)/dx_i(0)||_F^2, of outputs before the loss's link, by one random projection
             of each row (Hoffman, Roberts and Yaida 2019).
-        adversarial : a fastmlp.sensitivity.Attack: each batch is trained on as the attack leaves it (Madry et al. 2018).
+        adversarial : a fastmlp.sensitivity.Attack: each batch is trained on, and penalties are taken, as the attack leaves it
+            (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0.
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those

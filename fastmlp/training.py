@@ -70,6 +70,8 @@ class Options:
         if self.batch_size is not None:
             _check.integer("batch_size", self.batch_size, 1)
         check_threads(self.n_threads)
+        if not isinstance(self.callbacks, (list, tuple)):
+            raise TypeError(f"callbacks must be a list of Callback objects or functions, got {self.callbacks!r}")
         self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
         self.metrics = named_metrics(self.metrics)
         _check.number("input_noise", self.input_noise, least=0)
@@ -78,7 +80,11 @@ class Options:
             if self.validation_fraction:
                 raise ValueError("validation_data and validation_fraction must not both be given")
             if not (isinstance(self.validation_data, tuple) and len(self.validation_data) in (2, 3)):
-                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight)")
+                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got " + _kind(self.validation_data))
+
+
+def _kind(given):
+    return f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
 
 
 class State:

@@ -194,7 +194,7 @@ BAD = {
     "y": (ValueError, "y must be the model's targets, got None", dict(y=None)),
     "y's rows": (ValueError, "y must have 30 rows, as X has", dict(y=Y[:3])),
     "X": (ValueError, "X must have 6 columns, got 2", dict(X=X[:, :2])),
-    "model": (TypeError, "model must be an MLP or a fitted MLPClassifier, .* got Pipeline", dict(model=make_pipeline(MLPClassifier()))),
+    "model": (TypeError, "model must be an MLP or a fitted MLPClassifier, .* got sklearn.pipeline.Pipeline", dict(model=make_pipeline(MLPClassifier()))),
 }
 
 

@@ -237,13 +237,20 @@ class _TrainingLoss:
         return {}
 
 
+def _scorer(monitor):
+    try:
+        return get_scorer(monitor)
+    except ValueError as error:
+        raise ValueError(f"monitor must be 'loss', 'score', a scorer or its name, got {monitor!r}: {error}") from error
+
+
 class _Scores:
     """Patience looks at a score of some rows, larger is better: the estimator's own, a scorer's, or minus the loss."""
 
     def __init__(self, est, data, rows, X, y, weight, subject):
         self.data, self.rows, self.X, self.y, self.weight = data, rows, X, y, weight
         self.subject = f"{subject} score"
-        self.scorer = None if est.monitor in (None, "loss", "score") else get_scorer(est.monitor)
+        self.scorer = None if est.monitor in (None, "loss", "score") else _scorer(est.monitor)
         self.minus_loss = est.monitor == "loss"
         if est.validation_scores_ is None:
             est.validation_scores_, est.best_validation_score_, est.best_loss_ = [], -np.inf, None

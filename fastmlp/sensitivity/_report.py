@@ -7,7 +7,7 @@ from .. import _check, metrics, training
 from .. import model as models
 from ._attributions import saliency
 from ._derivatives import blocks, jacobian
-from ._target import dense, naming, network, spreads
+from ._target import dense, naming, network, require_network, spreads
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
 SMALL = 2  # the noise among them that verdicts are by
@@ -128,6 +128,7 @@ def report(model, X_train, y_train, X_test, y_test, *, at="logits", n_repeats=10
     is steady, both is fitted to noise; "more than 1.5 times" is a rise of more than half the error's size.
     """
     names = getattr(model, "feature_names_in_", None)
+    require_network(model)
     with naming("X_train, y_train"):
         net, X, y = _with_targets(model, X_train, y_train)
     with naming("X_test, y_test"):

@@ -13,12 +13,18 @@ def network(model, X, y=None):
 
     TypeError for another kind of model; what the model itself raises where it is not fitted or X or y does not fit it.
     """
+    require_network(model)
     if hasattr(model, "_as_network"):
         model, X, y = model._as_network(X, y)
-    elif not isinstance(model, models.MLP):
-        raise TypeError(f"model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder, got {type(model).__name__}")
     X = _check.features(model._rows(X), model.d[0], model.dtype)
     return model, X, None if y is None else _check.targets(y, X.shape[0], model.d[-1], model.loss.name, model.dtype)
+
+
+def require_network(model):
+    """TypeError where a model has no network of ours."""
+    if not hasattr(model, "_as_network") and not isinstance(model, models.MLP):
+        raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, got "
+                        f"{type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, and transform X before")
 
 
 @contextlib.contextmanager
