@@ -5,6 +5,7 @@ import sys
 
 import machine
 import matplotlib
+import matplotlib.ticker
 import numpy as np
 import report
 
@@ -102,6 +103,8 @@ def seconds_panel(ax, workloads, names):
     ax.set_yscale("log")
     bars(ax, [f"{item:,}" if isinstance(item, int) else item for item in workloads], names, values, 1)
     ax.axhline(1, color="black", linewidth=0.8)
+    ax.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
     ax.yaxis.set_major_formatter(times)
 
 
