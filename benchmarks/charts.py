@@ -148,7 +148,67 @@ def published(folder):
     save(figure, folder / "published.png")
 
 
-CHARTS = {"training": training, "predict": predict, "published": published}
+OURS = "#c2410c"
+CURVES = {  # panel of scaling.py: title, x axis, y axis
+    "rows": ("8-32-1, batch 256", "rows", "ns a row"),
+    "batch": ("64-100-10", "rows in a batch", "ns a row"),
+    "width": ("64-h-h-10, batch 256", "units h of a hidden layer", "ps a row and weight"),
+    "depth": ("64-64-..-64-10, batch 256", "hidden layers", "ps a row and weight"),
+    "weights": ("backprop of 256 rows is O(Q)", "weights Q", "ns a weight"),
+}
+
+
+def curve(ax, points, name):
+    title, x_label, y_label = CURVES[name]
+    x = [p["x"] for p in points]
+    scale = 1e12 if y_label.startswith("ps") else 1e9
+    ax.fill_between(x, [min(p["seconds"]) * scale for p in points], [max(p["seconds"]) * scale for p in points], color=OURS, alpha=0.2)
+    y = [statistics.median(p["seconds"]) * scale for p in points]
+    ax.plot(x, y, "o-", color=OURS, markersize=4)
+    ax.set(title=title, xlabel=x_label, ylabel=y_label, xscale="log")
+    if max(y) > 12 * min(y):
+        ax.set_yscale("log")
+    else:
+        ax.set_ylim(0, None)
+    if max(x) < 1e4:
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def memory_curve(ax, memory):
+    x = [m["rows"] for m in memory]
+    ax.plot(x, [m["peak"] for m in memory], "o-", color=OURS, markersize=4, label="peak of the process")
+    ax.plot(x, [m["bound"] for m in memory], "--", color="black", linewidth=1, label="bound: data + 3 x parameters + 64 MB")
+    ax.plot(x, [m["data"] for m in memory], ":", color="gray", label="data")
+    ax.set(title="memory of training 8-32-1", xlabel="rows", ylabel="MB", xscale="log", ylim=(0, None))
+    ax.legend(frameon=False, fontsize=8)
+
+
+def speed_up(ax, curves):
+    for (name, points), color in zip(curves.items(), (OURS, "#0ea5e9", "#64748b")):
+        one = statistics.median(points[0]["seconds"])
+        ax.plot([p["x"] for p in points], [one / statistics.median(p["seconds"]) for p in points], "o-", color=color, markersize=4, label=name)
+    ax.set(title="threads, up to twice the cores", xlabel="threads", ylabel="speed-up over 1 thread", ylim=(0, None))
+    ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    ax.legend(frameon=False, fontsize=8)
+
+
+@matplotlib.rc_context(STYLE)
+def scaling(folder):
+    found = report.load(folder, "scaling")
+    figure, axes = plt.subplots(2, 4, figsize=(16, 6.6), layout="constrained")
+    memory_curve(axes[0, 1], found["memory"])
+    for ax, name in zip((axes[0, 0], *axes[0, 2:], *axes[1]), CURVES):
+        curve(ax, found["curves"][name], name)
+    threads = {name.removeprefix("threads, "): points for name, points in found["curves"].items() if name.startswith("threads")}
+    speed_up(axes[1, 2], threads)
+    axes[1, 3].axis("off")
+    text = f"{found['info']['machine']}\nfastmlp {found['info']['fastmlp']}, {found['info']['instruction set']}, float32, Adam\n{found['info']['date']}"
+    axes[1, 3].text(0, 0.9, text.replace(" (", "\n(") + "\n\nlines: medians of the rounds\nbands: from the least to the most", va="top")
+    save(figure, folder / "scaling.png")
+
+
+CHARTS = {"training": training, "predict": predict, "published": published, "scaling": scaling}
 
 
 if __name__ == "__main__":

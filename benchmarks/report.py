@@ -145,7 +145,23 @@ def by_threads(rows):
     return [(n, [r for r in rows if r["threads"] == n]) for n in sorted({r["threads"] for r in rows})]
 
 
-REPORTS = {"training": training, "predict": predict, "published": published}
+UNITS_OF = {"rows": ("rows", "row"), "batch": ("batch", "row"), "width": ("width", "row and weight"), "depth": ("hidden layers", "row and weight"),
+            "weights": ("weights", "weight of a backprop of 256 rows")}
+
+
+def scaling(folder):
+    found = load(folder, "scaling")
+    parts = [f"# Scaling, float32\n\n{machine.in_words(found['info'])}\n\n`python benchmarks/scaling.py`", "## Memory of training by rows\n\n"
+             + table(["rows", "data, MB", "peak, MB", "bound, MB", ""], [[f"{m['rows']:,}", f"{m['data']:.1f}", f"{m['peak']:.0f}", f"{m['bound']:.0f}",
+                                                                  "" if m["peak"] <= m["bound"] else "above"] for m in found["memory"]])]
+    for name, points in found["curves"].items():
+        head, unit = UNITS_OF.get(name, ("threads", "row"))
+        lines = [[f"{p['x']:,}", f"{statistics.median(p['seconds']) * 1e9:.3g} ±{timing.spread(p['seconds']):.0%}"] for p in points]
+        parts.append(f"## {name}\n\n" + table([head, f"ns a {unit}"], lines))
+    (folder / "scaling.md").write_text("\n\n".join(parts) + "\n")
+
+
+REPORTS = {"training": training, "predict": predict, "published": published, "scaling": scaling}
 
 
 if __name__ == "__main__":
