@@ -24,6 +24,7 @@ bench: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/published.py
 	$(BENCH) benchmarks/predict.py
 	$(BENCH) benchmarks/scaling.py
+	$(BENCH) benchmarks/latency.py
 
 # does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/baseline.json says?
 bench-quick: $(VENV)/bench.stamp

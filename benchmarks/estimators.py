@@ -11,6 +11,7 @@ import warnings
 
 import numpy as np
 import sklearn.neural_network
+import timing
 from threadpoolctl import threadpool_limits
 from workloads import TRAINED
 
@@ -37,30 +38,22 @@ def measure(name):
     w = TRAINED[name]
     X, y = w.data(np.float64)
     more = EPOCHS.get(name, 6)
-    found = {contestant: ([], []) for contestant in CONTESTANTS}
-    for _ in range(ROUNDS):
-        for contestant, (module, limit) in CONTESTANTS.items():
-            first = min(fit_seconds(module, limit, w, X, y, 1) for _ in range(2))
-            whole = min(fit_seconds(module, limit, w, X, y, 1 + more) for _ in range(2))
-            found[contestant][0].append(w.rows * more / max(whole - first, 1e-9))
-            found[contestant][1].append(whole)
-    return {contestant: tuple(map(statistics.median, lists)) for contestant, lists in found.items()}
+
+    def once(module, limit):
+        first, whole = (min(fit_seconds(module, limit, w, X, y, epochs) for _ in range(2)) for epochs in (1, 1 + more))
+        return w.rows * more / max(whole - first, 1e-9), whole
+
+    found = timing.interleaved({name: lambda given=given: once(*given) for name, given in CONTESTANTS.items()}, ROUNDS)
+    return {name: tuple(map(statistics.median, zip(*values))) for name, values in found.items()}
 
 
 def one_row():
     """Microseconds of predict_proba of one row, 64-100-10."""
     X = np.random.default_rng(0).standard_normal((500, 64))
-    taken = {}
-    for module in (fastmlp, sklearn.neural_network):
-        model = module.MLPClassifier((100,), max_iter=3).fit(X, np.arange(500) % 10)
-        rounds = []
-        for _ in range(9):
-            began = time.perf_counter()
-            for _ in range(2000):
-                model.predict_proba(X[:1])
-            rounds.append((time.perf_counter() - began) / 2000 * 1e6)
-        taken[module.__name__] = statistics.median(rounds)
-    return taken
+    models = {module.__name__: module.MLPClassifier((100,), max_iter=3).fit(X, np.arange(500) % 10)
+              for module in (fastmlp, sklearn.neural_network)}
+    taken = timing.compare({name: lambda model=model: model.predict_proba(X[:1]) for name, model in models.items()}, 9)
+    return {name: seconds * 1e6 for name, seconds in taken.items()}
 
 
 def main():

@@ -2,10 +2,8 @@
 
 Float32, Adam, batch 128, 5000 rows; rounds interleaved, medians.
 """
-import statistics
-import time
-
 import numpy as np
+import timing
 
 from fastmlp import MLP, Adam, tie_map, tie_transpose
 
@@ -18,15 +16,10 @@ def main():
     X = np.random.default_rng(0).random((ROWS, 784), np.float32)
     for threads in (1, None):
         nets = {name: MLP([784, 128, 784], ties=ties, random_state=0) for name, ties in TIES.items()}
-        rates = {name: [] for name in nets}
-        for _ in range(ROUNDS):
-            for name, net in nets.items():
-                began = time.perf_counter()
-                net.fit(X, X, Adam(), epochs=EPOCHS, batch_size=128, n_threads=threads)
-                rates[name].append(EPOCHS * ROWS / (time.perf_counter() - began))
-        medians = {name: statistics.median(r) for name, r in rates.items()}
-        for name, rate in medians.items():
-            print(f"{'1 thread' if threads else 'all threads'}, {name}: {rate:,.0f} rows/s, {rate / medians['untied']:.0%}")
+        calls = {name: lambda net=net: net.fit(X, X, Adam(), epochs=EPOCHS, batch_size=128, n_threads=threads) for name, net in nets.items()}
+        taken = timing.compare(calls, ROUNDS)
+        for name, seconds in taken.items():
+            print(f"{'1 thread' if threads else 'all threads'}, {name}: {EPOCHS * ROWS / seconds:,.0f} rows/s, {taken['untied'] / seconds:.0%}")
 
 
 if __name__ == "__main__":
