@@ -98,14 +98,19 @@ def slower(row, ours):
     return None if row is None or "refused" in row else report.times(row, ours)
 
 
+def short_scale(ax, words):
+    """Labels between the powers of ten too."""
+    ax.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+    ax.yaxis.set_major_formatter(words)
+
+
 def seconds_panel(ax, workloads, names):
     values = {n: [slower(by_name.get(n), by_name["fastmlp"]) for by_name in workloads.values()] for n in names}
     ax.set_yscale("log")
     bars(ax, [f"{item:,}" if isinstance(item, int) else item for item in workloads], names, values, 1)
     ax.axhline(1, color="black", linewidth=0.8)
-    ax.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
-    ax.yaxis.set_major_formatter(times)
+    short_scale(ax, times)
 
 
 def legend(figure, ax, title):
@@ -168,6 +173,7 @@ def curve(ax, points, name):
     ax.set(title=title, xlabel=x_label, ylabel=y_label, xscale="log")
     if max(y) > 12 * min(y):
         ax.set_yscale("log")
+        short_scale(ax, lambda value, _: f"{value:g}")
     else:
         ax.set_ylim(0, None)
     if max(x) < 1e4:
