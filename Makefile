@@ -23,8 +23,8 @@ bench: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/bench.py
 	$(BENCH) benchmarks/published.py
 	$(BENCH) benchmarks/predict.py
-	$(BENCH) benchmarks/scaling.py
 	$(BENCH) benchmarks/latency.py
+	$(BENCH) benchmarks/scaling.py
 
 # does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/baseline.json says?
 bench-quick: $(VENV)/bench.stamp
