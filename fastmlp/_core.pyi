@@ -13,6 +13,7 @@ LOSSES: dict[str, tuple[int, int, float]]
 STEPS: dict[str, tuple[int, int]]
 SOURCES: dict[str, int]
 KIND_NAMES: dict[str, int]
+PENALTIES: dict[str, int]
 ISA: str
 COMPILER: str
 MOST_THREADS: int

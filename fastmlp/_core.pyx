@@ -218,7 +218,7 @@ cdef class Core:
         bind(self, c, data, order)
         r.batch, r.chunk, r.block = batch, chunk_for(self, batch), block_for(self, data)
         r.chunks = (batch + r.chunk - 1) // r.chunk
-        bind_sensitivity(self, c, penalty, attack)
+        bind_sensitivity(c, penalty, attack)
         r.stepping, r.clip = True, clip
         r.training, r.key, r.noise = True, mix(<uint64_t>key), noise
         r.full = (clip > 0 or self.tied is not None or r.chunks > 1 or not self.stepwise or r.penalty
@@ -232,7 +232,7 @@ cdef class Core:
         values, penalties = np.empty(batch, self.dtype), np.empty(batch, self.dtype)
         r.values, r.penalties = <char *>address(values), <char *>address(penalties)
         G = self.gradient_room(r)
-        start_tangent(self, c)
+        start_tangent(c)
         try:
             done = run_units(self, c, team, first * r.chunks, units(self, r, last))
         finally:
@@ -258,7 +258,7 @@ cdef class Core:
         bind(self, c, data, None)
         r.batch, r.chunk, r.block = data.n, chunk_for(self, data.n), block_for(self, data)
         r.chunks = (r.batch + r.chunk - 1) // r.chunk
-        bind_sensitivity(self, c, penalty, None)
+        bind_sensitivity(c, penalty, None)
         r.stepping, r.clip, r.full, r.key = False, 0, True, mix(<uint64_t>key)
         memset(&r.step, 0, sizeof(step_t))
         if V is not None:
@@ -268,7 +268,7 @@ cdef class Core:
         values, penalties = np.empty(data.n, self.dtype), np.empty(data.n, self.dtype)
         G = self.gradient_room(r)
         r.values, r.penalties = <char *>address(values), <char *>address(penalties)
-        start_tangent(self, c)
+        start_tangent(c)
         run_units(self, c, team, 0, r.chunks)
         if r.bad:
             r.loss_sum = float("nan")
@@ -294,24 +294,19 @@ cdef class Core:
         cdef Run *r = &c.r
         cdef Py_ssize_t pos = 0, step, summed
         cdef double total = 0
-        cdef int threads = team.n
         cdef char *losses = <char *>address(values) if values is not None else NULL
         r.block, r.last_layer, r.lowest = block_for(self, data), self.L + 1, self.L + 1
         r.direct = (r.order == NULL and not data.X.indptr and data.dtype == self.dtype and data.X.col_stride == r.size
                     and data.X.row_stride % r.size == 0 and data.X.row_stride >= 0 and <uintptr_t>data.X.data % r.size == 0)
-        lay_out(self, c, "forward", r.block * threads, 0, threads, False, False)
+        lay_out(self, c, "forward", r.block * team.n, 0, team.n, False, False)
         r.out = <char *>address(out) if out is not None else NULL
         r.team = &team.team
-        step = max(r.block * threads, SIGNAL_WORK // (2 * self.work))
+        step = max(r.block * team.n, SIGNAL_WORK // (2 * self.work))
         while pos < r.n:
             summed = pos // EVALUATE_ROWS * EVALUATE_ROWS     # where the losses that are summed together begin
             r.unit0, r.unit1 = pos, min(pos + step, summed + EVALUATE_ROWS, r.n)
             r.values = at(r, losses, pos - summed) if losses != NULL else NULL
-            with nogil:
-                team_run(r.team, threads, forward_job, r)
-            if c.error is not None:
-                raise c.error
-            PyErr_CheckSignals()
+            run_job(c, team, forward_job)
             pos = r.unit1
             if losses != NULL and (pos == r.n or pos == summed + EVALUATE_ROWS):
                 total += r.k.sum(pos - summed, losses)
@@ -398,7 +393,7 @@ cdef class Core:
         cdef Py_ssize_t pos = 0, step
         r.block = block_for(self, data)
         lay_out(self, c, key, r.block * team.n, 0, team.n, True, False)
-        start_tangent(self, c)
+        start_tangent(c)
         out = np.empty((data.n, width), self.dtype)
         values = np.empty(data.n, self.dtype)
         r.out, r.values = <char *>address(out), <char *>address(values)
@@ -406,11 +401,7 @@ cdef class Core:
         step = max(r.block * team.n, SIGNAL_WORK // (4 * self.work * (1 + r.attack_steps)))
         while pos < r.n:
             r.unit0, r.unit1 = pos, min(pos + step, r.n)
-            with nogil:
-                team_run(r.team, team.n, job, r)
-            if c.error is not None:
-                raise c.error
-            PyErr_CheckSignals()
+            run_job(c, team, job)
             pos = r.unit1
         self.give(c)
         return out, values
@@ -437,7 +428,7 @@ cdef class Core:
         """X (n, d(0)) moved to where the rows' losses are larger; attack: see bind_sensitivity."""
         cdef Call c = self.take()
         bind(self, c, data, None)
-        bind_sensitivity(self, c, (0, 0.0), attack)
+        bind_sensitivity(c, (0, 0.0), attack)
         c.r.key = mix(<uint64_t>key)
         return self.rowwise(c, data, team, attack_job, self.layers[0].d_out, "attack")[0]
 

@@ -87,14 +87,18 @@ cdef inline double step_rate(const step_t *step, double p1, double p2) noexcept 
     return step.lr * sqrt(1 - p2) / (1 - p1) if step.kind == STEP_adam else step.lr
 
 
+cdef inline double weight_of_row(const Run *r, Py_ssize_t pos) noexcept nogil:
+    """The sample weight at a position."""
+    return 1 if r.loss.weight == NULL else get(r, <const char *>r.loss.weight, r.order[pos] if r.order != NULL else pos)
+
+
 cdef inline bint weightless(const Run *r, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
     """Whether no row of a batch has a weight: then there is no step either."""
-    cdef Py_ssize_t i, row
+    cdef Py_ssize_t i
     if r.loss.weight == NULL:
         return False
     for i in range(pos, end):
-        row = r.order[i] if r.order != NULL else i
-        if ((<float *>r.loss.weight)[row] if r.size == 4 else (<double *>r.loss.weight)[row]) != 0:
+        if weight_of_row(r, i) != 0:
             return False
     return True
 

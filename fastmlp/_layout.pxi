@@ -162,7 +162,7 @@ cdef bind(Core core, Call c, Data data, order):
     r.lam_sum = 0
 
 
-cdef bind_sensitivity(Core core, Call c, penalty, attack):
+cdef bind_sensitivity(Call c, penalty, attack):
     """Have the rows' sensitivity penalised, (PENALTY_*, lam), and their inputs moved, (numbers of attack_t, steps, random)."""
     cdef Run *r = &c.r
     r.penalty, r.lam = penalty
@@ -177,7 +177,7 @@ cdef bind_sensitivity(Core core, Call c, penalty, attack):
         (r.attack.norm, r.attack.eps, r.attack.step, r.attack.lo, r.attack.hi), r.attack_steps, r.attack_random = attack
 
 
-cdef start_tangent(Core core, Call c):
+cdef start_tangent(Call c):
     """The Runs of a tangent sweep, once all of the call's is set."""
     cdef Layer *pulled = c.pulled.layers
     cdef Layer *tangent = c.tangent.layers

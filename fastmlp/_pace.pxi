@@ -1,5 +1,14 @@
 # Epochs in segments: how many threads take how many units, and signals between them.
 
+cdef run_job(Call c, Team team, job_fn job):
+    """One job on all threads, then what a Python loss raised in it, and signals."""
+    with nogil:
+        team_run(c.r.team, team.n, job, &c.r)
+    if c.error is not None:
+        raise c.error
+    PyErr_CheckSignals()
+
+
 cdef Py_ssize_t run_units(Core core, Call c, Team team, Py_ssize_t first, Py_ssize_t last) except -1:
     """Units first .. last of an epoch in segments, between which signals are seen and the number of threads
     is chosen; returns the first unit not done."""

@@ -5,10 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _check
-
-PENALTIES = {"gradient_penalty": 1, "jacobian_penalty": 2}  # as the core numbers them
-
+from . import _check, _core
 
 def penalty(net, **lams):
     """(number of the penalty or 0, lam) for the core, of at most one that is not 0."""
@@ -19,7 +16,7 @@ def penalty(net, **lams):
     for name, lam in asked.items():
         if name == "gradient_penalty" and net.loss.function:
             raise ValueError(f"gradient_penalty must be 0 where the loss is a function, which has no second derivatives, got {lam:g}")
-        return PENALTIES[name], lam
+        return _core.PENALTIES[name], lam
     return 0, 0.0
 
 

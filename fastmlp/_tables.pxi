@@ -4,6 +4,7 @@ ACTIVATIONS = {fastmlp_activations[i].name.decode(): (i, fastmlp_activations[i].
 LINKS = {fastmlp_links[i].decode(): i for i in range(N_LINKS)}
 LOSSES = {fastmlp_losses[i].name.decode(): (i, fastmlp_losses[i].link, fastmlp_losses[i].arg) for i in range(N_LOSSES)}
 STEPS = {fastmlp_steps[i].name.decode(): (i, fastmlp_steps[i].slots) for i in range(N_STEPS)}
+PENALTIES = {"gradient_penalty": PENALTY_GRADIENT, "jacobian_penalty": PENALTY_JACOBIAN}
 KIND_NAMES = {KINDS[i].name.decode(): i for i in range(1, N_KINDS)}
 SOURCES = {fastmlp_sources[i].decode(): i for i in range(N_SOURCES)}
 

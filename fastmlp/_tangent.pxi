@@ -19,10 +19,6 @@ cdef enum:
 cdef double LEAST_WEIGHT = 1e-30    # of a row; 1 / weight is finite above it in float32 too
 
 
-cdef inline double weight_of_row(const Run *r, Py_ssize_t pos) noexcept nogil:
-    return 1 if r.loss.weight == NULL else get(r, <const char *>r.loss.weight, r.order[pos] if r.order != NULL else pos)
-
-
 cdef bint seed_tangent(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale) noexcept nogil:
     """x'(0) = a multiple of de/dx(0), which is the gradient of the rows' penalties by it, and those; whether all are finite.
     The loss's de/dx(0) has the factor c = weight times scale in it."""

@@ -293,7 +293,7 @@ class Epochs:
     def penalty_log(self):
         """The mean penalty on the sensitivity, by its name, where there is one."""
         number, _ = self.extras[2]
-        return {name: self.sensitivity for name, n in _robust.PENALTIES.items() if n == number}
+        return {name: self.sensitivity for name, n in _core.PENALTIES.items() if n == number}
 
     def _sound(self, done):
         """Whether the weights are finite and, should they be very large, the loss of the last batch is."""
