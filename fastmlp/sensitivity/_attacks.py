@@ -5,7 +5,7 @@ import numpy as np
 
 from .. import _check, training
 from .._robust import Attack
-from ._target import Target
+from ._target import Target, required
 
 
 def fgsm(model, X, y, eps, norm=math.inf, clip=None):
@@ -14,7 +14,7 @@ def fgsm(model, X, y, eps, norm=math.inf, clip=None):
     X : (n, d(0)). y : the model's targets. eps : how far. clip : (low, high), the range of X, kept, or None. Returns (n, d(0)).
     ValueError and TypeError where an argument does not fit, or X is not within clip.
     """
-    return _moved(Target(model, X, _given(y)), Attack(eps, norm=norm, clip=clip), 0)
+    return _moved(Target(model, X, required(y)), Attack(eps, norm=norm, clip=clip), 0)
 
 
 def pgd(model, X, y, eps, eps_step=None, max_iter=20, num_random_init=0, norm=math.inf, clip=None, random_state=None):
@@ -26,7 +26,7 @@ def pgd(model, X, y, eps, eps_step=None, max_iter=20, num_random_init=0, norm=ma
     """
     _check.integer("num_random_init", num_random_init, 0)
     spec = Attack(eps, eps_step, max_iter, norm, clip, num_random_init > 0)
-    f, starts = Target(model, X, _given(y)), max(1, num_random_init)
+    f, starts = Target(model, X, required(y)), max(1, num_random_init)
     seeds = np.random.default_rng(random_state).integers(2**63, size=starts)
     tries = (_moved(f, spec, int(seed)) for seed in seeds)
     worst = next(tries)
@@ -36,12 +36,6 @@ def pgd(model, X, y, eps, eps_step=None, max_iter=20, num_random_init=0, norm=ma
         better = losses > most
         worst[better], most[better] = moved[better], losses[better]
     return worst
-
-
-def _given(y):
-    if y is None:
-        raise ValueError("y must be the model's targets, got None")
-    return y
 
 
 def _moved(f, spec, seed):

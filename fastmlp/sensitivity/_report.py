@@ -7,7 +7,7 @@ from .. import _check, metrics, training
 from .. import model as models
 from ._attributions import saliency
 from ._derivatives import blocks, jacobian
-from ._target import dense, naming, network, require_network, spreads
+from ._target import dense, naming, network, require_network, required, spreads
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
 SMALL = 2  # the noise among them that verdicts are by
@@ -159,9 +159,7 @@ def _judge(net, X, y):
 
 
 def _with_targets(model, X, y):
-    if y is None:
-        raise ValueError("y must be the model's targets, got None")
-    net, X, y = network(model, X, y)
+    net, X, y = network(model, X, required(y))
     net._finite_weights()
     return net, X, y
 

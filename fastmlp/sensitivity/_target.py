@@ -27,6 +27,13 @@ def require_network(model):
                         f"{type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, and transform X before")
 
 
+def required(y):
+    """y, which must be given."""
+    if y is None:
+        raise ValueError("y must be the model's targets, got None")
+    return y
+
+
 @contextlib.contextmanager
 def naming(argument):
     """Errors about what is X or y to a network say which argument it was."""
