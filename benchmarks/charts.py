@@ -1,7 +1,5 @@
 """Charts of what was measured: python benchmarks/charts.py [folder] makes them again."""
-import pathlib
 import statistics
-import sys
 
 import machine
 import matplotlib
@@ -218,7 +216,4 @@ CHARTS = {"training": training, "predict": predict, "published": published, "sca
 
 
 if __name__ == "__main__":
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else machine.RESULTS
-    for name, draw in CHARTS.items():
-        if (folder / f"{name}.json").exists():
-            draw(folder)
+    machine.again(CHARTS)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 import tempfile
 from importlib import metadata
 
@@ -60,3 +61,11 @@ def in_words(info):
     peaks = ", ".join(f"{value:.0f} GFLOP/s in {dtype}" for dtype, value in info["peak of a core, GFLOP/s"].items() if value)
     return (f"{info['machine']}; FMA peak of a core {peaks or 'not measured'}; fastmlp {info['fastmlp']}, {info['instruction set']}; "
             f"{versions}; {info['date']}.")
+
+
+def again(makers):
+    """name -> what makes something of <name>.json in a folder, for those that are in the one given on the command line, or in RESULTS."""
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+    for name, make in makers.items():
+        if (folder / f"{name}.json").exists():
+            make(folder)

@@ -5,9 +5,9 @@ phases that are matrix products their share of the cores' peak of fused multiply
 (the backward sweep); then weight (gradients) and update (steps, and other forms of W); barrier is waiting for the other thread.
 """
 import argparse
-import time
 
 import machine
+import timing
 from contestants.ours import FastMLP
 from workloads import TRAINED
 
@@ -22,11 +22,7 @@ def measure(w, threads, seconds=1.0):
     contestant.options["n_threads"] = threads
     contestant.epoch()
     _core.phases()
-    began, epochs = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        contestant.epoch()
-        epochs += 1
-    rate = epochs * w.rows / (time.perf_counter() - began)
+    rate = w.rows / timing.seconds(contestant.epoch, seconds)
     return rate, {phase: sum(ticks) for phase, ticks in _core.phases().items()}
 
 

@@ -1,8 +1,6 @@
 """Tables in Markdown from what was measured: python benchmarks/report.py [folder] makes them again."""
 import json
-import pathlib
 import statistics
-import sys
 
 import machine
 import timing
@@ -165,7 +163,4 @@ REPORTS = {"training": training, "predict": predict, "published": published, "sc
 
 
 if __name__ == "__main__":
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else machine.RESULTS
-    for name, write in REPORTS.items():
-        if (folder / f"{name}.json").exists():
-            write(folder)
+    machine.again(REPORTS)

@@ -3,10 +3,8 @@
 input_gradient of 10,000 rows through 784-512-512-10, float32, against a forward and backward pass; then an epoch with each
 penalty, and with attacks of one step, against a plain one. Rounds interleaved, medians.
 """
-import statistics
-import time
-
 import numpy as np
+import timing
 from workloads import TRAINED
 
 from fastmlp import MLP, Adam
@@ -16,23 +14,12 @@ TRAINING = {"plain": {}, "gradient_penalty": {"gradient_penalty": 0.1}, "jacobia
             "adversarial": {"adversarial": Attack(0.1)}}
 
 
-def medians(calls, rounds=9):
-    """Seconds of each call."""
-    taken = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            taken[name].append(time.perf_counter() - began)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
-
-
 def gradients():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((10_000, 784), np.float32), rng.integers(0, 10, 10_000)
     net = MLP([784, 512, 512, 10], loss="cross_entropy", random_state=0)
-    taken = medians({"loss_and_grad": lambda: net.loss_and_grad(X, y), "input_gradient": lambda: net.input_gradient(X, y),
-                     "predict": lambda: net.predict(X), "hvp": lambda: net.hvp(net.params, X, y)})
+    taken = timing.compare({"loss_and_grad": lambda: net.loss_and_grad(X, y), "input_gradient": lambda: net.input_gradient(X, y),
+                     "predict": lambda: net.predict(X), "hvp": lambda: net.hvp(net.params, X, y)}, 9)
     for name, seconds in taken.items():
         print(f"{name:15s} {seconds * 1e3:7.1f} ms, {seconds / taken['loss_and_grad']:.2f} of loss_and_grad")
 
@@ -48,7 +35,7 @@ def training():
             net = MLP(list(w.sizes), activation=activation, loss="cross_entropy" if w.classes else "squared_error", random_state=0)
             calls = {what: lambda more=more: net.fit(X[:rows], y[:rows], Adam(1e-5), epochs=2, batch_size=w.batch, **more)
                      for what, more in TRAINING.items()}
-            taken = medians(calls, 5)
+            taken = timing.compare(calls, 5)
             print(f"| {name} | {activation} | " + " | ".join(f"{taken[what] / taken['plain']:.2f}" for what in TRAINING) + " |", flush=True)
 
 
