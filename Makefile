@@ -42,14 +42,19 @@ $(BENCH_VENV)/stamp: $(BENCH) $(SOURCES) benchmarks/requirements.txt
 test-neon:
 	sh tests/neon/run.sh
 
+# an environment with the sources in it, for a build of another kind, whose objects must not mix with the others
+define apart
+$(PYTHON) -m venv $(1)
+rm -rf $(1)/src && mkdir $(1)/src
+cp -r setup.py pyproject.toml LICENSE README.md fastmlp $(1)/src
+endef
+
 # the tests with the address and undefined behaviour sanitizers, in an environment of their own; "not slow" leaves out
 # the ones that run other programs, which do not take the sanitizers' libraries
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZE_VENV := .venv-sanitize
 sanitize:
-	$(PYTHON) -m venv $(SANITIZE_VENV)
-	rm -rf $(SANITIZE_VENV)/src && mkdir $(SANITIZE_VENV)/src
-	cp -r setup.py pyproject.toml LICENSE README.md fastmlp $(SANITIZE_VENV)/src    # objects of its own
+	$(call apart,$(SANITIZE_VENV))
 	CFLAGS="$(SANITIZE) -fno-omit-frame-pointer -g" LDFLAGS="$(SANITIZE)" \
 	    $(SANITIZE_VENV)/bin/python -m pip install --quiet --no-cache-dir "$(SANITIZE_VENV)/src[test]"
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so) $$(gcc -print-file-name=libstdc++.so)" \
@@ -59,9 +64,7 @@ sanitize:
 # where training's time goes, by a build that measures it
 PROFILE_VENV := .venv-profile
 phases:
-	$(PYTHON) -m venv $(PROFILE_VENV)
-	rm -rf $(PROFILE_VENV)/src && mkdir $(PROFILE_VENV)/src
-	cp -r setup.py pyproject.toml LICENSE README.md fastmlp $(PROFILE_VENV)/src    # objects of its own
+	$(call apart,$(PROFILE_VENV))
 	FASTMLP_PROFILE=1 $(PROFILE_VENV)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall $(PROFILE_VENV)/src
 	$(PROFILE_VENV)/bin/python benchmarks/phases.py
 
