@@ -201,9 +201,9 @@ cdef class Core:
         return (self.timed_for == chunk_for(self, batch) and 0 < self.cost[0] <= self.cost[1]
                 and now_seconds() - self.tried < RETRY_SECONDS)
 
-    def train(self, Data data, order, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers, double clip, key, Team team,
-              row_penalties=(0.0, 0.0), double noise=0.0, penalty=(0, 0.0), attack=None):
-        """Batches first .. last of an epoch over the rows in order.
+    def train(self, Data data, order, double weight_scale, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers,
+              double clip, key, Team team, row_penalties=(0.0, 0.0), double noise=0.0, penalty=(0, 0.0), attack=None):
+        """Batches first .. last of the rows in order. weight_scale: rows of the whole fit over the sum of their weights.
 
         step: numbers of step_t in its order. S1, S2: the optimiser's state, laid out as P, or None.
         powers: float64 (2,), the running powers of beta1 and beta2, advanced. key: what dropout drops and
@@ -215,7 +215,7 @@ cdef class Core:
         cdef Run *r = &c.r
         cdef Py_ssize_t done
         cdef double[::1] p = powers
-        bind(self, c, data, order)
+        bind(self, c, data, order, weight_scale)
         r.batch, r.chunk, r.block = batch, chunk_for(self, batch), block_for(self, data)
         r.chunks = (batch + r.chunk - 1) // r.chunk
         bind_sensitivity(c, penalty, attack)

@@ -137,7 +137,7 @@ cdef lay_out(Core core, Call c, key, Py_ssize_t rows, Py_ssize_t panel_rows, int
             KINDS[r.layers[l].kind].mirror(r, l, 0, r.layers[l].rows)
 
 
-cdef bind(Core core, Call c, Data data, order):
+cdef bind(Core core, Call c, Data data, order, double weight_scale=0):
     cdef Run *r = &c.r
     cdef int64_t[::1] rows = order
     r.order = &rows[0] if order is not None else NULL
@@ -148,7 +148,7 @@ cdef bind(Core core, Call c, Data data, order):
     r.direct = False
     r.loss.kind, r.loss.arg, r.loss.n = core.loss_kind, core.loss_arg, core.layers[core.L].d_out
     r.loss.y, r.loss.ldy, r.loss.labels, r.loss.weight = data.y, data.ldy, data.labels, data.weight
-    r.weight_scale = r.n / data.weight_of(order)
+    r.weight_scale = weight_scale or r.n / data.weight_of(order)
     r.link = core.link
     r.ties = &core.ties if core.tied is not None else NULL
     r.bad = 0

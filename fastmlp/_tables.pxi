@@ -104,18 +104,45 @@ cdef inline uint64_t mix(uint64_t z) noexcept nogil:
     return z ^ (z >> 31)
 
 
-def shuffle(int64_t[::1] order, seed, epoch):
-    """Fill order with a permutation that (seed, epoch) determine (Fisher and Yates; Lemire 2019 without rejection)."""
+WHOLE = 2**20    # rows that are shuffled as a whole, 8 MB of their numbers
+
+
+def shuffle(int64_t[::1] order, seed, epoch, Py_ssize_t first=0, n=None):
+    """Fill order with the part from place first on of the permutation of n (by default len(order)) numbers that (seed, epoch)
+    determine. Up to WHOLE numbers are permuted as a whole (Fisher and Yates; Lemire 2019 without rejection)."""
     cdef uint64_t key = mix(mix(<uint64_t>(seed & 0xffffffffffffffff)) + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1)), u
-    cdef Py_ssize_t i, j, n = order.shape[0]
+    cdef Py_ssize_t i, j, m = order.shape[0], total = m if n is None else n
+    cdef bint large = total > WHOLE
     cdef int64_t q
     with nogil:
-        for i in range(n):
-            order[i] = i
-        for i in range(n - 1, 0, -1):
-            key += <uint64_t>0x9e3779b97f4a7c15
-            u = mix(key) >> 32
-            j = <Py_ssize_t>((u * <uint64_t>(i + 1)) >> 32)
-            q = order[i]
-            order[i] = order[j]
-            order[j] = q
+        if large:
+            for i in range(m):
+                order[i] = permuted(first + i, total, key)
+        else:
+            for i in range(m):
+                order[i] = i
+            for i in range(m - 1, 0, -1):
+                key += <uint64_t>0x9e3779b97f4a7c15
+                u = mix(key) >> 32
+                j = <Py_ssize_t>((u * <uint64_t>(i + 1)) >> 32)
+                q = order[i]
+                order[i] = order[j]
+                order[j] = q
+
+
+cdef Py_ssize_t permuted(Py_ssize_t i, Py_ssize_t n, uint64_t key) noexcept nogil:
+    """Where a permutation of n numbers takes one of them, without the others: a Feistel network of four rounds on the least
+    power of two that holds n (Luby and Rackoff 1988), walked until it is back below n (Black and Rogaway 2002)."""
+    cdef int bits = 1, low
+    cdef uint64_t a, b, z = <uint64_t>i, round
+    while (n - 1) >> bits:
+        bits += 1
+    low = bits // 2
+    while True:
+        a, b = z >> low, z & ((<uint64_t>1 << low) - 1)
+        for round in range(0, 4, 2):
+            a ^= mix(key + round * <uint64_t>0x9e3779b97f4a7c15 + b) & ((<uint64_t>1 << (bits - low)) - 1)
+            b ^= mix(key + (round + 1) * <uint64_t>0x9e3779b97f4a7c15 + a) & ((<uint64_t>1 << low) - 1)
+        z = a << low | b
+        if z < <uint64_t>n:
+            return <Py_ssize_t>z

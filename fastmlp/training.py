@@ -143,7 +143,7 @@ def fit(net, X, y, options, fresh):
     options.check(optim.SGD() if previous is None else previous.optimizer)
     data = net._data(X, y, options.sample_weight)
     rows, held_out = _split(net, data, options.validation_fraction)
-    watched = _Watched(net, data, rows, held_out, y, options)
+    watched = _Watched(net, data, held_out, y, options)
     penalty = _robust.penalty(net, gradient_penalty=options.gradient_penalty, jacobian_penalty=options.jacobian_penalty)
     attack = _robust.attack(options.adversarial, X)
     net._finite_weights()
@@ -152,9 +152,10 @@ def fit(net, X, y, options, fresh):
         net._state, net.history = State(net, options.optimizer), History()
     else:
         previous.adopt(net, options.optimizer)
-    batch = min(len(rows), options.batch_size or len(rows))
-    with team_for(net, len(rows), 3 * options.epochs, options.n_threads, batch) as team:
-        run = Epochs(net, data, rows, batch, team, options.callbacks, None if options.shuffle else lambda epoch: rows,
+    n = data.n if rows is None else len(rows)
+    batch = min(n, options.batch_size or n)
+    with team_for(net, n, 3 * options.epochs, options.n_threads, batch) as team:
+        run = Epochs(net, data, rows, batch, team, options.callbacks, None if options.shuffle else InOrder(rows),
                      noise=options.input_noise, penalty=penalty, attack=attack)
         _loop(net, run, watched, rates, options.callbacks)
     return net.history
@@ -201,9 +202,9 @@ def watched_by(callbacks, net, epochs):
 
 
 def _split(net, data, fraction):
-    """Numbers of the rows to train on, and of those held out (or None): a part that the seed draws."""
+    """Numbers of the rows to train on (None: all), and of those held out (or None): a part that the seed draws."""
     if not fraction:
-        return np.arange(data.n), None
+        return None, None
     order = np.empty(data.n, np.int64)
     _core.shuffle(order, net._seed, 2**40)  # an epoch that no fit reaches
     held = round(data.n * fraction)
@@ -218,7 +219,7 @@ def _split(net, data, fraction):
 class _Watched:
     """The numbers that are logged besides the training loss: of the validation rows, or without any of the training rows."""
 
-    def __init__(self, net, data, rows, held_out, y, options):
+    def __init__(self, net, data, held_out, y, options):
         self.net, self.metrics, self.prefix = net, options.metrics, "val_"
         self.data, self.rows, weight = data, held_out, options.sample_weight
         if options.validation_data is not None:
@@ -255,23 +256,47 @@ def _validation(net, given):
         raise type(error)(f"validation_data: {error}") from error
 
 
+class InOrder:
+    """The rows to train on (None: all) as they come. An order's call gives the numbers of the rows at places lo .. hi of an
+    epoch; the same when asked for the same again, as for the present epoch and the one before it may be."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __call__(self, epoch, lo, hi):
+        return np.arange(lo, hi) if self.rows is None else self.rows[lo:hi]
+
+
+class Shuffled:
+    """The rows to train on (None: all) as a seed shuffles them for each epoch."""
+
+    def __init__(self, rows, n, seed):
+        self.rows, self.n, self.seed = rows, n, seed
+
+    def __call__(self, epoch, lo, hi):
+        order = np.empty(hi - lo, np.int64)
+        _core.shuffle(order, self.seed, epoch, lo, self.n)
+        return order if self.rows is None else self.rows[order]
+
+
 class Epochs:
     """Runs epochs, and undoes steps that led nowhere.
 
-    rows: the numbers of those to train on. draw(epoch): their order in an epoch, the same when asked for the same again,
-    as for the present epoch and the one before it may be; None: as the network's seed shuffles them.
+    rows: the numbers of those to train on, None for all. draw: their order, as InOrder and others know it, by default as the
+    network's seed shuffles them. It is asked for a window at a time: the numbers of ten million rows would take 80 MB.
     row_penalties, noise, penalty, attack: see Core.train."""
 
     def __init__(self, net, data, rows, batch, team, callbacks=(), draw=None, row_penalties=(0.0, 0.0), noise=0.0,
                  penalty=(0, 0.0), attack=None):
         self.net, self.data, self.rows, self.batch, self.team = net, data, rows, batch, team
-        self.draw = draw or self._shuffled
+        self.n = data.n if rows is None else len(rows)
+        self.draw = draw or Shuffled(rows, self.n, net._seed)
         self.extras = row_penalties, noise, penalty, attack
         self.each_batch = [c.on_batch_end for c in callbacks if overrides(c, "on_batch_end")]
-        self.batches = -(-len(rows) // batch)
+        self.batches = -(-self.n // batch)
+        self.span = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // batch)  # batches of a window
+        self.window = self.order = None  # (epoch, number of the window), and the rows in it
         self.weight = data.weight_of(rows)
-        self.all = len(rows) == data.n
-        self.order = rows.copy()
         self.saved = []  # states at the start of the epochs before and now, newest last
         self.stopped = False
         self.penalty = self.sensitivity = 0.0  # of the last epoch by rows: row_penalties, and those of the sensitivity by weight
@@ -281,13 +306,16 @@ class Epochs:
         net, state = self.net, self.net._state
         self.penalty = self.sensitivity = 0.0
         self.saved = [*self.saved[-1:], self._snapshot(lr, self.saved[0] if len(self.saved) > 1 else None)]
-        total, done, wanted = self._watched_batches() if self.each_batch else (*self._train(self.saved[-1], 0, self.batches), self.batches)
+        if self.each_batch:
+            total, weight, done, wanted = self._watched_batches()
+        else:
+            weight, wanted = self.weight, self.batches
+            total, done = self._train(self.saved[-1], 0, wanted)
         if done < wanted or not self._sound(done):
             self._undo()
             return None
         state.epoch += 1
         net._epochs_ever += 1
-        weight = self.weight if done == self.batches else self.data.weight_of(self.order[:done * self.batch])
         return total / weight if weight else 0.0
 
     def penalty_log(self):
@@ -301,23 +329,27 @@ class Epochs:
         top = _core.largest(core.P)
         if top < VERY_LARGE:
             return True
-        last = self.order[(done - 1) * self.batch:done * self.batch]
-        return np.isfinite(top) and np.isfinite(core.evaluate(self.data, self.team, last))
+        return np.isfinite(top) and np.isfinite(core.evaluate(self.data, self.team, self._batch(done - 1)))
+
+    def _batch(self, b):
+        """Rows of a batch that was trained a moment ago."""
+        at = b % self.span * self.batch
+        return self.order[at:at + self.batch]
 
     def _watched_batches(self):
-        """Batch by batch for those who watch; (sum of losses, batches done, batches wanted)."""
-        total = 0.0
+        """Batch by batch for those who watch; (sum of losses, of weights, batches done, batches wanted)."""
+        total = weight = 0.0
         for b in range(self.batches):
             loss, done = self._train(self.saved[-1], b, b + 1)
             if done == b:
-                return total, b, self.batches
-            total += loss
-            batch = self.order[b * self.batch:(b + 1) * self.batch]
-            logs = {"loss": loss / self.data.weight_of(batch) if self.data.weight_of(batch) else 0.0}
+                return total, weight, b, self.batches
+            of_batch = self.data.weight_of(self._batch(b))
+            total, weight = total + loss, weight + of_batch
+            logs = {"loss": loss / of_batch if of_batch else 0.0}
             if any([watch(self.net, b, logs) for watch in self.each_batch]):
                 self.stopped = True
-                return total, b + 1, b + 1
-        return total, self.batches, self.batches
+                return total, weight, b + 1, b + 1
+        return total, weight, self.batches, self.batches
 
     def _snapshot(self, lr, into):
         live = [self.net._core.P, *self.net._state.slots, self.net._state.powers]
@@ -333,23 +365,34 @@ class Epochs:
             np.copyto(a, kept)
 
     def _train(self, snapshot, first, last):
+        """Batches first .. last, a window at a time; (sum of the losses, the first batch not done)."""
         lr, epoch, _ = snapshot
-        net, state = self.net, self.net._state
-        if first == 0:
-            self.order = self.draw(epoch)
-        optimizer = state.optimizer
+        net, state, optimizer = self.net, self.net._state, self.net._state.optimizer
         step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(lr))
         s1, s2 = (*state.slots, None, None)[:2]
-        loss, done, penalty, sensitivity = net._core.train(self.data, self.order, self.batch, first, last, step, s1, s2, state.powers,
-                                              optimizer.clip_norm or 0.0, (net._seed << 20) + epoch & 2**64 - 1, self.team,
-                                              *self.extras)
-        self.penalty += penalty / len(self.rows)
-        self.sensitivity += sensitivity / self.weight
-        return loss, done
+        key, total, b = (net._seed << 20) + epoch & 2**64 - 1, 0.0, first
+        while b < last:
+            begin = self._open(epoch, b // self.span)
+            end = min(last, begin + self.span)
+            loss, done, penalty, sensitivity = net._core.train(
+                self.data, self.order, self.n / self.weight, self.batch, b - begin, end - begin, step, s1, s2, state.powers,
+                optimizer.clip_norm or 0.0, key, self.team, *self.extras)
+            total += loss
+            self.penalty += penalty / self.n
+            self.sensitivity += sensitivity / self.weight
+            b = begin + done
+            if b < end:
+                break
+        return total, b
 
-    def _shuffled(self, epoch):
-        _core.shuffle(self.order, self.net._seed, epoch)
-        return self.order if self.all else self.rows[self.order]
+    def _open(self, epoch, window):
+        """Have the order of a window; its first batch."""
+        begin = window * self.span
+        if self.window != (epoch, window):
+            self.order = None  # before there is another
+            self.order = self.draw(epoch, begin * self.batch, min((begin + self.span) * self.batch, self.n))
+            self.window = epoch, window
+        return begin
 
     def _undo(self):
         """Back to before the step after which a loss or a weight was not finite: the epoch once more, batch by batch."""

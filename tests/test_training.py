@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from fastmlp import MLP, SGD, Adam, AdamW, Dense, History, _core, schedules
+from fastmlp import MLP, SGD, Adam, AdamW, Callback, Dense, DivergenceWarning, History, _core, schedules
 
 OPTIMIZERS = [SGD(0.05), SGD(0.02, momentum=0.9), SGD(0.02, momentum=0.9, nesterov=True), Adam(0.01), AdamW(0.01),
               Adam(schedules.Cosine(0.01, 10), l2=0.01, l1=1e-3, clip_norm=0.1)]
@@ -151,6 +151,70 @@ def test_orders_are_even():
         _core.shuffle(order, 7, epoch)
         counts[np.arange(6), order] += 1
     assert abs(counts - times / 6).max() < 5 * np.sqrt(times / 6)
+
+
+def test_large_orders_are_made_in_parts():
+    n, part = _core.WHOLE + 12345, 300_000
+    order = np.empty(n, np.int64)
+    _core.shuffle(order, 7, 3)
+    assert (np.sort(order) == np.arange(n)).all()
+    for first in range(0, n, part):
+        some = np.empty(min(part, n - first), np.int64)
+        _core.shuffle(some, 7, 3, first, n)
+        assert np.array_equal(some, order[first:first + part])
+    other = np.empty(n, np.int64)
+    _core.shuffle(other, 7, 4)
+    # two random permutations agree at one place on average, and neither runs along with the numbers
+    assert (order == other).sum() < 10 and (order == np.arange(n)).sum() < 10
+    assert abs(np.corrcoef(order[:-1], order[1:])[0, 1]) < 5 / np.sqrt(n)
+    assert abs(np.corrcoef(order, np.arange(n))[0, 1]) < 5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 9, 64, 100])
+def test_orders_of_parts_are_permutations_of_any_size(n, monkeypatch):
+    monkeypatch.setattr(_core, "WHOLE", 1)
+    order = np.empty(n, np.int64)
+    for epoch in range(20):
+        _core.shuffle(order, 1, epoch)
+        assert (np.sort(order) == np.arange(n)).all()
+
+
+class ByBatch(Callback):
+    """Has training go batch by batch."""
+
+    def on_batch_end(self, net, batch, logs):
+        return False
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 16, 20, 53, None])
+def test_windows_of_rows(batch_size, monkeypatch):
+    """More rows than are shuffled as a whole: each once an epoch, and the same weights as without windows and batch by batch."""
+    plain, weight = network(), RNG.random(53)
+    history = plain.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, shuffle=False, sample_weight=weight)
+    monkeypatch.setattr(_core, "WHOLE", 16)
+    parts = network()
+    assert parts.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, shuffle=False, sample_weight=weight)["loss"] == pytest.approx(
+        history["loss"], rel=1e-13)
+    assert parts.params.tobytes() == plain.params.tobytes()
+    orders = seen(0, 53, 4, batch_size=batch_size)
+    assert (np.sort(orders) == np.arange(53)).all() and len({tuple(order) for order in orders}) == 4
+    for fraction in (0.0, 0.3):
+        batches = copy.deepcopy(parts)
+        runs = [net.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, sample_weight=weight, callbacks=[ByBatch()] * watched,
+                        validation_fraction=fraction) for net, watched in ((parts, False), (batches, True))]
+        assert runs[0]["loss"] == pytest.approx(runs[1]["loss"], rel=1e-13)
+        assert parts.params.tobytes() == batches.params.tobytes()
+
+
+def test_a_fit_that_diverges_in_a_later_window_is_undone(monkeypatch):
+    monkeypatch.setattr(_core, "WHOLE", 16)
+    y = Y.copy()
+    y[40] = 1e200  # the square of which no float64 holds
+    net, twin = network(), network()
+    with pytest.warns(DivergenceWarning):
+        net.fit(X, y, SGD(0.01), epochs=2, batch_size=4, shuffle=False)
+    twin.fit(X[:36], Y[:36], SGD(0.01), epochs=1, batch_size=4, shuffle=False)  # to before the step that was followed by it
+    assert net.params.tobytes() == twin.params.tobytes()
 
 
 # ---- sample weights
@@ -323,7 +387,7 @@ def test_penalties_of_rows(dtype, clip_norm, threads):
         twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
     data = net._data(X, Y)
     with _core.Team(threads) as team:
-        loss, done, penalty, _ = net._core.train(data, np.arange(53), 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
+        loss, done, penalty, _ = net._core.train(data, np.arange(53), 1.0, 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
                                       np.ones(2), clip_norm, 0, team, (l2, l1))
     tight = 1e-12 if dtype == "float64" else 1e-5
     assert done == 3 and (loss, penalty) == pytest.approx((losses, penalties), rel=tight)

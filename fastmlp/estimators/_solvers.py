@@ -95,7 +95,7 @@ def _loop(job, run, watched, best, end_epoch, task):
             _set_rate(est, job.net)
             loss = run.epoch(est._rate)
             est.n_iter_ += 1
-            est.t_ += len(run.rows)
+            est.t_ += run.n
             est.loss_ = np.nan if loss is None else est._reported(loss + run.sensitivity) + run.penalty
             est.loss_curve_.append(est.loss_)
             if est.verbose:
@@ -158,15 +158,15 @@ class _Draw:
         self.index = np.arange(len(rows))
         self.drawn = {}  # by epoch: the last two
 
-    def __call__(self, epoch):
+    def __call__(self, epoch, lo, hi):
         if self.random_state is None:
-            return self.rows
+            return self.rows[lo:hi]
         if epoch not in self.drawn:
             order = np.arange(len(self.rows))
             self.random_state.shuffle(order)
             self.index = self.index[order]
             self.drawn = {**dict([*self.drawn.items()][-1:]), epoch: self.rows[self.index]}
-        return self.drawn[epoch]
+        return self.drawn[epoch][lo:hi]
 
 
 class _Best:
