@@ -113,11 +113,12 @@ def shuffle(int64_t[::1] order, seed, epoch, Py_ssize_t first=0, n=None):
     cdef uint64_t key = mix(mix(<uint64_t>(seed & 0xffffffffffffffff)) + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1)), u
     cdef Py_ssize_t i, j, m = order.shape[0], total = m if n is None else n
     cdef bint large = total > WHOLE
+    cdef int bits = (int(total) - 1).bit_length()
     cdef int64_t q
     with nogil:
         if large:
             for i in range(m):
-                order[i] = permuted(first + i, total, key)
+                order[i] = permuted(first + i, total, bits, key)
         else:
             for i in range(m):
                 order[i] = i
@@ -130,19 +131,17 @@ def shuffle(int64_t[::1] order, seed, epoch, Py_ssize_t first=0, n=None):
                 order[j] = q
 
 
-cdef Py_ssize_t permuted(Py_ssize_t i, Py_ssize_t n, uint64_t key) noexcept nogil:
-    """Where a permutation of n numbers takes one of them, without the others: a Feistel network of four rounds on the least
-    power of two that holds n (Luby and Rackoff 1988), walked until it is back below n (Black and Rogaway 2002)."""
-    cdef int bits = 1, low
-    cdef uint64_t a, b, z = <uint64_t>i, round
-    while (n - 1) >> bits:
-        bits += 1
-    low = bits // 2
+cdef Py_ssize_t permuted(Py_ssize_t i, Py_ssize_t n, int bits, uint64_t key) noexcept nogil:
+    """Where a permutation of n <= 2^bits numbers takes one of them, without the others: a Feistel network of four rounds (Luby
+    and Rackoff 1988), walked until it is back below n (Black and Rogaway 2002)."""
+    cdef int low = bits // 2
+    cdef uint64_t lows = (<uint64_t>1 << low) - 1, highs = (<uint64_t>1 << (bits - low)) - 1, z = <uint64_t>i, a, b
     while True:
-        a, b = z >> low, z & ((<uint64_t>1 << low) - 1)
-        for round in range(0, 4, 2):
-            a ^= mix(key + round * <uint64_t>0x9e3779b97f4a7c15 + b) & ((<uint64_t>1 << (bits - low)) - 1)
-            b ^= mix(key + (round + 1) * <uint64_t>0x9e3779b97f4a7c15 + a) & ((<uint64_t>1 << low) - 1)
+        a, b = z >> low, z & lows
+        a ^= mix(key + b) & highs
+        b ^= mix(key + (a | <uint64_t>1 << 62)) & lows
+        a ^= mix(key + (b | <uint64_t>2 << 62)) & highs
+        b ^= mix(key + (a | <uint64_t>3 << 62)) & lows
         z = a << low | b
         if z < <uint64_t>n:
             return <Py_ssize_t>z
