@@ -66,7 +66,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct kernels_t:
         const char *isa
-        int lanes, itemsize
+        int lanes, narrow, tile_columns, itemsize
         size_t pack_bytes
         void (*gemm)(const gemm_t *) noexcept nogil
         Py_ssize_t (*panel)(Py_ssize_t M, Py_ssize_t rest) noexcept nogil

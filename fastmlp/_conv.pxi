@@ -35,6 +35,22 @@ cdef find_windows(Layer *y, list tables):
     y.at_weight = &table[0]
 
 
+cdef inline Py_ssize_t conv_columns(const Run *r, const Layer *y) noexcept nogil:
+    """Columns that products with W(l) have."""
+    return r.k.narrow if y.units <= r.k.narrow else y.ldw
+
+
+cdef inline Py_ssize_t positions_in_place(const Run *r, const Layer *y) noexcept nogil:
+    """Positions whose s is computed where it stays: whole vectors, of which the next position overwrites what is past the
+    channels, must not leave the row."""
+    cdef Py_ssize_t n = conv_columns(r, y)
+    if n == y.units:
+        return y.positions
+    if n > r.k.tile_columns or n > pad(y.d_out, r.k.lanes):
+        return 0
+    return min(y.positions, (pad(y.d_out, r.k.lanes) - n) // y.units + 1)
+
+
 cdef inline char *after_map(Run *r, const Layer *y, char *scratch) noexcept nogil:
     return at(r, scratch, r.conv_at + pad(y.padded, r.k.lanes))
 
@@ -70,25 +86,27 @@ cdef void conv_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t
     cdef Py_ssize_t i, p
     cdef char *x = at(r, y.x, row * y.ld)
     cdef char *s = at(r, y.s, row * y.ld)
+    cdef char *room = after_map(r, y, scratch)
     cdef char *out
-    cdef bint fused = y.act == ACT_relu and s == x, in_place = y.units == y.ldw
+    cdef bint placed
+    cdef bint fused = y.act == ACT_relu and s == x
+    cdef Py_ssize_t in_place = positions_in_place(r, y)
     cdef gemm_t g
-    g.N, g.K, g.steps = y.ldw, y.rows, y.at_weight
+    g.N, g.K, g.steps = conv_columns(r, y), y.rows, y.at_weight
     g.B, g.ldb, g.panels = at(r, r.P, y.w), y.ldw, False
-    g.C, g.ldc = after_map(r, y, scratch), y.ldw
     g.init, g.ldi = (at(r, r.P, y.b) if y.bias else NULL), 0
     g.epilogue, g.H, g.pack = (EPI_RELU if fused else EPI_NONE), NULL, scratch
     for i in range(m):
         g.A = map_before(r, l, pos + i, row + i, scratch)
         p = 0
         while p < y.positions:
-            g.M, g.rows = min(y.step, y.positions - p), y.at_position + p
+            placed = p < in_place
+            g.M, g.rows = min(y.step, (in_place if placed else y.positions) - p), y.at_position + p
             out = at(r, s, i * y.ld + p * y.units)
-            if in_place:
-                g.C = out
+            g.C, g.ldc = (out if placed else room), (y.units if placed else g.N)
             r.k.gemm(&g)
-            if not in_place:
-                r.k.rows(g.M, y.units, g.C, y.ldw, out, y.units)
+            if not placed:
+                r.k.rows(g.M, y.units, room, g.N, out, y.units)
             p += g.M
         clear_pad(r, y, at(r, s, i * y.ld))
     if not fused and (y.act != ACT_identity or s != x):
@@ -127,7 +145,7 @@ cdef void conv_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row,
     cdef Py_ssize_t i
     cdef char *b = at(r, G, y.b)
     cdef gemm_t g
-    g.M, g.N, g.K = hi - lo, y.ldw, y.positions
+    g.M, g.N, g.K = hi - lo, conv_columns(r, y), y.positions
     g.rows, g.steps = y.at_weight + lo, y.at_position
     g.ldb, g.panels = y.units, False    # whole vectors reach into the next position: what comes of it is cleared
     g.C, g.ldc, g.ldi = at(r, G, y.w + lo * y.ldw), y.ldw, y.ldw

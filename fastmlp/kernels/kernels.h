@@ -71,7 +71,7 @@ enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
  * starts at element j K and has rows as wide as kernels_t.panel(2, N - j). */
 
 /* C (+)= A B. A: (M, K) with element strides (ra, ca); B: (K, N) with row stride
- * ldb; C: (M, N) with row stride ldc. N is a multiple of the lane count. */
+ * ldb; C: (M, N) with row stride ldc. N is a multiple of the lane count, or `narrow`. */
 typedef struct {
     ptrdiff_t M, N, K;
     const void *A; ptrdiff_t ra, ca;
@@ -135,6 +135,8 @@ typedef struct {
 typedef struct {
     const char *isa;
     int lanes;                       /* elements of a vector */
+    int narrow;                      /* columns of B and C that gemm takes besides multiples of lanes */
+    int tile_columns;                /* up to so many, rows of C may overlap (ldc < N): the later one is on top */
     int itemsize;
     size_t pack_bytes;
     void (*gemm)(const gemm_t *);

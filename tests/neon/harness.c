@@ -14,6 +14,7 @@
 
 typedef REAL real;
 #define COUNT(a) ((ptrdiff_t)(sizeof(a) / sizeof *(a)))
+enum { NARROW = 32 / sizeof(REAL) }; /* which every table takes: as `narrow`, or as whole vectors */
 enum { ROOM = 1 << 20, PACK_ROOM = 1 << 16 };
 static real A[ROOM], B[ROOM], C[ROOM], D[ROOM], E[ROOM], PACK[PACK_ROOM];
 static int64_t ORDER[256];
@@ -104,7 +105,35 @@ static void gemms(void)
                     if (shape++ % 7 == mode % 7) gemm_one(Ms[i], Ns[j], Ks[l], transposed, init, epilogue, packed);
         if (packed) gemm_one(25, 112, 800, transposed, init, epilogue, 1); /* K blocks */
         print("gemm", transposed ? "transposed" : "straight", mode);
+        start();
+        for (ptrdiff_t i = 0; i < COUNT(Ms); i++)
+            gemm_one(Ms[i], NARROW, Ks[i % COUNT(Ks)], transposed, init, epilogue, packed);
+        print("narrow gemm", transposed ? "transposed" : "straight", mode);
     }
+}
+
+/* rows of C on top of each other, as convolutions write them */
+static void overlaps(void)
+{
+    static const ptrdiff_t Ns[] = {NARROW, 16, 32};
+    for (ptrdiff_t j = 0; j < COUNT(Ns); j++)
+        for (ptrdiff_t M = 1; M < 30; M += 3) {
+            const ptrdiff_t N = Ns[j], K = 7;
+            gemm_t g = {.M = M, .N = N, .K = K, .A = A, .ra = K, .ca = 1, .B = B, .ldb = N, .C = C, .ldc = N - 3, .init = E};
+            start();
+            fill(A, M * K);
+            fill(B, K * N);
+            fill(E, N);
+            if (N > k->tile_columns) { /* a reader of kernels.h does this */
+                g.C = D, g.ldc = N;
+                k->gemm(&g);
+                for (ptrdiff_t i = 0; i < M; i++) memcpy(C + i * (N - 3), D + i * N, (size_t)N * sizeof(real));
+            } else {
+                k->gemm(&g);
+            }
+            take(C, 1, (M - 1) * (N - 3) + N, 1);
+            print("overlapping rows", "", (int)(100 * j + M));
+        }
 }
 
 static void matrices(void)
@@ -178,7 +207,8 @@ static void matrices(void)
 
 static void windows(void)
 {
-    static const window_t maps[] = {{7, 6, 3, 3, 2, 1, 1, 0, 0, 1, 1, 5, 5}, {9, 8, 17, 3, 3, 2, 2, 1, 1, 1, 1, 5, 4}, {1, 20, 5, 1, 4, 1, 2, 0, 1, 1, 2, 1, 8}};
+    static const window_t maps[] = {{7, 6, 3, 3, 2, 1, 1, 0, 0, 1, 1, 5, 5}, {9, 8, 17, 3, 3, 2, 2, 1, 1, 1, 1, 5, 4}, {1, 20, 5, 1, 4, 1, 2, 0, 1, 1, 2, 1, 8},
+                                     {8, 6, 6, 2, 2, 2, 2, 0, 0, 1, 1, 4, 3}, {7, 9, 16, 2, 3, 3, 3, 0, 0, 1, 1, 2, 3}, {6, 6, 20, 3, 2, 3, 2, 0, 0, 1, 1, 2, 3}};
     for (ptrdiff_t i = 0; i < COUNT(maps); i++) {
         const window_t *g = &maps[i];
         const ptrdiff_t K = g->kh * g->kw * g->c, P = g->oh * g->ow, size = g->h * g->w * g->c, n = P * g->c;
@@ -352,6 +382,7 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < COUNT(ORDER); i++) ORDER[i] = i * 37 % 61;
     gemms();
+    overlaps();
     matrices();
     functions();
     losses();
