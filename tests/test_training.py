@@ -118,6 +118,18 @@ def test_predictions_follow_the_weights():
                 np.testing.assert_allclose(net.predict(X[:n]), net.forward(X[:n]).x[-1], rtol=1e-13)
 
 
+@dtypes
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS[1:3], Adam(0.01, beta2=0.9)], ids=str)
+def test_the_state_of_a_weight_without_gradient_becomes_zero(optimizer, dtype):
+    """It does not stay at a subnormal number, which rounding would keep there, and which takes long to compute with."""
+    net = MLP([4, Dense(12, "relu"), 2], dtype=dtype, random_state=0)
+    net.fit(X, Y, optimizer, epochs=1, batch_size=None)
+    net.b[1][:] = -1000  # no unit of the hidden layer is active from here on
+    net.partial_fit(X, Y, epochs=8000, batch_size=None)
+    slots = [np.abs(net._taken(slot))[:4 * 12 + 12] for slot in net._state.slots]
+    assert len(slots) == _core.STEPS[optimizer.step][1] > 0 and not np.any(slots)
+
+
 # ---- the order of rows
 
 
