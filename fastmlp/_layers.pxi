@@ -186,6 +186,11 @@ cdef enum:
     PACK_MIN_BYTES = 24 * 1024
 
 
+cdef inline Py_ssize_t columns_for(const Run *r, Py_ssize_t n) noexcept nogil:
+    """The columns of a product that n units need."""
+    return r.k.narrow if n <= r.k.narrow else pad(n, r.k.lanes)
+
+
 cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
     cdef Layer *y = &r.layers[l]
@@ -194,7 +199,7 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     cdef char *s = at(r, y.s, row * y.ld)
     cdef char *x = at(r, y.x, row * y.ld)
     cdef bint fused = y.act == ACT_relu and s == x
-    g.M, g.N, g.K = m, pad(y.d_out, r.k.lanes), y.d_in
+    g.M, g.N, g.K = m, columns_for(r, y.d_out), y.d_in
     g.A, g.ra, g.ca, g.rows, g.steps = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1, NULL, NULL
     g.panels = y.panels != NULL
     if g.panels:
@@ -218,7 +223,7 @@ cdef void dense_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize
     cdef Layer *before = &r.layers[l - 1]
     cdef gemm_t g
     cdef bint fused = before.act == ACT_relu
-    g.M, g.N, g.K = m, pad(y.d_in, r.k.lanes), y.d_out
+    g.M, g.N, g.K = m, columns_for(r, y.d_in), y.d_out
     g.A, g.ra, g.ca, g.rows, g.steps = at(r, y.delta, row * y.ld), y.ld, 1, NULL, NULL
     g.panels = y.mirror_panels
     if y.flipped:

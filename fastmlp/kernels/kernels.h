@@ -135,7 +135,8 @@ typedef struct {
 typedef struct {
     const char *isa;
     int lanes;                       /* elements of a vector */
-    int narrow;                      /* columns of B and C that gemm takes besides multiples of lanes */
+    int narrow;                      /* columns of B and C that gemm takes besides multiples of lanes; it makes the rest of a vector
+                                        0 where ldc leaves room for it */
     int tile_columns;                /* up to so many, rows of C may overlap (ldc < N): the later one is on top */
     int itemsize;
     size_t pack_bytes;

@@ -27,11 +27,13 @@ typedef uint64_t natural;
 #define UNROLL _Pragma("GCC unroll 32")
 #define RESTRICT __restrict__
 #define PREFETCH(p) __builtin_prefetch((p), 1, 2)
+#define PREFETCH_READ(p) __builtin_prefetch((p), 0, 3)
 #else
 #define INLINE static __forceinline
 #define UNROLL
 #define RESTRICT __restrict
 #define PREFETCH(p) ((void)(p))
+#define PREFETCH_READ(p) ((void)(p))
 #endif
 
 #if defined(ISA_AVX512)
@@ -126,7 +128,9 @@ INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
 #endif
 #endif
 
-/* Half a vector, for what is so narrow that the other half would be idle and where halves are twice as fast */
+/* Half a vector, for what is so narrow that the other half would be idle and where halves are twice as fast. widen: zeros in the
+ * other half. */
+INLINE vf widen(vf a) { return a; }
 #if defined(ISA_AVX512)
 #define HALF 1
 typedef real half_vf __attribute__((vector_size(VB / 2)));
@@ -136,9 +140,11 @@ INLINE void half_st(real *p, half_vf v) { *(half_vfu *)p = v; }
 INLINE half_vf half_set1(real a) { return a - (half_vf){0}; }
 #if REAL_BITS == 32
 INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c) { return (half_vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+INLINE vf half_widen(half_vf a) { return (vf)_mm512_zextps256_ps512((__m256)a); }
 INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y) { return (half_vf)_mm256_mask_blend_ps(_mm256_cmp_ps_mask((__m256)a, (__m256)b, _CMP_GT_OQ), (__m256)y, (__m256)x); }
 #else
 INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c) { return (half_vf)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+INLINE vf half_widen(half_vf a) { return (vf)_mm512_zextpd256_pd512((__m256d)a); }
 INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y) { return (half_vf)_mm256_mask_blend_pd(_mm256_cmp_pd_mask((__m256d)a, (__m256d)b, _CMP_GT_OQ), (__m256d)y, (__m256d)x); }
 #endif
 INLINE half_vf half_relu_(half_vf a) { return half_sel_gt(half_set1(0), a, half_set1(0), a); }
