@@ -58,8 +58,7 @@ cdef class Data:
         self.X.cols = self.d
         values = X.data if hasattr(X, "indptr") else X
         self.dtype = values.dtype
-        kind = "u1" if values.dtype.kind == "b" else f"{values.dtype.kind}{values.dtype.itemsize}"
-        self.X.type = SOURCES[kind]
+        self.X.type = SOURCES[self.dtype]
         self.X.data = <const char *>address(values)
         if hasattr(X, "indptr"):
             self.X.indptr, self.X.indices = <void *>address(X.indptr), <void *>address(X.indices)

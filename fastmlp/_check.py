@@ -1,4 +1,5 @@
 """Checks of users' input. Each error names the argument, what came and what was wanted."""
+import math
 import numbers
 
 import numpy as np
@@ -32,11 +33,10 @@ def number(argument, value, least=None, below=None, above=None, most=None):
         value = float(value)
     except OverflowError:
         value = float("inf")
-    bounds = (("at least", least, lambda: value >= least), ("above", above, lambda: value > above),
-              ("below", below, lambda: value < below), ("at most", most, lambda: value <= most))
-    bounds = [bound for bound in bounds if bound[1] is not None]
-    if not (np.isfinite(value) and all(holds() for _, _, holds in bounds)):
-        wanted = "".join(f", {word} {limit:g}" for word, limit, _ in bounds)
+    if not (math.isfinite(value) and (least is None or value >= least) and (above is None or value > above)
+            and (below is None or value < below) and (most is None or value <= most)):
+        limits = {"at least": least, "above": above, "below": below, "at most": most}
+        wanted = "".join(f", {word} {limit:g}" for word, limit in limits.items() if limit is not None)
         raise ValueError(f"{argument} must be finite{wanted}, got {value:g}")
     return value
 
@@ -67,17 +67,21 @@ def _finite(argument, a, dtype):
 def _numeric(argument, a, dtype):
     """An array of an element type that the core reads as it is, else a conversion to dtype."""
     a = np.asarray(a)
+    if a.dtype in _core.SOURCES:
+        return a
     if a.dtype.kind == "c":
         raise TypeError(f"{argument} must be real, got {a.dtype}")
     if a.dtype.kind in "US":
         raise TypeError(f"{argument} must be numbers, got text, {a.dtype}")
-    readable = a.dtype.kind == "b" or f"{a.dtype.kind}{a.dtype.itemsize}" in _core.SOURCES
-    if readable and a.dtype.isnative:
-        return a
     try:
         return a.astype(dtype)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{argument} must be numbers, got an array of {a.dtype}") from error
+
+
+def _plain(a, dtype):
+    """a, or a copy that is C-contiguous, aligned and of the dtype."""
+    return a if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned else np.require(a, dtype, ["C", "A"])
 
 
 def features(X, d, dtype):
@@ -103,7 +107,7 @@ def _features_csr(X, d, dtype):
         raise ValueError("X must have at least one row, got none")
     values = _numeric("X", X.data, dtype)
     index = np.int64 if X.indices.dtype.itemsize == 8 else np.int32
-    indices, indptr = (np.require(a, index, ["C", "A"]) for a in (X.indices, X.indptr))
+    indices, indptr = (_plain(a, index) for a in (X.indices, X.indptr))
     if (indptr[0] < 0 or (np.diff(indptr) < 0).any() or indptr[-1] > min(len(indices), len(values))
             or (len(indices) and not 0 <= indices.min() <= indices.max() < d)):
         raise ValueError("X is not a valid CSR matrix: its indices point outside of it")
@@ -111,7 +115,7 @@ def _features_csr(X, d, dtype):
     from scipy import sparse  # not at import: it takes longer than all of fastmlp
 
     out = sparse.csr_array(X.shape, dtype=values.dtype)
-    out.data, out.indices, out.indptr = np.require(values, requirements=["C", "A"]), indices, indptr
+    out.data, out.indices, out.indptr = _plain(values, values.dtype), indices, indptr
     return out
 
 
@@ -125,7 +129,7 @@ def targets(y, n, d, loss, dtype):
     if y.shape not in ((n, d),) + (((n,),) if d == 1 else ()):
         raise ValueError(f"y must have shape ({n}, {d}){f' or ({n},)' if d == 1 else ''}, got {y.shape}")
     _finite("y", y, dtype)
-    y = np.require(y, dtype, ["C", "A"]).reshape(n, d)
+    y = _plain(y, dtype).reshape(n, d)
     low, high, wanted = RANGES.get(loss, (None, None, None))
     if (low is not None and y.min() < low) or (high is not None and y.max() > high):
         raise ValueError(f"y must be {wanted} for {loss}, got values from {y.min():g} to {y.max():g}")
@@ -146,7 +150,7 @@ def _labels(y, d):
         raise ValueError(f"y must be integer labels 0..{d - 1} for cross_entropy, got fractions, NaN or infinity")
     if y.min() < 0 or y.max() >= d:
         raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}")
-    return np.require(y, np.int32, ["C", "A"])
+    return _plain(y, np.int32)
 
 
 def weights(sample_weight, n, dtype):

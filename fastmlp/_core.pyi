@@ -11,7 +11,7 @@ ACTIVATIONS: dict[str, tuple[int, float]]
 LINKS: dict[str, int]
 LOSSES: dict[str, tuple[int, int, float]]
 STEPS: dict[str, tuple[int, int]]
-SOURCES: dict[str, int]
+SOURCES: dict[np.dtype[Any], int]
 KIND_NAMES: dict[str, int]
 PENALTIES: dict[str, int]
 ISA: str
@@ -81,6 +81,7 @@ class Core:
         whole: Sequence[tuple[int, int, bool, bool]],
     ) -> None: ...
     def like_params(self) -> Floats: ...
+    def flat(self, of: Floats) -> Floats: ...
     def weight(self, l: int, of: Floats | None = None) -> Floats | None: ...
     def bias(self, l: int, of: Floats | None = None) -> Floats | None: ...
     def train(

@@ -156,6 +156,29 @@ cdef class Core:
         kept = base[y.w:y.b].reshape(y.rows, y.ldw)[:, :y.cols]
         return kept.T if y.flipped else kept
 
+    def flat(self, of):
+        """All W and b, layer by layer, as one array, of what is laid out as P."""
+        cdef int l
+        cdef Py_ssize_t i
+        cdef Layer *y
+        cdef Py_ssize_t size = self.k.itemsize
+        cdef const char *base = <const char *>address(of)
+        out = np.empty(self.n_params, self.dtype)
+        cdef char *to = <char *>address(out)
+        for l in range(1, self.L + 1):
+            y = &self.layers[l]
+            if y.flipped:
+                self.k.transpose(y.rows, y.cols, base + y.w * size, y.ldw, to, y.rows)
+                to += y.rows * y.cols * size
+            else:
+                for i in range(y.rows):
+                    memcpy(to, base + (y.w + i * y.ldw) * size, y.cols * size)
+                    to += y.cols * size
+            if y.bias:
+                memcpy(to, base + y.b * size, y.units * size)
+                to += y.units * size
+        return out
+
     def bias(self, int l, of=None):
         """b(l) (d(l),) as a view, or None."""
         cdef Layer *y = &self.layers[l]

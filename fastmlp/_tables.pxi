@@ -6,7 +6,8 @@ LOSSES = {fastmlp_losses[i].name.decode(): (i, fastmlp_losses[i].link, fastmlp_l
 STEPS = {fastmlp_steps[i].name.decode(): (i, fastmlp_steps[i].slots) for i in range(N_STEPS)}
 PENALTIES = {"gradient_penalty": PENALTY_GRADIENT, "jacobian_penalty": PENALTY_JACOBIAN}
 KIND_NAMES = {KINDS[i].name.decode(): i for i in range(1, N_KINDS)}
-SOURCES = {fastmlp_sources[i].decode(): i for i in range(N_SOURCES)}
+SOURCES = {np.dtype(fastmlp_sources[i].decode()): i for i in range(N_SOURCES)}
+SOURCES[np.dtype(bool)] = SOURCES[np.dtype(np.uint8)]
 
 # Bytes that scratch is filled with before a call, for the tests: nothing may depend on them.
 scratch_fill = None
@@ -54,8 +55,13 @@ cdef on_line(raw):
     return raw[<Py_ssize_t>(ALIGN - address(raw) % ALIGN) % ALIGN:]
 
 
-cdef uintptr_t address(a):
-    return a.__array_interface__["data"][0]
+cdef uintptr_t address(a) except? 0:
+    """Where the first element of an array is."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(a, &view, PyBUF_STRIDES)
+    cdef uintptr_t first = <uintptr_t>view.buf
+    PyBuffer_Release(&view)
+    return first
 
 
 def function(str name, x, isa=None):

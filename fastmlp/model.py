@@ -77,7 +77,7 @@ class MLP:
                 if view is not None:
                     view[...] = start
         if self._ties:
-            self._hold(self._ties.start(self._flat(self.W, self.b).astype(np.float64)))
+            self._hold(self._ties.start(self._core.flat(self._core.P).astype(np.float64)))
         self._seed = int(rng.integers(2**63))
         self._epochs_ever = 0
         self._state = None
@@ -155,7 +155,7 @@ class MLP:
 
     def _taken(self, of):
         """The parameters' part of what is laid out as the core's, flat."""
-        return of[self._homes[self._ties.free]] if self._ties else self._flat(*self._unflatten(of))
+        return of[self._homes[self._ties.free]] if self._ties else self._core.flat(of)
 
     def _put(self, p, into):
         """Flat parameters into what is laid out as the core's: with ties into their weights as well where those are P."""
@@ -287,7 +287,7 @@ class MLP:
 
     def _gathered(self, G):
         """The gradient by the parameters from what is laid out as the core's, by all weights."""
-        gradient = self._flat(*self._unflatten(G))
+        gradient = self._core.flat(G)
         return self._ties.gather(gradient) if self._ties else gradient
 
     def _direction(self, v):
@@ -408,7 +408,7 @@ class MLP:
         rebuilt = ("_core", "_W", "_b", "_state", "_ties", "_program", "_homes")
         state = {k: v for k, v in self.__dict__.items() if k not in rebuilt}
         state["history"] = copy.deepcopy(self.history)
-        state["weights"] = self._flat(self.W, self.b)
+        state["weights"] = self._core.flat(self._core.P)
         state["params"] = self.params if self._ties else None
         state["training"] = None if self._state is None else self._state.export(self)
         return state
