@@ -44,7 +44,8 @@ cdef enum:
 
 cdef double RUN_SECONDS = 2e-3      # a segment of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
-cdef double RETRY_SECONDS = 0.1     # between two measurements of the slower number of threads
+cdef double RETRY_SECONDS = 0.1     # between two measurements of the slower number of threads, at first
+cdef double PATIENCE_SECONDS = 1.6  # and at most: twice as long whenever it is slower again
 cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
 
 include "_layers.pxi"
@@ -70,7 +71,8 @@ cdef class Core:
     cdef readonly Py_ssize_t n_params
     cdef list calls
     cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
-    cdef double tried           # when that was last measured
+    cdef double tried           # when that was last measured,
+    cdef double patience        # and for how long the slower number is left alone
     cdef Py_ssize_t timed_for   # rows of the unit
     cdef Call small             # for predict_small,
     cdef object seen_P          # and the weights it was made for
@@ -222,7 +224,7 @@ cdef class Core:
     def one_thread_pays(self, Py_ssize_t batch):
         """Whether all threads were slower than one when they were last tried, not long ago."""
         return (self.timed_for == chunk_for(self, batch) and 0 < self.cost[0] <= self.cost[1]
-                and now_seconds() - self.tried < RETRY_SECONDS)
+                and now_seconds() - self.tried < self.patience)
 
     def train(self, Data data, order, double weight_scale, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers,
               double clip, key, Team team, row_penalties=(0.0, 0.0), double noise=0.0, penalty=(0, 0.0), attack=None):

@@ -53,9 +53,9 @@ cdef int plan(Core core, Run *r, Team team, Py_ssize_t *count) noexcept:
     cdef bint wide = team.n > 1
     cdef double each
     if core.timed_for != r.chunk:
-        core.timed_for, core.cost[0], core.cost[1] = r.chunk, 0, 0
+        core.timed_for, core.cost[0], core.cost[1], core.patience = r.chunk, 0, 0, RETRY_SECONDS
     if team.auto:
-        if core.cost[0] > 0 and core.cost[1] > 0 and now_seconds() - core.tried > RETRY_SECONDS:
+        if core.cost[0] > 0 and core.cost[1] > 0 and now_seconds() - core.tried > core.patience:
             team.awake = core.cost[1] < core.cost[0]
             core.cost[team.awake == 0] = 0
         wide = core.cost[0] > 0 and (core.cost[1] == 0 or core.cost[1] < core.cost[0])
@@ -74,6 +74,8 @@ cdef int plan(Core core, Run *r, Team team, Py_ssize_t *count) noexcept:
 cdef void learn(Core core, Team team, bint wide, double each) noexcept:
     """What a unit took."""
     if not team.waking:
+        if core.cost[wide] == 0:
+            core.patience = min(2 * core.patience, PATIENCE_SECONDS) if each > core.cost[not wide] else RETRY_SECONDS
         core.cost[wide] = each
         return
     team.waking, team.awake = False, True
