@@ -49,8 +49,8 @@ rm -rf $(1)/src && mkdir $(1)/src
 cp -r setup.py pyproject.toml LICENSE README.md fastmlp $(1)/src
 endef
 
-# the tests with the address and undefined behaviour sanitizers, in an environment of their own; "not slow" leaves out
-# the ones that run other programs, which do not take the sanitizers' libraries
+# the tests with the address and undefined behaviour sanitizers, in an environment of their own; left out are those of memory, and
+# those that run other programs, which the sanitizers slow or do not go with
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZE_VENV := .venv-sanitize
 sanitize:

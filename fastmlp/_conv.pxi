@@ -38,7 +38,7 @@ cdef find_windows(Layer *y, list tables):
 cdef inline Py_ssize_t positions_in_place(const Run *r, const Layer *y) noexcept nogil:
     """Positions whose s is computed where it stays: whole vectors, of which the next position overwrites what is past the
     channels, must not leave the row."""
-    cdef Py_ssize_t n = columns_for(r, y.units)
+    cdef Py_ssize_t n = y.columns
     if n == y.units:
         return y.positions
     if n > r.k.tile_columns or n > pad(y.d_out, r.k.lanes):
@@ -87,7 +87,7 @@ cdef void conv_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t
     cdef bint fused = y.act == ACT_relu and s == x
     cdef Py_ssize_t in_place = positions_in_place(r, y)
     cdef gemm_t g
-    g.N, g.K, g.steps = columns_for(r, y.units), y.rows, y.at_weight
+    g.N, g.K, g.steps = y.columns, y.rows, y.at_weight
     g.B, g.ldb, g.panels = at(r, r.P, y.w), y.ldw, False
     g.init, g.ldi = (at(r, r.P, y.b) if y.bias else NULL), 0
     g.epilogue, g.H, g.pack = (EPI_RELU if fused else EPI_NONE), NULL, scratch
@@ -140,7 +140,7 @@ cdef void conv_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row,
     cdef Py_ssize_t i
     cdef char *b = at(r, G, y.b)
     cdef gemm_t g
-    g.M, g.N, g.K = hi - lo, columns_for(r, y.units), y.positions
+    g.M, g.N, g.K = hi - lo, y.columns, y.positions
     g.rows, g.steps = y.at_weight + lo, y.at_position
     g.ldb, g.panels = y.units, False    # whole vectors reach into the next position: what comes of it is cleared
     g.C, g.ldc, g.ldi = at(r, G, y.w + lo * y.ldw), y.ldw, y.ldw

@@ -39,8 +39,12 @@ cdef enum:
     SMALL_WORK = 1000000        # rows times parameters
     SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
-    GROUP_BYTES = 64 * 1024     # networks of so few bytes are stepped as one vector, and sum batches of
-    GROUP_MIN_ROWS = 64         # so many rows in two groups: part of the promise of bits
+    # Where threads would read more of each other's rows than of a gradient, batches are summed in two groups and stepped as
+    # one vector: networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, and
+    # batches of at least so many rows. Part of the promise of bits.
+    GROUP_BYTES = 64 * 1024
+    GROUP_UNITS = 16
+    GROUP_MIN_ROWS = 64
 
 cdef double RUN_SECONDS = 2e-3      # a segment of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
@@ -69,6 +73,7 @@ cdef class Core:
     cdef readonly object P, dtype
     cdef readonly Py_ssize_t rows       # of all W as kept, and biases
     cdef readonly Py_ssize_t n_params
+    cdef bint grouped                   # batches of enough rows are summed in two groups
     cdef list calls
     cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
     cdef double tried           # when that was last measured,
@@ -128,6 +133,7 @@ cdef class Core:
                 y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
                 y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
             y.ldw = pad(y.cols, self.k.lanes)
+            y.columns = columns_for(self.k, y.units) if y.kind == KIND_CONV else y.ldw
             y.b += y.rows * y.ldw
             offset = y.b + (pad(y.units, self.k.lanes) if y.bias else 0)
             self.rows += y.rows + y.bias
@@ -138,6 +144,7 @@ cdef class Core:
         self.ties.tail, self.ties.n_weights = offset, pad(tail[0], self.k.lanes)
         self.ties.n_tail = self.ties.n_weights + pad(tail[1], self.k.lanes)
         self.size = offset + self.ties.n_tail
+        self.grouped = self.n_params * self.k.itemsize <= GROUP_BYTES or self.n_params <= GROUP_UNITS * sum(sizes)
         self.format = ord(self.dtype.char)
         self.P = aligned(self.size, self.dtype)
         self.p = <char *>address(self.P)
@@ -150,7 +157,8 @@ cdef class Core:
         return aligned(self.P.shape, self.dtype)
 
     def weight(self, int l, of=None):
-        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P; None where the layer has none."""
+        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P; None where
+        the layer has none."""
         cdef Layer *y = &self.layers[l]
         if y.rows == 0:
             return None
@@ -247,7 +255,7 @@ cdef class Core:
         r.stepping, r.clip = True, clip
         r.training, r.key, r.noise = True, mix(<uint64_t>key), noise
         r.full = (clip > 0 or self.tied is not None or r.chunks > 1 or not self.stepwise or r.penalty
-                  or self.n_params * r.size <= GROUP_BYTES)
+                  or self.grouped)
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
         r.step.gscale = 1
         r.row_l2, r.row_l1 = row_penalties
@@ -267,7 +275,7 @@ cdef class Core:
 
     cdef gradient_room(self, Run *r):
         """Where the gradient goes, for the caller to hold: a row a group."""
-        r.grouped = self.n_params * r.size <= GROUP_BYTES
+        r.grouped = self.grouped
         if not r.full:
             return None
         G = aligned((2 if r.tangent == NULL else 4, self.size), self.dtype)

@@ -21,7 +21,9 @@ INITIALIZERS = tuple(f"{variance}_{draw}" for variance in VARIANCES for draw in 
 
 
 def initial(init, shape, rng, argument):
-    """Weights of a shape (.., n_in, n_out), float64: the fans of a convolution are n_in and n_out times its kernel. init: a name in INITIALIZERS or an array."""
+    """Weights of a shape (.., n_in, n_out), float64: the fans of a convolution are n_in and n_out times its kernel.
+
+    init: a name in INITIALIZERS or an array."""
     if isinstance(init, str):
         one_of(argument, init, INITIALIZERS)
         if init == "zeros":

@@ -23,6 +23,7 @@ cdef struct Layer:
     Py_ssize_t padded           # elements of a map with its padding, or 0 where it has none
     Py_ssize_t padded_w         # its width
     Py_ssize_t ldw              # its row stride
+    Py_ssize_t columns          # that a product for its gradient has
     int leader                  # the layer that this one follows as a whole, see _ties.pxi, or 0
     bint turned                 # its W as kept is the leader's transposed
     bint led_bias               # its bias is the leader's too
@@ -186,9 +187,9 @@ cdef enum:
     PACK_MIN_BYTES = 24 * 1024
 
 
-cdef inline Py_ssize_t columns_for(const Run *r, Py_ssize_t n) noexcept nogil:
+cdef inline Py_ssize_t columns_for(const kernels_t *k, Py_ssize_t n) noexcept nogil:
     """The columns of a product that n units need."""
-    return r.k.narrow if n <= r.k.narrow else pad(n, r.k.lanes)
+    return k.narrow if n <= k.narrow else pad(n, k.lanes)
 
 
 cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
@@ -199,7 +200,7 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     cdef char *s = at(r, y.s, row * y.ld)
     cdef char *x = at(r, y.x, row * y.ld)
     cdef bint fused = y.act == ACT_relu and s == x
-    g.M, g.N, g.K = m, columns_for(r, y.d_out), y.d_in
+    g.M, g.N, g.K = m, columns_for(r.k, y.d_out), y.d_in
     g.A, g.ra, g.ca, g.rows, g.steps = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1, NULL, NULL
     g.panels = y.panels != NULL
     if g.panels:
@@ -223,7 +224,7 @@ cdef void dense_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize
     cdef Layer *before = &r.layers[l - 1]
     cdef gemm_t g
     cdef bint fused = before.act == ACT_relu
-    g.M, g.N, g.K = m, columns_for(r, y.d_in), y.d_out
+    g.M, g.N, g.K = m, columns_for(r.k, y.d_in), y.d_out
     g.A, g.ra, g.ca, g.rows, g.steps = at(r, y.delta, row * y.ld), y.ld, 1, NULL, NULL
     g.panels = y.mirror_panels
     if y.flipped:

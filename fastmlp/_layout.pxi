@@ -198,13 +198,13 @@ cdef void split(Core core, Run *r, Py_ssize_t *share, int threads, int groups) n
     cdef Layer *y
     memset(share, 0, 2 * threads * groups * (core.L + 1) * sizeof(Py_ssize_t))
     for l in range(1, core.L + 1):
-        total += groups * r.layers[l].rows * r.layers[l].ldw * r.layers[l].positions
+        total += groups * r.layers[l].rows * r.layers[l].columns * r.layers[l].positions
     for group in range(groups):
         for l in range(1, core.L + 1):
             y = &r.layers[l]
             if y.rows == 0:
                 continue
-            row, each = 0, y.ldw * y.positions
+            row, each = 0, y.columns * y.positions
             for t in range(threads):
                 share[2 * ((t * groups + group) * (core.L + 1) + l)] = row
                 work = max(0, total * (t + 1) // threads - before)

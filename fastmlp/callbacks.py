@@ -69,8 +69,8 @@ class _Monitor:
 class EarlyStopping(Callback):
     """Stop when `monitor` has not become better by more than min_delta for `patience` epochs.
 
-    mode : "min", "max", or "auto": max for accuracy, r2 and auc, min for all else, functions of yours too. restore_best : the best epoch's weights come back at the end,
-    however the fit ended.
+    mode : "min", "max", or "auto": max for accuracy, r2 and auc, min for all else, functions of yours too.
+    restore_best : the best epoch's weights come back at the end, however the fit ended.
     """
 
     def __init__(self, monitor="val_loss", patience=10, min_delta=0.0, mode="auto", restore_best=True):

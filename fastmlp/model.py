@@ -430,7 +430,8 @@ class MLP:
 
     def __repr__(self):
         inner = ", ".join(f"{y.units} {activation_name(y.activation)}" if isinstance(y, Dense) else repr(y) for y in self.layers)
-        return f"MLP([{self.d[0] if len(self.shapes[0]) == 1 else self.shapes[0]}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, n_params={self.n_params})"
+        first = self.d[0] if len(self.shapes[0]) == 1 else self.shapes[0]
+        return f"MLP([{first}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, n_params={self.n_params})"
 
 
 def _dtype(dtype):

@@ -150,6 +150,8 @@ def cases():
                                    Adam(1 / 64), rows=75, batch=33)
     yield "kind conv, one axis", Case([(20, 3), Conv1D(5, 3, "silu", dilation=2), MaxPool1D(2), 3], SGD(1 / 64, clip_norm=0.25), rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
+    yield "convolutions with many parameters", Case([(16, 16, 1), Conv2D(8, 3, "relu"), MaxPool2D(2), Conv2D(16, 3, "relu"), 60, 3],
+                                                    Adam(1 / 64), rows=150, batch=70)
     yield "max_pool, windows apart", Case([(7, 6, 1), Conv2D(6, 2, "relu"), MaxPool2D(2), Conv2D(20, 2, "relu", padding=1), MaxPool2D((2, 1)), 2])
     yield "kind avg_pool", Case([(6, 7, 3), AvgPool2D(2, padding=1), 5, 2])
     penalised = {"rows": 150, "batch": 70, "weighted": True}

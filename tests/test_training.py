@@ -367,7 +367,7 @@ def test_a_batch_without_weight_is_no_step(optimizer, clip_norm):
     optimizer = replace(optimizer, clip_norm=clip_norm)
     w = np.where(np.arange(53) // 10 % 2 == 0, 1.0, 0.0)  # batches 1, 3 and 5 have none: 30 rows are left
     kept = np.flatnonzero(w)
-    net, without = network(), network()
+    net = network()
     net.fit(X, Y, optimizer, epochs=3, batch_size=10, sample_weight=w, shuffle=False)
     # the batches that are left divide by their rows, and weights have mean 1 over all rows: the same rows alone
     # give the steps of a gradient scaled by the mean weight
@@ -375,10 +375,6 @@ def test_a_batch_without_weight_is_no_step(optimizer, clip_norm):
                  loss=lambda x, y: tuple(53 / 30 * a for a in squared(x, y)))
     scaled.fit(X[kept], Y[kept], optimizer, epochs=3, batch_size=10, shuffle=False)
     np.testing.assert_allclose(net.params, scaled.params, rtol=1e-9, atol=1e-12)
-
-
-def squared(x, y):
-    return ((x - y) ** 2).sum(axis=1), 2 * (x - y)
 
 
 @dtypes

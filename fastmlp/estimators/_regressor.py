@@ -47,7 +47,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                  shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
                  nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
                  epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
-                 dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False, max_time=None, callbacks=None):
+                 dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False,
+                 max_time=None, callbacks=None):
         self._keep(locals())
 
     # ---- what y is
