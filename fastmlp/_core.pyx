@@ -48,8 +48,8 @@ cdef enum:
 
 cdef double RUN_SECONDS = 2e-3      # a segment of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
-cdef double RETRY_SECONDS = 0.1     # between two measurements of the slower number of threads, at first
-cdef double PATIENCE_SECONDS = 1.6  # and at most: twice as long whenever it is slower again
+cdef double RETRY_SECONDS = 0.01    # between two measurements of the slower number of threads, once the other has become it:
+cdef double PATIENCE_SECONDS = 1.0  # a thread that has just started is slow. Twice as long each time it is so again, up to this.
 cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
 
 include "_layers.pxi"
@@ -77,7 +77,8 @@ cdef class Core:
     cdef list calls
     cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
     cdef double tried           # when that was last measured,
-    cdef double patience        # and for how long the slower number is left alone
+    cdef double patience        # for how long the slower number is left alone,
+    cdef bint all_pay           # and whether that is one
     cdef Py_ssize_t timed_for   # rows of the unit
     cdef Call small             # for predict_small,
     cdef object seen_P          # and the weights it was made for

@@ -73,11 +73,16 @@ cdef int plan(Core core, Run *r, Team team, Py_ssize_t *count) noexcept:
 
 cdef void learn(Core core, Team team, bint wide, double each) noexcept:
     """What a unit took."""
-    if not team.waking:
-        if core.cost[wide] == 0:
-            core.patience = min(2 * core.patience, PATIENCE_SECONDS) if each > core.cost[not wide] else RETRY_SECONDS
-        core.cost[wide] = each
+    cdef bint again = core.cost[wide] == 0
+    if team.waking:
+        team.waking, team.awake = False, True
+        if each > 10 * core.cost[0]:    # other processes have the cores: no more of it for now
+            core.cost[1], core.tried = each, now_seconds()
         return
-    team.waking, team.awake = False, True
-    if each > 10 * core.cost[0]:    # other processes have the cores: no more of it for now
-        core.cost[1], core.tried = each, now_seconds()
+    core.cost[wide] = each
+    if core.cost[0] == 0 or core.cost[1] == 0:
+        return
+    if core.all_pay != (core.cost[1] < core.cost[0]):
+        core.all_pay, core.patience, core.tried = not core.all_pay, RETRY_SECONDS, now_seconds()
+    elif again:
+        core.patience = min(2 * core.patience, PATIENCE_SECONDS)
