@@ -127,7 +127,7 @@ cdef extern from "kernels/kernels.h" nogil:
 cdef extern from "kernels/team.h" nogil:
     ctypedef unsigned shared_int
     ctypedef struct team_t:
-        shared_int gone
+        shared_int begun
         int active, spin
     enum:
         MAX_THREADS
@@ -135,10 +135,9 @@ cdef extern from "kernels/team.h" nogil:
     void team_barrier(team_t *t) noexcept
     void team_run(team_t *t, int active, void (*job)(void *, int) noexcept nogil, void *arg) noexcept
     void team_work(team_t *t, int id) noexcept
-    void team_stop(team_t *t) noexcept
+    void team_stop(team_t *t, int workers) noexcept
     int load "LOAD"(shared_int *p) noexcept
     void store "STORE"(shared_int *p, int v) noexcept
-    void cpu_sleep() noexcept
     double now_seconds() noexcept
 
 cdef extern from "kernels/profile.h" nogil:

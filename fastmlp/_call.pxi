@@ -24,9 +24,7 @@ cdef class Team:
     def close(self):
         """Send the workers home and wait until they have gone."""
         with nogil:
-            team_stop(&self.team)
-            while <int>load(&self.team.gone) < self.n - 1:
-                cpu_sleep()
+            team_stop(&self.team, self.n - 1)
         self.n = 1
 
     def __enter__(self):

@@ -48,6 +48,7 @@ cdef enum:
 
 cdef double RUN_SECONDS = 2e-3      # a segment of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
+cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin
 cdef double RETRY_SECONDS = 0.01    # between two measurements of the slower number of threads, once the other has become it:
 cdef double PATIENCE_SECONDS = 1.0  # a thread that has just started is slow. Twice as long each time it is so again, up to this.
 cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals

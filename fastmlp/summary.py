@@ -1,7 +1,6 @@
 """Networks and the library itself, described in text."""
 import platform
 import sys
-from importlib import metadata
 
 from . import _core
 
@@ -33,6 +32,8 @@ def summary(net):
 
 def show_config():
     """Print versions, the instruction set in use, the compiler and the processors."""
+    from importlib import metadata  # not at import: it takes 15 ms
+
     from . import __version__
 
     versions = {"fastmlp": __version__, "python": platform.python_version()}

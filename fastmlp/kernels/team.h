@@ -54,7 +54,8 @@ typedef struct {
     shared_int passed;      char pad1[60]; /* barriers so far */
     shared_int go;          char pad2[60]; /* GO_STEP times the jobs so far, plus the threads in the newest */
     shared_int stop;        char pad3[60];
-    shared_int gone;        char pad4[60]; /* workers that have left */
+    shared_int begun;       char pad4[60]; /* workers that wait for jobs, or have done so, */
+    shared_int gone;        char pad5[60]; /* and those that have left */
     int active;                            /* threads in the present job, caller included */
     int spin;                              /* looks at a flag before letting others run */
     void (*job)(void *, int);
@@ -103,6 +104,7 @@ static inline void team_run(team_t *t, int active, void (*job)(void *, int), voi
 /* worker number id, 1 and up, until stop */
 static inline void team_work(team_t *t, int id)
 {
+    INCREMENT(&t->begun);
     for (unsigned go = 0;;) {
         go = team_wait(t, &t->go, go);
         if (LOAD(&t->stop)) break;
@@ -114,10 +116,14 @@ static inline void team_work(team_t *t, int id)
     INCREMENT(&t->gone);
 }
 
-/* the caller: send the workers home */
-static inline void team_stop(team_t *t)
+/* the caller: send the workers home and wait until they have left */
+static inline void team_stop(team_t *t, int workers)
 {
     STORE(&t->stop, 1);
     STORE(&t->go, (unsigned)LOAD(&t->go) + GO_STEP);
+    for (int i = 0; (int)LOAD(&t->gone) < workers; i++) {
+        if (i < t->spin) cpu_relax();
+        else cpu_sleep();
+    }
 }
 #endif
