@@ -157,7 +157,7 @@ CURVES = {  # panel of scaling.py: title, x axis, y axis
     "batch": ("64-100-10", "rows in a batch", "ns a row"),
     "width": ("64-h-h-10, batch 256", "units h of a hidden layer", "ps a row and weight"),
     "depth": ("64-64-..-64-10, batch 256", "hidden layers", "ps a row and weight"),
-    "weights": ("backprop of 256 rows is O(Q)", "weights Q", "ns a weight"),
+    "weights": ("backprop of 256 rows, one core", "weights Q", "ns a weight"),
 }
 
 

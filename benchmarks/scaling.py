@@ -1,11 +1,13 @@
 """How time and memory grow: python benchmarks/scaling.py [--quick] [--out FOLDER]
 
 Time of training in float32 with Adam by rows, batch, width, depth and threads, the memory of training by rows, each in a process of its
-own, and the time of one backprop by the number of weights. Points are timed in interleaved rounds. Writes scaling.json, scaling.md and
-scaling.png. Exit code 1 where memory is above its bound: data + 3 x parameters + 64 MB, the interpreter included.
+own, and the time of one backprop on one core by the number of weights. Points are timed in interleaved rounds. Writes scaling.json,
+scaling.md and scaling.png. Exit code 1 where memory is above its bound: data + 3 x parameters + 64 MB, the interpreter included.
 """
 import argparse
+import contextlib
 import json
+import os
 import pathlib
 import resource
 import statistics
@@ -110,6 +112,20 @@ def curves(most_rows):
     return found
 
 
+@contextlib.contextmanager
+def one_core():
+    """Keep this process on one core, where the system can: calls without n_threads then take one thread."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def measure(points, rounds):
     """{x: [seconds a unit of each round]}; the first call of each warms up."""
     for _, call in points.values():
@@ -130,7 +146,8 @@ def main():
     for m in found["memory"]:
         print(f"memory: {m['rows']:>9,} rows, peak {m['peak']:.0f} MB, bound {m['bound']:.0f} MB", flush=True)
     for panel, points in curves(most).items():
-        taken = measure(points, rounds)
+        with one_core() if panel == "weights" else contextlib.nullcontext():
+            taken = measure(points, rounds)
         found["curves"][panel] = [{"x": x, "seconds": values} for x, values in taken.items()]
         print(f"{panel}: " + ", ".join(f"{x:,} {statistics.median(v) * 1e9:.3g}" for x, v in taken.items()) + " ns", flush=True)
     write(found, args.out)
