@@ -28,12 +28,24 @@ def environment(threads, more):
     os.environ.update(before)
 
 
+@contextlib.contextmanager
+def one_core():
+    """Keep this process on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def serve(pipe, threads, make, arguments):
     """In the child: make an object, then answer (method, arguments) until the pipe is closed."""
-    if threads == 1 and hasattr(os, "sched_setaffinity"):  # XLA's threads obey nothing else
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    subject = None
-    with contextlib.suppress(EOFError, KeyboardInterrupt):
+    subject, where = None, one_core() if threads == 1 else contextlib.nullcontext()  # XLA's threads obey nothing else
+    with where, contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             method, given = pipe.recv()
             try:

@@ -7,7 +7,6 @@ scaling.md and scaling.png. Exit code 1 where memory is above its bound: data + 
 import argparse
 import contextlib
 import json
-import os
 import pathlib
 import resource
 import statistics
@@ -16,7 +15,7 @@ import sys
 import machine
 import numpy as np
 import timing
-from processes import Remote
+from processes import Remote, one_core
 
 import fastmlp
 
@@ -110,20 +109,6 @@ def curves(most_rows):
     for name, (sizes, batch) in THREADED.items():
         found[f"threads, {name}"] = {t: point(sizes, batch, t) for t in range(1, 2 * cores + 1)}
     return found
-
-
-@contextlib.contextmanager
-def one_core():
-    """Keep this process on one core, where the system can: calls without n_threads then take one thread."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def measure(points, rounds):

@@ -507,7 +507,7 @@ cdef class Core:
         return flat.reshape(n, ld)[:, :self.layers[l].d_out]
 
 
-cdef bint flips(Py_ssize_t d_in, Py_ssize_t d_out, Py_ssize_t lanes) noexcept:
+cdef bint flips(Py_ssize_t d_in, Py_ssize_t d_out, Py_ssize_t lanes):
     """Whether a W of this shape is better kept as its transpose. The same for all instruction sets: the order of a
     norm's sum depends on it."""
     return 5 * d_out * pad(d_in, lanes) <= 4 * d_in * pad(d_out, lanes)

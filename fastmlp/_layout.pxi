@@ -1,6 +1,6 @@
 # A call laid out: its data bound, and an arena in which everything has a place.
 
-cdef Py_ssize_t block_for(Core core, Data data) noexcept:
+cdef Py_ssize_t block_for(Core core, Data data):
     """Rows that suit the layers: few while the weights stay in L1, more where a block pays for streaming them."""
     if data.loss is not None:
         return PYTHON_LOSS_ROWS
@@ -10,7 +10,7 @@ cdef Py_ssize_t block_for(Core core, Data data) noexcept:
     return 32 if size <= 64 * 1024 else 64 if size <= 1024 * 1024 else 256
 
 
-cdef Py_ssize_t chunk_for(Core core, Py_ssize_t batch) noexcept:
+cdef Py_ssize_t chunk_for(Core core, Py_ssize_t batch):
     """Rows whose activations are held at once, of a batch."""
     cdef Py_ssize_t width = 0
     cdef int l
@@ -21,7 +21,7 @@ cdef Py_ssize_t chunk_for(Core core, Py_ssize_t batch) noexcept:
     return min(batch, max(256, CHUNK_BYTES // width // 64 * 64))
 
 
-cdef Py_ssize_t place(Core core, Call c, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
+cdef Py_ssize_t place(Core core, Call c, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep):
     """Give each thing its place in the arena at base; returns the arena's size."""
     cdef Run *r = &c.r
     cdef Py_ssize_t offset = 0, lanes = core.k.lanes, size = r.size, own
@@ -83,7 +83,7 @@ cdef Py_ssize_t place(Core core, Call c, uintptr_t base, Py_ssize_t rows, Py_ssi
     return place_tangent(core, c, base, offset, rows) if r.tangent != NULL else offset
 
 
-cdef Py_ssize_t place_tangent(Core core, Call c, uintptr_t base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
+cdef Py_ssize_t place_tangent(Core core, Call c, uintptr_t base, Py_ssize_t offset, Py_ssize_t rows):
     """The buffers of a tangent sweep after the others; returns where they end."""
     cdef int l
     cdef Layer *y
@@ -185,13 +185,13 @@ cdef start_tangent(Call c):
     c.pulled.layers, c.tangent.layers = pulled, tangent
 
 
-cdef void share_weights(Core core, Run *r, int threads) noexcept:
+cdef void share_weights(Core core, Run *r, int threads):
     """Rows of the weights for each thread: even work, in whole tiles of 8 rows."""
     split(core, r, r.share, threads, 1)
     split(core, r, r.share2, threads, 2)
 
 
-cdef void split(Core core, Run *r, Py_ssize_t *share, int threads, int groups) noexcept:
+cdef void split(Core core, Run *r, Py_ssize_t *share, int threads, int groups):
     """Cut the work of `groups` gradients, one after the other, into even parts."""
     cdef Py_ssize_t total = 0, before = 0, work, row, each
     cdef int l, t, group
@@ -214,6 +214,6 @@ cdef void split(Core core, Run *r, Py_ssize_t *share, int threads, int groups) n
             before += each * y.rows
 
 
-cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size) noexcept:
+cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size):
     """A row stride that does not put the rows of a tile into one set of the cache."""
     return elements + ALIGN // size if elements * size % 1024 == 0 else elements

@@ -39,7 +39,7 @@ cdef Py_ssize_t run_units(Core core, Call c, Team team, Py_ssize_t first, Py_ssi
     return u
 
 
-cdef Py_ssize_t units(Core core, Run *r, Py_ssize_t batches) noexcept:
+cdef Py_ssize_t units(Core core, Run *r, Py_ssize_t batches):
     """Chunks in so many batches; the last batch of an epoch may have fewer than the others."""
     cdef Py_ssize_t begin = (batches - 1) * r.batch
     if begin + r.batch <= r.n:
@@ -47,7 +47,7 @@ cdef Py_ssize_t units(Core core, Run *r, Py_ssize_t batches) noexcept:
     return (batches - 1) * r.chunks + (r.n - begin + r.chunk - 1) // r.chunk
 
 
-cdef int plan(Core core, Run *r, Team team, Py_ssize_t *count) noexcept:
+cdef int plan(Core core, Run *r, Team team, Py_ssize_t *count):
     """How many threads take how many units next. A free team measures all threads against one, and the slower of
     the two again from time to time: results are the same bits either way."""
     cdef bint wide = team.n > 1, begun = <int>load(&team.team.begun) >= team.n - 1
@@ -72,7 +72,7 @@ cdef int plan(Core core, Run *r, Team team, Py_ssize_t *count) noexcept:
     return team.n if wide else 1
 
 
-cdef void learn(Core core, Team team, bint wide, double each) noexcept:
+cdef void learn(Core core, Team team, bint wide, double each):
     """What a unit took."""
     cdef bint again = core.cost[wide] == 0
     if team.waking:
