@@ -1,7 +1,12 @@
 # What a call works with: threads, data, scratch.
 
+cdef list idle_teams = []   # the newest last
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=idle_teams.clear)    # threads are not forked
+
+
 cdef class Team:
-    """The threads of one fit: the caller and n - 1 Python threads, alive until close.
+    """The caller of a fit or of another call, and n - 1 Python threads. Those are at hand for the next call for a while.
 
     auto: use fewer where a batch is too small to pay for the barriers."""
     cdef team_t team
@@ -9,29 +14,45 @@ cdef class Team:
     cdef bint auto
     cdef bint awake, waking     # whether the workers have just run, or do now to wake up
 
-    def __cinit__(self, int n, bint auto=False):
+    def __cinit__(self, int n):
         self.n = n
-        self.auto = auto and n > 1
         self.team.active = 1
         self.team.spin = SPIN if n <= cores() else 0
-        for i in range(1, n):
-            _thread.start_new_thread(self._work, (i,))
+        self.team.go = GO_STEP  # a first roll call
+        try:
+            for i in range(1, n):
+                _thread.start_new_thread(self._work, (i,))
+        except BaseException:
+            store(&self.team.state, TEAM_OFF)
+            raise
 
     def _work(self, int i):
         with nogil:
             team_work(&self.team, i)
 
-    def close(self):
-        """Send the workers home and wait until they have gone."""
-        with nogil:
-            team_stop(&self.team, self.n - 1)
-        self.n = 1
-
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self.close()
+        store(&self.team.state, TEAM_IDLE)
+        if self.n > 1:
+            idle_teams.append(self)
+        if len(idle_teams) > MOST_IDLE:
+            store(&(<Team>idle_teams.pop(0)).team.state, TEAM_OFF)
+
+
+def team(int n, bint auto=False):
+    """A Team to be used by `with`: an idle one of that size, or a new one."""
+    cdef Team one
+    for one in reversed(idle_teams):
+        if one.n == n:
+            idle_teams.remove(one)
+            if team_take(&one.team):
+                break
+    else:
+        one = Team(n)
+    one.auto, one.awake, one.waking = auto and n > 1, False, False
+    return one
 
 
 cdef class Data:

@@ -37,6 +37,7 @@ cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
+    MOST_IDLE = 2               # teams kept for the next call, for some tens of milliseconds
     SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
     # Where threads would read more of each other's rows than of a gradient, batches are summed in two groups and stepped as
@@ -48,7 +49,7 @@ cdef enum:
 
 cdef double RUN_SECONDS = 2e-3      # a segment of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
-cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin
+cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin or wake up
 cdef double RETRY_SECONDS = 0.01    # between two measurements of the slower number of threads, once the other has become it:
 cdef double PATIENCE_SECONDS = 1.0  # a thread that has just started is slow. Twice as long each time it is so again, up to this.
 cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals

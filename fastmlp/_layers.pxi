@@ -182,7 +182,7 @@ cdef inline bint has_mirror(const Layer *y) noexcept nogil:
 # ---- Dense ----------------------------------------------------------------
 
 cdef enum:
-    TILE_I = 48                 # rows of W that grad_step takes at a time
+    TILE_I = 16                 # rows of W that grad_step takes at a time
     PACK_MIN_ROWS = 24
     PACK_MIN_BYTES = 24 * 1024
 

@@ -50,7 +50,7 @@ cdef Py_ssize_t units(Core core, Run *r, Py_ssize_t batches):
 cdef int plan(Core core, Run *r, Team team, Py_ssize_t *count):
     """How many threads take how many units next. A free team measures all threads against one, and the slower of
     the two again from time to time: results are the same bits either way."""
-    cdef bint wide = team.n > 1, begun = <int>load(&team.team.begun) >= team.n - 1
+    cdef bint wide = team.n > 1, present = <int>load(&team.team.present) >= team.n - 1
     cdef double each
     if core.timed_for != r.chunk:
         core.timed_for, core.cost[0], core.cost[1], core.patience = r.chunk, 0, 0, RETRY_SECONDS
@@ -59,11 +59,11 @@ cdef int plan(Core core, Run *r, Team team, Py_ssize_t *count):
             team.awake = core.cost[1] < core.cost[0]
             core.cost[team.awake == 0] = 0
         wide = core.cost[0] > 0 and (core.cost[1] == 0 or core.cost[1] < core.cost[0])
-    wide = wide and begun       # threads that are still to begin are not waited for
+    wide = wide and present     # threads that are still to begin, or to wake up, are not waited for
     each = core.cost[wide]
     count[0] = 1
     if each > 0:
-        count[0] = max(1, <Py_ssize_t>((RUN_SECONDS if begun else BEGIN_SECONDS) / each))
+        count[0] = max(1, <Py_ssize_t>((RUN_SECONDS if present else BEGIN_SECONDS) / each))
     elif team.auto and wide and not team.awake:
         team.waking = True  # with one unit
     else:

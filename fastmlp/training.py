@@ -126,11 +126,11 @@ def team_for(net, rows, sweeps, n_threads=None, batch=None):
 
     sweeps: passes over the weights a row takes, 1 forward, 3 with the gradients, times the epochs."""
     if n_threads is not None:
-        return _core.Team(n_threads)
+        return _core.team(n_threads)
     if batch is not None and net._core.one_thread_pays(batch):
-        return _core.Team(1)
+        return _core.team(1)
     work = 2.0 * net._core.work * rows * sweeps
-    return _core.Team(_core.cores(), True) if work > PAYS_OFF else _core.Team(1)
+    return _core.team(_core.cores(), True) if work > PAYS_OFF else _core.team(1)
 
 
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite

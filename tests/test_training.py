@@ -394,7 +394,7 @@ def test_penalties_of_rows(dtype, clip_norm, threads):
                 for pair in zip(twin.W[1:], twin.b[1:]) for a in pair]
         twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
     data = net._data(X, Y)
-    with _core.Team(threads) as team:
+    with _core.team(threads) as team:
         loss, done, penalty, _ = net._core.train(data, np.arange(53), 1.0, 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
                                       np.ones(2), clip_norm, 0, team, (l2, l1))
     tight = 1e-12 if dtype == "float64" else 1e-5

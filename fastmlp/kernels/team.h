@@ -1,4 +1,4 @@
-/* Threads of one call: a start signal, a barrier, and a clock. */
+/* Threads that work for one call after the other: a start signal, a barrier, and a clock. */
 #ifndef FASTMLP_TEAM_H
 #define FASTMLP_TEAM_H
 
@@ -10,6 +10,7 @@ typedef volatile LONG shared_int;
 #define LOAD(p) _InterlockedOr((p), 0)
 #define STORE(p, v) _InterlockedExchange((p), (v))
 #define INCREMENT(p) (_InterlockedExchangeAdd((p), 1) + 1)
+#define CHANGE(p, from, to) (_InterlockedCompareExchange((p), (to), (from)) == (from))
 #define cpu_relax() YieldProcessor()
 #define cpu_yield() SwitchToThread()
 #define cpu_sleep() Sleep(1)
@@ -27,6 +28,9 @@ typedef unsigned shared_int;
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define INCREMENT(p) __atomic_add_fetch((p), 1, __ATOMIC_ACQ_REL)
+/* whether *p was from, and now is to */
+#define CHANGE(p, from, to) \
+    __atomic_compare_exchange_n((p), &(shared_int){from}, (to), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #if defined(__x86_64__)
 #define cpu_relax() __builtin_ia32_pause()
 #elif defined(__aarch64__)
@@ -52,19 +56,21 @@ static inline double now_seconds(void)
 typedef struct {
     shared_int arrived;     char pad0[60];
     shared_int passed;      char pad1[60]; /* barriers so far */
-    shared_int go;          char pad2[60]; /* GO_STEP times the jobs so far, plus the threads in the newest */
-    shared_int stop;        char pad3[60];
-    shared_int begun;       char pad4[60]; /* workers that wait for jobs, or have done so, */
-    shared_int gone;        char pad5[60]; /* and those that have left */
+    shared_int go;          char pad2[60]; /* GO_STEP times the jobs so far, plus the threads in the newest; 0 for a roll call */
+    shared_int state;       char pad3[60];
+    shared_int present;     char pad4[60]; /* workers that answered the newest roll call */
     int active;                            /* threads in the present job, caller included */
     int spin;                              /* looks at a flag before letting others run */
     void (*job)(void *, int);
     void *arg;
 } team_t;
 
+enum { TEAM_BUSY, TEAM_IDLE, TEAM_OFF }; /* of a caller's; free for the next one; its workers leave or have left */
+
 #define GO_STEP 1024
 #define MAX_THREADS (GO_STEP - 1)
 #define SPIN 2000 /* some tens of microseconds */
+#define IDLE_SLEEPS 1000 /* some tens of milliseconds, or a tenth of a second */
 
 /* wait until *p differs from old: spin, then let others run, then sleep */
 static inline unsigned team_wait(const team_t *t, shared_int *p, unsigned old)
@@ -101,29 +107,42 @@ static inline void team_run(team_t *t, int active, void (*job)(void *, int), voi
     team_barrier(t);
 }
 
-/* worker number id, 1 and up, until stop */
+/* a worker: wait for the next job or roll call after *go; 0 where there will be none */
+static inline int team_called(team_t *t, unsigned *go)
+{
+    for (int i = 0;;) {
+        const unsigned now = (unsigned)LOAD(&t->go);
+        if (now != *go) {
+            *go = now;
+            return 1;
+        }
+        if (i < t->spin) cpu_relax();
+        else if (i < t->spin + SPIN) cpu_yield();
+        else cpu_sleep();
+        if (i < t->spin + SPIN + IDLE_SLEEPS) i++;
+        else if ((int)LOAD(&t->state) == TEAM_OFF || CHANGE(&t->state, TEAM_IDLE, TEAM_OFF)) return 0;
+    }
+}
+
+/* worker number id, 1 and up, until the team is off */
 static inline void team_work(team_t *t, int id)
 {
-    INCREMENT(&t->begun);
-    for (unsigned go = 0;;) {
-        go = team_wait(t, &t->go, go);
-        if (LOAD(&t->stop)) break;
-        if ((unsigned)id < go % GO_STEP) {
+    for (unsigned go = 0; team_called(t, &go);) {
+        if (go % GO_STEP == 0) {
+            INCREMENT(&t->present);
+        } else if ((unsigned)id < go % GO_STEP) {
             t->job(t->arg, id);
             team_barrier(t);
         }
     }
-    INCREMENT(&t->gone);
 }
 
-/* the caller: send the workers home and wait until they have left */
-static inline void team_stop(team_t *t, int workers)
+/* a caller: take an idle team, whose workers answer when they have noticed; 0 where they are leaving */
+static inline int team_take(team_t *t)
 {
-    STORE(&t->stop, 1);
-    STORE(&t->go, (unsigned)LOAD(&t->go) + GO_STEP);
-    for (int i = 0; (int)LOAD(&t->gone) < workers; i++) {
-        if (i < t->spin) cpu_relax();
-        else cpu_sleep();
-    }
+    if (!CHANGE(&t->state, TEAM_IDLE, TEAM_BUSY)) return 0;
+    STORE(&t->present, 0);
+    STORE(&t->go, ((unsigned)LOAD(&t->go) / GO_STEP + 1) * GO_STEP);
+    return 1;
 }
 #endif
