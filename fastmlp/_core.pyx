@@ -33,7 +33,7 @@ from fastmlp._c cimport *
 cdef enum:
     ALIGN = 64
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
-    CHUNK_BYTES = 16 * 1024 * 1024
+    CHUNK_BYTES = 6 * 1024 * 1024   # of activations and their derivatives: about what the caches hold
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters

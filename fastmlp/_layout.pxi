@@ -18,7 +18,7 @@ cdef Py_ssize_t chunk_for(Core core, Py_ssize_t batch):
         return min(batch, core.chunk_rows)
     for l in range(core.L + 1):
         width += 2 * core.layers[l].d_out * core.k.itemsize
-    return min(batch, max(256, CHUNK_BYTES // width // 64 * 64))
+    return min(batch, max(512, CHUNK_BYTES // width // 64 * 64))
 
 
 cdef Py_ssize_t place(Core core, Call c, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep):

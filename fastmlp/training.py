@@ -134,7 +134,7 @@ def team_for(net, rows, sweeps, n_threads=None, batch=None):
 
 
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
-PAYS_OFF = 5e7  # floating point operations; a millisecond or so
+PAYS_OFF = 2e7  # floating point operations; as long as threads take to start, or a little more
 
 
 def fit(net, X, y, options, fresh):
@@ -148,13 +148,13 @@ def fit(net, X, y, options, fresh):
     attack = _robust.attack(options.adversarial, X)
     net._finite_weights()
     rates = [optim.rate(options.optimizer, (previous.epoch if previous else 0) + e) for e in range(options.epochs)]
-    if previous is None:
-        net._state, net.history = State(net, options.optimizer), History()
-    else:
-        previous.adopt(net, options.optimizer)
     n = data.n if rows is None else len(rows)
     batch = min(n, options.batch_size or n)
     with team_for(net, n, 3 * options.epochs, options.n_threads, batch) as team:
+        if previous is None:
+            net._state, net.history = State(net, options.optimizer), History()
+        else:
+            previous.adopt(net, options.optimizer)
         run = Epochs(net, data, rows, batch, team, options.callbacks, None if options.shuffle else InOrder(rows),
                      noise=options.input_noise, penalty=penalty, attack=attack)
         _loop(net, run, watched, rates, options.callbacks)

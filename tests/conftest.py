@@ -13,4 +13,4 @@ def no_threads_left():
     deadline = time.monotonic() + 5
     while _thread._count() > before and time.monotonic() < deadline:
         time.sleep(0.001)
-    assert _thread._count() == before
+    assert _thread._count() <= before  # fewer where those of an earlier test were still at hand

@@ -101,6 +101,52 @@ def test_no_thread_is_left_behind(n_threads):
     assert threads_left(before) == 0
 
 
+def test_the_next_call_has_the_same_threads():
+    threads_left(0)
+    before, net, started = _thread._count(), network(), []
+    start = _thread.start_new_thread
+
+    def counted(*arguments):
+        started.append(arguments)
+        return start(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_thread, "start_new_thread", counted)
+        for _ in range(20):
+            net.partial_fit(X, Y, n_threads=3)
+        assert len(started) < 10, "a call or two may be late for them on a busy machine"
+        with _core.team(3) as one, _core.team(3) as other:
+            assert one is not other
+        for n in (2, 3, 4, 5, 6):
+            net.partial_fit(X, Y, n_threads=n)
+    assert threads_left(before) == 0
+
+
+def test_threads_that_cannot_be_started():
+    threads_left(0)
+    before, wanted, start, few = _thread._count(), trained(), _thread.start_new_thread, [1, 2]
+
+    def limited(*arguments):
+        if not few:
+            raise RuntimeError("can't start new thread")
+        few.pop()
+        return start(*arguments)
+
+    net = network()
+    net.fit(X, Y, n_threads=1)
+    history, params = net.history, net.params
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_thread, "start_new_thread", limited)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            net.fit(X, Y, Adam(0.01), epochs=4, n_threads=7)
+    time.sleep(0.2)  # a thread counts once it has begun
+    assert threads_left(before) == 0
+    assert net.history is history and np.array_equal(net.params, params)
+    net = network()
+    net.fit(X, Y, Adam(0.01), epochs=4, n_threads=7)
+    assert np.array_equal(net.params, wanted)
+
+
 def trained_in_child(connection):
     connection.send(trained(n_threads=2))
     connection.close()
