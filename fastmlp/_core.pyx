@@ -83,8 +83,8 @@ cdef class Core:
     cdef bint all_pay           # and whether that is one
     cdef Py_ssize_t timed_for   # rows of the unit
     cdef Call small             # for predict_small,
-    cdef object seen_P          # and the weights it was made for
-    cdef char *seen
+    cdef object mirrored_P      # and the weights that its mirrors are of
+    cdef char *mirrored
     cdef char format
     cdef Py_ssize_t size        # elements of P
     cdef readonly Py_ssize_t work       # multiply-adds of a row forward, pads included
@@ -377,17 +377,25 @@ cdef class Core:
         return total, out
 
     cdef bint ready_small(self) except -1:
-        """predict_small's Call with what it keeps of the weights, for those of now; False where they are not finite."""
-        if self.small is not None and memcmp(self.p, self.seen, self.size * self.k.itemsize) == 0:
-            return True
+        """predict_small's Call, its mirrors those of the weights of now; False where weights are not finite."""
+        cdef int l
+        cdef Py_ssize_t at, bytes
+        cdef Layer *y
         if not self.k.all_finite(self.size, self.p):
             return False
-        c = Call(self)
-        c.r.direct, c.r.block, c.r.last_layer, c.r.lowest, c.r.link = True, SMALL_ROWS, self.L + 1, self.L + 1, self.link
-        lay_out(self, c, "small", SMALL_ROWS, 0, 1, False, False)
-        self.seen_P = self.P.copy()
-        self.seen = <char *>address(self.seen_P)
-        self.small = c
+        if self.small is None:
+            c = Call(self)
+            c.r.direct, c.r.block, c.r.last_layer, c.r.lowest, c.r.link = True, SMALL_ROWS, self.L + 1, self.L + 1, self.link
+            lay_out(self, c, "small", SMALL_ROWS, 0, 1, False, False)
+            self.mirrored_P = self.P.copy()
+            self.mirrored = <char *>address(self.mirrored_P)
+            self.small = c
+        for l in range(1, self.L + 1):
+            y = &self.small.r.layers[l]
+            at, bytes = y.w * self.k.itemsize, y.rows * y.ldw * self.k.itemsize
+            if y.mirror != NULL and memcmp(self.p + at, self.mirrored + at, bytes) != 0:
+                KINDS[y.kind].mirror(&self.small.r, l, 0, y.rows)
+                memcpy(self.mirrored + at, self.p + at, bytes)
         return True
 
     def predict_small(self, X):
