@@ -131,7 +131,8 @@ cdef inline char *at(const Run *r, char *base, Py_ssize_t elements) noexcept nog
 
 
 cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
-    return (n + lanes - 1) // lanes * lanes
+    """The next multiple of lanes, a power of 2."""
+    return (n + lanes - 1) & -lanes
 
 
 ctypedef void (*forward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
