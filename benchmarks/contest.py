@@ -19,7 +19,12 @@ def arguments(doc, items, contestants, dtypes=("float32", "float64"), kind=str):
     p.add_argument("--dtypes", type=several(str), default=list(dtypes))
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--out", type=pathlib.Path, default=machine.RESULTS, help="the folder for what is written")
-    return p.parse_args()
+    args = p.parse_args()
+    for name, known in (("items", items if kind is str else args.items), ("contestants", contestants)):
+        unknown = [part for part in getattr(args, name) if part not in known]
+        if unknown:
+            p.error(f"--{name}: {', '.join(unknown)} not of {', '.join(known)}")
+    return args
 
 
 def ready(subjects, item, prepare):
