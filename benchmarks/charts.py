@@ -18,7 +18,7 @@ STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow":
 
 def bars(ax, groups, series, values, bottom=0):
     """Grouped bars from a bottom to their values; None leaves a gap."""
-    width = 0.84 / len(series)
+    width = 0.84 / max(1, len(series))
     for i, name in enumerate(series):
         heights = [np.nan if v is None else v - bottom for v in values[name]]
         at = np.arange(len(groups)) + (i - (len(series) - 1) / 2) * width
