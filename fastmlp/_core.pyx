@@ -33,11 +33,12 @@ from fastmlp._c cimport *
 cdef enum:
     ALIGN = 64
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
-    CHUNK_BYTES = 6 * 1024 * 1024   # of activations and their derivatives: about what the caches hold
+    CHUNK_BYTES = 6 * 1024 * 1024   # of activations and their derivatives, about what the caches hold, but 512 rows at least
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
-    MOST_IDLE = 2               # teams kept for the next call, for some tens of milliseconds
+    PERMUTED = 256              # numbers that are permuted at once
+    MOST_IDLE = 2               # teams kept for the next call, for a tenth of a second or so
     SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most
     # Where threads would read more of each other's rows than of a gradient, batches are summed in two groups and stepped as
@@ -379,23 +380,23 @@ cdef class Core:
     cdef bint ready_small(self) except -1:
         """predict_small's Call, its mirrors those of the weights of now; False where weights are not finite."""
         cdef int l
-        cdef Py_ssize_t at, bytes
+        cdef Py_ssize_t begin, size
         cdef Layer *y
         if not self.k.all_finite(self.size, self.p):
             return False
         if self.small is None:
             c = Call(self)
             c.r.direct, c.r.block, c.r.last_layer, c.r.lowest, c.r.link = True, SMALL_ROWS, self.L + 1, self.L + 1, self.link
-            lay_out(self, c, "small", SMALL_ROWS, 0, 1, False, False)
-            self.mirrored_P = self.P.copy()
+            self.mirrored_P = self.P.copy()     # first: should another thread write now, they differ
             self.mirrored = <char *>address(self.mirrored_P)
+            lay_out(self, c, "small", SMALL_ROWS, 0, 1, False, False)
             self.small = c
         for l in range(1, self.L + 1):
             y = &self.small.r.layers[l]
-            at, bytes = y.w * self.k.itemsize, y.rows * y.ldw * self.k.itemsize
-            if y.mirror != NULL and memcmp(self.p + at, self.mirrored + at, bytes) != 0:
+            begin, size = y.w * self.k.itemsize, y.rows * y.ldw * self.k.itemsize
+            if y.mirror != NULL and memcmp(self.p + begin, self.mirrored + begin, size) != 0:
+                memcpy(self.mirrored + begin, self.p + begin, size)
                 KINDS[y.kind].mirror(&self.small.r, l, 0, y.rows)
-                memcpy(self.mirrored + at, self.p + at, bytes)
         return True
 
     def predict_small(self, X):

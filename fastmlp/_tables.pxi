@@ -123,8 +123,9 @@ def shuffle(int64_t[::1] order, seed, epoch, Py_ssize_t first=0, n=None):
     cdef int64_t q
     with nogil:
         if large:
-            for i in range(m):
-                order[i] = permuted(first + i, total, bits, key)
+            for i in range((m + PERMUTED - 1) // PERMUTED):
+                j = i * PERMUTED
+                permute(&order[j], first + j, min(<Py_ssize_t>PERMUTED, m - j), total, bits, key)
         else:
             for i in range(m):
                 order[i] = i
@@ -137,17 +138,28 @@ def shuffle(int64_t[::1] order, seed, epoch, Py_ssize_t first=0, n=None):
                 order[j] = q
 
 
-cdef Py_ssize_t permuted(Py_ssize_t i, Py_ssize_t n, int bits, uint64_t key) noexcept nogil:
-    """Where a permutation of n <= 2^bits numbers takes one of them, without the others: a Feistel network of four rounds (Luby
-    and Rackoff 1988), walked until it is back below n (Black and Rogaway 2002)."""
-    cdef int low = bits // 2
-    cdef uint64_t lows = (<uint64_t>1 << low) - 1, highs = (<uint64_t>1 << (bits - low)) - 1, z = <uint64_t>i, a, b
-    while True:
-        a, b = z >> low, z & lows
-        a ^= mix(key + b) & highs
-        b ^= mix(key + (a | <uint64_t>1 << 62)) & lows
-        a ^= mix(key + (b | <uint64_t>2 << 62)) & highs
-        b ^= mix(key + (a | <uint64_t>3 << 62)) & lows
-        z = a << low | b
-        if z < <uint64_t>n:
-            return <Py_ssize_t>z
+cdef inline uint64_t feistel(uint64_t z, int low, int bits, uint64_t key) noexcept nogil:
+    """Four rounds over numbers of so many bits, the lower half of which is `low` bits (Luby and Rackoff 1988)."""
+    cdef uint64_t lows = (<uint64_t>1 << low) - 1, highs = (<uint64_t>1 << (bits - low)) - 1, a = z >> low, b = z & lows
+    a ^= mix(key + b) & highs
+    b ^= mix(key + (a | <uint64_t>1 << 62)) & lows
+    a ^= mix(key + (b | <uint64_t>2 << 62)) & highs
+    b ^= mix(key + (a | <uint64_t>3 << 62)) & lows
+    return a << low | b
+
+
+cdef void permute(int64_t *out, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n, int bits, uint64_t key) noexcept nogil:
+    """out[i] = where a permutation of n <= 2^bits numbers takes first + i, without the others, for m <= PERMUTED of them: each is
+    walked until it is below n (Black and Rogaway 2002), all those that are not yet there together, for branches would wait."""
+    cdef Py_ssize_t far[PERMUTED]
+    cdef Py_ssize_t i, k, left = m, pending
+    for i in range(m):
+        out[i], far[i] = first + i, i
+    while left > 0:
+        pending = left
+        left = 0
+        for k in range(pending):
+            i = far[k]
+            out[i] = <int64_t>feistel(<uint64_t>out[i], bits // 2, bits, key)
+            far[left] = i
+            left += out[i] >= n
