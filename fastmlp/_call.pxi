@@ -6,12 +6,10 @@ if hasattr(os, "register_at_fork"):
 
 
 cdef class Team:
-    """The caller of a fit or of another call, and n - 1 Python threads. Those are at hand for the next call for a while.
-
-    auto: use fewer where a batch is too small to pay for the barriers."""
+    """The caller of a fit or of another call, and n - 1 Python threads."""
     cdef team_t team
     cdef readonly int n
-    cdef bint auto
+    cdef bint auto              # use fewer where a batch is too small to pay for the barriers
     cdef bint awake, waking     # whether the workers have just run, or do now to wake up
 
     def __cinit__(self, int n):
@@ -30,29 +28,44 @@ cdef class Team:
         with nogil:
             team_work(&self.team, i)
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *exception):
-        store(&self.team.state, TEAM_IDLE)
-        if self.n > 1:
-            idle_teams.append(self)
-        if len(idle_teams) > MOST_IDLE:
-            store(&(<Team>idle_teams.pop(0)).team.state, TEAM_OFF)
-
-
-def team(int n, bint auto=False):
-    """A Team to be used by `with`: an idle one of that size, or a new one."""
+cdef Team take_team(int n):
+    """An idle team of that size, or a new one."""
     cdef Team one
     for one in reversed(idle_teams):
         if one.n == n:
             idle_teams.remove(one)
             if team_take(&one.team):
-                break
-    else:
-        one = Team(n)
-    one.auto, one.awake, one.waking = auto and n > 1, False, False
-    return one
+                return one
+    return Team(n)
+
+
+cdef give_team(Team one):
+    store(&one.team.state, TEAM_IDLE)
+    if one.n > 1:
+        idle_teams.append(one)
+    if len(idle_teams) > MOST_IDLE:
+        store(&(<Team>idle_teams.pop(0)).team.state, TEAM_OFF)
+
+
+cdef class team:
+    """`with team(n) as t`: a Team for a call. Its threads are at hand for the next one for a while.
+
+    auto: let it use fewer threads where they do not pay."""
+    cdef Team one
+    cdef int n
+    cdef bint auto
+
+    def __init__(self, int n, bint auto=False):
+        self.n, self.auto = n, auto and n > 1
+
+    def __enter__(self):
+        self.one = take_team(self.n)    # here, where no signal comes between
+        self.one.auto, self.one.awake, self.one.waking = self.auto, False, False
+        return self.one
+
+    def __exit__(self, *exception):
+        give_team(self.one)
 
 
 cdef class Data:

@@ -24,13 +24,14 @@ cdef Py_ssize_t chunk_for(Core core, Py_ssize_t batch):
 cdef Py_ssize_t place(Core core, Call c, uintptr_t base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep):
     """Give each thing its place in the arena at base; returns the arena's size."""
     cdef Run *r = &c.r
-    cdef Py_ssize_t offset = 0, lanes = core.k.lanes, size = r.size, own
+    cdef Py_ssize_t offset = 0, lanes = core.k.lanes, size = r.size, own, widest = 0
     cdef int l, t
     cdef bint large
     cdef Layer *y
     for l in range(core.L + 1):
         y = &r.layers[l]
         y.ld = stride(pad(y.d_out, lanes), size)
+        widest = max(widest, y.ld)
         if not (l == 0 and r.direct):
             y.x = <char *>(base + offset)
             offset += pad(rows * y.ld * size, ALIGN)
@@ -61,7 +62,7 @@ cdef Py_ssize_t place(Core core, Call c, uintptr_t base, Py_ssize_t rows, Py_ssi
             y.panels = <char *>(base + offset)
             offset += pad(y.rows * y.ldw * size, ALIGN)
     r.tile_at = <Py_ssize_t>core.k.pack_bytes // size
-    r.panel_at = r.tile_at + (TILE_I + 1) * 8 * lanes
+    r.panel_at = r.tile_at + max(TILE_I * 8 * lanes, widest)     # a tile of W, or a bias
     r.loss_at = r.panel_at + panel_rows * 8 * lanes
     r.conv_at = r.loss_at + 3 * r.layers[core.L].d_out * TILE_ROWS
     own = pad((r.conv_at + core.conv_room) * size, 4096) + ALIGN

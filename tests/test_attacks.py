@@ -71,7 +71,7 @@ def test_random_starts(norm):
     four = pgd(net, X, y, 0.2, max_iter=2, num_random_init=4, norm=norm, random_state=3)
     losses = lambda Z: np.array([net.evaluate(z[None], t[None]) for z, t in zip(Z, y)])
     assert (losses(four) >= losses(one) - 1e-12).all() and (losses(four) > losses(one) + 1e-12).any()
-    far = _core.team(1)
+    far = _core.Team(1)
     start = net._core.attack(net._data(X, y), far, ((2 if norm == 2 else 0, 0.2, 1e-300, -math.inf, math.inf), 1, True), 5) - X
     if norm == 2:
         np.testing.assert_allclose(length(start, 2), 0.2, rtol=1e-12)

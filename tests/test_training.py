@@ -119,6 +119,20 @@ def test_predictions_follow_the_weights():
 
 
 @dtypes
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_steps_of_wide_layers(batch_size, dtype):
+    """Whose weights are stepped tile by tile, and whose bias is wider than a tile is large."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(7, 100)).astype(dtype), rng.normal(size=(7, 1)).astype(dtype)
+    net, twin = (MLP([100, 6000, 1], dtype=dtype, random_state=0) for _ in range(2))
+    net.fit(X, y, SGD(1e-3), 1, batch_size, shuffle=False, n_threads=1)
+    for i in range(0, 7, batch_size):
+        twin.params = twin.params - 1e-3 * twin.loss_and_grad(X[i:i + batch_size], y[i:i + batch_size])[1]
+    tight = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(net.params, twin.params, rtol=tight, atol=tight)
+
+
+@dtypes
 @pytest.mark.parametrize("optimizer", [*OPTIMIZERS[1:3], Adam(0.01, beta2=0.9)], ids=str)
 def test_the_state_of_a_weight_without_gradient_becomes_zero(optimizer, dtype):
     """It does not stay at a subnormal number, which rounding would keep there, and which takes long to compute with."""

@@ -14,6 +14,7 @@ typedef volatile LONG shared_int;
 #define cpu_relax() YieldProcessor()
 #define cpu_yield() SwitchToThread()
 #define cpu_sleep() Sleep(1)
+#define IDLE_SLEEPS 50
 static __inline double now_seconds(void)
 {
     LARGE_INTEGER f, t;
@@ -44,6 +45,7 @@ static inline void cpu_sleep(void)
     struct timespec t = {0, 50000};
     nanosleep(&t, NULL);
 }
+#define IDLE_SLEEPS 1000 /* a tenth of a second or so: how long workers wait for the next call */
 static inline double now_seconds(void)
 {
     struct timespec t;
@@ -56,9 +58,9 @@ static inline double now_seconds(void)
 typedef struct {
     shared_int arrived;     char pad0[60];
     shared_int passed;      char pad1[60]; /* barriers so far */
-    shared_int go;          char pad2[60]; /* GO_STEP times the jobs so far, plus the threads in the newest; 0 for a roll call */
+    shared_int go;          char pad2[60]; /* GO_STEP times the jobs and roll calls so far, plus the threads of a job */
     shared_int state;       char pad3[60];
-    shared_int present;     char pad4[60]; /* workers that answered the newest roll call */
+    shared_int present;     char pad4[60]; /* workers that answered the newest roll call, or have done a job since */
     int active;                            /* threads in the present job, caller included */
     int spin;                              /* looks at a flag before letting others run */
     void (*job)(void *, int);
@@ -70,7 +72,6 @@ enum { TEAM_BUSY, TEAM_IDLE, TEAM_OFF }; /* of a caller's; free for the next one
 #define GO_STEP 1024
 #define MAX_THREADS (GO_STEP - 1)
 #define SPIN 2000 /* some tens of microseconds */
-#define IDLE_SLEEPS 1000 /* some tens of milliseconds, or a tenth of a second */
 
 /* wait until *p differs from old: spin, then let others run, then sleep */
 static inline unsigned team_wait(const team_t *t, shared_int *p, unsigned old)
@@ -86,9 +87,10 @@ static inline unsigned team_wait(const team_t *t, shared_int *p, unsigned old)
 
 static inline void team_barrier(team_t *t)
 {
-    if (t->active == 1) return;
+    const int active = t->active; /* read now: once all have arrived, the next job may have another */
+    if (active == 1) return;
     const unsigned passed = (unsigned)LOAD(&t->passed);
-    if ((int)INCREMENT(&t->arrived) == t->active) {
+    if ((int)INCREMENT(&t->arrived) == active) {
         STORE(&t->arrived, 0);
         STORE(&t->passed, passed + 1);
     } else {
@@ -105,6 +107,7 @@ static inline void team_run(team_t *t, int active, void (*job)(void *, int), voi
     if (active > 1) STORE(&t->go, (unsigned)LOAD(&t->go) / GO_STEP * GO_STEP + GO_STEP + (unsigned)active);
     job(arg, 0);
     team_barrier(t);
+    if (active > 1) STORE(&t->present, active - 1);
 }
 
 /* a worker: wait for the next job or roll call after *go; 0 where there will be none */
@@ -118,9 +121,10 @@ static inline int team_called(team_t *t, unsigned *go)
         }
         if (i < t->spin) cpu_relax();
         else if (i < t->spin + SPIN) cpu_yield();
+        else if ((int)LOAD(&t->state) == TEAM_OFF) return 0;
         else cpu_sleep();
         if (i < t->spin + SPIN + IDLE_SLEEPS) i++;
-        else if ((int)LOAD(&t->state) == TEAM_OFF || CHANGE(&t->state, TEAM_IDLE, TEAM_OFF)) return 0;
+        else if (CHANGE(&t->state, TEAM_IDLE, TEAM_OFF)) return 0;
     }
 }
 
