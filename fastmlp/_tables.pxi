@@ -138,8 +138,9 @@ def shuffle(int64_t[::1] order, seed, epoch, Py_ssize_t first=0, n=None):
                 order[j] = q
 
 
-cdef inline uint64_t feistel(uint64_t z, int low, int bits, uint64_t key) noexcept nogil:
-    """Four rounds over numbers of so many bits, the lower half of which is `low` bits (Luby and Rackoff 1988)."""
+cdef inline uint64_t feistel(uint64_t z, int bits, uint64_t key) noexcept nogil:
+    """Four rounds over numbers of so many bits (Luby and Rackoff 1988)."""
+    cdef int low = bits // 2
     cdef uint64_t lows = (<uint64_t>1 << low) - 1, highs = (<uint64_t>1 << (bits - low)) - 1, a = z >> low, b = z & lows
     a ^= mix(key + b) & highs
     b ^= mix(key + (a | <uint64_t>1 << 62)) & lows
@@ -160,6 +161,6 @@ cdef void permute(int64_t *out, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n, in
         left = 0
         for k in range(pending):
             i = far[k]
-            out[i] = <int64_t>feistel(<uint64_t>out[i], bits // 2, bits, key)
+            out[i] = <int64_t>feistel(<uint64_t>out[i], bits, key)
             far[left] = i
             left += out[i] >= n

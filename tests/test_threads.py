@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from conftest import threads
 from fastmlp import MLP, SGD, Adam, DivergenceWarning, _core
 
 rng = np.random.default_rng(0)
@@ -28,11 +29,7 @@ def trained(seed=0, n_threads=1, **more):
 
 
 def threads_left(before):
-    """Threads beyond those before, once those that are on their way out have had time to go."""
-    until = time.monotonic() + 10
-    while _thread._count() > before and time.monotonic() < until:
-        time.sleep(0.01)
-    return max(0, _thread._count() - before)  # fewer are left where one of an earlier test was still on its way
+    return threads(before, 10) - before
 
 
 # ---- results
@@ -83,7 +80,7 @@ def failing_loss(x, y):
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 def test_no_thread_is_left_behind(n_threads):
-    before = _thread._count()
+    before = threads()
     network().fit(X, Y, n_threads=n_threads)
     assert threads_left(before) == 0
     with pytest.raises(ZeroDivisionError):
@@ -102,8 +99,7 @@ def test_no_thread_is_left_behind(n_threads):
 
 
 def test_the_next_call_has_the_same_threads():
-    threads_left(0)
-    before, net, started = _thread._count(), network(), []
+    before, net, started = threads(), network(), []
     start = _thread.start_new_thread
 
     def counted(*arguments):
@@ -123,8 +119,7 @@ def test_the_next_call_has_the_same_threads():
 
 
 def test_threads_that_cannot_be_started():
-    threads_left(0)
-    before, wanted, start, few = _thread._count(), trained(), _thread.start_new_thread, [1, 2]
+    before, wanted, start, few = threads(), trained(), _thread.start_new_thread, [1, 2]
 
     def limited(*arguments):
         if not few:
@@ -199,7 +194,7 @@ def long_fit(kind, n_threads):
 @pytest.mark.parametrize("n_threads", [1, 2, None])
 @pytest.mark.parametrize("kind", ["short epochs", "long epochs", "one full batch", "python loss", "validation"])
 def test_ctrl_c_stops_a_fit(kind, n_threads):
-    before = _thread._count()
+    before = threads()
     net, fit = long_fit(kind, n_threads)
     start, sent = net.params, []
 

@@ -73,15 +73,21 @@ enum { TEAM_BUSY, TEAM_IDLE, TEAM_OFF }; /* of a caller's; free for the next one
 #define MAX_THREADS (GO_STEP - 1)
 #define SPIN 2000 /* some tens of microseconds */
 
-/* wait until *p differs from old: spin, then let others run, then sleep */
+/* between two looks at a flag, of which there were i: spin, then let others run, then sleep */
+static inline void team_pause(const team_t *t, int i)
+{
+    if (i < t->spin) cpu_relax();
+    else if (i < t->spin + SPIN) cpu_yield();
+    else cpu_sleep();
+}
+
+/* wait until *p differs from old */
 static inline unsigned team_wait(const team_t *t, shared_int *p, unsigned old)
 {
     for (int i = 0;; i++) {
         const unsigned now = (unsigned)LOAD(p);
         if (now != old) return now;
-        if (i < t->spin) cpu_relax();
-        else if (i < t->spin + SPIN) cpu_yield();
-        else cpu_sleep();
+        team_pause(t, i);
     }
 }
 
@@ -119,10 +125,8 @@ static inline int team_called(team_t *t, unsigned *go)
             *go = now;
             return 1;
         }
-        if (i < t->spin) cpu_relax();
-        else if (i < t->spin + SPIN) cpu_yield();
-        else if ((int)LOAD(&t->state) == TEAM_OFF) return 0;
-        else cpu_sleep();
+        if (i >= t->spin + SPIN && (int)LOAD(&t->state) == TEAM_OFF) return 0;
+        team_pause(t, i);
         if (i < t->spin + SPIN + IDLE_SLEEPS) i++;
         else if (CHANGE(&t->state, TEAM_IDLE, TEAM_OFF)) return 0;
     }
