@@ -12,10 +12,11 @@ A Core holds a network as Layer structs and its parameters. A call binds the dat
 with a barrier after each. No thread adds to what another has summed, so results
 have the same bits for any number of threads.
 
-No validation of users' input and no printing here: _data.py and model.py do that.
+No validation of users' input and no printing here: _check.py and model.py do that.
 """
 from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE
 from cpython.exc cimport PyErr_CheckSignals
+from libc.float cimport DBL_MIN
 from libc.math cimport sqrt
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free

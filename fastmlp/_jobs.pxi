@@ -87,6 +87,12 @@ cdef inline double step_rate(const step_t *step, double p1, double p2) noexcept 
     return step.lr * sqrt(1 - p2) / (1 - p1) if step.kind == STEP_adam else step.lr
 
 
+cdef inline double next_power(double power, double beta) noexcept nogil:
+    """power beta, and 0 in the place of subnormal numbers: beside 1 they are nothing, but take many times as long."""
+    power *= beta
+    return power if power >= DBL_MIN else 0
+
+
 cdef inline double weight_of_row(const Run *r, Py_ssize_t pos) noexcept nogil:
     """The sample weight at a position."""
     return 1 if r.loss.weight == NULL else get(r, <const char *>r.loss.weight, r.order[pos] if r.order != NULL else pos)
@@ -202,37 +208,28 @@ cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch
 
 
 cdef void step_share(Run *r, const step_t *step, int t) noexcept nogil:
-    """Step this thread's rows from G. They are one run of the parameters, but for layers that follow others, so without
-    penalties, which biases do not know, they are one vector."""
+    """Step this thread's rows from G: as one vector where they are one run of the parameters, and no penalties are, which
+    biases do not know."""
     cdef int l
     cdef Layer *y
-    cdef Py_ssize_t lo, hi, begin = -1, middle = 0, end = 0
-    cdef bint plain = step.decay == 0 and step.l2 == 0 and step.l1 == 0
+    cdef Py_ssize_t lo, hi, middle
     cdef step_t bias
     cdef const Py_ssize_t *share = shares(r, t)
+    cdef const Py_ssize_t *run = r.runs + 2 * t
+    if run[0] >= 0 and step.decay == 0 and step.l2 == 0 and step.l1 == 0:
+        step_run(r, step, run[0], run[1])
+        return
+    bias = bias_step(step)
     for l in range(1, r.L + 1):
         y = &r.layers[l]
         lo, hi = share[2 * l], share[2 * l + 1]
         if lo == hi:
             continue
-        if y.leader:
-            if plain and begin >= 0:
-                step_run(r, step, begin, end)
-            begin = -1
-            if hi == y.rows and y.bias and not y.led_bias:
-                bias = bias_step(step)
-                step_run(r, &bias, y.b, run_end(r, y, hi))
-            continue
-        if begin < 0 or not plain:
-            begin = y.w + lo * y.ldw
-        middle, end = y.w + hi * y.ldw, run_end(r, y, hi)
-        if not plain:
-            step_run(r, step, begin, middle)
-            if end > middle:
-                bias = bias_step(step)
-                step_run(r, &bias, middle, end)
-    if plain and begin >= 0:
-        step_run(r, step, begin, end)
+        middle = y.w + hi * y.ldw
+        if not y.leader:
+            step_run(r, step, y.w + lo * y.ldw, middle)
+        if hi == y.rows and y.bias and not y.led_bias:
+            step_run(r, &bias, y.b, run_end(r, y, hi))
 
 
 cdef void mirror_share(Run *r, int t) noexcept nogil:
@@ -309,10 +306,10 @@ cdef double clip_scale(Run *r) noexcept nogil:
 cdef void train_job(void *arg, int t) noexcept nogil:
     """Units unit0 .. unit1 of the epoch. Ends early, before the step, where a loss is not finite."""
     cdef Run *r = <Run *>arg
-    cdef Py_ssize_t u, begin, pos, m, end
+    cdef Py_ssize_t u, begin, pos, m, end, rows = 0
     cdef bint last, penal = r.row_l2 > 0 or r.row_l1 > 0
     cdef step_t step = r.step
-    cdef double p1 = r.beta1_power, p2 = r.beta2_power
+    cdef double p1 = r.beta1_power, p2 = r.beta2_power, next1, next2, scale = 0
     begin = r.unit0 // r.chunks * r.batch
     pos = begin + r.unit0 % r.chunks * r.chunk
     MARK_START(t)
@@ -320,9 +317,13 @@ cdef void train_job(void *arg, int t) noexcept nogil:
         end = min(begin + r.batch, r.n)
         m = min(r.chunk, end - pos)
         last = pos + m == end
-        step.lr = step_rate(&r.step, p1 * step.beta1, p2 * step.beta2)    # early: it takes long
-        step.l2, step.l1 = r.step.l2 + r.row_l2 / (end - begin), r.step.l1 + r.row_l1 / (end - begin)
-        row_phase(r, pos, pos - begin, m, r.weight_scale / (end - begin), t)
+        if end - begin != rows:
+            rows = end - begin
+            scale = r.weight_scale / rows
+            step.l2, step.l1 = r.step.l2 + r.row_l2 / rows, r.step.l1 + r.row_l1 / rows
+        row_phase(r, pos, pos - begin, m, scale, t)
+        next1, next2 = next_power(p1, step.beta1), next_power(p2, step.beta2)
+        step.lr = step_rate(&r.step, next1, next2)      # well before it is used: it takes long
         team_barrier(r.team)
         MARK(t, PHASE_barrier)
         if load(&r.bad):
@@ -334,7 +335,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
             pos, begin = pos + m, end if last else begin
             continue
         if last:
-            p1, p2 = p1 * step.beta1, p2 * step.beta2
+            p1, p2 = next1, next2
             if penal:
                 penalize_rows(r, t)
         weight_phase(r, pos - begin, m, end - begin, &step, t)

@@ -116,6 +116,7 @@ cdef struct Run:
     Py_ssize_t n_rows
     Py_ssize_t *share           # (threads, L + 1, 2): whose rows of W(l)
     Py_ssize_t *share2          # (threads, 2, L + 1, 2): of both groups' gradients
+    Py_ssize_t *runs            # (threads, 2): where a thread's parameters begin and end, -1 where they are not one run
     char **scratch              # a thread's own: pack, then tile, then loss, then what convolutions take
     Py_ssize_t tile_at, panel_at, loss_at, conv_at
     int link

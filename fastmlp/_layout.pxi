@@ -74,7 +74,8 @@ cdef Py_ssize_t place(Core core, Call c, uintptr_t base, Py_ssize_t rows, Py_ssi
         offset += own
     r.share = <Py_ssize_t *>(base + offset)
     r.share2 = r.share + 2 * (core.L + 1) * threads
-    offset += pad(6 * (core.L + 1) * threads * sizeof(Py_ssize_t), ALIGN)
+    r.runs = r.share2 + 4 * (core.L + 1) * threads
+    offset += pad((6 * (core.L + 1) + 2) * threads * sizeof(Py_ssize_t), ALIGN)
     r.row_squares = <double *>(base + offset)
     r.row_penalty = r.row_squares + core.rows + 1   # one more for the tail of ties
     offset += pad((2 * core.rows + 1) * sizeof(double), ALIGN)
@@ -188,8 +189,27 @@ cdef start_tangent(Call c):
 
 cdef void share_weights(Core core, Run *r, int threads):
     """Rows of the weights for each thread: even work, in whole tiles of 8 rows."""
+    cdef int t
     split(core, r, r.share, threads, 1)
     split(core, r, r.share2, threads, 2)
+    for t in range(threads):
+        find_run(r, t)
+
+
+cdef void find_run(Run *r, int t):
+    """Thread t's parameters as one run, which they are unless a layer follows another."""
+    cdef Py_ssize_t *run = r.runs + 2 * t
+    cdef const Py_ssize_t *share = shares(r, t)
+    cdef int l
+    run[0] = run[1] = -1
+    for l in range(1, r.L + 1):
+        if r.layers[l].leader:
+            run[0] = -1
+            return
+        if share[2 * l] < share[2 * l + 1]:
+            if run[0] < 0:
+                run[0] = r.layers[l].w + share[2 * l] * r.layers[l].ldw
+            run[1] = run_end(r, &r.layers[l], share[2 * l + 1])
 
 
 cdef void split(Core core, Run *r, Py_ssize_t *share, int threads, int groups):

@@ -144,6 +144,15 @@ def test_the_state_of_a_weight_without_gradient_becomes_zero(optimizer, dtype):
     assert len(slots) == _core.STEPS[optimizer.step][1] > 0 and not np.any(slots)
 
 
+def test_the_powers_of_adam_become_zero():
+    """So does beta^t, of which 1 - beta^t is taken."""
+    net = MLP([4, 2], random_state=0)
+    net.fit(X, Y, Adam(0.01, beta1=0.5, beta2=0.75), epochs=1000, batch_size=None)
+    np.testing.assert_allclose(net._state.powers, [0.5**1000, 0.75**1000], rtol=1e-12, atol=0)
+    net.partial_fit(X, Y, epochs=4000, batch_size=None)
+    assert not net._state.powers.any()
+
+
 # ---- the order of rows
 
 
