@@ -137,8 +137,9 @@ cdef class Core:
             else:
                 y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
                 y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
+                y.s_columns, y.dx_columns = dense_columns(self.k, y.d_out), dense_columns(self.k, y.d_in)
             y.ldw = pad(y.cols, self.k.lanes)
-            y.columns = columns_for(self.k, y.units) if y.kind == KIND_CONV else y.ldw
+            y.columns = columns_for(self.k, y.units) if y.kind == KIND_CONV else dense_columns(self.k, y.cols)
             y.b += y.rows * y.ldw
             offset = y.b + (pad(y.units, self.k.lanes) if y.bias else 0)
             self.rows += y.rows + y.bias

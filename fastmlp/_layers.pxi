@@ -23,7 +23,9 @@ cdef struct Layer:
     Py_ssize_t padded           # elements of a map with its padding, or 0 where it has none
     Py_ssize_t padded_w         # its width
     Py_ssize_t ldw              # its row stride
-    Py_ssize_t columns          # that a product for its gradient has
+    Py_ssize_t columns          # that a product for its gradient has,
+    Py_ssize_t s_columns        # and of dense layers one for s(l),
+    Py_ssize_t dx_columns       # and one for de/dx(l-1)
     int leader                  # the layer that this one follows as a whole, see _ties.pxi, or 0
     bint turned                 # its W as kept is the leader's transposed
     bint led_bias               # its bias is the leader's too
@@ -190,8 +192,13 @@ cdef enum:
 
 
 cdef inline Py_ssize_t columns_for(const kernels_t *k, Py_ssize_t n) noexcept nogil:
-    """The columns of a product that n units need."""
+    """The columns of a product that n units need, where rows of C may overlap."""
     return k.narrow if n <= k.narrow else pad(n, k.lanes)
+
+
+cdef inline Py_ssize_t dense_columns(const kernels_t *k, Py_ssize_t n) noexcept nogil:
+    """The same where rows of C have room for whole vectors: then half a vector may follow others."""
+    return pad(n, k.narrow) if pad(n, k.lanes) > k.tile_columns else columns_for(k, n)
 
 
 cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
@@ -202,7 +209,7 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     cdef char *s = at(r, y.s, row * y.ld)
     cdef char *x = at(r, y.x, row * y.ld)
     cdef bint fused = y.act == ACT_relu and s == x
-    g.M, g.N, g.K = m, columns_for(r.k, y.d_out), y.d_in
+    g.M, g.N, g.K = m, y.s_columns, y.d_in
     g.A, g.ra, g.ca, g.rows, g.steps = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1, NULL, NULL
     g.panels = y.panels != NULL
     if g.panels:
@@ -226,7 +233,7 @@ cdef void dense_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize
     cdef Layer *before = &r.layers[l - 1]
     cdef gemm_t g
     cdef bint fused = before.act == ACT_relu
-    g.M, g.N, g.K = m, columns_for(r.k, y.d_in), y.d_out
+    g.M, g.N, g.K = m, y.dx_columns, y.d_out
     g.A, g.ra, g.ca, g.rows, g.steps = at(r, y.delta, row * y.ld), y.ld, 1, NULL, NULL
     g.panels = y.mirror_panels
     if y.flipped:
@@ -268,7 +275,7 @@ cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row
     cdef Layer *y = &r.layers[l]
     cdef gemm_t g
     grad_operands(r, l, row, m, &g)
-    g.M, g.N = hi - lo, y.ldw
+    g.M, g.N = hi - lo, y.columns
     g.A = at(r, <char *>g.A, lo)
     g.C, g.ldc = at(r, G, y.w + lo * y.ldw), y.ldw
     g.init, g.ldi = (g.C if more else NULL), y.ldw
@@ -295,19 +302,20 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
     cdef gemm_t g
     cdef step_t bias
     cdef const char *B
-    cdef Py_ssize_t i, n, w, j = 0
+    cdef Py_ssize_t i, n, whole, w, j = 0
     cdef char *scratch = r.scratch[t]
     cdef char *tile = at(r, scratch, r.tile_at)
     cdef bint packed
     grad_operands(r, l, 0, m, &g)
-    packed = hi - lo >= PACK_MIN_ROWS and y.ldw > r.k.panel(2, y.ldw) and m * g.ldb * r.size >= PACK_MIN_BYTES
+    packed = hi - lo >= PACK_MIN_ROWS and y.columns > r.k.panel(2, y.columns) and m * g.ldb * r.size >= PACK_MIN_BYTES
     B = <const char *>g.B
     cdef const char *A = <const char *>g.A
     cdef Py_ssize_t ldb = g.ldb
     g.C, g.init, g.ldi, g.pack = tile, NULL, 0, NULL
-    while j < y.ldw:
-        n = r.k.panel(2, y.ldw - j)
-        g.N, g.ldc = n, n
+    while j < y.columns:
+        n = r.k.panel(2, y.columns - j)
+        whole = pad(n, r.k.lanes)
+        g.N, g.ldc = n, whole
         g.B, g.ldb = at(r, <char *>B, j), ldb
         if packed:
             r.k.pack(m, n, g.B, ldb, at(r, scratch, r.panel_at))
@@ -318,11 +326,11 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
             g.A = at(r, <char *>A, i)
             fetch_tile(r, y.w + i * y.ldw + j, g.M, n, y.ldw, step)
             r.k.gemm(&g)
-            if y.flipped and j + n == y.ldw:
-                clear_columns(r, tile, g.M, y.cols - j, n, n)
+            if y.flipped and j + n == y.columns:
+                clear_columns(r, tile, g.M, y.cols - j, whole, whole)
             w = y.w + i * y.ldw + j
             MARK(t, PHASE_weight)
-            r.k.step(step, g.M, n, at(r, r.P, w), y.ldw, tile, n, at(r, r.S1, w), at(r, r.S2, w))
+            r.k.step(step, g.M, whole, at(r, r.P, w), y.ldw, tile, whole, at(r, r.S1, w), at(r, r.S2, w))
             mirror_tile(r, y, i, g.M, j, n)
             MARK(t, PHASE_update)
             i += g.M
@@ -349,8 +357,8 @@ cdef void dense_mirror(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nog
     if y.panels == NULL:
         mirror_tile(r, y, lo, hi - lo, 0, y.ldw)
         return
-    while j < y.ldw:
-        n = r.k.panel(2, y.ldw - j)
+    while j < y.columns:
+        n = r.k.panel(2, y.columns - j)
         mirror_tile(r, y, lo, hi - lo, j, n)
         j += n
 
@@ -364,9 +372,9 @@ cdef void mirror_tile(Run *r, Layer *y, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j
     if y.mirror != NULL and not y.mirror_panels:
         r.k.transpose(m, cols, tile, y.ldw, at(r, y.mirror, j * y.ldm + i), y.ldm)
     elif y.mirror != NULL:
-        p = r.k.panel_start(y.ldm, i)
+        p = r.k.panel_start(y.dx_columns, i)
         while p < i + m:
-            width = r.k.panel(2, y.ldm - p)
+            width = r.k.panel(2, y.dx_columns - p)
             a, b = max(p, i), min(p + width, i + m)
             if a < b:
                 r.k.transpose(b - a, cols, at(r, tile, (a - i) * y.ldw), y.ldw,

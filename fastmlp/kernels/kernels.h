@@ -71,7 +71,8 @@ enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
  * starts at element j K and has rows as wide as kernels_t.panel(2, N - j). */
 
 /* C (+)= A B. A: (M, K) with element strides (ra, ca); B: (K, N) with row stride
- * ldb; C: (M, N) with row stride ldc. N is a multiple of the lane count, or `narrow`. */
+ * ldb; C: (M, N) with row stride ldc. N is a multiple of the lane count, or `narrow`, or, above tile_columns, `narrow`
+ * more than such a multiple. */
 typedef struct {
     ptrdiff_t M, N, K;
     const void *A; ptrdiff_t ra, ca;
@@ -135,15 +136,15 @@ typedef struct {
 typedef struct {
     const char *isa;
     int lanes;                       /* elements of a vector */
-    int narrow;                      /* columns of B and C that gemm takes besides multiples of lanes; it makes the rest of a vector
+    int narrow;                      /* columns at the end of B and C that need not be a vector: gemm makes the rest of one in C
                                         0 where ldc leaves room for it */
-    int tile_columns;                /* up to so many, rows of C may overlap (ldc < N): the later one is on top */
+    int tile_columns;                /* up to so many whole vectors, rows of C may overlap (ldc < N): the later one is on top */
     int itemsize;
     size_t pack_bytes;
     void (*gemm)(const gemm_t *);
     /* columns of the next panel, when `rest` columns of a matrix of M rows are left */
     ptrdiff_t (*panel)(ptrdiff_t M, ptrdiff_t rest);
-    /* a panel's start at or before column j of a matrix of N columns, at most one panel before */
+    /* a panel's start at or before column j of a matrix of N columns, at most two panels before */
     ptrdiff_t (*panel_start)(ptrdiff_t N, ptrdiff_t j);
     /* out (K, n) = B (K, n), contiguous */
     void (*pack)(ptrdiff_t K, ptrdiff_t n, const void *B, ptrdiff_t ldb, void *out);

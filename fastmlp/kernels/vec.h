@@ -24,12 +24,14 @@ typedef uint64_t natural;
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
+#define NOINLINE __attribute__((noinline))
 #define UNROLL _Pragma("GCC unroll 32")
 #define RESTRICT __restrict__
 #define PREFETCH(p) __builtin_prefetch((p), 1, 2)
 #define PREFETCH_READ(p) __builtin_prefetch((p), 0, 3)
 #else
 #define INLINE static __forceinline
+#define NOINLINE __declspec(noinline)
 #define UNROLL
 #define RESTRICT __restrict
 #define PREFETCH(p) ((void)(p))

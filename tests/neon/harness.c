@@ -109,6 +109,11 @@ static void gemms(void)
         for (ptrdiff_t i = 0; i < COUNT(Ms); i++)
             gemm_one(Ms[i], NARROW, Ks[i % COUNT(Ks)], transposed, init, epilogue, packed);
         print("narrow gemm", transposed ? "transposed" : "straight", mode);
+        start();
+        for (ptrdiff_t i = 0; i < COUNT(Ms); i++)
+            gemm_one(Ms[i], 48 + 16 * (i % 4) + NARROW, Ks[i % COUNT(Ks)], transposed, init, epilogue, packed);
+        if (packed) gemm_one(25, 96 + NARROW, 800, transposed, init, epilogue, 1);
+        print("gemm with a narrow end", transposed ? "transposed" : "straight", mode);
     }
 }
 
