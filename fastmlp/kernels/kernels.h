@@ -72,13 +72,13 @@ enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
 
 /* C (+)= A B. A: (M, K) with element strides (ra, ca); B: (K, N) with row stride
  * ldb; C: (M, N) with row stride ldc. N is a multiple of the lane count, or `narrow`, or, above tile_columns, `narrow`
- * more than such a multiple. */
+ * more than such a multiple: then rows of B, C, init and H have room for whole vectors, and those of C are whole ones. */
 typedef struct {
     ptrdiff_t M, N, K;
     const void *A; ptrdiff_t ra, ca;
     const int32_t *rows, *steps;     /* or NULL; else element (i, k) of A is A[rows[i] + steps[k]] */
     const void *B; ptrdiff_t ldb;
-    int panels;                      /* B is in panels, see below, and ldb is not used */
+    int panels;                      /* B is in panels, see above, and ldb is not used */
     void *C; ptrdiff_t ldc;
     const void *init; ptrdiff_t ldi; /* what the chain starts from: NULL for 0, a
                                         bias row (ldi = 0), or C itself */
@@ -136,9 +136,9 @@ typedef struct {
 typedef struct {
     const char *isa;
     int lanes;                       /* elements of a vector */
-    int narrow;                      /* columns at the end of B and C that need not be a vector: gemm makes the rest of one in C
-                                        0 where ldc leaves room for it */
-    int tile_columns;                /* up to so many whole vectors, rows of C may overlap (ldc < N): the later one is on top */
+    int narrow;                      /* the columns that need not be a vector; where N is narrow and ldc leaves room for a vector,
+                                        gemm makes the rest of it 0 */
+    int tile_columns;                /* where N is at most that, rows of C may overlap (ldc < N): the later one is on top */
     int itemsize;
     size_t pack_bytes;
     void (*gemm)(const gemm_t *);
