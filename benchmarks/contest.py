@@ -1,5 +1,6 @@
 """One contest: contestants in processes of their own, each made ready for an item, then timed in interleaved rounds."""
 import argparse
+import functools
 import json
 import pathlib
 
@@ -32,7 +33,7 @@ def ready(subjects, item, prepare):
     ways, refused = {}, {}
     for name, subject in subjects.items():
         try:
-            ways[name] = prepare(subject, item)
+            ways[name] = timing.undisturbed(functools.partial(prepare, subject, item))
         except Refused as reason:
             refused[name] = str(reason)
         except Failed as failure:
@@ -60,6 +61,7 @@ def write(found, folder, name):
     import charts  # not above: each contestant's process imports this module, and its start is timed too
     import report
 
+    found["info"]["timings taken again"] = timing.disturbed
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     report.REPORTS[name](folder)

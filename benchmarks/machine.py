@@ -1,11 +1,14 @@
 """What the figures were measured on: processor, versions, and the peak of fused multiply-adds."""
+import ctypes
 import datetime
+import functools
 import os
 import pathlib
 import platform
 import subprocess
 import sys
 import tempfile
+import threading
 from importlib import metadata
 
 HERE = pathlib.Path(__file__).parent
@@ -17,15 +20,45 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def peak(dtype):
-    """GFLOP/s of fused multiply-adds on one core, or None without a C compiler."""
+@functools.cache
+def multiply_adds(dtype):
+    """seconds -> the GFLOP/s that a core reached in them; None without a C compiler."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            subprocess.run(["cc", "-O3", "-march=native", f"-DREAL={'float' if dtype == 'float32' else 'double'}",
+            subprocess.run(["cc", "-O3", "-march=native", f"-DREAL={'float' if dtype == 'float32' else 'double'}", "-shared", "-fPIC",
                             "-o", f"{folder}/peak", str(HERE / "peak.c")], check=True, capture_output=True)
-            return float(subprocess.run([f"{folder}/peak"], check=True, capture_output=True, text=True).stdout)
+            call = ctypes.CDLL(f"{folder}/peak").gflops
         except (OSError, subprocess.CalledProcessError):
             return None
+    call.argtypes, call.restype = [ctypes.c_double], ctypes.c_double
+    return call
+
+
+@functools.cache
+def peak(dtype):
+    """GFLOP/s of fused multiply-adds on one core, or None without a C compiler."""
+    call = multiply_adds(dtype)
+    return call and round(max(call(0.02) for _ in range(20)), 1)
+
+
+def all_cores(seconds=0.005):
+    """How much of their peaks all cores reach together, from 0 to 1: a virtual machine's may for a while be one core of its host."""
+    top, reached = peak("float32"), []
+    if not top or not hasattr(os, "sched_setaffinity"):
+        return 1.0
+    at_once = threading.Barrier(cores())
+
+    def run(core):
+        os.sched_setaffinity(0, {core})  # of this thread alone
+        at_once.wait()
+        reached.append(multiply_adds("float32")(seconds))
+
+    threads = [threading.Thread(target=run, args=(core,)) for core in os.sched_getaffinity(0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(reached) / (len(reached) * top)
 
 
 def processor():

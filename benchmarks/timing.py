@@ -3,7 +3,12 @@ median, and how far the middle half of the rounds lies apart."""
 import statistics
 import time
 
+import machine
+
 PAUSE = 0.1  # before each timing: threads that still spin after the last one go to sleep
+ALL_THERE = 0.9  # of the cores' peaks, before and after a timing
+WAIT, TRIES = 0.5, 10  # seconds; what is then still disturbed counts as it is
+disturbed = 0  # times that it was not so
 
 
 def seconds(call, least=0.2):
@@ -19,13 +24,26 @@ def seconds(call, least=0.2):
         calls = max(2 * calls, int(1.1 * calls * least / max(taken, 1e-9))) if taken > least / 100 else 10 * calls
 
 
+def undisturbed(measure):
+    """What measure() returns, called again where the cores were not all there just before it or just after."""
+    global disturbed
+    for _ in range(TRIES):
+        if machine.all_cores() > ALL_THERE:
+            figure = measure()
+            if machine.all_cores() > ALL_THERE:
+                return figure
+        disturbed += 1
+        time.sleep(WAIT)
+    return measure()
+
+
 def interleaved(measures, rounds, pause=PAUSE):
     """{name: call that returns a figure} -> {name: [a figure a round]}"""
     figures = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
             time.sleep(pause)
-            figures[name].append(measure())
+            figures[name].append(undisturbed(measure))
     return figures
 
 

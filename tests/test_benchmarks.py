@@ -80,7 +80,8 @@ def test_gradients_and_predictions_agree():
     np.testing.assert_allclose(p, p2, atol=1e-12)
 
 
-def test_rounds_are_interleaved():
+def test_rounds_are_interleaved(monkeypatch):
+    monkeypatch.setattr(timing.machine, "all_cores", lambda: 1.0)
     order = []
     figures = timing.interleaved({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 3, pause=0)
     assert order == list("ababab") and figures == {"a": [1, 3, 5], "b": [2, 4, 6]}
@@ -90,3 +91,19 @@ def test_spread_and_units():
     assert timing.spread([1.0, 2.0, 3.0]) == 0.25
     assert report.duration([2e-6] * 3) == "2.00 us ±0%"
     assert set(TRAINING) <= set(TABLE)
+
+
+def test_a_timing_is_taken_again_while_the_cores_are_not_all_there(monkeypatch):
+    there = iter([0.5, 1.0, 0.6, 1.0, 1.0])  # before; before and after; before and after
+    monkeypatch.setattr(timing.machine, "all_cores", lambda: next(there))
+    monkeypatch.setattr(timing, "WAIT", 0)
+    monkeypatch.setattr(timing, "disturbed", 0)
+    figures = iter([1, 2])
+    assert timing.undisturbed(lambda: next(figures)) == 2
+    assert timing.disturbed == 2
+
+
+def test_a_timing_that_is_disturbed_for_good_counts_as_it_is(monkeypatch):
+    monkeypatch.setattr(timing.machine, "all_cores", lambda: 0.5)
+    monkeypatch.setattr(timing, "WAIT", 0)
+    assert timing.undisturbed(lambda: 3) == 3
