@@ -4,13 +4,11 @@ A file is the length of its header (8 bytes, little-endian), the header (JSON: f
 in the data; under "__metadata__" strings), and the data. Everything that is not an array is one JSON text in the metadata,
 with a SHA-256 of that text and the data. Nothing in a file is ever run. https://github.com/huggingface/safetensors
 """
-import hashlib
 import json
 import math
 import os
 import pathlib
 import struct
-import tempfile
 from dataclasses import fields, is_dataclass
 
 import numpy as np
@@ -54,6 +52,8 @@ def decode(value):
 
 def write(path, text, tensors):
     """Write a file whole or not at all: to a temporary file beside it, which then takes its place."""
+    import tempfile  # not above: it and hashlib would take a tenth of the time that importing fastmlp does
+
     path, header, place = pathlib.Path(path), {}, 0
     names = {dtype: name for name, dtype in DTYPES.items()}
     arrays = {name: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for name, a in tensors.items()}
@@ -142,6 +142,8 @@ def _check_row(name, row, size):
 
 
 def _digest(text, header, data):
+    import hashlib
+
     h = hashlib.sha256(text.encode())
     h.update(json.dumps(header, sort_keys=True).encode())
     h.update(data)
