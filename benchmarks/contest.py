@@ -33,7 +33,7 @@ def ready(subjects, item, prepare):
     ways, refused = {}, {}
     for name, subject in subjects.items():
         try:
-            ways[name] = timing.undisturbed(functools.partial(prepare, subject, item))
+            ways[name] = timing.undisturbed(functools.partial(prepare, subject, item), 2)
         except Refused as reason:
             refused[name] = str(reason)
         except Failed as failure:

@@ -7,8 +7,8 @@ import machine
 
 PAUSE = 0.1  # before each timing: threads that still spin after the last one go to sleep
 ALL_THERE = 0.9  # of the cores' peaks, before and after a timing
-WAIT, TRIES = 0.5, 10  # seconds; what is then still disturbed counts as it is
-disturbed = 0  # times that it was not so
+PATIENCE, TRIES = 10, 5  # seconds, and timings that may be disturbed; the last counts as it is
+disturbed = 0  # timings that were
 
 
 def seconds(call, least=0.2):
@@ -24,17 +24,18 @@ def seconds(call, least=0.2):
         calls = max(2 * calls, int(1.1 * calls * least / max(taken, 1e-9))) if taken > least / 100 else 10 * calls
 
 
-def undisturbed(measure):
-    """What measure() returns, called again where the cores were not all there just before it or just after."""
+def undisturbed(measure, tries=TRIES):
+    """What measure() returns, called when the cores are all there, and again where they are not just after it."""
     global disturbed
-    for _ in range(TRIES):
+    for _ in range(tries):
+        given_up = time.monotonic() + PATIENCE
+        while machine.all_cores() < ALL_THERE and time.monotonic() < given_up:
+            time.sleep(0.1)
+        figure = measure()
         if machine.all_cores() > ALL_THERE:
-            figure = measure()
-            if machine.all_cores() > ALL_THERE:
-                return figure
+            break
         disturbed += 1
-        time.sleep(WAIT)
-    return measure()
+    return figure
 
 
 def interleaved(measures, rounds, pause=PAUSE):

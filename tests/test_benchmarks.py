@@ -94,16 +94,16 @@ def test_spread_and_units():
 
 
 def test_a_timing_is_taken_again_while_the_cores_are_not_all_there(monkeypatch):
-    there = iter([0.5, 1.0, 0.6, 1.0, 1.0])  # before; before and after; before and after
+    there = iter([0.5, 1.0, 0.6, 1.0, 1.0])  # before, before, after; before and after
     monkeypatch.setattr(timing.machine, "all_cores", lambda: next(there))
-    monkeypatch.setattr(timing, "WAIT", 0)
     monkeypatch.setattr(timing, "disturbed", 0)
     figures = iter([1, 2])
     assert timing.undisturbed(lambda: next(figures)) == 2
-    assert timing.disturbed == 2
+    assert timing.disturbed == 1
 
 
 def test_a_timing_that_is_disturbed_for_good_counts_as_it_is(monkeypatch):
     monkeypatch.setattr(timing.machine, "all_cores", lambda: 0.5)
-    monkeypatch.setattr(timing, "WAIT", 0)
-    assert timing.undisturbed(lambda: 3) == 3
+    monkeypatch.setattr(timing, "PATIENCE", 0)
+    figures = iter([1, 2, 3])
+    assert timing.undisturbed(lambda: next(figures), 3) == 3
