@@ -118,11 +118,15 @@ class _Linear(_Windowed):
 
         input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b : what the
         kernel and its biases start from; None for zeros. A convolution's weights are tied where its kernel stands and
-        frozen at 0 elsewhere; an average pool's are frozen."""
+        frozen at 0 elsewhere; an average pool's are frozen. ValueError where W or b has another shape than the layer's."""
         ids, bias_ids = self._stands(input_shape)
         units = ids.shape[1]
         if self.kind == "avg_pool":
             return Dense(units, bias=False, init="zeros"), [Frozen(layer, np.ones(ids.shape, bool), np.where(ids < 0, 0.0, self._share()))]
+        wanted = self.weights(map_shape(input_shape))
+        for name, given, shape in (("W", W, wanted), ("b", b, wanted[-1:])):
+            if given is not None and np.shape(given) != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {np.shape(given)}")
         kernel = np.zeros(ids.max() + 1) if W is None else np.ravel(W)
         spec = Dense(units, self.activation, self.bias, np.where(ids < 0, 0.0, kernel[ids]),
                      0.0 if b is None or not self.bias else np.ravel(b)[bias_ids])

@@ -68,6 +68,8 @@ class MLP:
         self.loss = Loss(loss)
         self.shapes, self.layers = _specs(layers, activation, init)
         self.d = [math.prod(shape) for shape in self.shapes]
+        if not isinstance(ties, (list, tuple)):
+            raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         self.ties = tuple(ties)
         self._build()
         rng = _generator(random_state)
@@ -171,7 +173,8 @@ class MLP:
 
     def _hold(self, q):
         """Give the components of the ties their values q: all weights, the tied parameters' own places, what stands still."""
-        q = np.asarray(q, self.dtype)
+        with np.errstate(over="ignore"):  # refused below
+            q = np.asarray(q, self.dtype)
         flat = self._ties.spread(q)
         _check._finite("ties: scale times parameter", flat, self.dtype)
         self._spread(flat, *self._unflatten(self._core.P))

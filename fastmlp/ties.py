@@ -12,6 +12,7 @@ import numpy as np
 from . import _check
 
 __all__ = ["TiedGroup", "TiedLayers", "TiedMap", "Frozen", "tie_transpose", "tie_layers", "tie_map"]
+SAME = 1e-12  # relative: what two ties say of one weight may differ by rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +223,7 @@ class Ties:
                 go = ~np.isnan(self.scale[i]) & np.isnan(self.scale[j])
                 known = self.scale[i[go]]
                 self.scale[j[go]] = np.where(known == si[go], sj[go], known * (sj[go] / si[go]))
-        wrong = ~np.isclose(self.scale[a] * sb, self.scale[b] * sa, rtol=1e-12, atol=0)
+        wrong = ~np.isclose(self.scale[a] * sb, self.scale[b] * sa, rtol=SAME, atol=0)
         if wrong.any():
             k = int(np.flatnonzero(wrong)[0])
             raise ValueError(f"ties: {self.places.name(a[k])} and {self.places.name(b[k])} are tied with the ratio {sb[k] / sa[k]:g} and "
@@ -233,7 +234,8 @@ class Ties:
         self.free[which] = False
         before = self.fixed.copy()
         self.fixed[which] = np.where(np.isnan(q), self.fixed[which], q)
-        clash = ~np.isnan(q) & ((self.fixed[which] != q) | (~np.isnan(before[which]) & (before[which] != q)))
+        clash = [~np.isnan(other) & ~np.isclose(other, q, rtol=SAME, atol=0) for other in (self.fixed[which], before[which])]
+        clash = ~np.isnan(q) & (clash[0] | clash[1])
         if clash.any():
             k = int(np.flatnonzero(clash)[0])
             raise ValueError(f"ties: {self.places.name(at[k])} is frozen at {value[k]:g} and tied to, or is, "

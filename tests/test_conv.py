@@ -197,3 +197,10 @@ def test_errors(layer, message):
         MLP([(5, 5, 2), layer, 3])
     with pytest.raises(ValueError, match=r"X must have shape \(n, 5, 5, 2\) or \(n, 50\), got \(4, 2, 5, 5\)"):
         MLP([(5, 5, 2), Conv2D(3, 3), 3]).predict(np.zeros((4, 2, 5, 5)))
+
+
+@pytest.mark.parametrize("W, b, message", [(np.zeros((3, 2, 2, 2)), None, r"W must have shape \(2, 2, 2, 3\), got \(3, 2, 2, 2\)"),
+                                           (None, np.zeros(2), r"b must have shape \(3,\), got \(2,\)")])
+def test_as_dense_wants_the_layers_shapes(W, b, message):
+    with pytest.raises(ValueError, match=message):
+        Conv2D(3, 2).as_dense((5, 5, 2), 1, W, b)

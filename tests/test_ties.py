@@ -282,6 +282,21 @@ def test_what_overflows_is_refused_before_anything_changed():
     with pytest.raises(ValueError, match="ties: scale times parameter must be finite"):
         net.params = np.full(net.n_params, 1e20)
     np.testing.assert_array_equal(net._core.P, before)
+    with pytest.raises(ValueError, match="ties: scale times parameter must be finite"):  # and without NumPy's warning
+        MLP([2, 2], ties=[Frozen(1, np.eye(2, dtype=bool), 1e300)])
+
+
+def test_frozen_values_that_agree_to_rounding():
+    """0.1 and 0.3 on members with scales 1 and 3, of which 3 x 0.1 is not 0.3."""
+    net = MLP([3, 4, 2], ties=[TiedGroup([(1, 0, 0), (2, 1, 1)], [1, 3]), Frozen(1, at((3, 4), 0, 0), 0.1), Frozen(2, at((4, 2), 1, 1), 0.3)],
+              dtype="float64")
+    assert net.W[1][0, 0] == pytest.approx(0.1, rel=1e-15) and net.W[2][1, 1] == 3 * net.W[1][0, 0]
+
+
+def at(shape, *index):
+    mask = np.zeros(shape, bool)
+    mask[index] = True
+    return mask
 
 
 def test_divergence_keeps_ties():
@@ -317,6 +332,8 @@ def test_contradictions(wrong):
 def test_kinds():
     with pytest.raises(TypeError, match="ties must be TiedGroup"):
         MLP([6, 4, 6], ties=[(1, 2)])
+    with pytest.raises(TypeError, match="ties must be a list of ties, got TiedLayers"):
+        MLP([6, 4, 6], ties=tie_transpose(1, 2))
     with pytest.raises(TypeError, match="a tied member must be"):
         MLP([6, 4, 6], ties=[TiedGroup([(1, "a", 0)])])
     with pytest.raises(ValueError, match="layer 2 of a tie has no weights"):
