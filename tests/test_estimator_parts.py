@@ -199,6 +199,49 @@ def test_parameters_can_change_after_fit():
     assert model.loss_ < before and model.n_iter_ == 20
 
 
+@pytest.mark.parametrize("first, then, rate", [
+    ({"learning_rate_init": 0.01}, {"learning_rate_init": 0.5}, 0.5), ({"learning_rate_init": 0.01}, {"solver": "sgd", "learning_rate_init": 0.2}, 0.2),
+    ({"optimizer": SGD(0.5)}, {"optimizer": None}, 0.02), ({"optimizer": SGD(0.5)}, {"optimizer": SGD(0.25)}, 0.25),
+    ({"learning_rate": lambda epoch: 0.5}, {"learning_rate": "constant"}, 0.02),
+    ({"solver": "sgd", "learning_rate": "invscaling"}, {"learning_rate": "constant"}, 0.02), ({}, {"alpha": 0.1}, 0.02)], ids=str)
+@pytest.mark.parametrize("how", ["fit", "partial_fit"])
+def test_a_rate_that_is_set_anew_counts(first, then, rate, how):
+    seen = []
+    model = classifier(warm_start=True, max_iter=3, callbacks=[lambda net, epoch, logs: seen.append(logs["lr"])], **first).fit(IRIS, NAMES)
+    del seen[:]
+    getattr(model.set_params(**then), how)(IRIS, NAMES)
+    assert seen[0] == rate
+
+
+def test_a_rate_that_fell_stays_so():
+    """Unless it is set anew, in a copy too."""
+    model = classifier(solver="sgd", learning_rate="adaptive", tol=10.0, n_iter_no_change=2, warm_start=True, max_iter=10).fit(IRIS, NAMES)
+    rate = model._optimizer.learning_rate
+    assert rate < 0.02
+    seen = []
+    again = pickle.loads(pickle.dumps(model)).set_params(callbacks=[lambda net, epoch, logs: seen.append(logs["lr"])])
+    again.fit(IRIS, NAMES)
+    assert seen[0] == rate
+
+
+@pytest.mark.parametrize("first, options, then", [({}, {"validation_data": (IRIS, NAMES)}, {}), ({"early_stopping": True}, {}, {"early_stopping": False}),
+                                                  ({"monitor": "score"}, {}, {"monitor": None}), ({"solver": "lbfgs"}, {}, {"solver": "adam"})], ids=str)
+def test_what_is_watched_can_change(first, options, then):
+    model = classifier(warm_start=True, max_iter=4, **first).fit(IRIS, NAMES, **options)
+    model.set_params(**then).fit(IRIS, NAMES).partial_fit(IRIS, NAMES)
+    assert model.best_loss_ == min(model.loss_curve_) and model.validation_scores_ is model.best_validation_score_ is None
+    model.set_params(monitor="score").fit(IRIS, NAMES)
+    assert len(model.validation_scores_) == 4 and model.best_loss_ is None
+
+
+def test_a_loss_that_is_set_anew_counts_from_the_next_fit():
+    model = regressor(warm_start=True).fit(DIABETES, np.exp(PROGRESSION))
+    before = model.predict(DIABETES)
+    assert (model.set_params(loss="poisson").predict(DIABETES) == before).all() and model.out_activation_ == "identity"
+    model.fit(DIABETES, np.exp(PROGRESSION))
+    assert model.out_activation_ == "exp" and (model.predict(DIABETES) > 0).all()
+
+
 # ---- scikit-learn's callbacks
 
 

@@ -350,10 +350,45 @@ def test_a_change_of_activation_after_fit(Estimator, X, y):
     ({"activation": ["relu", "cube"]}, "activation.*cube"), ({"dropout": [0.1]}, "dropout must be one value or a list of 2"),
     ({"hidden_layer_sizes": (4, 0)}, "hidden_layer_sizes must be > 0"), ({"l1": 0.1, "solver": "lbfgs"}, "l1, dropout and input_noise must be 0"),
     ({"dropout": 0.1, "solver": "lbfgs"}, "l1, dropout and input_noise must be 0"), ({"monitor": "best"}, "best"),
+    ({"gradient_clip": 1.0, "monitor": "r2", "solver": "lbfgs"}, "gradient_clip and monitor must be None for solver='lbfgs'"),
+    ({"loss": ("poisson",)}, "loss must be one of"), ({"loss": ()}, "loss must be one of"), ({"loss": ("poisson", 1.0)}, "loss must be one of"),
     ({"loss": ("huber", -1.0)}, "loss"), ({"dtype": "float16"}, "dtype"), ({"gradient_clip": 0}, "gradient_clip")], ids=str)
 def test_bad_parameters(wrong, message):
     with pytest.raises(ValueError, match=message):
         MLPRegressor(**{"hidden_layer_sizes": (4, 3), "max_iter": 2, **wrong}).fit(X, y)
+
+
+def test_lbfgs_has_no_partial_fit():
+    assert not any(hasattr(Estimator(solver="lbfgs"), "partial_fit") for Estimator in (MLPClassifier, MLPRegressor))
+
+
+def test_the_reported_loss_is_not_clipped():
+    """A row that is wrong by 100 times what its probability can show."""
+    model = MLPClassifier((), solver="sgd", learning_rate_init=1e-9, momentum=0.0, alpha=0.0, max_iter=1, random_state=0).fit([[1.0], [-1.0]], [0, 1])
+    model.coefs_[0][...], model.intercepts_[0][...] = 4000.0, 0.0
+    model.partial_fit([[1.0], [-1.0]], [0, 1])
+    assert model.loss_ == pytest.approx(4000.0)
+
+
+def test_a_refusal_of_lbfgs_changes_nothing():
+    model = MLPRegressor(max_iter=2, random_state=0).fit(X, y)
+    before = weights(model)
+    with pytest.raises(ValueError, match="validation_data must be None for solver='lbfgs'"):
+        model.set_params(solver="lbfgs").fit(X, y, validation_data=(X, y))
+    assert packed(weights(model)).tobytes() == packed(before).tobytes()
+
+
+@pytest.mark.parametrize("how", ["callback", "time"])
+def test_lbfgs_is_watched(how):
+    seen = []
+    model = MLPRegressor(solver="lbfgs", max_iter=50, random_state=0, max_time=1e-9 if how == "time" else None,
+                         callbacks=[lambda net, epoch, logs: seen.append((epoch, logs["loss"], net.params)) or (how == "callback" and epoch == 4)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    last = 4 if how == "callback" else 1
+    assert [epoch for epoch, _, _ in seen] == list(range(1, last + 1)) and model.n_iter_ == last
+    assert model.loss_ == seen[-1][1] and np.array_equal(model._net[0].params, seen[-1][2])
 
 
 def test_another_shape_cannot_go_on():
@@ -363,6 +398,8 @@ def test_another_shape_cannot_go_on():
         model.set_params(hidden_layer_sizes=(3,)).fit(X, y)
     with pytest.raises(ValueError, match="layer must be one of"):
         model.transform(X, layer=3)
+    with pytest.raises(ValueError, match="hidden_layer_sizes has none"):
+        MLPRegressor(hidden_layer_sizes=(), max_iter=2).fit(X, y).transform(X)
     assert all((a == b).all() for a, b in zip(weights(model), before))
 
 

@@ -97,7 +97,7 @@ class MLPAutoencoder(BaseMLP):
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None, validation_data=None):
-        """Fit to X, (n_samples, n_features).
+        """Fit to X, (n_samples, n_features). Rows of sparse X stay sparse as input, but what they are held against is a dense copy.
 
         y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X, or a pair
         of them and their weights. Returns self.

@@ -103,6 +103,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The loss that is shown for the network's mean loss."""
         return loss
 
+    def _check_loss(self):
+        """ValueError where the loss asked for is none."""
+
     # ---- the network behind coefs_ and intercepts_
 
     def _hidden_sizes(self):
@@ -155,7 +158,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self._net = net, [*self.coefs_, *self.intercepts_], self._built_from()
 
     def _built_from(self):
-        return self.activation, self.dropout, self.loss
+        return self.activation, self.dropout  # not the loss, which a fit settles
 
     def _network(self):
         """The network that coefs_ and intercepts_ are views of, or where others were set a new one of those."""
@@ -175,8 +178,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
         X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
         y : (n_samples,) or (n_samples, n_outputs).
-        sample_weight : (n_samples,), at least 0; only ratios count.
-        validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping on.
+        sample_weight : (n_samples,), at least 0: how often a row is there. Beside alpha and l1, which are not weighted, their size counts.
+        validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping on. Not with
+            "lbfgs".
 
         Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
         max_iter came first.
@@ -185,6 +189,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _fit(self, X, y, sample_weight=None, incremental=False, validation_data=None):
         hidden = self._hidden_sizes()
+        self._check_loss()
+        if not self._stochastic:
+            _solvers.check_lbfgs(self, validation_data)
         if incremental and (self.early_stopping or validation_data is not None):
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
@@ -197,6 +204,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             self._random_state = check_random_state(self.random_state)
         self.n_outputs_ = y.shape[1] if y.ndim == 2 else self._n_outputs()
         sizes = [X.shape[1], *hidden, self.n_outputs_]
+        self.out_activation_ = self._out_activation()
         net = self._first_network(sizes, X.dtype) if first else self._next_network(sizes)
         data = net._data(X, self._targets(y, net.dtype), weight)
         if first:
@@ -224,7 +232,6 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             bound = np.sqrt(factor / (n_in + n_out))
             coefs.append(self._random_state.uniform(-bound, bound, (n_in, n_out)))
             intercepts.append(self._random_state.uniform(-bound, bound, n_out))
-        self.out_activation_ = self._out_activation()
         if self.dtype is not None:
             dtype = self.dtype
         elif not self._stochastic:  # scipy's L-BFGS works in float64
@@ -288,6 +295,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """
         check_is_fitted(self, "coefs_")
         n_hidden = len(self.coefs_) - 1
+        if not n_hidden:
+            raise ValueError("transform gives the activations of a hidden layer, but hidden_layer_sizes has none")
         if not -n_hidden <= _check.integer("layer", layer, -n_hidden) < n_hidden:
             raise ValueError(f"layer must be one of {n_hidden} hidden layers, -{n_hidden}..{n_hidden - 1}, got {layer}")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)

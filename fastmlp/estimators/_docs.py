@@ -4,7 +4,9 @@ PARAMETERS = """\
     hidden_layer_sizes : units of the hidden layers, an int or array-like; () for none. Default (100,).
     activation : of the hidden layers: "identity", "logistic", "tanh", "relu" or any name of fastmlp.activations(); or a
         list, one for each hidden layer, of names or pairs (name, number). Default "relu".
-    solver : "adam", "sgd", or "lbfgs" for L-BFGS-B on all rows. Default "adam".
+    solver : "adam", "sgd", or "lbfgs" for L-BFGS-B on all rows, which looks at the training loss alone: it takes callbacks and
+        max_time, but none of optimizer, l1, dropout, input_noise, gradient_clip, monitor and validation_data, and early_stopping
+        does nothing, as in scikit-learn. Default "adam".
     alpha : L2 penalty alpha/2 ||W||^2 on the sum of a batch's losses, of weights, not of biases. Default 1e-4.
     batch_size : rows a step, or "auto" for min(200, n_samples).
     learning_rate : for "sgd": "constant"; "invscaling", learning_rate_init / t^power_t; "adaptive", a fifth whenever nothing
@@ -17,7 +19,8 @@ PARAMETERS = """\
     random_state : None, an int or a RandomState: weights, held-out rows, the order of rows, dropout.
     tol : what counts as better. Default 1e-4.
     verbose : print the loss of each epoch.
-    warm_start : fit goes on from the last fit's weights, with its optimiser's state. Default False.
+    warm_start : fit goes on from the last fit's weights, with its optimiser's state, and its rate unless solver, optimizer,
+        learning_rate or learning_rate_init are set anew. Default False.
     momentum, nesterovs_momentum : of "sgd". Default 0.9, True.
     early_stopping : hold out validation_fraction of the rows, stop when their score does not become better, and keep the
         best weights. Default False.

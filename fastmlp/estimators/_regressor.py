@@ -11,6 +11,7 @@ from ._docs import ATTRIBUTES, PARAMETERS
 
 LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error", "huber": "huber",
           "quantile": "quantile"}  # the estimator's names -> the network's
+WITH_NUMBER = ("huber", "quantile")
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -61,9 +62,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _out_activation(self):
         return "exp" if self.loss == "poisson" else "identity"
 
+    def _check_loss(self):
+        if not isinstance(self.loss, str) and (len(self.loss) != 2 or self.loss[0] not in WITH_NUMBER):
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a pair of {' or '.join(WITH_NUMBER)} and a number, got {self.loss!r}")
+
     def _network_loss(self):
-        name, *argument = self.loss if isinstance(self.loss, tuple) else (self.loss,)
-        return (LOSSES.get(name, name), *argument) if argument else LOSSES[name]
+        return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
 
     def _reported(self, loss):
         """scikit-learn reports the mean over outputs of the squared error, though it descends on the sum."""

@@ -52,6 +52,21 @@ def optimizer_of(est):
     return spec if est.gradient_clip is None else replace(spec, clip_norm=est.gradient_clip)
 
 
+def _callbacks(est):
+    return [as_callback(c) for c in est.callbacks or ()] + ([] if est.max_time is None else [TimeLimit(est.max_time)])
+
+
+def check_lbfgs(est, validation_data):
+    """What L-BFGS cannot do must not be asked for."""
+    if est.l1 or est._by_chance():
+        raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', which wants a smooth loss that is the same each time")
+    given = {"gradient_clip": est.gradient_clip, "monitor": None if est.monitor == "loss" else est.monitor,
+             "validation_data": validation_data}
+    given = [name for name, value in given.items() if value is not None]
+    if given:
+        raise ValueError(f"{' and '.join(given)} must be None for solver='lbfgs', which chooses its steps itself, by the training loss")
+
+
 def start_curves(est):
     """The attributes of a stochastic solver before its first epoch."""
     est.loss_curve_, est._no_improvement_count = [], 0
@@ -67,13 +82,15 @@ def fit_stochastic(job):
     optimizer = optimizer_of(est)
     if net._state is None:
         net._state = training.State(net, optimizer)
-        est._rate = float(est.learning_rate_init)
     else:
         net._state.adopt(net, optimizer)
+    _start_rate(est, new=net._state.epoch == 0)
+    if not hasattr(est, "loss_curve_"):  # L-BFGS came before
+        start_curves(est)
     watched, rows = _watched(job)
     batch = _batch_size(est, len(rows))
     penalties = est.alpha / job.mean_weight(rows), est.l1 / job.mean_weight(rows)
-    callbacks = [as_callback(c) for c in est.callbacks or ()] + ([] if est.max_time is None else [TimeLimit(est.max_time)])
+    callbacks = _callbacks(est)
     epochs = 1 if job.incremental else est.max_iter
     draw = _Draw(est, net, rows)
     best = _Best(net, est.restore_best, est.early_stopping or job.validation is not None)
@@ -116,6 +133,14 @@ def _loop(job, run, watched, best, end_epoch, task):
     if not job.incremental:
         warnings.warn(f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the optimization hasn't "
                       "converged yet.", ConvergenceWarning)
+
+
+def _start_rate(est, new):
+    """The rate goes on from the last fit unless what it is asked to be has changed."""
+    asked = [est.optimizer, est.solver, est.learning_rate, float(est.learning_rate_init)]
+    if new or vars(est).get("_rate_asked", asked) != asked:
+        est._rate = float(est.learning_rate_init)
+    est._rate_asked = asked
 
 
 def _set_rate(est, net):
@@ -216,7 +241,7 @@ def _watched(job):
         weight = None if job.weight is None else job.weight[held]
         return _Scores(est, job.data, held, _safe_indexing(job.X, held), job.y[held], weight, "Validation"), rows
     if est.monitor in (None, "loss"):
-        return _TrainingLoss(), rows
+        return _TrainingLoss(est), rows
     return _Scores(est, job.data, None, job.X, job.y, job.weight, "Training"), rows
 
 
@@ -224,6 +249,11 @@ class _TrainingLoss:
     """Patience looks at the loss of the epoch."""
 
     subject = "Training loss"
+
+    def __init__(self, est):
+        if est.best_loss_ is None:  # the fit before watched scores
+            est.validation_scores_ = est.best_validation_score_ = None
+            est.best_loss_, est._no_improvement_count = float(np.fmin.reduce(est.loss_curve_, initial=np.inf)), 0
 
     def look(self, est, team, diverged):
         loss = est.loss_curve_[-1]
@@ -254,6 +284,7 @@ class _Scores:
         self.minus_loss = est.monitor == "loss"
         if est.validation_scores_ is None:
             est.validation_scores_, est.best_validation_score_, est.best_loss_ = [], -np.inf, None
+            est._no_improvement_count = 0
 
     def look(self, est, team, diverged):
         score = np.nan if diverged else float(self.score(est, team))
@@ -317,12 +348,12 @@ def _tasks(job, epochs):
 def fit_lbfgs(job):
     """Minimise the loss of all rows by scipy's L-BFGS-B."""
     est, net = job.est, job.net
-    if est.l1 or est._by_chance():
-        raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', which wants a smooth loss that is the same each time")
-    with training.team_for(net, job.data.n, 3 * est.max_iter, est.n_threads) as team, _tasks(job, None) as task:
+    callbacks = _callbacks(est)
+    with training.team_for(net, job.data.n, 3 * est.max_iter, est.n_threads) as team, _tasks(job, None) as task, \
+            training.watched_by(callbacks, net, est.max_iter) as end_iteration:
         objective = Objective(est, net, job.data, team, est.alpha / job.mean_weight(slice(None)))
         result = scipy.optimize.minimize(
-            objective, objective.start(), method="L-BFGS-B", jac=True, callback=_Iterations(est, objective, task),
+            objective, objective.start(), method="L-BFGS-B", jac=True, callback=_Iterations(est, objective, task, end_iteration),
             options={"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol})
         objective.set(result.x)
     est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)
@@ -374,8 +405,8 @@ def loss_and_gradient(est, packed, X, y, sample_weight):
 class _Iterations:
     """What looks on after each iteration of L-BFGS."""
 
-    def __init__(self, est, objective, task):
-        self.est, self.objective, self.task, self.n = est, objective, task, 0
+    def __init__(self, est, objective, task, end_iteration):
+        self.est, self.objective, self.task, self.end_iteration, self.n = est, objective, task, end_iteration, 0
 
     def __call__(self, intermediate_result):
         self.n += 1
@@ -383,5 +414,5 @@ class _Iterations:
             print(f"Iteration {self.n}, loss = {intermediate_result.fun:.8f}")
         with self.task() as end_task:
             self.objective.set(intermediate_result.x)
-            if end_task():
+            if end_task() | self.end_iteration(self.n, {"loss": float(intermediate_result.fun)}):
                 raise StopIteration
