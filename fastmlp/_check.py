@@ -66,11 +66,16 @@ def _finite(argument, a, dtype):
 
 def _numeric(argument, a, dtype):
     """An array of an element type that the core reads as it is, else a conversion to dtype."""
-    a = np.asarray(a)
+    if np.ma.is_masked(a):
+        raise ValueError(f"{argument} must have no masked elements, got {np.ma.count_masked(a)}")
+    try:
+        a = np.asarray(a)
+    except ValueError as error:
+        raise ValueError(f"{argument} must be an array, its rows of one length: {error}") from error
     if a.dtype in _core.SOURCES:
         return a
-    if a.dtype.kind == "c":
-        raise TypeError(f"{argument} must be real, got {a.dtype}")
+    if a.dtype.kind in "cmM":
+        raise TypeError(f"{argument} must be real numbers, got {a.dtype}")
     if a.dtype.kind in "US":
         raise TypeError(f"{argument} must be numbers, got text, {a.dtype}")
     try:
@@ -108,9 +113,9 @@ def _features_csr(X, d, dtype):
     values = _numeric("X", X.data, dtype)
     index = np.int64 if X.indices.dtype.itemsize == 8 else np.int32
     indices, indptr = (_plain(a, index) for a in (X.indices, X.indptr))
-    if (indptr[0] < 0 or (np.diff(indptr) < 0).any() or indptr[-1] > min(len(indices), len(values))
+    if (indptr.shape != (X.shape[0] + 1,) or indptr[0] < 0 or (np.diff(indptr) < 0).any() or indptr[-1] > min(len(indices), len(values))
             or (len(indices) and not 0 <= indices.min() <= indices.max() < d)):
-        raise ValueError("X is not a valid CSR matrix: its indices point outside of it")
+        raise ValueError("X is not a valid CSR matrix: its indptr or indices point outside of it")
     _finite("X", values, dtype)
     from scipy import sparse  # not at import: it takes longer than all of fastmlp
 

@@ -410,7 +410,10 @@ cdef class Core:
         cdef bint good
         if type(X) is not ndarray:
             return None
-        PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)
+        try:
+            PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)
+        except ValueError:  # dates have none
+            return None
         try:
             if (b.ndim != 2 or b.shape[1] != d or b.format[0] != self.format or b.format[1] != 0 or b.shape[0] < 1
                     or b.shape[0] > SMALL_ROWS or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0

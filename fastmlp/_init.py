@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from ._check import one_of
+from ._check import _finite, one_of
 
 # name -> variance of a weight between layers of n_in and n_out units. Glorot and Bengio 2010, He et al. 2015,
 # LeCun et al. 1998.
@@ -20,7 +20,7 @@ DRAWS = {
 INITIALIZERS = tuple(f"{variance}_{draw}" for variance in VARIANCES for draw in DRAWS) + ("zeros",)
 
 
-def initial(init, shape, rng, argument):
+def initial(init, shape, rng, argument, dtype):
     """Weights of a shape (.., n_in, n_out), float64: the fans of a convolution are n_in and n_out times its kernel.
 
     init: a name in INITIALIZERS or an array."""
@@ -30,10 +30,10 @@ def initial(init, shape, rng, argument):
             return np.zeros(shape)
         variance, draw = init.split("_")
         return DRAWS[draw](rng, VARIANCES[variance](math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]), shape)
-    return given(init, shape, argument)
+    return given(init, shape, argument, dtype)
 
 
-def given(values, shape, argument):
+def given(values, shape, argument, dtype):
     """A user's own array, or a number, checked."""
     try:
         values = np.asarray(values, np.float64)
@@ -41,6 +41,6 @@ def given(values, shape, argument):
         raise TypeError(f"{argument} must be a name or an array of shape {shape}, got {type(values).__name__}") from error
     if values.ndim and values.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}, got {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{argument} must be finite, got NaN or infinity")
-    return np.broadcast_to(values, shape)
+    values = np.broadcast_to(values, shape)
+    _finite(argument, values, dtype)
+    return values

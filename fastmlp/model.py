@@ -64,10 +64,9 @@ class MLP:
 
     def __init__(self, layers, *, activation="relu", loss="squared_error", dtype="float32", init="glorot_uniform",
                  random_state=None, ties=()):
-        self.dtype = _dtype(dtype)
-        self.loss = Loss(loss)
-        self.shapes, self.layers = _specs(layers, activation, init)
-        self.d = [math.prod(shape) for shape in self.shapes]
+        self._dtype, self._loss = _dtype(dtype), Loss(loss)
+        self._shapes, self._layers = map(tuple, _specs(layers, activation, init))
+        self._d = tuple(math.prod(shape) for shape in self.shapes)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         self.ties = tuple(ties)
@@ -126,8 +125,16 @@ class MLP:
         y = self.layers[l - 1]
         if self.W[l] is None:
             return None, None
-        W = initial(y.init, self._wanted(l), rng, f"init of layer {l}")
-        return W, given(y.bias_init, self.shapes[l][-1:], f"bias_init of layer {l}") if y.bias else None
+        W = initial(y.init, self._wanted(l), rng, f"init of layer {l}", self.dtype)
+        return W, given(y.bias_init, self.shapes[l][-1:], f"bias_init of layer {l}", self.dtype) if y.bias else None
+
+    # ---- what it is, for good
+
+    dtype = property(lambda self: self._dtype)
+    loss = property(lambda self: self._loss)
+    layers = property(lambda self: self._layers)
+    shapes = property(lambda self: self._shapes)
+    d = property(lambda self: self._d)
 
     # ---- parameters
 
@@ -438,6 +445,8 @@ class MLP:
 
 
 def _dtype(dtype):
+    if dtype is None:  # float64 to NumPy
+        raise ValueError("dtype must be 'float32' or 'float64', got None")
     try:
         known = np.dtype(dtype)
     except TypeError as error:

@@ -2,6 +2,8 @@
 import math
 from dataclasses import dataclass
 
+from . import _check
+
 __all__ = ["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle"]
 
 
@@ -22,6 +24,9 @@ class Step:
     lr: float
     every: int
     factor: float = 0.1
+
+    def __post_init__(self):
+        _check.integer("every", self.every, 1)
 
     def __call__(self, epoch):
         return self.lr * self.factor ** (epoch // self.every)
@@ -71,6 +76,10 @@ class OneCycle:
     warmup: float = 0.3
     div: float = 25.0
     final_div: float = 1e4
+
+    def __post_init__(self):
+        for name in ("div", "final_div"):
+            _check.number(name, getattr(self, name), above=0)
 
     def __call__(self, epoch):
         peak = self.warmup * (self.epochs - 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import _check, _core, _robust, optim
 from .callbacks import ProgressBar, as_callback, overrides
-from .metrics import named_metrics
+from .metrics import check_targets, named_metrics
 
 __all__ = ["History", "DivergenceWarning"]
 
@@ -230,9 +230,8 @@ class _Watched:
         if self.metrics:
             y = np.asarray(y.toarray() if hasattr(y, "tocsr") else y)
             labels = y.ndim == 1 and net.loss.name == "cross_entropy"
-            if labels and not {"r2", "mae"}.isdisjoint(self.metrics):
-                raise ValueError("metrics r2 and mae want numbers for y, got labels")
             y = y[:, None] if y.ndim == 1 and not labels else y
+            check_targets(self.metrics, y, labels)
             pick = slice(None) if self.rows is None else self.rows
             self.y, self.weight = y[pick], None if weight is None else np.asarray(weight)[pick]
 

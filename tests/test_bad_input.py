@@ -9,6 +9,7 @@ from scipy import sparse
 
 import fastmlp
 from fastmlp import MLP, SGD, Adam, AdamW, Dense, Dropout, EarlyStopping, TimeLimit
+from fastmlp.schedules import OneCycle, Step
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((20, 4)), RNG.standard_normal((20, 2))
@@ -24,6 +25,12 @@ def spoiled(a, value, dtype=None):
 def csr_with_bad_index():
     S = sparse.csr_array(X)
     S.indices[-1] = 99
+    return S
+
+
+def csr_with_few_rows():
+    S = sparse.csr_array(X)
+    S.indptr = S.indptr[:2].copy()
     return S
 
 
@@ -50,6 +57,11 @@ CONSTRUCTION = {
     "initializer": (lambda: MLP([4, 1], init="xavier"), ValueError, "init of layer 1.*glorot_uniform.*xavier"),
     "shape of given weights": (lambda: MLP([4, Dense(3, init=np.zeros((3, 4)))]), ValueError, r"init of layer 1.*\(4, 3\).*\(3, 4\)"),
     "given weights not finite": (lambda: MLP([4, Dense(1, init=np.full((4, 1), np.nan))]), ValueError, "init of layer 1.*finite"),
+    "given weights too large": (lambda: MLP([4, Dense(1, init=np.full((4, 1), 1e300))]), ValueError, "init of layer 1 must be finite in float32"),
+    "given bias too large": (lambda: MLP([4, Dense(1, bias_init=1e39)]), ValueError, "bias_init of layer 1 must be finite in float32"),
+    "None for dtype": (lambda: MLP([4, 1], dtype=None), ValueError, "dtype.*float32.*got None"),
+    "every": (lambda: Step(0.1, 0), ValueError, "every.*at least 1.*0"),
+    "div": (lambda: OneCycle(0.1, 5, div=0), ValueError, "div.*above 0.*0"),
     "kind of given weights": (lambda: MLP([4, Dense(1, init=object())]), TypeError, "init of layer 1"),
     "shape of given biases": (lambda: MLP([4, Dense(3, bias_init=[1, 2])]), ValueError, r"bias_init of layer 1.*\(3,\).*\(2,\)"),
     "seed": (lambda: MLP([4, 1], random_state="x"), TypeError, "random_state.*'x'"),
@@ -97,7 +109,11 @@ FIT = {
     "numbers as text": ((X.astype(str), Y), {}, TypeError, "X must be numbers, got text"),
     "words": ((np.full((20, 4), "a"), Y), {}, TypeError, "X must be numbers"),
     "words in a table": ((pd.DataFrame({c: ["a"] * 20 for c in "abcd"}), Y), {}, TypeError, "X must be numbers"),
+    "rows of a sparse matrix": ((csr_with_few_rows(), Y), {}, ValueError, "X is not a valid CSR"),
     "complex": ((X + 1j, Y), {}, TypeError, "X must be real"),
+    "dates": ((np.zeros((20, 4), "M8[D]"), Y), {}, TypeError, "X must be real numbers, got datetime64"),
+    "masked": ((np.ma.masked_less(X, 0), Y), {}, ValueError, "X must have no masked elements"),
+    "ragged": (([[1.0] * 4] * 19 + [[1.0]], Y), {}, ValueError, "X must be an array, its rows of one length"),
     "fewer targets": ((X, Y[:19]), {}, ValueError, r"y must have 20 rows.*\(19, 2\)"),
     "outputs": ((X, Y[:, :1]), {}, ValueError, r"y must have shape \(20, 2\).*\(20, 1\)"),
     "flat targets": ((X, Y[:, 0]), {}, ValueError, r"y must have shape \(20, 2\).*\(20,\)"),
@@ -124,6 +140,8 @@ FIT = {
     "both validations": ((X, Y), {"validation_fraction": 0.1, "validation_data": (X, Y)}, ValueError, "not both"),
     "metrics": ((X, Y), {"metrics": ["acuracy"]}, ValueError, "metrics.*accuracy.*acuracy"),
     "kind of metrics": ((X, Y), {"metrics": [3]}, TypeError, "metrics.*3"),
+    "metric of classes": ((X, Y), {"metrics": ["auc"]}, ValueError, "metrics auc want classes for y"),
+    "metric of right classes": ((X, Y), {"metrics": ["mae", "accuracy"]}, ValueError, "metrics accuracy want classes for y"),
     "callbacks": ((X, Y), {"callbacks": [3]}, TypeError, "callbacks.*3"),
 }
 
@@ -160,7 +178,7 @@ TARGETS = {
 
 @pytest.mark.parametrize("metric", ["r2", "mae"])
 def test_metrics_of_numbers_refuse_labels(metric):
-    with pytest.raises(ValueError, match="metrics r2 and mae.*labels"):
+    with pytest.raises(ValueError, match=f"metrics {metric} want numbers for y, got labels"):
         MLP([4, 3], loss="cross_entropy").fit(X, LABELS, metrics=["accuracy", metric])
 
 
@@ -183,7 +201,9 @@ def test_inputs_of_predict_and_forward(wrong, use):
 def test_what_cannot_be_written():
     net = MLP([4, 3, 2])
     for write in (lambda: net.W.__setitem__(1, 0), lambda: setattr(net, "W", []), lambda: setattr(net, "b", []),
-                  lambda: setattr(net, "n_params", 3)):
+                  lambda: setattr(net, "n_params", 3), lambda: setattr(net, "dtype", "float64"), lambda: setattr(net, "loss", "huber"),
+                  lambda: setattr(net, "d", [4, 1]), lambda: net.d.__setitem__(0, 9), lambda: net.shapes.__setitem__(0, (9,)),
+                  lambda: net.layers.__setitem__(0, Dense(9))):
         with pytest.raises((TypeError, AttributeError)):
             write()
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -192,6 +212,15 @@ def test_what_cannot_be_written():
                               (np.full(23, np.nan), ValueError, "params must be finite"), (["a"] * 23, TypeError, "params must be numbers")):
         with pytest.raises(error, match=message):
             net.params = p
+
+
+def test_labels_that_change_in_a_fit_stay_in_bounds():
+    y = LABELS.astype(np.int32)
+
+    def spoil(net, epoch, logs):
+        y[:] = 2**31 - 1
+
+    MLP([4, 3], loss="cross_entropy").fit(X, y, epochs=3, callbacks=[spoil])
 
 
 def test_an_unknown_instruction_set(monkeypatch):

@@ -31,6 +31,13 @@ def differing(got, wanted):
     return {name: (got.get(name), wanted.get(name)) for name in {*got, *wanted} if got.get(name) != wanted.get(name)}
 
 
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_the_instruction_set_is_the_one_asked_for(isa):
+    done = subprocess.run([sys.executable, "-c", "import fastmlp; print(fastmlp.instruction_set())"], env={**os.environ, "FASTMLP_ISA": isa},
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == isa
+
+
 @pytest.mark.parametrize("isa", ["avx2", "avx512", "neon", "generic"])
 def test_the_table(isa):
     """Every machine is held to the same hashes; python tests/bits.py --write makes them anew."""
