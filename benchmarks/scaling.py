@@ -2,7 +2,8 @@
 
 Time of training in float32 with Adam by rows, batch, width, depth and threads, the memory of training by rows, each in a process of its
 own, and the time of one backprop on one core by the number of weights. Points are timed in interleaved rounds. Writes scaling.json,
-scaling.md and scaling.png. Exit code 1 where memory is above its bound: data + 3 x parameters + 64 MB, the interpreter included.
+scaling.md and scaling.png. Exit code 1 where memory is above its bound, data + 3 x parameters + 64 MB, the interpreter included, or
+the time of a backprop a weight is more than twice that of another size.
 """
 import argparse
 import contextlib
@@ -136,8 +137,17 @@ def main():
         found["curves"][panel] = [{"x": x, "seconds": values} for x, values in taken.items()]
         print(f"{panel}: " + ", ".join(f"{x:,} {statistics.median(v) * 1e9:.3g}" for x, v in taken.items()) + " ns", flush=True)
     write(found, args.out)
-    over = [m["rows"] for m in found["memory"] if m["peak"] > m["bound"]]
-    sys.exit(f"memory above its bound at {over} rows" if over else 0)
+    sys.exit("\n".join(broken(found)) or 0)
+
+
+def broken(found):
+    """What is not as it should be."""
+    each = [statistics.median(point["seconds"]) for point in found["curves"]["weights"]]
+    if max(each) > 2 * min(each):
+        yield f"a backprop's time by weights is not proportional: {max(each) / min(each):.2f} times the least a weight"
+    for m in found["memory"]:
+        if m["peak"] > m["bound"]:
+            yield f"memory above its bound at {m['rows']} rows"
 
 
 def write(found, folder):
