@@ -33,7 +33,7 @@ def differing(got, wanted):
 
 @pytest.mark.parametrize("isa", _core.available_isas())
 def test_the_instruction_set_is_the_one_asked_for(isa):
-    done = subprocess.run([sys.executable, "-c", "import fastmlp; print(fastmlp.instruction_set())"], env={**os.environ, "FASTMLP_ISA": isa},
+    done = subprocess.run([sys.executable, "-P", "-c", "import fastmlp; print(fastmlp.instruction_set())"], env={**os.environ, "FASTMLP_ISA": isa},
                           capture_output=True, text=True, check=True)
     assert done.stdout.strip() == isa
 
