@@ -64,14 +64,19 @@ def _finite(argument, a, dtype):
         raise ValueError(f"{argument} must be finite in {np.dtype(dtype).name}, got NaN, infinity or a larger number")
 
 
-def _numeric(argument, a, dtype):
-    """An array of an element type that the core reads as it is, else a conversion to dtype."""
+def _array(argument, a):
     if np.ma.is_masked(a):
         raise ValueError(f"{argument} must have no masked elements, got {np.ma.count_masked(a)}")
     try:
-        a = np.asarray(a)
+        return np.asarray(a)
     except ValueError as error:
         raise ValueError(f"{argument} must be an array, its rows of one length: {error}") from error
+
+
+def _numeric(argument, a, dtype):
+    """An array of an element type that the core reads as it is, else a conversion to dtype."""
+    if type(a) is not np.ndarray:
+        a = _array(argument, a)
     if a.dtype in _core.SOURCES:
         return a
     if a.dtype.kind in "cmM":
