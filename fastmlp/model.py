@@ -445,12 +445,10 @@ class MLP:
 
 
 def _dtype(dtype):
-    if dtype is None:  # float64 to NumPy
-        raise ValueError("dtype must be 'float32' or 'float64', got None")
     try:
-        known = np.dtype(dtype)
-    except TypeError as error:
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from error
+        known = None if dtype is None else np.dtype(dtype)  # None is float64 to NumPy
+    except TypeError:
+        known = None
     if known not in (np.float32, np.float64):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     return known

@@ -234,8 +234,8 @@ class Ties:
         self.free[which] = False
         before = self.fixed.copy()
         self.fixed[which] = np.where(np.isnan(q), self.fixed[which], q)
-        clash = [~np.isnan(other) & ~np.isclose(other, q, rtol=SAME, atol=0) for other in (self.fixed[which], before[which])]
-        clash = ~np.isnan(q) & (clash[0] | clash[1])
+        others = np.stack([self.fixed[which], before[which]])
+        clash = ~np.isnan(q) & (~np.isnan(others) & ~np.isclose(others, q, rtol=SAME, atol=0)).any(axis=0)
         if clash.any():
             k = int(np.flatnonzero(clash)[0])
             raise ValueError(f"ties: {self.places.name(at[k])} is frozen at {value[k]:g} and tied to, or is, "

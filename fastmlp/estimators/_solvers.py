@@ -60,11 +60,11 @@ def check_lbfgs(est, validation_data):
     """What L-BFGS cannot do must not be asked for."""
     if est.l1 or est._by_chance():
         raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', which wants a smooth loss that is the same each time")
-    given = {"gradient_clip": est.gradient_clip, "monitor": None if est.monitor == "loss" else est.monitor,
+    asked = {"gradient_clip": est.gradient_clip, "monitor": None if est.monitor == "loss" else est.monitor,
              "validation_data": validation_data}
-    given = [name for name, value in given.items() if value is not None]
-    if given:
-        raise ValueError(f"{' and '.join(given)} must be None for solver='lbfgs', which chooses its steps itself, by the training loss")
+    refused = [name for name, value in asked.items() if value is not None]
+    if refused:
+        raise ValueError(f"{' and '.join(refused)} must be None for solver='lbfgs', which chooses its steps itself, by the training loss")
 
 
 def start_curves(est):
@@ -80,11 +80,11 @@ def fit_stochastic(job):
     """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
     est, net = job.est, job.net
     optimizer = optimizer_of(est)
+    _start_rate(est, net)
     if net._state is None:
         net._state = training.State(net, optimizer)
     else:
         net._state.adopt(net, optimizer)
-    _start_rate(est, new=net._state.epoch == 0)
     if not hasattr(est, "loss_curve_"):  # L-BFGS came before
         start_curves(est)
     watched, rows = _watched(job)
@@ -135,10 +135,10 @@ def _loop(job, run, watched, best, end_epoch, task):
                       "converged yet.", ConvergenceWarning)
 
 
-def _start_rate(est, new):
+def _start_rate(est, net):
     """The rate goes on from the last fit unless what it is asked to be has changed."""
     asked = [est.optimizer, est.solver, est.learning_rate, float(est.learning_rate_init)]
-    if new or vars(est).get("_rate_asked", asked) != asked:
+    if net._state is None or vars(est).get("_rate_asked", asked) != asked:
         est._rate = float(est.learning_rate_init)
     est._rate_asked = asked
 
