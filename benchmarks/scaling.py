@@ -7,7 +7,6 @@ the time of a backprop a weight is more than twice that of another size.
 """
 import argparse
 import contextlib
-import json
 import pathlib
 import resource
 import statistics
@@ -136,7 +135,9 @@ def main():
             taken = measure(points, rounds)
         found["curves"][panel] = [{"x": x, "seconds": values} for x, values in taken.items()]
         print(f"{panel}: " + ", ".join(f"{x:,} {statistics.median(v) * 1e9:.3g}" for x, v in taken.items()) + " ns", flush=True)
-    write(found, args.out)
+    import contest  # not above: the processes that memory is measured in import this module
+
+    contest.write(found, args.out, "scaling")
     sys.exit("\n".join(broken(found)) or 0)
 
 
@@ -148,16 +149,6 @@ def broken(found):
     for m in found["memory"]:
         if m["peak"] > m["bound"]:
             yield f"memory above its bound at {m['rows']} rows"
-
-
-def write(found, folder):
-    import charts  # not above: the processes that memory is measured in import this module
-    import report
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scaling.json").write_text(json.dumps(found, indent=1) + "\n")
-    report.REPORTS["scaling"](folder)
-    charts.CHARTS["scaling"](folder)
 
 
 if __name__ == "__main__":
