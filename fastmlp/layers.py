@@ -117,7 +117,7 @@ class _Linear(_Windowed):
         """The same layer as (a Dense spec, the ties that make it so).
 
         input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b : what the
-        kernel and its biases start from; None for zeros. A convolution's weights are tied where its kernel stands and
+        kernel and its biases start from; None for zeros, from which relu units never learn. A convolution's weights are tied where its kernel stands and
         frozen at 0 elsewhere; an average pool's are frozen. ValueError where W or b has another shape than the layer's."""
         ids, bias_ids = self._stands(input_shape)
         units = ids.shape[1]
