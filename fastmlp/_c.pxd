@@ -48,6 +48,7 @@ cdef extern from "kernels/kernels.h" nogil:
         Py_ssize_t first
         const void *y
         Py_ssize_t ldy
+        const source_t *sparse_y
         const int32_t *labels
         const void *weight
         double scale

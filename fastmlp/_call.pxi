@@ -68,9 +68,28 @@ cdef class team:
         give_team(self.one)
 
 
+cdef source_t source_of(X):
+    """Where the kernels find the rows of an array (n, d) of a type in SOURCES, or of CSR, which somebody must hold."""
+    cdef source_t s
+    cdef Py_ssize_t n
+    memset(&s, 0, sizeof(s))
+    n, s.cols = X.shape
+    values = X.data if hasattr(X, "indptr") else X
+    s.type, s.data = SOURCES[values.dtype], <const char *>address(values)
+    if hasattr(X, "indptr"):
+        s.indptr, s.indices = <void *>address(X.indptr), <void *>address(X.indices)
+        s.wide_index = X.indices.dtype.itemsize == 8
+    else:
+        s.row_stride, s.col_stride = X.strides
+        s.end = s.data
+        if n:
+            s.end += (n - 1) * max(s.row_stride, 0) + (s.cols - 1) * s.col_stride + values.itemsize
+    return s
+
+
 cdef class Data:
     """Rows bound for the core: X dense or CSR, targets, weights. Holds what the pointers point at."""
-    cdef source_t X
+    cdef source_t X, Y          # Y: sparse targets
     cdef const void *y
     cdef const int32_t *labels
     cdef const void *weight
@@ -81,27 +100,18 @@ cdef class Data:
     cdef readonly object dtype, loss, sample_weight
 
     def __init__(self, X, targets=None, weight=None, loss=None):
-        """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or C-contiguous (n, d(L)).
+        """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or (n, d(L)) C-contiguous or CSR.
         weight: (n,). Targets and weight are of the network's dtype. loss(rows, x): a Python loss in place of the core's,
         giving values (m,) and derivatives (m, d(L))."""
         self.keep = (X, targets, weight)
         self.loss = loss
         self.n, self.d = X.shape
-        self.X.cols = self.d
-        values = X.data if hasattr(X, "indptr") else X
-        self.dtype = values.dtype
-        self.X.type = SOURCES[self.dtype]
-        self.X.data = <const char *>address(values)
-        if hasattr(X, "indptr"):
-            self.X.indptr, self.X.indices = <void *>address(X.indptr), <void *>address(X.indices)
-            self.X.wide_index = X.indices.dtype.itemsize == 8
-        else:
-            self.X.row_stride, self.X.col_stride = X.strides
-            self.X.end = self.X.data
-            if self.n:
-                self.X.end += (self.n - 1) * max(self.X.row_stride, 0) + (self.d - 1) * self.X.col_stride + values.itemsize
+        self.dtype = X.dtype
+        self.X = source_of(X)
         if targets is not None:
-            if targets.dtype == np.int32 and targets.ndim == 1:
+            if hasattr(targets, "indptr"):
+                self.Y = source_of(targets)
+            elif targets.dtype == np.int32 and targets.ndim == 1:
                 self.labels = <const int32_t *>address(targets)
             else:
                 self.y, self.ldy = <void *>address(targets), targets.shape[1]

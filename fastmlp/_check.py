@@ -42,12 +42,19 @@ def number(argument, value, least=None, below=None, above=None, most=None):
 
 
 def named(argument, value, table):
-    """A name, or a pair (name, argument), of one of the core's tables -> (name, argument)."""
+    """A name, or a pair (name, argument) where it takes a number, of one of the core's tables -> (name, argument)."""
     name, *extra = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     if not isinstance(name, str):
         raise TypeError(f"{argument} must be a name or a pair (name, number), got {value!r}")
-    row = table[one_of(argument, name, table)]
-    return name, number(f"the number of {argument}", *extra) if extra else row[-1]
+    default = table[one_of(argument, name, table)][-1]
+    if extra and not default:
+        raise ValueError(f"{argument} {name!r} takes no number, got {value!r}")
+    return name, number(f"the number of {argument}", *extra) if extra else default
+
+
+def boolean(argument, value):
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{argument} must be True or False, got {value!r}")
 
 
 def _finite(argument, a, dtype):
@@ -97,7 +104,7 @@ def _plain(a, dtype):
 def features(X, d, dtype):
     """X as a 2-D array or CSR matrix of d columns, not copied where the core can read it."""
     if hasattr(X, "tocsr"):
-        return _features_csr(X.tocsr(), d, dtype)
+        return _csr("X", X.tocsr(), d, dtype)
     X = _numeric("X", X, dtype)
     if X.ndim != 2:
         raise ValueError(f"X must have shape (rows, {d}), got {X.shape}"
@@ -110,18 +117,19 @@ def features(X, d, dtype):
     return X
 
 
-def _features_csr(X, d, dtype):
+def _csr(argument, X, d, dtype):
+    """A CSR matrix of d columns as csr_array of an element type that the core reads, its arrays not copied where it reads them."""
     if X.ndim != 2 or X.shape[1] != d:
-        raise ValueError(f"X must have {d} columns, got shape {X.shape}")
+        raise ValueError(f"{argument} must have {d} columns, got shape {X.shape}")
     if X.shape[0] == 0:
-        raise ValueError("X must have at least one row, got none")
-    values = _numeric("X", X.data, dtype)
+        raise ValueError(f"{argument} must have at least one row, got none")
+    values = _numeric(argument, X.data, dtype)
     index = np.int64 if X.indices.dtype.itemsize == 8 else np.int32
     indices, indptr = (_plain(a, index) for a in (X.indices, X.indptr))
     if (indptr.shape != (X.shape[0] + 1,) or indptr[0] < 0 or (np.diff(indptr) < 0).any() or indptr[-1] > min(len(indices), len(values))
             or (len(indices) and not 0 <= indices.min() <= indices.max() < d)):
-        raise ValueError("X is not a valid CSR matrix: its indptr or indices point outside of it")
-    _finite("X", values, dtype)
+        raise ValueError(f"{argument} is not a valid CSR matrix: its indptr or indices point outside of it")
+    _finite(argument, values, dtype)
     from scipy import sparse  # not at import: it takes longer than all of fastmlp
 
     out = sparse.csr_array(X.shape, dtype=values.dtype)
@@ -130,16 +138,23 @@ def _features_csr(X, d, dtype):
 
 
 def targets(y, n, d, loss, dtype):
-    """y for the core: int32 labels (n,) for cross_entropy with labels, else C-contiguous (n, d) of dtype."""
-    y = _numeric("y", y.toarray() if hasattr(y, "tocsr") else y, dtype)
-    if len(y) != n if y.ndim else True:
+    """y for the core: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous or canonical CSR."""
+    sparse = hasattr(y, "tocsr")
+    y = y.tocsr() if sparse else _numeric("y", y, dtype)
+    if y.shape[0] != n if y.ndim else True:
         raise ValueError(f"y must have {n} rows, as X has, got shape {y.shape}")
-    if loss == "cross_entropy" and y.ndim == 1:
+    if loss == "cross_entropy" and y.ndim == 1 and not sparse:
         return _labels(y, d)
     if y.shape not in ((n, d),) + (((n,),) if d == 1 else ()):
         raise ValueError(f"y must have shape ({n}, {d}){f' or ({n},)' if d == 1 else ''}, got {y.shape}")
-    _finite("y", y, dtype)
-    y = _plain(y, dtype).reshape(n, d)
+    if sparse:
+        y = _csr("y", y, d, dtype).astype(dtype, copy=False)
+        if not y.has_canonical_format:
+            y = y.copy()
+            y.sum_duplicates()
+    else:
+        _finite("y", y, dtype)
+        y = _plain(y, dtype).reshape(n, d)
     low, high, wanted = RANGES.get(loss, (None, None, None))
     if (low is not None and y.min() < low) or (high is not None and y.max() > high):
         raise ValueError(f"y must be {wanted} for {loss}, got values from {y.min():g} to {y.max():g}")

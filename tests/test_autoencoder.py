@@ -1,5 +1,6 @@
 """MLPAutoencoder."""
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from fastmlp import MLPAutoencoder
+from fastmlp.sensitivity import _derivatives
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -61,6 +63,31 @@ def test_watching_sparse_and_pipelines():
     dense, sparse = coder("tied").fit(X), coder("tied").fit(scipy.sparse.csr_array(X))
     assert (dense.coefs_[0] == sparse.coefs_[0]).all() and dense.score(X) == sparse.score(scipy.sparse.csr_array(X))
     assert make_pipeline(coder("tied", max_iter=50), LogisticRegression(max_iter=1000)).fit(X, DIGITS).score(X, DIGITS) > 0.85
+
+
+def test_weighted_scores_of_blocks(monkeypatch):
+    model, weight = coder("tied").fit(X), np.arange(1.0, 1798)
+    back = model.inverse_transform(model.transform(X))
+    mean = weight @ X / weight.sum()
+    wanted = 1 - (weight @ (X - back) ** 2).sum() / (weight @ (X - mean) ** 2).sum()
+    for block in (2**20, 4 * 8 * 64 * 100):
+        monkeypatch.setattr(_derivatives, "BLOCK_BYTES", block)
+        for form in (np.asarray, scipy.sparse.csr_array):
+            assert model.score(form(X), sample_weight=weight) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_sparse_rows_are_never_made_dense():
+    """Neither as input nor as what comes back, nor where scores are watched."""
+    rng = np.random.default_rng(0)
+    n, d, k = 30_000, 5_000, 3
+    S = scipy.sparse.csr_array((np.ones(n * k), rng.integers(0, d, n * k), np.arange(0, n * k + 1, k)), (n, d))
+    model = coder("tied", max_iter=1, early_stopping=True, dtype="float32", n_threads=1)
+    tracemalloc.start()
+    try:
+        model.fit(S).score(S)
+        assert tracemalloc.get_traced_memory()[1] < 80e6 < 8 * n * d / 10
+    finally:
+        tracemalloc.stop()
 
 
 def test_errors():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from fastmlp import MLP, SGD
+from fastmlp import MLP, SGD, losses, sensitivity
 
 N, D = 50, 11
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
@@ -242,3 +242,45 @@ def test_sparse_data_are_never_made_dense(use):
     n, d, k = 20_000, 10_000, 3
     X = sparse.csr_array((np.ones(n * k, np.float32), rng.integers(0, d, n * k), np.arange(0, n * k + 1, k)), (n, d))
     assert peak(lambda: USES[use](MLP([d, 1]), X, np.zeros(n, np.float32))) < 40e6 < 4 * n * d / 10
+
+
+def own_loss(x, y):
+    return ((x - y) ** 2).sum(axis=1), 2 * (x - y)
+
+
+def results_of_targets(loss, y, dtype):
+    net = MLP([D, 4, 3], activation="tanh", loss=loss, dtype=dtype, random_state=0)
+    X, weight = fractions(), np.arange(1, N + 1)
+    loss_and_grad = net.loss_and_grad(X, y, weight, gradient_penalty=0 if callable(loss) else 0.1)
+    history = net.fit(X, y, SGD(1e-2), epochs=2, batch_size=16, validation_fraction=0.2, metrics="mae")
+    return [np.asarray(a).tobytes() for a in (*loss_and_grad, net.evaluate(X, y), net.backprop(X, y).dX, net.params,
+                                              sensitivity.fgsm(net, X, y, 0.1), history["val_loss"], history["val_mae"])]
+
+
+@dtypes
+@pytest.mark.parametrize("loss", [*losses(), own_loss])
+def test_sparse_targets(loss, dtype):
+    """Rows of a 1 or two numbers that sum to 1 or, where the loss takes it, only zeros."""
+    values = np.eye(3)[np.arange(N) % 3]
+    values[1::3, 0], values[1::3, 1] = 0.25, 0.75
+    if loss != "cross_entropy":
+        values[::4] = 0
+    wanted = results_of_targets(loss, plain(values, dtype), dtype)
+    for form in SPARSE.values():
+        assert results_of_targets(loss, form(plain(values, dtype)), dtype) == wanted
+
+
+def test_sparse_targets_of_other_types():
+    values = whole()[:, :3]
+    wanted = results_of_targets("squared_error", plain(values), "float32")
+    for kind in KINDS[:-1]:
+        mine = results_of_targets("squared_error", sparse.csr_array(values.astype(kind)), "float32")
+        assert mine[:-1] == wanted[:-1]  # but for the metric, which takes y as it came
+
+
+@pytest.mark.parametrize("use", ["fit", "evaluate", "loss_and_grad"])
+def test_sparse_targets_are_never_made_dense(use):
+    rng = np.random.default_rng(0)
+    n, d, k = 40_000, 10_000, 3
+    y = sparse.csr_array((np.full(n * k, 1 / 4, np.float32), rng.integers(0, d, n * k), np.arange(0, n * k + 1, k)), (n, d))
+    assert peak(lambda: USES[use](MLP([2, d], loss="binary_cross_entropy"), np.ones((n, 2), np.float32), y)) < 60e6 < 4 * n * d / 10

@@ -6,6 +6,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..layers import Dropout
 from ..model import MLP
+from ..sensitivity._derivatives import blocks
+from ..sensitivity._target import dense
 from ..ties import tie_transpose
 from . import _solvers
 from ._base import BaseMLP, with_callbacks
@@ -73,19 +75,23 @@ class MLPAutoencoder(BaseMLP):
     def _reported(self, loss):
         return loss / self.n_outputs_
 
-    @staticmethod
-    def _score(y, back, weight):
-        lost = np.average((y - back) ** 2, axis=0, weights=weight).sum()
-        return 1 - lost / np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight).sum()
-
-    def _decode(self, outputs):
-        return outputs
+    def _score_of(self, outputs, y, weight):
+        n, d = y.shape
+        weight = np.ones(n) if weight is None else weight
+        parts = blocks(n, 4 * 8 * d)
+        mean = sum(weight[part] @ dense(y, part, float) for part in parts) / weight.sum()
+        lost = total = 0.0
+        for part in parts:
+            x = dense(y, part, float)
+            lost += weight[part] @ ((x - outputs(part)) ** 2).sum(axis=1)
+            total += weight[part] @ ((x - mean) ** 2).sum(axis=1)
+        return 1 - lost / total if np.isfinite(lost) else np.nan
 
     # ---- fitting
 
     def _validate_input(self, X, y, incremental, reset):
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=reset)
-        return X, X.toarray() if hasattr(X, "toarray") else X
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset)
+        return X, X
 
     def _validation(self, given):
         if given is None:
@@ -97,7 +103,7 @@ class MLPAutoencoder(BaseMLP):
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None, validation_data=None):
-        """Fit to X, (n_samples, n_features). Rows of sparse X stay sparse as input, but what they are held against is a dense copy.
+        """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
         y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X, or a pair
         of them and their weights. Returns self.
@@ -124,8 +130,11 @@ class MLPAutoencoder(BaseMLP):
 
     def score(self, X, y=None, sample_weight=None):
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2."""
-        X, rows = self._validate_input(X, None, incremental=True, reset=False)
-        return float(self._score(rows, self._outputs(X, check_input=False), sample_weight))
+        check_is_fitted(self, "coefs_")
+        X, y = self._validate_input(X, None, incremental=True, reset=False)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        return float(self._score_of(lambda part: self._outputs(X[part], check_input=False), y, sample_weight))
 
     @property
     def _n_features_out(self):

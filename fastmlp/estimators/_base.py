@@ -103,6 +103,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The loss that is shown for the network's mean loss."""
         return loss
 
+    def _score_of(self, outputs, y, weight):
+        """The score of rows whose outputs a function gives, of slices of them; NaN where these are not finite."""
+        found = outputs(slice(0, y.shape[0]))
+        return self._score(y, self._decode(found), weight) if np.isfinite(found).all() else np.nan
+
     def _check_loss(self):
         """ValueError where the loss asked for is none."""
 

@@ -111,6 +111,7 @@ typedef struct {
     const int64_t *order;            /* IN  row i has target row order[first + i], */
     ptrdiff_t first;                 /*     or first + i where order is NULL */
     const void *y; ptrdiff_t ldy;    /* IN  targets, or */
+    const source_t *sparse_y;        /* IN  CSR targets of the kernels' type, or */
     const int32_t *labels;           /* IN  class labels */
     const void *weight;              /* IN  sample weights by target row, or NULL */
     double scale;                    /* IN  factor of the gradient */
