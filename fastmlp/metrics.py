@@ -51,13 +51,13 @@ LARGER = {"accuracy", "r2", "auc"}
 def check_targets(metrics, y, labels):
     """ValueError where a metric by name is not for such targets: labels (n,), or (n, d(L))."""
     own = [name for name, metric in metrics.items() if metric is METRICS.get(name)]
-    of_numbers, of_classes = ([name for name in names if name in own] for names in (("r2", "mae"), ("accuracy", "auc")))
+    of_numbers = [name for name in own if name in ("r2", "mae")]
     if labels and of_numbers:
         raise ValueError(f"metrics {' and '.join(of_numbers)} want numbers for y, got labels")
-    if labels or not of_classes or ((y == 0) | (y == 1)).all():
-        return
-    if "auc" in own or not (y.shape[1] > 1 and np.allclose(y.sum(axis=1), 1)):
-        raise ValueError(f"metrics {' and '.join(of_classes)} want classes for y, labels or columns of 0 and 1, got other numbers")
+    if "accuracy" in own and not labels and not (y.min() >= 0 and y.max() <= 1):
+        raise ValueError(f"metrics accuracy wants labels for y, or columns of 0 to 1, got values from {y.min():g} to {y.max():g}")
+    if "auc" in own and not labels and not ((y == 0) | (y == 1)).all():
+        raise ValueError("metrics auc wants labels for y, or columns of 0 and 1, got other numbers")
 
 
 def larger_is_better(name):

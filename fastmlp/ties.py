@@ -73,9 +73,11 @@ class TiedMap:
 
     def edges(self, places):
         at, ids = places.biases(self.l) if self.biases else places.weights(self.l), np.asarray(self.ids)
-        if ids.shape != at.shape or ids.dtype.kind not in "iu" or (ids < -1).any():
-            raise ValueError(f"ids of tie_map must be integers of at least -1 shaped like {'b' if self.biases else 'W'}({self.l}), "
-                             f"{at.shape}, got {ids.dtype} {ids.shape}")
+        if ids.shape != at.shape or ids.dtype.kind not in "iu":
+            raise ValueError(f"ids of tie_map must be integers shaped like {'b' if self.biases else 'W'}({self.l}), {at.shape}, "
+                             f"got {ids.dtype} {ids.shape}")
+        if ids.min(initial=0) < -1:
+            raise ValueError(f"ids of tie_map must be at least -1, got {ids.min()}")
         at, ids = at[ids >= 0], ids[ids >= 0]
         _, first, group = np.unique(ids, return_index=True, return_inverse=True)
         return at[first][group], at, np.ones(len(at)), np.ones(len(at))
@@ -104,8 +106,10 @@ class Frozen:
         if self.value is None:
             return at[mask], np.full(int(mask.sum()), np.nan)
         value = np.asarray(self.value, np.float64)
-        if value.shape not in ((), at.shape) or not np.isfinite(value).all():
-            raise ValueError(f"value of Frozen must be finite, a number or an array of shape {at.shape}, got shape {value.shape}")
+        if value.shape not in ((), at.shape):
+            raise ValueError(f"value of Frozen must be a number or an array of shape {at.shape}, got shape {value.shape}")
+        if not np.isfinite(value).all():
+            raise ValueError("value of Frozen must be finite, got NaN or infinity")
         return at[mask], np.broadcast_to(value, at.shape)[mask]
 
 

@@ -69,6 +69,7 @@ class Options:
         _check.integer("epochs", self.epochs, 1)
         if self.batch_size is not None:
             _check.integer("batch_size", self.batch_size, 1)
+        _check.boolean("shuffle", self.shuffle)
         check_threads(self.n_threads)
         if not isinstance(self.callbacks, (list, tuple)):
             raise TypeError(f"callbacks must be a list of Callback objects or functions, got {self.callbacks!r}")

@@ -22,8 +22,8 @@ def spoiled(a, value, dtype=None):
     return a
 
 
-def csr_with_bad_index():
-    S = sparse.csr_array(X)
+def csr_with_bad_index(values=X):
+    S = sparse.csr_array(values)
     S.indices[-1] = 99
     return S
 
@@ -48,6 +48,8 @@ CONSTRUCTION = {
     "activation of a spec": (lambda: MLP([4, Dense(3, "rleu")]), ValueError, r"activation of layers\[1\].*relu.*rleu"),
     "kind of an activation": (lambda: MLP([4, 3, 1], activation=3), TypeError, "activation.*3"),
     "argument of an activation": (lambda: MLP([4, 3, 1], activation=("elu", "x")), TypeError, "activation.*'x'"),
+    "number of an activation": (lambda: MLP([4, 3, 1], activation=("tanh", 3)), ValueError, r"activation 'tanh' takes no number, got \('tanh', 3\)"),
+    "number of a loss": (lambda: MLP([4, 1], loss=("squared_error", 3)), ValueError, "loss 'squared_error' takes no number"),
     "loss": (lambda: MLP([4, 1], loss="mse"), ValueError, "loss.*squared_error.*mse"),
     "threshold": (lambda: MLP([4, 1], loss=("huber", 0)), ValueError, "huber.*above 0.*0"),
     "quantile": (lambda: MLP([4, 1], loss=("quantile", 1.0)), ValueError, "quantile.*between 0 and 1.*1"),
@@ -118,12 +120,17 @@ FIT = {
     "outputs": ((X, Y[:, :1]), {}, ValueError, r"y must have shape \(20, 2\).*\(20, 1\)"),
     "flat targets": ((X, Y[:, 0]), {}, ValueError, r"y must have shape \(20, 2\).*\(20,\)"),
     "NaN in y": ((X, spoiled(Y, np.nan)), {}, ValueError, "y must be finite"),
+    "NaN in sparse y": ((X, sparse.csr_array(spoiled(Y, np.nan))), {}, ValueError, "y must be finite"),
+    "index of sparse y": ((X, csr_with_bad_index(Y)), {}, ValueError, "y is not a valid CSR"),
+    "outputs of sparse y": ((X, sparse.csr_array(Y[:, :1])), {}, ValueError, r"y must have shape \(20, 2\).*\(20, 1\)"),
+    "rows of sparse y": ((X, sparse.csr_array(Y[:19])), {}, ValueError, r"y must have 20 rows.*\(19, 2\)"),
     "a number for y": ((X, 3), {}, ValueError, "y must have 20 rows"),
     "batch_size 0": ((X, Y), {"batch_size": 0}, ValueError, "batch_size.*at least 1.*0"),
     "batch_size 2.5": ((X, Y), {"batch_size": 2.5}, TypeError, "batch_size.*2.5"),
     "epochs 0": ((X, Y), {"epochs": 0}, ValueError, "epochs.*at least 1.*0"),
     "n_threads 0": ((X, Y), {"n_threads": 0}, ValueError, "n_threads.*at least 1.*0"),
     "n_threads 10000": ((X, Y), {"n_threads": 10_000}, ValueError, "n_threads.*at most.*10000"),
+    "shuffle": ((X, Y), {"shuffle": "yes"}, TypeError, "shuffle must be True or False, got 'yes'"),
     "optimizer": ((X, Y), {"optimizer": "adam"}, TypeError, "optimizer.*'adam'"),
     "rate of a schedule": ((X, Y), {"optimizer": SGD(lambda epoch: -1.0)}, ValueError, "learning rate of epoch [02].*at least 0.*-1"),
     "kind of a schedule's rate": ((X, Y), {"optimizer": SGD(lambda epoch: "x")}, TypeError, "learning rate of epoch [02].*'x'"),
@@ -140,8 +147,8 @@ FIT = {
     "both validations": ((X, Y), {"validation_fraction": 0.1, "validation_data": (X, Y)}, ValueError, "not both"),
     "metrics": ((X, Y), {"metrics": ["acuracy"]}, ValueError, "metrics.*accuracy.*acuracy"),
     "kind of metrics": ((X, Y), {"metrics": [3]}, TypeError, "metrics.*3"),
-    "metric of classes": ((X, Y), {"metrics": ["auc"]}, ValueError, "metrics auc want classes for y"),
-    "metric of right classes": ((X, Y), {"metrics": ["mae", "accuracy"]}, ValueError, "metrics accuracy want classes for y"),
+    "metric of classes": ((X, Y), {"metrics": ["auc"]}, ValueError, "metrics auc wants labels for y"),
+    "metric of right classes": ((X, Y), {"metrics": ["mae", "accuracy"]}, ValueError, "metrics accuracy wants labels for y, or columns of 0 to 1"),
     "callbacks": ((X, Y), {"callbacks": [3]}, TypeError, "callbacks.*3"),
 }
 

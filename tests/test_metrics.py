@@ -37,6 +37,9 @@ def test_accuracy(w, dtype):
     for y in (yes, yes * 1, yes[:, None] * 1.0):  # a probability
         logs, p = logged("binary_cross_entropy", y, "accuracy", w, 1, dtype)
         assert logs["val_accuracy"] == right(yes, p[:, 0] > 0.5) and 0.4 < logs["val_accuracy"] < 1
+    soft = np.where(yes, 0.9, 0.2)
+    logs, p = logged("binary_cross_entropy", soft, "accuracy", w, 1, dtype)
+    assert logs["val_accuracy"] == right(soft > 0.5, p[:, 0] > 0.5)
     several = np.stack([LABELS > 0, LABELS > 1, X[:, 2] > 0], axis=1) * 1  # a row is right where all are
     logs, p = logged("binary_cross_entropy", several, "accuracy", w, 3, dtype)
     assert logs["val_accuracy"] == right(several, (p > 0.5) * 1) and 0.1 < logs["val_accuracy"] < 1

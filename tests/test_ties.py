@@ -318,7 +318,9 @@ BAD = {
     "outside": ([TiedGroup([(1, 6, 0)])], r"\(1, 6, 0\) must be inside of W\(1\), whose shape is \(6, 4\)"),
     "outside bias": ([TiedGroup([(1, None, 4)])], r"inside of b\(1\)"), "scale 0": ([TiedGroup([(1, 0, 0)], [0.0])], "none 0"),
     "scales": ([TiedGroup([(1, 0, 0)], [1, 2])], "scales of TiedGroup must be 1"), "ids": ([tie_map(1, np.zeros((2, 2), int))], "ids of tie_map"),
-    "mask": ([Frozen(1, np.ones((6, 4)))], "mask of Frozen must be booleans"), "value": ([Frozen(1, MASK, np.nan)], "value of Frozen"),
+    "mask": ([Frozen(1, np.ones((6, 4)))], "mask of Frozen must be booleans"), "value": ([Frozen(1, MASK, np.nan)], "got NaN"),
+    "shape of values": ([Frozen(1, MASK, np.zeros(3))], r"value of Frozen .*got shape \(3,\)"),
+    "negative id": ([tie_map(1, np.full((6, 4), -2))], "ids of tie_map must be at least -1, got -2"),
 }
 
 
