@@ -1,5 +1,5 @@
 # What the C storey offers; kernels.h says what each thing does.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef extern from "kernels/kernels.h" nogil:
     enum:
@@ -84,6 +84,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*step)(const step_t *, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G, Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
         void (*fetch)(Py_ssize_t m, Py_ssize_t n, const void *P, Py_ssize_t ldp) noexcept nogil
         void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*permute)(uint64_t first, Py_ssize_t m, uint64_t a, uint64_t b, const uint32_t *key, int64_t *out) noexcept nogil
         void (*dropout)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, double rate, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
         void (*noise)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double sigma, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
         void (*jitter)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double width, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil

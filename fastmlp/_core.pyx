@@ -18,7 +18,7 @@ from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_FORMAT, 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.float cimport DBL_MIN
 from libc.math cimport sqrt
-from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
@@ -38,7 +38,7 @@ cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
-    PERMUTED = 256              # numbers that are permuted at once
+    PERMUTED = 4096             # numbers that are permuted at once
     MOST_IDLE = 2               # teams kept for the next call, for a tenth of a second or so
     SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
     PYTHON_LOSS_ROWS = 1024     # rows a Python loss sees at most

@@ -118,49 +118,34 @@ def shuffle(int64_t[::1] order, seed, epoch, Py_ssize_t first=0, n=None):
     determine. Up to WHOLE numbers are permuted as a whole (Fisher and Yates; Lemire 2019 without rejection)."""
     cdef uint64_t key = mix(mix(<uint64_t>(seed & 0xffffffffffffffff)) + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1)), u
     cdef Py_ssize_t i, j, m = order.shape[0], total = m if n is None else n
-    cdef bint large = total > WHOLE
-    cdef int bits = (int(total) - 1).bit_length()
     cdef int64_t q
+    if total > WHOLE:
+        permute(order, first, total, key)
+        return
     with nogil:
-        if large:
-            for i in range((m + PERMUTED - 1) // PERMUTED):
-                j = i * PERMUTED
-                permute(&order[j], first + j, min(<Py_ssize_t>PERMUTED, m - j), total, bits, key)
-        else:
-            for i in range(m):
-                order[i] = i
-            for i in range(m - 1, 0, -1):
-                key += <uint64_t>0x9e3779b97f4a7c15
-                u = mix(key) >> 32
-                j = <Py_ssize_t>((u * <uint64_t>(i + 1)) >> 32)
-                q = order[i]
-                order[i] = order[j]
-                order[j] = q
+        for i in range(m):
+            order[i] = i
+        for i in range(m - 1, 0, -1):
+            key += <uint64_t>0x9e3779b97f4a7c15
+            u = mix(key) >> 32
+            j = <Py_ssize_t>((u * <uint64_t>(i + 1)) >> 32)
+            q = order[i]
+            order[i] = order[j]
+            order[j] = q
 
 
-cdef inline uint64_t feistel(uint64_t z, int bits, uint64_t key) noexcept nogil:
-    """Four rounds over numbers of so many bits (Luby and Rackoff 1988)."""
-    cdef int low = bits // 2
-    cdef uint64_t lows = (<uint64_t>1 << low) - 1, highs = (<uint64_t>1 << (bits - low)) - 1, a = z >> low, b = z & lows
-    a ^= mix(key + b) & highs
-    b ^= mix(key + (a | <uint64_t>1 << 62)) & lows
-    a ^= mix(key + (b | <uint64_t>2 << 62)) & highs
-    b ^= mix(key + (a | <uint64_t>3 << 62)) & lows
-    return a << low | b
-
-
-cdef void permute(int64_t *out, Py_ssize_t first, Py_ssize_t m, Py_ssize_t n, int bits, uint64_t key) noexcept nogil:
-    """out[i] = where a permutation of n <= 2^bits numbers takes first + i, without the others, for m <= PERMUTED of them: each is
-    walked until it is below n (Black and Rogaway 2002), all those that are not yet there together, for branches would wait."""
-    cdef Py_ssize_t far[PERMUTED]
-    cdef Py_ssize_t i, k, left = m, pending
-    for i in range(m):
-        out[i], far[i] = first + i, i
-    while left > 0:
-        pending = left
-        left = 0
-        for k in range(pending):
-            i = far[k]
-            out[i] = <int64_t>feistel(<uint64_t>out[i], bits, key)
-            far[left] = i
-            left += out[i] >= n
+cdef permute(int64_t[::1] order, Py_ssize_t first, Py_ssize_t n, uint64_t key):
+    """Where a permutation of n numbers takes first, first + 1, ..: one of the few more below a b, and from what is none of the n it
+    goes on until it is one (Black and Rogaway 2002)."""
+    cdef const kernels_t *k = kernels_for(np.float32)
+    cdef uint64_t a = math.isqrt(int(n)) + 1, b = (n + a - 1) // a
+    cdef uint32_t[4] keys = [mix(key), mix(key + 1), mix(key + 2), mix(key + 3)]
+    cdef Py_ssize_t i = 0, j, end, m = order.shape[0]
+    with nogil:
+        while i < m:
+            end = min(i + PERMUTED, m)
+            k.permute(first + i, end - i, a, b, keys, &order[i])
+            for j in range(i, end):
+                while order[j] >= n:
+                    k.permute(order[j], 1, a, b, keys, &order[j])
+            i = end

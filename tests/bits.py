@@ -175,8 +175,15 @@ def cases():
     yield "sparse", Case(dense([9, 8, 2], "relu"), X=lambda X: sparse.csr_array(np.where(X > 0.5, X, 0)))
 
 
+def order():
+    """Of some of more rows than are shuffled as a whole."""
+    rows = np.empty(20_000, np.int64)
+    _core.shuffle(rows, 1, 2, 5_000_000, 10_000_001)
+    return digest([rows])
+
+
 def run(settings):
-    return {f"{dtype} {name}": case.run(dtype, **settings) for name, case in cases() for dtype in ("float32", "float64")}
+    return {"order": order()} | {f"{dtype} {name}": case.run(dtype, **settings) for name, case in cases() for dtype in ("float32", "float64")}
 
 
 if __name__ == "__main__":

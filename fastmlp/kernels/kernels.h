@@ -169,6 +169,8 @@ typedef struct {
     void (*fetch)(ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp);
     /* out (m, ldo) = rows of src, converted */
     void (*gather)(const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m, void *out, ptrdiff_t ldo);
+    /* out (m,) = where a permutation of the numbers below a b, a and b below 2^32, takes first, first + 1, .. */
+    void (*permute)(uint64_t first, ptrdiff_t m, uint64_t a, uint64_t b, const uint32_t *key, int64_t *out);
     /* out (m, n) = x (m, n), each element dropped with probability rate, else times 1 / (1 - rate); which are dropped
      * depends on key, the row's number order[first + i] (or first + i) and the column alone */
     void (*dropout)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, void *out, ptrdiff_t ldo, double rate, uint64_t key, const int64_t *order, ptrdiff_t first);

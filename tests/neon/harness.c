@@ -378,6 +378,17 @@ static void gathers(void)
     SOURCES(GATHER)
 }
 
+static void orders(void)
+{
+    static int64_t out[3000];
+    const uint32_t key[4] = {(uint32_t)next(), (uint32_t)next(), (uint32_t)next(), (uint32_t)next()};
+    start();
+    k->permute(50, 3000, 61, 53, key, out);
+    for (int i = 0; i < 3000; i++) A[i] = (real)out[i];
+    take(A, 1, 3000, 3000);
+    print("permute", "", 0);
+}
+
 int main(int argc, char **argv)
 {
     k = argc == 2 ? fastmlp_kernels(argv[1], DTYPE) : NULL;
@@ -393,6 +404,7 @@ int main(int argc, char **argv)
     losses();
     steps();
     gathers();
+    orders();
     windows();
     return 0;
 }
