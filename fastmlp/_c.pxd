@@ -83,6 +83,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*link)(int kind, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, void *scratch) noexcept nogil
         void (*step)(const step_t *, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G, Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
         void (*fetch)(Py_ssize_t m, Py_ssize_t n, const void *P, Py_ssize_t ldp) noexcept nogil
+        void (*fetch_rows)(const source_t *X, const loss_t *loss, const int64_t *order, Py_ssize_t first, Py_ssize_t m) noexcept nogil
         void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out, Py_ssize_t ldo) noexcept nogil
         void (*permute)(uint64_t first, Py_ssize_t m, uint64_t a, uint64_t b, const uint32_t *key, int64_t *out) noexcept nogil
         void (*dropout)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, double rate, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil

@@ -38,6 +38,8 @@ cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
+    SHORT_ROW = 256             # bytes of a row that the processor does not see coming
+    FAR_BYTES = 8 * 1024 * 1024 # of rows, about what the caches hold
     PERMUTED = 4096             # numbers that are permuted at once
     MOST_IDLE = 2               # teams kept for the next call, for a tenth of a second or so
     SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals

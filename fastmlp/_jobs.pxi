@@ -62,11 +62,14 @@ cdef void row_phase(Run *r, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, dou
     """This thread's part of the m rows from pos, of which the first is row at_row of the batch: forward, loss, delta sweep."""
     cdef char *values = at(r, r.values, at_row)
     cdef Py_ssize_t each = rows_each(m, r.team.active)
-    cdef Py_ssize_t row = min(t * each, m), hi = min(row + each, m), k
+    cdef Py_ssize_t first = min(t * each, m), row = first, hi = min(row + each, m), k, next
     cdef char *scratch = r.scratch[t]
     while row < hi:
         k = min(r.block, hi - row)
         gather_rows(r, pos + row, row, k)
+        next = pos + (row + k if row + k < hi else m + first)   # this thread's next block, here or in the batch that follows
+        if r.far and next < r.n:
+            r.k.fetch_rows(&r.X, &r.loss, r.order, next, min(k, r.n - next))
         MARK(t, PHASE_gather)
         if r.attack_steps > 0:
             attack_rows(r, pos + row, row, k, at(r, values, row), scratch)

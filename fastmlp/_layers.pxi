@@ -80,6 +80,7 @@ cdef struct Run:
     char *S2
     source_t X
     bint direct                 # X serves as x(0) in place
+    bint far                    # rows are short and anywhere in much memory, which is slow to find them
     loss_t loss
     void *call                  # the Call, where a Python loss takes the place of the kernel
     const int64_t *order

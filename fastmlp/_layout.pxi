@@ -148,6 +148,7 @@ cdef bind(Core core, Call c, Data data, order, double weight_scale=0):
     r.X = data.X
     r.n = data.n if order is None else rows.shape[0]
     r.direct = False
+    r.far = order is not None and not r.X.indptr and 0 <= r.X.cols * r.X.col_stride <= SHORT_ROW and data.n * r.X.row_stride > FAR_BYTES
     r.loss.kind, r.loss.arg, r.loss.n = core.loss_kind, core.loss_arg, core.layers[core.L].d_out
     r.loss.y, r.loss.ldy, r.loss.labels, r.loss.weight = data.y, data.ldy, data.labels, data.weight
     r.loss.sparse_y = &data.Y if data.Y.indptr != NULL else NULL

@@ -167,6 +167,8 @@ typedef struct {
     void (*step)(const step_t *, ptrdiff_t m, ptrdiff_t n, void *P, ptrdiff_t ldp, const void *G, ptrdiff_t ldg, void *S1, void *S2);
     /* fetch an (m, n) tile towards the cache */
     void (*fetch)(ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp);
+    /* fetch m dense rows of X and their targets towards the cache */
+    void (*fetch_rows)(const source_t *X, const loss_t *loss, const int64_t *order, ptrdiff_t first, ptrdiff_t m);
     /* out (m, ldo) = rows of src, converted */
     void (*gather)(const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m, void *out, ptrdiff_t ldo);
     /* out (m,) = where a permutation of the numbers below a b, a and b below 2^32, takes first, first + 1, .. */
