@@ -5,8 +5,8 @@ ctypedef void (*job_fn)(void *arg, int t) noexcept nogil
 
 
 cdef inline Py_ssize_t rows_each(Py_ssize_t m, int threads) noexcept nogil:
-    """Rows a thread takes of m: whole tiles of 8."""
-    return pad((m + threads - 1) // threads, 8)
+    """Rows a thread takes of m: whole tiles of 8 rows, or halves of them."""
+    return pad((m + threads - 1) // threads, 4)
 
 
 cdef void gather_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
@@ -120,7 +120,7 @@ cdef inline const Py_ssize_t *shares(const Run *r, int t) noexcept nogil:
 cdef inline Py_ssize_t group_rows(const Run *r, Py_ssize_t batch) noexcept nogil:
     """Rows of a batch's first group. Small networks sum a batch in two groups of rows and then the two: threads
     read mostly what they wrote. It depends on the sizes alone, so that the bits do not depend on the threads."""
-    return pad(batch // 2, 8) if r.grouped and batch >= GROUP_MIN_ROWS else batch
+    return pad(batch // 2, 4) if r.grouped and batch >= GROUP_MIN_ROWS else batch
 
 
 cdef void grad_group(Run *r, int group, Py_ssize_t row, Py_ssize_t m, bint more, int t) noexcept nogil:
