@@ -28,12 +28,12 @@ def arguments(doc, items, contestants, dtypes=("float32", "float64"), kind=str):
     return args
 
 
-def ready(subjects, item, prepare):
+def ready(subjects, item, prepare, near):
     """({contestant: its way} of those that can, {contestant: why} of the others)"""
     ways, refused = {}, {}
     for name, subject in subjects.items():
         try:
-            ways[name] = timing.undisturbed(functools.partial(prepare, subject, item), 2)
+            ways[name] = timing.undisturbed(functools.partial(prepare, subject, item), 2, near)
         except Refused as reason:
             refused[name] = str(reason)
         except Failed as failure:
@@ -47,8 +47,8 @@ def contest(args, dtype, threads, prepare, measure):
     measure is the name of what a subject is then asked for."""
     subjects = {name: Remote(threads, Subject, name, dtype, threads) for name in args.contestants}
     for item in args.items:
-        ways, refused = ready(subjects, item, prepare)
-        taken = timing.interleaved({name: lambda name=name: subjects[name].call(measure) for name in ways}, args.rounds)
+        ways, refused = ready(subjects, item, prepare, threads > 1)
+        taken = timing.interleaved({name: lambda name=name: subjects[name].call(measure) for name in ways}, args.rounds, near=threads > 1)
         for name in args.contestants:
             what = {"refused": refused[name]} if name in refused else {"way": ways[name], "seconds": taken[name]}
             yield {"item": item, "dtype": dtype, "threads": threads, "contestant": name, **what}

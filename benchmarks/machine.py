@@ -9,10 +9,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from importlib import metadata
 
 HERE = pathlib.Path(__file__).parent
 RESULTS = HERE / "results"
+ALL_THERE = 0.9  # of the cores' peaks
+CACHE_NS, NEAR = 60, 1.5  # a handover as short as this is through a cache; how much longer than the shortest it may be
 PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime")
 
 
@@ -21,44 +24,77 @@ def cores():
 
 
 @functools.cache
-def multiply_adds(dtype):
-    """seconds -> the GFLOP/s that a core reached in them; None without a C compiler."""
+def probe(dtype):
+    """peak.c, or None without a C compiler."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             subprocess.run(["cc", "-O3", "-march=native", f"-DREAL={'float' if dtype == 'float32' else 'double'}", "-shared", "-fPIC",
                             "-o", f"{folder}/peak", str(HERE / "peak.c")], check=True, capture_output=True)
-            call = ctypes.CDLL(f"{folder}/peak").gflops
+            found = ctypes.CDLL(f"{folder}/peak")
         except (OSError, subprocess.CalledProcessError):
             return None
-    call.argtypes, call.restype = [ctypes.c_double], ctypes.c_double
-    return call
+    found.gflops.argtypes, found.gflops.restype = [ctypes.c_double], ctypes.c_double
+    found.handover.argtypes, found.handover.restype = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int], ctypes.c_double
+    return found
 
 
 @functools.cache
 def peak(dtype):
     """GFLOP/s of fused multiply-adds on one core, or None without a C compiler."""
-    call = multiply_adds(dtype)
-    return call and round(max(call(0.02) for _ in range(20)), 1)
+    here = probe(dtype)
+    return here and round(max(here.gflops(0.02) for _ in range(20)), 1)
 
 
-def all_cores(seconds=0.005):
-    """How much of their peaks all cores reach together, from 0 to 1: a virtual machine's may for a while be one core of its host."""
-    top, reached = peak("float32"), []
-    if not top or not hasattr(os, "sched_setaffinity"):
-        return 1.0
-    at_once = threading.Barrier(cores())
+def at_once(calls):
+    """{core: call} -> what they return, each in a thread on its core, all at the same time."""
+    begin, found = threading.Barrier(len(calls)), []
 
-    def run(core):
+    def run(core, call):
         os.sched_setaffinity(0, {core})  # of this thread alone
-        at_once.wait()
-        reached.append(multiply_adds("float32")(seconds))
+        begin.wait()
+        found.append(call())
 
-    threads = [threading.Thread(target=run, args=(core,)) for core in os.sched_getaffinity(0)]
+    threads = [threading.Thread(target=run, args=item) for item in calls.items()]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(reached) / (len(reached) * top)
+    return found
+
+
+def all_cores(seconds=0.005):
+    """How much of their peaks all cores reach together, from 0 to 1: a virtual machine's may for a while be one core of its host."""
+    reached = at_once({core: functools.partial(probe("float32").gflops, seconds) for core in os.sched_getaffinity(0)})
+    return sum(reached) / (len(reached) * peak("float32"))
+
+
+def handover(times=2000):
+    """The ns from a write of one core to another's read of it, of the farthest from the first: some tens where they have a cache
+    together. A virtual machine's may for a while be cores of its host that have none."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    slowest = 0.0
+    for other in others:
+        turn = ctypes.c_int(0)
+        give = [functools.partial(probe("float32").handover, ctypes.addressof(turn), who, times) for who in (0, 1)]
+        slowest = max(slowest, *at_once({first: give[0], other: give[1]}))
+    return slowest
+
+
+@functools.cache
+def nearest():
+    """The least handover of half a minute, or the first that is as short as in a cache."""
+    found, given_up = [handover()], time.monotonic() + 30
+    while min(found) > CACHE_NS and time.monotonic() < given_up:
+        time.sleep(0.5)
+        found.append(handover())
+    return max(CACHE_NS, min(found))
+
+
+def undivided(near):
+    """Whether all cores are there just now, and, if asked, as near to each other as they can be."""
+    if cores() == 1 or not hasattr(os, "sched_setaffinity") or not probe("float32"):
+        return True
+    return all_cores() > ALL_THERE and (not near or handover() < NEAR * nearest())
 
 
 def processor():

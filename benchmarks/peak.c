@@ -1,4 +1,4 @@
-/* The GFLOP/s of fused multiply-adds that one core reaches on registers alone, in so many seconds. */
+/* What a core can do, and how near two of them are. */
 #include <time.h>
 #ifdef __AVX512F__
 #define BYTES 64
@@ -22,6 +22,7 @@ static double now(void)
     return t.tv_sec + 1e-9 * t.tv_nsec;
 }
 
+/* Fused multiply-adds on registers alone, for so many seconds. */
 double gflops(double seconds)
 {
     vec a[CHAINS], b = (vec){0} + (REAL)0.999, c = (vec){0} + (REAL)1e-6;
@@ -38,4 +39,15 @@ double gflops(double seconds)
     for (int i = 0; i < CHAINS; i++) sum += a[i][0];
     used = sum;
     return 2.0 * CHAINS * LANES * steps / taken / 1e9;
+}
+
+/* The ns from one core's write to another's read of it: both call this, one as 0 and one as 1, and hand *turn, 0 at first, to and fro. */
+double handover(int *turn, int who, int times)
+{
+    const double began = now();
+    for (int i = 0; i < times; i++) {
+        while (__atomic_load_n(turn, __ATOMIC_ACQUIRE) != 2 * i + who) {}
+        __atomic_store_n(turn, 2 * i + who + 1, __ATOMIC_RELEASE);
+    }
+    return (now() - began) / (2.0 * times) * 1e9;
 }

@@ -6,8 +6,7 @@ import time
 import machine
 
 PAUSE = 0.1  # before each timing: threads that still spin after the last one go to sleep
-ALL_THERE = 0.9  # of the cores' peaks, before and after a timing
-PATIENCE, TRIES = 10, 5  # seconds, and timings that may be disturbed; the last counts as it is
+PATIENCE, TRIES = 60, 5  # seconds, and timings that may be disturbed; the last counts as it is
 disturbed = 0  # timings that were
 
 
@@ -24,27 +23,28 @@ def seconds(call, least=0.2):
         calls = max(2 * calls, int(1.1 * calls * least / max(taken, 1e-9))) if taken > least / 100 else 10 * calls
 
 
-def undisturbed(measure, tries=TRIES):
-    """What measure() returns, called when the cores are all there, and again where they are not just after it."""
+def undisturbed(measure, tries=TRIES, near=True):
+    """What measure() returns, called when the cores are all there and near to each other, and again where they are not just after it.
+    near: whether that matters, as it does to threads that work together."""
     global disturbed
     for _ in range(tries):
         given_up = time.monotonic() + PATIENCE
-        while machine.all_cores() < ALL_THERE and time.monotonic() < given_up:
-            time.sleep(0.1)
+        while not machine.undivided(near) and time.monotonic() < given_up:
+            time.sleep(0.2)
         figure = measure()
-        if machine.all_cores() > ALL_THERE:
+        if machine.undivided(near):
             break
         disturbed += 1
     return figure
 
 
-def interleaved(measures, rounds, pause=PAUSE):
-    """{name: call that returns a figure} -> {name: [a figure a round]}"""
+def interleaved(measures, rounds, pause=PAUSE, near=True):
+    """{name: call that returns a figure} -> {name: [a figure a round]}; near: see undisturbed"""
     figures = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
             time.sleep(pause)
-            figures[name].append(undisturbed(measure))
+            figures[name].append(undisturbed(measure, near=near))
     return figures
 
 

@@ -10,6 +10,7 @@ if not HERE.is_dir():
     pytest.skip("benchmarks are not here", allow_module_level=True)
 sys.path.insert(0, str(HERE))
 
+import machine  # noqa: E402
 import prove  # noqa: E402
 import report  # noqa: E402
 import timing  # noqa: E402
@@ -81,7 +82,7 @@ def test_gradients_and_predictions_agree():
 
 
 def test_rounds_are_interleaved(monkeypatch):
-    monkeypatch.setattr(timing.machine, "all_cores", lambda: 1.0)
+    monkeypatch.setattr(timing.machine, "undivided", lambda near: True)
     order = []
     figures = timing.interleaved({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 3, pause=0)
     assert order == list("ababab") and figures == {"a": [1, 3, 5], "b": [2, 4, 6]}
@@ -94,16 +95,26 @@ def test_spread_and_units():
 
 
 def test_a_timing_is_taken_again_while_the_cores_are_not_all_there(monkeypatch):
-    there = iter([0.5, 1.0, 0.6, 1.0, 1.0])  # before, before, after; before and after
-    monkeypatch.setattr(timing.machine, "all_cores", lambda: next(there))
+    there = iter([False, True, False, True, True])  # before, before, after; before and after
+    monkeypatch.setattr(timing.machine, "undivided", lambda near: next(there))
     monkeypatch.setattr(timing, "disturbed", 0)
     figures = iter([1, 2])
     assert timing.undisturbed(lambda: next(figures)) == 2
     assert timing.disturbed == 1
 
 
+@pytest.mark.skipif(machine.cores() == 1 or not machine.probe("float32"), reason="one core, or no C compiler")
+def test_cores_that_are_not_there_and_cores_that_are_far(monkeypatch):
+    assert 0 < machine.handover() < 1e6 and 0 < machine.all_cores() < 1.5
+    monkeypatch.setattr(machine, "nearest", lambda: 60)
+    for share, ns, alone, together in ((1.0, 30, True, True), (0.5, 30, False, False), (1.0, 170, True, False)):
+        monkeypatch.setattr(machine, "all_cores", lambda share=share: share)
+        monkeypatch.setattr(machine, "handover", lambda ns=ns: ns)
+        assert (machine.undivided(False), machine.undivided(True)) == (alone, together)
+
+
 def test_a_timing_that_is_disturbed_for_good_counts_as_it_is(monkeypatch):
-    monkeypatch.setattr(timing.machine, "all_cores", lambda: 0.5)
+    monkeypatch.setattr(timing.machine, "undivided", lambda near: False)
     monkeypatch.setattr(timing, "PATIENCE", 0)
     figures = iter([1, 2, 3])
     assert timing.undisturbed(lambda: next(figures), 3) == 3
