@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 cdef extern from "kernels/kernels.h" nogil:
     enum:
         TILE_ROWS
+        TARGETS_rows, TARGETS_labels, TARGETS_csr
         N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
         ACT_identity, ACT_relu
         STEP_adam
@@ -39,7 +40,7 @@ cdef extern from "kernels/kernels.h" nogil:
         Py_ssize_t cols
 
     ctypedef struct loss_t:
-        int kind
+        int kind, form
         double arg
         Py_ssize_t m, n
         const void *x
@@ -48,8 +49,6 @@ cdef extern from "kernels/kernels.h" nogil:
         Py_ssize_t first
         const void *y
         Py_ssize_t ldy
-        const source_t *sparse_y
-        const int32_t *labels
         const void *weight
         double scale
         void *delta

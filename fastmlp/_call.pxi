@@ -91,7 +91,7 @@ cdef class Data:
     """Rows bound for the core: X dense or CSR, targets, weights. Holds what the pointers point at."""
     cdef source_t X, Y          # Y: sparse targets
     cdef const void *y
-    cdef const int32_t *labels
+    cdef int form               # TARGETS_*
     cdef const void *weight
     cdef readonly Py_ssize_t n, d
     cdef readonly double weight_sum
@@ -111,8 +111,9 @@ cdef class Data:
         if targets is not None:
             if hasattr(targets, "indptr"):
                 self.Y = source_of(targets)
+                self.form, self.y = TARGETS_csr, &self.Y
             elif targets.dtype == np.int32 and targets.ndim == 1:
-                self.labels = <const int32_t *>address(targets)
+                self.form, self.y = TARGETS_labels, <void *>address(targets)
             else:
                 self.y, self.ldy = <void *>address(targets), targets.shape[1]
         if weight is not None:

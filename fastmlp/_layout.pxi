@@ -150,8 +150,7 @@ cdef bind(Core core, Call c, Data data, order, double weight_scale=0):
     r.direct = False
     r.far = order is not None and not r.X.indptr and 0 <= r.X.cols * r.X.col_stride <= SHORT_ROW and data.n * r.X.row_stride > FAR_BYTES
     r.loss.kind, r.loss.arg, r.loss.n = core.loss_kind, core.loss_arg, core.layers[core.L].d_out
-    r.loss.y, r.loss.ldy, r.loss.labels, r.loss.weight = data.y, data.ldy, data.labels, data.weight
-    r.loss.sparse_y = &data.Y if data.Y.indptr != NULL else NULL
+    r.loss.form, r.loss.y, r.loss.ldy, r.loss.weight = data.form, data.y, data.ldy, data.weight
     r.weight_scale = weight_scale or r.n / data.weight_of(order)
     r.link = core.link
     r.ties = &core.ties if core.tied is not None else NULL

@@ -103,16 +103,17 @@ typedef struct {
     ptrdiff_t cols;
 } source_t;
 
+enum { TARGETS_rows, TARGETS_labels, TARGETS_csr };
+
 /* The loss of m rows. delta may be NULL. */
 typedef struct {
-    int kind; double arg;
+    int kind, form;                  /* LOSS_*, TARGETS_* */
+    double arg;
     ptrdiff_t m, n;                  /* rows, outputs */
     const void *x; ptrdiff_t ldx;    /* IN  (m, n) outputs of the last layer */
     const int64_t *order;            /* IN  row i has target row order[first + i], */
     ptrdiff_t first;                 /*     or first + i where order is NULL */
-    const void *y; ptrdiff_t ldy;    /* IN  targets, or */
-    const source_t *sparse_y;        /* IN  CSR targets of the kernels' type, or */
-    const int32_t *labels;           /* IN  class labels */
+    const void *y; ptrdiff_t ldy;    /* IN  targets, by form: rows of the kernels' type, or class labels, int32, or a source_t of CSR */
     const void *weight;              /* IN  sample weights by target row, or NULL */
     double scale;                    /* IN  factor of the gradient */
     void *delta; ptrdiff_t ldd;      /* OUT (m, ldd) scaled de/dx, zero past n */

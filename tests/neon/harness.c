@@ -298,7 +298,7 @@ static void losses(void)
                     if (i == LOSS_poisson || i == LOSS_cross_entropy || i == LOSS_binary_cross_entropy) B[l] = l % 5 ? (B[l] + 4) / 8 : 0;
                 for (int l = 0; l < 256; l++) labels[l] = (int32_t)(next() % (uint64_t)n);
                 for (int l = 0; l < 256; l++) C[l] = (real)(next() >> 62) / 2;
-                if (i == LOSS_cross_entropy && mode & 4) t.labels = labels;
+                if (i == LOSS_cross_entropy && mode & 4) t.form = TARGETS_labels, t.y = labels;
                 take_double(k->loss(&t));
                 take(E, 1, m, m);
                 if (!t.delta) continue;
