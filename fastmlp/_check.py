@@ -53,6 +53,7 @@ def named(argument, value, table):
 
 
 def boolean(argument, value):
+    """TypeError unless it is a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False, got {value!r}")
 
@@ -99,6 +100,11 @@ def _numeric(argument, a, dtype):
 def _plain(a, dtype):
     """a, or a copy that is C-contiguous, aligned and of the dtype."""
     return a if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned else np.require(a, dtype, ["C", "A"])
+
+
+def dense(a):
+    """a, or what is sparse as an array."""
+    return a.toarray() if hasattr(a, "toarray") else a
 
 
 def features(X, d, dtype):

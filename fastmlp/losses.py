@@ -2,7 +2,7 @@
 import numpy as np
 
 from . import _core
-from ._check import named
+from ._check import dense, named
 
 __all__ = ["Loss"]
 
@@ -32,7 +32,7 @@ class Loss:
             return None
 
         def call(rows, x):
-            result = self.function(x, y[rows].toarray() if hasattr(y, "tocsr") else y[rows])
+            result = self.function(x, dense(y[rows]))
             if not isinstance(result, tuple) or len(result) != 2:
                 raise TypeError(f"a loss function must return (values, derivatives), got {type(result).__name__}")
             value, grad = (np.array(a, dtype, order="C") for a in result)

@@ -229,7 +229,7 @@ class _Watched:
         elif held_out is None:
             self.prefix = ""
         if self.metrics:
-            y = np.asarray(y.toarray() if hasattr(y, "tocsr") else y)
+            y = np.asarray(_check.dense(y))
             labels = y.ndim == 1 and net.loss.name == "cross_entropy"
             y = y[:, None] if y.ndim == 1 and not labels else y
             check_targets(self.metrics, y, labels)

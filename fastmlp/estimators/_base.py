@@ -35,7 +35,7 @@ def _at_least(number, kind=Real, closed="left"):
 
 class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`, `_out_activation`,
-    `_network_loss`, `_score`, `_decode`, and what follows the constructor."""
+    `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
@@ -104,8 +104,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return loss
 
     def _score_of(self, outputs, y, weight):
-        """The score of rows whose outputs a function gives, of slices of them; NaN where these are not finite."""
-        found = outputs(slice(0, y.shape[0]))
+        """The score of rows whose outputs a function gives, of all or of a slice of them; NaN where these are not finite."""
+        found = outputs()
         return self._score(y, self._decode(found), weight) if np.isfinite(found).all() else np.nan
 
     def _check_loss(self):

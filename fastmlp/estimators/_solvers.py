@@ -303,8 +303,13 @@ class _Scores:
             return -est._reported(core.evaluate(self.data, team, self.rows) / self.data.weight_of(self.rows))
         if self.scorer is not None:
             return self.scorer(_nameless(est), self.X, self.y, **({} if self.weight is None else {"sample_weight": self.weight}))
-        rows = np.arange(self.data.n) if self.rows is None else self.rows
-        return est._score_of(lambda part: core.predict(self.data, team, rows[part]), self.y, self.weight)
+
+        def outputs(part=None):
+            if part is None:
+                return core.predict(self.data, team, self.rows)
+            return core.predict(self.data, team, np.arange(*part.indices(self.data.n)) if self.rows is None else self.rows[part])
+
+        return est._score_of(outputs, self.y, self.weight)
 
     def logs(self, est):
         return {"val_score": est.validation_scores_[-1]}

@@ -103,7 +103,7 @@ def _collect(f, n_points, points):
 def _baselines(given, f):
     """baselines as (n, d(0))."""
     b = np.zeros(f.d) if given is None else f.net._rows(given)
-    b = _check._numeric("baselines", b.toarray() if hasattr(b, "toarray") else b, f.net.dtype)
+    b = _check._numeric("baselines", _check.dense(b), f.net.dtype)
     if b.shape not in ((f.d,), (1, f.d), (f.n, f.d)):
         raise ValueError(f"baselines must have shape ({f.d},) or ({f.n}, {f.d}), got {b.shape}")
     _check._finite("baselines", b, f.net.dtype)

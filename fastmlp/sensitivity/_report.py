@@ -155,7 +155,7 @@ def _judge(net, X, y):
     data = net._data(X, y)
     with training.team_for(net, data.n, 1) as team:
         total, prediction = net._core.judge(data, team)
-    return total, data.n * (1 - metrics.accuracy(y.toarray() if hasattr(y, "toarray") else y, prediction, None)) if _classifies(net) else 0
+    return total, data.n * (1 - metrics.accuracy(_check.dense(y), prediction, None)) if _classifies(net) else 0
 
 
 def _with_targets(model, X, y):

@@ -47,7 +47,7 @@ def naming(argument):
 
 def dense(X, rows, dtype):
     """Rows of X, which may be CSR, as an array (m, d(0))."""
-    return np.asarray(X[rows].toarray() if hasattr(X, "toarray") else X[rows], dtype)
+    return np.asarray(_check.dense(X[rows]), dtype)
 
 
 def spreads(argument, value, d, dtype):
