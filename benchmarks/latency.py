@@ -14,7 +14,7 @@ def import_milliseconds(module):
 
 
 def main():
-    taken = timing.interleaved({name: lambda name=name: import_milliseconds(name) for name in MODULES}, 9, pause=0)
+    taken = timing.interleaved({name: lambda name=name: import_milliseconds(name) for name in MODULES}, 9, pause=0, near=False)
     median = {name: statistics.median(values) for name, values in taken.items()}
     print(f"import fastmlp {median['fastmlp']:.0f} ms, import numpy {median['numpy']:.0f} ms, "
           f"difference {median['fastmlp'] - median['numpy']:.0f} ms")

@@ -51,12 +51,14 @@ LARGER = {"accuracy", "r2", "auc"}
 def check_targets(metrics, y, labels):
     """ValueError where a metric by name is not for such targets: labels (n,), or (n, d(L))."""
     own = [name for name, metric in metrics.items() if metric is METRICS.get(name)]
-    of_numbers = [name for name in own if name in ("r2", "mae")]
-    if labels and of_numbers:
-        raise ValueError(f"metrics {' and '.join(of_numbers)} want numbers for y, got labels")
-    if "accuracy" in own and not labels and not (y.min() >= 0 and y.max() <= 1):
+    if labels:
+        of_numbers = [name for name in own if name in ("r2", "mae")]
+        if of_numbers:
+            raise ValueError(f"metrics {' and '.join(of_numbers)} want numbers for y, got labels")
+        return
+    if "accuracy" in own and not (y.min() >= 0 and y.max() <= 1):
         raise ValueError(f"metrics accuracy wants labels for y, or columns of 0 to 1, got values from {y.min():g} to {y.max():g}")
-    if "auc" in own and not labels and not ((y == 0) | (y == 1)).all():
+    if "auc" in own and not ((y == 0) | (y == 1)).all():
         raise ValueError("metrics auc wants labels for y, or columns of 0 and 1, got other numbers")
 
 
