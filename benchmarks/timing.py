@@ -38,13 +38,13 @@ def undisturbed(measure, tries=TRIES, near=True):
     return figure
 
 
-def interleaved(measures, rounds, pause=PAUSE, near=True):
-    """{name: call that returns a figure} -> {name: [a figure a round]}; near: see undisturbed"""
+def interleaved(measures, rounds, pause=PAUSE, near=True, tries=TRIES):
+    """{name: call that returns a figure} -> {name: [a figure a round]}; near, tries: see undisturbed"""
     figures = {name: [] for name in measures}
     for _ in range(rounds):
         for name, measure in measures.items():
             time.sleep(pause)
-            figures[name].append(undisturbed(measure, near=near))
+            figures[name].append(undisturbed(measure, tries, near))
     return figures
 
 
