@@ -143,21 +143,29 @@ def _csr(argument, X, d, dtype):
     return out
 
 
+def _canonical(argument, a, dtype):
+    """CSR of dtype that has each of its elements once, in order. What the user holds is not changed."""
+    first, last = a.indptr[0], a.indptr[-1]
+    a = type(a)((a.data[first:last].astype(dtype, copy=False), a.indices[first:last], a.indptr - first), a.shape)
+    if not a.has_canonical_format:
+        a = a.copy()
+        a.sum_duplicates()
+        _finite(argument, a.data, dtype)
+    return a
+
+
 def targets(y, n, d, loss, dtype):
     """y for the core: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous or canonical CSR."""
-    sparse = hasattr(y, "tocsr")
-    y = y.tocsr() if sparse else _numeric("y", y, dtype)
-    if y.shape[0] != n if y.ndim else True:
+    sparse = hasattr(y, "tocsr") and y.ndim == 2
+    y = y.tocsr() if sparse else _numeric("y", dense(y), dtype)
+    if y.shape[:1] != (n,):
         raise ValueError(f"y must have {n} rows, as X has, got shape {y.shape}")
-    if loss == "cross_entropy" and y.ndim == 1 and not sparse:
+    if loss == "cross_entropy" and y.ndim == 1:
         return _labels(y, d)
     if y.shape not in ((n, d),) + (((n,),) if d == 1 else ()):
         raise ValueError(f"y must have shape ({n}, {d}){f' or ({n},)' if d == 1 else ''}, got {y.shape}")
     if sparse:
-        y = _csr("y", y, d, dtype).astype(dtype, copy=False)
-        if not y.has_canonical_format:
-            y = y.copy()
-            y.sum_duplicates()
+        y = _canonical("y", _csr("y", y, d, dtype), dtype)
     else:
         _finite("y", y, dtype)
         y = _plain(y, dtype).reshape(n, d)

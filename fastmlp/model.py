@@ -342,7 +342,8 @@ class MLP:
         """Train from the present weights with a fresh optimiser.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
-            scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense a few at a time.
+            scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
+            a few at a time, but y as a whole for metrics.
         optimizer : SGD, Adam or AdamW; default SGD(0.01).
         batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,

@@ -122,6 +122,7 @@ FIT = {
     "NaN in y": ((X, spoiled(Y, np.nan)), {}, ValueError, "y must be finite"),
     "NaN in sparse y": ((X, sparse.csr_array(spoiled(Y, np.nan))), {}, ValueError, "y must be finite"),
     "index of sparse y": ((X, csr_with_bad_index(Y)), {}, ValueError, "y is not a valid CSR"),
+    "sum in sparse y": ((X, sparse.csr_array((np.full(2, 2e38), [0, 0], [0, *[2] * 20]), (20, 2))), {}, ValueError, "y must be finite in float32"),
     "outputs of sparse y": ((X, sparse.csr_array(Y[:, :1])), {}, ValueError, r"y must have shape \(20, 2\).*\(20, 1\)"),
     "rows of sparse y": ((X, sparse.csr_array(Y[:19])), {}, ValueError, r"y must have 20 rows.*\(19, 2\)"),
     "a number for y": ((X, 3), {}, ValueError, "y must have 20 rows"),

@@ -270,6 +270,22 @@ def test_sparse_targets(loss, dtype):
         assert results_of_targets(loss, form(plain(values, dtype)), dtype) == wanted
 
 
+@pytest.mark.parametrize("loss, d", [("cross_entropy", 3), ("squared_error", 1)])
+def test_sparse_targets_of_one_dimension(loss, d):
+    net, y = MLP([D, d], loss=loss, random_state=0), np.arange(N) % 3
+    assert net.evaluate(whole(), sparse.coo_array(y)) == net.evaluate(whole(), y)
+
+
+def test_sparse_targets_within_longer_arrays():
+    values = plain(whole()[:, :3])
+    y = sparse.csr_array(np.vstack([values, values]))
+    part = sparse.csr_array((N, 3), dtype=np.float32)
+    part.data, part.indices, part.indptr = y.data, y.indices, y.indptr[N:]
+    kept = part.indptr.copy(), part.data.copy()
+    assert results_of_targets("squared_error", part, "float32")[:-1] == results_of_targets("squared_error", values, "float32")[:-1]
+    assert (part.indptr == kept[0]).all() and (part.data == kept[1]).all()
+
+
 def test_sparse_targets_of_other_types():
     values = whole()[:, :3]
     wanted = results_of_targets("squared_error", plain(values), "float32")
