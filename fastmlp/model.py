@@ -62,6 +62,8 @@ class MLP:
     history : what the last fit and the partial_fits since it logged.
     """
 
+    _n_threads = None  # of calls that do not say: an estimator's
+
     def __init__(self, layers, *, activation="relu", loss="squared_error", dtype="float32", init="glorot_uniform",
                  random_state=None, ties=()):
         self._dtype, self._loss = _dtype(dtype), Loss(loss)

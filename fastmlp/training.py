@@ -81,10 +81,10 @@ class Options:
             if self.validation_fraction:
                 raise ValueError("validation_data and validation_fraction must not both be given")
             if not (isinstance(self.validation_data, tuple) and len(self.validation_data) in (2, 3)):
-                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got " + _kind(self.validation_data))
+                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got " + kind(self.validation_data))
 
 
-def _kind(given):
+def kind(given):
     return f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
 
 
@@ -125,7 +125,9 @@ def team_for(net, rows, sweeps, n_threads=None, batch=None):
     """The threads for work on some rows: the caller alone where it is too little to start others for, or they did not
     pay a moment ago.
 
-    sweeps: passes over the weights a row takes, 1 forward, 3 with the gradients, times the epochs."""
+    sweeps: passes over the weights a row takes, 1 forward, 3 with the gradients, times the epochs. n_threads: None for what the
+    network says, and where that says nothing for as many as pay off."""
+    n_threads = net._n_threads if n_threads is None else n_threads
     if n_threads is not None:
         return _core.team(n_threads)
     if batch is not None and net._core.one_thread_pays(batch):

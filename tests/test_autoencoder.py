@@ -90,7 +90,37 @@ def test_sparse_rows_are_never_made_dense():
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_matrix])
+def test_sparse_rows_everywhere(form):
+    """Training rows, rows to watch, more of them, and what derivatives are of."""
+    runs = []
+    for of in (np.asarray, form):
+        model = coder("tied", n_iter_no_change=3).fit(of(X[:1000]), validation_data=(of(X[1000:]), np.arange(797.0)))
+        scores = model.validation_scores_
+        model.partial_fit(of(X[:500]))
+        runs.append((scores, model.coefs_[0], model.transform(of(X)), model.input_gradient(of(X[:50]), of(X[:50]))))
+    for a, b in zip(*runs):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+
+
+def test_derivatives_of_other_targets():
+    """As of one that takes noise away."""
+    model, target = coder("tied").fit(X), np.zeros_like(X[:5])
+    step = np.zeros_like(X[:5])
+    step[:, 20] = 1e-5
+    error = lambda Z: 0.5 * ((model.inverse_transform(model.transform(Z)) - target) ** 2).sum(axis=1)  # noqa: E731
+    by_hand = (error(X[:5] + step) - error(X[:5] - step)) / 2e-5
+    np.testing.assert_allclose(model.input_gradient(X[:5], target)[:, 20], by_hand, rtol=1e-6)
+    with pytest.raises(ValueError, match="y must have 5 rows"):
+        model.input_gradient(X[:5], [1, 2])
+
+
 def test_errors():
+    for wrong in ((), (X, None, np.ones(1797)), (X, np.ones(1797), 3)):
+        with pytest.raises(ValueError, match=r"validation_data must be X or \(X, sample_weight\), got a tuple of"):
+            coder("tied").fit(X, validation_data=wrong)
+    with pytest.raises(ValueError, match="monitor"):
+        coder("tied", monitor="r2").fit(X)
     with pytest.raises(ValueError, match="at least one layer, for the code"):
         MLPAutoencoder(()).fit(X)
     with pytest.raises(ValueError, match="solver"):

@@ -22,7 +22,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from fastmlp import SGD, MLPClassifier, MLPRegressor
+from fastmlp import SGD, MLPAutoencoder, MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -41,6 +41,10 @@ def classifier(**parameters):
 def regressor(**parameters):
     return MLPRegressor(**{"hidden_layer_sizes": (8,), "learning_rate_init": 0.01, "max_iter": 30, "random_state": 0, "alpha": 1.0,
                            **parameters})
+
+
+def coder(**parameters):
+    return MLPAutoencoder(**{"hidden_layer_sizes": (3,), "max_iter": 30, "random_state": 0, **parameters})
 
 
 CLASSIFIERS = {
@@ -133,14 +137,18 @@ def copies(model, tmp_path):
     yield joblib.load(tmp_path / "model.joblib", mmap_mode="r")
 
 
-@pytest.mark.parametrize("make, X, y", [(classifier, IRIS, NAMES), (regressor, DIABETES, PROGRESSION)], ids=["classifier", "regressor"])
+USES = {classifier: "predict_proba", regressor: "predict", coder: "transform"}
+
+
+@pytest.mark.parametrize("make, X, y", [(classifier, IRIS, NAMES), (regressor, DIABETES, PROGRESSION), (coder, DIABETES, None)],
+                         ids=["classifier", "regressor", "autoencoder"])
 def test_copies_go_on_to_the_bit(make, X, y, tmp_path):
     model = make(max_iter=5, batch_size=32, dropout=0.1).fit(X, y)
-    outputs = (model.predict_proba if make is classifier else model.predict)(X)
+    outputs = getattr(model, USES[make])(X)
     twins = list(copies(model, tmp_path))
     model.partial_fit(X, y)
     for twin in twins:
-        assert ((twin.predict_proba if make is classifier else twin.predict)(X) == outputs).all()
+        assert (getattr(twin, USES[make])(X) == outputs).all()
         twin.partial_fit(X, y)
         assert all((a == b).all() for a, b in zip(twin.coefs_, model.coefs_))
     fresh = clone(model)
@@ -160,9 +168,15 @@ def test_state_is_arrays_and_builtins():
         else:
             assert isinstance(value, known), (where, type(value))
 
-    for model in (classifier().fit(IRIS, NAMES), regressor(solver="sgd").fit(DIABETES, PROGRESSION)):
+    for model in (classifier().fit(IRIS, NAMES), regressor(solver="sgd").fit(DIABETES, PROGRESSION), coder().fit(DIABETES)):
         look(model.__getstate__(), "state")
         assert model.__getstate__()["_format"] == 1
+
+
+def test_the_file_of_an_autoencoder():
+    model, kept = pickle.loads((FILES / "autoencoder_1.pickle").read_bytes()), np.load(FILES / "autoencoder_1.npz")
+    np.testing.assert_allclose(model.transform(kept["X"]), kept["predicted"], rtol=1e-12)
+    np.testing.assert_allclose(model.partial_fit(kept["X"]).coefs_[0], kept["coefs_after"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["classifier", "regressor"])

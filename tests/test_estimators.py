@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.metrics import get_scorer, log_loss
 from sklearn.preprocessing import scale
 
-from fastmlp import MLP, SGD, Adam, AdamW, DivergenceWarning, MLPClassifier, MLPRegressor, activations, schedules
+from fastmlp import MLP, SGD, Adam, AdamW, DivergenceWarning, MLPAutoencoder, MLPClassifier, MLPRegressor, _core, activations, schedules
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
 
@@ -191,6 +191,60 @@ def test_class_weight():
     assert packed(weights(balanced)).tobytes() == packed(weights(by_hand)).tobytes() == packed(weights(by_weight)).tobytes()
 
 
+@pytest.mark.parametrize("monitor", ["loss", "score"])
+def test_class_weight_counts_in_what_is_watched(monitor):
+    """Whether rows are held out or given."""
+    heavy = {0: 50.0, 1: 1.0, 2: 2.0}
+    watched = MLPClassifier(class_weight=heavy, max_iter=5, random_state=0, monitor=monitor)
+    watched.fit(IRIS, SPECIES, validation_data=(IRIS, SPECIES))
+    weighted = MLPClassifier(class_weight=heavy, max_iter=5, random_state=0, monitor=monitor)
+    weighted.fit(IRIS, SPECIES, validation_data=(IRIS, SPECIES, np.ones(150)))
+    by_hand = MLPClassifier(max_iter=5, random_state=0, monitor=monitor)
+    w = np.array([50.0, 1.0, 2.0])[SPECIES]
+    by_hand.fit(IRIS, SPECIES, w, validation_data=(IRIS, SPECIES, w))
+    assert watched.validation_scores_ == weighted.validation_scores_ == by_hand.validation_scores_
+
+
+def test_class_weight_of_parts():
+    few, w = SPECIES < 2, np.array([1.0, 3.0, 7.0])[SPECIES]
+    by_class = MLPClassifier(class_weight={1: 3.0, 2: 7.0}, random_state=0).partial_fit(IRIS[few], SPECIES[few], classes=[0, 1, 2])
+    by_hand = MLPClassifier(random_state=0).partial_fit(IRIS[few], SPECIES[few], w[few], classes=[0, 1, 2])
+    assert (by_class.coefs_[0] == by_hand.coefs_[0]).all()
+    with pytest.raises(ValueError, match="are not in class_weight"):
+        MLPClassifier(class_weight={1: 3.0, 9: 7.0}).fit(IRIS, SPECIES)
+    with pytest.raises(ValueError, match="class_weight must be a dict or None for partial_fit.*'balanced'"):
+        MLPClassifier(class_weight="balanced").partial_fit(IRIS, SPECIES, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("form", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
+def test_sparse_targets(form):
+    several = np.stack([SPECIES == 0, SPECIES > 0], axis=1) * 1
+    how = {"max_iter": 5, "random_state": 0, "early_stopping": True}
+    theirs = sklearn.neural_network.MLPClassifier(max_iter=5, random_state=0).fit(IRIS, form(several)).predict(IRIS)
+    ours = MLPClassifier(max_iter=5, random_state=0).fit(IRIS, form(several)).predict(IRIS)
+    assert type(ours) is type(theirs) and (ours.toarray() == theirs.toarray()).all()
+    for Estimator in (MLPClassifier, MLPRegressor):
+        dense, sparse = (Estimator(**how).fit(IRIS, of(several)) for of in (np.asarray, form))
+        assert (dense.coefs_[0] == sparse.coefs_[0]).all() and dense.validation_scores_ == sparse.validation_scores_
+
+
+def test_threads_of_all_that_computes(monkeypatch):
+    """n_threads counts in each method, as it is at the time."""
+    asked, team = [], _core.team
+    A, b = np.tile(X, (5, 1)), np.tile(y, 5)
+    monkeypatch.setattr(_core, "team", lambda n, auto=False: asked.append((n, auto)) or team(n, auto))
+    model, coder = MLPRegressor(max_iter=2, n_threads=1).fit(A, b), MLPAutoencoder((3,), max_iter=2, n_threads=1).fit(A)
+    for n in (1, 2):
+        model.set_params(n_threads=n), coder.set_params(n_threads=n)
+        calls = {"predict": lambda: model.predict(A), "transform": lambda: model.transform(A), "input_gradient": lambda: model.input_gradient(A),
+                 "score": lambda: coder.score(A), "there": lambda: coder.transform(A), "back": lambda: coder.inverse_transform(coder.transform(A)),
+                 "loss": lambda: model.input_gradient(A, b), "fit": lambda: model.fit(A, b)}
+        for name, call in calls.items():
+            asked.clear()
+            call()
+            assert asked and set(asked) == {(n, False)}, name
+
+
 @pytest.mark.parametrize("activation", [*activations(), "logistic", [("elu", 0.5), "tanh"], ("silu", "mish")], ids=str)
 def test_activations(activation):
     model = MLPRegressor(hidden_layer_sizes=(6, 4), activation=activation, max_iter=3, random_state=0).fit(X, y)
@@ -263,7 +317,7 @@ def test_validation_data():
     model.fit(A[train], b[train], validation_data=(A[held], b[held]))
     assert len(model.validation_scores_) == model.n_iter_ and model.best_loss_ is None
     assert model.score(A[held], b[held]) == model.best_validation_score_ == max(model.validation_scores_)
-    for wrong, message in ((A, "validation_data must be"), ((A[:, :2], b), "features")):
+    for wrong, message in ((A, "validation_data must be"), ((A, b, None, None), "got a tuple of 4"), ((A[:, :2], b), "features")):
         with pytest.raises(ValueError, match=message):
             model.fit(A[train], b[train], validation_data=wrong)
 

@@ -4,10 +4,10 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .. import training
 from ..layers import Dropout
-from ..model import MLP
 from ..sensitivity._derivatives import blocks
-from ..sensitivity._target import dense
+from ..sensitivity._target import dense_rows
 from ..ties import tie_transpose
 from . import _solvers
 from ._base import BaseMLP, with_callbacks
@@ -25,7 +25,8 @@ class MLPAutoencoder(BaseMLP):
     tied : whether each decoder layer's weights are the transpose of the encoder's: half the parameters. The arrays in
         `coefs_` are then read-only. Default True.
     hidden_layer_sizes here defaults to (32,); solver is "adam" or "sgd"; a list of activations or dropouts has one for each layer
-    from the first of the encoder to the last but one of the decoder. All else is as of MLPRegressor:
+    from the first of the encoder to the last but one of the decoder; monitor takes no names of scorers, which want a predict. All else
+    is as of MLPRegressor:
 {PARAMETERS}
 
     Attributes
@@ -42,7 +43,8 @@ class MLPAutoencoder(BaseMLP):
     ((1797, 16), (1797, 64))
     """
 
-    _parameter_constraints = {**BaseMLP._parameter_constraints, "tied": ["boolean"], "solver": [StrOptions(set(_solvers.STOCHASTIC))]}
+    _parameter_constraints = {**BaseMLP._parameter_constraints, "tied": ["boolean"], "solver": [StrOptions(set(_solvers.STOCHASTIC))],
+                              "monitor": [StrOptions({"loss", "score"}), callable, None]}
     loss = "squared_error"
 
     def __init__(self, hidden_layer_sizes=(32,), activation="relu", *, tied=True, solver="adam", alpha=0.0001, batch_size="auto",
@@ -63,8 +65,8 @@ class MLPAutoencoder(BaseMLP):
 
     def _ties(self, layers):
         """Of the list that MLP takes: each weight of the decoder is the encoder's, transposed."""
-        dense = [l for l, y in enumerate(layers) if l and not isinstance(y, Dropout)]
-        return [tie_transpose(l, m) for l, m in zip(dense[:len(dense) // 2], dense[::-1])] if self.tied else []
+        with_weights = [l for l, y in enumerate(layers) if l and not isinstance(y, Dropout)]
+        return [tie_transpose(l, m) for l, m in zip(with_weights[:len(with_weights) // 2], with_weights[::-1])] if self.tied else []
 
     def _built_from(self):
         return *super()._built_from(), self.tied
@@ -79,10 +81,10 @@ class MLPAutoencoder(BaseMLP):
         n, d = y.shape
         weight = np.ones(n) if weight is None else weight
         parts = blocks(n, 4 * 8 * d)
-        mean = sum(weight[part] @ dense(y, part, float) for part in parts) / weight.sum()
+        mean = sum(weight[part] @ dense_rows(y, part, float) for part in parts) / weight.sum()
         lost = total = 0.0
         for part in parts:
-            x = dense(y, part, float)
+            x = dense_rows(y, part, float)
             lost += weight[part] @ ((x - outputs(part)) ** 2).sum(axis=1)
             total += weight[part] @ ((x - mean) ** 2).sum(axis=1)
         return 1 - lost / total if np.isfinite(lost) else np.nan
@@ -93,12 +95,16 @@ class MLPAutoencoder(BaseMLP):
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset)
         return X, X
 
-    def _validation(self, given):
-        if given is None:
-            return None
-        X, weight = (*given, None)[:2] if isinstance(given, tuple) else (given, None)
-        X, y = self._validate_input(X, None, incremental=True, reset=False)
-        return X, y, None if weight is None else _check_sample_weight(weight, X)
+    def _validation_parts(self, given):
+        X, weight = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        if isinstance(X, tuple):
+            raise ValueError(f"validation_data must be X or (X, sample_weight), got {training.kind(X)}")
+        return X, None, weight
+
+    def _as_network(self, X, y=None):
+        """y : what the rows are held against, which the network checks."""
+        net, X, _ = super()._as_network(X)
+        return net, X, y
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -126,7 +132,7 @@ class MLPAutoencoder(BaseMLP):
         """Codes -> rows, (n_samples, n_features)."""
         check_is_fitted(self, "coefs_")
         specs = self._layers_of_use()
-        return MLP([self._n_features_out, *specs[len(specs) // 2 + 1:]], dtype=self.coefs_[0].dtype).predict(X)
+        return self._part([self._n_features_out, *specs[len(specs) // 2 + 1:]]).predict(X)
 
     def score(self, X, y=None, sample_weight=None):
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2."""

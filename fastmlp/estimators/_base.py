@@ -151,7 +151,16 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
-        return MLP(layers, loss=self._network_loss(), dtype=dtype, random_state=0, ties=self._ties(layers))
+        return self._threaded(MLP(layers, loss=self._network_loss(), dtype=dtype, random_state=0, ties=self._ties(layers)))
+
+    def _threaded(self, net):
+        """A network, which takes as many threads as are wanted now."""
+        net._n_threads = self.n_threads
+        return net
+
+    def _part(self, layers):
+        """The network of some of the layers."""
+        return self._threaded(MLP(layers, dtype=self._network().dtype))
 
     def _ties(self, layers):
         return ()
@@ -170,7 +179,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         arrays = [*self.coefs_, *self.intercepts_]
         net, views, built_from = self.__dict__.get("_net", (None, (), None))
         if len(arrays) == len(views) and all(map(is_, arrays, views)) and built_from == self._built_from():
-            return net
+            return self._threaded(net)
         coefs, intercepts = [np.asarray(W) for W in self.coefs_], [np.asarray(b) for b in self.intercepts_]
         return self._build(coefs, intercepts, "float32" if coefs[0].dtype == np.float32 else "float64")
 
@@ -223,11 +232,15 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """validation_data, checked: (X, y, sample_weight), or None."""
         if given is None:
             return None
-        if not (isinstance(given, tuple) and len(given) in (2, 3)):
-            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {type(given).__name__}")
-        X, y, weight = (*given, None)[:3]
+        X, y, weight = self._validation_parts(given)
         X, y = self._validate_input(X, y, incremental=True, reset=False)
-        return X, y, None if weight is None else _check_sample_weight(weight, X)
+        return X, y, self._total_weight(y, None if weight is None else _check_sample_weight(weight, X))
+
+    def _validation_parts(self, given):
+        """X, y and sample_weight or None of validation_data."""
+        if not (isinstance(given, tuple) and len(given) in (2, 3)):
+            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {training.kind(given)}")
+        return (*given, None)[:3]
 
     def _first_network(self, sizes, dtype):
         """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and Bengio 2010."""
@@ -289,7 +302,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         data = net._data(X, with_targets=False)
         net._finite_weights()
-        with training.team_for(net, data.n, 1, self.n_threads) as team:
+        with training.team_for(net, data.n, 1) as team:
             return net._core.predict(data, team, None, linked)
 
     def transform(self, X, layer=-1):
@@ -305,8 +318,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if not -n_hidden <= _check.integer("layer", layer, -n_hidden) < n_hidden:
             raise ValueError(f"layer must be one of {n_hidden} hidden layers, -{n_hidden}..{n_hidden - 1}, got {layer}")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        net = self._network()
-        return MLP(self._layers_of_use()[:layer % n_hidden + 2], dtype=net.dtype).predict(X)
+        return self._part(self._layers_of_use()[:layer % n_hidden + 2]).predict(X)
 
     def input_gradient(self, X, y=None, output=None):
         """How each row's error, or an output, depends on its features.

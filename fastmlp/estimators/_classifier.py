@@ -2,6 +2,7 @@
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import csr_matrix
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
@@ -66,7 +67,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y = column(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             binarizer = LabelBinarizer().fit(y)
-            self.classes_, self._y_type = binarizer.classes_, binarizer.y_type_
+            self.classes_, self._y_type, self._y_sparse = binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_
             return X, y
         classes = unique_labels(y)
         if self.warm_start and not incremental and set(classes) != set(self.classes_):
@@ -108,7 +109,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _total_weight(self, y, sample_weight):
         if self.class_weight is None:
             return sample_weight
-        weight = compute_sample_weight(self.class_weight, y)
+        of = self.class_weight
+        if isinstance(of, dict):  # classes that are not in this y weigh nothing
+            absent = {*self.classes_.tolist()} - {*unique_labels(y).tolist()}
+            of = {name: weight for name, weight in of.items() if name not in absent}
+        weight = compute_sample_weight(of, y)
         return weight if sample_weight is None else weight * sample_weight
 
     _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
@@ -118,7 +123,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.out_activation_ == "softmax":
             return self.classes_[p.argmax(axis=1)]
         if self._y_type.startswith("multilabel"):
-            return (p > 0.5).astype(int)
+            labels = (p > 0.5).astype(int)
+            return csr_matrix(labels) if vars(self).get("_y_sparse") else labels
         return self.classes_[(p.ravel() > 0.5).astype(int) % len(self.classes_)]
 
     # ---- using
@@ -128,15 +134,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """One epoch over X and y.
 
-        classes : all classes that y will ever have; needed by the first call.
+        classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced", which has to see
+        all rows.
         """
+        if self.class_weight == "balanced":
+            raise ValueError("class_weight must be a dict or None for partial_fit, which does not see all rows, got 'balanced'")
         if _check_partial_fit_first_call(self, classes):
-            labels = y if type_of_target(y).startswith("multilabel") else classes
-            self._y_type = LabelBinarizer().fit(labels).y_type_
+            binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+            self._y_type, self._y_sparse = binarizer.y_type_, binarizer.sparse_input_
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X):
-        """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2."""
+        """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse where y was."""
         return self._decode(self._outputs(X))
 
     def predict_proba(self, X):

@@ -6,6 +6,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._check import dense
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 
@@ -57,7 +58,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _validate_input(self, X, y, incremental, reset):
         X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
                              dtype=(np.float64, np.float32), reset=reset)
-        return X, column(y)
+        return X, column(dense(y))
 
     def _out_activation(self):
         return "exp" if self.loss == "poisson" else "identity"

@@ -95,7 +95,7 @@ def fit_stochastic(job):
     draw = _Draw(est, net, rows)
     best = _Best(net, est.restore_best, est.early_stopping or job.validation is not None)
     est.n_iter_ = 0
-    with training.team_for(net, len(rows), 3 * epochs, est.n_threads, batch) as team, best:
+    with training.team_for(net, len(rows), 3 * epochs, batch=batch) as team, best:
         run = training.Epochs(net, job.data, rows, batch, team, callbacks, draw, penalties, est.input_noise,
                               _robust.penalty(net, gradient_penalty=est.gradient_penalty))
         try:
@@ -354,7 +354,7 @@ def fit_lbfgs(job):
     """Minimise the loss of all rows by scipy's L-BFGS-B."""
     est, net = job.est, job.net
     callbacks = _callbacks(est)
-    with training.team_for(net, job.data.n, 3 * est.max_iter, est.n_threads) as team, _tasks(job, None) as task, \
+    with training.team_for(net, job.data.n, 3 * est.max_iter) as team, _tasks(job, None) as task, \
             training.watched_by(callbacks, net, est.max_iter) as end_iteration:
         objective = Objective(est, net, job.data, team, est.alpha / job.mean_weight(slice(None)))
         result = scipy.optimize.minimize(
@@ -403,7 +403,7 @@ def loss_and_gradient(est, packed, X, y, sample_weight):
     """What L-BFGS minimises of an estimator, at weights and biases packed in one array."""
     net = est._build(est.coefs_, est.intercepts_, "float64")
     mean = 1.0 if sample_weight is None else float(np.mean(sample_weight))
-    with training.team_for(net, X.shape[0], 3, est.n_threads) as team:
+    with training.team_for(net, X.shape[0], 3) as team:
         return Objective(est, net, net._data(X, y, sample_weight), team, est.alpha / mean)(packed)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from .. import _check
 from .. import model as models
 from ._derivatives import blocks
-from ._target import Target, dense, naming, network, spreads
+from ._target import Target, dense_rows, naming, network, spreads
 
 
 def saliency(model, X, y=None, output=None, at="logits"):
@@ -50,7 +50,7 @@ def integrated_gradients(model, X, y=None, output=None, at="logits", *, baseline
     attributions = _collect(f, n_steps, way)
     if not return_convergence_delta:
         return attributions
-    rises = [f.value(dense(f.X, rows, dtype), rows) - f.value(B[rows], rows) for rows in blocks(f.n, 3 * sum(f.net.d) * dtype.itemsize)]
+    rises = [f.value(dense_rows(f.X, rows, dtype), rows) - f.value(B[rows], rows) for rows in blocks(f.n, 3 * sum(f.net.d) * dtype.itemsize)]
     return attributions, attributions.sum(axis=1) - np.concatenate(rises)
 
 
@@ -83,7 +83,7 @@ def expected_gradients(model, X, y=None, output=None, at="logits", *, background
 
     def ways(x, rows):
         draws = rng.random((len(x), n_samples, 2))  # of both at once, so that blocks do not matter
-        b = dense(background, (draws[..., 0] * background.shape[0]).astype(int).ravel(), f.net.dtype).reshape(len(x), n_samples, f.d)
+        b = dense_rows(background, (draws[..., 0] * background.shape[0]).astype(int).ravel(), f.net.dtype).reshape(len(x), n_samples, f.d)
         return b + draws[..., 1:].astype(f.net.dtype) * (x - b), (x - b) / n_samples
 
     return _collect(f, n_samples, ways)
@@ -94,7 +94,7 @@ def _collect(f, n_points, points):
     m rows x (m, 1, d(0))."""
     out = np.empty((f.n, f.d), f.net.dtype)
     for rows in f.blocks(n_points):
-        Z, D = points(dense(f.X, rows, f.net.dtype)[:, None], rows)
+        Z, D = points(dense_rows(f.X, rows, f.net.dtype)[:, None], rows)
         G = f.gradient(Z.reshape(-1, f.d), np.repeat(np.arange(f.n)[rows], n_points)).reshape(Z.shape)
         out[rows] = (D * G).sum(axis=1)
     return out

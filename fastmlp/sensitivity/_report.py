@@ -7,7 +7,7 @@ from .. import _check, metrics, training
 from .. import model as models
 from ._attributions import saliency
 from ._derivatives import blocks, jacobian
-from ._target import dense, naming, network, require_network, required, spreads
+from ._target import dense_rows, naming, network, require_network, required, spreads
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
 SMALL = 2  # the noise among them that verdicts are by
@@ -50,7 +50,7 @@ def noise_curve(model, X, y, sigmas, *, n_repeats=10, scale=1.0, random_state=No
     sums = np.zeros((len(sigmas), _check.integer("n_repeats", n_repeats, 1), 2))
     for r in range(n_repeats):
         for rows in blocks(n, 3 * net.d[0] * net.dtype.itemsize):
-            x = dense(X, rows, net.dtype)
+            x = dense_rows(X, rows, net.dtype)
             noise = scale * rng.standard_normal(x.shape, net.dtype)
             for s, sigma in enumerate(sigmas):
                 sums[s, r] += _judge(net, x + sigma * noise, y[rows])
@@ -178,5 +178,5 @@ def _sigmas(given, dtype):
 def _spread(X):
     """The standard deviation of each column."""
     n, slices = X.shape[0], blocks(X.shape[0], 8 * X.shape[1])
-    mean = sum(dense(X, rows, float).sum(axis=0) for rows in slices) / n
-    return np.sqrt(sum(((dense(X, rows, float) - mean) ** 2).sum(axis=0) for rows in slices) / n)
+    mean = sum(dense_rows(X, rows, float).sum(axis=0) for rows in slices) / n
+    return np.sqrt(sum(((dense_rows(X, rows, float) - mean) ** 2).sum(axis=0) for rows in slices) / n)

@@ -45,7 +45,7 @@ def naming(argument):
         raise ValueError(f"{argument}: {error}") from error
 
 
-def dense(X, rows, dtype):
+def dense_rows(X, rows, dtype):
     """Rows of X, which may be CSR, as an array (m, d(0))."""
     return np.asarray(_check.dense(X[rows]), dtype)
 
