@@ -38,6 +38,7 @@ cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
+    DOTS_MIN = 16               # units before one unit whose s is taken row by row: part of the promise of bits
     SHORT_ROW = 256             # bytes of a row that the processor does not see coming
     FAR_BYTES = 8 * 1024 * 1024 # of rows, about what the caches hold
     PERMUTED = 4096             # numbers that are permuted at once
@@ -139,6 +140,7 @@ cdef class Core:
             else:
                 y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
                 y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
+                y.dots = y.flipped and y.d_out == 1 and y.d_in >= DOTS_MIN and l > 1    # x(0) may be the user's, without room
                 y.s_columns, y.dx_columns = dense_columns(self.k, y.d_out), dense_columns(self.k, y.d_in)
             y.ldw = pad(y.cols, self.k.lanes)
             y.columns = columns_for(self.k, y.units) if y.kind == KIND_CONV else dense_columns(self.k, y.cols)

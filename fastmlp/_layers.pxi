@@ -7,12 +7,14 @@
 # Either is row-major with rows of whole vectors, zero past their end; the bias follows.
 # Forward wants the first form, the delta sweep the second: the one that is not kept is
 # in `mirror`, made anew from W after each step. Large layers have both forms in panels
-# for the matrix kernels, written while W is still in the cache.
+# for the matrix kernels, written while W is still in the cache. One unit after many is
+# taken row by row from the second form and has no mirror.
 
 cdef struct Layer:
     int kind                    # row of KINDS
     Py_ssize_t d_in, d_out      # units before and after
     bint flipped
+    bint dots                   # s(l) by dots: one unit, of a flipped W that needs no mirror
     Py_ssize_t rows, cols       # of W as kept
     Py_ssize_t units            # elements of b: d_out, or the channels of a convolution
     Py_ssize_t positions        # where a convolution's window stops, else 1
@@ -206,10 +208,22 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
     cdef Layer *y = &r.layers[l]
     cdef Layer *before = &r.layers[l - 1]
-    cdef gemm_t g
     cdef char *s = at(r, y.s, row * y.ld)
     cdef char *x = at(r, y.x, row * y.ld)
-    cdef bint fused = y.act == ACT_relu and s == x
+    cdef bint fused = y.act == ACT_relu and s == x and not y.dots
+    if y.dots:
+        r.k.dots(m, y.d_in, at(r, before.x, row * before.ld), before.ld, at(r, r.P, y.w), (at(r, r.P, y.b) if y.bias else NULL), s, y.ld)
+    else:
+        dense_product(r, l, pos, row, m, fused, scratch)
+    if not fused and (y.act != ACT_identity or s != x):
+        r.k.act(y.act, y.arg, m * y.ld, s, x)
+
+
+cdef inline void dense_product(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, bint relu, char *scratch) noexcept nogil:
+    """s(l) by tiles, relu(s(l)) if relu"""
+    cdef Layer *y = &r.layers[l]
+    cdef Layer *before = &r.layers[l - 1]
+    cdef gemm_t g
     g.M, g.N, g.K = m, y.s_columns, y.d_in
     g.A, g.ra, g.ca, g.rows, g.steps = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1, NULL, NULL
     g.panels = y.panels != NULL
@@ -219,13 +233,11 @@ cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
         g.B, g.ldb = y.mirror, y.ldm
     else:
         g.B, g.ldb = at(r, r.P, y.w), y.ldw
-    g.C, g.ldc = s, y.ld
+    g.C, g.ldc = at(r, y.s, row * y.ld), y.ld
     g.init, g.ldi = (at(r, r.P, y.b) if y.bias else NULL), 0
-    g.epilogue, g.H = (EPI_RELU if fused else EPI_NONE), NULL
+    g.epilogue, g.H = (EPI_RELU if relu else EPI_NONE), NULL
     g.pack = scratch
     r.k.gemm(&g)
-    if not fused and (y.act != ACT_identity or s != x):
-        r.k.act(y.act, y.arg, m * y.ld, s, x)
 
 
 cdef void dense_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:

@@ -52,7 +52,7 @@ cdef Py_ssize_t place(Core core, Call c, uintptr_t base, Py_ssize_t rows, Py_ssi
         y.mirror = y.panels = NULL
         large = sweep and not keep and not y.flipped and y.kind == KIND_DENSE and y.d_in * y.ldw * size >= PANEL_BYTES
         y.mirror_panels = large and y.d_in >= 4 * lanes
-        if y.rows > 0 and (y.flipped or (sweep and l > r.lowest)):
+        if y.rows > 0 and not y.dots and (y.flipped or (sweep and l > r.lowest)):
             y.ldm = pad(y.rows, lanes)
             if not y.mirror_panels:
                 y.ldm = stride(y.ldm, size)

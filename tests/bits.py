@@ -136,6 +136,7 @@ def cases():
     yield "wide clipped", Case(dense([70, 300, 257, 10], "gelu"), AdamW(1 / 512, clip_norm=0.5), **wide)
     yield "one output", Case(dense([64, 40, 1], "sigmoid"), Adam(1 / 64), "binary_cross_entropy", rows=200, batch=93)
     yield "one output, wide", Case(dense([300, 150, 1], "sigmoid"), Adam(1 / 64), rows=100, batch=41)
+    yield "one output after pooling", Case([(8, 8, 1), Conv2D(5, 3, "relu"), MaxPool2D(2), 1], Adam(1 / 64))
     yield "many inputs, one output", Case(dense([700, 1], "relu"), SGD(1 / 1024, momentum=0.5))
     yield "few inputs, many outputs", Case(dense([2, 200], "relu"), SGD(1 / 64))
     yield "batches of one", Case(dense([2, 2, 1], "sigmoid"), batch=1)

@@ -5,7 +5,7 @@
  * a table of function pointers at import.
  *
  * Bits: every element of every product is one chain of fused multiply-adds in
- * the order of k; sums across rows or outputs run in index order or over a fixed
+ * the order of k, or 16 of them (dots); sums across rows or outputs run in index order or over a fixed
  * number of lanes; exp, log and the rest are fixed sequences of IEEE operations.
  * So all instruction sets with a fused multiply-add give the same bits.
  */
@@ -150,6 +150,9 @@ typedef struct {
     ptrdiff_t (*panel_start)(ptrdiff_t N, ptrdiff_t j);
     /* out (K, n) = B (K, n), contiguous */
     void (*pack)(ptrdiff_t K, ptrdiff_t n, const void *B, ptrdiff_t ldb, void *out);
+    /* column 0 of out (m, ldo) = x (m, n) w + b, zeros as far as a vector reaches; b may be NULL. A product is summed over 16 lanes,
+     * each in the order of k, and these by halves. Rows of x and w have room for whole vectors. */
+    void (*dots)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, const void *w, const void *b, void *out, ptrdiff_t ldo);
     /* out (n,) = (from out, or 0) + sum of the m rows of D, in row order */
     void (*colsum)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ldd, void *out, int accumulate);
     /* B (n, m) = A (m, n)^T */

@@ -161,6 +161,25 @@ INLINE vi max_integer(vi a, vi b) { return a > b ? a : b; }
 INLINE vf keep_at_least(vu a, vu b, vf v) { return a >= b ? v : 0; }
 #endif
 
+/* v in its first n lanes, 0 in the others */
+static const real EDGE[32] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}; /* 16 ones, 16 zeros */
+INLINE vf first_lanes(ptrdiff_t n, vf v) { return sel_gt(ld(EDGE + 16 - n), set1(0), v, set1(0)); }
+#ifdef HALF
+INLINE half_vf half_first_lanes(ptrdiff_t n, half_vf v) { return half_sel_gt(half_ld(EDGE + 16 - n), half_set1(0), v, half_set1(0)); }
+#endif
+
+/* lanes i and i ^ h exchanged */
+#if defined(VB) && defined(__clang__)
+INLINE vf swap_lanes(vf a, int h) { vf b = a; for (int i = 0; i < VL; i++) b[i] = a[i ^ h]; return b; }
+#elif defined(VB)
+INLINE vf swap_lanes(vf a, int h)
+{
+    vi lane;
+    for (int i = 0; i < VL; i++) lane[i] = i;
+    return __builtin_shuffle(a, lane ^ h);
+}
+#endif
+
 #define SIGN_BIT set1i((integer)((uint64_t)1 << (REAL_BITS - 1)))
 INLINE vf abs_(vf a) { return from_bits(bits(a) & ~SIGN_BIT); }
 INLINE vf copysign_(vf a, vf s) { return from_bits((bits(a) & ~SIGN_BIT) | (bits(s) & SIGN_BIT)); }

@@ -160,6 +160,10 @@ static void matrices(void)
         k->colsum(m, whole, A, whole + 16, B, 1);
         take(D, 1, whole, whole);
         take(B, 1, whole, whole);
+        k->dots(m, n, A, whole + 16, B, D, C, whole);
+        take(C, m, 1, whole);
+        k->dots(m, n, A, whole + 16, B, NULL, C, whole);
+        take(C, m, 1, whole);
         fill(E, m);
         k->scale_rows(m, whole, A, whole + 16, NULL, 0.1, C);
         take(C, m, whole, whole + 16);
@@ -167,7 +171,7 @@ static void matrices(void)
         take(C, m, whole, whole + 16);
         k->add(whole, A, C);
         take(C, 1, whole, whole);
-        print("pack, colsum, scale_rows, add", "", (int)i);
+        print("pack, colsum, dots, scale_rows, add", "", (int)i);
         start();
         k->dropout(m, n, A, whole + 16, B, whole, 0.3, 12345, NULL, 7);
         take(B, m, n, whole);
