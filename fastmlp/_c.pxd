@@ -130,17 +130,17 @@ cdef extern from "kernels/kernels.h" nogil:
 cdef extern from "kernels/team.h" nogil:
     ctypedef unsigned shared_int
     ctypedef struct team_t:
-        shared_int go, state, present
+        shared_int state, present
         int active, spin
     enum:
         MAX_THREADS
         SPIN
-        GO_STEP
         TEAM_IDLE
         TEAM_OFF
-    void team_barrier(team_t *t) noexcept
+    void team_barrier(team_t *t, int id) noexcept
     void team_run(team_t *t, int active, void (*job)(void *, int) noexcept nogil, void *arg) noexcept
     void team_work(team_t *t, int id) noexcept
+    void team_call_roll(team_t *t) noexcept
     bint team_take(team_t *t) noexcept
     int load "LOAD"(shared_int *p) noexcept
     void store "STORE"(shared_int *p, int v) noexcept

@@ -16,7 +16,7 @@ cdef class Team:
         self.n = n
         self.team.active = 1
         self.team.spin = SPIN if n <= cores() else 0
-        self.team.go = GO_STEP  # a first roll call
+        team_call_roll(&self.team)
         try:
             for i in range(1, n):
                 _thread.start_new_thread(self._work, (i,))

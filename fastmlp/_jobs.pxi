@@ -150,7 +150,7 @@ cdef void full_gradient(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batc
     if m > one:
         grad_group(r, 1, one, m - one, at_row > cut, t)
     if last:
-        team_barrier(r.team)
+        team_barrier(r.team, t)
         add_gradient(r, r.G2, t)
         if r.tangent != NULL:
             add_gradient(r, r.T, t)
@@ -189,12 +189,12 @@ cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch
     if at_row + m < batch or not r.stepping:
         return
     if r.ties != NULL:
-        team_barrier(r.team)
+        team_barrier(r.team, t)
         fold_ties(r, t)
-        team_barrier(r.team)
+        team_barrier(r.team, t)
     if r.clip > 0:
         square_rows(r, t)
-        team_barrier(r.team)
+        team_barrier(r.team, t)
         clipped = step[0]
         clipped.gscale = clip_scale(r)
         step = &clipped
@@ -203,9 +203,9 @@ cdef void weight_phase(Run *r, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch
     if r.ties != NULL:
         if t == 0:
             step_tail(r, step)
-        team_barrier(r.team)
+        team_barrier(r.team, t)
         spread_ties(r, t)
-        team_barrier(r.team)
+        team_barrier(r.team, t)
     mirror_share(r, t)
     MARK(t, PHASE_update)
 
@@ -327,14 +327,14 @@ cdef void train_job(void *arg, int t) noexcept nogil:
         row_phase(r, pos, pos - begin, m, scale, t)
         next1, next2 = next_power(p1, step.beta1), next_power(p2, step.beta2)
         step.lr = step_rate(&r.step, next1, next2)      # well before it is used: it takes long
-        team_barrier(r.team)
+        team_barrier(r.team, t)
         MARK(t, PHASE_barrier)
         if load(&r.bad):
             if t == 0:
                 r.bad_unit = u
             break
         if weightless(r, begin, end):
-            team_barrier(r.team)
+            team_barrier(r.team, t)
             pos, begin = pos + m, end if last else begin
             continue
         if last:
@@ -346,7 +346,7 @@ cdef void train_job(void *arg, int t) noexcept nogil:
             r.loss_sum += r.k.sum(end - begin, r.values)
             if r.penalty:
                 r.lam_sum += r.k.sum(end - begin, r.penalties)
-        team_barrier(r.team)
+        team_barrier(r.team, t)
         MARK(t, PHASE_barrier)
         if t == 0 and last and penal:
             r.penalty_sum += penalty(r)
@@ -449,5 +449,5 @@ cdef void sweep_job(void *arg, int t) noexcept nogil:
         r.k.scale_rows(m, pad(y.d_out, r.k.lanes), at(r, y.delta, row * y.ld), y.ld,
                        NULL if r.row_weight == NULL else at(r, r.row_weight, row),
                        r.weight_scale / r.n, at(r, y.dw, row * y.ld))
-    team_barrier(r.team)
+    team_barrier(r.team, t)
     weight_phase(r, 0, r.n, r.n, NULL, t)

@@ -118,6 +118,18 @@ def test_the_next_call_has_the_same_threads():
     assert threads_left(before) == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or _core.cores() < 2, reason="needs two cores, on Linux")
+def test_threads_that_left_the_callers_core_may_return():
+    net = network()
+    for _ in range(10):  # new threads each time, of which most start on that core
+        threads()
+        before = set(os.listdir("/proc/self/task"))
+        net.partial_fit(X, Y, epochs=50, n_threads=2)
+        time.sleep(0.01)
+        for thread in set(os.listdir("/proc/self/task")) - before:
+            assert os.sched_getaffinity(int(thread)) == os.sched_getaffinity(0)
+
+
 def test_threads_that_cannot_be_started():
     before, wanted, start, few = threads(), trained(), _thread.start_new_thread, [1, 2]
 

@@ -54,6 +54,22 @@ static inline double now_seconds(void)
 }
 #endif
 
+/* The core that the calling thread is on; and have it leave one, for any other that it may use. */
+#if defined(__linux__)
+static inline int this_core(void) { return sched_getcpu(); }
+static inline void leave_core(int core)
+{
+    cpu_set_t all, others;
+    if (core < 0 || sched_getcpu() != core || sched_getaffinity(0, sizeof all, &all)) return;
+    others = all;
+    CPU_CLR(core, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof others, &others)) sched_setaffinity(0, sizeof all, &all);
+}
+#else
+static inline int this_core(void) { return -1; }
+static inline void leave_core(int core) { (void)core; }
+#endif
+
 /* each on a cache line of its own, since different threads write them */
 typedef struct {
     shared_int arrived;     char pad0[60];
@@ -63,6 +79,7 @@ typedef struct {
     shared_int present;     char pad4[60]; /* workers that answered the newest roll call, or have done a job since */
     int active;                            /* threads in the present job, caller included */
     int spin;                              /* looks at a flag before letting others run */
+    shared_int core;                       /* the caller's, when last seen */
     void (*job)(void *, int);
     void *arg;
 } team_t;
@@ -81,17 +98,17 @@ static inline void team_pause(const team_t *t, int i)
     else cpu_sleep();
 }
 
-/* wait until *p differs from old */
-static inline unsigned team_wait(const team_t *t, shared_int *p, unsigned old)
+/* Thread id sees to it that workers are not on the caller's core. Systems start them there, and leave both, always busy, to take
+ * turns for milliseconds, even where another core is idle: those of virtual machines are thought to be taken. */
+static inline void team_part(team_t *t, int id)
 {
-    for (int i = 0;; i++) {
-        const unsigned now = (unsigned)LOAD(p);
-        if (now != old) return now;
-        team_pause(t, i);
-    }
+    if (t->spin == 0) return; /* more threads than cores */
+    if (id == 0) STORE(&t->core, (unsigned)this_core());
+    else leave_core((int)LOAD(&t->core));
 }
 
-static inline void team_barrier(team_t *t)
+/* thread id of a job waits for all others */
+static inline void team_barrier(team_t *t, int id)
 {
     const int active = t->active; /* read now: once all have arrived, the next job may have another */
     if (active == 1) return;
@@ -100,7 +117,10 @@ static inline void team_barrier(team_t *t)
         STORE(&t->arrived, 0);
         STORE(&t->passed, passed + 1);
     } else {
-        team_wait(t, &t->passed, passed);
+        for (int i = 0; (unsigned)LOAD(&t->passed) == passed; i++) {
+            if (i == t->spin) team_part(t, id);
+            team_pause(t, i);
+        }
     }
 }
 
@@ -112,8 +132,16 @@ static inline void team_run(team_t *t, int active, void (*job)(void *, int), voi
     t->arg = arg;
     if (active > 1) STORE(&t->go, (unsigned)LOAD(&t->go) / GO_STEP * GO_STEP + GO_STEP + (unsigned)active);
     job(arg, 0);
-    team_barrier(t);
+    team_barrier(t, 0);
     if (active > 1) STORE(&t->present, active - 1);
+}
+
+/* the caller: have the workers answer, now or when they have begun or woken up */
+static inline void team_call_roll(team_t *t)
+{
+    team_part(t, 0);
+    STORE(&t->present, 0);
+    STORE(&t->go, ((unsigned)LOAD(&t->go) / GO_STEP + 1) * GO_STEP);
 }
 
 /* a worker: wait for the next job or roll call after *go; 0 where there will be none */
@@ -137,20 +165,20 @@ static inline void team_work(team_t *t, int id)
 {
     for (unsigned go = 0; team_called(t, &go);) {
         if (go % GO_STEP == 0) {
+            team_part(t, id);
             INCREMENT(&t->present);
         } else if ((unsigned)id < go % GO_STEP) {
             t->job(t->arg, id);
-            team_barrier(t);
+            team_barrier(t, id);
         }
     }
 }
 
-/* a caller: take an idle team, whose workers answer when they have noticed; 0 where they are leaving */
+/* a caller: take an idle team; 0 where its workers are leaving */
 static inline int team_take(team_t *t)
 {
     if (!CHANGE(&t->state, TEAM_IDLE, TEAM_BUSY)) return 0;
-    STORE(&t->present, 0);
-    STORE(&t->go, ((unsigned)LOAD(&t->go) / GO_STEP + 1) * GO_STEP);
+    team_call_roll(t);
     return 1;
 }
 #endif
