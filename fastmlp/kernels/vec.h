@@ -76,22 +76,28 @@ INLINE vi bits(vf a) { vi b; memcpy(&b, &a, sizeof b); return b; }
 INLINE vf from_bits(vi a) { vf b; memcpy(&b, &a, sizeof b); return b; }
 #endif
 
-/* fma(a, b, c) = a b + c; sel_gt(a, b, x, y) = a > b ? x : y, y where a or b is NaN */
+/* fma(a, b, c) = a b + c; sel_gt(a, b, x, y) = a > b ? x : y, y where a or b is NaN; max_(a, b) = a > b ? a : b */
 #if defined(ISA_AVX512) && REAL_BITS == 32
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 INLINE vf sqrt_(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
+INLINE vf max_(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
 INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return (vf)_mm512_mask_blend_ps(_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ), (__m512)y, (__m512)x); }
 #elif defined(ISA_AVX512)
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
 INLINE vf sqrt_(vf a) { return (vf)_mm512_sqrt_pd((__m512d)a); }
+INLINE vf max_(vf a, vf b) { return (vf)_mm512_max_pd((__m512d)a, (__m512d)b); }
 INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return (vf)_mm512_mask_blend_pd(_mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ), (__m512d)y, (__m512d)x); }
 #else
 #if defined(ISA_AVX2) && REAL_BITS == 32
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 INLINE vf sqrt_(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
+INLINE vf max_(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+#define HAVE_MAX
 #elif defined(ISA_AVX2)
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
 INLINE vf sqrt_(vf a) { return (vf)_mm256_sqrt_pd((__m256d)a); }
+INLINE vf max_(vf a, vf b) { return (vf)_mm256_max_pd((__m256d)a, (__m256d)b); }
+#define HAVE_MAX
 #elif defined(ISA_NEON) && REAL_BITS == 32
 INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
 INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
@@ -128,6 +134,9 @@ INLINE vf sel_gt(vf a, vf b, vf x, vf y) { vi m = (vi)(a > b); return (vf)((m & 
 #else
 INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
 #endif
+#ifndef HAVE_MAX
+INLINE vf max_(vf a, vf b) { return sel_gt(a, b, a, b); }
+#endif
 #endif
 
 /* Half a vector, for what is so narrow that the other half would be idle and where halves are twice as fast. widen: zeros in the
@@ -142,14 +151,15 @@ INLINE void half_st(real *p, half_vf v) { *(half_vfu *)p = v; }
 INLINE half_vf half_set1(real a) { return a - (half_vf){0}; }
 #if REAL_BITS == 32
 INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c) { return (half_vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+INLINE half_vf half_relu_(half_vf a) { return (half_vf)_mm256_max_ps(_mm256_setzero_ps(), (__m256)a); }
 INLINE vf half_widen(half_vf a) { return (vf)_mm512_zextps256_ps512((__m256)a); }
 INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y) { return (half_vf)_mm256_mask_blend_ps(_mm256_cmp_ps_mask((__m256)a, (__m256)b, _CMP_GT_OQ), (__m256)y, (__m256)x); }
 #else
 INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c) { return (half_vf)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+INLINE half_vf half_relu_(half_vf a) { return (half_vf)_mm256_max_pd(_mm256_setzero_pd(), (__m256d)a); }
 INLINE vf half_widen(half_vf a) { return (vf)_mm512_zextpd256_pd512((__m256d)a); }
 INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y) { return (half_vf)_mm256_mask_blend_pd(_mm256_cmp_pd_mask((__m256d)a, (__m256d)b, _CMP_GT_OQ), (__m256d)y, (__m256d)x); }
 #endif
-INLINE half_vf half_relu_(half_vf a) { return half_sel_gt(half_set1(0), a, half_set1(0), a); }
 #endif
 
 /* max_integer by lane; v where a >= b, else 0 */
@@ -185,4 +195,4 @@ INLINE vf abs_(vf a) { return from_bits(bits(a) & ~SIGN_BIT); }
 INLINE vf copysign_(vf a, vf s) { return from_bits((bits(a) & ~SIGN_BIT) | (bits(s) & SIGN_BIT)); }
 /* -1, 0 or 1; NaN counts as 0 */
 INLINE vf sign_(vf a) { return sel_gt(a, set1(0), set1(1), sel_gt(set1(0), a, set1(-1), set1(0))); }
-INLINE vf relu_(vf a) { return sel_gt(set1(0), a, set1(0), a); }
+INLINE vf relu_(vf a) { return max_(set1(0), a); }
