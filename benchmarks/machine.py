@@ -117,19 +117,36 @@ def versions():
     return found
 
 
+def git(*arguments):
+    """What git says in the root of the checkout, or nothing where there is none."""
+    try:
+        return subprocess.run(["git", *arguments, "--", "fastmlp", "setup.py", "pyproject.toml"], cwd=HERE.parent, capture_output=True,
+                              text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def commit():
+    """The last that changed the package, and whether there are changes since; None where that is not known."""
+    last = git("log", "-1", "--format=%h")
+    return f"{last} and changes" if last and git("status", "--porcelain") else last or None
+
+
 def describe(dtypes=("float32", "float64")):
     import fastmlp
 
     return {"machine": processor(), "cores": cores(), "date": datetime.date.today().isoformat(), "fastmlp": fastmlp.__version__,
-            "instruction set": fastmlp.instruction_set(), "peak of a core, GFLOP/s": {dtype: peak(dtype) for dtype in dtypes},
+            "commit": commit(), "instruction set": fastmlp.instruction_set(), "peak of a core, GFLOP/s": {dtype: peak(dtype) for dtype in dtypes},
             "versions": versions()}
 
 
 def in_words(info):
     versions = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
     peaks = ", ".join(f"{value:.0f} GFLOP/s in {dtype}" for dtype, value in info["peak of a core, GFLOP/s"].items() if value)
-    return (f"{info['machine']}; FMA peak of a core {peaks or 'not measured'}; fastmlp {info['fastmlp']}, {info['instruction set']}; "
-            f"{versions}; {info['date']}.")
+    source = f" (commit {info['commit']})" if info.get("commit") else ""
+    again = f"; {info['timings taken again']} timings disturbed and taken again" if info.get("timings taken again") else ""
+    return (f"{info['machine']}; FMA peak of a core {peaks or 'not measured'}; fastmlp {info['fastmlp']}{source}, {info['instruction set']}; "
+            f"{versions}; {info['date']}{again}.")
 
 
 def again(makers):
