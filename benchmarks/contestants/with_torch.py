@@ -1,20 +1,19 @@
 """PyTorch: tensors loaded once, no DataLoader. Its choices are one thread or all, the fused or the foreach optimiser, and rows that are
 put in order once an epoch and then sliced, or gathered batch by batch; what is faster depends on the network. Compiled adds
-torch.compile."""
+torch.compile of the loss with its derivatives."""
 import torch
 from torch import nn
 
 from . import BETA1, BETA2, LR, Contestant
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+OPTIMIZERS = ("fused", "foreach")
 
 
 class PyTorch(Contestant):
-    optimizers = ("fused", "foreach")
-
     def build(self):
         w = self.w
-        self.ways = (("slices", "gathered"), self.optimizers, (self.threads, 1) if self.threads > 1 else (1,))
+        self.ways = (("slices", "gathered"), OPTIMIZERS, (self.threads, 1) if self.threads > 1 else (1,))
         torch.set_num_threads(self.threads)
         self.X, self.y = torch.from_numpy(self.X), torch.from_numpy(self.y)
         if w.convs:
@@ -23,7 +22,7 @@ class PyTorch(Contestant):
             self.y = self.y.reshape(w.rows, -1)
         self.net = nn.Sequential(*self.layers())
         self.parametric = [layer for layer in self.net if hasattr(layer, "weight")]
-        self.adam = {name: torch.optim.Adam(self.net.parameters(), LR, (BETA1, BETA2), self.eps, **{name: True}) for name in self.optimizers}
+        self.adam = {name: torch.optim.Adam(self.net.parameters(), LR, (BETA1, BETA2), self.eps, **{name: True}) for name in OPTIMIZERS}
         self.value = self.error
 
     def use(self):
@@ -103,9 +102,7 @@ class PyTorch(Contestant):
 
 
 class Compiled(PyTorch):
-    """The loss and its derivatives by torch.compile, the optimiser fused."""
-
-    optimizers = ("fused",)
+    """The loss and its derivatives by torch.compile."""
 
     def build(self):
         super().build()
