@@ -23,6 +23,12 @@ class Subject:
         self.choose(self.contestant.ways, self.warm_seconds)
         return named(self.contestant.way)
 
+    def take(self, way):
+        """A way by its name."""
+        self.contestant.way = [next(option for option in options if named([option]) == name)
+                               for options, name in zip(self.contestant.ways, way.split(", "))]
+        self.contestant.use()
+
     def choose(self, ways, measure):
         """The best of each choice, given the best of those before it; returns the seconds."""
         way = self.contestant.way = [options[0] for options in ways]
@@ -61,6 +67,9 @@ class Subject:
             for _ in range(epochs):
                 self.contestant.epoch()
         return float(self.contestant.loss()), [(np.array(W), np.array(b)) for W, b in self.contestant.weights()]
+
+    def train_to(self, loss, every, most):
+        return self.contestant.train_to(loss, every, most)
 
     # ---- predicting
 

@@ -51,6 +51,17 @@ class Contestant:
     def epoch(self):
         raise NotImplementedError("cannot train")
 
+    def train_to(self, loss, every, most):
+        """Train until the loss over all rows, looked at each `every` epochs, is at most `loss`, or for `most` epochs: (epochs, the loss
+        that they led to)."""
+        for epochs in range(every, most + 1, every):
+            for _ in range(every):
+                self.epoch()
+            reached = float(self.loss())
+            if reached <= loss:
+                break
+        return epochs, reached
+
     def gradient(self):
         raise NotImplementedError("no call for the gradient")
 
