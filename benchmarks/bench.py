@@ -1,7 +1,8 @@
 """Training speed, fastmlp and its peers, in one run: python benchmarks/bench.py --help
 
 For each dtype and number of threads, each contestant gets a process of its own (processes.py); for each workload all warm up, settle
-on the fastest of their ways, and are then timed in interleaved rounds. Writes training.json, training.md and two charts.
+on the fastest of their ways, and are then timed in interleaved rounds. Writes training.json, three pages made from it,
+training.md, summary.md and goals.md, and two charts.
 """
 import contest
 import machine
@@ -10,23 +11,18 @@ from contestants import TRAINING
 from workloads import TRAINED
 
 
-def prepare(subject, workload):
-    subject.call("open", workload)
-    return subject.call("settle")
-
-
 def main():
     args = contest.arguments(__doc__, TRAINED, TRAINING)
     found = {"info": machine.describe(args.dtypes), "rows": []}
     print(machine.in_words(found["info"]), flush=True)
     for dtype in args.dtypes:
         for threads in args.threads:
-            for row in contest.contest(args, dtype, threads, prepare, "epoch_seconds"):
+            for row in contest.contest(args, dtype, threads, contest.settled, "epoch_seconds"):
                 if "seconds" in row:
                     row["rates"] = [TRAINED[row["item"]].rows / s for s in row.pop("seconds")]
                 found["rows"].append(row)
                 print(report.line(row), flush=True)
-    contest.write(found, args.out, "training")
+    report.write(found, args.out, "training", charted=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import machine
 import matplotlib
 import matplotlib.ticker
 import numpy as np
-import report
+import tables
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -29,7 +29,7 @@ def bars(ax, groups, series, values, bottom=0):
 
 
 def ratio(row, ours):
-    return None if row is None or "refused" in row else statistics.median(ours["rates"]) / statistics.median(row["rates"])
+    return None if row is None or "refused" in row else tables.rate(ours) / tables.rate(row)
 
 
 def times(value, _):
@@ -52,7 +52,7 @@ def grid(groups, height):
         ax.set_visible(False)
     for ax, (dtype, threads) in zip(axes.flat, groups):
         ax.set_visible(True)
-        ax.set_title(f"{dtype}, {report.threads_in_words(threads)}", loc="left")
+        ax.set_title(f"{dtype}, {tables.threads_in_words(threads)}", loc="left")
     return figure, axes
 
 
@@ -63,9 +63,9 @@ def save(figure, path):
 
 @matplotlib.rc_context(STYLE)
 def training(folder):
-    found = report.load(folder, "training")
-    groups, names = report.grouped(found["rows"]), report.contestants(found["rows"])
-    peers = [n for n in names if n != "fastmlp"]
+    found = tables.load(folder, "training")
+    groups, names = tables.grouped(found["rows"]), tables.contestants(found["rows"])
+    peers = tables.peers(found["rows"])
     figure, axes = grid(groups, 2.9)
     for ax, workloads in zip(axes.flat, groups.values()):
         ratio_panel(ax, workloads, peers)
@@ -89,11 +89,11 @@ def peak_chart(folder, found, groups, names):
 
 
 def share(row, info):
-    return None if row is None or "refused" in row else report.share(row, info)
+    return None if row is None or "refused" in row else tables.share(row, info)
 
 
 def slower(row, ours):
-    return None if row is None or "refused" in row else report.times(row, ours)
+    return None if row is None or "refused" in row else tables.times(row, ours)
 
 
 def short_scale(ax, words):
@@ -118,9 +118,9 @@ def legend(figure, ax, title):
 
 @matplotlib.rc_context(STYLE)
 def predict(folder):
-    found = report.load(folder, "predict")
-    groups = report.grouped(found["rows"])
-    peers = [n for n in report.contestants(found["rows"]) if n != "fastmlp"]
+    found = tables.load(folder, "predict")
+    groups = tables.grouped(found["rows"])
+    peers = tables.peers(found["rows"])
     figure, axes = grid(groups, 2.5)
     for ax, workloads in zip(axes.flat, groups.values()):
         seconds_panel(ax, workloads, peers)
@@ -135,16 +135,14 @@ def predict(folder):
 
 @matplotlib.rc_context(STYLE)
 def published(folder):
-    found = report.load(folder, "published")
-    peers = [n for n in report.contestants(found["rows"]) if n != "fastmlp"]
-    steady, started = ([r for r in found["rows"] if bool(r.get("cold")) == cold] for cold in (False, True))
-    most = max(r["threads"] for r in found["rows"])
-    panels = [*((f"an epoch or call, {report.threads_in_words(n)}", rows) for n, rows in report.by_threads(steady)),
-              (f"from a cold start to the same loss, {report.threads_in_words(most)}", started)]
-    panels = [(title, rows) for title, rows in panels if rows]
+    found = tables.load(folder, "published")
+    peers = tables.peers(found["rows"])
+    kinds = (("an epoch or call", False), ("from a cold start to the same loss", True))
+    panels = [(f"{what}, {tables.threads_in_words(threads)}", workloads) for what, cold in kinds
+              for (dtype, threads), workloads in tables.grouped(tables.started(found["rows"], cold)).items() if dtype == "float32"]
     figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.8), sharey=True, squeeze=False, layout="constrained")
-    for ax, (title, rows) in zip(axes.flat, panels):
-        seconds_panel(ax, report.grouped(rows)["float32", rows[0]["threads"]], peers)
+    for ax, (title, workloads) in zip(axes.flat, panels):
+        seconds_panel(ax, workloads, peers)
         ax.set_title(title, loc="left")
     axes.flat[0].set_ylabel("the peer's time over fastmlp's")
     legend(figure, axes.flat[0], "networks with published figures, float32: fastmlp against")
@@ -199,7 +197,7 @@ def speed_up(ax, curves):
 
 @matplotlib.rc_context(STYLE)
 def scaling(folder):
-    found = report.load(folder, "scaling")
+    found = tables.load(folder, "scaling")
     figure, axes = plt.subplots(2, 4, figsize=(16, 6.6), layout="constrained")
     memory_curve(axes[0, 1], found["memory"])
     for ax, name in zip((axes[0, 0], *axes[0, 2:], *axes[1]), CURVES):
@@ -216,4 +214,4 @@ CHARTS = {"training": training, "predict": predict, "published": published, "sca
 
 
 if __name__ == "__main__":
-    machine.again(CHARTS)
+    machine.again(CHARTS, lambda folder, name: CHARTS[name](folder))

@@ -1,14 +1,13 @@
-"""What a choice costs: python benchmarks/choices.py
+"""What a choice costs: python benchmarks/choices.py --help
 
-Training with Adam, all variants of a network in one process, by turns; medians of the rounds' ratios of times. threads: as many as pay
-(n_threads=None) in the place of one.
+Training with Adam, all variants of a network in one process, by turns; ratios of the rounds' times. threads: as many as pay
+(n_threads=None) in the place of one. Writes choices.json and choices.md.
 """
-import argparse
 import dataclasses
-import functools
-import statistics
 
 import machine
+import options
+import report
 import timing
 from contestants.ours import FastMLP
 from workloads import TRAINED
@@ -17,11 +16,11 @@ NETWORKS = [name for name, w in TRAINED.items() if not w.convs]
 # what is held against what: activation, dtype, n_threads
 CHOICES = [
     ("tanh over relu, float32", ("tanh", "float32", 1), ("relu", "float32", 1)),
-    ("threads", ("tanh", "float32", None), ("relu", "float32", None)),
+    ("tanh over relu, float32, threads", ("tanh", "float32", None), ("relu", "float32", None)),
     ("tanh over relu, float64", ("tanh", "float64", 1), ("relu", "float64", 1)),
-    ("threads", ("tanh", "float64", None), ("relu", "float64", None)),
+    ("tanh over relu, float64, threads", ("tanh", "float64", None), ("relu", "float64", None)),
     ("float64 over float32", ("relu", "float64", 1), ("relu", "float32", 1)),
-    ("threads", ("relu", "float64", None), ("relu", "float32", None)),
+    ("float64 over float32, threads", ("relu", "float64", None), ("relu", "float32", None)),
     ("threads over one, float32", ("relu", "float32", None), ("relu", "float32", 1)),
     ("threads over one, float64", ("relu", "float64", None), ("relu", "float64", 1)),
 ]
@@ -35,23 +34,19 @@ def epochs_of(w, activation, dtype, threads):
     return contestant.epoch
 
 
-def measure(w, rounds):
-    """{variant: [seconds of each round]}"""
-    calls = {variant: epochs_of(w, *variant) for _, *pair in CHOICES for variant in pair}
-    return timing.interleaved({variant: functools.partial(timing.seconds, call) for variant, call in calls.items()}, rounds)
+def measure(name, rounds):
+    """A row for each choice: the seconds of each round of these and of those."""
+    taken = timing.compare({variant: epochs_of(TRAINED[name], *variant) for _, *pair in CHOICES for variant in pair}, rounds)
+    return [{"item": name, "choice": title, "these": taken[these], "those": taken[those]} for title, these, those in CHOICES]
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--items", default=",".join(NETWORKS), help="comma-separated")
-    p.add_argument("--rounds", type=int, default=7)
-    args = p.parse_args()
-    print("| workload | " + " | ".join(title for title, *_ in CHOICES) + " |")
-    print("|---" * (1 + len(CHOICES)) + "|")
-    for name in args.items.split(","):
-        taken = measure(TRAINED[name], args.rounds)
-        ratios = [statistics.median(a / b for a, b in zip(taken[these], taken[those])) for _, these, those in CHOICES]
-        print(f"| {name} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |", flush=True)
+    args = options.parser(__doc__, 7, NETWORKS).parse_args()
+    found = {"info": machine.describe(), "rows": []}
+    for name in args.items:
+        found["rows"] += measure(name, args.rounds)
+        print(name, flush=True)
+    report.write(found, args.out, "choices")
 
 
 if __name__ == "__main__":

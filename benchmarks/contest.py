@@ -1,31 +1,27 @@
 """One contest: contestants in processes of their own, each made ready for an item, then timed in interleaved rounds."""
-import argparse
 import functools
-import json
-import pathlib
 
 import machine
+import options
 import timing
+from options import several
 from processes import Failed, Refused, Remote
 from subjects import Subject
 
 
 def arguments(doc, items, contestants, dtypes=("float32", "float64"), kind=str):
     """The options that all contests have."""
-    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    several = lambda kind: lambda text: [kind(part) for part in text.split(",")]  # noqa: E731
-    p.add_argument("--items", type=several(kind), default=list(items), help=f"comma-separated, of {', '.join(map(str, items))}; default all")
-    p.add_argument("--contestants", type=several(str), default=list(contestants), help="comma-separated; default all that are installed")
+    p = options.parser(doc, 5, items, kind)
+    p.add_argument("--contestants", type=several(str, contestants), default=list(contestants), help="comma-separated; default all that are installed")
     p.add_argument("--threads", type=several(int), default=sorted({1, machine.cores()}), help="comma-separated; default 1 and all")
     p.add_argument("--dtypes", type=several(str), default=list(dtypes))
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--out", type=pathlib.Path, default=machine.RESULTS, help="the folder for what is written")
-    args = p.parse_args()
-    for name, known in (("items", items if kind is str else args.items), ("contestants", contestants)):
-        unknown = [part for part in getattr(args, name) if part not in known]
-        if unknown:
-            p.error(f"--{name}: {', '.join(unknown)} not of {', '.join(known)}")
-    return args
+    return p.parse_args()
+
+
+def settled(subject, workload):
+    """What prepares a subject for training."""
+    subject.call("open", workload)
+    return subject.call("settle")
 
 
 def ready(subjects, item, prepare, near):
@@ -54,16 +50,3 @@ def contest(args, dtype, threads, prepare, measure):
             yield {"item": item, "dtype": dtype, "threads": threads, "contestant": name, **what}
     for subject in subjects.values():
         subject.close()
-
-
-def write(found, folder, name):
-    """JSON, table and charts."""
-    import charts  # not above: each contestant's process imports this module, and its start is timed too
-    import report
-
-    found["info"]["timings taken again"] = timing.disturbed
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-    report.REPORTS[name](folder)
-    charts.CHARTS[name](folder)
-    print(f"written: {folder / name}.json, .md and charts")

@@ -149,9 +149,9 @@ def in_words(info):
             f"{versions}; {info['date']}{again}.")
 
 
-def again(makers):
-    """name -> what makes something of <name>.json in a folder, for those that are in the one given on the command line, or in RESULTS."""
+def again(names, make):
+    """make(folder, name) for those names whose <name>.json is in the folder given on the command line, or in RESULTS."""
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
-    for name, make in makers.items():
+    for name in names:
         if (folder / f"{name}.json").exists():
-            make(folder)
+            make(folder, name)

@@ -43,7 +43,7 @@ def main():
                 found["rows"].append(row)
                 print(report.line(row), flush=True)
             fine = fine and prepare.fine
-    contest.write(found, args.out, "predict")
+    report.write(found, args.out, "predict", charted=True)
     sys.exit(0 if fine else "the contestants do not predict the same")
 
 

@@ -5,15 +5,15 @@ own, and the time of one backprop on one core by the number of weights. Points a
 scaling.md and scaling.png. Exit code 1 where memory is above its bound, data + 3 x parameters + 64 MB, the interpreter included, or
 the time of a backprop a weight is more than twice that of another size.
 """
-import argparse
 import contextlib
-import pathlib
 import resource
 import statistics
 import sys
 
 import machine
 import numpy as np
+import options
+import report
 import timing
 from processes import Remote, one_core
 
@@ -120,9 +120,8 @@ def measure(points, rounds):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = options.parser(__doc__)
     p.add_argument("--quick", action="store_true", help="one round, at most a hundred thousand rows")
-    p.add_argument("--out", type=pathlib.Path, default=machine.RESULTS)
     args = p.parse_args()
     rounds, most = (1, 10**5) if args.quick else (5, ROWS[-1])
     found = {"info": machine.describe(["float32"]), "curves": {}}
@@ -135,9 +134,7 @@ def main():
             taken = measure(points, rounds)
         found["curves"][panel] = [{"x": x, "seconds": values} for x, values in taken.items()]
         print(f"{panel}: " + ", ".join(f"{x:,} {statistics.median(v) * 1e9:.3g}" for x, v in taken.items()) + " ns", flush=True)
-    import contest  # not above: the processes that memory is measured in import this module
-
-    contest.write(found, args.out, "scaling")
+    report.write(found, args.out, "scaling", charted=True)
     sys.exit("\n".join(broken(found)) or 0)
 
 

@@ -1,44 +1,50 @@
-"""What sensitivity costs: python benchmarks/sensitivity.py
+"""What sensitivity costs: python benchmarks/sensitivity.py --help
 
 input_gradient of 10,000 rows through 784-512-512-10, float32, against a forward and backward pass; then an epoch with each
-penalty, and with attacks of one step, against a plain one. Rounds interleaved, medians.
+penalty, and with attacks of one step, against a plain one. Rounds interleaved. Writes sensitivity.json and sensitivity.md.
 """
+import machine
 import numpy as np
+import options
+import report
 import timing
 from workloads import TRAINED
 
 from fastmlp import MLP, Adam
 from fastmlp.sensitivity import Attack
 
+NETWORKS = [name for name, w in TRAINED.items() if not w.convs]
+MOST_ROWS = 5000
 TRAINING = {"plain": {}, "gradient_penalty": {"gradient_penalty": 0.1}, "jacobian_penalty": {"jacobian_penalty": 0.1},
-            "adversarial": {"adversarial": Attack(0.1)}}
+            "adversarial, one step": {"adversarial": Attack(0.1)}}
 
 
-def gradients():
+def passes(rounds):
+    """{call: [seconds of each round]}"""
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((10_000, 784), np.float32), rng.integers(0, 10, 10_000)
     net = MLP([784, 512, 512, 10], loss="cross_entropy", random_state=0)
-    taken = timing.compare({"loss_and_grad": lambda: net.loss_and_grad(X, y), "input_gradient": lambda: net.input_gradient(X, y),
-                     "predict": lambda: net.predict(X), "hvp": lambda: net.hvp(net.params, X, y)}, 9)
-    for name, seconds in taken.items():
-        print(f"{name:15s} {seconds * 1e3:7.1f} ms, {seconds / taken['loss_and_grad']:.2f} of loss_and_grad")
+    return timing.compare({"loss_and_grad": lambda: net.loss_and_grad(X, y), "input_gradient": lambda: net.input_gradient(X, y),
+                           "predict": lambda: net.predict(X), "hvp": lambda: net.hvp(net.params, X, y)}, rounds)
 
 
-def training():
-    print("\n| epoch, ratio to plain | activation | " + " | ".join(TRAINING) + " |")
-    print("|---" * (2 + len(TRAINING)) + "|")
-    for name, w in TRAINED.items():
-        if w.image:
-            continue
-        (X, y), rows = w.data("float32"), min(w.rows, 5000)
+def epochs(w, activation, rounds):
+    """{what training has: [seconds of each round]}"""
+    X, y = (a[:MOST_ROWS] for a in w.data("float32"))
+    net = MLP(list(w.sizes), activation=activation, loss="cross_entropy" if w.classes else "squared_error", random_state=0)
+    return timing.compare({what: lambda more=more: net.fit(X, y, Adam(1e-5), epochs=2, batch_size=w.batch, **more)
+                           for what, more in TRAINING.items()}, rounds)
+
+
+def main():
+    args = options.parser(__doc__, 5, NETWORKS).parse_args()
+    found = {"info": machine.describe(["float32"]), "passes": passes(args.rounds), "epochs": []}
+    for name in args.items:
         for activation in ("relu", "tanh"):
-            net = MLP(list(w.sizes), activation=activation, loss="cross_entropy" if w.classes else "squared_error", random_state=0)
-            calls = {what: lambda more=more: net.fit(X[:rows], y[:rows], Adam(1e-5), epochs=2, batch_size=w.batch, **more)
-                     for what, more in TRAINING.items()}
-            taken = timing.compare(calls, 5)
-            print(f"| {name} | {activation} | " + " | ".join(f"{taken[what] / taken['plain']:.2f}" for what in TRAINING) + " |", flush=True)
+            found["epochs"].append({"item": name, "activation": activation, "seconds": epochs(TRAINED[name], activation, args.rounds)})
+            print(f"{name}, {activation}", flush=True)
+    report.write(found, args.out, "sensitivity")
 
 
 if __name__ == "__main__":
-    gradients()
-    training()
+    main()

@@ -49,9 +49,8 @@ def interleaved(measures, rounds, pause=PAUSE, near=True, tries=TRIES):
 
 
 def compare(calls, rounds, least=0.2):
-    """{name: call} -> {name: median seconds}"""
-    taken = interleaved({name: lambda call=call: seconds(call, least) for name, call in calls.items()}, rounds)
-    return {name: statistics.median(values) for name, values in taken.items()}
+    """{name: call} -> {name: [seconds a round]}"""
+    return interleaved({name: lambda call=call: seconds(call, least) for name, call in calls.items()}, rounds)
 
 
 def spread(values):
