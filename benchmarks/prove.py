@@ -11,6 +11,7 @@ import sys
 
 import machine
 import numpy as np
+import tables
 from contestants import TRAINING
 from processes import Refused, Remote
 from subjects import Subject
@@ -78,7 +79,9 @@ def main():
         fine = fine and within
     if not sys.argv[1:]:
         machine.RESULTS.mkdir(exist_ok=True)
-        (machine.RESULTS / "proof.md").write_text("\n".join(["# The contestants compute the same\n", __doc__.split("\n\n", 2)[2], *written]) + "\n")
+        words = __doc__.split("\n\n", 2)[2].strip() + " `python benchmarks/prove.py`"
+        page = tables.page("The contestants compute the same", machine.describe(), words, "\n".join(written))
+        (machine.RESULTS / "proof.md").write_text(page + "\n")
     sys.exit(0 if fine else "the contestants do not compute the same")
 
 
