@@ -63,7 +63,7 @@ def cold_rows(warm, rounds):
     taken = timing.interleaved({name: lambda row=row: cold(row) for name, row in rows.items()}, rounds)
     for name, row in rows.items():
         (target, *_), (seconds, epochs, losses) = TARGETS[row["item"]], zip(*taken[name])
-        reached = {"seconds": seconds, "epochs": max(epochs), "loss": max(losses)}
+        reached = {"seconds": list(seconds), "epochs": max(epochs), "loss": max(losses)}
         missed = {"refused": f"not reached: {max(losses):.6g} after {max(epochs)} epochs"}
         yield {**{key: row[key] for key in ("item", "dtype", "threads", "contestant", "way")}, "cold": True, "target": target,
                **(reached if max(losses) <= target else missed)}
