@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard fastmlp/*.py fastmlp/*/*.py fastmlp/*.pyx fastmlp/*.pxi fastmlp/*.pxd fastmlp/*.pyi fastmlp/kernels/*)
 
-.PHONY: demo test test-all test-neon sanitize bench bench-quick phases clean
+.PHONY: demo test test-all test-neon sanitize bench costs bench-quick phases clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -25,6 +25,16 @@ bench: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/predict.py
 	$(BENCH) benchmarks/latency.py
 	$(BENCH) benchmarks/scaling.py
+	$(BENCH) benchmarks/readme.py
+
+# what choices, estimators, sensitivity and ties cost, and where the time goes
+costs: $(BENCH_VENV)/stamp
+	$(BENCH) benchmarks/choices.py
+	$(BENCH) benchmarks/estimators.py
+	$(BENCH) benchmarks/sensitivity.py
+	$(BENCH) benchmarks/ties.py
+	$(MAKE) phases
+	$(BENCH) benchmarks/readme.py
 
 # does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/baseline.json says?
 bench-quick: $(VENV)/bench.stamp

@@ -1,4 +1,6 @@
 """The benchmarks' own parts: workloads that can be built, contestants that compute the same, a proof that notices when not."""
+import argparse
+import json
 import pathlib
 import sys
 
@@ -10,13 +12,18 @@ if not HERE.is_dir():
     pytest.skip("benchmarks are not here", allow_module_level=True)
 sys.path.insert(0, str(HERE))
 
+import goals  # noqa: E402
 import machine  # noqa: E402
+import options  # noqa: E402
 import prove  # noqa: E402
+import published  # noqa: E402
+import readme  # noqa: E402
 import report  # noqa: E402
+import tables  # noqa: E402
 import timing  # noqa: E402
 from contestants import TABLE, TRAINING, contestant  # noqa: E402
 from subjects import Subject  # noqa: E402
-from workloads import WORKLOADS, Workload  # noqa: E402
+from workloads import TRAINED, WORKLOADS, Workload  # noqa: E402
 
 DTYPES = ("float32", "float64")
 DENSE = [name for name, w in WORKLOADS.items() if not w.convs]
@@ -90,7 +97,7 @@ def test_rounds_are_interleaved(monkeypatch):
 
 def test_spread_and_units():
     assert timing.spread([1.0, 2.0, 3.0]) == 0.25
-    assert report.duration([2e-6] * 3) == "2.00 us ±0%"
+    assert tables.duration([2e-6] * 3) == "2.00 us ±0%"
     assert set(TRAINING) <= set(TABLE)
 
 
@@ -118,3 +125,98 @@ def test_a_timing_that_is_disturbed_for_good_counts_as_it_is(monkeypatch):
     monkeypatch.setattr(timing, "PATIENCE", 0)
     figures = iter([1, 2, 3])
     assert timing.undisturbed(lambda: next(figures), 3) == 3
+
+
+@pytest.mark.parametrize("workload, rows", [("tiny-32", 160), ("digits-200", 1000)])
+@pytest.mark.parametrize("name", ["fastmlp", "numpy", "scikit-learn"])
+def test_training_to_a_loss_stops_where_it_is_reached(name, workload, rows):
+    subject, reference = Here(name, "float64", 1), Here("fastmlp", "float64", 1)
+    for one in (subject, reference):
+        one.open(workload, {"rows": rows}, {"shuffle": False})
+    fourth, _ = reference.train(4)
+    epochs, loss = subject.train_to(fourth * (1 + 1e-9), 2, 20)
+    assert epochs == 4 and loss == pytest.approx(fourth, rel=1e-9)
+    subject.open(workload, {"rows": rows}, {"shuffle": False})
+    epochs, loss = subject.train_to(0.0, 2, 6)
+    assert epochs == 6 and 0 < loss < fourth
+
+
+def test_a_way_is_taken_by_its_name():
+    subject = Here("numpy", "float64", 2)
+    subject.open("tiny-32", {"rows": 64})
+    subject.take("BLAS on all threads")
+    assert subject.contestant.way == ["BLAS on all threads"]
+
+
+@pytest.mark.parametrize("loss, expected", [(0.2, {"seconds": [1.5, 1.5], "epochs": 30, "loss": 0.2}),
+                                            (0.3, {"refused": "not reached: 0.3 after 30 epochs"})])
+def test_a_cold_start_that_does_not_reach_the_loss_has_no_time(monkeypatch, loss, expected):
+    monkeypatch.setattr(timing.machine, "undivided", lambda near: True)
+    monkeypatch.setattr(published, "cold", lambda row: (1.5, 30, loss))
+    warm = {"item": "matrix-exponential", "dtype": "float32", "threads": 1, "contestant": "numpy"}
+    row, = published.cold_rows([{**warm, "way": ""}, {**warm, "contestant": "jax", "refused": "not installed"}], 2)
+    assert row == {**warm, "way": "", "cold": True, "target": 0.238, **expected}
+
+
+def test_what_is_not_known_cannot_be_asked_for():
+    assert options.several(str, ("a", "b"))("b,a") == ["b", "a"] and options.several(int)("3,4") == [3, 4]
+    with pytest.raises(argparse.ArgumentTypeError, match="c not of a, b"):
+        options.several(str, ("a", "b"))("a,c")
+
+
+def test_goals_are_of_what_is_trained():
+    assert set(goals.GOALS) == set(TRAINED) and set(goals.SPEED_UP) <= set(TRAINED)
+    assert {what for wanted in goals.GOALS.values() for what, _ in wanted} <= {*TRAINING, "best", "peak", "rows/s"}
+    assert {name for names in goals.SUMMARY.values() for name in names} <= set(TRAINING)
+
+
+INFO = {"machine": "a machine", "cores": 2, "date": "2000-01-01", "fastmlp": "1.0", "commit": "abc1234 and changes", "instruction set": "generic",
+        "peak of a core, GFLOP/s": {"float32": 53.0}, "versions": {"numpy": "2.0"}}
+
+
+def test_pages_of_training(tmp_path):
+    def row(item, threads, name, **what):
+        return {"item": item, "dtype": "float32", "threads": threads, "contestant": name, "way": "", **what}
+
+    rows = [row("lenet-5", 1, "fastmlp", rates=[1000.0] * 3), row("lenet-5", 2, "fastmlp", rates=[1500.0, 1900.0, 2000.0]),
+            row("lenet-5", 2, "numpy", refused="no convolutions"), row("lenet-5", 2, "pytorch", rates=[190.0] * 3),
+            row("lenet-5", 2, "pytorch compiled", rates=[500.0] * 3), row("lenet-5", 2, "jax", rates=[10.0] * 3)]
+    (tmp_path / "training.json").write_text(json.dumps({"info": INFO, "rows": rows}))
+    report.make(tmp_path, "training")
+    training, summary, against = ((tmp_path / f"{name}.md").read_text() for name in ("training", "summary", "goals"))
+    assert "| lenet-5 | 1,900 ±7% | " in training and "| - | 10.00x of 190 ±0% | 3.80x of 500 ±0% | 190.00x of 10.0 ±0% |" in training
+    assert "| lenet-5, batch 64 | 1,900 | - | - | 3.80x | 190x |" in summary
+    assert "| 3.80x pytorch compiled; 1,900 rows/s, 9,500 scaled to 265 GFLOP/s |" in against and "| lenet-5 | 1.8 | 1.90 |" in against
+    for page in (training, summary, against):
+        assert "fastmlp 1.0 (commit abc1234 and changes), generic; numpy 2.0; 2000-01-01." in page
+
+
+def test_a_network_in_words():
+    assert goals.in_words("housing-200") == "8-64-64-1, batch 200"
+
+
+def test_the_commit_is_known_in_a_checkout_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "HERE", tmp_path / "benchmarks")
+    assert machine.commit() is None
+    said = {"log": "abc1234", "status": ""}
+    monkeypatch.setattr(machine, "git", lambda what, *_: said[what])
+    assert machine.commit() == "abc1234"
+    said["status"] = " M setup.py"
+    assert machine.commit() == "abc1234 and changes"
+
+
+def test_blocks_hold_pages_and_parts(tmp_path):
+    (tmp_path / "a.md").write_text("# Title\n\nwords\n\n## float32, 1 thread\n\nslow\n\n## float32, 8 threads\n\nfast\n\n## float64\n\nhalf\n")
+    text = "before\n<!-- results/a.md -->\nold\n<!-- end -->\nbetween\n<!-- results/a.md: float32 -->\n<!-- end -->\nafter\n"
+    filled = readme.filled(text, tmp_path)
+    assert "before\n<!-- results/a.md -->\n\nwords\n\n### float32, 1 thread\n" in filled and "old" not in filled and "# Title" not in filled
+    assert "<!-- results/a.md: float32 -->\n\nfloat32, 8 threads:\n\nfast\n\n<!-- end -->\nafter\n" in filled
+    assert readme.filled(filled, tmp_path) == filled
+
+
+BLOCKS = [(path, found) for path in readme.READMES for found in readme.BLOCK.finditer(path.read_text())]
+
+
+@pytest.mark.parametrize("path, found", BLOCKS, ids=[f"{path.parent.name}/{path.name}, {found['page']}" for path, found in BLOCKS])
+def test_a_readme_shows_what_the_results_say(path, found):
+    assert readme.filled(found[0]) == found[0], f"python benchmarks/readme.py puts {found['page']} into {path.name}"
