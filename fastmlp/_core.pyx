@@ -38,7 +38,6 @@ cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
-    DOTS_MIN = 16               # units before one unit whose s is taken row by row: part of the promise of bits
     SHORT_ROW = 256             # bytes of a row that the processor does not see coming
     FAR_BYTES = 8 * 1024 * 1024 # of rows, about what the caches hold
     PERMUTED = 4096             # numbers that are permuted at once
@@ -81,6 +80,7 @@ cdef class Core:
     cdef readonly Py_ssize_t rows       # of all W as kept, and biases
     cdef readonly Py_ssize_t n_params
     cdef bint grouped                   # batches of enough rows are summed in two groups
+    cdef bint narrow                    # no row of the parameters has more than k.narrow, and none is tied
     cdef list calls
     cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
     cdef double tried           # when that was last measured,
@@ -117,7 +117,7 @@ cdef class Core:
         self.link = link
         self.calls, self.tables = [], []
         self.layers[0].d_out = sizes[0]
-        self.stepwise = True
+        self.stepwise = self.narrow = True
         for l in range(1, self.L + 1):
             y = &self.layers[l]
             y.kind, y.act, y.arg, y.bias, window = layers[l - 1]
@@ -140,7 +140,7 @@ cdef class Core:
             else:
                 y.flipped = flips(y.d_in, y.d_out, ALIGN // self.k.itemsize)
                 y.rows, y.cols = (y.d_out, y.d_in) if y.flipped else (y.d_in, y.d_out)
-                y.dots = y.flipped and y.d_out == 1 and y.d_in >= DOTS_MIN and l > 1    # x(0) may be the user's, without room
+                y.dots = y.flipped and y.d_out == 1 and l > 1   # x(0) may be the user's, without room
                 y.s_columns, y.dx_columns = dense_columns(self.k, y.d_out), dense_columns(self.k, y.d_in)
             y.ldw = pad(y.cols, self.k.lanes)
             y.columns = columns_for(self.k, y.units) if y.kind == KIND_CONV else dense_columns(self.k, y.cols)
@@ -149,12 +149,14 @@ cdef class Core:
             self.rows += y.rows + y.bias
             self.n_params += y.rows * y.cols + y.bias * y.units
             self.work += y.rows * y.ldw * y.positions
+            self.narrow = self.narrow and max(y.cols, y.units) <= self.k.narrow
             self.stepwise = self.stepwise and KINDS[y.kind].grad_step != NULL
             self.conv_room = max(self.conv_room, 0 if y.kind != KIND_CONV else conv_room(y, self.k.lanes) + self.k.lanes)
         self.ties.tail, self.ties.n_weights = offset, pad(tail[0], self.k.lanes)
         self.ties.n_tail = self.ties.n_weights + pad(tail[1], self.k.lanes)
         self.size = offset + self.ties.n_tail
         self.grouped = self.n_params * self.k.itemsize <= GROUP_BYTES or self.n_params <= GROUP_UNITS * sum(sizes)
+        self.narrow = self.narrow and self.ties.n_tail == 0
         self.format = ord(self.dtype.char)
         self.P = aligned(self.size, self.dtype)
         self.p = <char *>address(self.P)
@@ -267,7 +269,7 @@ cdef class Core:
         r.full = (clip > 0 or self.tied is not None or r.chunks > 1 or not self.stepwise or r.penalty
                   or self.grouped)
         r.step.kind, r.step.lr, r.step.beta1, r.step.beta2, r.step.eps, r.step.decay, r.step.l2, r.step.l1 = step
-        r.step.gscale = 1
+        r.step.gscale, r.step.narrow = 1, self.narrow
         r.row_l2, r.row_l1 = row_penalties
         r.beta1_power, r.beta2_power = p[0], p[1]
         r.S1, r.S2 = (<char *>address(S1) if S1 is not None else NULL), (<char *>address(S2) if S2 is not None else NULL)

@@ -6,7 +6,7 @@ ctypedef void (*job_fn)(void *arg, int t) noexcept nogil
 
 cdef inline Py_ssize_t rows_each(Py_ssize_t m, int threads) noexcept nogil:
     """Rows a thread takes of m: whole tiles of 8 rows, or halves of them."""
-    return pad((m + threads - 1) // threads, 4)
+    return m if threads == 1 else pad((m + threads - 1) // threads, 4)
 
 
 cdef void gather_rows(Run *r, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:

@@ -286,18 +286,29 @@ cdef inline void clear_columns(Run *r, char *G, Py_ssize_t m, Py_ssize_t first, 
 
 cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil:
     cdef Layer *y = &r.layers[l]
+    cdef char *x = at(r, r.layers[l - 1].x, row * r.layers[l - 1].ld)
+    cdef char *delta = at(r, y.dw, row * y.ld)
+    cdef char *W = at(r, G, y.w + lo * y.ldw)
+    if m == 1 and not more:     # the product of a column and a row
+        r.k.outer(hi - lo, y.cols, at(r, delta if y.flipped else x, lo), x if y.flipped else delta, W, y.ldw)
+    else:
+        dense_grad_product(r, l, lo, hi, row, m, more, W, scratch)
+    if hi == y.rows and y.bias:
+        r.k.colsum(m, pad(y.d_out, r.k.lanes), delta, y.ld, at(r, G, y.b), more)
+
+
+cdef inline void dense_grad_product(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *W, char *scratch) noexcept nogil:
+    cdef Layer *y = &r.layers[l]
     cdef gemm_t g
     grad_operands(r, l, row, m, &g)
     g.M, g.N = hi - lo, y.columns
     g.A = at(r, <char *>g.A, lo)
-    g.C, g.ldc = at(r, G, y.w + lo * y.ldw), y.ldw
+    g.C, g.ldc = W, y.ldw
     g.init, g.ldi = (g.C if more else NULL), y.ldw
     g.pack = scratch
     r.k.gemm(&g)
     if y.flipped:
-        clear_columns(r, <char *>g.C, hi - lo, y.cols, y.ldw, y.ldw)
-    if hi == y.rows and y.bias:
-        r.k.colsum(m, pad(y.d_out, r.k.lanes), at(r, y.dw, row * y.ld), y.ld, at(r, G, y.b), more)
+        clear_columns(r, W, hi - lo, y.cols, y.ldw, y.ldw)
 
 
 cdef inline void fetch_tile(Run *r, Py_ssize_t w, Py_ssize_t m, Py_ssize_t n, Py_ssize_t ldw, const step_t *step) noexcept nogil:

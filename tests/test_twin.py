@@ -122,18 +122,33 @@ OPTIMIZERS = [
     AdamW(0.01, weight_decay=0.2),
     AdamW(0.01, weight_decay=0.2, l2=0.1, l1=0.01, clip_norm=0.2),
 ]
-# a network that is stepped as one vector, and one that is stepped tile by tile
-SMALL, LARGE = (5, 20, 9, 3), (33, 100, 70, 1)
+# networks that are stepped as one vector, of halves of vectors where there are any and whole, and one that is stepped tile by tile
+NARROW, SMALL, LARGE = (3, 4, 2), (5, 20, 9, 3), (33, 100, 70, 1)
 
 
-@pytest.mark.parametrize("sizes", [SMALL, LARGE], ids=["small", "large"])
-@pytest.mark.parametrize("batch_size", [40, 96, 160])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
-def test_twenty_steps(optimizer, batch_size, sizes):
-    net, twin, X, y, w = problem("silu", "squared_error", "float64", sizes, n=160)
-    steps = -(-len(X) // batch_size)
-    twin.train(X, y, reference.OPTIMIZERS[type(optimizer).__name__](**asdict(optimizer)), -(-20 // steps), batch_size, w)
-    net.fit(X, y, optimizer, epochs=-(-20 // steps), batch_size=batch_size, sample_weight=w, shuffle=False)
+SIZES = {"narrow": NARROW, "small": SMALL, "large": LARGE}
+
+
+def assert_same_steps(sizes, optimizer, rows, batch_size, weighted):
+    """Twenty steps, or as many more as make whole epochs."""
+    net, twin, X, y, w = problem("silu", "squared_error", "float64", sizes, n=rows)
+    w = w if weighted else None
+    epochs = -(-20 // -(-len(X) // batch_size))
+    twin.train(X, y, reference.OPTIMIZERS[type(optimizer).__name__](**asdict(optimizer)), epochs, batch_size, w)
+    net.fit(X, y, optimizer, epochs=epochs, batch_size=batch_size, sample_weight=w, shuffle=False)
     for l in range(1, len(sizes)):
         assert_near(net.W[l], twin.W[l], 1e-12)
         assert_near(net.b[l], twin.b[l], 1e-12)
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("batch_size", [40, 96, 160])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_twenty_steps(optimizer, batch_size, sizes):
+    assert_same_steps(sizes, optimizer, 160, batch_size, True)
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_twenty_steps_of_a_row_each(optimizer, sizes):
+    assert_same_steps(sizes, optimizer, 20, 1, False)

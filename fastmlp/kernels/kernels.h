@@ -133,6 +133,7 @@ typedef struct {
     int kind;
     double lr, beta1, beta2, eps;    /* beta1 is the momentum of sgd */
     double decay, l2, l1, gscale;    /* decay: lr times AdamW's weight decay */
+    int narrow;                      /* of each vector no more than kernels_t.narrow elements are used, the others are 0 */
 } step_t;
 
 typedef struct {
@@ -153,6 +154,8 @@ typedef struct {
     /* column 0 of out (m, ldo) = x (m, n) w + b, zeros as far as a vector reaches; b may be NULL. A product is summed over 16 lanes,
      * each in the order of k, and these by halves. Rows of x and w have room for whole vectors. */
     void (*dots)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, const void *w, const void *b, void *out, ptrdiff_t ldo);
+    /* G (m, n) = a b^T, zeros as far as a vector reaches. b has room for whole vectors. */
+    void (*outer)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *G, ptrdiff_t ldg);
     /* out (n,) = (from out, or 0) + sum of the m rows of D, in row order */
     void (*colsum)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ldd, void *out, int accumulate);
     /* B (n, m) = A (m, n)^T */

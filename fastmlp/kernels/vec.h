@@ -151,11 +151,15 @@ INLINE void half_st(real *p, half_vf v) { *(half_vfu *)p = v; }
 INLINE half_vf half_set1(real a) { return a - (half_vf){0}; }
 #if REAL_BITS == 32
 INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c) { return (half_vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+INLINE half_vf half_sqrt_(half_vf a) { return (half_vf)_mm256_sqrt_ps((__m256)a); }
+INLINE half_vf half_abs_(half_vf a) { return (half_vf)_mm256_andnot_ps(_mm256_set1_ps(-0.0f), (__m256)a); }
 INLINE half_vf half_relu_(half_vf a) { return (half_vf)_mm256_max_ps(_mm256_setzero_ps(), (__m256)a); }
 INLINE vf half_widen(half_vf a) { return (vf)_mm512_zextps256_ps512((__m256)a); }
 INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y) { return (half_vf)_mm256_mask_blend_ps(_mm256_cmp_ps_mask((__m256)a, (__m256)b, _CMP_GT_OQ), (__m256)y, (__m256)x); }
 #else
 INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c) { return (half_vf)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
+INLINE half_vf half_sqrt_(half_vf a) { return (half_vf)_mm256_sqrt_pd((__m256d)a); }
+INLINE half_vf half_abs_(half_vf a) { return (half_vf)_mm256_andnot_pd(_mm256_set1_pd(-0.0), (__m256d)a); }
 INLINE half_vf half_relu_(half_vf a) { return (half_vf)_mm256_max_pd(_mm256_setzero_pd(), (__m256d)a); }
 INLINE vf half_widen(half_vf a) { return (vf)_mm512_zextpd256_pd512((__m256d)a); }
 INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y) { return (half_vf)_mm256_mask_blend_pd(_mm256_cmp_pd_mask((__m256d)a, (__m256d)b, _CMP_GT_OQ), (__m256d)y, (__m256d)x); }
@@ -195,4 +199,7 @@ INLINE vf abs_(vf a) { return from_bits(bits(a) & ~SIGN_BIT); }
 INLINE vf copysign_(vf a, vf s) { return from_bits((bits(a) & ~SIGN_BIT) | (bits(s) & SIGN_BIT)); }
 /* -1, 0 or 1; NaN counts as 0 */
 INLINE vf sign_(vf a) { return sel_gt(a, set1(0), set1(1), sel_gt(set1(0), a, set1(-1), set1(0))); }
+#ifdef HALF
+INLINE half_vf half_sign_(half_vf a) { return half_sel_gt(a, half_set1(0), half_set1(1), half_sel_gt(half_set1(0), a, half_set1(-1), half_set1(0))); }
+#endif
 INLINE vf relu_(vf a) { return max_(set1(0), a); }

@@ -160,18 +160,20 @@ static void matrices(void)
         k->colsum(m, whole, A, whole + 16, B, 1);
         take(D, 1, whole, whole);
         take(B, 1, whole, whole);
+        fill(E, m);
+        k->outer(m, n, E, B, C, whole);
+        take(C, m, n, whole);
         k->dots(m, n, A, whole + 16, B, D, C, whole);
         take(C, m, 1, whole);
         k->dots(m, n, A, whole + 16, B, NULL, C, whole);
         take(C, m, 1, whole);
-        fill(E, m);
         k->scale_rows(m, whole, A, whole + 16, NULL, 0.1, C);
         take(C, m, whole, whole + 16);
         k->scale_rows(m, whole, A, whole + 16, E, 1.0 / 3, C);
         take(C, m, whole, whole + 16);
         k->add(whole, A, C);
         take(C, 1, whole, whole);
-        print("pack, colsum, dots, scale_rows, add", "", (int)i);
+        print("pack, colsum, outer, dots, scale_rows, add", "", (int)i);
         start();
         k->dropout(m, n, A, whole + 16, B, whole, 0.3, 12345, NULL, 7);
         take(B, m, n, whole);
@@ -328,6 +330,30 @@ static void losses(void)
         }
 }
 
+/* rows of a vector each, of which no more than two elements are used */
+static void narrow_steps(void)
+{
+    for (int i = 0; i < N_STEPS; i++) {
+        const ptrdiff_t m = 5, n = 2, ld = k->lanes;
+        step_t s = {.kind = i, .lr = 0.01, .beta1 = 0.9, .beta2 = i == STEP_adam ? 0.999 : 0, .eps = 1e-8, .decay = 1e-3, .gscale = 0.7,
+                    .l2 = 0.01, .l1 = 1e-4, .narrow = 1};
+        start();
+        memset(A, 0, sizeof A);
+        memset(B, 0, sizeof B);
+        memset(C, 0, sizeof C);
+        memset(D, 0, sizeof D);
+        for (ptrdiff_t r = 0; r < m; r++) fill(A + r * ld, n);
+        for (int t = 0; t < 5; t++) {
+            for (ptrdiff_t r = 0; r < m; r++) fill(D + r * ld, n);
+            k->step(&s, 1, m * ld, A, m * ld, D, m * ld, B, C);
+        }
+        take(A, m, n, ld);
+        take(B, m, n, ld);
+        take(C, m, n, ld);
+        print("narrow step", fastmlp_steps[i].name, i);
+    }
+}
+
 static void steps(void)
 {
     for (int i = 0; i < N_STEPS; i++)
@@ -407,6 +433,7 @@ int main(int argc, char **argv)
     functions();
     losses();
     steps();
+    narrow_steps();
     gathers();
     orders();
     windows();
