@@ -140,11 +140,15 @@ def published(folder):
     kinds = (("an epoch or call", False), ("from a cold start to the same loss", True))
     panels = [(f"{what}, {tables.threads_in_words(threads)}", workloads) for what, cold in kinds
               for (dtype, threads), workloads in tables.grouped(tables.started(found["rows"], cold)).items() if dtype == "float32"]
-    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 3.8), sharey=True, squeeze=False, layout="constrained")
+    down = -(-len(panels) // 2)
+    figure, axes = plt.subplots(down, 2, figsize=(10, 3 * down + 0.5), sharey=True, squeeze=False, layout="constrained")
+    for ax in axes.flat[len(panels):]:
+        ax.set_visible(False)
     for ax, (title, workloads) in zip(axes.flat, panels):
         seconds_panel(ax, workloads, peers)
         ax.set_title(title, loc="left")
-    axes.flat[0].set_ylabel("the peer's time over fastmlp's")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("the peer's time over fastmlp's")
     legend(figure, axes.flat[0], "networks with published figures, float32: fastmlp against")
     save(figure, folder / "published.png")
 
