@@ -21,9 +21,9 @@ def choices(found):
     for row in found["rows"]:
         by_item.setdefault(row["item"], {})[row["choice"]] = figure(ratios(row["these"], row["those"]))
     titles = list(dict.fromkeys(row["choice"] for row in found["rows"]))
-    return page("What a choice costs", found["info"], "Ratios of times of training with Adam, all variants of a network by turns in one process: median "
-                "of the rounds and half of what their middle half spans. threads: as many as pay (`n_threads=None`) in the place of one. The goals: "
-                "tanh 1.3, float64 2.2, threads over one 1.05. `python benchmarks/choices.py`",
+    return page("What a choice costs", found["info"], "Ratios of times of training with Adam, all variants of a network by turns in one process: "
+                "median of the rounds and half of what their middle half spans. threads: as many as pay (`n_threads=None`) in the place of one. The "
+                "goals: tanh 1.3, float64 2.2, threads over one 1.05. `python benchmarks/choices.py`",
                 table(["workload", *titles], [[item, *(cells.get(title, "-") for title in titles)] for item, cells in by_item.items()]))
 
 
@@ -38,9 +38,9 @@ def estimators(found):
         lines.append([item, figure(ours["rates"]), figure(best["rates"]), figure(ratios(ours["rates"], best["rates"])),
                       figure(ratios(shortest["seconds"], ours["seconds"]))])
     rows = [[name, duration(seconds)] for name, seconds in found["one row"].items()]
-    return page("The estimators against scikit-learn's", found["info"], "Float64, all defaults; an epoch is the difference of two fits; scikit-learn with "
-                "its BLAS on one thread or all, whichever is faster. Disturbed timings, which last seconds, are not taken again. The goals: 4 times at "
-                "batch 200 on small networks, 20 at batch 32, never below 2. `python benchmarks/estimators.py`",
+    return page("The estimators against scikit-learn's", found["info"], "Float64, all defaults; an epoch is the difference of two fits; scikit-learn "
+                "with its BLAS on one thread or all, whichever is faster. Disturbed timings, which last seconds, are not taken again. The goals: "
+                "4 times at batch 200 on small networks, 20 at batch 32, never below 2. `python benchmarks/estimators.py`",
                 table(["workload", "fastmlp, samples/s", "scikit-learn, samples/s", "ratio", "ratio of whole fits"], lines),
                 "`predict_proba` of one row, 64-100-10 (goal: 12 us):", table(["", "time"], rows))
 
@@ -51,9 +51,10 @@ def phases(found):
         total = sum(row["ticks"].values())
         cells = [phase_cell(row, phase, ticks / total, top) for phase, ticks in row["ticks"].items()]
         lines.append([row["item"], row["threads"], number(row["rate"]), *cells])
-    return page("Where the time of a step goes", found["info"], "Float32, Adam, by a build that measures it: the share of the threads' time in each phase, "
-                "in brackets the share of the FMA peak in those that are matrix products. Row-wise: gather, forward, loss, delta (the backward sweep); "
-                "then weight (gradients) and update (steps, and other forms of W); barrier is waiting for the other thread. `make phases`",
+    return page("Where the time of a step goes", found["info"], "Float32, Adam, by a build that measures it: the share of the threads' time in each "
+                "phase, in brackets the share of the FMA peak in those that are matrix products. Row-wise: gather, forward, loss, delta (the "
+                "backward sweep); then weight (gradients) and update (steps, and other forms of W); barrier is waiting for the other thread. "
+                "`make phases`",
                 table(["workload", "threads", "rows/s", *names], lines))
 
 
@@ -69,8 +70,8 @@ def ties(found):
     untied = {row["threads"]: row for row in found["rows"] if row["ties"] == "untied"}
     lines = [[row["threads"], row["ties"], figure(row["rates"]), percent(ratios(row["rates"], untied[row["threads"]]["rates"]))]
              for row in found["rows"]]
-    return page("A tied autoencoder", found["info"], "784-128-784, float32, Adam, batch 128: rows a second, and their share of the untied one's in the same "
-                "round (goal: 80 %). `python benchmarks/ties.py`", table(["threads", "ties", "rows/s", "of the untied"], lines))
+    return page("A tied autoencoder", found["info"], "784-128-784, float32, Adam, batch 128: rows a second, and their share of the untied one's in "
+                "the same round (goal: 80 %). `python benchmarks/ties.py`", table(["threads", "ties", "rows/s", "of the untied"], lines))
 
 
 def sensitivity(found):

@@ -51,8 +51,8 @@ def summary(found):
         against = [times_as_fast(by_name, names) for names in SUMMARY.values()]
         lines.append([in_words(item), number(rate(by_name["fastmlp"])), *(f"{number(pair[0])}x" if pair else "-" for pair in against)])
     return "\n\n".join(["# Training against its peers", table(["network", "rows/s", *SUMMARY], lines),
-                        f"Training with Adam in float32, {threads_in_words(threads)}: fastmlp's rows a second, and how many times as fast it is as each "
-                        f"peer at the best of its settings, PyTorch eager or compiled. {machine.in_words(info)} `make bench`"])
+                        f"Training with Adam in float32, {threads_in_words(threads)}: fastmlp's rows a second, and how many times as fast it is as "
+                        f"each peer at the best of its settings, PyTorch eager or compiled. {machine.in_words(info)} `make bench`"])
 
 
 def goal_in_words(what, much):
@@ -86,5 +86,5 @@ def goals(found):
     parts = [table(["workload", "goal", "measured", "of FMA peak, 1 thread", f"of FMA peak, {threads_in_words(threads)}"], lines)]
     if faster:
         parts += [f"The speed of {threads_in_words(threads)} over that of one:", table(["workload", "goal", "measured"], faster)]
-    return page("Training against its goals", info, f"Float32, {threads_in_words(threads)}; the goals were set on a machine with {GOALS_PEAK} GFLOP/s a "
-                "core. `python benchmarks/bench.py`", *parts)
+    return page("Training against its goals", info, f"Float32, {threads_in_words(threads)}; the goals were set on a machine with {GOALS_PEAK} "
+                "GFLOP/s a core. `python benchmarks/bench.py`", *parts)

@@ -2,8 +2,8 @@
 
 All start at the workload's weights and train with Adam: epoch() once over the rows in batches, loss() and weights() where that
 led, gradient() the loss and its derivatives by all weights over all rows, predict(X) of rows that settle(X) has made its own.
-A contestant that can do so in several ways lists in `ways` the choices, each a tuple of its options; `way` has the present ones. ImportError: it is not installed,
-NotImplementedError: it has no such layers or call.
+A contestant that can do so in several ways lists in `ways` the choices, each a tuple of its options; `way` has the present ones.
+ImportError: it is not installed, NotImplementedError: it has no such layers or call.
 """
 from importlib import import_module
 
