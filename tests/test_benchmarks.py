@@ -191,6 +191,31 @@ def test_pages_of_training(tmp_path):
         assert "fastmlp 1.0 (commit abc1234 and changes), generic; numpy 2.0; 2000-01-01." in page
 
 
+COSTS = {  # what was measured, and a line of the page
+    "latency": ({"imports": {"numpy": [0.1, 0.1], "fastmlp": [0.11, 0.13]}, "epochs a second": [5e4, 5e4]},
+                "| of which over NumPy | 30 ms | 20 ms |"),
+    "choices": ({"rows": [{"item": "wide", "choice": "tanh", "these": [3.0, 6.0], "those": [2.0, 4.0]}]}, "| wide | 1.50 ±0% |"),
+    "estimators": ({"rows": [{"item": "wide", "contestant": name, "rates": [rate], "seconds": [s]} for name, rate, s in
+                             (("fastmlp", 60.0, 1.0), ("scikit-learn, 1", 20.0, 5.0), ("scikit-learn, all", 30.0, 6.0))],
+                    "one row": {"fastmlp": [1e-5]}}, "| wide | 60.0 ±0% | 30.0 ±0% | 2.00 ±0% | 5.00 ±0% |"),
+    "phases": ({"rows": [{"item": "xor-online", "threads": 1, "rate": 53e9 / 48, "ticks": {"forward": 50, "barrier": 150}}]},
+               "| xor-online | 1 | 1,104,166,667 | 25% (100%) | 75% |"),
+    "ties": ({"rows": [{"threads": 2, "ties": ties, "rates": rates} for ties, rates in (("untied", [10.0, 20.0]), ("tied", [9.0, 18.0]))]},
+             "| 2 | tied | 13.5 ±17% | 90% ±0% |"),
+    "sensitivity": ({"passes": {"loss_and_grad": [2.0], "hvp": [3.0]},
+                     "epochs": [{"item": "wide", "activation": "relu", "seconds": {"plain": [2.0], "penalty": [5.0]}}]},
+                    "| hvp | 3.00 s ±0% | 1.50 ±0% |\n\nAn epoch of"),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_pages_of_costs(name, tmp_path):
+    measured, line = COSTS[name]
+    (tmp_path / f"{name}.json").write_text(json.dumps({"info": INFO, **measured}))
+    report.make(tmp_path, name)
+    assert line in (tmp_path / f"{name}.md").read_text()
+
+
 def test_a_network_in_words():
     assert goals.in_words("housing-200") == "8-64-64-1, batch 200"
 
