@@ -29,6 +29,11 @@ class Subject:
                                for options, name in zip(self.contestant.ways, way.split(", "))]
         self.contestant.use()
 
+    def ways_with_all_options(self):
+        """Names of as many ways as it takes to have each option in one of them."""
+        ways = self.contestant.ways
+        return [named([options[min(k, len(options) - 1)] for options in ways]) for k in range(max(map(len, ways), default=1))]
+
     def choose(self, ways, measure):
         """The best of each choice, given the best of those before it; returns the seconds."""
         way = self.contestant.way = [options[0] for options in ways]

@@ -56,7 +56,7 @@ def test_flops_of_a_convolution_count_every_position():
 @pytest.mark.parametrize("name", [n for n in DENSE if n != "wide"])
 def test_fastmlp_and_numpy_compute_the_same(name, dtype):
     ours, theirs = (prove.trained(Here(contestant, dtype, 1), name) for contestant in ("fastmlp", "numpy"))
-    assert max(prove.distances(name, dtype, ours, theirs)) <= prove.TOLERANCE[dtype]
+    assert prove.same(prove.distances(name, dtype, ours, theirs), dtype)
 
 
 @pytest.mark.parametrize("name", [n for n in TRAINING if n not in ("fastmlp", "numpy", "pytorch compiled")])
@@ -66,14 +66,23 @@ def test_a_peer_that_is_installed_computes_the_same(name):
     except ImportError:
         pytest.skip(f"{name} is not installed")
     ours, theirs = (prove.trained(Here(who, "float64", 1), "tiny-32") for who in ("fastmlp", name))
-    assert max(prove.distances("tiny-32", "float64", ours, theirs)) <= prove.TOLERANCE["float64"]
+    assert prove.same(prove.distances("tiny-32", "float64", ours, theirs), "float64")
+
+
+def test_ways_that_have_all_options():
+    subject = Here("numpy", "float32", 1)
+    subject.open("tiny-32")
+    subject.contestant.ways = (("slices", "gathered"), ("fused", "foreach"), (2, 1, 3))
+    assert subject.ways_with_all_options() == ["slices, fused, threads: 2", "gathered, foreach, threads: 1", "gathered, foreach, threads: 3"]
+    subject.contestant.ways = ()
+    assert subject.ways_with_all_options() == [""]
 
 
 def test_the_proof_notices_a_different_step():
     ours = prove.trained(Here("fastmlp", "float64", 1), "tiny-32")
     other = Here("numpy", "float64", 1)
     other.open("tiny-32", {"rows": 176}, {"shuffle": False, "eps": 1e-6})
-    assert max(prove.distances("tiny-32", "float64", ours, other.train(prove.EPOCHS))) > prove.TOLERANCE["float64"]
+    assert not prove.same(prove.distances("tiny-32", "float64", ours, other.train(prove.EPOCHS)), "float64")
 
 
 def test_gradients_and_predictions_agree():
