@@ -74,7 +74,7 @@ cdef extern from "kernels/kernels.h" nogil:
         Py_ssize_t (*panel_start)(Py_ssize_t N, Py_ssize_t j) noexcept nogil
         void (*pack)(Py_ssize_t K, Py_ssize_t n, const void *B, Py_ssize_t ldb, void *out) noexcept nogil
         void (*dots)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, const void *w, const void *b, void *out, Py_ssize_t ldo) noexcept nogil
-        void (*outer)(Py_ssize_t m, Py_ssize_t n, const void *a, const void *b, void *G, Py_ssize_t ldg) noexcept nogil
+        void (*row_grad)(Py_ssize_t m, Py_ssize_t n, const void *a, const void *b, void *G, Py_ssize_t ldg, Py_ssize_t k, const void *d, void *bias) noexcept nogil
         void (*colsum)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ldd, void *out, int accumulate) noexcept nogil
         void (*transpose)(Py_ssize_t m, Py_ssize_t n, const void *A, Py_ssize_t lda, void *B, Py_ssize_t ldb) noexcept nogil
         void (*act)(int kind, double arg, Py_ssize_t n, const void *s, void *x) noexcept nogil

@@ -80,7 +80,7 @@ cdef class Core:
     cdef readonly Py_ssize_t rows       # of all W as kept, and biases
     cdef readonly Py_ssize_t n_params
     cdef bint grouped                   # batches of enough rows are summed in two groups
-    cdef bint narrow                    # no row of the parameters has more than k.narrow, and none is tied
+    cdef bint narrow                    # no row of the parameters has more than k.narrow, and there is no tail of tied ones
     cdef list calls
     cdef double cost[2]         # seconds a unit takes on one thread and on all, 0: not known
     cdef double tried           # when that was last measured,

@@ -7,8 +7,8 @@
 # Either is row-major with rows of whole vectors, zero past their end; the bias follows.
 # Forward wants the first form, the delta sweep the second: the one that is not kept is
 # in `mirror`, made anew from W after each step. Large layers have both forms in panels
-# for the matrix kernels, written while W is still in the cache. One unit after many is
-# taken row by row from the second form and has no mirror.
+# for the matrix kernels, written while W is still in the cache. A lone unit is taken row
+# by row from the second form and has no mirror.
 
 cdef struct Layer:
     int kind                    # row of KINDS
@@ -289,12 +289,13 @@ cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row
     cdef char *x = at(r, r.layers[l - 1].x, row * r.layers[l - 1].ld)
     cdef char *delta = at(r, y.dw, row * y.ld)
     cdef char *W = at(r, G, y.w + lo * y.ldw)
-    if m == 1 and not more:     # the product of a column and a row
-        r.k.outer(hi - lo, y.cols, at(r, delta if y.flipped else x, lo), x if y.flipped else delta, W, y.ldw)
-    else:
-        dense_grad_product(r, l, lo, hi, row, m, more, W, scratch)
-    if hi == y.rows and y.bias:
-        r.k.colsum(m, pad(y.d_out, r.k.lanes), delta, y.ld, at(r, G, y.b), more)
+    cdef char *b = at(r, G, y.b) if hi == y.rows and y.bias else NULL
+    if m == 1 and not more:
+        r.k.row_grad(hi - lo, y.cols, at(r, delta if y.flipped else x, lo), x if y.flipped else delta, W, y.ldw, y.d_out, delta, b)
+        return
+    dense_grad_product(r, l, lo, hi, row, m, more, W, scratch)
+    if b != NULL:
+        r.k.colsum(m, pad(y.d_out, r.k.lanes), delta, y.ld, b, more)
 
 
 cdef inline void dense_grad_product(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *W, char *scratch) noexcept nogil:

@@ -154,8 +154,9 @@ typedef struct {
     /* column 0 of out (m, ldo) = x (m, n) w + b, zeros as far as a vector reaches; b may be NULL. A product is summed over 16 lanes,
      * each in the order of k, and these by halves. Rows of x and w have room for whole vectors. */
     void (*dots)(ptrdiff_t m, ptrdiff_t n, const void *x, ptrdiff_t ldx, const void *w, const void *b, void *out, ptrdiff_t ldo);
-    /* G (m, n) = a b^T, zeros as far as a vector reaches. b has room for whole vectors. */
-    void (*outer)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *G, ptrdiff_t ldg);
+    /* The gradient of one row: G (m, n) = a b^T, zeros as far as a vector reaches, and bias (k,) = d unless it is NULL. b, d and bias have
+     * room for whole vectors. */
+    void (*row_grad)(ptrdiff_t m, ptrdiff_t n, const void *a, const void *b, void *G, ptrdiff_t ldg, ptrdiff_t k, const void *d, void *bias);
     /* out (n,) = (from out, or 0) + sum of the m rows of D, in row order */
     void (*colsum)(ptrdiff_t m, ptrdiff_t n, const void *D, ptrdiff_t ldd, void *out, int accumulate);
     /* B (n, m) = A (m, n)^T */
@@ -176,7 +177,7 @@ typedef struct {
     void (*fetch)(ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp);
     /* fetch m dense rows of X and their targets towards the cache */
     void (*fetch_rows)(const source_t *X, const loss_t *loss, const int64_t *order, ptrdiff_t first, ptrdiff_t m);
-    /* out (m, ldo) = rows of src, converted */
+    /* out (m, ldo) = rows of src, converted; m at least 1 */
     void (*gather)(const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m, void *out, ptrdiff_t ldo);
     /* out (m,) = where a permutation of the numbers below a b, a and b below 2^32, takes first, first + 1, .. */
     void (*permute)(uint64_t first, ptrdiff_t m, uint64_t a, uint64_t b, const uint32_t *key, int64_t *out);

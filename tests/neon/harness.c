@@ -161,8 +161,9 @@ static void matrices(void)
         take(D, 1, whole, whole);
         take(B, 1, whole, whole);
         fill(E, m);
-        k->outer(m, n, E, B, C, whole);
+        k->row_grad(m, n, E, B, C, whole, n, A, PACK);
         take(C, m, n, whole);
+        take(PACK, 1, n, n);
         k->dots(m, n, A, whole + 16, B, D, C, whole);
         take(C, m, 1, whole);
         k->dots(m, n, A, whole + 16, B, NULL, C, whole);
@@ -173,7 +174,7 @@ static void matrices(void)
         take(C, m, whole, whole + 16);
         k->add(whole, A, C);
         take(C, 1, whole, whole);
-        print("pack, colsum, outer, dots, scale_rows, add", "", (int)i);
+        print("pack, colsum, row_grad, dots, scale_rows, add", "", (int)i);
         start();
         k->dropout(m, n, A, whole + 16, B, whole, 0.3, 12345, NULL, 7);
         take(B, m, n, whole);
