@@ -8,15 +8,19 @@ import pytest
 at_rest = 0  # threads that stayed when they were last waited for, such as a pool's of another library
 
 
-def threads(wanted=None, seconds=0.5):
-    """How many threads there are, once those above a number have had time to go: the library's stay for a tenth of a second."""
+def threads(wanted=None, seconds=1):
+    """How many threads there are, once those above a number have had time to go: the library's stay for a tenth of a second, on a
+    busy machine longer. So many seconds after the last one has gone are enough."""
     global at_rest
-    until, least = time.monotonic() + seconds, at_rest if wanted is None else wanted
-    while _thread._count() > least and time.monotonic() < until:
+    until, least, count = time.monotonic() + seconds, at_rest if wanted is None else wanted, _thread._count()
+    while count > least and time.monotonic() < until:
         time.sleep(0.001)
+        before, count = count, _thread._count()
+        if count < before:
+            until = time.monotonic() + seconds
     if wanted is None:
-        at_rest = _thread._count()
-    return _thread._count()
+        at_rest = count
+    return count
 
 
 @pytest.fixture
