@@ -1,16 +1,17 @@
 """That all contestants compute the same: from the same weights over the same batches, the same loss and weights after some steps.
 
-    python benchmarks/prove.py [workload ..]
+    python benchmarks/prove.py --help
 
 Each trains two epochs of five batches and a shorter one, in order, with Adam; its eps is 1e-18 here, since some hold it against the
 corrected and some against the uncorrected root, which are equal where it vanishes. Compared with fastmlp: the loss, relative, and
 the weights, as the distance relative to the way that they have come. Each does so in ways that have all of its options, on all threads.
-Exit code 1 where a distance is above its tolerance. Writes proof.md where no workloads are named.
+Exit code 1 where a distance is above its tolerance. Writes proof.md.
 """
 import sys
 
 import machine
 import numpy as np
+import options
 import tables
 from contestants import TRAINING
 from processes import Refused, Remote
@@ -83,16 +84,15 @@ def lines(names, workloads, dtypes):
 
 
 def main():
-    written, fine = [], True
-    for line, within in lines(TRAINING, sys.argv[1:] or [*TRAINED, *PUBLISHED], list(TOLERANCE)):
+    args = options.parser(__doc__, items=[*TRAINED, *PUBLISHED]).parse_args()
+    info, written, fine = machine.describe(), [], True
+    for line, holds in lines(TRAINING, args.items, list(TOLERANCE)):
         print(line, flush=True)
         written.append(line)
-        fine = fine and within
-    if not sys.argv[1:]:
-        machine.RESULTS.mkdir(exist_ok=True)
-        words = __doc__.split("\n\n", 2)[2].strip() + " `python benchmarks/prove.py`"
-        page = tables.page("The contestants compute the same", machine.describe(), words, "\n".join(written))
-        (machine.RESULTS / "proof.md").write_text(page + "\n")
+        fine = fine and holds
+    args.out.mkdir(parents=True, exist_ok=True)
+    words = __doc__.split("\n\n", 2)[2].strip() + " `python benchmarks/prove.py`"
+    (args.out / "proof.md").write_text(tables.page("The contestants compute the same", info, words, "\n".join(written)) + "\n")
     sys.exit(0 if fine else "the contestants do not compute the same")
 
 

@@ -1,9 +1,10 @@
-"""A guard against slowing down, under two minutes: python benchmarks/quick.py [--write]
+"""A guard against slowing down, under two minutes: python benchmarks/quick.py --help
 
 For three workloads on one thread: instructions a row, counted by valgrind's callgrind or by perf where they work, and how many times
 NumPy's speed fastmlp's is. Both are held against baseline.json; --write makes that anew. Instructions are the same in each run of the
 same build by the same compiler, ratios are not: what moved is what moved by more than the noise.
 """
+import argparse
 import concurrent.futures
 import json
 import os
@@ -73,7 +74,7 @@ def ratios():
             for subject in (ours, numpy):
                 subject.call("open", name)
                 subject.call("settle")
-            taken = timing.interleaved({"ours": lambda: ours.call("epoch_seconds"), "numpy": lambda: numpy.call("epoch_seconds")}, ROUNDS)
+            taken = timing.interleaved({"ours": lambda: ours.call("epoch_seconds"), "numpy": lambda: numpy.call("epoch_seconds")}, ROUNDS, near=False)
             found[name] = [theirs / mine for mine, theirs in zip(taken["ours"], taken["numpy"])]
     return found
 
@@ -112,12 +113,16 @@ def show(now, before):
 
 
 def main():
-    if sys.argv[1:2] == ["--train"]:
-        train([int(n) for n in sys.argv[2:]])
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--write", action="store_true", help=f"make {BASELINE.name} anew")
+    p.add_argument("--train", type=int, nargs=len(NAMES), help="epochs of each workload, with nothing measured: what the counters run")
+    args = p.parse_args()
+    if args.train:
+        train(args.train)
         return
     now = measure()
     show(now, json.loads(BASELINE.read_text()) if BASELINE.exists() else None)
-    if "--write" in sys.argv:
+    if args.write:
         BASELINE.write_text(json.dumps(now, indent=1) + "\n")
 
 

@@ -1,7 +1,8 @@
 """Puts what was measured into README.md and benchmarks/README.md: python benchmarks/readme.py
 
 A block there, from <!-- results/NAME.md --> to <!-- end -->, holds the page of that name without its title; with a colon and a word or
-more after the name, the last part of the page whose heading begins so: of one for each number of threads that of the most.
+more after the name, the last part of the page whose heading begins so, of one for each number of threads that of the most, then what
+it was measured on and the command.
 """
 import re
 
@@ -20,7 +21,8 @@ def body(page):
 def part(page, begins):
     """The last part of a page whose heading begins so."""
     heading, text = [found for found in PART.findall(page) if found[0].startswith(begins)][-1]
-    return f"{heading}:\n\n{text.strip()}"
+    measured_on, command = page.split("\n\n")[1], re.search(r"`python benchmarks/\w+\.py`", page)[0]
+    return f"{heading}:\n\n{text.strip()}\n\n{measured_on} {command}"
 
 
 def filled(text, results=machine.RESULTS):

@@ -240,11 +240,11 @@ def test_the_commit_is_known_in_a_checkout_alone(tmp_path, monkeypatch):
 
 
 def test_blocks_hold_pages_and_parts(tmp_path):
-    (tmp_path / "a.md").write_text("# Title\n\nwords\n\n## float32, 1 thread\n\nslow\n\n## float32, 8 threads\n\nfast\n\n## float64\n\nhalf\n")
+    (tmp_path / "a.md").write_text("# Title\n\na machine.\n\nwords `python benchmarks/a.py`\n\n## float32, 1 thread\n\nslow\n\n## float32, 8 threads\n\nfast\n\n## float64\n\nhalf\n")
     text = "before\n<!-- results/a.md -->\nold\n<!-- end -->\nbetween\n<!-- results/a.md: float32 -->\n<!-- end -->\nafter\n"
     filled = readme.filled(text, tmp_path)
-    assert "before\n<!-- results/a.md -->\n\nwords\n\n### float32, 1 thread\n" in filled and "old" not in filled and "# Title" not in filled
-    assert "<!-- results/a.md: float32 -->\n\nfloat32, 8 threads:\n\nfast\n\n<!-- end -->\nafter\n" in filled
+    assert "before\n<!-- results/a.md -->\n\na machine.\n\nwords `python benchmarks/a.py`\n\n### float32, 1 thread\n" in filled and "old" not in filled and "# Title" not in filled
+    assert "<!-- results/a.md: float32 -->\n\nfloat32, 8 threads:\n\nfast\n\na machine. `python benchmarks/a.py`\n\n<!-- end -->\nafter\n" in filled
     assert readme.filled(filled, tmp_path) == filled
 
 
