@@ -1,6 +1,11 @@
 """Bad input gets an error that names the argument, what came and what was wanted, before anything changed."""
 import copy
 import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -229,6 +234,15 @@ def test_labels_that_change_in_a_fit_stay_in_bounds():
         y[:] = 2**31 - 1
 
     MLP([4, 3], loss="cross_entropy").fit(X, y, epochs=3, callbacks=[spoil])
+
+
+def test_sources_without_what_is_compiled(tmp_path):
+    package = pathlib.Path(fastmlp.__file__).parent
+    shutil.copytree(package, tmp_path / "fastmlp", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    # without site: what is installed in place is found wherever its parent is
+    run = subprocess.run([sys.executable, "-S", "-c", "import fastmlp"], cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert run.returncode and "ImportError: fastmlp's compiled part is not in" in run.stderr and str(tmp_path) in run.stderr
 
 
 def test_an_unknown_instruction_set(monkeypatch):
