@@ -123,10 +123,7 @@ OPTIMIZERS = [
     AdamW(0.01, weight_decay=0.2, l2=0.1, l1=0.01, clip_norm=0.2),
 ]
 # networks that are stepped as one vector, of halves of vectors where there are any and whole, and one that is stepped tile by tile
-NARROW, SMALL, LARGE = (3, 4, 2), (5, 20, 9, 3), (33, 100, 70, 1)
-
-
-SIZES = {"narrow": NARROW, "small": SMALL, "large": LARGE}
+SIZES = {"narrow": (3, 4, 2), "small": (5, 20, 9, 3), "large": (33, 100, 70, 1)}
 
 
 def assert_same_steps(sizes, optimizer, rows, batch_size, weighted):
