@@ -10,9 +10,8 @@ import options
 import report
 import timing
 from contestants.ours import FastMLP
-from workloads import TRAINED
+from workloads import DENSE, TRAINED
 
-NETWORKS = [name for name, w in TRAINED.items() if not w.convs]
 # what is held against what: activation, dtype, n_threads
 CHOICES = [
     ("tanh over relu, float32", ("tanh", "float32", 1), ("relu", "float32", 1)),
@@ -41,7 +40,7 @@ def measure(name, rounds):
 
 
 def main():
-    args = options.parser(__doc__, 7, NETWORKS).parse_args()
+    args = options.parser(__doc__, 7, DENSE).parse_args()
     found = {"info": machine.describe(), "rows": []}
     for name in args.items:
         found["rows"] += measure(name, args.rounds)

@@ -13,7 +13,7 @@ def arguments(doc, items, contestants, dtypes=("float32", "float64"), kind=str):
     """The options that all contests have."""
     p = options.parser(doc, 5, items, kind)
     p.add_argument("--contestants", type=several(str, contestants), default=list(contestants), help="comma-separated; default all that are installed")
-    p.add_argument("--threads", type=several(int), default=sorted({1, machine.cores()}), help="comma-separated; default 1 and all")
+    p.add_argument("--threads", type=several(int), default=machine.one_and_all(), help="comma-separated; default 1 and all")
     p.add_argument("--dtypes", type=several(str), default=list(dtypes))
     return p.parse_args()
 

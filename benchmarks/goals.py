@@ -1,6 +1,6 @@
 """Pages of what training comes to: a line a network, and what was wanted against what was measured."""
 import machine
-from tables import number, page, peers, rate, share_in_words, table, threads_in_words
+from tables import grouped, number, page, peers, rate, share_in_words, table, threads_in_words
 from workloads import WORKLOADS
 
 GOALS = {  # float32, all threads: (what, how much); a contestant's name or "best" for times its speed, "peak" for a share of the cores'
@@ -21,11 +21,7 @@ SUMMARY = {"NumPy": ["numpy"], "scikit-learn": ["scikit-learn"], "PyTorch": ["py
 
 def measured(found, threads):
     """{workload: {contestant: row}} of what was timed in float32"""
-    by_item = {}
-    for row in found["rows"]:
-        if row["dtype"] == "float32" and row["threads"] == threads:
-            by_item.setdefault(row["item"], {})[row["contestant"]] = row
-    return by_item
+    return grouped(found["rows"]).get(("float32", threads), {})
 
 
 def most_threads(found):

@@ -23,6 +23,11 @@ def cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def one_and_all():
+    """The numbers of threads that are measured."""
+    return sorted({1, cores()})
+
+
 @functools.cache
 def probe(dtype):
     """peak.c, or None without a C compiler."""

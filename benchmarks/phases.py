@@ -32,7 +32,7 @@ def main():
         p.error("this fastmlp was not built with FASTMLP_PROFILE set: make phases builds one")
     found = {"info": machine.describe(["float32"]), "rows": []}
     for name in args.items:
-        for threads in sorted({1, machine.cores()}):
+        for threads in machine.one_and_all():
             found["rows"].append(timing.undisturbed(functools.partial(measure, name, threads), near=threads > 1))
             print(f"{name}, {threads} threads: {found['rows'][-1]['rate']:,.0f} rows/s", flush=True)
     report.write(found, args.out, "phases")

@@ -8,12 +8,11 @@ import numpy as np
 import options
 import report
 import timing
-from workloads import TRAINED
+from workloads import DENSE, TRAINED
 
 from fastmlp import MLP, Adam
 from fastmlp.sensitivity import Attack
 
-NETWORKS = [name for name, w in TRAINED.items() if not w.convs]
 MOST_ROWS = 5000
 TRAINING = {"plain": {}, "gradient_penalty": {"gradient_penalty": 0.1}, "jacobian_penalty": {"jacobian_penalty": 0.1},
             "adversarial, one step": {"adversarial": Attack(0.1)}}
@@ -37,7 +36,7 @@ def epochs(w, activation, rounds):
 
 
 def main():
-    args = options.parser(__doc__, 5, NETWORKS).parse_args()
+    args = options.parser(__doc__, 5, DENSE).parse_args()
     found = {"info": machine.describe(["float32"]), "passes": passes(args.rounds), "epochs": []}
     for name in args.items:
         for activation in ("relu", "tanh"):

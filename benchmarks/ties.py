@@ -27,7 +27,7 @@ def measure(threads, rounds):
 def main():
     args = options.parser(__doc__, 7).parse_args()
     found = {"info": machine.describe(["float32"]), "rows": []}
-    for threads in sorted({1, machine.cores()}):
+    for threads in machine.one_and_all():
         found["rows"] += measure(threads, args.rounds)
     report.write(found, args.out, "ties")
 

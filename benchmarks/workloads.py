@@ -87,6 +87,7 @@ TRAINED = {
     "wide": Workload(10000, (256, 1024, 1024, 10), 256, targets="classes"),
     "lenet-5": Workload(3200, (256, 120, 84, 10), 64, targets="classes", image=(28, 28, 1), convs=((6, 5), (16, 5))),
 }
+DENSE = [name for name, w in TRAINED.items() if not w.convs]
 # those for which others have published figures
 PUBLISHED = {
     "matrix-exponential": Workload(10_000, (4, 32, 16, 4), 10_000, "tanh", "exponential"),
