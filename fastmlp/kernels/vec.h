@@ -182,6 +182,12 @@ INLINE vf first_lanes(ptrdiff_t n, vf v) { return sel_gt(ld(EDGE + 16 - n), set1
 INLINE half_vf half_first_lanes(ptrdiff_t n, half_vf v) { return half_sel_gt(half_ld(EDGE + 16 - n), half_set1(0), v, half_set1(0)); }
 #endif
 
+#ifdef VB
+INLINE real first_lane(vf v) { return v[0]; }
+#else
+INLINE real first_lane(vf v) { return v; }
+#endif
+
 /* lanes i and i ^ h exchanged */
 #if defined(VB) && defined(__clang__)
 INLINE vf swap_lanes(vf a, int h) { vf b = a; for (int i = 0; i < VL; i++) b[i] = a[i ^ h]; return b; }
