@@ -11,21 +11,17 @@ cdef extern from "kernels/kernels.h" nogil:
         EPI_NONE, EPI_RELU, EPI_RELU_GRAD
 
     ctypedef struct gemm_t:
-        Py_ssize_t M, N, K
-        const void *A
+        Py_ssize_t N, K
         Py_ssize_t ra, ca
         const int32_t *rows
         const int32_t *steps
         const void *B
         Py_ssize_t ldb
         int panels
-        void *C
         Py_ssize_t ldc
         const void *init
         Py_ssize_t ldi
         int epilogue
-        const void *H
-        void *pack
 
     ctypedef struct window_t:
         Py_ssize_t h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow
@@ -69,7 +65,7 @@ cdef extern from "kernels/kernels.h" nogil:
         const char *isa
         int lanes, narrow, tile_columns, itemsize
         size_t pack_bytes
-        void (*gemm)(const gemm_t *) noexcept nogil
+        void (*gemm)(const gemm_t *, Py_ssize_t M, const void *A, void *C, const void *H, void *pack) noexcept nogil
         Py_ssize_t (*panel)(Py_ssize_t M, Py_ssize_t rest) noexcept nogil
         Py_ssize_t (*panel_start)(Py_ssize_t N, Py_ssize_t j) noexcept nogil
         void (*pack)(Py_ssize_t K, Py_ssize_t n, const void *B, Py_ssize_t ldb, void *out) noexcept nogil

@@ -78,7 +78,8 @@ cdef inline void clear_pad(Run *r, const Layer *y, char *row) noexcept nogil:
 cdef void conv_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """s(l) = windows(x(l-1)) W(l) + b(l), x(l) = theta(s(l))"""
     cdef Layer *y = &r.layers[l]
-    cdef Py_ssize_t i, p
+    cdef Py_ssize_t i, p, n
+    cdef const char *before
     cdef char *x = at(r, y.x, row * y.ld)
     cdef char *s = at(r, y.s, row * y.ld)
     cdef char *room = after_map(r, y, scratch)
@@ -87,22 +88,23 @@ cdef void conv_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t
     cdef bint fused = y.act == ACT_relu and s == x
     cdef Py_ssize_t in_place = positions_in_place(r, y)
     cdef gemm_t g
+    memset(&g, 0, sizeof(g))
     g.N, g.K, g.steps = y.columns, y.rows, y.at_weight
-    g.B, g.ldb, g.panels = at(r, r.P, y.w), y.ldw, False
-    g.init, g.ldi = (at(r, r.P, y.b) if y.bias else NULL), 0
-    g.epilogue, g.H, g.pack = (EPI_RELU if fused else EPI_NONE), NULL, scratch
+    g.B, g.ldb = at(r, r.P, y.w), y.ldw
+    g.init = at(r, r.P, y.b) if y.bias else NULL
+    g.epilogue = EPI_RELU if fused else EPI_NONE
     for i in range(m):
-        g.A = map_before(r, l, pos + i, row + i, scratch)
+        before = map_before(r, l, pos + i, row + i, scratch)
         p = 0
         while p < y.positions:
             placed = p < in_place
-            g.M, g.rows = min(y.step, (in_place if placed else y.positions) - p), y.at_position + p
+            n, g.rows = min(y.step, (in_place if placed else y.positions) - p), y.at_position + p
             out = at(r, s, i * y.ld + p * y.units)
-            g.C, g.ldc = (out if placed else room), (y.units if placed else g.N)
-            r.k.gemm(&g)
+            g.ldc = y.units if placed else g.N
+            r.k.gemm(&g, n, before, (out if placed else room), NULL, scratch)
             if not placed:
-                r.k.rows(g.M, y.units, room, g.N, out, y.units)
-            p += g.M
+                r.k.rows(n, y.units, room, g.N, out, y.units)
+            p += n
         clear_pad(r, y, at(r, s, i * y.ld))
     if not fused and (y.act != ACT_identity or s != x):
         r.k.act(y.act, y.arg, m * y.ld, s, x)
@@ -115,21 +117,20 @@ cdef void conv_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_
     cdef Py_ssize_t i, p, q
     cdef char *delta
     cdef char *dx
+    cdef char *room = after_map(r, y, scratch)
     cdef gemm_t g
+    memset(&g, 0, sizeof(g))
     g.N, g.K = pad(y.rows, r.k.lanes), y.units
-    g.ra, g.ca, g.rows, g.steps = y.units, 1, NULL, NULL
-    g.B, g.ldb, g.panels = y.mirror, y.ldm, False
-    g.C, g.ldc = after_map(r, y, scratch), g.N
-    g.init, g.ldi, g.epilogue, g.H, g.pack = NULL, 0, EPI_NONE, NULL, scratch
+    g.ra, g.ca = y.units, 1
+    g.B, g.ldb, g.ldc = y.mirror, y.ldm, g.N
     for i in range(m):
         delta, dx = at(r, y.delta, (row + i) * y.ld), at(r, before.delta, (row + i) * before.ld)
         memset(dx, 0, pad(before.d_out, r.k.lanes) * r.size)
         p = 0
         while p < y.positions:
             q = min(p + y.step, y.positions)
-            g.M, g.A = q - p, at(r, delta, p * y.units)
-            r.k.gemm(&g)
-            r.k.unpatch(&y.window, p, q, g.C, g.ldc, dx)
+            r.k.gemm(&g, q - p, at(r, delta, p * y.units), room, NULL, scratch)
+            r.k.unpatch(&y.window, p, q, room, g.ldc, dx)
             p = q
     finish_delta(r, l - 1, row, m)
 
@@ -139,20 +140,21 @@ cdef void conv_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row,
     cdef Layer *y = &r.layers[l]
     cdef Py_ssize_t i
     cdef char *b = at(r, G, y.b)
+    cdef char *W = at(r, G, y.w + lo * y.ldw)
     cdef gemm_t g
-    g.M, g.N, g.K = hi - lo, y.columns, y.positions
+    memset(&g, 0, sizeof(g))
+    g.N, g.K = y.columns, y.positions
     g.rows, g.steps = y.at_weight + lo, y.at_position
-    g.ldb, g.panels = y.units, False    # whole vectors reach into the next position: what comes of it is cleared
-    g.C, g.ldc, g.ldi = at(r, G, y.w + lo * y.ldw), y.ldw, y.ldw
-    g.epilogue, g.H, g.pack = EPI_NONE, NULL, scratch
+    g.ldb = y.units     # whole vectors reach into the next position: what comes of it is cleared
+    g.ldc = g.ldi = y.ldw
     for i in range(row, row + m):
-        g.A, g.B = map_before(r, l, i, i, scratch), at(r, y.dw, i * y.ld)
-        g.init = g.C if more else NULL
-        r.k.gemm(&g)
+        g.B = at(r, y.dw, i * y.ld)
+        g.init = W if more else NULL
+        r.k.gemm(&g, hi - lo, map_before(r, l, i, i, scratch), W, NULL, scratch)
         if hi == y.rows and y.bias:
             r.k.colsum(y.positions, y.ldw, g.B, y.units, b, more)
         more = True
-    clear_columns(r, <char *>g.C, hi - lo, y.units, y.ldw, y.ldw)
+    clear_columns(r, W, hi - lo, y.units, y.ldw, y.ldw)
     if hi == y.rows and y.bias:
         clear_columns(r, b, 1, y.units, y.ldw, y.ldw)
 

@@ -48,6 +48,8 @@ cdef struct Layer:
     Py_ssize_t ldm
     bint mirror_panels          # it is in panels
     char *panels                # W in panels, or NULL: for large layers in training
+    gemm_t for_s                # the products of dense layers for s(l)
+    gemm_t for_dx               # and de/dx(l-1), see dense_prepare
 
 
 # Parameters that stand in several places, see _ties.pxi.
@@ -141,6 +143,7 @@ cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
     return (n + lanes - 1) & -lanes
 
 
+ctypedef void (*prepare_fn)(Run *r, int l) noexcept nogil
 ctypedef void (*forward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*backward_fn)(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 ctypedef void (*grad_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G, char *scratch) noexcept nogil
@@ -149,6 +152,7 @@ ctypedef void (*tangent_fn)(Run *r, Run *q, int l, Py_ssize_t pos, Py_ssize_t ro
 ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 
 # What a layer kind does:
+#   prepare   what is the same for all rows
 #   forward   s(l), x(l) of m rows
 #   backward  de/dx(l-1) of m rows, made delta(l-1) by finish_delta
 #   grad      G = x(l-1)^T dw(l) over m rows, for rows lo..hi of W(l) as kept; more: on top of G
@@ -158,6 +162,7 @@ ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept
 # pos is the position of the first row, row its place in the buffers.
 cdef struct LayerKind:
     const char *name
+    prepare_fn prepare
     forward_fn forward
     backward_fn backward
     grad_fn grad
@@ -204,28 +209,13 @@ cdef inline Py_ssize_t dense_columns(const kernels_t *k, Py_ssize_t n) noexcept 
     return pad(n, k.narrow) if pad(n, k.lanes) > k.tile_columns else columns_for(k, n)
 
 
-cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
-    """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
+cdef void dense_prepare(Run *r, int l) noexcept nogil:
+    """What is the same for all rows: the two products."""
     cdef Layer *y = &r.layers[l]
     cdef Layer *before = &r.layers[l - 1]
-    cdef char *s = at(r, y.s, row * y.ld)
-    cdef char *x = at(r, y.x, row * y.ld)
-    cdef bint fused = y.act == ACT_relu and s == x and not y.dots
-    if y.dots:
-        r.k.dots(m, y.d_in, at(r, before.x, row * before.ld), before.ld, at(r, r.P, y.w), (at(r, r.P, y.b) if y.bias else NULL), s, y.ld)
-    else:
-        dense_product(r, l, pos, row, m, fused, scratch)
-    if not fused and (y.act != ACT_identity or s != x):
-        r.k.act(y.act, y.arg, m * y.ld, s, x)
-
-
-cdef inline void dense_product(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, bint relu, char *scratch) noexcept nogil:
-    """s(l) by tiles, relu(s(l)) if relu"""
-    cdef Layer *y = &r.layers[l]
-    cdef Layer *before = &r.layers[l - 1]
-    cdef gemm_t g
-    g.M, g.N, g.K = m, y.s_columns, y.d_in
-    g.A, g.ra, g.ca, g.rows, g.steps = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld), before.ld, 1, NULL, NULL
+    cdef gemm_t *g = &y.for_s
+    memset(g, 0, sizeof(gemm_t))
+    g.N, g.K, g.ra, g.ca, g.ldc = y.s_columns, y.d_in, before.ld, 1, y.ld
     g.panels = y.panels != NULL
     if g.panels:
         g.B = y.panels
@@ -233,47 +223,58 @@ cdef inline void dense_product(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py
         g.B, g.ldb = y.mirror, y.ldm
     else:
         g.B, g.ldb = at(r, r.P, y.w), y.ldw
-    g.C, g.ldc = at(r, y.s, row * y.ld), y.ld
-    g.init, g.ldi = (at(r, r.P, y.b) if y.bias else NULL), 0
-    g.epilogue, g.H = (EPI_RELU if relu else EPI_NONE), NULL
-    g.pack = scratch
-    r.k.gemm(&g)
+    g.init = at(r, r.P, y.b) if y.bias else NULL
+    g.epilogue = EPI_RELU if y.act == ACT_relu and y.s == y.x else EPI_NONE
+    g = &y.for_dx
+    memset(g, 0, sizeof(gemm_t))
+    g.N, g.K, g.ra, g.ca, g.ldc = y.dx_columns, y.d_out, y.ld, 1, before.ld
+    g.panels = y.mirror_panels
+    if y.flipped:
+        g.B, g.ldb = at(r, r.P, y.w), y.ldw
+    else:
+        g.B, g.ldb = y.mirror, y.ldm
+    g.epilogue = EPI_RELU_GRAD if before.act == ACT_relu else EPI_NONE
+
+
+cdef void dense_forward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
+    cdef Layer *y = &r.layers[l]
+    cdef Layer *before = &r.layers[l - 1]
+    cdef char *s = at(r, y.s, row * y.ld)
+    cdef char *x = at(r, before.x, (pos if l == 1 and r.direct else row) * before.ld)
+    if y.dots:
+        r.k.dots(m, y.d_in, x, before.ld, at(r, r.P, y.w), (at(r, r.P, y.b) if y.bias else NULL), s, y.ld)
+    else:
+        r.k.gemm(&y.for_s, m, x, s, NULL, scratch)
+        if y.for_s.epilogue == EPI_RELU:
+            return
+    if y.act != ACT_identity or y.s != y.x:
+        r.k.act(y.act, y.arg, m * y.ld, s, at(r, y.x, row * y.ld))
 
 
 cdef void dense_backward(Run *r, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """delta(l-1) = [W(l) delta(l)] * theta'(s(l-1))"""
     cdef Layer *y = &r.layers[l]
     cdef Layer *before = &r.layers[l - 1]
-    cdef gemm_t g
-    cdef bint fused = before.act == ACT_relu
-    g.M, g.N, g.K = m, y.dx_columns, y.d_out
-    g.A, g.ra, g.ca, g.rows, g.steps = at(r, y.delta, row * y.ld), y.ld, 1, NULL, NULL
-    g.panels = y.mirror_panels
-    if y.flipped:
-        g.B, g.ldb = at(r, r.P, y.w), y.ldw
-    else:
-        g.B, g.ldb = y.mirror, y.ldm
-    g.C, g.ldc = at(r, before.delta, row * before.ld), before.ld
-    g.init, g.ldi = NULL, 0
-    g.epilogue, g.H = (EPI_RELU_GRAD if fused else EPI_NONE), at(r, before.x, row * before.ld)
-    g.pack = scratch
-    r.k.gemm(&g)
-    if not fused:
+    cdef Py_ssize_t first = row * before.ld
+    r.k.gemm(&y.for_dx, m, at(r, y.delta, row * y.ld), at(r, before.delta, first), at(r, before.x, first), scratch)
+    if y.for_dx.epilogue == EPI_NONE:
         finish_delta(r, l - 1, row, m)
 
 
-cdef inline void grad_operands(Run *r, int l, Py_ssize_t row, Py_ssize_t m, gemm_t *g) noexcept nogil:
-    """de/dW(l) = x(l-1) delta(l)^T summed over m rows in their order, or its transpose: A^T B"""
+cdef inline const char *grad_operands(Run *r, int l, Py_ssize_t row, gemm_t *g) noexcept nogil:
+    """A^T B = de/dW(l) = x(l-1) delta(l)^T summed over rows from `row` on in their order, or its transpose. Gives A."""
     cdef Layer *y = &r.layers[l]
     cdef Layer *before = &r.layers[l - 1]
     cdef char *x = at(r, before.x, row * before.ld)
     cdef char *delta = at(r, y.dw, row * y.ld)
+    memset(g, 0, sizeof(gemm_t))
+    g.N, g.ra = y.columns, 1
     if y.flipped:
-        g.A, g.ca, g.B, g.ldb = delta, y.ld, x, before.ld
-    else:
-        g.A, g.ca, g.B, g.ldb = x, before.ld, delta, y.ld
-    g.ra, g.K, g.panels, g.rows, g.steps = 1, m, False, NULL, NULL
-    g.epilogue, g.H = EPI_NONE, NULL
+        g.ca, g.B, g.ldb = y.ld, x, before.ld
+        return delta
+    g.ca, g.B, g.ldb = before.ld, delta, y.ld
+    return x
 
 
 cdef inline void clear_columns(Run *r, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end, Py_ssize_t ldg) noexcept nogil:
@@ -301,13 +302,10 @@ cdef void dense_grad(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row
 cdef inline void dense_grad_product(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *W, char *scratch) noexcept nogil:
     cdef Layer *y = &r.layers[l]
     cdef gemm_t g
-    grad_operands(r, l, row, m, &g)
-    g.M, g.N = hi - lo, y.columns
-    g.A = at(r, <char *>g.A, lo)
-    g.C, g.ldc = W, y.ldw
-    g.init, g.ldi = (g.C if more else NULL), y.ldw
-    g.pack = scratch
-    r.k.gemm(&g)
+    cdef const char *A = grad_operands(r, l, row, &g)
+    g.K, g.ldc, g.ldi = m, y.ldw, y.ldw
+    g.init = W if more else NULL
+    r.k.gemm(&g, hi - lo, A + lo * r.size, W, NULL, scratch)
     if y.flipped:
         clear_columns(r, W, hi - lo, y.cols, y.ldw, y.ldw)
 
@@ -327,16 +325,15 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
     cdef gemm_t g
     cdef step_t bias
     cdef const char *B
-    cdef Py_ssize_t i, n, whole, w, j = 0
+    cdef Py_ssize_t i, n, k, whole, w, j = 0
     cdef char *scratch = r.scratch[t]
     cdef char *tile = at(r, scratch, r.tile_at)
     cdef bint packed
-    grad_operands(r, l, 0, m, &g)
+    cdef const char *A = grad_operands(r, l, 0, &g)
     packed = hi - lo >= PACK_MIN_ROWS and y.columns > r.k.panel(2, y.columns) and m * g.ldb * r.size >= PACK_MIN_BYTES
     B = <const char *>g.B
-    cdef const char *A = <const char *>g.A
     cdef Py_ssize_t ldb = g.ldb
-    g.C, g.init, g.ldi, g.pack = tile, NULL, 0, NULL
+    g.K = m
     while j < y.columns:
         n = r.k.panel(2, y.columns - j)
         whole = pad(n, r.k.lanes)
@@ -347,18 +344,17 @@ cdef void dense_grad_step(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_
             g.B, g.ldb = at(r, scratch, r.panel_at), n
         i = lo
         while i < hi:
-            g.M = min(<Py_ssize_t>TILE_I, hi - i)
-            g.A = at(r, <char *>A, i)
-            fetch_tile(r, y.w + i * y.ldw + j, g.M, n, y.ldw, step)
-            r.k.gemm(&g)
-            if y.flipped and j + n == y.columns:
-                clear_columns(r, tile, g.M, y.cols - j, whole, whole)
+            k = min(<Py_ssize_t>TILE_I, hi - i)
             w = y.w + i * y.ldw + j
+            fetch_tile(r, w, k, n, y.ldw, step)
+            r.k.gemm(&g, k, A + i * r.size, tile, NULL, NULL)
+            if y.flipped and j + n == y.columns:
+                clear_columns(r, tile, k, y.cols - j, whole, whole)
             MARK(t, PHASE_weight)
-            r.k.step(step, g.M, whole, at(r, r.P, w), y.ldw, tile, whole, at(r, r.S1, w), at(r, r.S2, w))
-            mirror_tile(r, y, i, g.M, j, n)
+            r.k.step(step, k, whole, at(r, r.P, w), y.ldw, tile, whole, at(r, r.S1, w), at(r, r.S2, w))
+            mirror_tile(r, y, i, k, j, n)
             MARK(t, PHASE_update)
-            i += g.M
+            i += k
         j += n
     if hi == y.rows and y.bias:
         n = pad(y.d_out, r.k.lanes)
@@ -456,10 +452,13 @@ cdef enum:
     N_KINDS
 
 cdef LayerKind[N_KINDS] KINDS
-KINDS[<int>KIND_DENSE] = LayerKind("dense", dense_forward, dense_backward, dense_grad, dense_grad_step, dense_mirror,
+KINDS[<int>KIND_DENSE] = LayerKind("dense", dense_prepare, dense_forward, dense_backward, dense_grad, dense_grad_step, dense_mirror,
                                       linear_tangent, linear_tangent_back)
-KINDS[<int>KIND_DROPOUT] = LayerKind("dropout", dropout_forward, dropout_backward, NULL, NULL, NULL, linear_tangent, linear_tangent_back)
-KINDS[<int>KIND_CONV] = LayerKind("conv", conv_forward, conv_backward, conv_grad, NULL, dense_mirror, linear_tangent, linear_tangent_back)
-KINDS[<int>KIND_MAX_POOL] = LayerKind("max_pool", max_pool_forward, max_pool_backward, NULL, NULL, NULL,
+KINDS[<int>KIND_DROPOUT] = LayerKind("dropout", NULL, dropout_forward, dropout_backward, NULL, NULL, NULL,
+                                        linear_tangent, linear_tangent_back)
+KINDS[<int>KIND_CONV] = LayerKind("conv", NULL, conv_forward, conv_backward, conv_grad, NULL, dense_mirror,
+                                     linear_tangent, linear_tangent_back)
+KINDS[<int>KIND_MAX_POOL] = LayerKind("max_pool", NULL, max_pool_forward, max_pool_backward, NULL, NULL, NULL,
                                          max_pool_tangent, max_pool_tangent_back)
-KINDS[<int>KIND_AVG_POOL] = LayerKind("avg_pool", avg_pool_forward, avg_pool_backward, NULL, NULL, NULL, linear_tangent, linear_tangent_back)
+KINDS[<int>KIND_AVG_POOL] = LayerKind("avg_pool", NULL, avg_pool_forward, avg_pool_backward, NULL, NULL, NULL,
+                                         linear_tangent, linear_tangent_back)

@@ -134,9 +134,18 @@ cdef lay_out(Core core, Call c, key, Py_ssize_t rows, Py_ssize_t panel_rows, int
         for l in range(1, core.L + 1):
             if r.layers[l].mirror != NULL:
                 memset(r.layers[l].mirror, 0, r.layers[l].cols * r.layers[l].ldm * r.size)
+        prepare(r)
     for l in range(1, core.L + 1):
         if has_mirror(&r.layers[l]):
             KINDS[r.layers[l].kind].mirror(r, l, 0, r.layers[l].rows)
+
+
+cdef void prepare(Run *r) noexcept nogil:
+    """What of the layers' work is the same for all rows, once everything has its place."""
+    cdef int l
+    for l in range(1, r.L + 1):
+        if KINDS[r.layers[l].kind].prepare != NULL:
+            KINDS[r.layers[l].kind].prepare(r, l)
 
 
 cdef bind(Core core, Call c, Data data, order, double weight_scale=0):
@@ -186,6 +195,10 @@ cdef start_tangent(Call c):
     cdef Layer *tangent = c.tangent.layers
     c.pulled, c.tangent = c.r, c.r
     c.pulled.layers, c.tangent.layers = pulled, tangent
+    if c.r.tangent != NULL:
+        prepare(&c.tangent)
+        if c.r.pulled == &c.pulled:
+            prepare(&c.pulled)
 
 
 cdef void share_weights(Core core, Run *r, int threads):

@@ -70,22 +70,19 @@ enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
 /* Panels: B (K, N) cut into runs of columns as wide as a tile, each contiguous. The panel that starts at column j
  * starts at element j K and has rows as wide as kernels_t.panel(2, N - j). */
 
-/* C (+)= A B. A: (M, K) with element strides (ra, ca); B: (K, N) with row stride
- * ldb; C: (M, N) with row stride ldc. N is a multiple of the lane count, or `narrow`, or, above tile_columns, `narrow`
- * more than such a multiple: then rows of B, C, init and H have room for whole vectors, and those of C are whole ones. */
+/* The product C (M, N) = [what it starts from] + A (M, K) B (K, N), but for its rows, which gemm is given: what is the same for all
+ * calls of a layer. N is a multiple of the lane count, or `narrow`, or, above tile_columns, `narrow` more than such a multiple: then
+ * rows of B, C, init and H have room for whole vectors, and those of C are whole ones. */
 typedef struct {
-    ptrdiff_t M, N, K;
-    const void *A; ptrdiff_t ra, ca;
+    ptrdiff_t N, K;
+    ptrdiff_t ra, ca;                /* strides of A */
     const int32_t *rows, *steps;     /* or NULL; else element (i, k) of A is A[rows[i] + steps[k]] */
-    const void *B; ptrdiff_t ldb;
+    const void *B; ptrdiff_t ldb;    /* row stride */
     int panels;                      /* B is in panels, see above, and ldb is not used */
-    void *C; ptrdiff_t ldc;
+    ptrdiff_t ldc;
     const void *init; ptrdiff_t ldi; /* what the chain starts from: NULL for 0, a
                                         bias row (ldi = 0), or C itself */
-    int epilogue;
-    const void *H;                   /* (M, N), row stride ldc: EPI_RELU_GRAD keeps
-                                        the elements of C where H > 0 */
-    void *pack;                      /* scratch of pack_bytes */
+    int epilogue;                    /* EPI_RELU_GRAD keeps the elements of C where those of H (M, N), row stride ldc, are > 0 */
 } gemm_t;
 
 /* A window of kh x kw elements, dh and dw apart, that slides over a map (h, w, c) in strides (sh, sw), from ph above and pw
@@ -144,7 +141,8 @@ typedef struct {
     int tile_columns;                /* where N is at most that, rows of C may overlap (ldc < N): the later one is on top */
     int itemsize;
     size_t pack_bytes;
-    void (*gemm)(const gemm_t *);
+    /* H may be NULL where the epilogue does not want it; pack, scratch of pack_bytes, where B is not to be packed */
+    void (*gemm)(const gemm_t *, ptrdiff_t M, const void *A, void *C, const void *H, void *pack);
     /* columns of the next panel, when `rest` columns of a matrix of M rows are left */
     ptrdiff_t (*panel)(ptrdiff_t M, ptrdiff_t rest);
     /* a panel's start at or before column j of a matrix of N columns, at most two panels before */

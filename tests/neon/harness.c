@@ -70,8 +70,9 @@ static void print(const char *what, const char *name, int i) { printf("%c %s %s 
 static void gemm_one(ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, int transposed, int init, int epilogue, int packed)
 {
     const ptrdiff_t ldb = N + 16, ldc = N + 32;
-    gemm_t g = {.M = M, .N = N, .K = K, .A = A, .ra = transposed ? 1 : K + 3, .ca = transposed ? M + 5 : 1, .B = B, .ldb = ldb,
-                .C = C, .ldc = ldc, .epilogue = epilogue, .H = D, .pack = packed ? PACK : NULL};
+    void *room = packed ? PACK : NULL;
+    gemm_t g = {.N = N, .K = K, .ra = transposed ? 1 : K + 3, .ca = transposed ? M + 5 : 1, .B = B, .ldb = ldb, .ldc = ldc,
+                .epilogue = epilogue};
     if (init == 1) g.init = E;
     if (init == 2) { g.init = C; g.ldi = ldc; }
     fill(A, (M + 5) * (K + 3));
@@ -79,14 +80,14 @@ static void gemm_one(ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, int transposed, int 
     fill(C, M * ldc);
     fill(D, M * ldc);
     fill(E, N);
-    k->gemm(&g);
+    k->gemm(&g, M, A, C, D, room);
     take(C, M, N, ldc);
     int32_t rows[64], steps[1024]; /* the same elements by their offsets */
     for (ptrdiff_t i = 0; i < M; i++) rows[i] = (int32_t)(i * g.ra);
     for (ptrdiff_t i = 0; i < K; i++) steps[i] = (int32_t)(i * g.ca);
     g.rows = rows;
     g.steps = steps;
-    if (init != 2) k->gemm(&g);
+    if (init != 2) k->gemm(&g, M, A, C, D, room);
     take(C, M, N, ldc);
 }
 
@@ -124,17 +125,17 @@ static void overlaps(void)
     for (ptrdiff_t j = 0; j < COUNT(Ns); j++)
         for (ptrdiff_t M = 1; M < 30; M += 3) {
             const ptrdiff_t N = Ns[j], K = 7;
-            gemm_t g = {.M = M, .N = N, .K = K, .A = A, .ra = K, .ca = 1, .B = B, .ldb = N, .C = C, .ldc = N - 3, .init = E};
+            gemm_t g = {.N = N, .K = K, .ra = K, .ca = 1, .B = B, .ldb = N, .ldc = N - 3, .init = E};
             start();
             fill(A, M * K);
             fill(B, K * N);
             fill(E, N);
             if (N > k->tile_columns) { /* a reader of kernels.h does this */
-                g.C = D, g.ldc = N;
-                k->gemm(&g);
+                g.ldc = N;
+                k->gemm(&g, M, A, D, NULL, NULL);
                 for (ptrdiff_t i = 0; i < M; i++) memcpy(C + i * (N - 3), D + i * N, (size_t)N * sizeof(real));
             } else {
-                k->gemm(&g);
+                k->gemm(&g, M, A, C, NULL, NULL);
             }
             take(C, 1, (M - 1) * (N - 3) + N, 1);
             print("overlapping rows", "", (int)(100 * j + M));
