@@ -149,3 +149,20 @@ def test_twenty_steps(optimizer, batch_size, sizes):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
 def test_twenty_steps_of_a_row_each(optimizer, sizes):
     assert_same_steps(sizes, optimizer, 20, 1, False)
+
+
+@dtypes
+@losses
+def test_a_lone_output_and_a_row_a_batch(loss, dtype):
+    """What online learning does, which has kernels of its own; and nothing comes to stand between the parameters."""
+    net, twin, X, y, w = problem("tanh", loss, dtype, (3, 4, 1), n=20)
+    w = np.ones(len(X))
+    twin.train(X, y, reference.OPTIMIZERS["SGD"](**asdict(SGD(0.05, momentum=0.9))), 1, 1, w)
+    net.fit(X, y, SGD(0.05, momentum=0.9), epochs=1, batch_size=1, sample_weight=w, shuffle=False)
+    for l in (1, 2):
+        assert_near(net.W[l], twin.W[l], 10 * TOLERANCE[dtype])
+        assert_near(net.b[l], twin.b[l], 10 * TOLERANCE[dtype])
+    places = net._core.like_params()
+    for l in (1, 2):
+        net._core.weight(l, places)[...] = net._core.bias(l, places)[...] = 1
+    assert not net._core.P[places == 0].any()

@@ -142,9 +142,21 @@ static void overlaps(void)
         }
 }
 
+/* products that underflow to -0, and a bias of -0: the zeros that are added tell */
+static void tiny_dots(ptrdiff_t n)
+{
+    const real tiny = sizeof(real) == 4 ? (real)1e-30 : (real)1e-200, bias = (real)-0.0;
+    real x[64], w[64], out[16];
+    memset(x, 0, sizeof x);
+    memset(w, 0, sizeof w);
+    for (ptrdiff_t j = 0; j < n; j++) { x[j] = tiny; w[j] = -tiny; }
+    k->dots(1, n, x, 16, w, &bias, out, 16);
+    take(out, 1, 1, 16);
+}
+
 static void matrices(void)
 {
-    static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 40}, {3, 17}, {16, 16}, {31, 33}, {70, 50}};
+    static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 40}, {2, 2}, {4, 3}, {3, 17}, {16, 16}, {31, 33}, {70, 50}};
     for (ptrdiff_t i = 0; i < COUNT(sizes); i++) {
         const ptrdiff_t m = sizes[i][0], n = sizes[i][1], whole = (n + 15) / 16 * 16;
         start();
@@ -169,6 +181,7 @@ static void matrices(void)
         take(C, m, 1, whole);
         k->dots(m, n, A, whole + 16, B, NULL, C, whole);
         take(C, m, 1, whole);
+        tiny_dots(n);
         k->scale_rows(m, whole, A, whole + 16, NULL, 0.1, C);
         take(C, m, whole, whole + 16);
         k->scale_rows(m, whole, A, whole + 16, E, 1.0 / 3, C);
