@@ -487,6 +487,7 @@ def _specs(layers, activation, init):
             _check.named(f"activation of layers[{l}]", entry.activation, _core.ACTIVATIONS)
         else:
             raise TypeError(f"layers[{l}] must be an int or a layer spec, got {entry!r}")
+        _check.boolean(f"bias of layers[{l}]", entry.bias)
         try:
             shapes.append(entry.after(shapes[-1]))
             _check.integer("its units", math.prod(shapes[-1]), 1, MOST_UNITS)

@@ -8,7 +8,7 @@ larger, before penalties.
 from dataclasses import dataclass
 from typing import Any
 
-from ._check import number
+from ._check import boolean, number
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
@@ -30,6 +30,7 @@ class SGD:
     def __post_init__(self):
         _check_common(self)
         number("momentum", self.momentum, least=0, most=1)
+        boolean("nesterov", self.nesterov)
 
     @property
     def step(self):

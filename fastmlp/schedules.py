@@ -13,6 +13,9 @@ class Constant:
 
     lr: float
 
+    def __post_init__(self):
+        _check.number("lr", self.lr, least=0)
+
     def __call__(self, epoch):
         return self.lr
 
@@ -26,7 +29,9 @@ class Step:
     factor: float = 0.1
 
     def __post_init__(self):
+        _check.number("lr", self.lr, least=0)
         _check.integer("every", self.every, 1)
+        _check.number("factor", self.factor, least=0)
 
     def __call__(self, epoch):
         return self.lr * self.factor ** (epoch // self.every)
@@ -39,6 +44,10 @@ class Exponential:
     lr: float
     factor: float = 0.95
 
+    def __post_init__(self):
+        _check.number("lr", self.lr, least=0)
+        _check.number("factor", self.factor, least=0)
+
     def __call__(self, epoch):
         return self.lr * self.factor**epoch
 
@@ -49,6 +58,10 @@ class InverseScaling:
 
     lr: float
     power: float = 0.5
+
+    def __post_init__(self):
+        _check.number("lr", self.lr, least=0)
+        _check.number("power", self.power)
 
     def __call__(self, epoch):
         return self.lr / (epoch + 1) ** self.power
@@ -61,6 +74,11 @@ class Cosine:
     lr: float
     epochs: int
     final: float = 0.0
+
+    def __post_init__(self):
+        _check.number("lr", self.lr, least=0)
+        _check.integer("epochs", self.epochs, 1)
+        _check.number("final", self.final, least=0)
 
     def __call__(self, epoch):
         return _cosine(self.lr, self.final, epoch / max(1, self.epochs - 1))
@@ -78,6 +96,9 @@ class OneCycle:
     final_div: float = 1e4
 
     def __post_init__(self):
+        _check.number("lr", self.lr, least=0)
+        _check.integer("epochs", self.epochs, 1)
+        _check.number("warmup", self.warmup, least=0, most=1)
         for name in ("div", "final_div"):
             _check.number(name, getattr(self, name), above=0)
 

@@ -14,7 +14,7 @@ from scipy import sparse
 
 import fastmlp
 from fastmlp import MLP, SGD, Adam, AdamW, Dense, Dropout, EarlyStopping, TimeLimit
-from fastmlp.schedules import OneCycle, Step
+from fastmlp.schedules import Constant, Cosine, Exponential, InverseScaling, OneCycle, Step
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((20, 4)), RNG.standard_normal((20, 2))
@@ -68,6 +68,17 @@ CONSTRUCTION = {
     "given bias too large": (lambda: MLP([4, Dense(1, bias_init=1e39)]), ValueError, "bias_init of layer 1 must be finite in float32"),
     "None for dtype": (lambda: MLP([4, 1], dtype=None), ValueError, "dtype.*float32.*got None"),
     "every": (lambda: Step(0.1, 0), ValueError, "every.*at least 1.*0"),
+    "rate of a schedule": (lambda: Constant(-0.1), ValueError, "lr.*at least 0.*-0.1"),
+    "kind of a schedule's rate": (lambda: Cosine("fast", 3), TypeError, "lr.*'fast'"),
+    "factor of steps": (lambda: Step(0.1, 2, "x"), TypeError, "factor.*'x'"),
+    "factor": (lambda: Exponential(0.1, -1), ValueError, "factor.*at least 0.*-1"),
+    "power": (lambda: InverseScaling(0.1, power="a"), TypeError, "power.*'a'"),
+    "epochs of a cosine": (lambda: Cosine(0.1, 0), ValueError, "epochs.*at least 1.*0"),
+    "final rate": (lambda: Cosine(0.1, 3, final=-1), ValueError, "final.*at least 0.*-1"),
+    "epochs of one cycle": (lambda: OneCycle(0.1, 0), ValueError, "epochs.*at least 1.*0"),
+    "warmup": (lambda: OneCycle(0.1, 10, warmup=2), ValueError, "warmup.*at most 1.*2"),
+    "nesterov": (lambda: SGD(nesterov="yes"), TypeError, "nesterov.*'yes'"),
+    "bias": (lambda: MLP([4, Dense(1, bias="no")]), TypeError, r"bias of layers\[1\].*'no'"),
     "div": (lambda: OneCycle(0.1, 5, div=0), ValueError, "div.*above 0.*0"),
     "kind of given weights": (lambda: MLP([4, Dense(1, init=object())]), TypeError, "init of layer 1"),
     "shape of given biases": (lambda: MLP([4, Dense(3, bias_init=[1, 2])]), ValueError, r"bias_init of layer 1.*\(3,\).*\(2,\)"),
