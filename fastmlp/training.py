@@ -19,7 +19,8 @@ class DivergenceWarning(RuntimeWarning):
 
 
 class History(dict):
-    """Lists by name, an entry an epoch: "loss", "lr", "val_loss" and the metrics."""
+    """Lists by name, an entry an epoch: "loss", "lr", "val_loss" and the metrics. Of a fit that diverges in its first epoch "loss"
+    and "lr" are empty."""
 
     def log(self, logs):
         """One more epoch; NaN where a name was not logged in some."""
@@ -155,7 +156,7 @@ def fit(net, X, y, options, fresh):
     batch = min(n, options.batch_size or n)
     with team_for(net, n, 3 * options.epochs, options.n_threads, batch) as team:
         if previous is None:
-            net._state, net.history = State(net, options.optimizer), History()
+            net._state, net.history = State(net, options.optimizer), History(loss=[], lr=[])
         else:
             previous.adopt(net, options.optimizer)
         run = Epochs(net, data, rows, batch, team, options.callbacks, None if options.shuffle else InOrder(rows),
