@@ -165,7 +165,8 @@ def targets(y, n, d, loss, dtype):
     if loss == "cross_entropy" and y.ndim == 1:
         return _labels(y, d)
     if y.shape not in ((n, d),) + (((n,),) if d == 1 else ()):
-        raise ValueError(f"y must have shape ({n}, {d}){f' or ({n},)' if d == 1 else ''}, got {y.shape}")
+        flat = f" or ({n},)" if d == 1 else f" or be integer labels ({n},)" if loss == "cross_entropy" else ""
+        raise ValueError(f"y must have shape ({n}, {d}){flat}, got {y.shape}")
     if sparse:
         y = _canonical("y", _csr("y", y, d, dtype), dtype)
     else:
@@ -174,8 +175,11 @@ def targets(y, n, d, loss, dtype):
     low, high, wanted = RANGES.get(loss, (None, None, None))
     if (low is not None and y.min() < low) or (high is not None and y.max() > high):
         raise ValueError(f"y must be {wanted} for {loss}, got values from {y.min():g} to {y.max():g}")
-    if loss == "cross_entropy" and np.abs(y.sum(axis=1, dtype=np.float64) - 1).max() > 1e-3:
-        raise ValueError("y must be rows of probabilities that sum to 1 for cross_entropy, or integer labels (rows,)")
+    if loss == "cross_entropy":
+        sums = np.ravel(y.sum(axis=1, dtype=np.float64))
+        if np.abs(sums - 1).max() > 1e-3:
+            raise ValueError("y must be rows of probabilities that sum to 1 for cross_entropy, or integer labels (rows,), got sums from "
+                             f"{sums.min():g} to {sums.max():g}")
     return y
 
 

@@ -66,7 +66,10 @@ def write(path, text, tensors):
     head += b" " * (-len(head) % 8)
     if len(head) > MOST_HEADER:
         raise ValueError(f"specs must take at most {MOST_HEADER} bytes in a file, got {len(head)}: arrays of ties are too large")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:  # of the file that was asked for
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(struct.pack("<Q", len(head)) + head + data)

@@ -167,8 +167,9 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
             with pytest.raises(OSError, match="no space left"):
                 trained(epochs=5).save(path)
         assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         trained().save(tmp_path / "nowhere" / "net")
+    assert caught.value.filename == str(tmp_path / "nowhere" / "net")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
