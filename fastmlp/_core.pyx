@@ -435,7 +435,7 @@ cdef class Core:
             out = empty((b.shape[0], self.layers[self.L].d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
             r.layers[0].x, r.layers[0].ld = <char *>b.buf, b.strides[0] // size
-            r.layers[1].for_s.ra = r.layers[0].ld
+            r.layers[1].for_s.ra = r.layers[0].ld   # what dense_prepare took of layers[0]
             forward_rows(r, 0, 0, b.shape[0], r.scratch[0])
             r.k.link(r.link, b.shape[0], self.layers[self.L].d_out, r.layers[self.L].x, r.layers[self.L].ld, o.buf,
                      self.layers[self.L].d_out, at(r, r.scratch[0], r.loss_at))

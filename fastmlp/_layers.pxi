@@ -152,7 +152,7 @@ ctypedef void (*tangent_fn)(Run *r, Run *q, int l, Py_ssize_t pos, Py_ssize_t ro
 ctypedef void (*mirror_fn)(Run *r, int l, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 
 # What a layer kind does:
-#   prepare   what is the same for all rows
+#   prepare   what is the same for all rows, or NULL; again where P, strides, mirrors or activations are others
 #   forward   s(l), x(l) of m rows
 #   backward  de/dx(l-1) of m rows, made delta(l-1) by finish_delta
 #   grad      G = x(l-1)^T dw(l) over m rows, for rows lo..hi of W(l) as kept; more: on top of G

@@ -156,7 +156,7 @@ static void tiny_dots(ptrdiff_t n)
 
 static void matrices(void)
 {
-    static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 40}, {2, 2}, {4, 3}, {3, 17}, {16, 16}, {31, 33}, {70, 50}};
+    static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 40}, {2, 2}, {4, 3}, {3, 4}, {2, 5}, {5, 8}, {1, 9}, {3, 17}, {16, 16}, {31, 33}, {70, 50}};
     for (ptrdiff_t i = 0; i < COUNT(sizes); i++) {
         const ptrdiff_t m = sizes[i][0], n = sizes[i][1], whole = (n + 15) / 16 * 16;
         start();
@@ -407,6 +407,14 @@ static void steps(void)
             if (mode / 2 >= 3) s.indptr = mode / 2 == 3 ? (void *)p4 : (void *)p8, s.indices = mode / 2 == 3 ? (void *)c4 : (void *)c8, s.wide_index = mode / 2 == 4; \
             k->gather(&s, mode % 2 ? ORDER : NULL, 2, 30, A, 48);                                                        \
             take(A, 30, 33, 48);                                                                                         \
+        }                                                                                                                \
+        for (int cols = 1; cols < 20; cols++) { /* a row alone, the last in memory too */                                \
+            source_t s = {.data = (const char *)(data + 64 * 40 - 3 * cols), .end = (const char *)(data + 64 * 40),      \
+                          .row_stride = cols * sizeof(T), .col_stride = sizeof(T), .type = SRC_##name, .cols = cols};    \
+            for (int row = 0; row < 3; row++) {                                                                          \
+                k->gather(&s, NULL, row, 1, A, 48);                                                                      \
+                take(A, 1, cols, 48);                                                                                    \
+            }                                                                                                            \
         }                                                                                                                \
         print("gather", #name, 0);                                                                                       \
     }
