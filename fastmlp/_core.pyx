@@ -434,8 +434,10 @@ cdef class Core:
             r = &self.small.r
             out = empty((b.shape[0], self.layers[self.L].d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
-            r.layers[0].x, r.layers[0].ld = <char *>b.buf, b.strides[0] // size
-            r.layers[1].for_s.ra = r.layers[0].ld   # what dense_prepare took of layers[0]
+            r.layers[0].x = <char *>b.buf
+            if r.layers[0].ld != b.strides[0] // size:
+                r.layers[0].ld = b.strides[0] // size
+                prepare(r)
             forward_rows(r, 0, 0, b.shape[0], r.scratch[0])
             r.k.link(r.link, b.shape[0], self.layers[self.L].d_out, r.layers[self.L].x, r.layers[self.L].ld, o.buf,
                      self.layers[self.L].d_out, at(r, r.scratch[0], r.loss_at))

@@ -71,8 +71,9 @@ enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
  * starts at element j K and has rows as wide as kernels_t.panel(2, N - j). */
 
 /* The product C (M, N) = [what it starts from] + A (M, K) B (K, N), but for where A and C are and how many rows they have: that is
- * for gemm to be told, so that this can serve for all rows of a layer. N is a multiple of the lane count, or `narrow`, or, above tile_columns, `narrow` more than such a multiple: then
- * rows of B, C, init and H have room for whole vectors, and those of C are whole ones. */
+ * for gemm to be told, so that this can serve for all rows of a layer. N is a multiple of the lane count, or `narrow`, or, above
+ * tile_columns, `narrow` more than such a multiple: then rows of B, C, init and H have room for whole vectors, and those of C are
+ * whole ones. */
 typedef struct {
     ptrdiff_t N, K;
     ptrdiff_t ra, ca;                /* strides of A */
