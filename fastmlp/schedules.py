@@ -8,28 +8,30 @@ __all__ = ["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCy
 
 
 @dataclass(frozen=True)
-class Constant:
-    """lr, always."""
-
+class _Schedule:
     lr: float
 
     def __post_init__(self):
         _check.number("lr", self.lr, least=0)
+
+
+@dataclass(frozen=True)
+class Constant(_Schedule):
+    """lr, always."""
 
     def __call__(self, epoch):
         return self.lr
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(_Schedule):
     """lr times factor after every `every` epochs."""
 
-    lr: float
     every: int
     factor: float = 0.1
 
     def __post_init__(self):
-        _check.number("lr", self.lr, least=0)
+        super().__post_init__()
         _check.integer("every", self.every, 1)
         _check.number("factor", self.factor, least=0)
 
@@ -38,14 +40,13 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(_Schedule):
     """lr times factor^epoch."""
 
-    lr: float
     factor: float = 0.95
 
     def __post_init__(self):
-        _check.number("lr", self.lr, least=0)
+        super().__post_init__()
         _check.number("factor", self.factor, least=0)
 
     def __call__(self, epoch):
@@ -53,14 +54,13 @@ class Exponential:
 
 
 @dataclass(frozen=True)
-class InverseScaling:
+class InverseScaling(_Schedule):
     """lr / (epoch + 1)^power."""
 
-    lr: float
     power: float = 0.5
 
     def __post_init__(self):
-        _check.number("lr", self.lr, least=0)
+        super().__post_init__()
         _check.number("power", self.power)
 
     def __call__(self, epoch):
@@ -68,15 +68,14 @@ class InverseScaling:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(_Schedule):
     """Half a cosine from lr down to `final` over `epochs` epochs, and `final` from then on (Loshchilov and Hutter 2017)."""
 
-    lr: float
     epochs: int
     final: float = 0.0
 
     def __post_init__(self):
-        _check.number("lr", self.lr, least=0)
+        super().__post_init__()
         _check.integer("epochs", self.epochs, 1)
         _check.number("final", self.final, least=0)
 
@@ -85,18 +84,17 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class OneCycle:
+class OneCycle(_Schedule):
     """Warm-up by half a cosine from lr / div to lr over the first `warmup` of `epochs`, then by half a cosine down to
     lr / final_div (Smith and Topin 2018)."""
 
-    lr: float
     epochs: int
     warmup: float = 0.3
     div: float = 25.0
     final_div: float = 1e4
 
     def __post_init__(self):
-        _check.number("lr", self.lr, least=0)
+        super().__post_init__()
         _check.integer("epochs", self.epochs, 1)
         _check.number("warmup", self.warmup, least=0, most=1)
         for name in ("div", "final_div"):
