@@ -126,16 +126,17 @@ OPTIMIZERS = [
 SIZES = {"narrow": (3, 4, 2), "small": (5, 20, 9, 3), "large": (33, 100, 70, 1)}
 
 
-def assert_same_steps(sizes, optimizer, rows, batch_size, weighted):
-    """Twenty steps, or as many more as make whole epochs."""
-    net, twin, X, y, w = problem("silu", "squared_error", "float64", sizes, n=rows)
+def assert_same_steps(sizes, optimizer, rows, batch_size, weighted, loss="squared_error", dtype="float64"):
+    """Twenty steps, or as many more as make whole epochs; returns the network."""
+    net, twin, X, y, w = problem("silu", loss, dtype, sizes, n=rows)
     w = w if weighted else None
     epochs = -(-20 // -(-len(X) // batch_size))
     twin.train(X, y, reference.OPTIMIZERS[type(optimizer).__name__](**asdict(optimizer)), epochs, batch_size, w)
     net.fit(X, y, optimizer, epochs=epochs, batch_size=batch_size, sample_weight=w, shuffle=False)
     for l in range(1, len(sizes)):
-        assert_near(net.W[l], twin.W[l], 1e-12)
-        assert_near(net.b[l], twin.b[l], 1e-12)
+        assert_near(net.W[l], twin.W[l], TOLERANCE[dtype])
+        assert_near(net.b[l], twin.b[l], TOLERANCE[dtype])
+    return net
 
 
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
@@ -155,13 +156,7 @@ def test_twenty_steps_of_a_row_each(optimizer, sizes):
 @losses
 def test_a_lone_output_and_a_row_a_batch(loss, dtype):
     """What online learning does, which has kernels of its own; and nothing comes to stand between the parameters."""
-    net, twin, X, y, w = problem("tanh", loss, dtype, (3, 4, 1), n=20)
-    w = np.ones(len(X))
-    twin.train(X, y, reference.OPTIMIZERS["SGD"](**asdict(SGD(0.05, momentum=0.9))), 1, 1, w)
-    net.fit(X, y, SGD(0.05, momentum=0.9), epochs=1, batch_size=1, sample_weight=w, shuffle=False)
-    for l in (1, 2):
-        assert_near(net.W[l], twin.W[l], 10 * TOLERANCE[dtype])
-        assert_near(net.b[l], twin.b[l], 10 * TOLERANCE[dtype])
+    net = assert_same_steps((3, 4, 1), SGD(0.05, momentum=0.9), 20, 1, False, loss, dtype)
     places = net._core.like_params()
     for l in (1, 2):
         net._core.weight(l, places)[...] = net._core.bias(l, places)[...] = 1
