@@ -1,4 +1,4 @@
-"""Builds the one extension: the Cython core with the C kernels of every instruction set."""
+"""Builds the engine: Cython modules, of which one holds the C kernels of every instruction set."""
 import os
 import sys
 from glob import glob
@@ -6,37 +6,47 @@ from glob import glob
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+debug = bool(os.environ.get("FASTMLP_DEBUG"))       # bounds checks and assertions, see make debug
+profile = bool(os.environ.get("FASTMLP_PROFILE"))   # says where training's time goes, see kernels/profile.h
+
 if sys.platform == "win32":
     compile_args, link_args = ["/O2", "/std:c11"], []
 else:
     # -ffp-contract=off: what is fused is written out, so that every compiler gives the same bits.
     compile_args = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
-    link_args = [] if sys.platform == "darwin" else ["-Wl,-s"]
-    if "-fsanitize" in os.environ.get("CFLAGS", ""):  # sooner built, and with names in what is reported
+    link_args = [] if sys.platform == "darwin" else ["-Wl,-s", "-Wl,--gc-sections"]
+    if debug or "-fsanitize" in os.environ.get("CFLAGS", ""):  # sooner built, and with names in what is reported
         compile_args[0], link_args = "-O1", []
+    if debug:
+        compile_args += ["-UNDEBUG", "-g"]
 
-# says where training's time goes, see kernels/profile.h and benchmarks/phases.py
-macros = [("FASTMLP_PROFILE", None)] if os.environ.get("FASTMLP_PROFILE") else []
+KERNELS = "fastmlp/_engine/tables.pyx"              # the module that the kernels are linked into
+HEADERS = [*glob("fastmlp/kernels/*.h"), *glob("fastmlp/kernels/*.inc"), *glob("fastmlp/_engine/*.px[di]"), "fastmlp/_c.pxd"]
 
-core = Extension(
-    "fastmlp._core",
-    sources=["fastmlp/_core.pyx", *sorted(glob("fastmlp/kernels/*.c"))],
-    depends=[*glob("fastmlp/kernels/*.h"), *glob("fastmlp/kernels/*.inc"), *glob("fastmlp/*.pxi"), "fastmlp/_c.pxd"],
-    include_dirs=["fastmlp"],
-    define_macros=macros,
-    extra_compile_args=compile_args,
-    extra_link_args=link_args,
-)
+
+def extension(source):
+    """The extension module of a Cython source."""
+    return Extension(
+        source.removesuffix(".pyx").replace("/", "."),
+        sources=[source, *(sorted(glob("fastmlp/kernels/*.c")) if source == KERNELS else [])],
+        depends=HEADERS,
+        include_dirs=["fastmlp"],
+        define_macros=[("FASTMLP_DEBUG", None)] * debug + [("FASTMLP_PROFILE", None)] * profile,
+        extra_compile_args=compile_args + ([] if source == KERNELS else ["-O2"]) + ["-ffunction-sections", "-fdata-sections"],
+        extra_link_args=link_args,
+    )
+
 
 setup(
     ext_modules=cythonize(
-        [core],
+        [extension(source) for source in ["fastmlp/_core.pyx", *sorted(glob("fastmlp/_engine/*.pyx"))]],
         compiler_directives={
             "language_level": "3",
-            "boundscheck": False,
-            "wraparound": False,
+            "boundscheck": debug,
+            "wraparound": debug,
             "cdivision": True,
-            "initializedcheck": False,
+            "initializedcheck": debug,
+            "auto_pickle": False,
         },
     )
 )

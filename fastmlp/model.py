@@ -91,7 +91,7 @@ class MLP:
         places = [(self._wanted(l) if hasattr(y, "weights") else None, self.shapes[l][-1:] if y.bias else None)
                   for l, y in enumerate(self.layers, 1)]
         self._ties = Ties(self.ties, Places(*zip((None, None), *places))) if self.ties else None
-        self._core = _core.Core(self.d, [self._row(y, shape) for y, shape in zip(self.layers, self.shapes)], (self.loss.kind, self.loss.arg),
+        self._core = _core.Core(self.d, [self._row(l, y, shape) for l, (y, shape) in enumerate(zip(self.layers, self.shapes), 1)], (self.loss.kind, self.loss.arg),
                                 self.loss.link, self.dtype, self._ties.tail() if self._ties else (0, 0))
         L = range(1, len(self.d))
         self._W, self._b = ((None, *arrays) for arrays in zip(*map(self._writable, L)))
@@ -108,11 +108,16 @@ class MLP:
         return self._weight(l), self._core.bias(l)
 
     @staticmethod
-    def _row(layer, shape):
+    def _row(l, layer, shape):
         """A layer spec as the core takes it, after a layer of a shape."""
-        name, arg = _check.named("activation", layer.activation, _core.ACTIVATIONS)
-        return _core.KIND_NAMES[layer.kind], _core.ACTIVATIONS[name][0], getattr(layer, "rate", arg), layer.bias, \
-            layer.window(shape) if hasattr(layer, "window") else ()
+        name, argument = _check.named("activation", layer.activation, _core.ACTIVATIONS)
+        row = {"kind": layer.kind, "sources": (l - 1,), "activation": _core.ACTIVATIONS[name][0], "argument": argument,
+               "bias": layer.bias}
+        if hasattr(layer, "window"):
+            row["window"] = layer.window(shape)
+        if hasattr(layer, "rate"):
+            row["rate"] = layer.rate
+        return row
 
     def _weight(self, l, of=None):
         """W(l), or its part of what is laid out as the core's parameters, in its shape."""

@@ -130,11 +130,11 @@ def team_for(net, rows, sweeps, n_threads=None, batch=None):
     network says, and where that says nothing for as many as pay off."""
     n_threads = net._n_threads if n_threads is None else n_threads
     if n_threads is not None:
-        return _core.team(n_threads)
+        return _core.borrow_team(n_threads)
     if batch is not None and net._core.one_thread_pays(batch):
-        return _core.team(1)
+        return _core.borrow_team(1)
     work = 2.0 * net._core.work * rows * sweeps
-    return _core.team(_core.cores(), True) if work > PAYS_OFF else _core.team(1)
+    return _core.borrow_team(_core.cores(), True) if work > PAYS_OFF else _core.borrow_team(1)
 
 
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
@@ -243,7 +243,7 @@ class _Watched:
         """One forward pass, for the loss and the metrics alike."""
         core, logs = self.net._core, {}
         if self.metrics:
-            total, prediction = core.judge(self.data, team, self.rows)
+            total, prediction = core.evaluate_and_predict(self.data, team, self.rows)
             logs = {self.prefix + name: float(f(self.y, prediction, self.weight)) for name, f in self.metrics.items()}
         elif self.prefix:
             total = core.evaluate(self.data, team, self.rows)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from fastmlp._engine import runtime
 from fastmlp import MLP, SGD, Adam, AdamW, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, MaxPool1D, MaxPool2D, _core
 from fastmlp.sensitivity import Attack
 
@@ -84,14 +85,14 @@ class Case:
         X = X.astype(dtype) if self.X is None else self.X(X)
         y = targets(self.loss, n, d) if self.y is None else self.y(n, d)
         w = whole(5, n, 0, 4) / 2 if self.weighted else None
-        _core.scratch_fill = scratch
+        runtime.scratch_fill = scratch
         try:
             history = net.fit(X, y, self.optimizer, self.epochs, self.batch, sample_weight=w, n_threads=n_threads, **self.fit)
             everything, forward = net.backprop(X, y, w), net.forward(X)
             loss, gradient = net.loss_and_grad(X, y, w)
             predictions = [net.predict(X), net.predict(X[:3]), net.evaluate(X, y, w)]
         finally:
-            _core.scratch_fill = None
+            runtime.scratch_fill = None
         parts = {
             "params": [net.params],
             "loss": [history["loss"]],

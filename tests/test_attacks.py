@@ -6,6 +6,7 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_digits
 
+from fastmlp._engine import runtime
 from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core, training
 from fastmlp.sensitivity import Attack, fgsm, pgd
 
@@ -87,8 +88,8 @@ def test_the_same_bits(dtype, monkeypatch):
     whole = pgd(net, X, y, 0.1, num_random_init=1, random_state=0)
     np.testing.assert_array_equal(pgd(net, sparse.csr_array(X), y, 0.1, num_random_init=1, random_state=0), whole)
     for threads, block, fill in ((1, 8, b"\xff"), (2, 0, b"\x00"), (3, 16, b"\x7f")):
-        monkeypatch.setattr(_core, "scratch_fill", fill)
-        monkeypatch.setattr(training, "team_for", lambda *a: _core.team(threads))
+        monkeypatch.setattr(runtime, "scratch_fill", fill)
+        monkeypatch.setattr(training, "team_for", lambda *a: _core.borrow_team(threads))
         net._core.block_rows = block
         np.testing.assert_array_equal(pgd(net, X, y, 0.1, num_random_init=1, random_state=0), whole)
 
@@ -113,7 +114,7 @@ def test_training_has_the_same_bits(layers, dtype, monkeypatch):
     _, X, y = problem(dtype, n=150)
     seen = set()
     for threads, block, chunk, fill in ((1, 0, 0, None), (2, 8, 0, b"\xff"), (3, 0, 16, b"\x00")):
-        monkeypatch.setattr(_core, "scratch_fill", fill)
+        monkeypatch.setattr(runtime, "scratch_fill", fill)
         net = MLP(layers, loss="cross_entropy", dtype=dtype, random_state=0)
         net._core.block_rows, net._core.chunk_rows = block, chunk
         for norm in (2, math.inf):

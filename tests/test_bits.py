@@ -55,7 +55,7 @@ def test_nothing_shows(isa, setting):
 
 def test_the_table_is_whole():
     """Every activation, loss, step and kind of layer of the core has its rows."""
-    tables = {"activation": _core.ACTIVATIONS, "loss": _core.LOSSES, "penalty": [*_core.ACTIVATIONS, *_core.LOSSES], "step": _core.STEPS, "kind": [k for k in _core.KIND_NAMES if k != "dense"]}
+    tables = {"activation": _core.ACTIVATIONS, "loss": _core.LOSSES, "penalty": [*_core.ACTIVATIONS, *_core.LOSSES], "step": _core.STEPS, "kind": [k for k in _core.KINDS if k != "dense"]}
     for kind, names in tables.items():
         for name in names:
             for dtype in ("float32", "float64"):

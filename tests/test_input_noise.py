@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fastmlp._engine import runtime
 from fastmlp import MLP, SGD, Adam, Dense, MLPRegressor, _core
 
 
@@ -54,7 +55,7 @@ def test_the_same_bits(sizes, dtype, monkeypatch):
     X, Y = (np.random.default_rng(0).standard_normal((150, n)) for n in (sizes[0], sizes[-1]))
     seen = set()
     for threads, block, chunk, fill in ((1, 0, 0, None), (2, 8, 0, b"\xff"), (3, 0, 16, b"\x00")):
-        monkeypatch.setattr(_core, "scratch_fill", fill)
+        monkeypatch.setattr(runtime, "scratch_fill", fill)
         net = MLP(sizes, dtype=dtype, random_state=0)
         net._core.block_rows, net._core.chunk_rows = block, chunk
         net.fit(X, Y, Adam(0.01), epochs=3, batch_size=40, n_threads=threads, input_noise=0.3)

@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pytest
 
+from fastmlp._engine import runtime
 from fastmlp import (MLP, SGD, Adam, AvgPool2D, Conv2D, Dense, Dropout, Frozen, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor,
                      TiedGroup, _core, activations, losses, tie_transpose)
 
@@ -155,7 +156,7 @@ def test_the_same_bits(name, dtype, penalty, monkeypatch):
     for rows in (40, 150):
         seen = set()
         for threads, block, chunk, fill in ((1, 0, 0, None), (2, 8, 0, b"\xff"), (3, 0, 16, b"\x00"), (2, 0, 48, b"\x7f")):
-            monkeypatch.setattr(_core, "scratch_fill", fill)
+            monkeypatch.setattr(runtime, "scratch_fill", fill)
             net = NETWORKS[name](loss="cross_entropy" if name != "one output" else "poisson", dtype=dtype, random_state=0)
             X = np.random.default_rng(1).standard_normal((rows, 6))
             net._core.block_rows, net._core.chunk_rows = block, chunk

@@ -72,7 +72,7 @@ def test_the_same_bits_by_rows(dtype, monkeypatch):
     np.testing.assert_array_equal(net.input_gradient(sparse.csr_array(X), y), whole)
     np.testing.assert_array_equal(net.jvp(sparse.csr_array(X), V), pushed)
     for threads in (2, 3):
-        monkeypatch.setattr(training, "team_for", lambda *a: _core.team(threads))
+        monkeypatch.setattr(training, "team_for", lambda *a: _core.borrow_team(threads))
         np.testing.assert_array_equal(net.input_gradient(X, y), whole)
         np.testing.assert_array_equal(net.jvp(X, V), pushed)
 

@@ -111,7 +111,7 @@ def test_the_next_call_has_the_same_threads():
         for _ in range(20):
             net.partial_fit(X, Y, n_threads=3)
         assert len(started) < 10, "a call or two may be late for them on a busy machine"
-        with _core.team(3) as one, _core.team(3) as other:
+        with _core.borrow_team(3) as one, _core.borrow_team(3) as other:
             assert one is not other
         for n in (2, 3, 4, 5, 6):
             net.partial_fit(X, Y, n_threads=n)

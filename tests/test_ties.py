@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_twin import OPTIMIZERS
 
+from fastmlp._engine import runtime
 from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, Frozen, TiedGroup, _core, tie_layers, tie_map, tie_transpose
 
 RNG = np.random.default_rng(0)
@@ -145,7 +146,7 @@ def test_the_same_bits(case, dtype, monkeypatch):
     """For any number of threads, row blocks and chunks, whatever scratch holds."""
     seen = set()
     for threads, block, chunk, fill in ((1, 0, 0, None), (2, 0, 0, b"\xff"), (3, 8, 0, b"\x00"), (8, 0, 8, None), (2, 16, 16, b"\xff")):
-        monkeypatch.setattr(_core, "scratch_fill", fill)
+        monkeypatch.setattr(runtime, "scratch_fill", fill)
         net = network(case, dtype)
         net._core.block_rows, net._core.chunk_rows = block, chunk
         net.fit(X, Y, Adam(0.01, l2=0.1, clip_norm=1.0), epochs=3, batch_size=17, n_threads=threads)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from fastmlp._engine import runtime
 from fastmlp import MLP, SGD, Adam, AdamW, Callback, Dense, DivergenceWarning, History, _core, schedules
 
 OPTIMIZERS = [SGD(0.05), SGD(0.02, momentum=0.9), SGD(0.02, momentum=0.9, nesterov=True), Adam(0.01), AdamW(0.01),
@@ -207,7 +208,7 @@ def test_large_orders_are_made_in_parts():
 
 @pytest.mark.parametrize("n", [2, 3, 5, 8, 9, 64, 100])
 def test_orders_of_parts_are_permutations_of_any_size(n, monkeypatch):
-    monkeypatch.setattr(_core, "WHOLE", 1)
+    monkeypatch.setattr(runtime, "WHOLE", 1)
     order = np.empty(n, np.int64)
     for epoch in range(20):
         _core.shuffle(order, 1, epoch)
@@ -226,7 +227,8 @@ def test_windows_of_rows(batch_size, monkeypatch):
     """More rows than are shuffled as a whole: each once an epoch, and the same weights as without windows and batch by batch."""
     plain, weight = network(), RNG.random(53)
     history = plain.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, shuffle=False, sample_weight=weight)
-    monkeypatch.setattr(_core, "WHOLE", 16)
+    for module in (_core, runtime):
+        monkeypatch.setattr(module, "WHOLE", 16)
     parts = network()
     assert parts.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, shuffle=False, sample_weight=weight)["loss"] == pytest.approx(
         history["loss"], rel=1e-13)
@@ -242,7 +244,8 @@ def test_windows_of_rows(batch_size, monkeypatch):
 
 
 def test_a_fit_that_diverges_in_a_later_window_is_undone(monkeypatch):
-    monkeypatch.setattr(_core, "WHOLE", 16)
+    for module in (_core, runtime):
+        monkeypatch.setattr(module, "WHOLE", 16)
     y = Y.copy()
     y[40] = 1e200  # the square of which no float64 holds
     net, twin = network(), network()
@@ -417,7 +420,7 @@ def test_penalties_of_rows(dtype, clip_norm, threads):
                 for pair in zip(twin.W[1:], twin.b[1:]) for a in pair]
         twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
     data = net._data(X, Y)
-    with _core.team(threads) as team:
+    with _core.borrow_team(threads) as team:
         loss, done, penalty, _ = net._core.train(data, np.arange(53), 1.0, 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
                                       np.ones(2), clip_norm, 0, team, (l2, l1))
     tight = 1e-12 if dtype == "float64" else 1e-5

@@ -154,7 +154,7 @@ def _judge(net, X, y):
     """(loss, number of rows misclassified), sums over rows."""
     data = net._data(X, y)
     with training.team_for(net, data.n, 1) as team:
-        total, prediction = net._core.judge(data, team)
+        total, prediction = net._core.evaluate_and_predict(data, team)
     return total, data.n * (1 - metrics.accuracy(_check.dense(y), prediction, None)) if _classifies(net) else 0
 
 

@@ -1,0 +1,256 @@
+"""Where a call has everything: one arena, in which buffers, mirrors, scratch and shares have their places; and who owns which rows
+of the weights."""
+from fastmlp._engine.structs cimport *
+
+cdef enum:
+    PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
+
+
+cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
+    """Give each thing its place in the arena at base; returns the arena's size. base NULL: for the size alone.
+
+    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep: s, x and delta
+    of all rows stay."""
+    cdef Py_ssize_t offset = 0
+    cdef int l
+    for l in range(job.net.L + 1):
+        offset = place_rows(job, &job.net.layers[l], base, offset, rows, sweep, keep)
+        offset = place_forms(job, &job.net.layers[l], base, offset, sweep, keep)
+    if sweep:
+        offset = place_inputs(job, job.net.layers, base, offset, rows)
+    offset = place_scratch(job, base, offset, panel_rows, threads)
+    offset = place_shares(job, base, offset, threads)
+    if job.sensitivity.attack_steps > 0:
+        job.shares.x0 = base + offset
+        offset += room_for(job, rows * job.net.layers[0].ld)
+    if job.sensitivity.tangent != NULL:
+        offset = place_tangent(job, base, offset, rows)
+    return place_along(job, base, offset, rows) if job.sensitivity.along != NULL else offset
+
+
+cdef inline Py_ssize_t room_for(const Job *job, Py_ssize_t elements) noexcept:
+    return pad(elements * job.size, ALIGN)
+
+
+cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep, bint keep) noexcept:
+    """s, x, delta of a layer's rows; returns where they end."""
+    cdef Py_ssize_t room
+    if layer.in_place:
+        layer.x, layer.ld = <char *>job.rows.X.data, job.rows.X.row_stride // job.size
+        room = 0
+    else:
+        layer.ld = stride(pad(layer.d_out, job.k.lanes), job.size)
+        room = room_for(job, rows * layer.ld)
+        layer.x = base + offset
+    offset += room
+    layer.s = layer.x
+    if layer.kind != NULL and layer.kind.grad != NULL and (layer.theta.needs_s or keep):
+        layer.s = base + offset
+        offset += room
+    layer.de_dx = NULL
+    if sweep and layer.number >= job.lowest:
+        layer.delta = layer.delta_w = base + offset
+        offset += room
+        if keep:
+            layer.delta_w = base + offset
+            offset += room
+    return offset
+
+
+cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offset, bint sweep, bint keep) noexcept:
+    """The other forms of a layer's W that the call needs."""
+    cdef Weights *W = &layer.weights
+    cdef Forms *forms = &layer.forms
+    cdef Py_ssize_t lanes = job.k.lanes
+    cdef bint large, backward
+    forms.mirror = forms.panels = NULL
+    if layer.kind == NULL or layer.kind.grad == NULL:
+        return offset
+    backward = sweep and layer.input.source.number >= job.lowest
+    large = (sweep and not keep and not W.flipped and layer.kind.grad_step != NULL
+             and layer.d_in * W.ld * job.size >= PANEL_BYTES)
+    forms.mirror_panels = large and layer.d_in >= 4 * lanes
+    if not layer.products.dots and (W.flipped or backward):
+        forms.ld = pad(W.rows, lanes)
+        if not forms.mirror_panels:
+            forms.ld = stride(forms.ld, job.size)
+        forms.mirror = base + offset
+        offset += room_for(job, W.cols * forms.ld)
+    if large and layer.d_out >= 4 * lanes:
+        forms.panels = base + offset
+        offset += room_for(job, W.rows * W.ld)
+    return offset
+
+
+cdef Py_ssize_t place_inputs(Job *job, Layer *layers, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
+    """Where layers write de/dx of what they read, once all deltas have their places."""
+    cdef int l
+    for l in range(1, job.net.L + 1):
+        offset = place_input(job, &layers[l].input, base, offset, rows)
+        offset = place_input(job, &layers[l].second, base, offset, rows)
+    return offset
+
+
+cdef Py_ssize_t place_input(Job *job, Input *input, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
+    input.dx = NULL
+    if input.source == NULL or input.source.number < job.lowest:
+        return offset
+    if not input.adds:
+        input.dx = input.source.delta
+        return offset
+    input.dx = base + offset
+    return offset + room_for(job, rows * input.source.ld)
+
+
+cdef Py_ssize_t place_scratch(Job *job, char *base, Py_ssize_t offset, Py_ssize_t panel_rows, int threads) noexcept:
+    """Each thread's own: what gemm packs, a tile of W or a bias, a panel of delta, what the loss and the kinds of layers take."""
+    cdef Shares *shares = &job.shares
+    cdef Py_ssize_t lanes = job.k.lanes, own, widest = 0
+    cdef int l, thread
+    for l in range(job.net.L + 1):
+        widest = max(widest, stride(pad(job.net.layers[l].d_out, lanes), job.size))
+    shares.tile_at = <Py_ssize_t>job.k.pack_bytes // job.size
+    shares.panel_at = shares.tile_at + max(TILE_I * 8 * lanes, widest)
+    shares.loss_at = shares.panel_at + panel_rows * 8 * lanes
+    shares.kind_at = shares.loss_at + 3 * job.net.layers[job.net.L].d_out * TILE_ROWS
+    own = pad((shares.kind_at + job.net.scratch) * job.size, 4096) + ALIGN
+    shares.scratch = <char **>(base + offset)
+    offset += pad(threads * sizeof(char *), ALIGN)
+    for thread in range(threads):
+        if base != NULL:
+            shares.scratch[thread] = base + offset
+        offset += own
+    return offset
+
+
+cdef Py_ssize_t place_shares(Job *job, char *base, Py_ssize_t offset, int threads) noexcept:
+    cdef Shares *shares = &job.shares
+    cdef Py_ssize_t each = (job.net.L + 1) * threads
+    shares.share = <Py_ssize_t *>(base + offset)
+    shares.share2 = shares.share + 2 * each
+    shares.spans = shares.share2 + 4 * each
+    offset += pad((6 * each + 2 * threads) * sizeof(Py_ssize_t), ALIGN)
+    shares.row_squares = <double *>(base + offset)
+    shares.row_penalty = shares.row_squares + job.net.n_rows + 1   # one more for the tail of ties
+    return offset + pad((2 * job.net.n_rows + 1) * sizeof(double), ALIGN)
+
+
+cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
+    """The layers of a tangent sweep and their buffers, after all others; returns where they end."""
+    cdef Sensitivity *of = &job.sensitivity
+    cdef bint projected = of.pulled != job.net.layers
+    cdef int l
+    cdef Layer *layer
+    cdef Layer *tangent
+    cdef Py_ssize_t room
+    copy_layers(of.tangent, job.net.layers, job.net.L)
+    if projected:
+        copy_layers(of.pulled, job.net.layers, job.net.L)
+    for l in range(job.net.L + 1):
+        layer, tangent = &job.net.layers[l], &of.tangent[l]
+        room = room_for(job, rows * layer.ld)
+        make_linear(tangent)
+        tangent.weights.bias = False
+        tangent.x, tangent.delta = base + offset, base + offset + room
+        offset += 2 * room
+        tangent.s = tangent.x
+        if projected:
+            of.pulled[l].delta = base + offset
+            offset += room
+        if curved(layer):
+            tangent.s, of.pulled[l].de_dx = base + offset, base + offset + room
+            offset += 2 * room
+        # the gradient along the tangent is of x delta'^T and of x' delta^T
+        layer.delta_w, tangent.delta_w = tangent.delta, of.pulled[l].delta
+    offset = place_inputs(job, of.tangent, base, offset, rows)
+    return place_inputs(job, of.pulled, base, offset, rows) if projected else offset
+
+
+cdef Py_ssize_t place_along(Job *job, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
+    """The linear layers with V in the place of W and their buffers; returns where they end."""
+    cdef Layer *along = job.sensitivity.along
+    cdef int l
+    copy_layers(along, job.net.layers, job.net.L)
+    for l in range(job.net.L + 1):
+        make_linear(&along[l])
+        along[l].weights.W = at(job, job.sensitivity.V, along[l].weights.w_at)
+        along[l].weights.b = at(job, job.sensitivity.V, along[l].weights.b_at)
+        offset = place_rows(job, &along[l], base, offset, rows, True, False)
+        offset = place_forms(job, &along[l], base, offset, True, False)
+    return place_inputs(job, along, base, offset, rows)
+
+
+cdef inline bint curved(const Layer *layer) noexcept:
+    return layer.kind != NULL and layer.kind.grad != NULL and layer.theta.curved
+
+
+cdef void make_linear(Layer *layer) noexcept:
+    layer.theta.act, layer.theta.needs_s = ACT_identity, False
+
+
+cdef void copy_layers(Layer *to, const Layer *layers, int L) noexcept:
+    """Layers that read each other as those that they are copies of do."""
+    cdef int l
+    memcpy(to, layers, (L + 1) * sizeof(Layer))
+    for l in range(1, L + 1):
+        to[l].input.source = &to[to[l].input.source.number]
+        if to[l].second.source != NULL:
+            to[l].second.source = &to[to[l].second.source.number]
+
+
+cdef void share_weights(Job *job, int threads) noexcept:
+    """Rows of the weights for each thread: even work, in whole tiles of 8 rows."""
+    cdef int thread
+    split(job, job.shares.share, threads, 1)
+    split(job, job.shares.share2, threads, 2)
+    for thread in range(threads):
+        find_span(job, thread)
+
+
+cdef void find_span(Job *job, int thread) noexcept:
+    """A thread's parameters as one piece, which they are unless a layer follows another."""
+    cdef Py_ssize_t *span = job.shares.spans + 2 * thread
+    cdef const Py_ssize_t *share = job.shares.share + 2 * thread * (job.net.L + 1)
+    cdef Weights *W
+    cdef int l
+    span[0] = span[1] = -1
+    for l in range(1, job.net.L + 1):
+        W = &job.net.layers[l].weights
+        if W.leader:
+            span[0] = -1
+            return
+        if share[2 * l] < share[2 * l + 1]:
+            if span[0] < 0:
+                span[0] = W.w_at + share[2 * l] * W.ld
+            span[1] = span_end(job, &job.net.layers[l], share[2 * l + 1])
+
+
+cdef void split(Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
+    """Cut the work of `groups` gradients, one after the other, into even parts."""
+    cdef Py_ssize_t total = 0, before = 0, work, row, each, L = job.net.L
+    cdef Py_ssize_t *pair
+    cdef int l, thread, group
+    cdef Weights *W
+    memset(share, 0, 2 * threads * groups * (L + 1) * sizeof(Py_ssize_t))
+    for l in range(1, L + 1):
+        W = &job.net.layers[l].weights
+        total += groups * W.rows * W.columns * W.positions
+    for group in range(groups):
+        for l in range(1, L + 1):
+            W = &job.net.layers[l].weights
+            if W.rows == 0:
+                continue
+            row, each = 0, W.columns * W.positions
+            for thread in range(threads):
+                pair = share + 2 * ((thread * groups + group) * (L + 1) + l)
+                pair[0] = row
+                work = max(0, total * (thread + 1) // threads - before)
+                # all rows where the work reaches past them, so that a thread's rows are in one piece
+                row = W.rows if thread + 1 == threads or work >= each * W.rows else min((work // each + 4) // 8 * 8, W.rows)
+                pair[1] = row
+            before += each * W.rows
+
+
+cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size) noexcept:
+    """A row stride that does not put the rows of a tile into one set of the cache."""
+    return elements + ALIGN // size if elements * size % 1024 == 0 else elements

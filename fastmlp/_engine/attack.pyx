@@ -1,0 +1,36 @@
+"""Inputs moved to where their losses are larger, within a small distance: steps along the gradient, each back to within reach."""
+from fastmlp._engine.structs cimport *
+from fastmlp._engine.sweep cimport backward_rows, loss_rows, push_rows
+
+
+cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, char *scratch) noexcept nogil:
+    """x(0) of m rows, moved to where their losses are larger"""
+    cdef Layer *input = &job.net.layers[0]
+    cdef char *x = at(job, input.x, row * input.ld)
+    cdef char *x0 = at(job, job.shares.x0, row * input.ld)
+    cdef char *d = at(job, input.delta, row * input.ld)
+    cdef int i
+    memcpy(x0, x, m * input.ld * job.size)
+    if job.sensitivity.attack_random:
+        start_anywhere(job, pos, m, x0, d, x)
+    for i in range(job.sensitivity.attack_steps):
+        push_rows(job, pos, row, m, scratch)
+        loss_rows(job, pos, row, m, value, 1, True, scratch)
+        backward_rows(job, job.net.layers, pos, row, m, 0, scratch)
+        job.k.attack(&job.sensitivity.attack, m, input.d_out, x0, d, x, input.ld)
+
+
+cdef void start_anywhere(Job *job, Py_ssize_t pos, Py_ssize_t m, const char *x0, char *d, char *x) noexcept nogil:
+    """x anywhere on the sphere of radius eps around x0, or in the cube; d is for what is needed meanwhile."""
+    cdef Layer *input = &job.net.layers[0]
+    cdef attack_t far = job.sensitivity.attack
+    cdef uint64_t key = mix(job.batches.key)
+    if far.norm == 2:
+        far.step = far.eps
+        memset(d, 0, m * input.ld * job.size)
+        job.k.noise(m, input.d_out, d, input.ld, 1, key, job.rows.order, pos)
+        job.k.attack(&far, m, input.d_out, x0, d, x, input.ld)
+    else:
+        far.step = 0
+        job.k.jitter(m, input.d_out, x, input.ld, far.eps, key, job.rows.order, pos)
+        job.k.attack(&far, m, input.d_out, x0, x, x, input.ld)

@@ -1,0 +1,227 @@
+# A call into the engine: a Job with its data bound and an arena under it, which one call at a time may use.
+
+cdef enum:
+    SHORT_ROW = 256             # bytes of a row that the processor does not see coming
+    FAR_BYTES = 8 * 1024 * 1024 # of rows, about what the caches hold
+
+PENALTIES = {"gradient_penalty": PENALTY_GRADIENT, "jacobian_penalty": PENALTY_JACOBIAN}
+
+# Bytes that scratch is filled with before a call, for the tests: nothing may depend on them.
+scratch_fill = None
+
+
+cdef class Call:
+    """A Job with its arena: what one call at a time may use."""
+
+    def __cinit__(self):
+        self.room = NULL
+
+    cdef open(self, const Job *blank, P):
+        """Begin with what is the same in all calls of a network. The layers of tangents and their like are beside the network's."""
+        cdef Py_ssize_t n = blank.net.L + 1
+        cdef int l
+        self.job = blank[0]
+        self.room = <Layer *>calloc(4 * n, sizeof(Layer))
+        if self.room == NULL:
+            raise MemoryError
+        self.job.net.layers = self.room
+        copy_layers(self.room, blank.net.layers, blank.net.L)
+        self.P = P
+
+    def __dealloc__(self):
+        free(self.room)
+
+    cdef bind(self, Data data, order, double weight_scale=0):
+        """Have the job work on rows of the data: the order's, or all."""
+        cdef Job *job = &self.job
+        cdef Rows *rows = &job.rows
+        self.loss, self.order, self.exchanged, self.error = data.loss, order, None, None
+        rows.order = <const int64_t *>address(order) if order is not None else NULL
+        rows.X = data.X
+        rows.n = data.n if order is None else len(order)
+        rows.prefetch = (order is not None and not rows.X.indptr and 0 <= rows.X.cols * rows.X.col_stride <= SHORT_ROW
+                         and data.n * rows.X.row_stride > FAR_BYTES)
+        rows.loss.form, rows.loss.y, rows.loss.ldy, rows.loss.weight = data.form, data.y, data.ldy, data.weight
+        rows.function, rows.call = NULL, <void *>self
+        if data.loss is not None:
+            rows.function = python_loss
+        rows.weight_scale = weight_scale or rows.n / data.weight_of(order)
+        rows.delta_weight = NULL
+        job.net.layers[0].in_place = False
+        job.batches.training = False
+        memset(&job.optimizer, 0, sizeof(Optimizer))
+        memset(&job.gradient, 0, sizeof(Gradient))
+        memset(&job.sensitivity, 0, sizeof(Sensitivity))
+        memset(&job.results, 0, sizeof(Results))
+
+    cdef read_in_place(self, Data data):
+        """Let X serve as x(0) as it stands, where its rows have the network's type and lie in order."""
+        cdef Rows *rows = &self.job.rows
+        cdef Py_ssize_t size = self.job.size
+        self.job.net.layers[0].in_place = (
+            rows.order == NULL and not rows.X.indptr and data.dtype.itemsize == size and data.dtype.kind == "f"
+            and rows.X.col_stride == size and rows.X.row_stride % size == 0 and rows.X.row_stride >= 0
+            and <uintptr_t>rows.X.data % size == 0)
+
+    cdef sweep_to(self, int last):
+        """Have the delta sweep end with de/dx(last): 0 for the input, 1 in training, L + 1 for none."""
+        self.job.last_layer = self.job.lowest = last
+
+    cdef penalize(self, penalty):
+        """Have the rows' sensitivity penalised: (PENALTY_* or 0, lam)."""
+        cdef Sensitivity *of = &self.job.sensitivity
+        of.penalty, of.lam = penalty
+        self.sweep_to(0 if of.penalty == PENALTY_GRADIENT else 1)
+        if of.penalty:
+            self.job.lowest = 0
+            self.follow_tangents(projected=of.penalty == PENALTY_JACOBIAN)
+
+    cdef follow_tangents(self, bint projected=False):
+        """Have tangents: of the network's own deltas, or projected, of those of random projections."""
+        cdef Sensitivity *of = &self.job.sensitivity
+        cdef Py_ssize_t n = self.job.net.L + 1
+        of.tangent, of.pulled = self.room + n, (self.room + 2 * n if projected else self.room)
+        of.push_tangent, of.tangent_rows = push_tangent, tangent_rows
+
+    cdef go_along(self, V):
+        """Have the tangents be those of weights that move along V, laid out as P."""
+        self.follow_tangents()
+        self.job.sensitivity.along = self.room + 3 * (self.job.net.L + 1)
+        self.job.sensitivity.V = <char *>address(V)
+
+    cdef move_inputs(self, attack):
+        """Have the rows' inputs moved: (numbers of attack_t, steps, random)."""
+        cdef Sensitivity *of = &self.job.sensitivity
+        self.job.lowest = 0
+        (of.attack.norm, of.attack.eps, of.attack.step, of.attack.lo, of.attack.hi), of.attack_steps, of.attack_random = attack
+        of.attack_rows = attack_rows
+
+    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
+        """An arena of the right size under the call, what the sweep needs of W mirrored into it. One that was laid out for the
+        same use is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are gradients."""
+        cdef Job *job = &self.job
+        cdef Sensitivity *of = &job.sensitivity
+        cdef Py_ssize_t size
+        cdef bint passing = fresh or job.net.layers[0].in_place or of.along != NULL
+        key = (use, rows, panel_rows, threads, job.lowest, of.attack_steps > 0, of.tangent != NULL, of.pulled == self.room)
+        if passing or self.key != key or scratch_fill is not None:
+            size = place(job, NULL, rows, panel_rows, threads, sweep, keep)
+            if fresh or self.arena is None or self.arena.size < size:
+                self.arena = on_line(np.empty(size + ALIGN, np.uint8))
+            if scratch_fill is not None:
+                self.arena[:] = np.resize(np.frombuffer(scratch_fill, np.uint8), self.arena.size)
+            place(job, <char *>address(self.arena), rows, panel_rows, threads, sweep, keep)
+            self.key = None if passing else key
+            start_layers(job, job.net.layers)
+            if of.tangent != NULL:
+                prepare(job, of.tangent)
+            if of.tangent != NULL and of.pulled != job.net.layers:
+                prepare(job, of.pulled)
+        mirror_layers(job, job.net.layers)
+        if of.along != NULL:
+            start_layers(job, of.along)
+            mirror_layers(job, of.along)
+
+    cdef gradient_room(self, bint full):
+        """Where gradients go, for the caller to hold: a row a group of a batch's rows. None where all kinds step without."""
+        cdef Job *job = &self.job
+        cdef Gradient *gradient = &job.gradient
+        cdef bint needed = full
+        cdef int l
+        for l in range(1, job.net.L + 1):
+            needed = needed or (job.net.layers[l].kind.grad != NULL and job.net.layers[l].kind.grad_step == NULL)
+        gradient.full = full
+        self.G = None
+        if needed:
+            size = self.P.size
+            self.G = aligned((2 if job.sensitivity.tangent == NULL else 4, size), self.P.dtype)
+            gradient.G = <char *>address(self.G)
+            gradient.G2, gradient.T, gradient.T2 = (at(job, gradient.G, size), at(job, gradient.G, 2 * size),
+                                                    at(job, gradient.G, 3 * size))
+        return self.G
+
+    cdef exchange(self, function):
+        """Have function(G, found) called between each batch's gradient and its step: see Optimizer.exchange. G: the gradient laid
+        out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be changed in place."""
+        self.exchanged, self.job.optimizer.exchanged = function, <void *>self
+        if function is not None:
+            self.job.optimizer.exchange = exchange_gradient
+
+    cdef run(self, Team team, job_fn work):
+        """All threads do some work; then what Python raised in it, and signals."""
+        self.job.team = &team.team
+        with nogil:
+            team_run(self.job.team, team.n, work, &self.job)
+        self.raise_error()
+        PyErr_CheckSignals()
+
+    cdef raise_error(self):
+        """Raise what Python raised in the threads' work."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+
+cdef void start_layers(Job *job, Layer *layers) noexcept:
+    """Clear the mirrors, whose rows are whole vectors, and prepare the layers."""
+    cdef Layer *layer
+    cdef int l
+    for l in range(1, job.net.L + 1):
+        layer = &layers[l]
+        if layer.forms.mirror != NULL:
+            memset(layer.forms.mirror, 0, layer.weights.cols * layer.forms.ld * job.size)
+    prepare(job, layers)
+
+
+cdef void mirror_layers(Job *job, Layer *layers) noexcept:
+    cdef int l
+    for l in range(1, job.net.L + 1):
+        if has_forms(&layers[l]):
+            layers[l].kind.mirror(job, &layers[l], 0, layers[l].weights.rows)
+
+
+cdef bint python_loss(Job *job, loss_t *loss) noexcept with gil:
+    """What the kernels' loss does, by the user's function. An exception is kept for the caller to raise."""
+    cdef Call call = <Call>job.rows.call
+    cdef Py_ssize_t i, n = loss.n, size = job.size
+    cdef const char *weight = <const char *>loss.weight
+    cdef char *delta
+    cdef double w
+    try:
+        dtype = np.float32 if size == 4 else np.float64
+        rows = np.arange(loss.first, loss.first + loss.m) if call.order is None else call.order[loss.first:loss.first + loss.m]
+        x = np.empty((loss.m, n), dtype)
+        for i in range(loss.m):
+            memcpy(<char *>address(x) + i * n * size, at(job, <char *>loss.x, i * loss.ldx), n * size)
+        value, grad = call.loss(rows, x)
+        for i in range(loss.m):
+            w = 1 if weight == NULL else get(job, weight, rows[i])
+            value[i] *= w
+            grad[i] *= w * loss.scale
+            if loss.delta != NULL:
+                delta = at(job, <char *>loss.delta, i * loss.ldd)
+                memset(delta, 0, pad(n, job.k.lanes) * size)
+                memcpy(delta, <char *>address(grad) + i * n * size, n * size)
+        memcpy(loss.value, <char *>address(value), loss.m * size)
+        return bool(np.isfinite(value).all())
+    except BaseException as error:
+        call.error = error
+        return False
+
+
+cdef void exchange_gradient(Job *job, Py_ssize_t rows, int thread) noexcept nogil:
+    if thread == 0:
+        exchange_in_python(job)
+
+
+cdef void exchange_in_python(Job *job) noexcept with gil:
+    """The user's exchange. An exception is kept for the caller to raise, and ends the epoch as a loss that is not finite does."""
+    cdef Call call = <Call>job.optimizer.exchanged
+    try:
+        found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
+        call.exchanged(call.G[0], found)
+        job.results.batch_loss = found[0]
+        store(&job.results.bad, found[1] != 0)
+    except BaseException as error:
+        call.error = error
+        store(&job.results.bad, 1)

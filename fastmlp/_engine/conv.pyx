@@ -1,0 +1,248 @@
+"""Convolutions and pooling: layers whose units see a window of the map before, channels last.
+
+A convolution is a product of matrices for each row of X: (positions, kh kw c_in) times W(l) (kh kw c_in, c_out). The first
+is not laid out: its element (p, k) is in the map at at_position[p] + at_weight[k], which the matrix tiles take as it is. Only
+a map with padding is copied into one with room for it. Each weight's gradient is one chain over the rows in their order and,
+within a row, over the positions in theirs: bits depend on neither threads nor blocks.
+"""
+from fastmlp._engine.structs cimport *
+from fastmlp._engine.sweep cimport columns_for, dense_mirror
+
+cdef enum:
+    CONV_ELEMENTS = 16 * 1024   # of outputs, or of their windows' derivatives, that are made at once
+
+
+cdef void conv_measure(const kernels_t *k, Layer *layer) noexcept:
+    cdef Weights *W = &layer.weights
+    cdef Windows *at_ = &layer.windows
+    cdef const window_t *g = &at_.window
+    W.positions = g.oh * g.ow
+    W.units = layer.d_out // W.positions
+    W.rows, W.cols = g.kh * g.kw * g.c, W.units
+    W.columns = columns_for(k, W.units)
+    at_.step = min(W.positions, max(8, CONV_ELEMENTS // pad(max(W.units, W.rows), k.lanes)))
+    h, w = padded_size(g)
+    at_.padded, at_.padded_w = (h * w * g.c if h != g.h or w != g.w else 0), w
+
+
+cdef (Py_ssize_t, Py_ssize_t) padded_size(const window_t *g) noexcept:
+    """The height and width of the map with its padding."""
+    return (max(g.ph + g.h, (g.oh - 1) * g.sh + (g.kh - 1) * g.dh + 1),
+            max(g.pw + g.w, (g.ow - 1) * g.sw + (g.kw - 1) * g.dw + 1))
+
+
+cdef void find_windows(Layer *layer, int32_t *stops, int32_t *window) noexcept:
+    """Fill stops (positions,) and window (rows of W,), and have the layer point at them: where a convolution's windows are in the map
+    before, with its padding."""
+    cdef window_t *g = &layer.windows.window
+    cdef Py_ssize_t i, j, c, n = 0, width = layer.windows.padded_w
+    for i in range(g.oh):
+        for j in range(g.ow):
+            stops[n] = <int32_t>((i * g.sh * width + j * g.sw) * g.c)
+            n += 1
+    n = 0
+    for i in range(g.kh):
+        for j in range(g.kw):
+            for c in range(g.c):
+                window[n] = <int32_t>((i * g.dh * width + j * g.dw) * g.c + c)
+                n += 1
+    layer.windows.at_position, layer.windows.at_weight = stops, window
+
+
+cdef Py_ssize_t conv_scratch(const kernels_t *k, const Layer *layer) noexcept:
+    cdef const Weights *W = &layer.weights
+    return pad(layer.windows.padded, k.lanes) + layer.windows.step * pad(max(W.units, W.rows), k.lanes) + k.lanes
+
+
+cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) noexcept nogil:
+    """Positions whose s is computed where it stays: whole vectors, of which the next position overwrites what is past the
+    channels, must not leave the row."""
+    cdef const Weights *W = &layer.weights
+    cdef Py_ssize_t n = W.columns
+    if n == W.units:
+        return W.positions
+    if n > job.k.tile_columns or n > pad(layer.d_out, job.k.lanes):
+        return 0
+    return min(W.positions, (pad(layer.d_out, job.k.lanes) - n) // W.units + 1)
+
+
+cdef inline char *after_map(const Job *job, const Layer *layer, char *scratch) noexcept nogil:
+    return at(job, scratch, job.shares.kind_at + pad(layer.windows.padded, job.k.lanes))
+
+
+cdef char *map_before(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, char *scratch) noexcept nogil:
+    """x(l-1) of a row, with its padding."""
+    cdef const window_t *g = &layer.windows.window
+    cdef char *x = x_of(job, layer.input.source, pos, row)
+    cdef char *room = at(job, scratch, job.shares.kind_at)
+    cdef Py_ssize_t i
+    if layer.windows.padded == 0:
+        return x
+    memset(room, 0, layer.windows.padded * job.size)
+    for i in range(g.h):
+        memcpy(at(job, room, ((g.ph + i) * layer.windows.padded_w + g.pw) * g.c), at(job, x, i * g.w * g.c), g.w * g.c * job.size)
+    return room
+
+
+cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """s(l) = windows(x(l-1)) W(l) + b(l), x(l) = theta(s(l))"""
+    cdef Weights *W = &layer.weights
+    cdef Py_ssize_t i, p, n
+    cdef const char *before
+    cdef char *x = at(job, layer.x, row * layer.ld)
+    cdef char *s = at(job, layer.s, row * layer.ld)
+    cdef char *room = after_map(job, layer, scratch)
+    cdef char *out
+    cdef bint placed
+    cdef bint fused = layer.theta.act == ACT_relu and s == x
+    cdef Py_ssize_t in_place = positions_in_place(job, layer)
+    cdef gemm_t g
+    memset(&g, 0, sizeof(g))
+    g.N, g.K, g.steps = W.columns, W.rows, layer.windows.at_weight
+    g.B, g.ldb = W.W, W.ld
+    g.init = W.b if W.bias else NULL
+    g.epilogue = EPI_RELU if fused else EPI_NONE
+    for i in range(m):
+        before = map_before(job, layer, pos + i, row + i, scratch)
+        p = 0
+        while p < W.positions:
+            placed = p < in_place
+            n = min(layer.windows.step, (in_place if placed else W.positions) - p)
+            g.rows = layer.windows.at_position + p
+            out = at(job, s, i * layer.ld + p * W.units)
+            g.ldc = W.units if placed else g.N
+            job.k.gemm(&g, n, before, (out if placed else room), NULL, scratch)
+            if not placed:
+                job.k.rows(n, W.units, room, g.N, out, W.units)
+            p += n
+        clear_pad(job, layer, at(job, s, i * layer.ld))
+    if not fused and (layer.theta.act != ACT_identity or s != x):
+        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, s, x)
+
+
+cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx(l-1): each window's share, delta(l) W(l)^T, added where the window is"""
+    cdef Weights *W = &layer.weights
+    cdef Layer *before = layer.input.source
+    cdef Py_ssize_t i, p, q
+    cdef char *delta
+    cdef char *dx
+    cdef char *room = after_map(job, layer, scratch)
+    cdef gemm_t g
+    memset(&g, 0, sizeof(g))
+    g.N, g.K = pad(W.rows, job.k.lanes), W.units
+    g.ra, g.ca = W.units, 1
+    g.B, g.ldb, g.ldc = layer.forms.mirror, layer.forms.ld, g.N
+    for i in range(row, row + m):
+        delta, dx = at(job, layer.delta, i * layer.ld), at(job, layer.input.dx, i * before.ld)
+        memset(dx, 0, pad(before.d_out, job.k.lanes) * job.size)
+        p = 0
+        while p < W.positions:
+            q = min(p + layer.windows.step, W.positions)
+            job.k.gemm(&g, q - p, at(job, delta, p * W.units), room, NULL, scratch)
+            job.k.unpatch(&layer.windows.window, p, q, room, g.ldc, dx)
+            p = q
+
+
+cdef void conv_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G,
+                    char *scratch) noexcept nogil:
+    """de/dW(l) = sum of windows(x(l-1))^T delta_w(l), de/db(l) = sum of delta_w(l), over rows and positions"""
+    cdef Weights *of = &layer.weights
+    cdef Py_ssize_t i
+    cdef bint with_bias = hi == of.rows and of.bias
+    cdef char *b = at(job, G, of.b_at)
+    cdef char *W = at(job, G, of.w_at + lo * of.ld)
+    cdef gemm_t g
+    memset(&g, 0, sizeof(g))
+    g.N, g.K = of.columns, of.positions
+    g.rows, g.steps = layer.windows.at_weight + lo, layer.windows.at_position
+    g.ldb = of.units    # whole vectors reach into the next position: what comes of it is cleared
+    g.ldc = g.ldi = of.ld
+    for i in range(row, row + m):
+        g.B = at(job, layer.delta_w, i * layer.ld)
+        g.init = W if more else NULL
+        job.k.gemm(&g, hi - lo, map_before(job, layer, i, i, scratch), W, NULL, scratch)
+        if with_bias:
+            job.k.colsum(of.positions, of.ld, g.B, of.units, b, more)
+        more = True
+    clear_columns(job, W, hi - lo, of.units, of.ld, of.ld)
+    if with_bias:
+        clear_columns(job, b, 1, of.units, of.ld, of.ld)
+
+
+cdef void max_pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """x(l) = the largest of each window"""
+    pool_forward(job, layer, pos, row, m, job.k.max_pool)
+
+
+cdef void max_pool_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx(l-1): delta(l) at the first of the largest of each window"""
+    pool_backward(job, layer, layer, row, m, job.k.max_pool_grad)
+
+
+cdef void max_pool_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
+    """x'(l) = x'(l-1) where x(l-1) is largest"""
+    cdef Py_ssize_t i
+    cdef char *out
+    for i in range(row, row + m):
+        out = at(job, tangent.x, i * layer.ld)
+        job.k.max_pool_tangent(&layer.windows.window, x_of(job, layer.input.source, i, i), at(job, layer.x, i * layer.ld),
+                               x_of(job, tangent.input.source, i, i), out)
+        clear_pad(job, layer, out)
+
+
+cdef void max_pool_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                                char *scratch) noexcept nogil:
+    pool_backward(job, layer, tangent, row, m, job.k.max_pool_grad)
+
+
+cdef void avg_pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """x(l) = the mean of each window, zero in the padding"""
+    pool_forward(job, layer, pos, row, m, job.k.avg_pool)
+
+
+cdef void avg_pool_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx(l-1): an even share of delta(l) all over each window"""
+    pool_backward(job, layer, layer, row, m, job.k.avg_pool_grad)
+
+
+cdef void pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                       void (*pool)(const window_t *, const void *, void *) noexcept nogil) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef char *out
+    for i in range(m):
+        out = at(job, layer.x, (row + i) * layer.ld)
+        pool(&layer.windows.window, x_of(job, layer.input.source, pos + i, row + i), out)
+        clear_pad(job, layer, out)
+
+
+cdef void pool_backward(Job *job, Layer *layer, Layer *of, Py_ssize_t row, Py_ssize_t m,
+                        void (*grad)(const window_t *, const void *, const void *, const void *, void *) noexcept nogil) noexcept nogil:
+    """delta of a layer or of its tangent, pulled back at the layer's x"""
+    cdef Layer *before = layer.input.source
+    cdef Py_ssize_t i
+    cdef char *dx
+    for i in range(row, row + m):
+        dx = at(job, of.input.dx, i * before.ld)
+        memset(dx, 0, pad(before.d_out, job.k.lanes) * job.size)
+        grad(&layer.windows.window, x_of(job, before, i, i), at(job, layer.x, i * layer.ld), at(job, of.delta, i * of.ld), dx)
+
+
+CONV.name = "conv"
+CONV.measure = conv_measure
+CONV.scratch = conv_scratch
+CONV.forward = conv_forward
+CONV.backward = conv_backward
+CONV.grad = conv_grad
+CONV.mirror = dense_mirror
+
+MAX_POOL.name = "max_pool"
+MAX_POOL.forward = max_pool_forward
+MAX_POOL.backward = max_pool_backward
+MAX_POOL.tangent = max_pool_tangent
+MAX_POOL.tangent_back = max_pool_tangent_back
+
+AVG_POOL.name = "avg_pool"
+AVG_POOL.forward = avg_pool_forward
+AVG_POOL.backward = avg_pool_backward

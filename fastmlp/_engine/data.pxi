@@ -1,0 +1,32 @@
+# Rows bound for the engine: X, targets and weights of a user, as the kernels find them.
+
+cdef class Data:
+    """Rows bound for the engine: X dense or CSR, targets, weights. Holds what the pointers point at."""
+
+    def __init__(self, X, targets=None, weight=None, loss=None):
+        """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or (n, d(L)) C-contiguous or CSR.
+        weight: (n,). Targets and weight are of the network's dtype. loss(rows, x): a Python loss in place of the engine's,
+        giving values (m,) and derivatives (m, d(L))."""
+        self.keep = (X, targets, weight)
+        self.loss = loss
+        self.n, self.d = X.shape
+        self.dtype = X.dtype
+        self.X = source_of(X)
+        if targets is not None:
+            if hasattr(targets, "indptr"):
+                self.Y = source_of(targets)
+                self.form, self.y = TARGETS_csr, &self.Y
+            elif targets.dtype == np.int32 and targets.ndim == 1:
+                self.form, self.y = TARGETS_labels, <void *>address(targets)
+            else:
+                self.y, self.ldy = <void *>address(targets), targets.shape[1]
+        if weight is not None:
+            self.weight = <void *>address(weight)
+        self.sample_weight = weight
+        self.weight_sum = self.weight_of(None)
+
+    def weight_of(self, rows):
+        """The sum of the weights of some rows, or of all; their number where there are none."""
+        if self.sample_weight is None:
+            return float(self.n if rows is None else len(rows))
+        return float((self.sample_weight if rows is None else self.sample_weight[rows]).sum(dtype=np.float64))

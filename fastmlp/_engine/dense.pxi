@@ -1,0 +1,225 @@
+# Dense layers: s(l) = W(l)^T x(l-1) + b(l).
+
+cdef inline Py_ssize_t columns_for(const kernels_t *k, Py_ssize_t n) noexcept nogil:
+    """The columns of a product that n units need, where rows of C may overlap."""
+    return k.narrow if n <= k.narrow else pad(n, k.lanes)
+
+
+cdef inline Py_ssize_t dense_columns(const kernels_t *k, Py_ssize_t n) noexcept nogil:
+    """The same where rows of C have room for whole vectors: then half a vector may follow others."""
+    return pad(n, k.narrow) if pad(n, k.lanes) > k.tile_columns else columns_for(k, n)
+
+
+cdef bint flips(Py_ssize_t d_in, Py_ssize_t d_out, Py_ssize_t lanes) noexcept:
+    """Whether a W of this shape is better kept as its transpose. The same for all instruction sets: the order of a
+    norm's sum depends on it."""
+    return 5 * d_out * pad(d_in, lanes) <= 4 * d_in * pad(d_out, lanes)
+
+
+cdef void dense_measure(const kernels_t *k, Layer *layer) noexcept:
+    cdef Weights *W = &layer.weights
+    W.flipped = flips(layer.d_in, layer.d_out, ALIGN // k.itemsize)
+    W.rows, W.cols = (layer.d_out, layer.d_in) if W.flipped else (layer.d_in, layer.d_out)
+    W.units, W.positions, W.columns = layer.d_out, 1, dense_columns(k, W.cols)
+    # not of x(0), which may be the user's own, without room for whole vectors
+    layer.products.dots = W.flipped and layer.d_out == 1 and layer.input.source.number > 0
+    layer.products.s_columns, layer.products.dx_columns = dense_columns(k, layer.d_out), dense_columns(k, layer.d_in)
+
+
+cdef void dense_prepare(const Job *job, Layer *layer) noexcept nogil:
+    """What is the same for all rows: the two products."""
+    cdef Layer *before = layer.input.source
+    cdef Weights *W = &layer.weights
+    cdef Forms *forms = &layer.forms
+    cdef gemm_t *g = &layer.products.for_s
+    memset(g, 0, sizeof(gemm_t))
+    g.N, g.K, g.ra, g.ca, g.ldc = layer.products.s_columns, layer.d_in, before.ld, 1, layer.ld
+    g.panels = forms.panels != NULL
+    if g.panels:
+        g.B = forms.panels
+    elif W.flipped:
+        g.B, g.ldb = forms.mirror, forms.ld
+    else:
+        g.B, g.ldb = W.W, W.ld
+    g.init = W.b if W.bias else NULL
+    g.epilogue = EPI_RELU if layer.theta.act == ACT_relu and layer.s == layer.x else EPI_NONE
+    g = &layer.products.for_dx
+    memset(g, 0, sizeof(gemm_t))
+    g.N, g.K, g.ra, g.ca, g.ldc = layer.products.dx_columns, layer.d_out, layer.ld, 1, before.ld
+    g.panels = forms.mirror_panels
+    if W.flipped:
+        g.B, g.ldb = W.W, W.ld
+    else:
+        g.B, g.ldb = forms.mirror, forms.ld
+    layer.input.fused = before.theta.act == ACT_relu and layer.input.last and not layer.input.adds
+    g.epilogue = EPI_RELU_GRAD if layer.input.fused else EPI_NONE
+
+
+cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
+    cdef Layer *before = layer.input.source
+    cdef char *s = at(job, layer.s, row * layer.ld)
+    cdef char *x = x_of(job, before, pos, row)
+    if layer.products.dots:
+        job.k.dots(m, layer.d_in, x, before.ld, layer.weights.W, (layer.weights.b if layer.weights.bias else NULL), s, layer.ld)
+    else:
+        job.k.gemm(&layer.products.for_s, m, x, s, NULL, scratch)
+        if layer.products.for_s.epilogue == EPI_RELU:
+            return
+    if layer.theta.act != ACT_identity or layer.s != layer.x:
+        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, s, at(job, layer.x, row * layer.ld))
+
+
+cdef void dense_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx(l-1) = W(l) delta(l), where it is fused times theta'(s(l-1))"""
+    cdef Layer *before = layer.input.source
+    cdef Py_ssize_t first = row * before.ld
+    job.k.gemm(&layer.products.for_dx, m, at(job, layer.delta, row * layer.ld), at(job, layer.input.dx, first),
+               at(job, before.x, first), scratch)
+
+
+cdef inline const char *grad_operands(Job *job, Layer *layer, Py_ssize_t row, gemm_t *g) noexcept nogil:
+    """A^T B = de/dW(l) = x(l-1) delta(l)^T summed over rows from `row` on in their order, or its transpose. Gives A."""
+    cdef Layer *before = layer.input.source
+    cdef char *x = at(job, before.x, row * before.ld)
+    cdef char *delta = at(job, layer.delta_w, row * layer.ld)
+    memset(g, 0, sizeof(gemm_t))
+    g.N, g.ra = layer.weights.columns, 1
+    if layer.weights.flipped:
+        g.ca, g.B, g.ldb = layer.ld, x, before.ld
+        return delta
+    g.ca, g.B, g.ldb = before.ld, delta, layer.ld
+    return x
+
+
+cdef void dense_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G,
+                     char *scratch) noexcept nogil:
+    cdef Weights *of = &layer.weights
+    cdef Layer *before = layer.input.source
+    cdef char *x = at(job, before.x, row * before.ld)
+    cdef char *delta = at(job, layer.delta_w, row * layer.ld)
+    cdef char *W = at(job, G, of.w_at + lo * of.ld)
+    cdef char *b = at(job, G, of.b_at) if hi == of.rows and of.bias else NULL
+    if m == 1 and not more:
+        job.k.row_grad(hi - lo, of.cols, at(job, delta if of.flipped else x, lo), x if of.flipped else delta, W, of.ld,
+                       layer.d_out, delta, b)
+        return
+    dense_grad_product(job, layer, lo, hi, row, m, more, W, scratch)
+    if b != NULL:
+        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, b, more)
+
+
+cdef inline void dense_grad_product(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                                    char *W, char *scratch) noexcept nogil:
+    cdef gemm_t g
+    cdef const char *A = grad_operands(job, layer, row, &g)
+    cdef Py_ssize_t ld = layer.weights.ld
+    g.K, g.ldc, g.ldi = m, ld, ld
+    g.init = W if more else NULL
+    job.k.gemm(&g, hi - lo, A + lo * job.size, W, NULL, scratch)
+    if layer.weights.flipped:
+        clear_columns(job, W, hi - lo, layer.weights.cols, ld, ld)
+
+
+cdef inline void fetch_tile(Job *job, Py_ssize_t w, Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld) noexcept nogil:
+    """Have what the step is going to change on its way while the gradient is computed."""
+    job.k.fetch(m, n, at(job, job.net.P, w), ld)
+    if job.optimizer.S1 != NULL:
+        job.k.fetch(m, n, at(job, job.optimizer.S1, w), ld)
+    if job.optimizer.S2 != NULL:
+        job.k.fetch(m, n, at(job, job.optimizer.S2, w), ld)
+
+
+cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
+                          int thread) noexcept nogil:
+    """dense_grad and the step, tile by tile, the gradient never leaving the cache"""
+    cdef Weights *W = &layer.weights
+    cdef gemm_t g
+    cdef const char *B
+    cdef Py_ssize_t i, n, k, whole, w, j = 0
+    cdef char *scratch = job.shares.scratch[thread]
+    cdef char *tile = at(job, scratch, job.shares.tile_at)
+    cdef char *panel = at(job, scratch, job.shares.panel_at)
+    cdef const char *A = grad_operands(job, layer, 0, &g)
+    cdef Py_ssize_t ldb = g.ldb
+    cdef bint packed = (hi - lo >= PACK_MIN_ROWS and W.columns > job.k.panel(2, W.columns)
+                        and m * ldb * job.size >= PACK_MIN_BYTES)
+    B = <const char *>g.B
+    g.K = m
+    while j < W.columns:
+        n = job.k.panel(2, W.columns - j)
+        whole = pad(n, job.k.lanes)
+        g.N, g.ldc = n, whole
+        g.B, g.ldb = at(job, B, j), ldb
+        if packed:
+            job.k.pack(m, n, g.B, ldb, panel)
+            g.B, g.ldb = panel, n
+        i = lo
+        while i < hi:
+            k = min(<Py_ssize_t>TILE_I, hi - i)
+            w = W.w_at + i * W.ld + j
+            fetch_tile(job, w, k, n, W.ld)
+            job.k.gemm(&g, k, A + i * job.size, tile, NULL, NULL)
+            if W.flipped and j + n == W.columns:
+                clear_columns(job, tile, k, W.cols - j, whole, whole)
+            MARK(thread, PHASE_weight)
+            job.k.step(step, k, whole, at(job, job.net.P, w), W.ld, tile, whole, at(job, job.optimizer.S1, w),
+                       at(job, job.optimizer.S2, w))
+            mirror_tile(job, layer, i, k, j, n)
+            MARK(thread, PHASE_update)
+            i += k
+        j += n
+    if hi == W.rows and W.bias:
+        dense_bias_step(job, layer, m, step, tile, thread)
+
+
+cdef void dense_bias_step(Job *job, Layer *layer, Py_ssize_t m, const step_t *step, char *db, int thread) noexcept nogil:
+    cdef Py_ssize_t n = pad(layer.d_out, job.k.lanes), b = layer.weights.b_at
+    cdef step_t bias = bias_step(step)
+    job.k.colsum(m, n, layer.delta_w, layer.ld, db, False)
+    MARK(thread, PHASE_weight)
+    job.k.step(&bias, 1, n, at(job, job.net.P, b), n, db, n, at(job, job.optimizer.S1, b), at(job, job.optimizer.S2, b))
+    MARK(thread, PHASE_update)
+
+
+cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    cdef Weights *W = &layer.weights
+    cdef Py_ssize_t n, j = 0
+    if layer.forms.panels == NULL:
+        mirror_tile(job, layer, lo, hi - lo, 0, W.ld)
+        return
+    while j < W.columns:
+        n = job.k.panel(2, W.columns - j)
+        mirror_tile(job, layer, lo, hi - lo, j, n)
+        j += n
+
+
+cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j, Py_ssize_t n) noexcept nogil:
+    """The other forms of the (m, n) tile of W at (i, j), which is of one panel where W is in panels."""
+    cdef Weights *W = &layer.weights
+    cdef Forms *forms = &layer.forms
+    cdef char *tile = at(job, W.W, i * W.ld + j)
+    cdef Py_ssize_t p, width, a, b, cols = min(n, W.cols - j)
+    if forms.panels != NULL:
+        job.k.pack(m, n, tile, W.ld, at(job, forms.panels, j * W.rows + i * n))
+    if forms.mirror != NULL and not forms.mirror_panels:
+        job.k.transpose(m, cols, tile, W.ld, at(job, forms.mirror, j * forms.ld + i), forms.ld)
+    elif forms.mirror != NULL:
+        p = job.k.panel_start(layer.products.dx_columns, i)
+        while p < i + m:
+            width = job.k.panel(2, layer.products.dx_columns - p)
+            a, b = max(p, i), min(p + width, i + m)
+            if a < b:
+                job.k.transpose(b - a, cols, at(job, tile, (a - i) * W.ld), W.ld,
+                                at(job, forms.mirror, p * W.cols + j * width + a - p), width)
+            p += width
+
+
+DENSE.name = "dense"
+DENSE.measure = dense_measure
+DENSE.prepare = dense_prepare
+DENSE.forward = dense_forward
+DENSE.backward = dense_backward
+DENSE.grad = dense_grad
+DENSE.grad_step = dense_grad_step
+DENSE.mirror = dense_mirror

@@ -1,0 +1,194 @@
+# What the threads of a team run, each on its part of the rows.
+
+cdef inline double step_rate(const step_t *step, double p1, double p2) noexcept nogil:
+    """The learning rate of a step: Adam's with the bias corrections, from the powers of beta1 and beta2."""
+    return step.lr * sqrt(1 - p2) / (1 - p1) if step.kind == STEP_adam else step.lr
+
+
+cdef inline double next_power(double power, double beta) noexcept nogil:
+    """power beta, and 0 in the place of subnormal numbers: beside 1 they are nothing, but take many times as long."""
+    power *= beta
+    return power if power >= DBL_MIN else 0
+
+
+cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
+    """Whether no row of a batch has a weight: then there is no step either."""
+    cdef Py_ssize_t i
+    if job.rows.loss.weight == NULL:
+        return False
+    for i in range(pos, end):
+        if weight_of_row(job, i) != 0:
+            return False
+    return True
+
+
+cdef void train_job(void *arg, int thread) noexcept nogil:
+    """Chunks first .. end of the epoch. Ends early, before the step, where a loss is not finite."""
+    cdef Job *job = <Job *>arg
+    cdef Batches *of = &job.batches
+    cdef Optimizer *optimizer = &job.optimizer
+    cdef Py_ssize_t c, begin, pos, m, end, rows = 0
+    cdef bint last, penal = optimizer.row_l2 > 0 or optimizer.row_l1 > 0, alone = optimizer.exchange == NULL
+    cdef step_t step = optimizer.step
+    cdef double p1 = optimizer.beta1_power, p2 = optimizer.beta2_power, next1, next2, scale = 0
+    begin = of.first // of.chunks * of.batch
+    pos = begin + of.first % of.chunks * of.chunk
+    MARK_START(thread)
+    for c in range(of.first, of.end):
+        end = min(begin + of.batch, job.rows.n)
+        m = min(of.chunk, end - pos)
+        last = pos + m == end
+        if end - begin != rows:
+            rows = end - begin
+            scale = job.rows.weight_scale / rows
+            step.l2, step.l1 = optimizer.step.l2 + optimizer.row_l2 / rows, optimizer.step.l1 + optimizer.row_l1 / rows
+        row_phase(job, pos, pos - begin, m, scale, thread)
+        next1, next2 = next_power(p1, step.beta1), next_power(p2, step.beta2)
+        step.lr = step_rate(&optimizer.step, next1, next2)      # well before it is used: it takes long
+        team_barrier(job.team, thread)
+        MARK(thread, PHASE_barrier)
+        if alone and load(&job.results.bad):
+            if thread == 0:
+                job.results.bad_chunk = c
+            break
+        if alone and weightless(job, begin, end):
+            team_barrier(job.team, thread)
+            pos, begin = pos + m, end if last else begin
+            continue
+        if last:
+            p1, p2 = next1, next2
+            if penal:
+                penalize_rows(job, thread)
+        weight_phase(job, pos - begin, m, end - begin, &step, thread)
+        if last and not alone and load(&job.results.bad):
+            if thread == 0:
+                job.results.bad_chunk = c
+            break
+        if thread == 0 and last:
+            job.results.loss_sum += job.k.sum(end - begin, job.results.values) if alone else job.results.batch_loss
+            if job.sensitivity.penalty:
+                job.results.sensitivity_sum += job.k.sum(end - begin, job.sensitivity.penalties)
+        team_barrier(job.team, thread)
+        MARK(thread, PHASE_barrier)
+        if thread == 0 and last and penal:
+            job.results.penalty_sum += penalty_of_rows(job)
+        pos += m
+        if last:
+            begin = end
+    if thread == 0:
+        optimizer.beta1_power, optimizer.beta2_power = p1, p2
+
+
+# A thread's part of positions first .. end, a block at a time.
+cdef struct Part:
+    Py_ssize_t pos, end         # of what is left
+    Py_ssize_t row              # of the buffers, where each block has its place
+    Py_ssize_t m                # rows of the present block
+
+
+cdef inline Part part_of(const Job *job, int thread) noexcept nogil:
+    cdef Part part
+    cdef Py_ssize_t each = rows_each(job.batches.end - job.batches.first, job.team.active)
+    part.pos = min(job.batches.first + thread * each, job.batches.end)
+    part.end = min(part.pos + each, job.batches.end)
+    part.row = thread * job.batches.block
+    part.m = 0
+    return part
+
+
+cdef inline bint next_block(const Job *job, Part *part) noexcept nogil:
+    part.pos += part.m
+    part.m = min(job.batches.block, part.end - part.pos)
+    return part.m > 0
+
+
+cdef inline void give_rows(const Job *job, const Layer *layer, const char *rows, const Part *part) noexcept nogil:
+    """Rows of a buffer of a layer into what the job makes of each row."""
+    job.k.rows(part.m, layer.d_out, at(job, rows, part.row * layer.ld), layer.ld,
+               at(job, job.results.out, part.pos * layer.d_out), layer.d_out)
+
+
+cdef inline void take_seed(const Job *job, const Layer *layer, char *rows, const Part *part) noexcept nogil:
+    """Rows of the seed into a buffer of a layer."""
+    job.k.rows(part.m, layer.d_out, at(job, job.results.seed, part.pos * layer.d_out), layer.d_out,
+               at(job, rows, part.row * layer.ld), layer.ld)
+
+
+cdef void forward_job(void *arg, int thread) noexcept nogil:
+    """Predictions where out is given, losses where values are."""
+    cdef Job *job = <Job *>arg
+    cdef Part part = part_of(job, thread)
+    cdef Layer *last = &job.net.layers[job.net.L]
+    cdef char *scratch = job.shares.scratch[thread]
+    while next_block(job, &part):
+        forward_rows(job, part.pos, part.row, part.m, scratch)
+        if job.results.values != NULL:
+            loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos - job.batches.first), 1, False, scratch)
+        if job.results.out != NULL:
+            job.k.link(job.results.link, part.m, last.d_out, at(job, last.x, part.row * last.ld), last.ld,
+                       at(job, job.results.out, part.pos * last.d_out), last.d_out, at(job, scratch, job.shares.loss_at))
+
+
+cdef void pull_job(void *arg, int thread) noexcept nogil:
+    """From the loss, or from the seed, back to de/dx(0)."""
+    cdef Job *job = <Job *>arg
+    cdef Part part = part_of(job, thread)
+    cdef Layer *last = &job.net.layers[job.net.L]
+    cdef char *scratch = job.shares.scratch[thread]
+    while next_block(job, &part):
+        forward_rows(job, part.pos, part.row, part.m, scratch)
+        if job.results.seed == NULL:
+            loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos), 1, True, scratch)
+        else:
+            take_seed(job, last, last.delta, &part)
+        backward_rows(job, job.net.layers, part.pos, part.row, part.m, 0, scratch)
+        give_rows(job, job.net.layers, job.net.layers[0].delta, &part)
+
+
+cdef void push_job(void *arg, int thread) noexcept nogil:
+    """From the seed x'(0) to x'(L)."""
+    cdef Job *job = <Job *>arg
+    cdef Part part = part_of(job, thread)
+    cdef Layer *tangent = job.sensitivity.tangent
+    cdef char *scratch = job.shares.scratch[thread]
+    while next_block(job, &part):
+        forward_rows(job, part.pos, part.row, part.m, scratch)
+        take_seed(job, tangent, tangent.x, &part)
+        job.sensitivity.push_tangent(job, part.pos, part.row, part.m, scratch)
+        give_rows(job, &tangent[job.net.L], tangent[job.net.L].x, &part)
+
+
+cdef void attack_job(void *arg, int thread) noexcept nogil:
+    """x(0) moved to where the loss is larger."""
+    cdef Job *job = <Job *>arg
+    cdef Part part = part_of(job, thread)
+    while next_block(job, &part):
+        gather_rows(job, part.pos, part.row, part.m)
+        job.sensitivity.attack_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos),
+                                    job.shares.scratch[thread])
+        give_rows(job, job.net.layers, job.net.layers[0].x, &part)
+
+
+cdef void keep_job(void *arg, int thread) noexcept nogil:
+    """s and x of all rows, each row in its own place."""
+    cdef Job *job = <Job *>arg
+    cdef Part part = part_of(job, thread)
+    while next_block(job, &part):
+        forward_rows(job, part.pos, part.pos, part.m, job.shares.scratch[thread])
+
+
+cdef void sweep_job(void *arg, int thread) noexcept nogil:
+    """Everything of all rows: s, x, delta, de/dx(0), then the gradient from delta_w = scaled delta."""
+    cdef Job *job = <Job *>arg
+    cdef int l
+    cdef Layer *layer
+    cdef Part part = part_of(job, thread)
+    cdef Py_ssize_t n = job.rows.n, row = part.pos
+    row_phase(job, 0, 0, n, 1, thread)
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        job.k.scale_rows(part.end - row, pad(layer.d_out, job.k.lanes), at(job, layer.delta, row * layer.ld), layer.ld,
+                         NULL if job.rows.delta_weight == NULL else at(job, job.rows.delta_weight, row),
+                         job.rows.weight_scale / n, at(job, layer.delta_w, row * layer.ld))
+    team_barrier(job.team, thread)
+    weight_phase(job, 0, n, n, NULL, thread)

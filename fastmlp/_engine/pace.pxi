@@ -1,0 +1,83 @@
+# Epochs in segments: how many threads take how many chunks, and signals between them.
+
+cdef double SEGMENT_SECONDS = 2e-3  # a segment of an epoch
+cdef double TRY_SECONDS = 3e-4      # one that measures
+cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin or wake up
+cdef double RETRY_SECONDS = 0.01    # between two measurements of the slower number of threads, once the other has become it:
+cdef double PATIENCE_SECONDS = 1.0  # a thread that has just started is slow. Twice as long each time it is so again, up to this.
+cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
+
+
+cdef class Pace:
+    """What is known of how long a chunk takes on one thread and on all. Results are the same bits either way."""
+
+    cdef bint one_thread_pays(self, Py_ssize_t chunk):
+        """Whether all threads were slower than one when they were last tried, not long ago."""
+        return self.timed_for == chunk and 0 < self.cost[0] <= self.cost[1] and now_seconds() - self.tried < self.patience
+
+    cdef Py_ssize_t run_chunks(self, Call call, Team team, Py_ssize_t first, Py_ssize_t last) except -1:
+        """Chunks first .. last of an epoch in segments, between which signals are seen and the number of threads
+        is chosen; returns the first chunk not done."""
+        cdef Job *job = &call.job
+        cdef Py_ssize_t chunk = first, count
+        cdef double began, now, checked = now_seconds()
+        cdef int threads
+        job.team = &team.team
+        while chunk < last:
+            threads = self.plan(job, team, &count)
+            count = min(count, last - chunk)
+            job.batches.first, job.batches.end = chunk, chunk + count
+            share_weights(job, threads)
+            with nogil:
+                began = now_seconds()
+                team_run(job.team, threads, train_job, job)
+                now = now_seconds()
+            call.raise_error()
+            if job.results.bad:
+                return job.results.bad_chunk
+            chunk += count
+            self.learn(team, threads > 1, (now - began) / count)
+            if now - checked > SIGNAL_SECONDS:
+                checked = now
+                PyErr_CheckSignals()
+        return chunk
+
+    cdef int plan(self, Job *job, Team team, Py_ssize_t *count):
+        """How many threads take how many chunks next. A free team measures all threads against one, and the slower of
+        the two again from time to time."""
+        cdef bint wide = team.n > 1, present = <int>load(&team.team.present) >= team.n - 1
+        cdef double each
+        if self.timed_for != job.batches.chunk:
+            self.timed_for, self.cost[0], self.cost[1], self.patience = job.batches.chunk, 0, 0, RETRY_SECONDS
+        if team.auto:
+            if self.cost[0] > 0 and self.cost[1] > 0 and now_seconds() - self.tried > self.patience:
+                team.awake = self.cost[1] < self.cost[0]
+                self.cost[team.awake == 0] = 0
+            wide = self.cost[0] > 0 and (self.cost[1] == 0 or self.cost[1] < self.cost[0])
+        wide = wide and present     # threads that are still to begin, or to wake up, are not waited for
+        each = self.cost[wide]
+        count[0] = 1
+        if each > 0:
+            count[0] = max(1, <Py_ssize_t>((SEGMENT_SECONDS if present else BEGIN_SECONDS) / each))
+        elif team.auto and wide and not team.awake:
+            team.waking = True  # with one chunk
+        else:
+            self.tried = now_seconds()
+            count[0] = max(1, <Py_ssize_t>(TRY_SECONDS / (6e-11 * job.net.work * job.batches.chunk + 1e-7)))
+        return team.n if wide else 1
+
+    cdef learn(self, Team team, bint wide, double each):
+        """What a chunk took."""
+        cdef bint again = self.cost[wide] == 0
+        if team.waking:
+            team.waking, team.awake = False, True
+            if each > 10 * self.cost[0]:    # other processes have the cores: no more of it for now
+                self.cost[1], self.tried = each, now_seconds()
+            return
+        self.cost[wide] = each
+        if self.cost[0] == 0 or self.cost[1] == 0:
+            return
+        if self.all_pay != (self.cost[1] < self.cost[0]):
+            self.all_pay, self.patience, self.tried = not self.all_pay, RETRY_SECONDS, now_seconds()
+        elif again:
+            self.patience = min(2 * self.patience, PATIENCE_SECONDS)

@@ -1,0 +1,123 @@
+# The row phase. A thread owns rows of the batch and takes them, a block at a time, forward through all layers, through the loss,
+# and back with the delta sweep. Nothing is shared, so there is no barrier between layers, and a block stays in the caches.
+
+cdef void prepare(const Job *job, Layer *layers) noexcept nogil:
+    """What of the layers' work is the same for all rows, once everything has its place."""
+    cdef int l
+    for l in range(1, job.net.L + 1):
+        if layers[l].kind.prepare != NULL:
+            layers[l].kind.prepare(job, &layers[l])
+
+
+cdef inline Py_ssize_t rows_each(Py_ssize_t m, int threads) noexcept nogil:
+    """Rows that a thread takes of m: whole tiles of 8 rows, or halves of them."""
+    return m if threads == 1 else pad((m + threads - 1) // threads, 4)
+
+
+cdef void gather_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """x(0) of m rows"""
+    cdef Layer *x0 = &job.net.layers[0]
+    cdef char *x
+    if x0.in_place:
+        return
+    x = at(job, x0.x, row * x0.ld)
+    job.k.gather(&job.rows.X, job.rows.order, pos, m, x, x0.ld)
+    if job.batches.training and job.batches.noise > 0:
+        job.k.noise(m, x0.d_out, x, x0.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
+
+
+cdef void push_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """From x(0): s(1), x(1) .. x(L)"""
+    cdef Layer *layer = job.net.layers
+    cdef int l
+    for l in range(job.net.L):
+        layer += 1
+        layer.kind.forward(job, layer, pos, row, m, scratch)
+
+
+cdef void forward_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    gather_rows(job, pos, row, m)
+    push_rows(job, pos, row, m, scratch)
+
+
+cdef loss_t loss_of(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, double scale, char *scratch) noexcept nogil:
+    """The loss of m rows, with no place for what comes out."""
+    cdef Layer *last = &job.net.layers[job.net.L]
+    cdef loss_t loss = job.rows.loss
+    loss.m = m
+    loss.x, loss.ldx = at(job, last.x, row * last.ld), last.ld
+    loss.order, loss.first = job.rows.order, pos
+    loss.delta, loss.ldd, loss.value, loss.scale = NULL, last.ld, NULL, scale
+    loss.scratch = at(job, scratch, job.shares.loss_at)
+    return loss
+
+
+cdef bint loss_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, double scale, bint sweep,
+                    char *scratch) noexcept nogil:
+    """The losses of m rows, and scale de/dx(L); whether all losses are finite."""
+    cdef Layer *last = &job.net.layers[job.net.L]
+    cdef loss_t loss = loss_of(job, pos, row, m, scale, scratch)
+    loss.value, loss.delta = value, (at(job, last.delta, row * last.ld) if sweep else NULL)
+    return job.k.loss(&loss) if job.rows.function == NULL else job.rows.function(job, &loss)
+
+
+cdef inline void finish_delta(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """delta(l) = de/dx(l) * theta'(s(l))"""
+    cdef char *delta = at(job, layer.delta, row * layer.ld)
+    if layer.de_dx != NULL:
+        memcpy(at(job, layer.de_dx, row * layer.ld), delta, m * layer.ld * job.size)
+    if layer.theta.act != ACT_identity:
+        job.k.act_grad(layer.theta.act, layer.theta.arg, m * layer.ld, theta_of(job, layer, row), delta)
+
+
+cdef inline void finish_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """Once backward has given de/dx of an input: add it to what other layers gave, apply theta' where it is whole."""
+    cdef Layer *source = input.source
+    if input.fused:
+        return
+    if input.adds:
+        job.k.add(m * source.ld, at(job, input.dx, row * source.ld), at(job, source.delta, row * source.ld))
+    if input.last:
+        finish_delta(job, source, row, m)
+
+
+cdef void backward_rows(Job *job, Layer *layers, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int last,
+                        char *scratch) noexcept nogil:
+    """From de/dx(L): delta(L), .., down to delta(last)."""
+    cdef Layer *layer = &layers[job.net.L]
+    finish_delta(job, layer, row, m)
+    while layer.number > last:
+        if layer.input.dx != NULL:
+            layer.kind.backward(job, layer, pos, row, m, scratch)
+            finish_input(job, &layer.input, row, m)
+            if layer.second.source != NULL:
+                finish_input(job, &layer.second, row, m)
+        layer -= 1
+
+
+cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, double scale, int thread) noexcept nogil:
+    """This thread's part of the m rows from pos, of which the first is row at_row of the batch: forward, loss, delta sweep."""
+    cdef char *values = at(job, job.results.values, at_row)
+    cdef Py_ssize_t each = rows_each(m, job.team.active)
+    cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next
+    cdef char *scratch = job.shares.scratch[thread]
+    while row < hi:
+        k = min(job.batches.block, hi - row)
+        gather_rows(job, pos + row, row, k)
+        next = pos + (row + k if row + k < hi else m + first)   # this thread's next block, here or in the batch that follows
+        if job.rows.prefetch and next < job.rows.n:
+            job.k.fetch_rows(&job.rows.X, &job.rows.loss, job.rows.order, next, min(k, job.rows.n - next))
+        MARK(thread, PHASE_gather)
+        if job.sensitivity.attack_steps > 0:
+            job.sensitivity.attack_rows(job, pos + row, row, k, at(job, values, row), scratch)
+        push_rows(job, pos + row, row, k, scratch)
+        MARK(thread, PHASE_forward)
+        if not loss_rows(job, pos + row, row, k, at(job, values, row), scale, True, scratch):
+            store(&job.results.bad, 1)
+        MARK(thread, PHASE_loss)
+        backward_rows(job, job.net.layers, pos + row, row, k, job.last_layer, scratch)
+        if job.sensitivity.tangent != NULL and not job.sensitivity.tangent_rows(
+                job, pos + row, row, k, at(job, job.sensitivity.penalties, at_row + row), scale, scratch):
+            store(&job.results.bad, 1)
+        MARK(thread, PHASE_delta)
+        row += k

@@ -1,0 +1,58 @@
+from fastmlp._engine.structs cimport *
+
+
+cdef class Team:
+    cdef team_t team
+    cdef readonly int n
+    cdef bint auto              # use fewer where a batch is too small to pay for the barriers
+    cdef bint awake, waking     # whether the workers have just run, or do now to wake up
+
+
+cdef class Data:
+    cdef source_t X, Y          # Y: sparse targets
+    cdef const void *y
+    cdef int form               # TARGETS_*
+    cdef const void *weight
+    cdef readonly Py_ssize_t n, d
+    cdef readonly double weight_sum
+    cdef Py_ssize_t ldy
+    cdef object keep            # what the pointers point at
+    cdef readonly object dtype, loss, sample_weight
+
+
+cdef class Call:
+    cdef Job job
+    cdef Layer *room            # of the network's layers, of tangents, of projections, of layers along V
+    cdef object P               # the parameters
+    cdef object arena, key      # and what it was laid out for
+    cdef object G               # where gradients go
+    cdef object loss, order     # a Python loss, and the rows it is called for
+    cdef object exchanged       # what is called between gradient and step
+    cdef object error           # what Python raised in the threads' work
+
+    cdef open(self, const Job *blank, P)
+    cdef bind(self, Data data, order, double weight_scale=*)
+    cdef read_in_place(self, Data data)
+    cdef sweep_to(self, int last)
+    cdef penalize(self, penalty)
+    cdef follow_tangents(self, bint projected=*)
+    cdef go_along(self, V)
+    cdef move_inputs(self, attack)
+    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
+    cdef gradient_room(self, bint full)
+    cdef exchange(self, function)
+    cdef run(self, Team team, job_fn work)
+    cdef raise_error(self)
+
+
+cdef class Pace:
+    cdef double cost[2]         # seconds a chunk takes on one thread and on all, 0: not known
+    cdef double tried           # when that was last measured,
+    cdef double patience        # for how long the slower number is left alone,
+    cdef bint all_pay           # and whether that is one
+    cdef Py_ssize_t timed_for   # rows of the chunk
+
+    cdef bint one_thread_pays(self, Py_ssize_t chunk)
+    cdef Py_ssize_t run_chunks(self, Call call, Team team, Py_ssize_t first, Py_ssize_t last) except -1
+    cdef int plan(self, Job *job, Team team, Py_ssize_t *count)
+    cdef learn(self, Team team, bint wide, double each)

@@ -1,0 +1,348 @@
+# What the engine's modules share: the structs, and the small functions on them that are inlined.
+#
+# Notation: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), delta(l) = de/ds(l). l-1 stands for the layer that l reads, its
+# source, which need not be the one before it.
+#
+# Words: batch, rows of one step; block, rows that one thread takes through all layers at a time; chunk, rows whose x and delta
+# are held at once; share, what one thread owns; see the glossary in CONTRIBUTING.md.
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastmlp._c cimport *
+
+cdef enum:
+    ALIGN = 64      # bytes of a cache line
+    TILE_I = 16     # rows of W that grad_step takes at a time
+    PACK_MIN_ROWS = 24
+    PACK_MIN_BYTES = 24 * 1024
+
+
+# ---- what the network is
+
+cdef struct Layer
+cdef struct Job
+
+ctypedef void (*measure_fn)(const kernels_t *k, Layer *layer) noexcept
+ctypedef Py_ssize_t (*scratch_fn)(const kernels_t *k, const Layer *layer) noexcept
+ctypedef void (*prepare_fn)(const Job *job, Layer *layer) noexcept nogil
+ctypedef void (*rows_fn)(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
+ctypedef void (*rows_job_fn)(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
+ctypedef void (*grad_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G,
+                         char *scratch) noexcept nogil
+ctypedef void (*grad_step_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
+                              int thread) noexcept nogil
+ctypedef void (*mirror_fn)(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
+ctypedef void (*tangent_fn)(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                            char *scratch) noexcept nogil
+ctypedef void (*job_fn)(void *job, int thread) noexcept nogil
+
+
+# What a kind of layer does, a row of the table in kinds.pyx. Rows `pos` .. of the epoch are rows `row` .. of the buffers.
+cdef struct LayerKind:
+    const char *name
+    measure_fn measure          # the geometry of W and b and of what else it has, from sizes, window and source
+    scratch_fn scratch          # elements of a thread's scratch that it wants, or NULL
+    prepare_fn prepare          # what is the same for all rows, or NULL; again where P, strides, mirrors or activations are others
+    rows_fn forward             # s(l), x(l) of m rows
+    rows_fn backward            # de/dx of its inputs into their dx, of m rows
+    grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W as kept; more: on top of G. NULL: no W
+    grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
+    mirror_fn mirror            # W's other forms, from its rows lo .. hi
+    tangent_fn tangent          # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at;
+    tangent_fn tangent_back     # or NULL where s is linear in the input: then forward and backward serve
+
+
+# An input of a layer. Where several layers read one, de/dx of it is the sum of what each of them gives, and theta' is applied once,
+# by the one that comes last in the delta sweep.
+cdef struct Input:
+    Layer *source               # NULL: there is none
+    char *dx                    # where backward writes: delta of the source, or a place of its own; NULL: nobody wants it
+    bint adds                   # dx is added to what is in delta of the source
+    bint last                   # delta of the source is whole then
+    bint fused                  # and backward itself applies theta'
+
+
+# W and b. W is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever takes fewer whole vectors: a layer with
+# one output is one row, not a column of them. Either is row-major, with rows of whole vectors that are zero past their end; the bias
+# follows. Of a convolution W is (kh kw c_in, c_out).
+cdef struct Weights:
+    Py_ssize_t rows, cols       # of W as kept
+    Py_ssize_t ld               # its row stride
+    Py_ssize_t units            # elements of b: d_out, or the channels of a convolution
+    Py_ssize_t w_at, b_at       # where W and b start in what is laid out as the parameters
+    char *W                     # and in memory
+    char *b
+    bint bias
+    bint flipped
+    Py_ssize_t positions        # of each row of X at which W is used: where a convolution's window stops, else 1
+    Py_ssize_t columns          # of a product for the gradient
+    int leader                  # the layer that this one follows as a whole, see ties.pyx, or 0;
+    bint turned                 # its W as kept is the leader's transposed
+    bint led_bias               # its bias is the leader's too
+
+
+# The other forms of W, made anew from it after each step. The forward pass and the delta sweep want W and its transpose: the one
+# that is not kept is the mirror. Large layers have both in panels for the matrix kernels, written while W is still in the cache.
+cdef struct Forms:
+    char *mirror                # (cols, ld), or NULL where nothing needs it
+    Py_ssize_t ld
+    bint mirror_panels          # it is in panels
+    char *panels                # W in panels, or NULL
+
+
+cdef struct Theta:
+    int act                     # ACT_*
+    double arg
+    bint needs_s                # theta' wants s, not x
+    bint curved                 # theta'' is not 0 almost everywhere
+
+
+# The products of a dense layer, described once for all rows, see dense_prepare.
+cdef struct Products:
+    Py_ssize_t s_columns        # of the product for s(l)
+    Py_ssize_t dx_columns       # and for de/dx(l-1)
+    bint dots                   # s(l) by dots: one unit, of a flipped W that needs no mirror
+    gemm_t for_s
+    gemm_t for_dx
+
+
+# What slides over a map.
+cdef struct Windows:
+    window_t window
+    const int32_t *at_position  # (positions,) elements from the map's first to the window's, at each position,
+    const int32_t *at_weight    # (rows,) and from there to what each row of W is for; in the map with its padding, if it has any
+    Py_ssize_t padded           # elements of a map with its padding, or 0 where it has none
+    Py_ssize_t padded_w         # its width
+    Py_ssize_t step             # positions that are taken at once
+
+
+cdef struct Layer:
+    const LayerKind *kind
+    int number                  # l
+    Py_ssize_t d_in, d_out      # units of the source, and of this
+    Input input
+    Input second                # of a layer that reads two
+    Theta theta
+    Weights weights
+    Windows windows             # of convolutions and pooling
+    double rate                 # of dropout
+    # the call's buffers, rows of ld elements
+    Py_ssize_t ld
+    char *s                     # where nothing needs s apart, s is x
+    char *x
+    bint in_place               # x is the user's X, whose rows are those of the epoch
+    char *delta                 # de/dx(l) on its way to be de/ds(l)
+    char *delta_w               # what the weight phase takes for delta
+    char *de_dx                 # de/dx(l), where a tangent sweep wants it, or NULL
+    Forms forms
+    Products products
+
+
+# Parameters that stand in several places, see ties.pyx.
+cdef struct Ties:
+    Py_ssize_t tail             # where the parameters of groups start in P: first those of weights, then of biases
+    Py_ssize_t n_weights        # of the groups whose parameter counts as a weight, pads included
+    Py_ssize_t n_tail           # of all, pads included
+    Py_ssize_t n_groups
+    const int64_t *home         # (n_groups,) the place of each group's parameter
+    const int64_t *begin        # (n_groups + 1,) where its members start in
+    const int64_t *member       # places in P
+    const double *scale
+    Py_ssize_t n_frozen
+    const int64_t *frozen       # places that stand still
+    const double *value
+    bint followers              # some layer follows another
+    void (*fold)(Job *job, int thread) noexcept nogil       # gradients of members go to their parameter,
+    void (*spread)(Job *job, int thread) noexcept nogil     # parameters to their members
+
+
+cdef struct Network:
+    int L
+    Layer *layers               # L + 1; entry 0 is the input
+    char *P                     # the parameters
+    Py_ssize_t n_elements       # of P
+    Py_ssize_t n_rows           # of all W as kept, and biases
+    bint grouped                # batches of enough rows are summed in two groups
+    bint narrow                 # no row of the parameters has more than kernels_t.narrow, and there is no tail of tied ones
+    Ties *ties                  # or NULL
+    Py_ssize_t scratch          # elements that the kinds want of a thread's scratch
+    Py_ssize_t work             # multiply-adds of a row forward, pads included
+
+
+# ---- what a call is about. Positions count rows in the order of the epoch; a row of the buffers is a position less that of the chunk's
+# first row.
+
+cdef struct Rows:
+    source_t X
+    const int64_t *order        # the rows, or NULL for all as they are
+    Py_ssize_t n                # how many
+    bint prefetch               # rows are short and anywhere in much memory, where the processor does not see them coming
+    loss_t loss
+    bint (*function)(Job *job, loss_t *loss) noexcept nogil     # a Python loss in the place of the kernel's, or NULL,
+    void *call                  # and the Call that it belongs to
+    double weight_scale         # rows over the sum of the sample weights
+    const char *delta_weight    # sample weights where only delta_w knows them
+
+
+cdef struct Batches:
+    Py_ssize_t batch, chunk, block      # rows of each
+    Py_ssize_t chunks           # of a batch
+    Py_ssize_t first, end       # chunks of the epoch that the threads are to do; or positions, of jobs without batches
+    bint training               # dropout drops
+    uint64_t key                # what it drops in this epoch, what noise is
+    double noise                # standard deviation of what is added to x(0) in training
+
+
+cdef struct Gradient:
+    bint full                   # all gradients go to G before any step
+    char *G                     # laid out as P, of the batch's first group of rows
+    char *G2                    # and of its second
+    char *T                     # the same of what a tangent sweep adds as x'(l-1) delta(l)^T: chains of their own
+    char *T2
+
+
+cdef struct Optimizer:
+    bint stepping
+    step_t step                 # for weights; biases know neither decay nor penalties
+    double clip                 # largest norm of the gradient, 0: any
+    double row_l2, row_l1       # penalties on the sum over a batch's rows
+    double beta1_power, beta2_power
+    char *S1                    # state, laid out as P
+    char *S2
+    # between the whole gradient of a batch of some rows and its step, on all threads between barriers, or NULL: where others work on
+    # the same batch, G, results.batch_loss and results.bad become what all of them have found
+    void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
+    void *exchanged             # what it belongs to
+
+
+# Derivatives of derivatives, and inputs that are moved: see tangent.pyx and attack.pyx.
+cdef struct Sensitivity:
+    int penalty                 # PENALTY_*, or 0
+    double lam
+    char *penalties             # (batch,) of the rows
+    Layer *tangent              # the layers' linear parts over x', delta', or NULL
+    Layer *pulled               # whose delta(0) is penalised: the network's layers, or those that pull random projections
+    Layer *along                # the layers with V, v in the place of W, b where weights move, or NULL
+    char *V                     # those, laid out as P
+    rows_job_fn push_tangent    # from x'(0) to x'(L)
+    bint (*tangent_rows)(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale,
+                         char *scratch) noexcept nogil
+    int attack_steps
+    attack_t attack
+    bint attack_random          # from a random place within reach
+    void (*attack_rows)(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, char *scratch) noexcept nogil
+
+
+# What each thread owns.
+cdef struct Shares:
+    Py_ssize_t *share           # (threads, L + 1, 2): whose rows of W(l)
+    Py_ssize_t *share2          # (threads, 2, L + 1, 2): of both groups' gradients
+    Py_ssize_t *spans           # (threads, 2): where a thread's parameters begin and end, -1 where they are not in one piece
+    double *row_squares         # squared norms of the rows of the gradient, layer by layer
+    double *row_penalty         # penalties of the rows of W
+    char *x0                    # x(0) as it was, where an attack moves it
+    char **scratch              # a thread's own: pack, then a tile, then a panel, then the loss's, then the kinds'
+    Py_ssize_t tile_at, panel_at, loss_at, kind_at
+
+
+cdef struct Results:
+    double loss_sum, penalty_sum, sensitivity_sum
+    double batch_loss           # the sum of the present batch's losses
+    char *values                # losses of the rows: (batch,) of the present one, or (n,)
+    char *out                   # what the job makes of each row
+    const char *seed            # de/dx(L) (n, d(L)) in place of the loss's, or x'(0) (n, d(0)), or NULL
+    int link
+    shared_int bad              # some loss is not finite
+    Py_ssize_t bad_chunk
+
+
+# One call into the engine, which all its threads see.
+cdef struct Job:
+    const kernels_t *k
+    Py_ssize_t size             # bytes of an element
+    team_t *team
+    Network net
+    Rows rows
+    Batches batches
+    int lowest                  # layers have deltas from here on
+    int last_layer              # and the delta sweep of training ends here
+    Gradient gradient
+    Optimizer optimizer
+    Sensitivity sensitivity
+    Shares shares
+    Results results
+
+
+# ---- small functions
+
+cdef inline char *at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
+    return <char *>base + elements * job.size
+
+
+cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
+    """The next multiple of lanes, a power of 2."""
+    return (n + lanes - 1) & -lanes
+
+
+cdef inline double get(const Job *job, const char *base, Py_ssize_t i) noexcept nogil:
+    return (<const float *>base)[i] if job.size == 4 else (<const double *>base)[i]
+
+
+cdef inline void put(const Job *job, char *base, Py_ssize_t i, double value) noexcept nogil:
+    if job.size == 4:
+        (<float *>base)[i] = <float>value
+    else:
+        (<double *>base)[i] = value
+
+
+cdef inline uint64_t mix(uint64_t z) noexcept nogil:
+    """splitmix64 (Steele, Lea and Flood 2014)"""
+    z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
+    z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111eb
+    return z ^ (z >> 31)
+
+
+cdef inline char *x_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """x(l) of a row"""
+    return at(job, layer.x, (pos if layer.in_place else row) * layer.ld)
+
+
+cdef inline char *theta_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """What theta' and theta'' are computed from: s or x."""
+    return at(job, layer.s if layer.theta.needs_s else layer.x, row * layer.ld)
+
+
+cdef inline bint has_forms(const Layer *layer) noexcept nogil:
+    return layer.forms.mirror != NULL or layer.forms.panels != NULL
+
+
+cdef inline double weight_of_row(const Job *job, Py_ssize_t pos) noexcept nogil:
+    """The sample weight at a position."""
+    cdef const char *weight = <const char *>job.rows.loss.weight
+    return 1 if weight == NULL else get(job, weight, job.rows.order[pos] if job.rows.order != NULL else pos)
+
+
+cdef inline void clear_pad(const Job *job, const Layer *layer, char *row) noexcept nogil:
+    """Zero past a row's last unit, where theta and theta' are going to look."""
+    memset(at(job, row, layer.d_out), 0, (pad(layer.d_out, job.k.lanes) - layer.d_out) * job.size)
+
+
+cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end, Py_ssize_t ld) noexcept nogil:
+    """Zero in columns first .. end of m rows: x(l-1) may hold anything past its last unit, W may not."""
+    cdef Py_ssize_t i
+    if first < end:
+        for i in range(m):
+            memset(at(job, G, i * ld + first), 0, (end - first) * job.size)
+
+
+cdef inline step_t bias_step(const step_t *step) noexcept nogil:
+    """Biases know no penalties."""
+    cdef step_t bias = step[0]
+    bias.decay = bias.l2 = bias.l1 = 0
+    return bias
+
+
+cdef inline Py_ssize_t span_end(const Job *job, const Layer *layer, Py_ssize_t hi) noexcept nogil:
+    """Where the parameters of a layer's rows up to hi end: the bias goes with the last row."""
+    cdef const Weights *W = &layer.weights
+    return W.b_at + pad(W.units, job.k.lanes) if hi == W.rows and W.bias else W.w_at + hi * W.ld

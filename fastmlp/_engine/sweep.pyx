@@ -1,0 +1,35 @@
+"""What a step of training runs: rows through dense layers forward and back, the gradient of W, the step.
+
+These are one translation unit, since a step of a small network takes a tenth of a microsecond, of which calls that the compiler cannot
+see through would be a good part:
+
+    rows.pxi      the row phase: a block of rows through all layers, the loss, the delta sweep
+    dense.pxi     the layer kind that nearly all networks are made of
+    weights.pxi   the weight phase: gradients by tiles of W, clipping, ties, the step
+    jobs.pxi      what the threads of a team run: training, and each other thing that is asked of a network
+
+All other kinds of layers, ties, tangents and attacks are modules of their own, called through tables and pointers.
+"""
+from libc.float cimport DBL_MIN
+from libc.math cimport sqrt
+
+from fastmlp._engine.structs cimport *
+
+# Where threads would read more of each other's rows than of a gradient, batches are summed in two groups and stepped as one vector.
+# See group_rows; part of the promise of bits.
+cdef enum:
+    GROUP_MIN_ROWS = 64
+
+include "rows.pxi"
+include "dense.pxi"
+include "weights.pxi"
+include "jobs.pxi"
+
+
+cdef list phase_ticks():
+    """(name, ticks of each thread) of training since the last call, by phase; empty but in a build that measures them."""
+    if not PROFILING:
+        return []
+    ticks = [(profile_phases[i].decode(), [PROFILE_TICKS(thread, i) for thread in range(MAX_THREADS)]) for i in range(N_PHASES)]
+    PROFILE_RESET()
+    return ticks

@@ -1,0 +1,237 @@
+# The weight phase. A thread owns rows of all W(l). It sums x(l-1)^T delta(l) over the whole batch in row order and, where nothing
+# else needs the whole gradient, steps them at once. No thread adds to what another has summed, so results have the same bits for any
+# number of threads.
+
+cdef inline const Py_ssize_t *share_of(const Job *job, int thread) noexcept nogil:
+    """A thread's rows of the weights: pairs lo, hi by layer."""
+    return job.shares.share + 2 * thread * (job.net.L + 1)
+
+
+cdef inline Py_ssize_t group_rows(const Job *job, Py_ssize_t batch) noexcept nogil:
+    """Rows of a batch's first group. Small networks sum a batch in two groups of rows and then the two: threads
+    read mostly what they wrote. It depends on the sizes alone, so that the bits do not depend on the threads."""
+    return pad(batch // 2, 4) if job.net.grouped and batch >= GROUP_MIN_ROWS else batch
+
+
+cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint more, int thread) noexcept nogil:
+    """This thread's part of the gradient over rows row .. row + m of the chunk, which are of one group; -1: of the only one."""
+    cdef int l
+    cdef Layer *layer
+    cdef const Py_ssize_t *share = (job.shares.share2 + 2 * (2 * thread + group) * (job.net.L + 1) if group >= 0
+                                    else share_of(job, thread))
+    cdef char *scratch = job.shares.scratch[thread]
+    for l in range(1, job.net.L + 1):
+        if share[2 * l] == share[2 * l + 1]:
+            continue
+        layer = &job.net.layers[l]
+        layer.kind.grad(job, layer, share[2 * l], share[2 * l + 1], row, m, more,
+                        job.gradient.G2 if group == 1 else job.gradient.G, scratch)
+        if job.sensitivity.tangent != NULL:
+            layer.kind.grad(job, &job.sensitivity.tangent[l], share[2 * l], share[2 * l + 1], row, m, more,
+                            job.gradient.T2 if group == 1 else job.gradient.T, scratch)
+
+
+cdef void full_gradient(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, int thread) noexcept nogil:
+    """The gradient over the m rows of a chunk that starts at a row of its batch, on top of the chunks before."""
+    cdef Py_ssize_t cut = group_rows(job, batch), one = min(max(cut - at_row, 0), m)
+    cdef bint last = at_row + m == batch
+    if cut == batch:
+        grad_group(job, -1, 0, m, at_row > 0, thread)
+        if last and job.sensitivity.tangent != NULL:
+            add_gradient(job, job.gradient.T, thread)
+        return
+    if one > 0:
+        grad_group(job, 0, 0, one, at_row > 0, thread)
+    if m > one:
+        grad_group(job, 1, one, m - one, at_row > cut, thread)
+    if last:
+        team_barrier(job.team, thread)
+        add_gradient(job, job.gradient.G2, thread)
+        if job.sensitivity.tangent != NULL:
+            add_gradient(job, job.gradient.T, thread)
+            add_gradient(job, job.gradient.T2, thread)
+
+
+cdef void add_gradient(Job *job, char *other, int thread) noexcept nogil:
+    """G += other, for this thread's rows."""
+    cdef int l
+    cdef Layer *layer
+    cdef Py_ssize_t begin, end
+    cdef const Py_ssize_t *share = share_of(job, thread)
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        if share[2 * l] < share[2 * l + 1]:
+            begin, end = layer.weights.w_at + share[2 * l] * layer.weights.ld, span_end(job, layer, share[2 * l + 1])
+            job.k.add(end - begin, at(job, other, begin), at(job, job.gradient.G, begin))
+
+
+cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step, int thread) noexcept nogil:
+    """This thread's part of all gradients over the m rows of a chunk, and the step after a batch's last chunk."""
+    cdef step_t clipped
+    if not job.gradient.full:
+        step_layers(job, m, step, thread)
+        return
+    full_gradient(job, at_row, m, batch, thread)
+    if at_row + m < batch or not job.optimizer.stepping:
+        return
+    if job.optimizer.exchange != NULL:
+        team_barrier(job.team, thread)
+        if thread == 0:
+            job.results.batch_loss = job.k.sum(batch, job.results.values)
+        job.optimizer.exchange(job, batch, thread)
+        team_barrier(job.team, thread)
+        if load(&job.results.bad):
+            return
+    if job.net.ties != NULL:
+        team_barrier(job.team, thread)
+        job.net.ties.fold(job, thread)
+        team_barrier(job.team, thread)
+    if job.optimizer.clip > 0:
+        square_rows(job, thread)
+        team_barrier(job.team, thread)
+        clipped = step[0]
+        clipped.gscale = clip_scale(job)
+        step = &clipped
+    MARK(thread, PHASE_weight)
+    step_share(job, step, thread)
+    if job.net.ties != NULL:
+        if thread == 0:
+            step_tail(job, step)
+        team_barrier(job.team, thread)
+        job.net.ties.spread(job, thread)
+        team_barrier(job.team, thread)
+    mirror_share(job, thread)
+    MARK(thread, PHASE_update)
+
+
+cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) noexcept nogil:
+    """Gradients and steps layer by layer, for this thread's rows of each: by tiles where the kind can, else by its part of G."""
+    cdef int l
+    cdef Py_ssize_t lo, hi
+    cdef Layer *layer
+    cdef const Py_ssize_t *share = share_of(job, thread)
+    for l in range(1, job.net.L + 1):
+        lo, hi = share[2 * l], share[2 * l + 1]
+        if lo == hi:
+            continue
+        layer = &job.net.layers[l]
+        if layer.kind.grad_step != NULL:
+            layer.kind.grad_step(job, layer, lo, hi, m, step, thread)
+            continue
+        layer.kind.grad(job, layer, lo, hi, 0, m, False, job.gradient.G, job.shares.scratch[thread])
+        MARK(thread, PHASE_weight)
+        step_rows(job, layer, lo, hi, step)
+        if has_forms(layer):
+            layer.kind.mirror(job, layer, lo, hi)
+        MARK(thread, PHASE_update)
+
+
+cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
+    """Step this thread's rows from G: as one vector where they are in one piece, and no penalties are, which biases do not know."""
+    cdef int l
+    cdef const Py_ssize_t *share = share_of(job, thread)
+    cdef const Py_ssize_t *span = job.shares.spans + 2 * thread
+    if span[0] >= 0 and step.decay == 0 and step.l2 == 0 and step.l1 == 0:
+        step_span(job, step, span[0], span[1])
+        return
+    for l in range(1, job.net.L + 1):
+        if share[2 * l] < share[2 * l + 1]:
+            step_rows(job, &job.net.layers[l], share[2 * l], share[2 * l + 1], step)
+
+
+cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const step_t *step) noexcept nogil:
+    """Step rows lo .. hi of W, and the bias with the last one, from G; what follows another layer is copied from there."""
+    cdef Weights *W = &layer.weights
+    cdef step_t bias
+    if not W.leader:
+        step_span(job, step, W.w_at + lo * W.ld, W.w_at + hi * W.ld)
+    if hi == W.rows and W.bias and not W.led_bias:
+        bias = bias_step(step)
+        step_span(job, &bias, W.b_at, span_end(job, layer, hi))
+
+
+cdef void step_tail(Job *job, const step_t *step) noexcept nogil:
+    """Step the tied parameters that have a place of their own."""
+    cdef const Ties *ties = job.net.ties
+    cdef step_t bias = bias_step(step)
+    step_span(job, step, ties.tail, ties.tail + ties.n_weights)
+    step_span(job, &bias, ties.tail + ties.n_weights, ties.tail + ties.n_tail)
+
+
+cdef inline void step_span(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin), end - begin,
+               at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
+
+
+cdef void mirror_share(Job *job, int thread) noexcept nogil:
+    """The other forms of this thread's rows of W."""
+    cdef int l
+    cdef Layer *layer
+    cdef const Py_ssize_t *share = share_of(job, thread)
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        if share[2 * l] < share[2 * l + 1] and has_forms(layer):
+            layer.kind.mirror(job, layer, share[2 * l], share[2 * l + 1])
+
+
+cdef void square_rows(Job *job, int thread) noexcept nogil:
+    """The squared norms of this thread's rows of the gradient, bias rows included."""
+    cdef int l
+    cdef Py_ssize_t i, lo, hi, row = 0
+    cdef Weights *W
+    cdef double *squares = job.shares.row_squares
+    cdef const char *G = job.gradient.G
+    cdef const Py_ssize_t *share = share_of(job, thread)
+    for l in range(1, job.net.L + 1):
+        W = &job.net.layers[l].weights
+        lo, hi = share[2 * l], share[2 * l + 1]
+        for i in range(lo, hi):
+            squares[row + i] = 0 if W.leader else job.k.sum_squares(W.cols, at(job, G, W.w_at + i * W.ld))
+        if lo < hi == W.rows and W.bias:
+            squares[row + hi] = 0 if W.leader and W.led_bias else job.k.sum_squares(W.units, at(job, G, W.b_at))
+        row += W.rows + W.bias
+    if thread == 0:     # and of the tail of ties
+        squares[row] = 0 if job.net.ties == NULL else job.k.sum_squares(job.net.ties.n_tail, at(job, G, job.net.ties.tail))
+
+
+cdef double clip_scale(Job *job) noexcept nogil:
+    cdef double total = 0
+    cdef Py_ssize_t i
+    for i in range(job.net.n_rows + 1):   # and the tail of ties
+        total += job.shares.row_squares[i]
+    total = sqrt(total)
+    return job.optimizer.clip / total if total > job.optimizer.clip else 1
+
+
+cdef void penalize_rows(Job *job, int thread) noexcept nogil:
+    """The penalties of this thread's rows of W, before the step."""
+    cdef int l
+    cdef Py_ssize_t i, row = 0
+    cdef Weights *W
+    cdef double l2 = job.optimizer.row_l2, l1 = job.optimizer.row_l1
+    cdef double *penalty
+    cdef const Py_ssize_t *share = share_of(job, thread)
+    for l in range(1, job.net.L + 1):
+        W = &job.net.layers[l].weights
+        for i in range(share[2 * l], share[2 * l + 1]):
+            penalty = &job.shares.row_penalty[row + i]
+            penalty[0] = 0
+            if W.leader:
+                continue
+            if l2 > 0:
+                penalty[0] = 0.5 * l2 * job.k.sum_squares(W.cols, at(job, W.W, i * W.ld))
+            if l1 > 0:
+                penalty[0] += l1 * job.k.sum_abs(W.cols, at(job, W.W, i * W.ld))
+        row += W.rows
+
+
+cdef double penalty_of_rows(Job *job) noexcept nogil:
+    """The sum of what penalize_rows left, in the order of the rows."""
+    cdef double total = 0
+    cdef Py_ssize_t i, rows = 0
+    cdef int l
+    for l in range(1, job.net.L + 1):
+        rows += job.net.layers[l].weights.rows
+    for i in range(rows):
+        total += job.shares.row_penalty[i]
+    return total
