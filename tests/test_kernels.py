@@ -1,11 +1,11 @@
-"""The kernels of all instruction sets, NEON under an emulator, give the same bits (tests/neon)."""
+"""The kernels of all instruction sets, NEON under an emulator, give the same bits (tests/kernels)."""
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-RUN = Path(__file__).with_name("neon") / "run.sh"
+RUN = Path(__file__).with_name("kernels") / "run.sh"
 
 
 @pytest.mark.slow
