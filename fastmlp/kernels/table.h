@@ -18,6 +18,8 @@ KERNEL(void, gemm, (const gemm_t *g,
                     void *C,                            /* OUT (M, N) */
                     const void *H,                      /* IN  (M, N) of EPI_RELU_GRAD, else NULL will do */
                     void *room))                        /* pack_bytes of scratch, or NULL: B is not to be packed */
+/* whether gemm, given room, packs the B (K, N) of M rows of A, because that pays */
+KERNEL(int, packs, (ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, ptrdiff_t ldb))
 /* columns of the next panel, when `rest` columns are left of a product of M rows */
 KERNEL(ptrdiff_t, panel, (ptrdiff_t M, ptrdiff_t rest))
 /* a column where a panel of a matrix of N columns starts, at or before column j and at most two panels before it */
