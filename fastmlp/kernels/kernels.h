@@ -199,6 +199,7 @@ typedef struct {
     int tile_columns; /* columns of the widest tile of several rows. Where N is at most that, rows of C may overlap
                          (ldc < N): the later one is on top */
     int itemsize;     /* bytes of an element */
+    int operandsize;  /* bytes of an element of A, B and panels */
     size_t pack_bytes; /* scratch that gemm wants to pack B */
 #define KERNEL(type, name, parameters) type(*name) parameters;
 #include "table.h"

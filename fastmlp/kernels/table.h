@@ -14,7 +14,7 @@
 /* C = init + A B as g says, then its epilogue */
 KERNEL(void, gemm, (const gemm_t *g,
                     ptrdiff_t M,
-                    const void *A,                      /* IN  (M, K), by the strides or offsets in g */
+                    const void *A,                      /* IN  (M, K), operands, by the strides or offsets in g */
                     void *C,                            /* OUT (M, N) */
                     const void *H,                      /* IN  (M, N) of EPI_RELU_GRAD, else NULL will do */
                     void *room))                        /* pack_bytes of scratch, or NULL: B is not to be packed */
@@ -26,21 +26,21 @@ KERNEL(ptrdiff_t, panel, (ptrdiff_t M, ptrdiff_t rest))
 KERNEL(ptrdiff_t, panel_start, (ptrdiff_t N, ptrdiff_t j))
 /* out = B, n as wide as a panel */
 KERNEL(void, pack, (ptrdiff_t K, ptrdiff_t n,
-                    const void *B, ptrdiff_t ldb,       /* IN  (K, n) */
-                    void *out))                         /* OUT (K, n, contiguous */
+                    const void *B, ptrdiff_t ldb,       /* IN  (K, n) operands */
+                    void *out))                         /* OUT (K, n) operands, contiguous */
 
 /* ---- Rows and matrices (matrix.inc) */
 
 /* out = x w + b. The sum of a row runs over 16 lanes, each in the order of k, which are then added by halves. */
 KERNEL(void, dots, (ptrdiff_t m, ptrdiff_t n,
-                    const void *x, ptrdiff_t ldx,       /* IN  (m, n), with room for whole vectors */
-                    const void *w,                      /* IN  (n,), finite up to whole vectors */
+                    const void *x, ptrdiff_t ldx,       /* IN  (m, n) operands, with room for whole vectors */
+                    const void *w,                      /* IN  (n,) operands, finite up to whole vectors */
                     const void *b,                      /* IN  (1,), or NULL for 0 */
                     void *out, ptrdiff_t ldo))          /* OUT (m, 1), zeros after it up to a vector */
 /* The gradient of one row: G = a b^T, bias = d */
 KERNEL(void, row_grad, (ptrdiff_t m, ptrdiff_t n,
-                        const void *a,                  /* IN  (m,) */
-                        const void *b,                  /* IN  (n,), with room for whole vectors */
+                        const void *a,                  /* IN  (m,) operands */
+                        const void *b,                  /* IN  (n,) operands, with room for whole vectors */
                         void *G, ptrdiff_t ldg,         /* OUT (m, n), zeros up to whole vectors */
                         ptrdiff_t k,
                         const void *d,                  /* IN  (k,), with room for whole vectors */

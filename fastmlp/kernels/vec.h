@@ -7,6 +7,7 @@
  * vector is one number.
  *
  *     real                       float or double; integer, natural: as wide, signed and unsigned
+ *     operand                    what the factors of matrix products are kept as, see below
  *     vf, vi, vu                 vectors of real, integer, natural
  *     VB, VL                     bytes and lanes (elements) of a vector
  *     ld(p), st(p, v)            load and store VL elements; p need not be aligned to vectors
@@ -275,4 +276,17 @@ INLINE half_vf half_first_lanes(ptrdiff_t n, half_vf v)
 }
 /* zeros in the other half */
 INLINE vf half_widen(half_vf a) { return (vf)MM_WIDEN((half_mm)a); }
+#endif
+
+/* ---- Operands: the factors A and B of matrix products, in panels too. Sums and C are real. Today an operand is a
+ * real; all that knows it is here. */
+
+typedef real operand;
+INLINE vf ld_operands(const operand *p) { return ld(p); }
+INLINE vf set1_operand(operand a) { return set1(a); }
+INLINE void copy_operands(operand *to, const operand *from) { st(to, ld(from)); }
+#ifdef HALF
+INLINE half_vf half_ld_operands(const operand *p) { return half_ld(p); }
+INLINE half_vf half_set1_operand(operand a) { return half_set1(a); }
+INLINE void half_copy_operands(operand *to, const operand *from) { half_st(to, half_ld(from)); }
 #endif
