@@ -59,6 +59,21 @@ typedef uint64_t natural;
 #define PREFETCH_READ(p) ((void)(p))
 #endif
 
+/* What a kernel counts on: checked in a build with FASTMLP_DEBUG, nothing in others. */
+#ifdef FASTMLP_DEBUG
+#include <stdio.h>
+#include <stdlib.h>
+INLINE void require_failed(const char *file, int line, const char *kernel, const char *condition)
+{
+    fprintf(stderr, "%s:%d: %s counts on %s\n", file, line, kernel, condition);
+    abort();
+}
+#define REQUIRE(condition) ((condition) ? (void)0 : require_failed(__FILE__, __LINE__, __func__, #condition))
+#else
+#define REQUIRE(condition) ((void)0)
+#endif
+#define IS_ALIGNED(p) ((uintptr_t)(p) % sizeof(real) == 0)
+
 /* ---- Vectors, how they are loaded and stored */
 
 #if defined(ISA_AVX512)
