@@ -164,7 +164,7 @@ KERNEL(void, attack, (const attack_t *a, ptrdiff_t m, ptrdiff_t n,
 KERNEL(void, unpatch, (const window_t *g, ptrdiff_t p0, ptrdiff_t p1,
                        const void *D, ptrdiff_t ldd,    /* IN  (p1 - p0, kh kw c), with room for whole vectors */
                        void *dx))                       /* IN/OUT */
-/* out = the largest of each window; dh and dw are 1 */
+/* out = the largest of each window, whose elements are taken to be neighbours (dh, dw = 1) */
 KERNEL(void, max_pool, (const window_t *g, const void *x, void *out))
 /* dx += delta at the first of the largest of each window, given out of max_pool */
 KERNEL(void, max_pool_grad, (const window_t *g, const void *x, const void *out, const void *delta, void *dx))
