@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(wildcard fastmlp/*.py fastmlp/*/*.py fastmlp/*.pyx fastmlp/*.pxi fastmlp/*.pxd fastmlp/*.pyi fastmlp/kernels/*)
 
-.PHONY: demo test test-all test-neon sanitize bench costs bench-quick phases clean
+.PHONY: demo test test-all test-kernels lint-c sanitize bench costs bench-quick phases clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -49,8 +49,13 @@ $(BENCH_VENV)/stamp: $(BENCH) $(SOURCES) benchmarks/requirements.txt
 	touch $@
 
 # the kernels of all instruction sets, NEON in an emulator, compiled by what compilers there are: the same bits
-test-neon:
-	sh tests/neon/run.sh
+test-kernels:
+	sh tests/kernels/run.sh
+
+# whether the C code is written as .clang-format says
+CLANG_FORMAT ?= clang-format
+lint-c:
+	$(CLANG_FORMAT) --dry-run -Werror fastmlp/kernels/* tests/kernels/*.c
 
 # an environment with the sources in it, for a build of another kind, whose objects must not mix with the others
 define apart

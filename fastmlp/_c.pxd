@@ -1,4 +1,5 @@
-# What the C storey offers; kernels.h says what each thing does.
+# What the C level offers. kernels/kernels.h and kernels/table.h say what each thing does; tests/test_kernels.py
+# compares the kernels.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef extern from "kernels/kernels.h" nogil:
@@ -63,45 +64,66 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct kernels_t:
         const char *isa
-        int lanes, narrow, tile_columns, itemsize
+        int lanes, narrow, tile_columns, itemsize, operandsize
         size_t pack_bytes
-        void (*gemm)(const gemm_t *, Py_ssize_t M, const void *A, void *C, const void *H, void *pack) noexcept nogil
+        void (*gemm)(const gemm_t *g, Py_ssize_t M, const void *A, void *C, const void *H, void *room) noexcept nogil
+        int (*packs)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t ldb) noexcept nogil
         Py_ssize_t (*panel)(Py_ssize_t M, Py_ssize_t rest) noexcept nogil
         Py_ssize_t (*panel_start)(Py_ssize_t N, Py_ssize_t j) noexcept nogil
         void (*pack)(Py_ssize_t K, Py_ssize_t n, const void *B, Py_ssize_t ldb, void *out) noexcept nogil
-        void (*dots)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, const void *w, const void *b, void *out, Py_ssize_t ldo) noexcept nogil
-        void (*row_grad)(Py_ssize_t m, Py_ssize_t n, const void *a, const void *b, void *G, Py_ssize_t ldg, Py_ssize_t k, const void *d, void *bias) noexcept nogil
-        void (*colsum)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ldd, void *out, int accumulate) noexcept nogil
-        void (*transpose)(Py_ssize_t m, Py_ssize_t n, const void *A, Py_ssize_t lda, void *B, Py_ssize_t ldb) noexcept nogil
-        void (*act)(int kind, double arg, Py_ssize_t n, const void *s, void *x) noexcept nogil
-        void (*act_grad)(int kind, double arg, Py_ssize_t n, const void *sx, void *delta) noexcept nogil
-        void (*act_curve)(int kind, double arg, Py_ssize_t n, const void *sx, const void *st, const void *u, void *delta) noexcept nogil
-        int (*loss)(const loss_t *) noexcept nogil
-        void (*loss_curve)(const loss_t *, const void *xt, Py_ssize_t ldxt) noexcept nogil
-        void (*link)(int kind, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, void *scratch) noexcept nogil
-        void (*step)(const step_t *, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G, Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
-        void (*fetch)(Py_ssize_t m, Py_ssize_t n, const void *P, Py_ssize_t ldp) noexcept nogil
-        void (*fetch_rows)(const source_t *X, const loss_t *loss, const int64_t *order, Py_ssize_t first, Py_ssize_t m) noexcept nogil
-        void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out, Py_ssize_t ldo) noexcept nogil
-        void (*permute)(uint64_t first, Py_ssize_t m, uint64_t a, uint64_t b, const uint32_t *key, int64_t *out) noexcept nogil
-        void (*dropout)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo, double rate, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
-        void (*noise)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double sigma, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
-        void (*jitter)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double width, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
-        void (*attack)(const attack_t *, Py_ssize_t m, Py_ssize_t n, const void *x0, const void *d, void *x, Py_ssize_t ld) noexcept nogil
-        void (*scale_rows)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ld, const void *weight, double scale, void *out) noexcept nogil
+        void (*dots)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, const void *w, const void *b, void *out,
+                     Py_ssize_t ldo) noexcept nogil
+        void (*row_grad)(Py_ssize_t m, Py_ssize_t n, const void *a, const void *b, void *G, Py_ssize_t ldg,
+                         Py_ssize_t k, const void *d, void *bias) noexcept nogil
+        void (*colsum)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ldd, void *out,
+                       int accumulate) noexcept nogil
+        void (*transpose)(Py_ssize_t m, Py_ssize_t n, const void *A, Py_ssize_t lda, void *B,
+                          Py_ssize_t ldb) noexcept nogil
+        void (*rows)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out,
+                     Py_ssize_t ldo) noexcept nogil
+        void (*scale_rows)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ld, const void *weight, double scale,
+                           void *out) noexcept nogil
         void (*add)(Py_ssize_t n, const void *x, void *into) noexcept nogil
+        void (*fetch)(Py_ssize_t m, Py_ssize_t n, const void *P, Py_ssize_t ldp) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_abs)(Py_ssize_t n, const void *x) noexcept nogil
         int (*all_finite)(Py_ssize_t n, const void *x) noexcept nogil
         double (*largest)(Py_ssize_t n, const void *x) noexcept nogil
-        void (*rows)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo) noexcept nogil
-        void (*unpatch)(const window_t *, Py_ssize_t p0, Py_ssize_t p1, const void *D, Py_ssize_t ldd, void *dx) noexcept nogil
-        void (*max_pool)(const window_t *, const void *x, void *out) noexcept nogil
-        void (*max_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx) noexcept nogil
-        void (*max_pool_tangent)(const window_t *, const void *x, const void *out, const void *xt, void *outt) noexcept nogil
-        void (*avg_pool)(const window_t *, const void *x, void *out) noexcept nogil
-        void (*avg_pool_grad)(const window_t *, const void *x, const void *out, const void *delta, void *dx) noexcept nogil
+        void (*act)(int kind, double arg, Py_ssize_t n, const void *s, void *x) noexcept nogil
+        void (*act_grad)(int kind, double arg, Py_ssize_t n, const void *sx, void *delta) noexcept nogil
+        void (*act_curve)(int kind, double arg, Py_ssize_t n, const void *sx, const void *st, const void *u,
+                          void *delta) noexcept nogil
+        int (*loss)(const loss_t *t) noexcept nogil
+        void (*loss_curve)(const loss_t *t, const void *xt, Py_ssize_t ldxt) noexcept nogil
+        void (*link)(int kind, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo,
+                     void *scratch) noexcept nogil
+        void (*step)(const step_t *s, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G,
+                     Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
+        void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out,
+                       Py_ssize_t ldo) noexcept nogil
+        void (*fetch_rows)(const source_t *X, const loss_t *loss, const int64_t *order, Py_ssize_t first,
+                           Py_ssize_t m) noexcept nogil
+        void (*permute)(uint64_t first, Py_ssize_t m, uint64_t a, uint64_t b, const uint32_t *key,
+                        int64_t *out) noexcept nogil
+        void (*dropout)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo,
+                        double rate, uint64_t key, const int64_t *order, Py_ssize_t first) noexcept nogil
+        void (*noise)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double sigma, uint64_t key,
+                      const int64_t *order, Py_ssize_t first) noexcept nogil
+        void (*jitter)(Py_ssize_t m, Py_ssize_t n, void *x, Py_ssize_t ldx, double width, uint64_t key,
+                       const int64_t *order, Py_ssize_t first) noexcept nogil
+        void (*attack)(const attack_t *a, Py_ssize_t m, Py_ssize_t n, const void *x0, const void *d, void *x,
+                       Py_ssize_t ld) noexcept nogil
+        void (*unpatch)(const window_t *g, Py_ssize_t p0, Py_ssize_t p1, const void *D, Py_ssize_t ldd,
+                        void *dx) noexcept nogil
+        void (*max_pool)(const window_t *g, const void *x, void *out) noexcept nogil
+        void (*max_pool_grad)(const window_t *g, const void *x, const void *out, const void *delta,
+                              void *dx) noexcept nogil
+        void (*max_pool_tangent)(const window_t *g, const void *x, const void *out, const void *xt,
+                                 void *outt) noexcept nogil
+        void (*avg_pool)(const window_t *g, const void *x, void *out) noexcept nogil
+        void (*avg_pool_grad)(const window_t *g, const void *x, const void *out, const void *delta,
+                              void *dx) noexcept nogil
         int (*function)(const char *name, Py_ssize_t n, const void *x, void *out) noexcept nogil
 
     ctypedef struct activation_row:

@@ -1,8 +1,12 @@
-/* Which kernels this build holds and this machine can run; the tables by name. */
-#include <string.h>
+/* Which kernels this build holds and this machine can run, and the tables of names. */
 #include "kernels.h"
 
+#include <string.h>
+
+/* The instruction sets of this build, best last; and for each whether this machine runs it. */
+static int has_generic(void) { return 1; }
 #if defined(__GNUC__) && defined(__x86_64__)
+#define ISAS(X) X(generic) X(avx2) X(avx512)
 /* the compiler's test covers the operating system's saving of the registers too */
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 static int has_avx512(void)
@@ -11,41 +15,36 @@ static int has_avx512(void)
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
 }
 #elif defined(__GNUC__) && defined(__aarch64__)
+#define ISAS(X) X(generic) X(neon)
 static int has_neon(void) { return 1; } /* part of the base instruction set */
+#else
+#define ISAS(X) X(generic)
 #endif
-static int has_generic(void) { return 1; }
 
-static const struct { const char *isa; int (*here)(void); const kernels_t *f, *d; } ROWS[] = {
-    {"generic", has_generic, &fastmlp_generic_f, &fastmlp_generic_d},
-#if defined(__GNUC__) && defined(__x86_64__)
-    {"avx2", has_avx2, &fastmlp_avx2_f, &fastmlp_avx2_d},
-    {"avx512", has_avx512, &fastmlp_avx512_f, &fastmlp_avx512_d},
-#elif defined(__GNUC__) && defined(__aarch64__)
-    {"neon", has_neon, &fastmlp_neon_f, &fastmlp_neon_d},
-#endif
-};
+#define DECLARE(isa) extern const kernels_t fastmlp_##isa##_f, fastmlp_##isa##_d;
+ISAS(DECLARE)
 
-const char *const fastmlp_isas[] = {
-    "generic",
-#if defined(__GNUC__) && defined(__x86_64__)
-    "avx2", "avx512",
-#elif defined(__GNUC__) && defined(__aarch64__)
-    "neon",
-#endif
-    NULL};
+#define ISA_ROW(isa) {#isa, has_##isa, &fastmlp_##isa##_f, &fastmlp_##isa##_d},
+static const struct {
+    const char *name;
+    int (*is_here)(void);
+    const kernels_t *f, *d;
+} BY_ISA[] = {ISAS(ISA_ROW)};
+
+#define NAME(name, ...) #name,
+const char *const fastmlp_isas[] = {ISAS(NAME) NULL};
 
 const kernels_t *fastmlp_kernels(const char *isa, char dtype)
 {
-    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
-        if (!strcmp(ROWS[i].isa, isa) && ROWS[i].here()) return dtype == 'f' ? ROWS[i].f : ROWS[i].d;
+    for (size_t i = 0; i < sizeof BY_ISA / sizeof *BY_ISA; i++)
+        if (!strcmp(BY_ISA[i].name, isa) && BY_ISA[i].is_here()) return dtype == 'f' ? BY_ISA[i].f : BY_ISA[i].d;
     return NULL;
 }
 
-#define ACT_ROW(name, needs_s, curved, arg) {#name, needs_s, curved, arg},
+#define ACTIVATION_ROW(name, needs_s, curved, arg) {#name, needs_s, curved, arg},
 #define LOSS_ROW(name, link, arg) {#name, LINK_##link, arg},
 #define STEP_ROW(name, slots) {#name, slots},
-#define NAME(name, ...) #name,
-const activation_row fastmlp_activations[] = {ACTIVATIONS(ACT_ROW)};
+const activation_row fastmlp_activations[] = {ACTIVATIONS(ACTIVATION_ROW)};
 const loss_row fastmlp_losses[] = {LOSSES(LOSS_ROW)};
 const step_row fastmlp_steps[] = {STEPS(STEP_ROW)};
 const char *const fastmlp_links[] = {LINKS(NAME)};

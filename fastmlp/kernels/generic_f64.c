@@ -1,4 +1,2 @@
-#define ISA generic
-#define ISA_GENERIC
 #define REAL_BITS 64
-#include "kernels.inc"
+#include "generic.inc"

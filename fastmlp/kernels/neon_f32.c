@@ -1,6 +1,2 @@
-#define ISA neon
-#define ISA_NEON
 #define REAL_BITS 32
-#if defined(__GNUC__) && defined(__aarch64__)
-#include "kernels.inc"
-#endif
+#include "neon.inc"

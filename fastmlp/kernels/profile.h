@@ -1,18 +1,25 @@
-/* Where the time goes: ticks by thread and phase in a build with FASTMLP_PROFILE set; in others nothing is left of it. */
+/* Where the time goes: processor ticks by thread and phase, in a build with FASTMLP_PROFILE set. In other builds
+ * nothing of it is left. */
 #ifndef FASTMLP_PROFILE_H
 #define FASTMLP_PROFILE_H
 
-#include <stdint.h>
 #include "team.h"
+
+#include <stdint.h>
 
 #define PHASES(X) X(gather) X(forward) X(loss) X(delta) X(weight) X(update) X(barrier)
 #define ENUM_PHASE(name) PHASE_##name,
 enum { PHASES(ENUM_PHASE) N_PHASES };
 
+#define PHASE_NAME(name) #name,
+static const char *const profile_phases[] = {PHASES(PHASE_NAME)};
+
 #ifdef FASTMLP_PROFILE
 #define PROFILING 1
-/* a thread's on cache lines of its own */
-static struct { uint64_t last, ticks[N_PHASES], pad[16 - 1 - N_PHASES]; } profile_[MAX_THREADS];
+/* each thread's on cache lines of its own */
+static struct {
+    uint64_t last, ticks[N_PHASES], pad[16 - 1 - N_PHASES];
+} profile_[MAX_THREADS];
 static inline uint64_t profile_now(void)
 {
 #if defined(__x86_64__)
@@ -21,13 +28,13 @@ static inline uint64_t profile_now(void)
     return (uint64_t)(1e9 * now_seconds());
 #endif
 }
-/* what follows is measured; what went on since then was of a phase */
+/* thread t starts its clock; then each mark gives the time since the last one to a phase */
 #define MARK_START(t) (profile_[t].last = profile_now())
-#define MARK(t, phase)                                                              \
-    do {                                                                            \
-        const uint64_t now_ = profile_now();                                        \
-        profile_[t].ticks[phase] += now_ - profile_[t].last;                        \
-        profile_[t].last = now_;                                                    \
+#define MARK(t, phase)                                       \
+    do {                                                     \
+        const uint64_t now_ = profile_now();                 \
+        profile_[t].ticks[phase] += now_ - profile_[t].last; \
+        profile_[t].last = now_;                             \
     } while (0)
 #define PROFILE_TICKS(t, phase) profile_[t].ticks[phase]
 #define PROFILE_RESET() memset(profile_, 0, sizeof profile_)
@@ -38,10 +45,5 @@ static inline uint64_t profile_now(void)
 #define PROFILE_TICKS(t, phase) 0
 #define PROFILE_RESET() ((void)0)
 #endif
-
-static const char *const profile_phases[] = {
-#define PHASE_NAME(name) #name,
-    PHASES(PHASE_NAME)
-};
 
 #endif

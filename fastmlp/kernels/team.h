@@ -1,6 +1,13 @@
-/* Threads that work for one call after the other: a start signal, a barrier, and a clock. */
+/* A team of threads: the calling thread, number 0, and workers, 1 and up, that wait for it to give them jobs.
+ *
+ * A worker is a Python thread that runs team_work: it looks at `go`, does the job, meets the others at the barrier, and
+ * looks again. It gives up when no call has used the team for a while; the next call then starts another team.
+ */
 #ifndef FASTMLP_TEAM_H
 #define FASTMLP_TEAM_H
+
+/* ---- What systems call things. LOAD, STORE, INCREMENT (gives the new value) and CHANGE (makes *p `to` if it is
+ * `from`, and gives whether it was) are atomic. */
 
 #if defined(_MSC_VER)
 #define WIN32_LEAN_AND_MEAN
@@ -29,7 +36,6 @@ typedef unsigned shared_int;
 #define LOAD(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define INCREMENT(p) __atomic_add_fetch((p), 1, __ATOMIC_ACQ_REL)
-/* whether *p was from, and now is to */
 #define CHANGE(p, from, to) \
     __atomic_compare_exchange_n((p), &(shared_int){from}, (to), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 #if defined(__x86_64__)
@@ -45,7 +51,7 @@ static inline void cpu_sleep(void)
     struct timespec t = {0, 50000};
     nanosleep(&t, NULL);
 }
-#define IDLE_SLEEPS 1000 /* a tenth of a second or so: how long workers wait for the next call */
+#define IDLE_SLEEPS 1000 /* times that an idle worker sleeps before it gives up: a tenth of a second or so */
 static inline double now_seconds(void)
 {
     struct timespec t;
@@ -54,7 +60,7 @@ static inline double now_seconds(void)
 }
 #endif
 
-/* The core that the calling thread is on; and have it leave one, for any other that it may use. */
+/* The core that the calling thread runs on, or -1; and have it move from that core to any other that it may use. */
 #if defined(__linux__)
 static inline int this_core(void) { return sched_getcpu(); }
 static inline void leave_core(int core)
@@ -70,27 +76,38 @@ static inline int this_core(void) { return -1; }
 static inline void leave_core(int core) { (void)core; }
 #endif
 
-/* each on a cache line of its own, since different threads write them */
+/* ---- The team */
+
+/* A counter that different threads write has a cache line of its own. */
 typedef struct {
-    shared_int arrived;     char pad0[60];
-    shared_int passed;      char pad1[60]; /* barriers so far */
-    shared_int go;          char pad2[60]; /* GO_STEP times the jobs and roll calls so far, plus the threads of a job */
-    shared_int state;       char pad3[60];
-    shared_int present;     char pad4[60]; /* workers that answered the newest roll call, or have done a job since */
-    int active;                            /* threads in the present job, caller included */
-    int spin;                              /* looks at a flag before letting others run */
-    shared_int core;                       /* the caller's, when last seen */
-    void (*job)(void *, int);
+    shared_int arrived; /* threads that wait at the barrier */
+    char pad0[60];
+    shared_int passed; /* barriers so far */
+    char pad1[60];
+    shared_int go; /* GO_STEP times the jobs and roll calls so far, plus the threads of the job; 0 of a roll call */
+    char pad2[60];
+    shared_int state; /* TEAM_* */
+    char pad3[60];
+    shared_int present; /* workers that answered the newest roll call, or have done a job since */
+    char pad4[60];
+    int active;               /* threads in the present job, caller included */
+    int spin;                 /* times that a thread looks at a flag before it lets others run; 0: too few cores */
+    shared_int core;          /* the caller's, when last seen */
+    void (*job)(void *, int); /* job(arg, id) */
     void *arg;
 } team_t;
 
-enum { TEAM_BUSY, TEAM_IDLE, TEAM_OFF }; /* of a caller's; free for the next one; its workers leave or have left */
+enum {
+    TEAM_BUSY, /* some call uses it */
+    TEAM_IDLE, /* free for the next call */
+    TEAM_OFF   /* its workers leave, or have left */
+};
 
 #define GO_STEP 1024
 #define MAX_THREADS (GO_STEP - 1)
-#define SPIN 2000 /* some tens of microseconds */
+#define SPIN 2000 /* looks at a flag in some tens of microseconds */
 
-/* between two looks at a flag, of which there were i: spin, then let others run, then sleep */
+/* Between two looks at a flag, when there were i before: spin, later let others run, later sleep. */
 static inline void team_pause(const team_t *t, int i)
 {
     if (i < t->spin) cpu_relax();
@@ -98,19 +115,20 @@ static inline void team_pause(const team_t *t, int i)
     else cpu_sleep();
 }
 
-/* Thread id sees to it that workers are not on the caller's core. Systems start them there, and leave both, always busy, to take
- * turns for milliseconds, even where another core is idle: those of virtual machines are thought to be taken. */
+/* Keep workers off the caller's core: thread 0 says where it is, others leave if they are there. Linux starts threads
+ * on the core of the one that starts them. As both are always busy, it lets them take turns for milliseconds, even
+ * where another core is idle: in virtual machines it takes idle cores for busy ones. */
 static inline void team_part(team_t *t, int id)
 {
-    if (t->spin == 0) return; /* more threads than cores */
+    if (t->spin == 0) return; /* more threads than cores: some have to share */
     if (id == 0) STORE(&t->core, (unsigned)this_core());
     else leave_core((int)LOAD(&t->core));
 }
 
-/* thread id of a job waits for all others */
+/* Thread id waits until all threads of the job have come here. */
 static inline void team_barrier(team_t *t, int id)
 {
-    const int active = t->active; /* read now: once all have arrived, the next job may have another */
+    const int active = t->active; /* read now: once all have arrived, the next job may change it */
     if (active == 1) return;
     const unsigned passed = (unsigned)LOAD(&t->passed);
     if ((int)INCREMENT(&t->arrived) == active) {
@@ -124,7 +142,7 @@ static inline void team_barrier(team_t *t, int id)
     }
 }
 
-/* the caller: run job on the first `active` threads, itself being thread 0 */
+/* The caller runs job on the first `active` threads, itself being thread 0, and waits for all of them. */
 static inline void team_run(team_t *t, int active, void (*job)(void *, int), void *arg)
 {
     t->active = active;
@@ -136,7 +154,7 @@ static inline void team_run(team_t *t, int active, void (*job)(void *, int), voi
     if (active > 1) STORE(&t->present, active - 1);
 }
 
-/* the caller: have the workers answer, now or when they have begun or woken up */
+/* The caller has the workers answer (`present` counts them), at once or when they have started or woken up. */
 static inline void team_call_roll(team_t *t)
 {
     team_part(t, 0);
@@ -144,7 +162,7 @@ static inline void team_call_roll(team_t *t)
     STORE(&t->go, ((unsigned)LOAD(&t->go) / GO_STEP + 1) * GO_STEP);
 }
 
-/* a worker: wait for the next job or roll call after *go; 0 where there will be none */
+/* A worker waits for the next job or roll call after *go, which becomes that one. Gives 0 if there will be none. */
 static inline int team_called(team_t *t, unsigned *go)
 {
     for (int i = 0;;) {
@@ -160,11 +178,11 @@ static inline int team_called(team_t *t, unsigned *go)
     }
 }
 
-/* worker number id, 1 and up, until the team is off */
+/* What worker number id, 1 and up, does until the team is off. */
 static inline void team_work(team_t *t, int id)
 {
     for (unsigned go = 0; team_called(t, &go);) {
-        if (go % GO_STEP == 0) {
+        if (go % GO_STEP == 0) { /* a roll call */
             team_part(t, id);
             INCREMENT(&t->present);
         } else if ((unsigned)id < go % GO_STEP) {
@@ -174,7 +192,7 @@ static inline void team_work(team_t *t, int id)
     }
 }
 
-/* a caller: take an idle team; 0 where its workers are leaving */
+/* A caller takes an idle team for itself. Gives 0 if its workers are leaving. */
 static inline int team_take(team_t *t)
 {
     if (!CHANGE(&t->state, TEAM_IDLE, TEAM_BUSY)) return 0;

@@ -1,14 +1,33 @@
-/* One vector of REAL: the few operations that kernels.inc is written in.
+/* One vector of numbers, and the few operations that the kernels are written in.
  *
- * A file of an instruction set defines ISA_<NAME>, REAL (float or double), SUFFIX
- * and includes kernels.inc. GNU vector extensions give + - * / and the integer
- * operations; what they lack (fma, sqrt, select) is here. Without them (MSVC)
- * a vector is one number.
+ * The file of an instruction set and dtype (avx2_f32.c, ..) defines ISA, its name; ISA_AVX2, ISA_AVX512, ISA_NEON or
+ * ISA_GENERIC; and REAL_BITS, 32 for float and 64 for double. Then it includes kernels.inc, which includes this.
+ *
+ * GNU vector extensions give + - * / and the operations of integers; what they lack is here. Without them (MSVC) a
+ * vector is one number.
+ *
+ *     real                       float or double; integer, natural: as wide, signed and unsigned
+ *     operand                    what the factors of matrix products are kept as, see below
+ *     vf, vi, vu                 vectors of real, integer, natural
+ *     VB, VL                     bytes and lanes (elements) of a vector
+ *     ld(p), st(p, v)            load and store VL elements; p need not be aligned to vectors
+ *     set1(a), set1i(a)          a in all lanes
+ *     bits(v), from_bits(v)      the bits of reals as integers, and back
+ *     fma_(a, b, c)              a b + c, rounded once
+ *     sqrt_, abs_, sign_, relu_  by lane; sign_ is -1, 0 or 1
+ *     max_(a, b)                 a > b ? a : b
+ *     sel_gt(a, b, x, y)         a > b ? x : y, so y where a or b is NaN
+ *     first_lanes(n, v)          v in its first n lanes, 0 in the others
+ *     first_lane(v)              the number in lane 0
+ *
+ * A name ends in _ where C's library has the same without. half_.. are the same for half a vector (AVX-512 only, where
+ * HALF is defined). A file that serves both writes V_(name) and is included once for each.
  */
+#include "kernels.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
-#include "kernels.h"
 
 #if REAL_BITS == 32
 typedef float real;
@@ -21,6 +40,8 @@ typedef int64_t integer;
 typedef uint64_t natural;
 #define REAL_MIN DBL_MIN
 #endif
+
+/* ---- What compilers call things */
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
@@ -37,6 +58,23 @@ typedef uint64_t natural;
 #define PREFETCH(p) ((void)(p))
 #define PREFETCH_READ(p) ((void)(p))
 #endif
+
+/* What a kernel counts on: checked in a build with FASTMLP_DEBUG, nothing in others. */
+#ifdef FASTMLP_DEBUG
+#include <stdio.h>
+#include <stdlib.h>
+INLINE void require_failed(const char *file, int line, const char *kernel, const char *condition)
+{
+    fprintf(stderr, "%s:%d: %s counts on %s\n", file, line, kernel, condition);
+    abort();
+}
+#define REQUIRE(condition) ((condition) ? (void)0 : require_failed(__FILE__, __LINE__, __func__, #condition))
+#else
+#define REQUIRE(condition) ((void)0)
+#endif
+#define IS_ALIGNED(p) ((uintptr_t)(p) % sizeof(real) == 0)
+
+/* ---- Vectors, how they are loaded and stored */
 
 #if defined(ISA_AVX512)
 #include <immintrin.h>
@@ -56,13 +94,14 @@ typedef uint64_t natural;
 typedef real vf __attribute__((vector_size(VB)));
 typedef integer vi __attribute__((vector_size(VB)));
 typedef natural vu __attribute__((vector_size(VB)));
-typedef real vfu __attribute__((vector_size(VB), aligned(REAL_BITS / 8), may_alias));
-INLINE vf ld(const real *p) { return *(const vfu *)p; }
-INLINE void st(real *p, vf v) { *(vfu *)p = v; }
+typedef real unaligned_vf __attribute__((vector_size(VB), aligned(REAL_BITS / 8), may_alias));
+INLINE vf ld(const real *p) { return *(const unaligned_vf *)p; }
+INLINE void st(real *p, vf v) { *(unaligned_vf *)p = v; }
 INLINE vf set1(real a) { return a - (vf){0}; }
 INLINE vi set1i(integer a) { return a - (vi){0}; }
 INLINE vi bits(vf a) { return (vi)a; }
 INLINE vf from_bits(vi a) { return (vf)a; }
+INLINE real first_lane(vf v) { return v[0]; }
 #else
 #define VL 1
 typedef real vf;
@@ -72,39 +111,70 @@ INLINE vf ld(const real *p) { return *p; }
 INLINE void st(real *p, vf v) { *p = v; }
 INLINE vf set1(real a) { return a; }
 INLINE vi set1i(integer a) { return a; }
-INLINE vi bits(vf a) { vi b; memcpy(&b, &a, sizeof b); return b; }
-INLINE vf from_bits(vi a) { vf b; memcpy(&b, &a, sizeof b); return b; }
+INLINE vi bits(vf a)
+{
+    vi b;
+    memcpy(&b, &a, sizeof b);
+    return b;
+}
+INLINE vf from_bits(vi a)
+{
+    vf b;
+    memcpy(&b, &a, sizeof b);
+    return b;
+}
+INLINE real first_lane(vf v) { return v; }
 #endif
 
-/* fma(a, b, c) = a b + c; sel_gt(a, b, x, y) = a > b ? x : y, y where a or b is NaN; max_(a, b) = a > b ? a : b */
-#if defined(ISA_AVX512) && REAL_BITS == 32
-INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
-INLINE vf sqrt_(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
-INLINE vf max_(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
-INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return (vf)_mm512_mask_blend_ps(_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ), (__m512)y, (__m512)x); }
-#elif defined(ISA_AVX512)
-INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
-INLINE vf sqrt_(vf a) { return (vf)_mm512_sqrt_pd((__m512d)a); }
-INLINE vf max_(vf a, vf b) { return (vf)_mm512_max_pd((__m512d)a, (__m512d)b); }
-INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return (vf)_mm512_mask_blend_pd(_mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ), (__m512d)y, (__m512d)x); }
+/* n and what is missing to whole vectors */
+INLINE ptrdiff_t whole_vectors(ptrdiff_t n) { return (n + VL - 1) / VL * VL; }
+
+/* ---- fma_, sqrt_, max_ and sel_gt by instruction set */
+
+/* the intrinsics of x86 for this dtype: MM(256, fmadd) is _mm256_fmadd_ps or _mm256_fmadd_pd */
+#if REAL_BITS == 32
+#define MM(width, name) _mm##width##_##name##_ps
+#define MM_TYPE(width) __m##width
+#define MM_GREATER(width, a, b) _mm##width##_cmp_ps_mask((a), (b), _CMP_GT_OQ)
+#define MM_WIDEN(a) _mm512_zextps256_ps512(a)
 #else
-#if defined(ISA_AVX2) && REAL_BITS == 32
-INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
-INLINE vf sqrt_(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
-INLINE vf max_(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+#define MM(width, name) _mm##width##_##name##_pd
+#define MM_TYPE(width) __m##width##d
+#define MM_GREATER(width, a, b) _mm##width##_cmp_pd_mask((a), (b), _CMP_GT_OQ)
+#define MM_WIDEN(a) _mm512_zextpd256_pd512(a)
+#endif
+
+#if defined(ISA_AVX512)
+typedef MM_TYPE(512) mm;
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)MM(512, fmadd)((mm)a, (mm)b, (mm)c); }
+INLINE vf sqrt_(vf a) { return (vf)MM(512, sqrt)((mm)a); }
+INLINE vf max_(vf a, vf b) { return (vf)MM(512, max)((mm)a, (mm)b); }
+INLINE vf sel_gt(vf a, vf b, vf x, vf y)
+{
+    return (vf)MM(512, mask_blend)(MM_GREATER(512, (mm)a, (mm)b), (mm)y, (mm)x);
+}
+#define HAVE_SELECT
 #define HAVE_MAX
+
 #elif defined(ISA_AVX2)
-INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
-INLINE vf sqrt_(vf a) { return (vf)_mm256_sqrt_pd((__m256d)a); }
-INLINE vf max_(vf a, vf b) { return (vf)_mm256_max_pd((__m256d)a, (__m256d)b); }
+typedef MM_TYPE(256) mm;
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)MM(256, fmadd)((mm)a, (mm)b, (mm)c); }
+INLINE vf sqrt_(vf a) { return (vf)MM(256, sqrt)((mm)a); }
+INLINE vf max_(vf a, vf b) { return (vf)MM(256, max)((mm)a, (mm)b); }
 #define HAVE_MAX
-#elif defined(ISA_NEON) && REAL_BITS == 32
-INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
-INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
+
 #elif defined(ISA_NEON)
-INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
-INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f64((float64x2_t)a); }
-#else /* generic: fused where the hardware does it, else rounded twice */
+#if REAL_BITS == 32
+typedef float32x4_t neon;
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f32((neon)c, (neon)a, (neon)b); }
+INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f32((neon)a); }
+#else
+typedef float64x2_t neon;
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)vfmaq_f64((neon)c, (neon)a, (neon)b); }
+INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f64((neon)a); }
+#endif
+
+#else /* generic: fused where the compiler knows that the hardware does it, else rounded twice */
 #if REAL_BITS == 32
 #define SCALAR_SQRT sqrtf
 #if defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -117,95 +187,121 @@ INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f64((float64x2_t)a); }
 #endif
 #endif
 #ifdef VB
-INLINE vf sqrt_(vf a) { for (int i = 0; i < VL; i++) a[i] = SCALAR_SQRT(a[i]); return a; }
+INLINE vf sqrt_(vf a)
+{
+    for (int i = 0; i < VL; i++) a[i] = SCALAR_SQRT(a[i]);
+    return a;
+}
 #else
 INLINE vf sqrt_(vf a) { return SCALAR_SQRT(a); }
 #endif
 #if defined(SCALAR_FMA) && defined(VB)
-INLINE vf fma_(vf a, vf b, vf c) { for (int i = 0; i < VL; i++) c[i] = SCALAR_FMA(a[i], b[i], c[i]); return c; }
+INLINE vf fma_(vf a, vf b, vf c)
+{
+    for (int i = 0; i < VL; i++) c[i] = SCALAR_FMA(a[i], b[i], c[i]);
+    return c;
+}
 #elif defined(SCALAR_FMA)
 INLINE vf fma_(vf a, vf b, vf c) { return SCALAR_FMA(a, b, c); }
 #else
 INLINE vf fma_(vf a, vf b, vf c) { return a * b + c; }
 #endif
 #endif
-#ifdef VB
-INLINE vf sel_gt(vf a, vf b, vf x, vf y) { vi m = (vi)(a > b); return (vf)((m & (vi)x) | (~m & (vi)y)); }
+
+#if defined(HAVE_SELECT)
+#elif defined(VB)
+INLINE vf sel_gt(vf a, vf b, vf x, vf y)
+{
+    vi m = (vi)(a > b);
+    return (vf)((m & (vi)x) | (~m & (vi)y));
+}
 #else
 INLINE vf sel_gt(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
 #endif
+
 #ifndef HAVE_MAX
 INLINE vf max_(vf a, vf b) { return sel_gt(a, b, a, b); }
 #endif
-#endif
 
-/* Half a vector, for what is so narrow that the other half would be idle and where halves are twice as fast. widen: zeros in the
- * other half. */
-INLINE vf widen(vf a) { return a; }
-#if defined(ISA_AVX512)
-#define HALF 1
-typedef real half_vf __attribute__((vector_size(VB / 2)));
-typedef real half_vfu __attribute__((vector_size(VB / 2), aligned(REAL_BITS / 8), may_alias));
-INLINE half_vf half_ld(const real *p) { return *(const half_vfu *)p; }
-INLINE void half_st(real *p, half_vf v) { *(half_vfu *)p = v; }
-INLINE half_vf half_set1(real a) { return a - (half_vf){0}; }
-#if REAL_BITS == 32
-INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c) { return (half_vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
-INLINE half_vf half_sqrt_(half_vf a) { return (half_vf)_mm256_sqrt_ps((__m256)a); }
-INLINE half_vf half_abs_(half_vf a) { return (half_vf)_mm256_andnot_ps(_mm256_set1_ps(-0.0f), (__m256)a); }
-INLINE half_vf half_relu_(half_vf a) { return (half_vf)_mm256_max_ps(_mm256_setzero_ps(), (__m256)a); }
-INLINE vf half_widen(half_vf a) { return (vf)_mm512_zextps256_ps512((__m256)a); }
-INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y) { return (half_vf)_mm256_mask_blend_ps(_mm256_cmp_ps_mask((__m256)a, (__m256)b, _CMP_GT_OQ), (__m256)y, (__m256)x); }
-#else
-INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c) { return (half_vf)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c); }
-INLINE half_vf half_sqrt_(half_vf a) { return (half_vf)_mm256_sqrt_pd((__m256d)a); }
-INLINE half_vf half_abs_(half_vf a) { return (half_vf)_mm256_andnot_pd(_mm256_set1_pd(-0.0), (__m256d)a); }
-INLINE half_vf half_relu_(half_vf a) { return (half_vf)_mm256_max_pd(_mm256_setzero_pd(), (__m256d)a); }
-INLINE vf half_widen(half_vf a) { return (vf)_mm512_zextpd256_pd512((__m256d)a); }
-INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y) { return (half_vf)_mm256_mask_blend_pd(_mm256_cmp_pd_mask((__m256d)a, (__m256d)b, _CMP_GT_OQ), (__m256d)y, (__m256d)x); }
-#endif
-#endif
+/* ---- What follows from these */
 
-/* max_integer by lane; v where a >= b, else 0 */
+#define SIGN_BIT set1i((integer)((uint64_t)1 << (REAL_BITS - 1)))
+INLINE vf abs_(vf a) { return from_bits(bits(a) & ~SIGN_BIT); }
+INLINE vf copysign_(vf a, vf s) { return from_bits((bits(a) & ~SIGN_BIT) | (bits(s) & SIGN_BIT)); }
+INLINE vf sign_(vf a) { return sel_gt(a, set1(0), set1(1), sel_gt(set1(0), a, set1(-1), set1(0))); } /* NaN: 0 */
+INLINE vf relu_(vf a) { return max_(set1(0), a); }
+
+static const real EDGE[32] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}; /* 16 ones, 16 zeros */
+INLINE vf first_lanes(ptrdiff_t n, vf v) { return sel_gt(ld(EDGE + 16 - n), set1(0), v, set1(0)); }
+
+/* the larger integer of each lane; v where a >= b, else 0; lanes i and i ^ h exchanged */
 #ifdef VB
-INLINE vi max_integer(vi a, vi b) { vi m = a > b; return (a & m) | (b & ~m); }
+INLINE vi max_integer(vi a, vi b)
+{
+    vi m = a > b;
+    return (a & m) | (b & ~m);
+}
 INLINE vf keep_at_least(vu a, vu b, vf v) { return (vf)((vi)v & (vi)(a >= b)); }
+INLINE vf swap_lanes(vf a, int h)
+{
+#ifdef __clang__
+    vf b = a;
+    for (int i = 0; i < VL; i++) b[i] = a[i ^ h];
+    return b;
+#else
+    vi lane;
+    for (int i = 0; i < VL; i++) lane[i] = i;
+    return __builtin_shuffle(a, lane ^ h);
+#endif
+}
 #else
 INLINE vi max_integer(vi a, vi b) { return a > b ? a : b; }
 INLINE vf keep_at_least(vu a, vu b, vf v) { return a >= b ? v : 0; }
 #endif
 
-/* v in its first n lanes, 0 in the others */
-static const real EDGE[32] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}; /* 16 ones, 16 zeros */
-INLINE vf first_lanes(ptrdiff_t n, vf v) { return sel_gt(ld(EDGE + 16 - n), set1(0), v, set1(0)); }
-#ifdef HALF
-INLINE half_vf half_first_lanes(ptrdiff_t n, half_vf v) { return half_sel_gt(half_ld(EDGE + 16 - n), half_set1(0), v, half_set1(0)); }
-#endif
+/* ---- Half a vector, for what is so narrow that the other half would be idle, and where halves are twice as fast */
 
-#ifdef VB
-INLINE real first_lane(vf v) { return v[0]; }
-#else
-INLINE real first_lane(vf v) { return v; }
-#endif
-
-/* lanes i and i ^ h exchanged */
-#if defined(VB) && defined(__clang__)
-INLINE vf swap_lanes(vf a, int h) { vf b = a; for (int i = 0; i < VL; i++) b[i] = a[i ^ h]; return b; }
-#elif defined(VB)
-INLINE vf swap_lanes(vf a, int h)
+INLINE vf widen(vf a) { return a; }
+#if defined(ISA_AVX512)
+#define HALF 1
+typedef MM_TYPE(256) half_mm;
+typedef real half_vf __attribute__((vector_size(VB / 2)));
+typedef real half_unaligned_vf __attribute__((vector_size(VB / 2), aligned(REAL_BITS / 8), may_alias));
+INLINE half_vf half_ld(const real *p) { return *(const half_unaligned_vf *)p; }
+INLINE void half_st(real *p, half_vf v) { *(half_unaligned_vf *)p = v; }
+INLINE half_vf half_set1(real a) { return a - (half_vf){0}; }
+INLINE half_vf half_fma_(half_vf a, half_vf b, half_vf c)
 {
-    vi lane;
-    for (int i = 0; i < VL; i++) lane[i] = i;
-    return __builtin_shuffle(a, lane ^ h);
+    return (half_vf)MM(256, fmadd)((half_mm)a, (half_mm)b, (half_mm)c);
 }
+INLINE half_vf half_sqrt_(half_vf a) { return (half_vf)MM(256, sqrt)((half_mm)a); }
+INLINE half_vf half_abs_(half_vf a) { return (half_vf)MM(256, andnot)(MM(256, set1)((real)-0.0), (half_mm)a); }
+INLINE half_vf half_relu_(half_vf a) { return (half_vf)MM(256, max)(MM(256, setzero)(), (half_mm)a); }
+INLINE half_vf half_sel_gt(half_vf a, half_vf b, half_vf x, half_vf y)
+{
+    return (half_vf)MM(256, mask_blend)(MM_GREATER(256, (half_mm)a, (half_mm)b), (half_mm)y, (half_mm)x);
+}
+INLINE half_vf half_sign_(half_vf a)
+{
+    return half_sel_gt(a, half_set1(0), half_set1(1), half_sel_gt(half_set1(0), a, half_set1(-1), half_set1(0)));
+}
+INLINE half_vf half_first_lanes(ptrdiff_t n, half_vf v)
+{
+    return half_sel_gt(half_ld(EDGE + 16 - n), half_set1(0), v, half_set1(0));
+}
+/* zeros in the other half */
+INLINE vf half_widen(half_vf a) { return (vf)MM_WIDEN((half_mm)a); }
 #endif
 
-#define SIGN_BIT set1i((integer)((uint64_t)1 << (REAL_BITS - 1)))
-INLINE vf abs_(vf a) { return from_bits(bits(a) & ~SIGN_BIT); }
-INLINE vf copysign_(vf a, vf s) { return from_bits((bits(a) & ~SIGN_BIT) | (bits(s) & SIGN_BIT)); }
-/* -1, 0 or 1; NaN counts as 0 */
-INLINE vf sign_(vf a) { return sel_gt(a, set1(0), set1(1), sel_gt(set1(0), a, set1(-1), set1(0))); }
+/* ---- Operands: the factors A and B of matrix products, in panels too. Sums and C are real. Today an operand is a
+ * real; all that knows it is here. */
+
+typedef real operand;
+INLINE vf ld_operands(const operand *p) { return ld(p); }
+INLINE vf set1_operand(operand a) { return set1(a); }
+INLINE void copy_operands(operand *to, const operand *from) { st(to, ld(from)); }
 #ifdef HALF
-INLINE half_vf half_sign_(half_vf a) { return half_sel_gt(a, half_set1(0), half_set1(1), half_sel_gt(half_set1(0), a, half_set1(-1), half_set1(0))); }
+INLINE half_vf half_ld_operands(const operand *p) { return half_ld(p); }
+INLINE half_vf half_set1_operand(operand a) { return half_set1(a); }
+INLINE void half_copy_operands(operand *to, const operand *from) { half_st(to, half_ld(from)); }
 #endif
-INLINE vf relu_(vf a) { return max_(set1(0), a); }

@@ -26,7 +26,8 @@ build() {
     done
     for type in float double; do
         letter=$(echo $type | cut -c1)
-        $compiler $FLAGS "$@" -DREAL=$type -DDTYPE="'$letter'" tests/neon/harness.c "$OUT/$name"-*.o -o "$OUT/$name.$type" -lm || exit 1
+        $compiler $FLAGS "$@" -DREAL=$type -DDTYPE="'$letter'" tests/kernels/harness.c "$OUT/$name"-*.o \
+            -o "$OUT/$name.$type" -lm || exit 1
     done
 }
 

@@ -31,7 +31,10 @@ static uint64_t next(void) /* splitmix64 */
     return z ^ (z >> 31);
 }
 static real fraction(void) { return (real)((int)(next() >> 40 & 0x3fff) - 0x2000) / 2048; } /* [-4, 4) */
-static void fill(real *a, ptrdiff_t n) { for (ptrdiff_t i = 0; i < n; i++) a[i] = fraction(); }
+static void fill(real *a, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++) a[i] = fraction();
+}
 static real any(void) /* any bit pattern, NaN too */
 {
     const uint64_t bits = next();
@@ -47,7 +50,8 @@ static void fill_wide(real *a, ptrdiff_t n)
 
 static uint64_t hash;
 static void start(void) { hash = 0xcbf29ce484222325u; }
-static void take(const real *a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t lda) /* FNV-1a; the bits of a NaN are nobody's promise */
+/* FNV-1a; the bits of a NaN are nobody's promise */
+static void take(const real *a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t lda)
 {
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++) {
@@ -63,7 +67,10 @@ static void take_double(double v)
     memcpy(&bits, &v, sizeof v);
     for (int b = 0; b < 8; b++) hash = (hash ^ (bits >> 8 * b & 255)) * 0x100000001b3u;
 }
-static void print(const char *what, const char *name, int i) { printf("%c %s %s %d %016llx\n", DTYPE, what, name, i, (unsigned long long)hash); }
+static void print(const char *what, const char *name, int i)
+{
+    printf("%c %s %s %d %016llx\n", DTYPE, what, name, i, (unsigned long long)hash);
+}
 
 /* ---- one function of the table each */
 
@@ -71,10 +78,19 @@ static void gemm_one(ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, int transposed, int 
 {
     const ptrdiff_t ldb = N + 16, ldc = N + 32;
     void *room = packed ? PACK : NULL;
-    gemm_t g = {.N = N, .K = K, .ra = transposed ? 1 : K + 3, .ca = transposed ? M + 5 : 1, .B = B, .ldb = ldb, .ldc = ldc,
+    gemm_t g = {.N = N,
+                .K = K,
+                .ra = transposed ? 1 : K + 3,
+                .ca = transposed ? M + 5 : 1,
+                .B = B,
+                .ldb = ldb,
+                .ldc = ldc,
                 .epilogue = epilogue};
     if (init == 1) g.init = E;
-    if (init == 2) { g.init = C; g.ldi = ldc; }
+    if (init == 2) {
+        g.init = C;
+        g.ldi = ldc;
+    }
     fill(A, (M + 5) * (K + 3));
     fill(B, K * ldb);
     fill(C, M * ldc);
@@ -149,14 +165,18 @@ static void tiny_dots(ptrdiff_t n)
     real x[64], w[64], out[16];
     memset(x, 0, sizeof x);
     memset(w, 0, sizeof w);
-    for (ptrdiff_t j = 0; j < n; j++) { x[j] = tiny; w[j] = -tiny; }
+    for (ptrdiff_t j = 0; j < n; j++) {
+        x[j] = tiny;
+        w[j] = -tiny;
+    }
     k->dots(1, n, x, 16, w, &bias, out, 16);
     take(out, 1, 1, 16);
 }
 
 static void matrices(void)
 {
-    static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 40}, {2, 2}, {4, 3}, {3, 4}, {2, 5}, {5, 8}, {1, 9}, {3, 17}, {16, 16}, {31, 33}, {70, 50}};
+    static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 40}, {2, 2},  {4, 3},   {3, 4},   {2, 5},
+                                         {5, 8}, {1, 9},  {3, 17}, {16, 16}, {31, 33}, {70, 50}};
     for (ptrdiff_t i = 0; i < COUNT(sizes); i++) {
         const ptrdiff_t m = sizes[i][0], n = sizes[i][1], whole = (n + 15) / 16 * 16;
         start();
@@ -233,8 +253,9 @@ static void matrices(void)
 
 static void windows(void)
 {
-    static const window_t maps[] = {{7, 6, 3, 3, 2, 1, 1, 0, 0, 1, 1, 5, 5}, {9, 8, 17, 3, 3, 2, 2, 1, 1, 1, 1, 5, 4}, {1, 20, 5, 1, 4, 1, 2, 0, 1, 1, 2, 1, 8},
-                                     {8, 6, 6, 2, 2, 2, 2, 0, 0, 1, 1, 4, 3}, {7, 9, 16, 2, 3, 3, 3, 0, 0, 1, 1, 2, 3}, {6, 6, 20, 3, 2, 3, 2, 0, 0, 1, 1, 2, 3}};
+    static const window_t maps[] = {{7, 6, 3, 3, 2, 1, 1, 0, 0, 1, 1, 5, 5},  {9, 8, 17, 3, 3, 2, 2, 1, 1, 1, 1, 5, 4},
+                                    {1, 20, 5, 1, 4, 1, 2, 0, 1, 1, 2, 1, 8}, {8, 6, 6, 2, 2, 2, 2, 0, 0, 1, 1, 4, 3},
+                                    {7, 9, 16, 2, 3, 3, 3, 0, 0, 1, 1, 2, 3}, {6, 6, 20, 3, 2, 3, 2, 0, 0, 1, 1, 2, 3}};
     for (ptrdiff_t i = 0; i < COUNT(maps); i++) {
         const window_t *g = &maps[i];
         const ptrdiff_t K = g->kh * g->kw * g->c, P = g->oh * g->ow, size = g->h * g->w * g->c, n = P * g->c;
@@ -310,13 +331,27 @@ static void losses(void)
             const ptrdiff_t m = sizes[j][0], n = sizes[j][1], ld = (n + 15) / 16 * 16;
             start();
             for (int mode = 0; mode < 8; mode++) {
-                loss_t t = {.kind = i, .arg = fastmlp_losses[i].arg, .m = m, .n = n, .x = A, .ldx = ld, .y = B, .ldy = n,
-                            .order = mode & 1 ? ORDER : NULL, .first = 3, .weight = mode & 2 ? C : NULL, .scale = 1.0 / 7,
-                            .delta = mode == 3 ? NULL : D, .ldd = ld, .value = E, .scratch = PACK};
+                loss_t t = {.kind = i,
+                            .arg = fastmlp_losses[i].arg,
+                            .m = m,
+                            .n = n,
+                            .x = A,
+                            .ldx = ld,
+                            .y = B,
+                            .ldy = n,
+                            .order = mode & 1 ? ORDER : NULL,
+                            .first = 3,
+                            .weight = mode & 2 ? C : NULL,
+                            .scale = 1.0 / 7,
+                            .delta = mode == 3 ? NULL : D,
+                            .ldd = ld,
+                            .value = E,
+                            .scratch = PACK};
                 fill(A, m * ld);
                 fill(B, 256 * n);
                 for (ptrdiff_t l = 0; l < 256 * n; l++)
-                    if (i == LOSS_poisson || i == LOSS_cross_entropy || i == LOSS_binary_cross_entropy) B[l] = l % 5 ? (B[l] + 4) / 8 : 0;
+                    if (i == LOSS_poisson || i == LOSS_cross_entropy || i == LOSS_binary_cross_entropy)
+                        B[l] = l % 5 ? (B[l] + 4) / 8 : 0;
                 for (int l = 0; l < 256; l++) labels[l] = (int32_t)(next() % (uint64_t)n);
                 for (int l = 0; l < 256; l++) C[l] = (real)(next() >> 62) / 2;
                 if (i == LOSS_cross_entropy && mode & 4) t.form = TARGETS_labels, t.y = labels;
@@ -350,8 +385,16 @@ static void narrow_steps(void)
 {
     for (int i = 0; i < N_STEPS; i++) {
         const ptrdiff_t m = 5, n = 2, ld = k->lanes;
-        step_t s = {.kind = i, .lr = 0.01, .beta1 = 0.9, .beta2 = i == STEP_adam ? 0.999 : 0, .eps = 1e-8, .decay = 1e-3, .gscale = 0.7,
-                    .l2 = 0.01, .l1 = 1e-4, .narrow = 1};
+        step_t s = {.kind = i,
+                    .lr = 0.01,
+                    .beta1 = 0.9,
+                    .beta2 = i == STEP_adam ? 0.999 : 0,
+                    .eps = 1e-8,
+                    .decay = 1e-3,
+                    .gscale = 0.7,
+                    .l2 = 0.01,
+                    .l1 = 1e-4,
+                    .narrow = 1};
         start();
         memset(A, 0, sizeof A);
         memset(B, 0, sizeof B);
@@ -374,8 +417,15 @@ static void steps(void)
     for (int i = 0; i < N_STEPS; i++)
         for (int mode = 0; mode < 8; mode++) {
             const ptrdiff_t m = 5, n = 48, ld = mode & 4 ? n : n + 32;
-            step_t s = {.kind = i, .lr = 0.01, .beta1 = 0.9, .beta2 = i == STEP_adam ? 0.999 : 0, .eps = 1e-8,
-                        .decay = mode & 1 ? 1e-3 : 0, .gscale = mode & 1 ? 0.7 : 1, .l2 = mode & 2 ? 0.01 : 0, .l1 = mode & 2 ? 1e-4 : 0};
+            step_t s = {.kind = i,
+                        .lr = 0.01,
+                        .beta1 = 0.9,
+                        .beta2 = i == STEP_adam ? 0.999 : 0,
+                        .eps = 1e-8,
+                        .decay = mode & 1 ? 1e-3 : 0,
+                        .gscale = mode & 1 ? 0.7 : 1,
+                        .l2 = mode & 2 ? 0.01 : 0,
+                        .l1 = mode & 2 ? 1e-4 : 0};
             start();
             fill(A, m * ld);
             memset(B, 0, sizeof B);
@@ -391,32 +441,42 @@ static void steps(void)
         }
 }
 
-#define GATHER(name, T)                                                                                                  \
-    {                                                                                                                    \
-        static T data[64 * 40];                                                                                          \
-        for (int i = 0; i < 64 * 40; i++) {                                                                              \
-            const real v = fraction();                                                                                   \
-            data[i] = SRC_##name <= SRC_f8 ? (T)v / 3 : (T)next();                                                       \
-        }                                                                                                                \
-        start();                                                                                                         \
-        for (int mode = 0; mode < 10; mode++) {                                                                          \
-            source_t s = {.data = (const char *)data, .end = (const char *)(data + 64 * 40), .row_stride = 40 * sizeof(T), \
-                          .col_stride = sizeof(T), .type = SRC_##name, .cols = 33};                                      \
-            if (mode / 2 == 1) s.col_stride = 64 * sizeof(T), s.row_stride = sizeof(T);                                  \
-            if (mode / 2 == 2) s.data += 39 * sizeof(T), s.col_stride = -(ptrdiff_t)sizeof(T);                           \
-            if (mode / 2 >= 3) s.indptr = mode / 2 == 3 ? (void *)p4 : (void *)p8, s.indices = mode / 2 == 3 ? (void *)c4 : (void *)c8, s.wide_index = mode / 2 == 4; \
-            k->gather(&s, mode % 2 ? ORDER : NULL, 2, 30, A, 48);                                                        \
-            take(A, 30, 33, 48);                                                                                         \
-        }                                                                                                                \
-        for (int cols = 1; cols < 20; cols++) { /* a row alone, the last in memory too */                                \
-            source_t s = {.data = (const char *)(data + 64 * 40 - 3 * cols), .end = (const char *)(data + 64 * 40),      \
-                          .row_stride = cols * sizeof(T), .col_stride = sizeof(T), .type = SRC_##name, .cols = cols};    \
-            for (int row = 0; row < 3; row++) {                                                                          \
-                k->gather(&s, NULL, row, 1, A, 48);                                                                      \
-                take(A, 1, cols, 48);                                                                                    \
-            }                                                                                                            \
-        }                                                                                                                \
-        print("gather", #name, 0);                                                                                       \
+#define GATHER(name, T)                                                                            \
+    {                                                                                              \
+        static T data[64 * 40];                                                                    \
+        for (int i = 0; i < 64 * 40; i++) {                                                        \
+            const real v = fraction();                                                             \
+            data[i] = SRC_##name <= SRC_f8 ? (T)v / 3 : (T)next();                                 \
+        }                                                                                          \
+        start();                                                                                   \
+        for (int mode = 0; mode < 10; mode++) {                                                    \
+            source_t s = {.data = (const char *)data,                                              \
+                          .end = (const char *)(data + 64 * 40),                                   \
+                          .row_stride = 40 * sizeof(T),                                            \
+                          .col_stride = sizeof(T),                                                 \
+                          .type = SRC_##name,                                                      \
+                          .cols = 33};                                                             \
+            if (mode / 2 == 1) s.col_stride = 64 * sizeof(T), s.row_stride = sizeof(T);            \
+            if (mode / 2 == 2) s.data += 39 * sizeof(T), s.col_stride = -(ptrdiff_t)sizeof(T);     \
+            if (mode / 2 >= 3)                                                                     \
+                s.indptr = mode / 2 == 3 ? (void *)p4 : (void *)p8,                                \
+                s.indices = mode / 2 == 3 ? (void *)c4 : (void *)c8, s.wide_index = mode / 2 == 4; \
+            k->gather(&s, mode % 2 ? ORDER : NULL, 2, 30, A, 48);                                  \
+            take(A, 30, 33, 48);                                                                   \
+        }                                                                                          \
+        for (int cols = 1; cols < 20; cols++) { /* a row alone, the last in memory too */          \
+            source_t s = {.data = (const char *)(data + 64 * 40 - 3 * cols),                       \
+                          .end = (const char *)(data + 64 * 40),                                   \
+                          .row_stride = cols * sizeof(T),                                          \
+                          .col_stride = sizeof(T),                                                 \
+                          .type = SRC_##name,                                                      \
+                          .cols = cols};                                                           \
+            for (int row = 0; row < 3; row++) {                                                    \
+                k->gather(&s, NULL, row, 1, A, 48);                                                \
+                take(A, 1, cols, 48);                                                              \
+            }                                                                                      \
+        }                                                                                          \
+        print("gather", #name, 0);                                                                 \
     }
 
 static void gathers(void)

@@ -1,0 +1,182 @@
+/* The kernels, each declared once, as KERNEL(type, name, (parameters)).
+ *
+ * Who includes this file defines KERNEL before: kernels.h makes members of a struct of it, kernels.inc declarations of
+ * the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the two.
+ *
+ * IN: read, OUT: written, IN/OUT: both. Pointers to void are to elements of the table's dtype. In brackets is the
+ * shape; ldx is the row stride of x, in elements. "Whole vectors" means: as far as the next multiple of
+ * kernels_t.lanes.
+ */
+// clang-format off
+
+/* ---- Products of matrices (gemm.inc) */
+
+/* C = init + A B as g says, then its epilogue */
+KERNEL(void, gemm, (const gemm_t *g,
+                    ptrdiff_t M,
+                    const void *A,                      /* IN  (M, K), operands, by the strides or offsets in g */
+                    void *C,                            /* OUT (M, N) */
+                    const void *H,                      /* IN  (M, N) of EPI_RELU_GRAD, else NULL will do */
+                    void *room))                        /* pack_bytes of scratch, or NULL: B is not to be packed */
+/* whether gemm, given room, packs the B (K, N) of M rows of A, because that pays */
+KERNEL(int, packs, (ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, ptrdiff_t ldb))
+/* columns of the next panel, when `rest` columns are left of a product of M rows */
+KERNEL(ptrdiff_t, panel, (ptrdiff_t M, ptrdiff_t rest))
+/* a column where a panel of a matrix of N columns starts, at or before column j and at most two panels before it */
+KERNEL(ptrdiff_t, panel_start, (ptrdiff_t N, ptrdiff_t j))
+/* out = B, n as wide as a panel */
+KERNEL(void, pack, (ptrdiff_t K, ptrdiff_t n,
+                    const void *B, ptrdiff_t ldb,       /* IN  (K, n) operands */
+                    void *out))                         /* OUT (K, n) operands, contiguous */
+
+/* ---- Rows and matrices (matrix.inc) */
+
+/* out = x w + b. The sum of a row runs over 16 lanes, each in the order of k, which are then added by halves. */
+KERNEL(void, dots, (ptrdiff_t m, ptrdiff_t n,
+                    const void *x, ptrdiff_t ldx,       /* IN  (m, n) operands, with room for whole vectors */
+                    const void *w,                      /* IN  (n,) operands, finite up to whole vectors */
+                    const void *b,                      /* IN  (1,), or NULL for 0 */
+                    void *out, ptrdiff_t ldo))          /* OUT (m, 1), zeros after it up to a vector */
+/* The gradient of one row: G = a b^T, bias = d */
+KERNEL(void, row_grad, (ptrdiff_t m, ptrdiff_t n,
+                        const void *a,                  /* IN  (m,) operands */
+                        const void *b,                  /* IN  (n,) operands, with room for whole vectors */
+                        void *G, ptrdiff_t ldg,         /* OUT (m, n), zeros up to whole vectors */
+                        ptrdiff_t k,
+                        const void *d,                  /* IN  (k,), with room for whole vectors */
+                        void *bias))                    /* OUT (k,), with room for whole vectors, or NULL */
+/* out = sum of the rows of D, in their order; accumulate: on top of out */
+KERNEL(void, colsum, (ptrdiff_t m, ptrdiff_t n,
+                      const void *D, ptrdiff_t ldd,     /* IN  (m, n), with room for whole vectors */
+                      void *out,                        /* OUT or IN/OUT (n,), with room for whole vectors */
+                      int accumulate))
+/* B = A^T */
+KERNEL(void, transpose, (ptrdiff_t m, ptrdiff_t n,
+                         const void *A, ptrdiff_t lda,  /* IN  (m, n) */
+                         void *B, ptrdiff_t ldb))       /* OUT (n, m) */
+/* out = x, zero from column n to ldo */
+KERNEL(void, rows, (ptrdiff_t m, ptrdiff_t n,
+                    const void *x, ptrdiff_t ldx,       /* IN  (m, n) */
+                    void *out, ptrdiff_t ldo))          /* OUT (m, ldo) */
+/* row i of out = row i of D times scale weight[i]; n a multiple of lanes */
+KERNEL(void, scale_rows, (ptrdiff_t m, ptrdiff_t n,
+                          const void *D, ptrdiff_t ld,  /* IN  (m, n) */
+                          const void *weight,           /* IN  (m,), or NULL for 1 */
+                          double scale,
+                          void *out))                   /* OUT (m, n), row stride ld; may be D */
+/* into += x; n a multiple of lanes */
+KERNEL(void, add, (ptrdiff_t n,
+                   const void *x,                       /* IN  (n,) */
+                   void *into))                         /* IN/OUT (n,) */
+/* Have an (m, n) tile that is going to be changed on its way to the cache. */
+KERNEL(void, fetch, (ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp))
+
+/* ---- Reductions (reduce.inc), over 16 lanes and in double: the same bits for every vector width */
+
+KERNEL(double, sum, (ptrdiff_t n, const void *x))
+KERNEL(double, sum_squares, (ptrdiff_t n, const void *x))
+KERNEL(double, sum_abs, (ptrdiff_t n, const void *x))
+/* whether no element is infinite or NaN */
+KERNEL(int, all_finite, (ptrdiff_t n, const void *x))
+/* max |x|, NaN where there is any */
+KERNEL(double, largest, (ptrdiff_t n, const void *x))
+
+/* ---- Activations (activations.inc): kind is ACT_*, n a multiple of lanes */
+
+/* x = theta(s) */
+KERNEL(void, act, (int kind, double arg, ptrdiff_t n,
+                   const void *s,                       /* IN  (n,) */
+                   void *x))                            /* OUT (n,), may be s */
+/* delta = delta theta'(s) */
+KERNEL(void, act_grad, (int kind, double arg, ptrdiff_t n,
+                        const void *sx,                 /* IN  (n,) s where ACTIVATIONS says so, else x */
+                        void *delta))                   /* IN/OUT (n,) */
+/* delta = theta'(s) delta + theta''(s) st u */
+KERNEL(void, act_curve, (int kind, double arg, ptrdiff_t n,
+                         const void *sx,                /* IN  (n,) as of act_grad */
+                         const void *st,                /* IN  (n,) how s changes */
+                         const void *u,                 /* IN  (n,) de/dx */
+                         void *delta))                  /* IN/OUT (n,) */
+
+/* ---- Losses (losses.inc) */
+
+/* The losses of t->m rows and their derivatives. Gives whether all losses are finite. */
+KERNEL(int, loss, (const loss_t *t))
+/* t->delta = scale weight d2e/dx2 xt; t->value is not touched */
+KERNEL(void, loss_curve, (const loss_t *t,
+                          const void *xt, ptrdiff_t ldxt))  /* IN  (m, n) how x changes */
+/* out = link(x); kind is LINK_* */
+KERNEL(void, link, (int kind, ptrdiff_t m, ptrdiff_t n,
+                    const void *x, ptrdiff_t ldx,       /* IN  (m, n) */
+                    void *out, ptrdiff_t ldo,           /* OUT (m, n) */
+                    void *scratch))                     /* n TILE_ROWS elements */
+
+/* ---- Optimisers (optimizers.inc) */
+
+/* P and its state after one step along G; n a multiple of lanes */
+KERNEL(void, step, (const step_t *s, ptrdiff_t m, ptrdiff_t n,
+                    void *P, ptrdiff_t ldp,             /* IN/OUT (m, n) */
+                    const void *G, ptrdiff_t ldg,       /* IN  (m, n) */
+                    void *S1,                           /* IN/OUT (m, n), row stride ldp, where STEPS has a slot */
+                    void *S2))                          /* IN/OUT likewise */
+
+/* ---- Rows of X (gather.inc) */
+
+/* out = rows order[first], order[first + 1], .. of src, or first, first + 1, .. where order is NULL; m at least 1 */
+KERNEL(void, gather, (const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m,
+                      void *out, ptrdiff_t ldo))        /* OUT (m, cols); anything up to whole vectors */
+/* Have m dense rows of X and their targets on their way to the cache. */
+KERNEL(void, fetch_rows, (const source_t *X, const loss_t *loss, const int64_t *order, ptrdiff_t first, ptrdiff_t m))
+
+/* ---- Randomness (random.inc). What an element gets depends on key, its row of the data and its column alone: row i is
+ *      order[first + i], or first + i where order is NULL. */
+
+/* out[i] = where a permutation of the numbers below a b takes first + i; a and b below 2^32 */
+KERNEL(void, permute, (uint64_t first, ptrdiff_t m, uint64_t a, uint64_t b,
+                       const uint32_t *key,             /* IN  (4,) */
+                       int64_t *out))                   /* OUT (m,) */
+/* out = x, each element 0 with probability rate, else times 1 / (1 - rate) */
+KERNEL(void, dropout, (ptrdiff_t m, ptrdiff_t n,
+                       const void *x, ptrdiff_t ldx,    /* IN  (m, n), with room for whole vectors */
+                       void *out, ptrdiff_t ldo,        /* OUT (m, n), with room for whole vectors */
+                       double rate, uint64_t key, const int64_t *order, ptrdiff_t first))
+/* x += sigma times numbers of the standard normal distribution */
+KERNEL(void, noise, (ptrdiff_t m, ptrdiff_t n,
+                     void *x, ptrdiff_t ldx,            /* IN/OUT (m, n), with room for whole vectors, which stay */
+                     double sigma, uint64_t key, const int64_t *order, ptrdiff_t first))
+/* x += numbers evenly spread from -width to width */
+KERNEL(void, jitter, (ptrdiff_t m, ptrdiff_t n,
+                      void *x, ptrdiff_t ldx,           /* IN/OUT (m, n) */
+                      double width, uint64_t key, const int64_t *order, ptrdiff_t first))
+
+/* ---- Attacks (attack.inc) */
+
+/* x moved along d, within reach of x0; one row stride, ld, for all */
+KERNEL(void, attack, (const attack_t *a, ptrdiff_t m, ptrdiff_t n,
+                      const void *x0,                   /* IN  (m, n) */
+                      const void *d,                    /* IN  (m, n), may be x */
+                      void *x,                          /* IN/OUT (m, n) */
+                      ptrdiff_t ld))
+
+/* ---- Windows over maps (windows.inc): x, dx, xt are maps (h, w, c), out, outt, delta (oh, ow, c) */
+
+/* dx += row p - p0 of D, (kh, kw, c), at what the window sees of the map at position p */
+KERNEL(void, unpatch, (const window_t *g, ptrdiff_t p0, ptrdiff_t p1,
+                       const void *D, ptrdiff_t ldd,    /* IN  (p1 - p0, kh kw c), with room for whole vectors */
+                       void *dx))                       /* IN/OUT */
+/* out = the largest of each window, whose elements are taken to be neighbours (dh, dw = 1) */
+KERNEL(void, max_pool, (const window_t *g, const void *x, void *out))
+/* dx += delta at the first of the largest of each window, given out of max_pool */
+KERNEL(void, max_pool_grad, (const window_t *g, const void *x, const void *out, const void *delta, void *dx))
+/* outt = xt at the first of the largest of each window */
+KERNEL(void, max_pool_tangent, (const window_t *g, const void *x, const void *out, const void *xt, void *outt))
+/* out = the mean of each window */
+KERNEL(void, avg_pool, (const window_t *g, const void *x, void *out))
+/* dx += delta / (kh kw) all over each window; x and out are not used: it is called as max_pool_grad is */
+KERNEL(void, avg_pool_grad, (const window_t *g, const void *x, const void *out, const void *delta, void *dx))
+
+/* ---- For tests (kernels.inc) */
+
+/* out = exp, expm1, log, log1p, erfc, tanh or sigmoid of x, by name; n a multiple of lanes. Gives whether there is
+ * such a function. */
+KERNEL(int, function, (const char *name, ptrdiff_t n, const void *x, void *out))
