@@ -75,10 +75,10 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
         if not forms.mirror_panels:
             forms.ld = stride(forms.ld, job.size)
         forms.mirror = base + offset
-        offset += room_for(job, W.cols * forms.ld)
+        offset += pad(W.cols * forms.ld * job.k.operandsize, ALIGN)
     if large and layer.d_out >= 4 * lanes:
         forms.panels = base + offset
-        offset += room_for(job, W.rows * W.ld)
+        offset += pad(W.rows * W.ld * job.k.operandsize, ALIGN)
     return offset
 
 

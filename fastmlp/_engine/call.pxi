@@ -169,7 +169,7 @@ cdef void start_layers(Job *job, Layer *layers) noexcept:
     for l in range(1, job.net.L + 1):
         layer = &layers[l]
         if layer.forms.mirror != NULL:
-            memset(layer.forms.mirror, 0, layer.weights.cols * layer.forms.ld * job.size)
+            memset(layer.forms.mirror, 0, layer.weights.cols * layer.forms.ld * job.k.operandsize)
     prepare(job, layers)
 
 

@@ -142,8 +142,7 @@ cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, 
     cdef char *panel = at(job, scratch, job.shares.panel_at)
     cdef const char *A = grad_operands(job, layer, 0, &g)
     cdef Py_ssize_t ldb = g.ldb
-    cdef bint packed = (hi - lo >= PACK_MIN_ROWS and W.columns > job.k.panel(2, W.columns)
-                        and m * ldb * job.size >= PACK_MIN_BYTES)
+    cdef bint packed = job.k.packs(hi - lo, W.columns, m, ldb)
     B = <const char *>g.B
     g.K = m
     while j < W.columns:
@@ -201,9 +200,9 @@ cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, 
     cdef char *tile = at(job, W.W, i * W.ld + j)
     cdef Py_ssize_t p, width, a, b, cols = min(n, W.cols - j)
     if forms.panels != NULL:
-        job.k.pack(m, n, tile, W.ld, at(job, forms.panels, j * W.rows + i * n))
+        job.k.pack(m, n, tile, W.ld, operand_at(job, forms.panels, j * W.rows + i * n))
     if forms.mirror != NULL and not forms.mirror_panels:
-        job.k.transpose(m, cols, tile, W.ld, at(job, forms.mirror, j * forms.ld + i), forms.ld)
+        job.k.transpose(m, cols, tile, W.ld, operand_at(job, forms.mirror, j * forms.ld + i), forms.ld)
     elif forms.mirror != NULL:
         p = job.k.panel_start(layer.products.dx_columns, i)
         while p < i + m:
@@ -211,7 +210,7 @@ cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, 
             a, b = max(p, i), min(p + width, i + m)
             if a < b:
                 job.k.transpose(b - a, cols, at(job, tile, (a - i) * W.ld), W.ld,
-                                at(job, forms.mirror, p * W.cols + j * width + a - p), width)
+                                operand_at(job, forms.mirror, p * W.cols + j * width + a - p), width)
             p += width
 
 

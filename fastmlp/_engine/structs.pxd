@@ -13,8 +13,6 @@ from fastmlp._c cimport *
 cdef enum:
     ALIGN = 64      # bytes of a cache line
     TILE_I = 16     # rows of W that grad_step takes at a time
-    PACK_MIN_ROWS = 24
-    PACK_MIN_BYTES = 24 * 1024
 
 
 # ---- what the network is
@@ -276,7 +274,13 @@ cdef struct Job:
 # ---- small functions
 
 cdef inline char *at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
+    """Where an element of a buffer is."""
     return <char *>base + elements * job.size
+
+
+cdef inline char *operand_at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
+    """The same in what only products read: mirrors and panels."""
+    return <char *>base + elements * job.k.operandsize
 
 
 cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
