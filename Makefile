@@ -19,26 +19,26 @@ test-all: $(VENV)/test.stamp
 BENCH_VENV := .venv-bench
 BENCH := $(BENCH_VENV)/bin/python
 bench: $(BENCH_VENV)/stamp
-	$(BENCH) benchmarks/prove.py
-	$(BENCH) benchmarks/bench.py
-	$(BENCH) benchmarks/published.py
-	$(BENCH) benchmarks/predict.py
-	$(BENCH) benchmarks/latency.py
-	$(BENCH) benchmarks/scaling.py
-	$(BENCH) benchmarks/readme.py
+	$(BENCH) benchmarks/run/prove.py
+	$(BENCH) benchmarks/run/bench.py
+	$(BENCH) benchmarks/run/published.py
+	$(BENCH) benchmarks/run/predict.py
+	$(BENCH) benchmarks/run/latency.py
+	$(BENCH) benchmarks/run/scaling.py
+	$(BENCH) benchmarks/run/readme.py
 
 # what choices, estimators, sensitivity and ties cost, and where the time goes
 costs: $(BENCH_VENV)/stamp
-	$(BENCH) benchmarks/choices.py
-	$(BENCH) benchmarks/estimators.py
-	$(BENCH) benchmarks/sensitivity.py
-	$(BENCH) benchmarks/ties.py
+	$(BENCH) benchmarks/run/choices.py
+	$(BENCH) benchmarks/run/estimators.py
+	$(BENCH) benchmarks/run/sensitivity.py
+	$(BENCH) benchmarks/run/ties.py
 	$(MAKE) phases
-	$(BENCH) benchmarks/readme.py
+	$(BENCH) benchmarks/run/readme.py
 
-# does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/baseline.json says?
+# does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/results/baseline.json says?
 bench-quick: $(VENV)/bench.stamp
-	$(BIN)/python benchmarks/quick.py
+	$(BIN)/python benchmarks/run/quick.py
 
 $(BENCH):
 	$(PYTHON) -m venv $(BENCH_VENV)
@@ -76,7 +76,7 @@ PROFILE_VENV := .venv-profile
 phases:
 	$(call apart,$(PROFILE_VENV))
 	FASTMLP_PROFILE=1 $(PROFILE_VENV)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall $(PROFILE_VENV)/src
-	$(PROFILE_VENV)/bin/python benchmarks/phases.py
+	$(PROFILE_VENV)/bin/python benchmarks/run/phases.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

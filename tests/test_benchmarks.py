@@ -7,23 +7,18 @@ import sys
 import numpy as np
 import pytest
 
-HERE = pathlib.Path(__file__).parent.parent / "benchmarks"
-if not HERE.is_dir():
+BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
+if not BENCHMARKS.is_dir():
     pytest.skip("benchmarks are not here", allow_module_level=True)
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "run")]
 
-import goals  # noqa: E402
-import machine  # noqa: E402
-import options  # noqa: E402
 import prove  # noqa: E402
 import published  # noqa: E402
 import readme  # noqa: E402
-import report  # noqa: E402
-import tables  # noqa: E402
-import timing  # noqa: E402
-from contestants import TABLE, TRAINING, contestant  # noqa: E402
-from subjects import Subject  # noqa: E402
-from workloads import TRAINED, WORKLOADS, Workload  # noqa: E402
+from lib import goals, machine, options, report, tables, timing  # noqa: E402
+from lib.contestants import TABLE, TRAINING, contestant  # noqa: E402
+from lib.subjects import Subject  # noqa: E402
+from lib.workloads import TRAINED, WORKLOADS, Workload  # noqa: E402
 
 DTYPES = ("float32", "float64")
 DENSE = [name for name, w in WORKLOADS.items() if not w.convs]
@@ -230,7 +225,7 @@ def test_a_network_in_words():
 
 
 def test_the_commit_is_known_in_a_checkout_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "HERE", tmp_path / "benchmarks")
+    monkeypatch.setattr(machine, "BENCHMARKS", tmp_path / "benchmarks")
     assert machine.commit() is None
     said = {"log": "abc1234", "status": ""}
     monkeypatch.setattr(machine, "git", lambda what, *_: said[what])
@@ -240,11 +235,11 @@ def test_the_commit_is_known_in_a_checkout_alone(tmp_path, monkeypatch):
 
 
 def test_blocks_hold_pages_and_parts(tmp_path):
-    (tmp_path / "a.md").write_text("# Title\n\na machine.\n\nwords `python benchmarks/a.py`\n\n## float32, 1 thread\n\nslow\n\n## float32, 8 threads\n\nfast\n\n## float64\n\nhalf\n")
+    (tmp_path / "a.md").write_text("# Title\n\na machine.\n\nwords `python benchmarks/run/a.py`\n\n## float32, 1 thread\n\nslow\n\n## float32, 8 threads\n\nfast\n\n## float64\n\nhalf\n")
     text = "before\n<!-- results/a.md -->\nold\n<!-- end -->\nbetween\n<!-- results/a.md: float32 -->\n<!-- end -->\nafter\n"
     filled = readme.filled(text, tmp_path)
-    assert "before\n<!-- results/a.md -->\n\na machine.\n\nwords `python benchmarks/a.py`\n\n### float32, 1 thread\n" in filled and "old" not in filled and "# Title" not in filled
-    assert "<!-- results/a.md: float32 -->\n\nfloat32, 8 threads:\n\nfast\n\na machine. `python benchmarks/a.py`\n\n<!-- end -->\nafter\n" in filled
+    assert "before\n<!-- results/a.md -->\n\na machine.\n\nwords `python benchmarks/run/a.py`\n\n### float32, 1 thread\n" in filled and "old" not in filled and "# Title" not in filled
+    assert "<!-- results/a.md: float32 -->\n\nfloat32, 8 threads:\n\nfast\n\na machine. `python benchmarks/run/a.py`\n\n<!-- end -->\nafter\n" in filled
     assert readme.filled(filled, tmp_path) == filled
 
 
@@ -253,4 +248,4 @@ BLOCKS = [(path, found) for path in readme.READMES for found in readme.BLOCK.fin
 
 @pytest.mark.parametrize("path, found", BLOCKS, ids=[f"{path.parent.name}/{path.name}, {found['page']}" for path, found in BLOCKS])
 def test_a_readme_shows_what_the_results_say(path, found):
-    assert readme.filled(found[0]) == found[0], f"python benchmarks/readme.py puts {found['page']} into {path.name}"
+    assert readme.filled(found[0]) == found[0], f"python benchmarks/run/readme.py puts {found['page']} into {path.name}"

@@ -5,14 +5,11 @@ Writes phases.json and phases.md.
 """
 import functools
 
-import machine
-import options
-import report
-import timing
-from contestants.ours import FastMLP
-from workloads import TRAINED
-
+import _path  # noqa: F401
 from fastmlp import _core
+from lib import machine, options, report, timing
+from lib.contestants.ours import FastMLP
+from lib.workloads import TRAINED
 
 
 def measure(name, threads, seconds=1.0):

@@ -1,16 +1,14 @@
-"""What a choice costs: python benchmarks/choices.py --help
+"""What a choice costs: python benchmarks/run/choices.py --help
 
 Training with Adam, all variants of a network in one process, by turns; ratios of the rounds' times. threads: as many as pay
 (n_threads=None) in the place of one. Writes choices.json and choices.md.
 """
 import dataclasses
 
-import machine
-import options
-import report
-import timing
-from contestants.ours import FastMLP
-from workloads import DENSE, TRAINED
+import _path  # noqa: F401
+from lib import machine, options, report, timing
+from lib.contestants.ours import FastMLP
+from lib.workloads import DENSE, TRAINED
 
 # what is held against what: activation, dtype, n_threads
 CHOICES = [

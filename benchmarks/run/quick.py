@@ -1,4 +1,4 @@
-"""A guard against slowing down, under two minutes: python benchmarks/quick.py --help
+"""A guard against slowing down, under two minutes: python benchmarks/run/quick.py --help
 
 For three workloads on one thread: instructions a row, counted by valgrind's callgrind or by perf where they work, and how many times
 NumPy's speed fastmlp's is. Both are held against baseline.json; --write makes that anew. Instructions are the same in each run of the
@@ -13,14 +13,14 @@ import statistics
 import subprocess
 import sys
 
-import machine
-import timing
-from processes import Remote
-from subjects import Subject
-from workloads import WORKLOADS
+import _path  # noqa: F401
+from lib import machine, timing
+from lib.processes import Remote
+from lib.subjects import Subject
+from lib.workloads import WORKLOADS
 
 NAMES = ("tiny-32", "digits-200", "mnist-100")
-BASELINE = machine.HERE / "baseline.json"
+BASELINE = machine.RESULTS / "baseline.json"
 ROUNDS, ROWS = 5, 800
 STILL = {"instructions": 0.01, "ratio": 0.10}  # the least that counts as moved
 # name: (command in front, what finds the count in its error output)
@@ -34,7 +34,7 @@ def train(epochs):
     """In the process that is counted: each workload so many epochs."""
     from dataclasses import replace
 
-    from contestants.ours import FastMLP
+    from lib.contestants.ours import FastMLP
 
     for name, number in zip(NAMES, epochs):
         w = WORKLOADS[name]

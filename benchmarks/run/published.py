@@ -1,4 +1,4 @@
-"""Networks for which others have published figures: python benchmarks/published.py --help
+"""Networks for which others have published figures: python benchmarks/run/published.py --help
 
 Each step or call in interleaved rounds, and in float32 the time to a loss with a cold start: a new process imports, builds, compiles
 and trains, from the same weights over the same batches, until the loss over all rows, looked at every few epochs, is as low as in
@@ -7,14 +7,12 @@ TARGETS. It trains in the way that the contestant settled on before. Writes publ
 import argparse
 import time
 
-import contest
-import machine
-import report
-import timing
-from contestants import TRAINING
-from processes import Failed, Refused, Remote
-from subjects import Subject
-from workloads import PUBLISHED
+import _path  # noqa: F401
+from lib import contest, machine, report, timing
+from lib.contestants import TRAINING
+from lib.processes import Failed, Refused, Remote
+from lib.subjects import Subject
+from lib.workloads import PUBLISHED
 
 GRADIENT = "gradient-200"
 TARGETS = {"matrix-exponential": (0.238, 10, 1000), "higgs-shaped": (0.088, 1, 10)}  # loss, looked at every .. epochs, most epochs

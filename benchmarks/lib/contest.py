@@ -1,12 +1,10 @@
 """One contest: contestants in processes of their own, each made ready for an item, then timed in interleaved rounds."""
 import functools
 
-import machine
-import options
-import timing
-from options import several
-from processes import Failed, Refused, Remote
-from subjects import Subject
+from . import machine, options, timing
+from .options import several
+from .processes import Failed, Refused, Remote
+from .subjects import Subject
 
 
 def arguments(doc, items, contestants, dtypes=("float32", "float64"), kind=str):

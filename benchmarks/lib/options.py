@@ -2,7 +2,7 @@
 import argparse
 import pathlib
 
-import machine
+from . import machine
 
 
 def several(kind, known=()):

@@ -1,17 +1,15 @@
-"""What sensitivity costs: python benchmarks/sensitivity.py --help
+"""What sensitivity costs: python benchmarks/run/sensitivity.py --help
 
 input_gradient of 10,000 rows through 784-512-512-10, float32, against a forward and backward pass; then an epoch with each
 penalty, and with attacks of one step, against a plain one. Rounds interleaved. Writes sensitivity.json and sensitivity.md.
 """
-import machine
 import numpy as np
-import options
-import report
-import timing
-from workloads import DENSE, TRAINED
 
+import _path  # noqa: F401
 from fastmlp import MLP, Adam
 from fastmlp.sensitivity import Attack
+from lib import machine, options, report, timing
+from lib.workloads import DENSE, TRAINED
 
 MOST_ROWS = 5000
 TRAINING = {"plain": {}, "gradient_penalty": {"gradient_penalty": 0.1}, "jacobian_penalty": {"jacobian_penalty": 0.1},

@@ -2,9 +2,8 @@
 import json
 import statistics
 
-import machine
-import timing
-from workloads import WORKLOADS
+from . import machine, timing
+from .workloads import WORKLOADS
 
 UNITS = ((1, "s"), (1e-3, "ms"), (1e-6, "us"))
 

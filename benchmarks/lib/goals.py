@@ -1,7 +1,7 @@
 """Pages of what training comes to: a line a network, and what was wanted against what was measured."""
-import machine
-from tables import grouped, number, page, peers, rate, share_in_words, table, threads_in_words
-from workloads import WORKLOADS
+from . import machine
+from .tables import grouped, number, page, peers, rate, share_in_words, table, threads_in_words
+from .workloads import WORKLOADS
 
 GOALS = {  # float32, all threads: (what, how much); a contestant's name or "best" for times its speed, "peak" for a share of the cores'
     "xor-online": [("jax", 4)],
@@ -83,4 +83,4 @@ def goals(found):
     if faster:
         parts += [f"The speed of {threads_in_words(threads)} over that of one:", table(["workload", "goal", "measured"], faster)]
     return page("Training against its goals", info, f"Float32, {threads_in_words(threads)}; the goals were set on a machine with {GOALS_PEAK} "
-                "GFLOP/s a core. `python benchmarks/bench.py`", *parts)
+                "GFLOP/s a core. `python benchmarks/run/bench.py`", *parts)

@@ -5,6 +5,7 @@ led, gradient() the loss and its derivatives by all weights over all rows, predi
 A contestant that can do so in several ways lists in `ways` the choices, each a tuple of its options; `way` has the present ones.
 ImportError: it is not installed, NotImplementedError: it has no such layers or call.
 """
+import math
 from importlib import import_module
 
 LR, BETA1, BETA2, EPS = 1e-3, 0.9, 0.999, 1e-8
@@ -52,14 +53,14 @@ class Contestant:
         raise NotImplementedError("cannot train")
 
     def train_to(self, loss, every, most):
-        """Train until the loss over all rows, looked at each `every` epochs, is at most `loss`, or for `most` epochs: (epochs, the loss
-        that they led to)."""
-        for epochs in range(every, most + 1, every):
+        """Train until the loss over all rows, looked at each `every` epochs, is at most `loss`, or for `most` epochs:
+        (epochs, the loss that they led to)."""
+        epochs, reached = 0, math.inf
+        while epochs < most and not reached <= loss:
             for _ in range(every):
                 self.epoch()
+            epochs += every
             reached = float(self.loss())
-            if reached <= loss:
-                break
         return epochs, reached
 
     def gradient(self):

@@ -1,8 +1,8 @@
 """Pages in Markdown of what things cost: imports, choices, phases of a step, estimators, ties, sensitivity."""
 import statistics
 
-from tables import duration, figure, number, page, percent, ratios, table
-from workloads import WORKLOADS
+from .tables import duration, figure, number, page, percent, ratios, table
+from .workloads import WORKLOADS
 
 PRODUCTS = {"forward": 0, "delta": 1, "weight": 0}  # phases that are matrix products, and the first layer that has one in them
 
@@ -13,7 +13,7 @@ def latency(found):
              ["of which over NumPy", "30 ms", f"{statistics.median(over):.0f} ms"],
              ["2-2-1, 4 rows in one batch, Adam", "30,000 epochs/s", f"{figure(found['epochs a second'])} epochs/s"]]
     return page("Latency", found["info"], "Imports, each in a process of its own, and a network so small that only what a step costs besides "
-                "arithmetic is measured. `python benchmarks/latency.py`", table(["", "goal", "measured"], lines))
+                "arithmetic is measured. `python benchmarks/run/latency.py`", table(["", "goal", "measured"], lines))
 
 
 def choices(found):
@@ -23,7 +23,7 @@ def choices(found):
     titles = list(dict.fromkeys(row["choice"] for row in found["rows"]))
     return page("What a choice costs", found["info"], "Ratios of times of training with Adam, all variants of a network by turns in one process: "
                 "median of the rounds and half of what their middle half spans. threads: as many as pay (`n_threads=None`) in the place of one. The "
-                "goals: tanh 1.3, float64 2.2, threads over one 1.05. `python benchmarks/choices.py`",
+                "goals: tanh 1.3, float64 2.2, threads over one 1.05. `python benchmarks/run/choices.py`",
                 table(["workload", *titles], [[item, *(cells.get(title, "-") for title in titles)] for item, cells in by_item.items()]))
 
 
@@ -40,7 +40,7 @@ def estimators(found):
     rows = [[name, duration(seconds)] for name, seconds in found["one row"].items()]
     return page("The estimators against scikit-learn's", found["info"], "Float64, all defaults; an epoch is the difference of two fits; scikit-learn "
                 "with its BLAS on one thread or all, whichever is faster. Disturbed timings, which last seconds, are not taken again. The goals: "
-                "4 times at batch 200 on small networks, 20 at batch 32, never below 2. `python benchmarks/estimators.py`",
+                "4 times at batch 200 on small networks, 20 at batch 32, never below 2. `python benchmarks/run/estimators.py`",
                 table(["workload", "fastmlp, samples/s", "scikit-learn, samples/s", "ratio", "ratio of whole fits"], lines),
                 "`predict_proba` of one row, 64-100-10 (goal: 12 us):", table(["", "time"], rows))
 
@@ -71,7 +71,7 @@ def ties(found):
     lines = [[row["threads"], row["ties"], figure(row["rates"]), percent(ratios(row["rates"], untied[row["threads"]]["rates"]))]
              for row in found["rows"]]
     return page("A tied autoencoder", found["info"], "784-128-784, float32, Adam, batch 128: rows a second, and their share of the untied one's in "
-                "the same round (goal: 80 %). `python benchmarks/ties.py`", table(["threads", "ties", "rows/s", "of the untied"], lines))
+                "the same round (goal: 80 %). `python benchmarks/run/ties.py`", table(["threads", "ties", "rows/s", "of the untied"], lines))
 
 
 def sensitivity(found):
@@ -79,7 +79,7 @@ def sensitivity(found):
     lines = [[name, duration(seconds), figure(ratios(seconds, passes["loss_and_grad"]))] for name, seconds in passes.items()]
     epochs = [[row["item"], row["activation"], *(figure(ratios(row["seconds"][what], row["seconds"]["plain"])) for what in whats[1:])]
               for row in found["epochs"]]
-    return page("What sensitivity costs", found["info"], "`python benchmarks/sensitivity.py`",
+    return page("What sensitivity costs", found["info"], "`python benchmarks/run/sensitivity.py`",
                 "10,000 rows through 784-512-512-10, float32, all threads (goal of `input_gradient`: 1.6):",
                 table(["", "time", "over loss_and_grad"], lines),
                 "An epoch of at most 5000 rows, float32, all threads, ratio of its time to a plain one's (goal of the penalty: 2.5):",

@@ -1,13 +1,26 @@
-"""Pages in Markdown from what was measured: python benchmarks/report.py [folder] makes them again."""
+"""Writes what was measured: JSON, and pages in Markdown made from it; run/pages.py makes them again."""
 import json
 import statistics
 
-import machine
-import timing
-from costs import choices, estimators, latency, phases, sensitivity, ties
-from goals import goals, summary
-from tables import duration, figure, grouped, load, number, page, peers, rate, share_in_words, started, table, threads_in_words, times
-from workloads import WORKLOADS
+from . import timing
+from .costs import choices, estimators, latency, phases, sensitivity, ties
+from .goals import goals, summary
+from .tables import (
+    duration,
+    figure,
+    grouped,
+    load,
+    number,
+    page,
+    peers,
+    rate,
+    share_in_words,
+    started,
+    table,
+    threads_in_words,
+    times,
+)
+from .workloads import WORKLOADS
 
 
 def line(row):
@@ -39,7 +52,7 @@ def training(found):
     chosen = [[r["item"], r["dtype"], r["threads"], r["contestant"], r.get("refused") or r["way"]] for r in rows
               if r.get("refused") or r["way"]]
     return page("Training speed", info, "Samples/s with Adam: median of the rounds and half of what their middle half spans; for each peer, how many "
-                "times its figure fastmlp's is. `python benchmarks/bench.py`", *parts,
+                "times its figure fastmlp's is. `python benchmarks/run/bench.py`", *parts,
                 "## Ways that peers settled on, and who was left out\n\n" + table(["workload", "dtype", "threads", "peer", ""], chosen))
 
 
@@ -56,7 +69,7 @@ def seconds_table(head, workloads, names):
 def predict(found):
     names = peers(found["rows"])
     return page("Predicting, 64-100-10", found["info"], "Time of a call: median of the rounds and half of what their middle half spans; for each "
-                "peer, how many times fastmlp's its time is. The goal of one row in float32: 1.5 us. `python benchmarks/predict.py`",
+                "peer, how many times fastmlp's its time is. The goal of one row in float32: 1.5 us. `python benchmarks/run/predict.py`",
                 *(f"## {dtype}, {threads_in_words(threads)}\n\n" + seconds_table("rows", workloads, names)
                   for (dtype, threads), workloads in grouped(found["rows"]).items()))
 
@@ -78,7 +91,7 @@ def published(found):
     return page("Networks with published figures", found["info"], f"{OTHERS}\n\nmatrix-exponential is 4-32-16-4, tanh, 10,000 rows in one batch; "
                 "higgs-shaped 28-300x5-1, tanh, 10,000 rows in batches of 100; both the time of an epoch. gradient-200 is the loss and gradient of "
                 "200 rows through 24-8-2. With a cold start a new process imports, builds, compiles, and trains until the loss over all rows, which "
-                "all look at after the same epochs, is at most the one to reach. `python benchmarks/published.py`", *parts)
+                "all look at after the same epochs, is at most the one to reach. `python benchmarks/run/published.py`", *parts)
 
 
 def cold_cells(row):
@@ -99,7 +112,7 @@ def scaling(found):
         head, unit = UNITS_OF.get(name, ("threads", "row"))
         lines = [[f"{p['x']:,}", f"{statistics.median(p['seconds']) * 1e9:.3g} ±{timing.spread(p['seconds']):.0%}"] for p in points]
         parts.append(f"## {name}\n\n" + table([head, f"ns a {unit}"], lines))
-    return page("Scaling, float32", found["info"], "`python benchmarks/scaling.py`", *parts)
+    return page("Scaling, float32", found["info"], "`python benchmarks/run/scaling.py`", *parts)
 
 
 # .json: the pages made from it, <function's name>.md
@@ -119,11 +132,7 @@ def write(found, folder, name, charted=False):
     (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     make(folder, name)
     if charted:
-        import charts  # not above: each contestant's process imports this module, and its start is timed too
+        from . import charts  # not above: each contestant's process imports this module, and its start is timed too
 
         charts.CHARTS[name](folder)
     print(f"written: {folder / name}.json, .md{' and charts' if charted else ''}")
-
-
-if __name__ == "__main__":
-    machine.again(REPORTS, make)

@@ -1,5 +1,5 @@
 """Training and predicting through the estimators against scikit-learn's own, stock defaults, float64: same data, same import
-but one. python benchmarks/estimators.py --help
+but one. python benchmarks/run/estimators.py --help
 
 Rounds are interleaved. An epoch's time is that of a fit with more epochs less that of one with one
 epoch; a whole fit is also given. scikit-learn runs with its BLAS on one thread and on all; the better counts. Writes
@@ -8,16 +8,14 @@ estimators.json and estimators.md.
 import time
 import warnings
 
-import machine
 import numpy as np
-import options
-import report
 import sklearn.neural_network
-import timing
 from threadpoolctl import threadpool_limits
-from workloads import DENSE, TRAINED
 
+import _path  # noqa: F401
 import fastmlp
+from lib import machine, options, report, timing
+from lib.workloads import DENSE, TRAINED
 
 EPOCHS = {"xor-online": 2, "wide": 2, "mnist-512": 2}  # more than the first; 6 unless said here
 TRIES = 1  # a fit lasts as long as a disturbance: once more would be no better

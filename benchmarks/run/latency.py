@@ -1,4 +1,4 @@
-"""What is paid besides arithmetic: python benchmarks/latency.py --help
+"""What is paid besides arithmetic: python benchmarks/run/latency.py --help
 
 The time of an import, each in a process of its own, and the epochs a second of 2-2-1 on 4 rows in one batch, all in one partial_fit
 with Adam. Writes latency.json and latency.md.
@@ -6,13 +6,11 @@ with Adam. Writes latency.json and latency.md.
 import subprocess
 import sys
 
-import machine
 import numpy as np
-import options
-import report
-import timing
 
+import _path  # noqa: F401
 import fastmlp
+from lib import machine, options, report, timing
 
 MODULES = ("numpy", "fastmlp")
 EPOCHS = 100_000

@@ -1,14 +1,12 @@
-"""A tied autoencoder 784-128-784 against the untied one: python benchmarks/ties.py --help
+"""A tied autoencoder 784-128-784 against the untied one: python benchmarks/run/ties.py --help
 
 Float32, Adam, batch 128, 5000 rows; rounds interleaved. Writes ties.json and ties.md.
 """
-import machine
 import numpy as np
-import options
-import report
-import timing
 
+import _path  # noqa: F401
 from fastmlp import MLP, Adam, tie_map, tie_transpose
+from lib import machine, options, report, timing
 
 ROWS, EPOCHS = 5000, 2
 TIES = {"untied": [], "tie_transpose": [tie_transpose(1, 2)], "tie_map, half of W(1) in pairs": [

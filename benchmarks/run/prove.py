@@ -1,6 +1,6 @@
 """That all contestants compute the same: from the same weights over the same batches, the same loss and weights after some steps.
 
-    python benchmarks/prove.py --help
+    python benchmarks/run/prove.py --help
 
 Each trains two epochs of five batches and a shorter one, in order, with Adam; its eps is 1e-18 here, since some hold it against the
 corrected and some against the uncorrected root, which are equal where it vanishes. Compared with fastmlp: the loss, relative, and
@@ -9,14 +9,14 @@ Exit code 1 where a distance is above its tolerance. Writes proof.md.
 """
 import sys
 
-import machine
 import numpy as np
-import options
-import tables
-from contestants import TRAINING
-from processes import Refused, Remote
-from subjects import Subject
-from workloads import PUBLISHED, TRAINED, WORKLOADS
+
+import _path  # noqa: F401
+from lib import machine, options, tables
+from lib.contestants import TRAINING
+from lib.processes import Refused, Remote
+from lib.subjects import Subject
+from lib.workloads import PUBLISHED, TRAINED, WORKLOADS
 
 TOLERANCE = {"float32": (1e-3, 1e-2), "float64": (1e-9, 1e-9)}  # of the loss, of the weights
 EPOCHS = 2
@@ -89,7 +89,7 @@ def main():
         written.append(line)
         fine = fine and holds
     args.out.mkdir(parents=True, exist_ok=True)
-    words = __doc__.split("\n\n", 2)[2].strip() + " `python benchmarks/prove.py`"
+    words = __doc__.split("\n\n", 2)[2].strip() + " `python benchmarks/run/prove.py`"
     (args.out / "proof.md").write_text(tables.page("The contestants compute the same", info, words, "\n".join(written)) + "\n")
     sys.exit(0 if fine else "the contestants do not compute the same")
 

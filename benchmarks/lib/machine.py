@@ -1,4 +1,5 @@
 """What the figures were measured on: processor, versions, and the peak of fused multiply-adds."""
+import contextlib
 import ctypes
 import datetime
 import functools
@@ -6,14 +7,13 @@ import os
 import pathlib
 import platform
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from importlib import metadata
 
-HERE = pathlib.Path(__file__).parent
-RESULTS = HERE / "results"
+BENCHMARKS = pathlib.Path(__file__).parents[1]
+RESULTS = BENCHMARKS / "results"
 ALL_THERE = 0.9  # of the cores' peaks
 CACHE_NS, NEAR = 60, 1.5  # a handover as short as this is through a cache; how much longer than the shortest it may be
 PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime")
@@ -34,7 +34,7 @@ def probe(dtype):
     with tempfile.TemporaryDirectory() as folder:
         try:
             subprocess.run(["cc", "-O3", "-march=native", f"-DREAL={'float' if dtype == 'float32' else 'double'}", "-shared", "-fPIC",
-                            "-o", f"{folder}/peak", str(HERE / "peak.c")], check=True, capture_output=True)
+                            "-o", f"{folder}/peak", str(BENCHMARKS / "lib" / "peak.c")], check=True, capture_output=True)
             found = ctypes.CDLL(f"{folder}/peak")
         except (OSError, subprocess.CalledProcessError):
             return None
@@ -115,17 +115,15 @@ def processor():
 def versions():
     found = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            pass
     return found
 
 
 def git(*arguments):
     """What git says in the root of the checkout, or nothing where there is none."""
     try:
-        return subprocess.run(["git", *arguments, "--", "fastmlp", "setup.py", "pyproject.toml"], cwd=HERE.parent, capture_output=True,
+        return subprocess.run(["git", *arguments, "--", "fastmlp", "setup.py", "pyproject.toml"], cwd=BENCHMARKS.parent, capture_output=True,
                               text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
@@ -152,11 +150,3 @@ def in_words(info):
     again = f"; {info['timings taken again']} timings disturbed and taken again" if info.get("timings taken again") else ""
     return (f"{info['machine']}; FMA peak of a core {peaks or 'not measured'}; fastmlp {info['fastmlp']}{source}, {info['instruction set']}; "
             f"{versions}; {info['date']}{again}.")
-
-
-def again(names, make):
-    """make(folder, name) for those names whose <name>.json is in the folder given on the command line, or in RESULTS."""
-    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
-    for name in names:
-        if (folder / f"{name}.json").exists():
-            make(folder, name)

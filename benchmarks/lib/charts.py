@@ -1,11 +1,11 @@
-"""Charts of what was measured: python benchmarks/charts.py [folder] makes them again."""
+"""Charts of what was measured; run/pages.py makes them again."""
 import statistics
 
-import machine
 import matplotlib
 import matplotlib.ticker
 import numpy as np
-import tables
+
+from . import tables
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -215,7 +215,3 @@ def scaling(folder):
 
 
 CHARTS = {"training": training, "predict": predict, "published": published, "scaling": scaling}
-
-
-if __name__ == "__main__":
-    machine.again(CHARTS, lambda folder, name: CHARTS[name](folder))

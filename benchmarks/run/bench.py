@@ -1,14 +1,13 @@
-"""Training speed, fastmlp and its peers, in one run: python benchmarks/bench.py --help
+"""Training speed, fastmlp and its peers, in one run: python benchmarks/run/bench.py --help
 
 For each dtype and number of threads, each contestant gets a process of its own (processes.py); for each workload all warm up, settle
 on the fastest of their ways, and are then timed in interleaved rounds. Writes training.json, three pages made from it,
 training.md, summary.md and goals.md, and two charts.
 """
-import contest
-import machine
-import report
-from contestants import TRAINING
-from workloads import TRAINED
+import _path  # noqa: F401
+from lib import contest, machine, report
+from lib.contestants import TRAINING
+from lib.workloads import TRAINED
 
 
 def main():

@@ -1,16 +1,16 @@
-"""Predicting 1, 100 and a million rows with a 64-100-10 network, softmax included: python benchmarks/predict.py --help
+"""Predicting 1, 100 and a million rows with a 64-100-10 network, softmax included: python benchmarks/run/predict.py --help
 
 Each contestant settles on whole calls or pieces of 4096 rows, and on one BLAS thread or all. All must predict the same, else the exit
 code is 1. Writes predict.json, predict.md and a chart.
 """
 import sys
 
-import contest
-import machine
 import numpy as np
-import report
-from contestants import PREDICTING
-from processes import Failed
+
+import _path  # noqa: F401
+from lib import contest, machine, report
+from lib.contestants import PREDICTING
+from lib.processes import Failed
 
 ROWS = (1, 100, 1_000_000)
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}  # of a probability

@@ -1,14 +1,16 @@
-"""Puts what was measured into README.md and benchmarks/README.md: python benchmarks/readme.py
+"""Puts what was measured into README.md and benchmarks/README.md: python benchmarks/run/readme.py
 
 A block there, from <!-- results/NAME.md --> to <!-- end -->, holds the page of that name without its title; with a colon and a word or
 more after the name, the last part of the page whose heading begins so, of one for each number of threads that of the most, then what
 it was measured on and the command.
 """
+import argparse
 import re
 
-import machine
+import _path  # noqa: F401
+from lib import machine
 
-READMES = (machine.HERE.parent / "README.md", machine.HERE / "README.md")
+READMES = (machine.BENCHMARKS.parent / "README.md", machine.BENCHMARKS / "README.md")
 BLOCK = re.compile(r"(?P<begin><!-- results/(?P<page>[\w-]+\.md)(?:: (?P<part>[^\n]+))? -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 PART = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 
@@ -21,7 +23,7 @@ def body(page):
 def part(page, begins):
     """The last part of a page whose heading begins so."""
     heading, text = [found for found in PART.findall(page) if found[0].startswith(begins)][-1]
-    measured_on, command = page.split("\n\n")[1], re.search(r"`python benchmarks/\w+\.py`", page)[0]
+    measured_on, command = page.split("\n\n")[1], re.search(r"`python benchmarks/run/\w+\.py`", page)[0]
     return f"{heading}:\n\n{text.strip()}\n\n{measured_on} {command}"
 
 
@@ -35,6 +37,7 @@ def filled(text, results=machine.RESULTS):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for path in READMES:
         path.write_text(filled(path.read_text()))
 

@@ -5,7 +5,6 @@ import numpy as np
 
 from . import BETA1, BETA2, LR, Contestant, mean_loss
 
-
 ONE, ALL = "BLAS on 1 thread", "BLAS on all threads"
 
 

@@ -3,7 +3,7 @@ median, and how far the middle half of the rounds lies apart."""
 import statistics
 import time
 
-import machine
+from . import machine
 
 PAUSE = 0.1  # before each timing: threads that still spin after the last one go to sleep
 PATIENCE, TRIES = 60, 5  # seconds, and timings that may be disturbed; the last counts as it is

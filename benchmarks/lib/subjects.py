@@ -2,9 +2,10 @@
 from dataclasses import replace
 
 import numpy as np
-import timing
-from contestants import contestant
-from workloads import WORKLOADS
+
+from . import timing
+from .contestants import contestant
+from .workloads import WORKLOADS
 
 PIECES = (None, 4096)  # rows predicted at once
 

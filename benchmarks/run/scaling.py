@@ -1,4 +1,4 @@
-"""How time and memory grow: python benchmarks/scaling.py [--quick] [--out FOLDER]
+"""How time and memory grow: python benchmarks/run/scaling.py [--quick] [--out FOLDER]
 
 Time of training in float32 with Adam by rows, batch, width, depth and threads, the memory of training by rows, each in a process of its
 own, and the time of one backprop on one core by the number of weights. Points are timed in interleaved rounds. Writes scaling.json,
@@ -10,14 +10,12 @@ import resource
 import statistics
 import sys
 
-import machine
 import numpy as np
-import options
-import report
-import timing
-from processes import Remote, one_core
 
+import _path  # noqa: F401
 import fastmlp
+from lib import machine, options, report, timing
+from lib.processes import Remote, one_core
 
 MIB = 2**20
 ALLOWED = 64  # MB besides data and parameters
