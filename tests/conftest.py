@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-
 at_rest = 0  # threads that stayed when they were last waited for, such as a pool's of another library
 
 

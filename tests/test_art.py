@@ -13,7 +13,7 @@ from fastmlp import MLPClassifier, MLPRegressor
 pytestmark = pytest.mark.filterwarnings("ignore")  # the toolbox's, of packages that are not there
 DIGITS, DIGIT = load_digits(return_X_y=True)
 DIGITS = DIGITS / 16
-NAMES = np.array("zero one two three four five six seven eight nine".split())
+NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 PROBLEMS = {"ten classes": NAMES[DIGIT], "two classes": np.where(DIGIT < 5, "small", "large")}
 problems = pytest.mark.parametrize("problem", PROBLEMS)
 ats = pytest.mark.parametrize("at", ["probabilities", "logits"])

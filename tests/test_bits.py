@@ -6,10 +6,10 @@ import platform
 import subprocess
 import sys
 
-import bits
 import numpy as np
 import pytest
 
+import bits
 from fastmlp import MLP, _core
 
 TABLE = json.loads(bits.TABLE.read_text())

@@ -4,7 +4,18 @@ import traceback
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, Callback, CSVLogger, DivergenceWarning, Dropout, EarlyStopping, LambdaCallback, TimeLimit
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    Callback,
+    CSVLogger,
+    DivergenceWarning,
+    Dropout,
+    EarlyStopping,
+    LambdaCallback,
+    TimeLimit,
+)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((40, 4)), RNG.standard_normal((40, 2))

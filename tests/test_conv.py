@@ -6,8 +6,22 @@ import numpy as np
 import pytest
 
 import reference
-from fastmlp import (MLP, SGD, Adam, AvgPool1D, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool1D,
-                     MaxPool2D, _core)
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AvgPool1D,
+    AvgPool2D,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool1D,
+    MaxPool2D,
+    _core,
+)
 from test_twin import TOLERANCE, assert_near, with_argument
 
 # the shape of the map, the layer, and for the twin: kernel, strides, padding, dilation

@@ -10,8 +10,23 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import (MLP, Adam, AvgPool2D, Conv2D, Dense, DivergenceWarning, Dropout, Frozen, GlobalAvgPool, MaxPool2D, TiedGroup, io,
-                     schedules, tie_map, tie_transpose)
+from fastmlp import (
+    MLP,
+    Adam,
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    DivergenceWarning,
+    Dropout,
+    Frozen,
+    GlobalAvgPool,
+    MaxPool2D,
+    TiedGroup,
+    io,
+    schedules,
+    tie_map,
+    tie_transpose,
+)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((8, 3)), RNG.standard_normal((8, 2))

@@ -13,7 +13,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 import fastmlp  # noqa: E402
-from fastmlp import MLP, Conv1D, Conv2D, LossCurveDisplay, MLPClassifier, MLPRegressor, NoiseCurveDisplay, SensitivityDisplay  # noqa: E402
+from fastmlp import (  # noqa: E402
+    MLP,
+    Conv1D,
+    Conv2D,
+    LossCurveDisplay,
+    MLPClassifier,
+    MLPRegressor,
+    NoiseCurveDisplay,
+    SensitivityDisplay,
+)
 from fastmlp import sensitivity as S  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs")

@@ -1,9 +1,9 @@
 """Dropout: which elements are dropped, the exact gradient under that mask, and that nothing else matters."""
 import numpy as np
 import pytest
-import reference
 from scipy import sparse
 
+import reference
 from fastmlp import MLP, SGD, Adam, Dense, Dropout, _core
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])

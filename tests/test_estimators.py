@@ -12,7 +12,19 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.metrics import get_scorer, log_loss
 from sklearn.preprocessing import scale
 
-from fastmlp import MLP, SGD, Adam, AdamW, DivergenceWarning, MLPAutoencoder, MLPClassifier, MLPRegressor, _core, activations, schedules
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AdamW,
+    DivergenceWarning,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    _core,
+    activations,
+    schedules,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
 

@@ -7,7 +7,19 @@ import sys
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, Checkpoint, CSVLogger, DivergenceWarning, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit, callbacks
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    Checkpoint,
+    CSVLogger,
+    DivergenceWarning,
+    EarlyStopping,
+    LambdaCallback,
+    ProgressBar,
+    TimeLimit,
+    callbacks,
+)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((40, 4)), RNG.standard_normal((40, 2))

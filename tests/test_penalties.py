@@ -4,8 +4,25 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import (MLP, SGD, Adam, AvgPool2D, Conv2D, Dense, Dropout, Frozen, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor,
-                     TiedGroup, _core, activations, losses, tie_transpose)
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Frozen,
+    MaxPool2D,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    TiedGroup,
+    _core,
+    activations,
+    losses,
+    tie_transpose,
+)
 
 RNG = np.random.default_rng(0)
 NETWORKS = {

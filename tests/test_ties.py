@@ -5,12 +5,12 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_twin import OPTIMIZERS
 
+import reference
 from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, Frozen, TiedGroup, _core, tie_layers, tie_map, tie_transpose
+from test_twin import OPTIMIZERS
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 6))
