@@ -16,9 +16,10 @@ from workloads import Workload  # noqa: E402
 SIZES, BATCH, EPOCHS = (64, 100, 10), 32, 50
 
 X, y = load_digits(return_X_y=True)
-X_train, X_test, y_train, y_test = train_test_split((X / 16).astype(np.float32), y, test_size=0.25, random_state=0, stratify=y)
-print(f"{len(X_train)} digits to train on, {len(X_test)} to test, a {'-'.join(map(str, SIZES))} network, batches of {BATCH}, "
-      f"{EPOCHS} epochs of Adam, float32\n")
+X_train, X_test, y_train, y_test = train_test_split((X / 16).astype(np.float32), y, test_size=0.25, random_state=0,
+                                                    stratify=y)
+print(f"{len(X_train)} digits to train on, {len(X_test)} to test, a {'-'.join(map(str, SIZES))} network, batches of "
+      f"{BATCH}, {EPOCHS} epochs of Adam, float32\n")
 
 net = fastmlp.MLP(list(SIZES), loss="cross_entropy", random_state=0)
 

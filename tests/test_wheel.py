@@ -15,10 +15,12 @@ SOURCES = ("setup.py", "pyproject.toml", "LICENSE", "README.md")
 @pytest.mark.slow
 def test_what_the_wheel_holds(tmp_path):
     apart = tmp_path / "source"
-    shutil.copytree(ROOT / "fastmlp", apart / "fastmlp", ignore=shutil.ignore_patterns("*.so", "_core.c", "__pycache__"))
+    shutil.copytree(ROOT / "fastmlp", apart / "fastmlp",
+                    ignore=shutil.ignore_patterns("*.so", "_core.c", "__pycache__"))
     for name in SOURCES:
         shutil.copy(ROOT / name, apart)
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, apart], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, apart],
+                   check=True)
     (path,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(path) as wheel:
         names = [name for name in wheel.namelist() if name.startswith("fastmlp/")]

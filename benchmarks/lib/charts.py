@@ -10,10 +10,10 @@ from . import tables
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-COLORS = {"fastmlp": "#c2410c", "numpy": "#64748b", "scikit-learn": "#f59e0b", "pytorch": "#8b5cf6", "pytorch compiled": "#c4b5fd",
-          "jax": "#0ea5e9", "onnxruntime": "#10b981"}
-STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "font.size": 9, "axes.grid.axis": "y",
-         "axes.grid": True, "grid.color": "#e5e7eb", "axes.titlesize": 10}
+COLORS = {"fastmlp": "#c2410c", "numpy": "#64748b", "scikit-learn": "#f59e0b", "pytorch": "#8b5cf6",
+          "pytorch compiled": "#c4b5fd", "jax": "#0ea5e9", "onnxruntime": "#10b981"}
+STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "font.size": 9,
+         "axes.grid.axis": "y", "axes.grid": True, "grid.color": "#e5e7eb", "axes.titlesize": 10}
 
 
 def bars(ax, groups, series, values, bottom=0):
@@ -47,7 +47,8 @@ def ratio_panel(ax, workloads, names):
 def grid(groups, height):
     """A panel for each dtype (down) and number of threads (across)."""
     down, across = len({d for d, _ in groups}), len({t for _, t in groups})
-    figure, axes = plt.subplots(down, across, figsize=(6.2 * across, height * down + 0.5), sharey=True, squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(down, across, figsize=(6.2 * across, height * down + 0.5), sharey=True, squeeze=False,
+                                layout="constrained")
     for ax in axes.flat:
         ax.set_visible(False)
     for ax, (dtype, threads) in zip(axes.flat, groups):
@@ -139,7 +140,8 @@ def published(folder):
     peers = tables.peers(found["rows"])
     kinds = (("an epoch or call", False), ("from a cold start to the same loss", True))
     panels = [(f"{what}, {tables.threads_in_words(threads)}", workloads) for what, cold in kinds
-              for (dtype, threads), workloads in tables.grouped(tables.started(found["rows"], cold)).items() if dtype == "float32"]
+              for (dtype, threads), workloads in tables.grouped(tables.started(found["rows"], cold)).items()
+              if dtype == "float32"]
     down = -(-len(panels) // 2)
     figure, axes = plt.subplots(down, 2, figsize=(10, 3 * down + 0.5), sharey=True, squeeze=False, layout="constrained")
     for ax in axes.flat[len(panels):]:
@@ -167,7 +169,8 @@ def curve(ax, points, name):
     title, x_label, y_label = CURVES[name]
     x = [p["x"] for p in points]
     scale = 1e12 if y_label.startswith("ps") else 1e9
-    ax.fill_between(x, [min(p["seconds"]) * scale for p in points], [max(p["seconds"]) * scale for p in points], color=OURS, alpha=0.2)
+    ax.fill_between(x, [min(p["seconds"]) * scale for p in points], [max(p["seconds"]) * scale for p in points],
+                    color=OURS, alpha=0.2)
     y = [statistics.median(p["seconds"]) * scale for p in points]
     ax.plot(x, y, "o-", color=OURS, markersize=4)
     ax.set(title=title, xlabel=x_label, ylabel=y_label, xscale="log")
@@ -184,7 +187,8 @@ def curve(ax, points, name):
 def memory_curve(ax, memory):
     x = [m["rows"] for m in memory]
     ax.plot(x, [m["peak"] for m in memory], "o-", color=OURS, markersize=4, label="peak of the process")
-    ax.plot(x, [m["bound"] for m in memory], "--", color="black", linewidth=1, label="bound: data + 3 x parameters + 64 MB")
+    ax.plot(x, [m["bound"] for m in memory], "--", color="black", linewidth=1,
+            label="bound: data + 3 x parameters + 64 MB")
     ax.plot(x, [m["data"] for m in memory], ":", color="gray", label="data")
     ax.set(title="memory of training 8-32-1", xlabel="rows", ylabel="MB", xscale="log", ylim=(0, None))
     ax.legend(frameon=False, fontsize=8)
@@ -193,7 +197,8 @@ def memory_curve(ax, memory):
 def speed_up(ax, curves):
     for (name, points), color in zip(curves.items(), (OURS, "#0ea5e9", "#64748b")):
         one = statistics.median(points[0]["seconds"])
-        ax.plot([p["x"] for p in points], [one / statistics.median(p["seconds"]) for p in points], "o-", color=color, markersize=4, label=name)
+        ax.plot([p["x"] for p in points], [one / statistics.median(p["seconds"]) for p in points], "o-", color=color,
+                markersize=4, label=name)
     ax.set(title="threads, up to twice the cores", xlabel="threads", ylabel="speed-up over 1 thread", ylim=(0, None))
     ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
     ax.legend(frameon=False, fontsize=8)
@@ -206,11 +211,14 @@ def scaling(folder):
     memory_curve(axes[0, 1], found["memory"])
     for ax, name in zip((axes[0, 0], *axes[0, 2:], *axes[1]), CURVES):
         curve(ax, found["curves"][name], name)
-    threads = {name.removeprefix("threads, "): points for name, points in found["curves"].items() if name.startswith("threads")}
+    threads = {name.removeprefix("threads, "): points for name, points in found["curves"].items()
+               if name.startswith("threads")}
     speed_up(axes[1, 2], threads)
     axes[1, 3].axis("off")
-    text = f"{found['info']['machine']}\nfastmlp {found['info']['fastmlp']}, {found['info']['instruction set']}, float32, Adam\n{found['info']['date']}"
-    axes[1, 3].text(0, 0.9, text.replace(" (", "\n(") + "\n\nlines: medians of the rounds\nbands: from the least to the most", va="top")
+    info = found["info"]
+    text = (f"{info['machine']}\nfastmlp {info['fastmlp']}, {info['instruction set']}, float32, Adam\n{info['date']}"
+            "\n\nlines: medians of the rounds\nbands: from the least to the most")
+    axes[1, 3].text(0, 0.9, text.replace(" (", "\n("), va="top")
     save(figure, folder / "scaling.png")
 
 

@@ -3,7 +3,9 @@ from . import machine
 from .tables import grouped, number, page, peers, rate, share_in_words, table, threads_in_words
 from .workloads import WORKLOADS
 
-GOALS = {  # float32, all threads: (what, how much); a contestant's name or "best" for times its speed, "peak" for a share of the cores'
+# float32, all threads: (what, how much); what is a contestant's name or "best", for times its speed, or "peak", for a
+# share of the cores'
+GOALS = {
     "xor-online": [("jax", 4)],
     "tiny-32": [("jax", 8), ("jax", 10), ("scikit-learn", 50)],
     "housing-32": [("jax", 4)],
@@ -16,7 +18,8 @@ GOALS = {  # float32, all threads: (what, how much); a contestant's name or "bes
 }
 GOALS_PEAK = 265  # GFLOP/s of a core of the machine that the goals were set on
 SPEED_UP = {"mnist-100": 1.8, "mnist-512": 1.8, "wide": 1.8, "lenet-5": 1.8}  # all threads over one
-SUMMARY = {"NumPy": ["numpy"], "scikit-learn": ["scikit-learn"], "PyTorch": ["pytorch", "pytorch compiled"], "JAX": ["jax"]}
+SUMMARY = {"NumPy": ["numpy"], "scikit-learn": ["scikit-learn"], "PyTorch": ["pytorch", "pytorch compiled"],
+           "JAX": ["jax"]}
 
 
 def measured(found, threads):
@@ -45,14 +48,17 @@ def summary(found):
     threads, info, lines = most_threads(found), found["info"], []
     for item, by_name in measured(found, threads).items():
         against = [times_as_fast(by_name, names) for names in SUMMARY.values()]
-        lines.append([in_words(item), number(rate(by_name["fastmlp"])), *(f"{number(pair[0])}x" if pair else "-" for pair in against)])
+        lines.append([in_words(item), number(rate(by_name["fastmlp"])),
+                      *(f"{number(pair[0])}x" if pair else "-" for pair in against)])
     return "\n\n".join(["# Training against its peers", table(["network", "rows/s", *SUMMARY], lines),
-                        f"Training with Adam in float32, {threads_in_words(threads)}: fastmlp's rows a second, and how many times as fast it is as "
-                        f"each peer at the best of its settings, PyTorch eager or compiled. {machine.in_words(info)} `make bench`"])
+                        f"Training with Adam in float32, {threads_in_words(threads)}: fastmlp's rows a second, and how "
+                        f"many times as fast it is as each peer at the best of its settings, PyTorch eager or "
+                        f"compiled. {machine.in_words(info)} `make bench`"])
 
 
 def goal_in_words(what, much):
-    forms = {"peak": f"{much:.0%} of the peak", "rows/s": f"{much:,} rows/s on cores of {GOALS_PEAK} GFLOP/s", "best": f"{much:g}x the best"}
+    forms = {"peak": f"{much:.0%} of the peak", "rows/s": f"{much:,} rows/s on cores of {GOALS_PEAK} GFLOP/s",
+             "best": f"{much:g}x the best"}
     return forms.get(what, f"{much:g}x {what}")
 
 
@@ -74,13 +80,17 @@ def goals(found):
     lines, faster = [], []
     for item, by_name in all_of_them.items():
         wanted = GOALS[item]
-        said = dict.fromkeys(filter(None, (against(what, by_name, info) for what, _ in wanted)))  # once what two goals ask for
+        # once what two goals ask for
+        said = dict.fromkeys(filter(None, (against(what, by_name, info) for what, _ in wanted)))
         shares = [share_in_words(rows[item]["fastmlp"], info) if item in rows else "-" for rows in (one, all_of_them)]
         lines.append([item, "; ".join(goal_in_words(*goal) for goal in wanted), "; ".join(said), *shares])
         if item in SPEED_UP and item in one and threads > 1:
             faster.append([item, SPEED_UP[item], number(rate(by_name["fastmlp"]) / rate(one[item]["fastmlp"]))])
-    parts = [table(["workload", "goal", "measured", "of FMA peak, 1 thread", f"of FMA peak, {threads_in_words(threads)}"], lines)]
+    parts = [table(["workload", "goal", "measured", "of FMA peak, 1 thread",
+                    f"of FMA peak, {threads_in_words(threads)}"], lines)]
     if faster:
-        parts += [f"The speed of {threads_in_words(threads)} over that of one:", table(["workload", "goal", "measured"], faster)]
-    return page("Training against its goals", info, f"Float32, {threads_in_words(threads)}; the goals were set on a machine with {GOALS_PEAK} "
+        parts += [f"The speed of {threads_in_words(threads)} over that of one:",
+                  table(["workload", "goal", "measured"], faster)]
+    return page("Training against its goals", info,
+                f"Float32, {threads_in_words(threads)}; the goals were set on a machine with {GOALS_PEAK} "
                 "GFLOP/s a core. `python benchmarks/run/bench.py`", *parts)

@@ -33,8 +33,9 @@ def probe(dtype):
     """peak.c, or None without a C compiler."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            subprocess.run(["cc", "-O3", "-march=native", f"-DREAL={'float' if dtype == 'float32' else 'double'}", "-shared", "-fPIC",
-                            "-o", f"{folder}/peak", str(BENCHMARKS / "lib" / "peak.c")], check=True, capture_output=True)
+            real = {"float32": "float", "float64": "double"}[dtype]
+            subprocess.run(["cc", "-O3", "-march=native", f"-DREAL={real}", "-shared", "-fPIC", "-o", f"{folder}/peak",
+                            str(BENCHMARKS / "lib" / "peak.c")], check=True, capture_output=True)
             found = ctypes.CDLL(f"{folder}/peak")
         except (OSError, subprocess.CalledProcessError):
             return None
@@ -68,14 +69,15 @@ def at_once(calls):
 
 
 def all_cores(seconds=0.005):
-    """How much of their peaks all cores reach together, from 0 to 1: a virtual machine's may for a while be one core of its host."""
+    """How much of their peaks all cores reach together, from 0 to 1: a virtual machine's may for a while be one core of
+    its host."""
     reached = at_once({core: functools.partial(probe("float32").gflops, seconds) for core in os.sched_getaffinity(0)})
     return sum(reached) / (len(reached) * peak("float32"))
 
 
 def handover(times=2000):
-    """The ns from a write of one core to another's read of it, of the farthest from the first: some tens where they have a cache
-    together. A virtual machine's may for a while be cores of its host that have none."""
+    """The ns from a write of one core to another's read of it, of the farthest from the first: some tens where they
+    have a cache together. A virtual machine's may for a while be cores of its host that have none."""
     first, *others = sorted(os.sched_getaffinity(0))
     slowest = 0.0
     for other in others:
@@ -106,7 +108,8 @@ def processor():
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-        codes = {k: next(line.split(":")[1].strip() for line in lines if line.startswith(k + "\t")) for k in ("cpu family", "model")}
+        codes = {k: next(line.split(":")[1].strip() for line in lines if line.startswith(k + "\t"))
+                 for k in ("cpu family", "model")}
         return f"{name} (family {codes['cpu family']}, model {codes['model']}), {cores()} cores"
     except (OSError, StopIteration):
         return f"{platform.processor() or platform.machine()}, {cores()} cores"
@@ -123,8 +126,8 @@ def versions():
 def git(*arguments):
     """What git says in the root of the checkout, or nothing where there is none."""
     try:
-        return subprocess.run(["git", *arguments, "--", "fastmlp", "setup.py", "pyproject.toml"], cwd=BENCHMARKS.parent, capture_output=True,
-                              text=True, check=True).stdout.strip()
+        return subprocess.run(["git", *arguments, "--", "fastmlp", "setup.py", "pyproject.toml"], cwd=BENCHMARKS.parent,
+                              capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
 
@@ -138,15 +141,17 @@ def commit():
 def describe(dtypes=("float32", "float64")):
     import fastmlp
 
-    return {"machine": processor(), "cores": cores(), "date": datetime.date.today().isoformat(), "fastmlp": fastmlp.__version__,
-            "commit": commit(), "instruction set": fastmlp.instruction_set(), "peak of a core, GFLOP/s": {dtype: peak(dtype) for dtype in dtypes},
-            "versions": versions()}
+    return {"machine": processor(), "cores": cores(), "date": datetime.date.today().isoformat(),
+            "fastmlp": fastmlp.__version__, "commit": commit(), "instruction set": fastmlp.instruction_set(),
+            "peak of a core, GFLOP/s": {dtype: peak(dtype) for dtype in dtypes}, "versions": versions()}
 
 
 def in_words(info):
     versions = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
-    peaks = ", ".join(f"{value:.0f} GFLOP/s in {dtype}" for dtype, value in info["peak of a core, GFLOP/s"].items() if value)
+    peaks = ", ".join(f"{value:.0f} GFLOP/s in {dtype}" for dtype, value in info["peak of a core, GFLOP/s"].items()
+                      if value)
     source = f" (commit {info['commit']})" if info.get("commit") else ""
-    again = f"; {info['timings taken again']} timings disturbed and taken again" if info.get("timings taken again") else ""
-    return (f"{info['machine']}; FMA peak of a core {peaks or 'not measured'}; fastmlp {info['fastmlp']}{source}, {info['instruction set']}; "
-            f"{versions}; {info['date']}{again}.")
+    number = info.get("timings taken again")
+    again = f"; {number} timings disturbed and taken again" if number else ""
+    return (f"{info['machine']}; FMA peak of a core {peaks or 'not measured'}; fastmlp {info['fastmlp']}{source}, "
+            f"{info['instruction set']}; {versions}; {info['date']}{again}.")

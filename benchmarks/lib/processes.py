@@ -1,5 +1,6 @@
-"""A contestant in a process of its own: the number of threads of its BLAS, OpenMP or XLA is settled before anything is imported there,
-and one that is not being timed takes no time from the others, since its process waits for the next call."""
+"""A contestant in a process of its own: the number of threads of its BLAS, OpenMP or XLA is settled before anything is
+imported there, and one that is not being timed takes no time from the others, since its process waits for the next
+call."""
 import contextlib
 import multiprocessing
 import os

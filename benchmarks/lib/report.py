@@ -47,13 +47,17 @@ def training(found):
         lines = []
         for workload, by_name in workloads.items():
             ours = by_name["fastmlp"]
-            lines.append([workload, figure(ours["rates"]), share_in_words(ours, info), *(cell(by_name.get(n), ours) for n in names)])
-        parts.append(f"## {dtype}, {threads_in_words(threads)}\n\n" + table(["workload", "fastmlp", "of FMA peak", *names], lines))
+            lines.append([workload, figure(ours["rates"]), share_in_words(ours, info),
+                          *(cell(by_name.get(n), ours) for n in names)])
+        parts.append(f"## {dtype}, {threads_in_words(threads)}\n\n"
+                     + table(["workload", "fastmlp", "of FMA peak", *names], lines))
     chosen = [[r["item"], r["dtype"], r["threads"], r["contestant"], r.get("refused") or r["way"]] for r in rows
               if r.get("refused") or r["way"]]
-    return page("Training speed", info, "Samples/s with Adam: median of the rounds and half of what their middle half spans; for each peer, how many "
-                "times its figure fastmlp's is. `python benchmarks/run/bench.py`", *parts,
-                "## Ways that peers settled on, and who was left out\n\n" + table(["workload", "dtype", "threads", "peer", ""], chosen))
+    return page("Training speed", info,
+                "Samples/s with Adam: median of the rounds and half of what their middle half spans; for each peer, "
+                "how many times its figure fastmlp's is. `python benchmarks/run/bench.py`", *parts,
+                "## Ways that peers settled on, and who was left out\n\n"
+                + table(["workload", "dtype", "threads", "peer", ""], chosen))
 
 
 def seconds_table(head, workloads, names):
@@ -61,21 +65,26 @@ def seconds_table(head, workloads, names):
     lines = []
     for item, by_name in workloads.items():
         ours = by_name["fastmlp"]
-        cells = [f"{times(by_name[n], ours):.2f}x, {duration(by_name[n]['seconds'])}" if "seconds" in by_name.get(n, {}) else "-" for n in names]
+        cells = [f"{times(by_name[n], ours):.2f}x, {duration(by_name[n]['seconds'])}"
+                 if "seconds" in by_name.get(n, {}) else "-" for n in names]
         lines.append([f"{item:,}" if isinstance(item, int) else item, duration(ours["seconds"]), *cells])
     return table([head, "fastmlp", *names], lines)
 
 
 def predict(found):
     names = peers(found["rows"])
-    return page("Predicting, 64-100-10", found["info"], "Time of a call: median of the rounds and half of what their middle half spans; for each "
-                "peer, how many times fastmlp's its time is. The goal of one row in float32: 1.5 us. `python benchmarks/run/predict.py`",
+    return page("Predicting, 64-100-10", found["info"],
+                "Time of a call: median of the rounds and half of what their middle half spans; for each "
+                "peer, how many times fastmlp's its time is. The goal of one row in float32: 1.5 us. `python "
+                "benchmarks/run/predict.py`",
                 *(f"## {dtype}, {threads_in_words(threads)}\n\n" + seconds_table("rows", workloads, names)
                   for (dtype, threads), workloads in grouped(found["rows"]).items()))
 
 
-OTHERS = """Published by others, on their machines: SimpleChains.jl, matrix-exponential, 41 us a step on 18 cores of an i9-10980XE, 164 us on 4
-cores of an i7-1165G7; gradient-200, 5.7 us. OpenNN, higgs-shaped, 72,000 rows/s on an i9-12900K. They were not run here."""
+OTHERS = (
+    "Published by others, on their machines: SimpleChains.jl, matrix-exponential, 41 us a step on 18 cores of an "
+    "i9-10980XE, 164 us on 4\ncores of an i7-1165G7; gradient-200, 5.7 us. OpenNN, higgs-shaped, 72,000 rows/s on an "
+    "i9-12900K. They were not run here.")
 
 
 def published(found):
@@ -88,36 +97,43 @@ def published(found):
         lines = [cold_cells(row) for by_name in workloads.values() for row in by_name.values()]
         parts.append(f"## To the same loss from a cold start, {dtype}, {threads_in_words(threads)}\n\n"
                      + table(["network", "contestant", "time", "loss to reach", "loss reached", "epochs"], lines))
-    return page("Networks with published figures", found["info"], f"{OTHERS}\n\nmatrix-exponential is 4-32-16-4, tanh, 10,000 rows in one batch; "
-                "higgs-shaped 28-300x5-1, tanh, 10,000 rows in batches of 100; both the time of an epoch. gradient-200 is the loss and gradient of "
-                "200 rows through 24-8-2. With a cold start a new process imports, builds, compiles, and trains until the loss over all rows, which "
-                "all look at after the same epochs, is at most the one to reach. `python benchmarks/run/published.py`", *parts)
+    return page("Networks with published figures", found["info"],
+                f"{OTHERS}\n\nmatrix-exponential is 4-32-16-4, tanh, 10,000 rows in one batch; "
+                "higgs-shaped 28-300x5-1, tanh, 10,000 rows in batches of 100; both the time of an epoch. gradient-200 "
+                "is the loss and gradient of 200 rows through 24-8-2. With a cold start a new process imports, builds, "
+                "compiles, and trains until the loss over all rows, which all look at after the same epochs, is at "
+                "most the one to reach. `python benchmarks/run/published.py`", *parts)
 
 
 def cold_cells(row):
     if "refused" in row:
         return [row["item"], row["contestant"], row["refused"], "", "", ""]
-    return [row["item"], row["contestant"], duration(row["seconds"]), row["target"], f"{row['loss']:.6g}", row["epochs"]]
+    return [row["item"], row["contestant"], duration(row["seconds"]), row["target"], f"{row['loss']:.6g}",
+            row["epochs"]]
 
 
-UNITS_OF = {"rows": ("rows", "row"), "batch": ("batch", "row"), "width": ("width", "row and weight"), "depth": ("hidden layers", "row and weight"),
+UNITS_OF = {"rows": ("rows", "row"), "batch": ("batch", "row"), "width": ("width", "row and weight"),
+            "depth": ("hidden layers", "row and weight"),
             "weights": ("weights", "weight of a backprop of 256 rows")}
 
 
 def scaling(found):
-    memory = [[f"{m['rows']:,}", f"{m['data']:.1f}", f"{m['peak']:.0f}", f"{m['bound']:.0f}", "" if m["peak"] <= m["bound"] else "above"]
+    memory = [[f"{m['rows']:,}", f"{m['data']:.1f}", f"{m['peak']:.0f}", f"{m['bound']:.0f}",
+               "" if m["peak"] <= m["bound"] else "above"]
               for m in found["memory"]]
     parts = ["## Memory of training by rows\n\n" + table(["rows", "data, MB", "peak, MB", "bound, MB", ""], memory)]
     for name, points in found["curves"].items():
         head, unit = UNITS_OF.get(name, ("threads", "row"))
-        lines = [[f"{p['x']:,}", f"{statistics.median(p['seconds']) * 1e9:.3g} ±{timing.spread(p['seconds']):.0%}"] for p in points]
+        lines = [[f"{p['x']:,}", f"{statistics.median(p['seconds']) * 1e9:.3g} ±{timing.spread(p['seconds']):.0%}"]
+                 for p in points]
         parts.append(f"## {name}\n\n" + table([head, f"ns a {unit}"], lines))
     return page("Scaling, float32", found["info"], "`python benchmarks/run/scaling.py`", *parts)
 
 
 # .json: the pages made from it, <function's name>.md
-REPORTS = {"training": (training, summary, goals), "predict": (predict,), "published": (published,), "scaling": (scaling,), "latency": (latency,),
-           "choices": (choices,), "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,)}
+REPORTS = {"training": (training, summary, goals), "predict": (predict,), "published": (published,),
+           "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "estimators": (estimators,),
+           "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,)}
 
 
 def make(folder, name):

@@ -1,4 +1,5 @@
-"""What is asked of a contestant, in its process: Subject(name, dtype, threads).open(workload), then timings and results."""
+"""What is asked of a contestant, in its process: Subject(name, dtype, threads).open(workload), then timings and
+results."""
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,8 @@ class Subject:
     def open(self, workload, changes=(), options=()):
         """Build for a workload, some of its fields changed."""
         self.contestant = None  # before the next takes its memory
-        self.contestant = self.kind(replace(WORKLOADS[workload], **dict(changes)), self.dtype, self.threads, **dict(options))
+        self.contestant = self.kind(replace(WORKLOADS[workload], **dict(changes)), self.dtype, self.threads,
+                                    **dict(options))
 
     def settle(self):
         """Warm up and take the contestant's fastest way, choice by choice; its name is returned."""
@@ -33,7 +35,8 @@ class Subject:
     def ways_with_all_options(self):
         """Names of as many ways as it takes to have each option in one of them."""
         ways = self.contestant.ways
-        return [named([options[min(k, len(options) - 1)] for options in ways]) for k in range(max(map(len, ways), default=1))]
+        return [named([options[min(k, len(options) - 1)] for options in ways])
+                for k in range(max(map(len, ways), default=1))]
 
     def choose(self, ways, measure):
         """The best of each choice, given the best of those before it; returns the seconds."""
@@ -80,7 +83,8 @@ class Subject:
     # ---- predicting
 
     def rows(self, n):
-        """Rows to predict; settles the way, and whether they are taken whole or in pieces. Returns it and a few predictions."""
+        """Rows to predict; settles the way, and whether they are taken whole or in pieces. Returns it and a few
+        predictions."""
         w, c = self.contestant.w, self.contestant
         X = np.random.default_rng(2).standard_normal((n, w.sizes[0]), np.float32).astype(self.dtype, copy=False)
         self.X, self.out = c.settle(X), np.empty((n, w.sizes[-1]), self.dtype)

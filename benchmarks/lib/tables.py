@@ -38,7 +38,8 @@ def threads_in_words(n):
 
 
 def table(head, rows):
-    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|", *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|",
+                      *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
 
 
 def page(title, info, words, *parts):
@@ -58,7 +59,9 @@ def rate(row):
 def share(row, info):
     """Of the FMA peak of the cores used, or None where it was not measured."""
     peak = info["peak of a core, GFLOP/s"].get(row["dtype"])
-    return rate(row) * WORKLOADS[row["item"]].flops / 1e9 / (peak * min(row["threads"], info["cores"])) if peak else None
+    if not peak:
+        return None
+    return rate(row) * WORKLOADS[row["item"]].flops / 1e9 / (peak * min(row["threads"], info["cores"]))
 
 
 def share_in_words(row, info):

@@ -1,5 +1,5 @@
-"""How everything here is timed: in rounds, each of which times every contestant once, so that a noisy moment hits all alike; then the
-median, and how far the middle half of the rounds lies apart."""
+"""How everything here is timed: in rounds, each of which times every contestant once, so that a noisy moment hits all
+alike; then the median, and how far the middle half of the rounds lies apart."""
 import statistics
 import time
 
@@ -24,8 +24,8 @@ def seconds(call, least=0.2):
 
 
 def undisturbed(measure, tries=TRIES, near=True):
-    """What measure() returns, called when the cores are all there and near to each other, and again where they are not just after it.
-    near: whether that matters, as it does to threads that work together."""
+    """What measure() returns, called when the cores are all there and near to each other, and again where they are not
+    just after it. near: whether that matters, as it does to threads that work together."""
     global disturbed
     for _ in range(tries):
         given_up = time.monotonic() + PATIENCE

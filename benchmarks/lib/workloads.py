@@ -7,9 +7,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Workload:
-    """A dense network of sizes d(0)..d(L) and the rows it is trained on, in batches. Hidden units have `activation`, the last are
-    linear. With `convs`, (channels, window) each, an `image` (h, w, c) goes through convolutions of relu units, each followed by
-    maximum pooling of 2 x 2, before it reaches the dense layers."""
+    """A dense network of sizes d(0)..d(L) and the rows it is trained on, in batches. Hidden units have `activation`,
+    the last are linear. With `convs`, (channels, window) each, an `image` (h, w, c) goes through convolutions of relu
+    units, each followed by maximum pooling of 2 x 2, before it reaches the dense layers."""
 
     rows: int
     sizes: tuple
@@ -44,7 +44,8 @@ class Workload:
 
     @property
     def flops(self):
-        """Of one row: 2 for each use of a weight forward, 2 for the delta sweep (not into the input), 2 for the gradient."""
+        """Of one row: 2 for each use of a weight forward, 2 for the delta sweep (not into the input), 2 for the
+        gradient."""
         return 6 * sum(self.uses) - 2 * self.uses[0]
 
     def data(self, dtype):
@@ -54,10 +55,12 @@ class Workload:
         return X, TARGETS[self.targets](X, self.sizes[-1], rng)
 
     def weights(self, dtype):
-        """Normal weights that keep the variance (He et al. 2015 for relu), zero biases: where every contestant starts."""
+        """Normal weights that keep the variance (He et al. 2015 for relu), zero biases: where every contestant
+        starts."""
         rng = np.random.default_rng(1)
         gain = 2 if self.activation == "relu" else 1
-        return [((rng.standard_normal(s) * np.sqrt(gain / math.prod(s[:-1]))).astype(dtype), np.zeros(s[-1], dtype)) for s in self.shapes]
+        return [((rng.standard_normal(s) * np.sqrt(gain / math.prod(s[:-1]))).astype(dtype), np.zeros(s[-1], dtype))
+                for s in self.shapes]
 
 
 def exponential(X, outputs, rng):

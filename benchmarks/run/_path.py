@@ -1,4 +1,5 @@
-"""Lets the scripts in this folder import `lib`, the folder beside it, from wherever they are started. Each imports this first."""
+"""Lets the scripts in this folder import `lib`, the folder beside it, from wherever they are started: each imports
+this first."""
 import pathlib
 import sys
 

@@ -1,8 +1,8 @@
 """Training speed, fastmlp and its peers, in one run: python benchmarks/run/bench.py --help
 
-For each dtype and number of threads, each contestant gets a process of its own (processes.py); for each workload all warm up, settle
-on the fastest of their ways, and are then timed in interleaved rounds. Writes training.json, three pages made from it,
-training.md, summary.md and goals.md, and two charts.
+For each dtype and number of threads, each contestant gets a process of its own (processes.py); for each workload all
+warm up, settle on the fastest of their ways, and are then timed in interleaved rounds. Writes training.json, three
+pages made from it, training.md, summary.md and goals.md, and two charts.
 """
 import _path  # noqa: F401
 from lib import contest, machine, report

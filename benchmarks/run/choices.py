@@ -1,7 +1,7 @@
 """What a choice costs: python benchmarks/run/choices.py --help
 
-Training with Adam, all variants of a network in one process, by turns; ratios of the rounds' times. threads: as many as pay
-(n_threads=None) in the place of one. Writes choices.json and choices.md.
+Training with Adam, all variants of a network in one process, by turns; ratios of the rounds' times. threads: as many as
+pay (n_threads=None) in the place of one. Writes choices.json and choices.md.
 """
 import dataclasses
 
@@ -33,8 +33,10 @@ def epochs_of(w, activation, dtype, threads):
 
 def measure(name, rounds):
     """A row for each choice: the seconds of each round of these and of those."""
-    taken = timing.compare({variant: epochs_of(TRAINED[name], *variant) for _, *pair in CHOICES for variant in pair}, rounds)
-    return [{"item": name, "choice": title, "these": taken[these], "those": taken[those]} for title, these, those in CHOICES]
+    taken = timing.compare({variant: epochs_of(TRAINED[name], *variant) for _, *pair in CHOICES for variant in pair},
+                           rounds)
+    return [{"item": name, "choice": title, "these": taken[these], "those": taken[those]}
+            for title, these, those in CHOICES]
 
 
 def main():

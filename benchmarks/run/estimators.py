@@ -1,5 +1,5 @@
-"""Training and predicting through the estimators against scikit-learn's own, stock defaults, float64: same data, same import
-but one. python benchmarks/run/estimators.py --help
+"""Training and predicting through the estimators against scikit-learn's own, stock defaults, float64: same data, same
+import but one. python benchmarks/run/estimators.py --help
 
 Rounds are interleaved. An epoch's time is that of a fit with more epochs less that of one with one
 epoch; a whole fit is also given. scikit-learn runs with its BLAS on one thread and on all; the better counts. Writes
@@ -43,8 +43,10 @@ def measure(name, rounds):
         first, whole = (min(fit_seconds(module, limit, w, X, y, epochs) for _ in range(2)) for epochs in (1, 1 + more))
         return w.rows * more / max(whole - first, 1e-9), whole
 
-    taken = timing.interleaved({who: lambda given=given: once(*given) for who, given in CONTESTANTS.items()}, rounds, tries=TRIES)
-    return [{"item": name, "contestant": who, "rates": [rate for rate, _ in values], "seconds": [whole for _, whole in values]}
+    taken = timing.interleaved({who: lambda given=given: once(*given) for who, given in CONTESTANTS.items()}, rounds,
+                               tries=TRIES)
+    return [{"item": name, "contestant": who, "rates": [rate for rate, _ in values],
+             "seconds": [whole for _, whole in values]}
             for who, values in taken.items()]
 
 

@@ -1,7 +1,7 @@
 """Where the time of training goes: make phases
 
-For a build with FASTMLP_PROFILE set: of each workload (float32, Adam) the rate, and the ticks of all threads in each phase of a step.
-Writes phases.json and phases.md.
+For a build with FASTMLP_PROFILE set: of each workload (float32, Adam) the rate, and the ticks of all threads in each
+phase of a step. Writes phases.json and phases.md.
 """
 import functools
 
@@ -19,7 +19,8 @@ def measure(name, threads, seconds=1.0):
     contestant.epoch()
     _core.phases()
     rate = w.rows / timing.seconds(contestant.epoch, seconds)
-    return {"item": name, "threads": threads, "rate": rate, "ticks": {phase: sum(ticks) for phase, ticks in _core.phases().items()}}
+    return {"item": name, "threads": threads, "rate": rate,
+            "ticks": {phase: sum(ticks) for phase, ticks in _core.phases().items()}}
 
 
 def main():

@@ -1,7 +1,7 @@
-"""Predicting 1, 100 and a million rows with a 64-100-10 network, softmax included: python benchmarks/run/predict.py --help
+"""Predicting 1, 100 and a million rows, 64-100-10, softmax included: python benchmarks/run/predict.py --help
 
-Each contestant settles on whole calls or pieces of 4096 rows, and on one BLAS thread or all. All must predict the same, else the exit
-code is 1. Writes predict.json, predict.md and a chart.
+Each contestant settles on whole calls or pieces of 4096 rows, and on one BLAS thread or all. All must predict the same,
+else the exit code is 1. Writes predict.json, predict.md and a chart.
 """
 import sys
 

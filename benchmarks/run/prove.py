@@ -1,11 +1,12 @@
-"""That all contestants compute the same: from the same weights over the same batches, the same loss and weights after some steps.
+"""That all contestants compute the same: from the same weights over the same batches, the same loss and weights after
+some steps.
 
     python benchmarks/run/prove.py --help
 
-Each trains two epochs of five batches and a shorter one, in order, with Adam; its eps is 1e-18 here, since some hold it against the
-corrected and some against the uncorrected root, which are equal where it vanishes. Compared with fastmlp: the loss, relative, and
-the weights, as the distance relative to the way that they have come. Each does so in ways that have all of its options, on all threads.
-Exit code 1 where a distance is above its tolerance. Writes proof.md.
+Each trains two epochs of five batches and a shorter one, in order, with Adam; its eps is 1e-18 here, since some hold it
+against the corrected and some against the uncorrected root, which are equal where it vanishes. Compared with fastmlp:
+the loss, relative, and the weights, as the distance relative to the way that they have come. Each does so in ways that
+have all of its options, on all threads. Exit code 1 where a distance is above its tolerance. Writes proof.md.
 """
 import sys
 
@@ -50,7 +51,8 @@ def same(apart, dtype):
 
 
 def check(names, workloads, dtype):
-    """Rows of (workload, contestant, way, loss, distances); of what was refused why in the place of the loss, and no distances."""
+    """Rows of (workload, contestant, way, loss, distances); of what was refused why in the place of the loss, and no
+    distances."""
     threads = machine.cores()
     subjects = {name: Remote(threads, Subject, name, dtype, threads) for name in names}
     for workload in workloads:
@@ -70,7 +72,8 @@ def check(names, workloads, dtype):
 
 def lines(names, workloads, dtypes):
     """The comparison as a table, line by line, each with whether it holds."""
-    yield ("| workload | dtype | contestant | way | loss | loss apart | weights apart | |\n|---|---|---|---|---|---|---|---|", True)
+    yield "| workload | dtype | contestant | way | loss | loss apart | weights apart | |", True
+    yield "|---|---|---|---|---|---|---|---|", True
     for dtype in dtypes:
         for workload, name, way, loss, apart in check(names, workloads, dtype):
             if apart is None:
@@ -90,7 +93,8 @@ def main():
         fine = fine and holds
     args.out.mkdir(parents=True, exist_ok=True)
     words = __doc__.split("\n\n", 2)[2].strip() + " `python benchmarks/run/prove.py`"
-    (args.out / "proof.md").write_text(tables.page("The contestants compute the same", info, words, "\n".join(written)) + "\n")
+    (args.out / "proof.md").write_text(tables.page("The contestants compute the same", info, words, "\n".join(written))
+                                       + "\n")
     sys.exit(0 if fine else "the contestants do not compute the same")
 
 

@@ -1,8 +1,9 @@
 """Networks for which others have published figures: python benchmarks/run/published.py --help
 
-Each step or call in interleaved rounds, and in float32 the time to a loss with a cold start: a new process imports, builds, compiles
-and trains, from the same weights over the same batches, until the loss over all rows, looked at every few epochs, is as low as in
-TARGETS. It trains in the way that the contestant settled on before. Writes published.json, published.md and a chart.
+Each step or call in interleaved rounds, and in float32 the time to a loss with a cold start: a new process imports,
+builds, compiles and trains, from the same weights over the same batches, until the loss over all rows, looked at every
+few epochs, is as low as in TARGETS. It trains in the way that the contestant settled on before. Writes published.json,
+published.md and a chart.
 """
 import argparse
 import time
@@ -15,7 +16,8 @@ from lib.subjects import Subject
 from lib.workloads import PUBLISHED
 
 GRADIENT = "gradient-200"
-TARGETS = {"matrix-exponential": (0.238, 10, 1000), "higgs-shaped": (0.088, 1, 10)}  # loss, looked at every .. epochs, most epochs
+# loss, looked at every .. epochs, most epochs
+TARGETS = {"matrix-exponential": (0.238, 10, 1000), "higgs-shaped": (0.088, 1, 10)}
 COLD_ROUNDS = 3
 UNCACHED = {"TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}  # what was compiled in an earlier run is not used
 
@@ -29,14 +31,16 @@ def prepare_gradient(subject, workload):
 def warm_rows(args, dtype, threads):
     trained = [item for item in args.items if item != GRADIENT]
     gradient = [GRADIENT] if GRADIENT in args.items and threads == 1 else []
-    for items, prepare, measure in ((trained, contest.settled, "epoch_seconds"), (gradient, prepare_gradient, "gradient_seconds")):
+    for items, prepare, measure in ((trained, contest.settled, "epoch_seconds"),
+                                    (gradient, prepare_gradient, "gradient_seconds")):
         if items:
             some = argparse.Namespace(**{**vars(args), "items": items})
             yield from contest.contest(some, dtype, threads, prepare, measure)
 
 
 def cold(row):
-    """(Seconds from nothing to the loss, or to the most epochs, those that it took, the loss they led to) of what the row says."""
+    """(Seconds from nothing to the loss, or to the most epochs, those that it took, the loss they led to) of what the
+    row says."""
     began = time.perf_counter()
     with Remote(row["threads"], Subject, row["contestant"], row["dtype"], row["threads"], environ=UNCACHED) as subject:
         subject.call("open", row["item"], {}, {"shuffle": False})
@@ -63,8 +67,8 @@ def cold_rows(warm, rounds):
         (target, *_), (seconds, epochs, losses) = TARGETS[row["item"]], zip(*taken[name])
         reached = {"seconds": list(seconds), "epochs": max(epochs), "loss": max(losses)}
         missed = {"refused": f"not reached: {max(losses):.6g} after {max(epochs)} epochs"}
-        yield {**{key: row[key] for key in ("item", "dtype", "threads", "contestant", "way")}, "cold": True, "target": target,
-               **(reached if max(losses) <= target else missed)}
+        yield {**{key: row[key] for key in ("item", "dtype", "threads", "contestant", "way")}, "cold": True,
+               "target": target, **(reached if max(losses) <= target else missed)}
 
 
 def measured(args):

@@ -1,8 +1,9 @@
 """A guard against slowing down, under two minutes: python benchmarks/run/quick.py --help
 
-For three workloads on one thread: instructions a row, counted by valgrind's callgrind or by perf where they work, and how many times
-NumPy's speed fastmlp's is. Both are held against baseline.json; --write makes that anew. Instructions are the same in each run of the
-same build by the same compiler, ratios are not: what moved is what moved by more than the noise.
+For three workloads on one thread: instructions a row, counted by valgrind's callgrind or by perf where they work, and
+how many times NumPy's speed fastmlp's is. Both are held against baseline.json; --write makes that anew. Instructions
+are the same in each run of the same build by the same compiler, ratios are not: what moved is what moved by more than
+the noise.
 """
 import argparse
 import concurrent.futures
@@ -74,7 +75,8 @@ def ratios():
             for subject in (ours, numpy):
                 subject.call("open", name)
                 subject.call("settle")
-            taken = timing.interleaved({"ours": lambda: ours.call("epoch_seconds"), "numpy": lambda: numpy.call("epoch_seconds")}, ROUNDS, near=False)
+            taken = timing.interleaved({"ours": lambda: ours.call("epoch_seconds"),
+                                        "numpy": lambda: numpy.call("epoch_seconds")}, ROUNDS, near=False)
             found[name] = [theirs / mine for mine, theirs in zip(taken["ours"], taken["numpy"])]
     return found
 
@@ -84,7 +86,8 @@ def measure():
     counts = instructions(counter) if counter else None
     found = {"machine": machine.processor(), "counter": counter if counts else None, "workloads": {}}
     for name, values in ratios().items():
-        found["workloads"][name] = {"instructions": round(counts[name], 1) if counts else None, "ratio": round(statistics.median(values), 3),
+        found["workloads"][name] = {"instructions": round(counts[name], 1) if counts else None,
+                                    "ratio": round(statistics.median(values), 3),
                                     "spread": round(timing.spread(values), 4)}
     return found
 
@@ -108,14 +111,16 @@ def show(now, before):
     if before and not old:
         old = {name: {**row, "instructions": None} for name, row in before["workloads"].items()}
     for name, row in now["workloads"].items():
-        count = f"{row['instructions']:,.0f} instructions a row ({moved('instructions', row, old.get(name))}), " if row["instructions"] else ""
-        print(f"{name:12s} {count}{row['ratio']:.2f} x NumPy ±{row['spread']:.0%} ({moved('ratio', row, old.get(name))})")
+        count, ratio = (moved(kind, row, old.get(name)) for kind in ("instructions", "ratio"))
+        instructions = f"{row['instructions']:,.0f} instructions a row ({count}), " if row["instructions"] else ""
+        print(f"{name:12s} {instructions}{row['ratio']:.2f} x NumPy ±{row['spread']:.0%} ({ratio})")
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--write", action="store_true", help=f"make {BASELINE.name} anew")
-    p.add_argument("--train", type=int, nargs=len(NAMES), help="epochs of each workload, with nothing measured: what the counters run")
+    p.add_argument("--train", type=int, nargs=len(NAMES),
+                   help="epochs of each workload, with nothing measured: what the counters run")
     args = p.parse_args()
     if args.train:
         train(args.train)

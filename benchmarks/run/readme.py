@@ -1,8 +1,8 @@
 """Puts what was measured into README.md and benchmarks/README.md: python benchmarks/run/readme.py
 
-A block there, from <!-- results/NAME.md --> to <!-- end -->, holds the page of that name without its title; with a colon and a word or
-more after the name, the last part of the page whose heading begins so, of one for each number of threads that of the most, then what
-it was measured on and the command.
+A block there, from <!-- results/NAME.md --> to <!-- end -->, holds the page of that name without its title; with a
+colon and a word or more after the name, the last part of the page whose heading begins so, of one for each number of
+threads that of the most, then what it was measured on and the command.
 """
 import argparse
 import re
@@ -11,7 +11,8 @@ import _path  # noqa: F401
 from lib import machine
 
 READMES = (machine.BENCHMARKS.parent / "README.md", machine.BENCHMARKS / "README.md")
-BLOCK = re.compile(r"(?P<begin><!-- results/(?P<page>[\w-]+\.md)(?:: (?P<part>[^\n]+))? -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(?P<begin><!-- results/(?P<page>[\w-]+\.md)(?:: (?P<part>[^\n]+))? -->\n).*?(?P<end><!-- end -->)",
+                   re.DOTALL)
 PART = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
 
 

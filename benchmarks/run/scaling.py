@@ -1,9 +1,10 @@
 """How time and memory grow: python benchmarks/run/scaling.py [--quick] [--out FOLDER]
 
-Time of training in float32 with Adam by rows, batch, width, depth and threads, the memory of training by rows, each in a process of its
-own, and the time of one backprop on one core by the number of weights. Points are timed in interleaved rounds. Writes scaling.json,
-scaling.md and scaling.png. Exit code 1 where memory is above its bound, data + 3 x parameters + 64 MB, the interpreter included, or
-the time of a backprop a weight is more than twice that of another size.
+Time of training in float32 with Adam by rows, batch, width, depth and threads, the memory of training by rows, each in
+a process of its own, and the time of one backprop on one core by the number of weights. Points are timed in interleaved
+rounds. Writes scaling.json, scaling.md and scaling.png. Exit code 1 where memory is above its bound, data + 3 x
+parameters + 64 MB, the interpreter included, or the time of a backprop a weight is more than twice that of another
+size.
 """
 import contextlib
 import resource
@@ -20,9 +21,11 @@ from lib.processes import Remote, one_core
 MIB = 2**20
 ALLOWED = 64  # MB besides data and parameters
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-WORK, BATCHES = 2e9, 8  # multiplications by weights of a point, and the fewest batches, so that what a call costs is spread
+# multiplications by weights of a point, and the fewest batches, so that what a call costs is spread
+WORK, BATCHES = 2e9, 8
 ROWS = [10**k for k in range(3, 8)]
-THREADED = {"digits": ((64, 100, 10), 200), "mnist-512": ((784, 512, 512, 10), 128), "wide": ((256, 1024, 1024, 10), 256)}
+THREADED = {"digits": ((64, 100, 10), 200), "mnist-512": ((784, 512, 512, 10), 128),
+            "wide": ((256, 1024, 1024, 10), 256)}
 
 
 def weights(sizes):
@@ -68,7 +71,8 @@ class Memory:
         before = self.peak()
         net.fit(X, y, fastmlp.Adam(), epochs=1, batch_size=256)
         bound = (X.nbytes + y.nbytes + 3 * net.params.nbytes) / MIB + ALLOWED
-        return {"rows": rows, "peak": self.peak(), "before training": before, "data": (X.nbytes + y.nbytes) / MIB, "bound": bound}
+        return {"rows": rows, "peak": self.peak(), "before training": before, "data": (X.nbytes + y.nbytes) / MIB,
+                "bound": bound}
 
     @staticmethod
     def peak():
@@ -113,7 +117,8 @@ def measure(points, rounds):
     """{x: [seconds a unit of each round]}; the first call of each warms up."""
     for _, call in points.values():
         call()
-    taken = timing.interleaved({x: lambda call=call: timing.seconds(call, 0.05) for x, (_, call) in points.items()}, rounds, pause=0)
+    taken = timing.interleaved({x: lambda call=call: timing.seconds(call, 0.05) for x, (_, call) in points.items()},
+                               rounds, pause=0)
     return {x: [s / units for s in taken[x]] for x, (units, _) in points.items()}
 
 
@@ -131,7 +136,8 @@ def main():
         with one_core() if panel == "weights" else contextlib.nullcontext():
             taken = measure(points, rounds)
         found["curves"][panel] = [{"x": x, "seconds": values} for x, values in taken.items()]
-        print(f"{panel}: " + ", ".join(f"{x:,} {statistics.median(v) * 1e9:.3g}" for x, v in taken.items()) + " ns", flush=True)
+        print(f"{panel}: " + ", ".join(f"{x:,} {statistics.median(v) * 1e9:.3g}" for x, v in taken.items()) + " ns",
+              flush=True)
     report.write(found, args.out, "scaling", charted=True)
     sys.exit("\n".join(broken(found)) or 0)
 

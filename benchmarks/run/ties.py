@@ -17,7 +17,8 @@ def measure(threads, rounds):
     """A row for each way to tie: rows a second in each round."""
     X = np.random.default_rng(0).random((ROWS, 784), np.float32)
     nets = {name: MLP([784, 128, 784], ties=ties, random_state=0) for name, ties in TIES.items()}
-    calls = {name: lambda net=net: net.fit(X, X, Adam(), epochs=EPOCHS, batch_size=128, n_threads=threads) for name, net in nets.items()}
+    calls = {name: lambda net=net: net.fit(X, X, Adam(), epochs=EPOCHS, batch_size=128, n_threads=threads)
+             for name, net in nets.items()}
     return [{"threads": threads, "ties": name, "rates": [EPOCHS * ROWS / s for s in seconds]}
             for name, seconds in timing.compare(calls, rounds).items()]
 

@@ -1,9 +1,9 @@
 """Who is measured: a class for each, built for a workload, a dtype and a number of threads.
 
-All start at the workload's weights and train with Adam: epoch() once over the rows in batches, loss() and weights() where that
-led, gradient() the loss and its derivatives by all weights over all rows, predict(X) of rows that settle(X) has made its own.
-A contestant that can do so in several ways lists in `ways` the choices, each a tuple of its options; `way` has the present ones.
-ImportError: it is not installed, NotImplementedError: it has no such layers or call.
+All start at the workload's weights and train with Adam: epoch() once over the rows in batches, loss() and weights()
+where that led, gradient() the loss and its derivatives by all weights over all rows, predict(X) of rows that settle(X)
+has made its own. A contestant that can do so in several ways lists in `ways` the choices, each a tuple of its options;
+`way` has the present ones. ImportError: it is not installed, NotImplementedError: it has no such layers or call.
 """
 import math
 from importlib import import_module

@@ -1,5 +1,6 @@
-"""JAX: the whole epoch is one compiled call, with a scan over the batches; weights and Adam's state are given up to it, so that they are
-updated in place. Its choice is between rows that are put in order once an epoch and then sliced, and rows gathered batch by batch."""
+"""JAX: the whole epoch is one compiled call, with a scan over the batches; weights and Adam's state are given up to it,
+so that they are updated in place. Its choice is between rows that are put in order once an epoch and then sliced, and
+rows gathered batch by batch."""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +31,8 @@ class JAX(Contestant):
         self.p = [(jnp.array(W), jnp.array(b)) for W, b in w.weights(self.dtype)]
         self.adam = optax.adam(LR, BETA1, BETA2, self.eps)
         self.state = self.adam.init(self.p)
-        self.runs = {way: jax.jit(run, donate_argnums=(0, 1)) for way, run in (("slices", self.slices), ("gathered", self.gathered))}
+        self.runs = {way: jax.jit(run, donate_argnums=(0, 1))
+                     for way, run in (("slices", self.slices), ("gathered", self.gathered))}
         self.value, self.value_and_grad = jax.jit(self.error), jax.jit(jax.value_and_grad(self.error))
 
     def error(self, p, x, y):
@@ -60,7 +62,8 @@ class JAX(Contestant):
         return self.scanned(p, state, X, y, self.step)
 
     def gathered(self, p, state, key, X, y):
-        return self.scanned(p, state, self.order(key), None, lambda carry, batch: self.step(carry, (X[batch[0]], y[batch[0]])))
+        return self.scanned(p, state, self.order(key), None,
+                            lambda carry, batch: self.step(carry, (X[batch[0]], y[batch[0]])))
 
     def scanned(self, p, state, X, y, step):
         """Whole batches in a scan, then what remains."""

@@ -1,4 +1,5 @@
-"""NumPy: preallocated buffers, out= wherever it exists; BLAS does the products, on one thread or on all, whichever is faster."""
+"""NumPy: preallocated buffers, out= wherever it exists; BLAS does the products, on one thread or on all, whichever is
+faster."""
 import contextlib
 
 import numpy as np

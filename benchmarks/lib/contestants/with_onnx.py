@@ -18,7 +18,8 @@ def graph(w, dtype):
         kind = ACTIVATIONS[w.activation] if l < len(layers) else "Softmax" if w.classes else "Identity"
         nodes.append(helper.make_node(kind, [f"s{l}"], [x := f"x{l}"]))
     real = TensorProto.FLOAT if np.dtype(dtype) == np.float32 else TensorProto.DOUBLE
-    ends = [helper.make_tensor_value_info(name, real, ["n", size]) for name, size in (("x0", w.sizes[0]), (x, w.sizes[-1]))]
+    ends = [helper.make_tensor_value_info(name, real, ["n", size])
+            for name, size in (("x0", w.sizes[0]), (x, w.sizes[-1]))]
     made = helper.make_graph(nodes, "mlp", ends[:1], ends[1:], constants)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
@@ -37,5 +38,6 @@ class OnnxRuntime(Contestant):
 def session(model, threads):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a session that is not used is not to keep a core busy
+    # a session that is not used is not to keep a core busy
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

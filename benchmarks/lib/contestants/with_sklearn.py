@@ -1,5 +1,5 @@
-"""scikit-learn's estimators, BLAS on one thread or on all, whichever is faster. An epoch is timed within a fit, from the end of one to
-the end of the next, so that what it does once a fit does not count."""
+"""scikit-learn's estimators, BLAS on one thread or on all, whichever is faster. An epoch is timed within a fit, from
+the end of one to the end of the next, so that what it does once a fit does not count."""
 import math
 import time
 import warnings
@@ -14,7 +14,8 @@ EPOCHS = 2  # timed, after the first
 
 
 def watched(kind, weights, after_epoch):
-    """The class of an estimator that starts at given weights and stops when after_epoch(it), called after each epoch, says so."""
+    """The class of an estimator that starts at given weights and stops when after_epoch(it), called after each epoch,
+    says so."""
     start = iter(weights)
 
     class Watched(kind):
@@ -40,9 +41,9 @@ class ScikitLearn(Contestant):
         # its squared error is half of the others', and so is the gradient that Adam's eps is held against
         eps = self.eps if self.w.classes else self.eps / 2
         kind = watched(self.kind, self.w.weights(self.dtype), after_epoch)
-        self.fitted = kind(hidden_layer_sizes=self.w.sizes[1:-1], activation=self.w.activation, batch_size=self.w.batch, max_iter=epochs,
-                           learning_rate_init=LR, beta_1=BETA1, beta_2=BETA2, epsilon=eps, alpha=0, shuffle=self.shuffle, random_state=0,
-                           tol=0, n_iter_no_change=10_000)
+        self.fitted = kind(hidden_layer_sizes=self.w.sizes[1:-1], activation=self.w.activation, batch_size=self.w.batch,
+                           max_iter=epochs, learning_rate_init=LR, beta_1=BETA1, beta_2=BETA2, epsilon=eps, alpha=0,
+                           shuffle=self.shuffle, random_state=0, tol=0, n_iter_no_change=10_000)
         with warnings.catch_warnings(), blas(*self.way):
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.fitted.fit(self.X, self.y)

@@ -1,6 +1,6 @@
-"""PyTorch: tensors loaded once, no DataLoader. Its choices are one thread or all, the fused or the foreach optimiser, and rows that are
-put in order once an epoch and then sliced, or gathered batch by batch; what is faster depends on the network. Compiled adds
-torch.compile of the loss with its derivatives."""
+"""PyTorch: tensors loaded once, no DataLoader. Its choices are one thread or all, the fused or the foreach optimiser,
+and rows that are put in order once an epoch and then sliced, or gathered batch by batch; what is faster depends on the
+network. Compiled adds torch.compile of the loss with its derivatives."""
 import torch
 from torch import nn
 
@@ -22,7 +22,8 @@ class PyTorch(Contestant):
             self.y = self.y.reshape(w.rows, -1)
         self.net = nn.Sequential(*self.layers())
         self.parametric = [layer for layer in self.net if hasattr(layer, "weight")]
-        self.adam = {name: torch.optim.Adam(self.net.parameters(), LR, (BETA1, BETA2), self.eps, **{name: True}) for name in OPTIMIZERS}
+        self.adam = {name: torch.optim.Adam(self.net.parameters(), LR, (BETA1, BETA2), self.eps, **{name: True})
+                     for name in OPTIMIZERS}
         self.value = self.error
 
     def use(self):
@@ -84,7 +85,8 @@ class PyTorch(Contestant):
 
     def weights(self):
         arrays = [(layer.weight.detach().numpy(), layer.bias.detach().numpy().copy()) for layer in self.parametric]
-        return [(W.transpose(2, 3, 1, 0) if W.ndim == 4 else self.reordered(W.T, back=True).copy(), b) for W, b in arrays]
+        return [(W.transpose(2, 3, 1, 0) if W.ndim == 4 else self.reordered(W.T, back=True).copy(), b)
+                for W, b in arrays]
 
     def gradient(self):
         self.net.zero_grad()
