@@ -1,8 +1,8 @@
-"""CONTRIBUTING's recipes: followed in a copy of the sources, each at as many places as it names, they give what the tables'
-tests accept; and those tests notice where the rows of the tests are left out.
+"""CONTRIBUTING's recipes: followed in a copy of the sources, each at as many places as it names, they give what the
+tests of the tables accept; and those tests notice where the rows of the tests are left out.
 
-A place is where something is put in: an edit (file, anchor, insertion) puts the insertion right behind the anchor, which is
-there once. Where the sources move, the anchors are what to change.
+A place is where something is put in: an edit (file, anchor, insertion) puts the insertion behind the anchor, which
+is there once. Where the sources move, the anchors are what to change.
 """
 import os
 import re
@@ -47,8 +47,8 @@ INLINE vf grad_hardtanh(vf x, real a) { (void)a; return sel_gt(set1(1), abs_(x),
 INLINE vf second_hardtanh(vf x, real a) { (void)x; (void)a; return set1(0); }
 """),
 ], [
-    Edit("tests/reference.py", '''    "sigmoid": (sigmoid, lambda s: sigmoid(s) * sigmoid(-s)),
-''', '''    "hardtanh": (lambda s: np.clip(s, -1.0, 1.0), lambda s: (np.abs(s) < 1.0) * 1.0),
+    Edit("tests/reference.py", '"sigmoid": (sigmoid, lambda s: sigmoid(s) * sigmoid(-s)),\n', '''
+    "hardtanh": (lambda s: np.clip(s, -1.0, 1.0), lambda s: (np.abs(s) < 1.0) * 1.0),
 '''),
 ], ["test_twin.py", "test_conv.py", "test_files.py", "test_estimators.py"])
 
@@ -66,8 +66,9 @@ INLINE vf bend_log_cosh(vf x, vf y, real a) { (void)a; vf t = tanh_(x - y); retu
 TILE_OF(log_cosh)
 """),
 ], [
-    Edit("tests/reference.py", '''                      lambda x, y: np.exp(log_softmax(x)) * y.sum(axis=1, keepdims=True) - y),
-''', '''    "log_cosh": (over_outputs(lambda x, y: np.logaddexp(x - y, y - x) - math.log(2)), lambda x, y: np.tanh(x - y)),
+    Edit("tests/reference.py", "lambda x, y: np.exp(log_softmax(x)) * y.sum(axis=1, keepdims=True) - y),\n", '''
+    "log_cosh": (over_outputs(lambda x, y: np.logaddexp(x - y, y - x) - math.log(2)),
+                 lambda x, y: np.tanh(x - y)),
 '''),
 ], ["test_twin.py", "test_files.py"])
 
@@ -109,8 +110,7 @@ class RMSprop:
     Edit("fastmlp/__init__.py", '"SGD", "Adam", "AdamW"', ', "RMSprop"'),
     Edit("fastmlp/training.py", "(optim.SGD, optim.Adam", ", optim.RMSprop"),
 ], [
-    Edit("tests/reference.py", '''            p -= lr * m / (np.sqrt(v) + self.eps) + decays * self.lr * self.weight_decay * p
-''', '''
+    Edit("tests/reference.py", "p -= lr * m / (np.sqrt(v) + self.eps) + decays * self.lr * self.weight_decay * p\n", '''
 
 class RMSprop:
     """v the running mean of g^2; w <- w - lr g / (sqrt(v) + eps)."""
@@ -130,7 +130,7 @@ class RMSprop:
     Edit("tests/test_twin.py", "    AdamW(0.01, weight_decay=0.2, l2=0.1, l1=0.01, clip_norm=0.2),\n",
          "    fastmlp.RMSprop(0.01, rho=0.8, l2=0.1, l1=0.01, clip_norm=0.2),\n"),
     Edit("tests/bits.py", "from fastmlp import MLP, SGD, Adam, AdamW", ", RMSprop"),
-    Edit("tests/bits.py", '        "adamw": (AdamW, {"weight_decay": 1 / 8}),\n', '        "rmsprop": (RMSprop, {}),\n'),
+    Edit("tests/bits.py", '"adamw": (AdamW, {"weight_decay": 1 / 8})', ', "rmsprop": (RMSprop, {})'),
 ], ["test_twin.py"])
 
 RECIPES = {"An activation": ACTIVATION, "A loss": LOSS, "An optimiser": OPTIMISER}
