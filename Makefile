@@ -2,43 +2,76 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := setup.py pyproject.toml $(wildcard fastmlp/*.py fastmlp/*/*.py fastmlp/*.pyx fastmlp/*.pxi fastmlp/*.pxd fastmlp/*.pyi fastmlp/kernels/*)
+SOURCES := setup.py pyproject.toml $(wildcard fastmlp/kernels/*) \
+    $(foreach ending,py pyi pyx pxd pxi,$(wildcard fastmlp/*.$(ending) fastmlp/*/*.$(ending)))
+# what a build in place leaves among them
+GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 
-.PHONY: demo test test-all test-kernels lint-c sanitize bench costs bench-quick phases clean
+LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
+
+.PHONY: demo lint $(LINTS) test test-all test-kernels sanitize debug bench costs bench-quick phases clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/test.stamp
+# one environment for both, since `make test` begins with lint
+TEST_STAMP := $(VENV)/lint,test.stamp
+
+test: lint $(TEST_STAMP)
 	$(BIN)/pytest -m "not slow"
 
-test-all: $(VENV)/test.stamp
+test-all: lint $(TEST_STAMP)
 	$(BIN)/pytest
+
+# what can be said about the sources without running them; pyproject.toml has the rules
+lint: $(LINTS)
+
+$(LINTS): $(TEST_STAMP)
+
+lint-ruff:
+	$(BIN)/ruff check fastmlp benchmarks examples tests setup.py
+
+# it looks for pycodestyle on the path
+lint-cython:
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint fastmlp
+
+lint-c:
+	$(BIN)/clang-format --dry-run -Werror fastmlp/kernels/* tests/kernels/*.c
+
+lint-types:
+	$(BIN)/mypy
+
+lint-stubs:
+	$(BIN)/stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest.txt --ignore-unused-allowlist \
+	    --ignore-disjoint-bases fastmlp._core
+
+lint-levels:
+	$(BIN)/lint-imports
 
 # in an environment of their own, with the peers at fixed versions
 BENCH_VENV := .venv-bench
 BENCH := $(BENCH_VENV)/bin/python
 bench: $(BENCH_VENV)/stamp
-	$(BENCH) benchmarks/prove.py
-	$(BENCH) benchmarks/bench.py
-	$(BENCH) benchmarks/published.py
-	$(BENCH) benchmarks/predict.py
-	$(BENCH) benchmarks/latency.py
-	$(BENCH) benchmarks/scaling.py
-	$(BENCH) benchmarks/readme.py
+	$(BENCH) benchmarks/run/prove.py
+	$(BENCH) benchmarks/run/bench.py
+	$(BENCH) benchmarks/run/published.py
+	$(BENCH) benchmarks/run/predict.py
+	$(BENCH) benchmarks/run/latency.py
+	$(BENCH) benchmarks/run/scaling.py
+	$(BENCH) benchmarks/run/readme.py
 
 # what choices, estimators, sensitivity and ties cost, and where the time goes
 costs: $(BENCH_VENV)/stamp
-	$(BENCH) benchmarks/choices.py
-	$(BENCH) benchmarks/estimators.py
-	$(BENCH) benchmarks/sensitivity.py
-	$(BENCH) benchmarks/ties.py
+	$(BENCH) benchmarks/run/choices.py
+	$(BENCH) benchmarks/run/estimators.py
+	$(BENCH) benchmarks/run/sensitivity.py
+	$(BENCH) benchmarks/run/ties.py
 	$(MAKE) phases
-	$(BENCH) benchmarks/readme.py
+	$(BENCH) benchmarks/run/readme.py
 
-# does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/baseline.json says?
+# does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/results/baseline.json says?
 bench-quick: $(VENV)/bench.stamp
-	$(BIN)/python benchmarks/quick.py
+	$(BIN)/python benchmarks/run/quick.py
 
 $(BENCH):
 	$(PYTHON) -m venv $(BENCH_VENV)
@@ -52,36 +85,41 @@ $(BENCH_VENV)/stamp: $(BENCH) $(SOURCES) benchmarks/requirements.txt
 test-kernels:
 	sh tests/kernels/run.sh
 
-# whether the C code is written as .clang-format says
-CLANG_FORMAT ?= clang-format
-lint-c:
-	$(CLANG_FORMAT) --dry-run -Werror fastmlp/kernels/* tests/kernels/*.c
-
 # an environment with the sources in it, for a build of another kind, whose objects must not mix with the others
 define apart
 $(PYTHON) -m venv $(1)
 rm -rf $(1)/src && mkdir $(1)/src
 cp -r setup.py pyproject.toml LICENSE README.md fastmlp $(1)/src
+cd $(1)/src && rm -f $(GENERATED)
 endef
 
-# the tests with the address and undefined behaviour sanitizers, in an environment of their own; left out are those of memory, and
-# those that run other programs, which the sanitizers slow or do not go with
+# the tests with the address and undefined behaviour sanitizers; left out are those of memory, and those that run other
+# programs, which the sanitizers slow or do not go with
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZE_VENV := .venv-sanitize
 sanitize:
 	$(call apart,$(SANITIZE_VENV))
 	CFLAGS="$(SANITIZE) -fno-omit-frame-pointer -g" LDFLAGS="$(SANITIZE)" \
 	    $(SANITIZE_VENV)/bin/python -m pip install --quiet --no-cache-dir "$(SANITIZE_VENV)/src[test]"
-	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	LD_PRELOAD="$(foreach library,asan ubsan stdc++,$$(gcc -print-file-name=lib$(library).so))" \
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -s -m "not slow" --ignore tests/test_memory.py --ignore tests/test_bits.py
+	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -s -m "not slow" \
+	    --ignore tests/test_memory.py --ignore tests/test_bits.py
+
+# the tests with bounds checks in Cython and assertions in C; without those that measure memory
+DEBUG_VENV := .venv-debug
+debug:
+	$(call apart,$(DEBUG_VENV))
+	FASTMLP_DEBUG=1 CFLAGS="-UNDEBUG -O1 -g" \
+	    $(DEBUG_VENV)/bin/python -m pip install --quiet --no-cache-dir "$(DEBUG_VENV)/src[test]"
+	$(DEBUG_VENV)/bin/pytest -p no:cacheprovider -m "not slow" --ignore tests/test_memory.py
 
 # where training's time goes, by a build that measures it
 PROFILE_VENV := .venv-profile
 phases:
 	$(call apart,$(PROFILE_VENV))
 	FASTMLP_PROFILE=1 $(PROFILE_VENV)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall $(PROFILE_VENV)/src
-	$(PROFILE_VENV)/bin/python benchmarks/phases.py
+	$(PROFILE_VENV)/bin/python benchmarks/run/phases.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -92,4 +130,4 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist *.egg-info fastmlp/_core.c fastmlp/*.so
+	rm -rf $(VENV) $(SANITIZE_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist *.egg-info $(GENERATED)

@@ -14,6 +14,7 @@ if sys.platform == "win32":
 else:
     # -ffp-contract=off: what is fused is written out, so that every compiler gives the same bits.
     compile_args = ["-O3", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"]
+    compile_args += ["-ffunction-sections", "-fdata-sections"]
     link_args = [] if sys.platform == "darwin" else ["-Wl,-s", "-Wl,--gc-sections"]
     if debug or "-fsanitize" in os.environ.get("CFLAGS", ""):  # sooner built, and with names in what is reported
         compile_args[0], link_args = "-O1", []
@@ -21,7 +22,8 @@ else:
         compile_args += ["-UNDEBUG", "-g"]
 
 KERNELS = "fastmlp/_engine/tables.pyx"              # the module that the kernels are linked into
-HEADERS = [*glob("fastmlp/kernels/*.h"), *glob("fastmlp/kernels/*.inc"), *glob("fastmlp/_engine/*.px[di]"), "fastmlp/_c.pxd"]
+HEADERS = [path for pattern in ("kernels/*.h", "kernels/*.inc", "_engine/*.px[di]", "_c.pxd")
+           for path in glob(f"fastmlp/{pattern}")]
 
 
 def extension(source):
@@ -32,7 +34,7 @@ def extension(source):
         depends=HEADERS,
         include_dirs=["fastmlp"],
         define_macros=[("FASTMLP_DEBUG", None)] * debug + [("FASTMLP_PROFILE", None)] * profile,
-        extra_compile_args=compile_args + ([] if source == KERNELS else ["-O2"]) + ["-ffunction-sections", "-fdata-sections"],
+        extra_compile_args=compile_args,
         extra_link_args=link_args,
     )
 

@@ -1,4 +1,5 @@
-"""A locally connected layer falls out of Frozen: like a convolution each unit sees a window, unlike it each has weights of its own."""
+"""A locally connected layer falls out of Frozen: like a convolution each unit sees a window, unlike it each has weights
+of its own."""
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -10,7 +11,8 @@ train, test = slice(0, 1300), slice(1300, None)
 
 window = Conv2D(4, 3, "relu")                                  # 4 units at each of 6 x 6 places of the 8 x 8 digit
 dense, (_, outside, *_) = window.as_dense((8, 8, 1), layer=1)  # the ties share the kernel; `outside` is a Frozen of 0
-start = Dense(dense.units, "relu", init=np.where(outside.mask, 0, np.random.default_rng(0).normal(0, 1 / 3, outside.mask.shape)))
+start = Dense(dense.units, "relu", init=np.where(outside.mask, 0,
+                                                 np.random.default_rng(0).normal(0, 1 / 3, outside.mask.shape)))
 contestants = {
     "convolution": MLP([(8, 8, 1), window, 10], loss="cross_entropy", random_state=0),
     "locally connected": MLP([64, start, 10], loss="cross_entropy", random_state=0, ties=[outside]),

@@ -1,15 +1,18 @@
-"""What overfitting has to do with sensitivity: few rows, a network that can fit them all, and four ways to hold it back.
+"""What overfitting has to do with sensitivity: few rows, a network that can fit them all, and four ways to hold it
+back.
 
     python examples/overfit_sensitivity.py
 
-On the diabetes data that ship with scikit-learn, standardised: 100 rows to train on, 342 to test. The strength of each way is the one
-with the least error in a five-fold cross-validation on the 100 rows, over three starts; then five networks each are trained on all of
-them. Prints errors and mean |de/dx_j|, and draws them with the error under noise into overfit_sensitivity.png.
+On the diabetes data that ship with scikit-learn, standardised: 100 rows to train on, 342 to test. The strength of each
+way is the one with the least error in a five-fold cross-validation on the 100 rows, over three starts; then five
+networks each are trained on all of them. Prints errors and mean |de/dx_j|, and draws them with the error under noise
+into overfit_sensitivity.png.
 
-What comes out: held back by nothing, the network fits all 100 rows (error 0.001) and is worse on new rows than their mean would be
-(1.03). There it is 30 times as steep as at the rows it has seen: where the error is zero, so is its derivative. Penalties and noise, which
-look at the training rows, make it flatter elsewhere too (0.61 to 0.43) and better (0.83 to 0.78), and still fit the rows. Weight
-decay, strong enough that the rows are no longer fitted, is best here: 0.51, and a quarter as steep.
+What comes out: held back by nothing, the network fits all 100 rows (error 0.001) and is worse on new rows than their
+mean would be (1.03). There it is 30 times as steep as at the rows it has seen: where the error is zero, so is its
+derivative. Penalties and noise, which look at the training rows, make it flatter elsewhere too (0.61 to 0.43) and
+better (0.83 to 0.78), and still fit the rows. Weight decay, strong enough that the rows are no longer fitted, is best
+here: 0.51, and a quarter as steep.
 """
 import argparse
 
@@ -47,14 +50,16 @@ def trained(X, y, seed, l2=0.0, **how):
 
 def validated(X, y, how):
     """The error by cross-validation."""
-    return np.mean([trained(X[a], y[a], seed, **how).evaluate(X[b], y[b]) for seed in range(3) for a, b in KFold(5).split(X)])
+    return np.mean([trained(X[a], y[a], seed, **how).evaluate(X[b], y[b]) for seed in range(3)
+                    for a, b in KFold(5).split(X)])
 
 
 def measured(nets, X, y, X_new, y_new):
     """Means over networks."""
     mean = lambda f: np.mean([f(net) for net in nets], axis=0)
     return {"train": mean(lambda net: net.evaluate(X, y)), "test": mean(lambda net: net.evaluate(X_new, y_new)),
-            "steep": mean(lambda net: saliency(net, X, y).mean()), "steep_new": mean(lambda net: saliency(net, X_new, y_new).mean()),
+            "steep": mean(lambda net: saliency(net, X, y).mean()),
+            "steep_new": mean(lambda net: saliency(net, X_new, y_new).mean()),
             "noise": mean(lambda net: noise_curve(net, X_new, y_new, SIGMAS, random_state=0).error)}
 
 
@@ -88,7 +93,8 @@ def main():
         how = choices[int(np.argmin([validated(X, y, how) for how in choices]))]
         f = found[name] = measured([trained(X, y, seed, **how) for seed in SEEDS], X, y, X_new, y_new)
         chosen = ", ".join(f"{k}={v:g}" for k, v in how.items())
-        print(f"{name:18}{chosen:>26}{f['train']:9.3f}{f['test']:9.3f}{f['steep']:10.3f}{f['steep_new']:13.3f}", flush=True)
+        print(f"{name:18}{chosen:>26}{f['train']:9.3f}{f['test']:9.3f}{f['steep']:10.3f}{f['steep_new']:13.3f}",
+              flush=True)
     draw(found, args.figure)
 
 

@@ -1,4 +1,5 @@
-"""A Siamese pair by ties: two halves of one layer look at two digits with the same weights, a third layer says whether they differ."""
+"""A Siamese pair by ties: two halves of one layer look at two digits with the same weights, a third layer says whether
+they differ."""
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -26,7 +27,8 @@ none = np.full_like(ids, -1)
 twins = [tie_map(1, np.block([[ids, none], [none, ids]])), tie_map(1, np.tile(np.arange(UNITS), 2), biases=True),
          Frozen(1, np.kron(1 - np.eye(2), np.ones((64, UNITS))) > 0, 0.0)]
 for name, ties in (("Siamese", twins), ("untied", [])):
-    net = MLP([128, Dense(2 * UNITS, "tanh"), Dense(64, "relu"), 1], loss="binary_cross_entropy", ties=ties, random_state=0)
+    net = MLP([128, Dense(2 * UNITS, "tanh"), Dense(64, "relu"), 1], loss="binary_cross_entropy", ties=ties,
+              random_state=0)
     net.fit(P, different, Adam(0.002), epochs=30)
     right = np.mean((net.predict(Q)[:, 0] > 0.5) == truth)
     print(f"{name:8s} {net.n_params:6,} parameters, {right:.1%} of {len(Q)} pairs of held-out digits right")

@@ -15,4 +15,5 @@ for name, ties in (("symmetric", [tie_map(1, np.minimum(i, j) * n + np.maximum(i
     net = MLP([n, Dense(n, bias=False)], dtype="float64", ties=ties, random_state=0)
     net.fit(X, Y, SGD(0.02, momentum=0.9), epochs=2000, batch_size=None)
     W = net.W[1]
-    print(f"{name:9s} {net.n_params:4d} parameters, |W - A| = {np.linalg.norm(W - A):.3f}, |W - W^T| = {np.linalg.norm(W - W.T):.3g}")
+    print(f"{name:9s} {net.n_params:4d} parameters, |W - A| = {np.linalg.norm(W - A):.3f}, |W - W^T| = "
+          f"{np.linalg.norm(W - W.T):.3g}")

@@ -1,4 +1,5 @@
-"""An autoencoder whose decoder is its encoder transposed, against one with weights of its own, on handwritten digits."""
+"""An autoencoder whose decoder is its encoder transposed, against one with weights of its own, on handwritten
+digits."""
 import numpy as np
 from sklearn.datasets import load_digits
 
@@ -16,5 +17,5 @@ for rows in (200, 1300):
             net.fit(X[train], X[train], Adam(0.005), epochs=600, validation_data=(X[validation], X[validation]),
                     callbacks=[EarlyStopping(patience=30)])
             errors.append(net.evaluate(X[test], X[test]))
-        print(f"{rows:5d} digits, {name:6s} {net.n_params:5,} parameters: squared error of held-out digits {np.mean(errors):.3f} "
-              f"+- {np.std(errors):.3f}, five seeds")
+        print(f"{rows:5d} digits, {name:6s} {net.n_params:5,} parameters: squared error of held-out digits "
+              f"{np.mean(errors):.3f} +- {np.std(errors):.3f}, five seeds")

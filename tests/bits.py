@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from fastmlp._engine import runtime
 from fastmlp import MLP, SGD, Adam, AdamW, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, MaxPool1D, MaxPool2D, _core
+from fastmlp._engine import runtime
 from fastmlp.sensitivity import Attack
 
 TABLE = Path(__file__).with_name("bits.json")
@@ -27,7 +27,8 @@ SETTINGS = {
     **{f"n_threads={t}": {"n_threads": t} for t in (2, 3, 8)},
     **{f"block_rows={b}": {"n_threads": 1 + b % 2, "block_rows": b} for b in (1, 7, 32, 200)},
     **{f"chunk_rows={c}": {"n_threads": 1 + c % 2, "chunk_rows": c} for c in (5, 64)},
-    **{f"scratch={fill.hex()}": {"n_threads": 2, "scratch": fill * 2**14} for fill in (b"\0\0\xc0\x7f", b"\xff", b"\x7e")},
+    **{f"scratch={fill.hex()}": {"n_threads": 2, "scratch": fill * 2**14}
+       for fill in (b"\0\0\xc0\x7f", b"\xff", b"\x7e")},
 }
 
 
@@ -87,7 +88,8 @@ class Case:
         w = whole(5, n, 0, 4) / 2 if self.weighted else None
         runtime.scratch_fill = scratch
         try:
-            history = net.fit(X, y, self.optimizer, self.epochs, self.batch, sample_weight=w, n_threads=n_threads, **self.fit)
+            history = net.fit(X, y, self.optimizer, self.epochs, self.batch, sample_weight=w, n_threads=n_threads,
+                              **self.fit)
             everything, forward = net.backprop(X, y, w), net.forward(X)
             loss, gradient = net.loss_and_grad(X, y, w)
             predictions = [net.predict(X), net.predict(X[:3]), net.evaluate(X, y, w)]
@@ -146,15 +148,21 @@ def cases():
     yield "probabilities", Case(dense([6, 8, 5], "elu"), loss="cross_entropy", y=sixteenths)
     dropout = [9, Dropout(0.25), Dense(20, "relu"), Dropout(0.5), Dense(33, "elu"), Dropout(0.125), Dense(3)]
     yield "kind dropout", Case(dropout, Adam(1 / 64), rows=150, batch=70)
-    yield "kind dropout, wider", Case([50, Dense(131, "relu"), Dropout(0.25), Dense(70, "tanh"), Dropout(0.5), Dense(9)], rows=75, batch=33)
-    yield "kind conv", Case([(6, 5, 2), Conv2D(3, 3, "relu"), Dropout(0.25), Conv2D(17, 2, "tanh", padding="same"), 3], Adam(1 / 64), rows=150, batch=70)
-    yield "kind conv, wider", Case([(9, 9, 1), Conv2D(6, 3, "relu"), MaxPool2D(2, 1), Conv2D(40, (3, 2), "relu", stride=2, padding=1), 50, 3],
+    yield "kind dropout, wider", Case([50, Dense(131, "relu"), Dropout(0.25), Dense(70, "tanh"), Dropout(0.5),
+                                       Dense(9)], rows=75, batch=33)
+    yield "kind conv", Case([(6, 5, 2), Conv2D(3, 3, "relu"), Dropout(0.25), Conv2D(17, 2, "tanh", padding="same"), 3],
+                            Adam(1 / 64), rows=150, batch=70)
+    yield "kind conv, wider", Case([(9, 9, 1), Conv2D(6, 3, "relu"), MaxPool2D(2, 1),
+                                    Conv2D(40, (3, 2), "relu", stride=2, padding=1), 50, 3],
                                    Adam(1 / 64), rows=75, batch=33)
-    yield "kind conv, one axis", Case([(20, 3), Conv1D(5, 3, "silu", dilation=2), MaxPool1D(2), 3], SGD(1 / 64, clip_norm=0.25), rows=75, batch=33)
+    yield "kind conv, one axis", Case([(20, 3), Conv1D(5, 3, "silu", dilation=2), MaxPool1D(2), 3],
+                                      SGD(1 / 64, clip_norm=0.25), rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
-    yield "convolutions with many parameters", Case([(16, 16, 1), Conv2D(8, 3, "relu"), MaxPool2D(2), Conv2D(16, 3, "relu"), 60, 3],
+    yield "convolutions with many parameters", Case([(16, 16, 1), Conv2D(8, 3, "relu"), MaxPool2D(2),
+                                                     Conv2D(16, 3, "relu"), 60, 3],
                                                     Adam(1 / 64), rows=150, batch=70)
-    yield "max_pool, windows apart", Case([(7, 6, 1), Conv2D(6, 2, "relu"), MaxPool2D(2), Conv2D(20, 2, "relu", padding=1), MaxPool2D((2, 1)), 2])
+    yield "max_pool, windows apart", Case([(7, 6, 1), Conv2D(6, 2, "relu"), MaxPool2D(2),
+                                           Conv2D(20, 2, "relu", padding=1), MaxPool2D((2, 1)), 2])
     yield "kind avg_pool", Case([(6, 7, 3), AvgPool2D(2, padding=1), 5, 2])
     penalised = {"rows": 150, "batch": 70, "weighted": True}
     for a in _core.ACTIVATIONS:
@@ -162,13 +170,15 @@ def cases():
     for e in _core.LOSSES:
         yield f"penalty {e}", Case(dense([7, 12, 3], "tanh"), loss=e, gradient_penalty=1 / 8, **penalised)
     yield "jacobian penalty", Case(dropout, Adam(1 / 64), jacobian_penalty=1 / 8, **penalised)
-    yield "penalty kind conv", Case([(6, 5, 2), Conv2D(3, 3, "silu"), MaxPool2D(2), AvgPool2D(1, 2), 3], Adam(1 / 64), gradient_penalty=1 / 8,
-                                    **penalised)
+    yield "penalty kind conv", Case([(6, 5, 2), Conv2D(3, 3, "silu"), MaxPool2D(2), AvgPool2D(1, 2), 3], Adam(1 / 64),
+                                    gradient_penalty=1 / 8, **penalised)
     yield "penalty wide", Case(dense([70, 300, 257, 10], "relu"), Adam(1 / 512), gradient_penalty=1 / 8, **wide)
     for norm in (2, np.inf):
-        yield f"adversarial {norm}", Case(dense([20, 40, 3], "tanh"), Adam(1 / 64), "cross_entropy", input_noise=1 / 8, rows=150, batch=70,
+        yield f"adversarial {norm}", Case(dense([20, 40, 3], "tanh"), Adam(1 / 64), "cross_entropy", input_noise=1 / 8,
+                                          rows=150, batch=70,
                                           adversarial=Attack(1 / 4, 1 / 8, 2, norm, (-16.0, 16.0), True))
-    yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)), weighted=True)
+    yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)),
+                              weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)
     yield "many rows", Case(dense([3, 6, 2], "relu"), rows=70001, batch=4096, epochs=1)
     # rows of X as they come
@@ -185,7 +195,8 @@ def order():
 
 
 def run(settings):
-    return {"order": order()} | {f"{dtype} {name}": case.run(dtype, **settings) for name, case in cases() for dtype in ("float32", "float64")}
+    return {"order": order()} | {f"{dtype} {name}": case.run(dtype, **settings) for name, case in cases()
+                                 for dtype in ("float32", "float64")}
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@ import time
 
 import pytest
 
-
 at_rest = 0  # threads that stayed when they were last waited for, such as a pool's of another library
 
 
 def threads(wanted=None, seconds=1):
-    """How many threads there are, once those above a number have had time to go: the library's stay for a tenth of a second, on a
-    busy machine longer. So many seconds after the last one has gone are enough."""
+    """How many threads there are, once those above a number have had time to go: the library's stay for a tenth of a
+    second, on a busy machine longer. So many seconds after the last one has gone are enough."""
     global at_rest
     until, least, count = time.monotonic() + seconds, at_rest if wanted is None else wanted, _thread._count()
     while count > least and time.monotonic() < until:

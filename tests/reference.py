@@ -94,7 +94,7 @@ LINKS = dict.fromkeys(LOSSES, lambda x: x) | {
 }
 
 
-# ---- layer kinds: forward(x, W) -> s before the bias, backward(x, s, delta, W) -> de/dx, per row de/dW as (n, *W.shape)
+# ---- layer kinds: forward(x, W) -> s before the bias; backward(x, s, delta, W) -> de/dx and, by row, de/dW
 
 
 class Dense:
@@ -114,7 +114,8 @@ class Windowed:
         self.shape, self.kernel, self.padding, self.channels = shape, kernel, padding, channels or shape[-1]
         size = [n + sum(p) - d * (k - 1) for n, p, d, k in zip(shape, padding, dilation, kernel)]
         self.out = tuple(-(-n // s) for n, s in zip(size, stride))
-        self.at = [(p, tuple(slice(i * s, i * s + d * (k - 1) + 1, d) for i, s, d, k in zip(p, stride, dilation, kernel)))
+        self.at = [(p, tuple(slice(i * s, i * s + d * (k - 1) + 1, d)
+                             for i, s, d, k in zip(p, stride, dilation, kernel)))
                    for p in np.ndindex(*self.out)]
 
     def padded(self, x, fill):
@@ -173,7 +174,8 @@ KINDS = {"dense": Dense, "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
 
 
 class Network:
-    """W, b : lists by layer, entry 0 None, as is that of a layer without. activations, loss : names, or pairs (name, number).
+    """W, b : lists by layer, entry 0 None, as is that of a layer without.
+    activations, loss : names, or pairs (name, number).
     kinds : an object of a class in KINDS by layer, or None where all layers are Dense."""
 
     def __init__(self, W, b, activations, loss, kinds=None):
@@ -220,7 +222,8 @@ class Network:
         return SimpleNamespace(loss=c @ self.values(X, y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx)
 
     def train(self, X, y, optimizer, epochs, batch_size, sample_weight=None):
-        """Epochs without shuffling. A batch's gradient is that of the mean of w_i e_i over its rows, w of mean 1 over the data."""
+        """Epochs without shuffling. A batch's gradient is that of the mean of w_i e_i over its rows, w of mean 1 over
+        the data."""
         X, y = np.asarray(X), np.asarray(y)
         w = np.ones(len(X)) if sample_weight is None else sample_weight / np.mean(sample_weight)
         layers = range(1, self.L + 1)

@@ -1,4 +1,5 @@
-"""to_art: attacks of the Adversarial Robustness Toolbox on the estimators. Skipped without it, but for what is said then."""
+"""to_art: attacks of the Adversarial Robustness Toolbox on the estimators. Skipped without it, but for what is said
+then."""
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from fastmlp import MLPClassifier, MLPRegressor
 pytestmark = pytest.mark.filterwarnings("ignore")  # the toolbox's, of packages that are not there
 DIGITS, DIGIT = load_digits(return_X_y=True)
 DIGITS = DIGITS / 16
-NAMES = np.array("zero one two three four five six seven eight nine".split())
+NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 PROBLEMS = {"ten classes": NAMES[DIGIT], "two classes": np.where(DIGIT < 5, "small", "large")}
 problems = pytest.mark.parametrize("problem", PROBLEMS)
 ats = pytest.mark.parametrize("at", ["probabilities", "logits"])
@@ -55,9 +56,11 @@ def test_predictions_and_gradients(problem, at, evasion):
 
 ATTACKS = {  # name -> how it is made, the largest change of a feature
     "fast gradient": (lambda e, art: e.FastGradientMethod(art, eps=0.2), 0.2),
-    "projected gradient": (lambda e, art: e.ProjectedGradientDescent(art, eps=0.15, eps_step=0.03, max_iter=10, verbose=False), 0.15),
+    "projected gradient": (lambda e, art: e.ProjectedGradientDescent(art, eps=0.15, eps_step=0.03, max_iter=10,
+                                                                     verbose=False), 0.15),
     "deep fool": (lambda e, art: e.DeepFool(art, max_iter=30, verbose=False), 1),
-    "carlini": (lambda e, art: e.CarliniL2Method(art, max_iter=5, binary_search_steps=3, initial_const=1.0, verbose=False), 1),
+    "carlini": (lambda e, art: e.CarliniL2Method(art, max_iter=5, binary_search_steps=3, initial_const=1.0,
+                                                 verbose=False), 1),
 }
 
 
@@ -82,7 +85,8 @@ def test_attacks_on_a_regressor(evasion):
     np.testing.assert_array_equal(art.predict(X), model.predict(X)[:, None])
     np.testing.assert_array_equal(art.loss_gradient(X, y), model.input_gradient(X, y))
     error = lambda Z: np.mean((model.predict(Z) - y) ** 2)
-    for attack in (evasion.FastGradientMethod(art, eps=0.1), evasion.ProjectedGradientDescent(art, eps=0.1, eps_step=0.03, verbose=False)):
+    for attack in (evasion.FastGradientMethod(art, eps=0.1),
+                   evasion.ProjectedGradientDescent(art, eps=0.1, eps_step=0.03, verbose=False)):
         found = attack.generate(X, y)
         assert np.abs(found - X).max() <= 0.1 + 1e-6 and error(found) > 1.3 * error(X)
 
@@ -99,14 +103,17 @@ def test_it_can_be_fitted_through_the_toolbox(problem, evasion):
 def test_errors(evasion):
     with pytest.raises(NotFittedError):
         MLPClassifier().to_art()
-    with pytest.raises(ValueError, match="to_art needs two or more classes, one a row, got 10 with y multilabel-indicator"):
+    with pytest.raises(ValueError,
+                       match="to_art needs two or more classes, one a row, got 10 with y multilabel-indicator"):
         MLPClassifier(max_iter=2).fit(DIGITS, np.eye(10, dtype=int)[DIGIT]).to_art()
     with pytest.raises(ValueError, match="at must be one of logits, probabilities, got 'odds'"):
         classifier("two classes").to_art(at="odds")
 
 
 def test_without_the_toolbox():
-    done = subprocess.run([sys.executable, "-P", "-c", "import sys; sys.modules['art'] = None\nfrom fastmlp import MLPRegressor\n"
-                           "try: MLPRegressor(max_iter=2).fit([[0], [1]], [0, 1]).to_art()\nexcept ImportError as error: print(error)"],
-                          capture_output=True, text=True)
-    assert done.stdout == "to_art needs the Adversarial Robustness Toolbox: pip install adversarial-robustness-toolbox\n", done.stderr
+    code = ("import sys; sys.modules['art'] = None\nfrom fastmlp import MLPRegressor\n"
+            "try: MLPRegressor(max_iter=2).fit([[0], [1]], [0, 1]).to_art()\n"
+            "except ImportError as error: print(error)")
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+    message = "to_art needs the Adversarial Robustness Toolbox: pip install adversarial-robustness-toolbox\n"
+    assert done.stdout == message, done.stderr

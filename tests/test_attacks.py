@@ -6,8 +6,8 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_digits
 
-from fastmlp._engine import runtime
 from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core, training
+from fastmlp._engine import runtime
 from fastmlp.sensitivity import Attack, fgsm, pgd
 
 RNG = np.random.default_rng(0)
@@ -42,8 +42,10 @@ def by_hand(net, X, y, eps, step, steps, norm, clip):
 def test_by_hand(norm, clip):
     net, X, y = problem()
     given = None if np.isinf(clip[0]) else clip
-    np.testing.assert_allclose(fgsm(net, X, y, 0.3, norm, given), by_hand(net, X, y, 0.3, 0.3, 1, norm, clip), atol=1e-13)
-    np.testing.assert_allclose(pgd(net, X, y, 0.3, 0.11, 7, 0, norm, given), by_hand(net, X, y, 0.3, 0.11, 7, norm, clip), atol=1e-13)
+    np.testing.assert_allclose(fgsm(net, X, y, 0.3, norm, given), by_hand(net, X, y, 0.3, 0.3, 1, norm, clip),
+                               atol=1e-13)
+    np.testing.assert_allclose(pgd(net, X, y, 0.3, 0.11, 7, 0, norm, given),
+                               by_hand(net, X, y, 0.3, 0.11, 7, norm, clip), atol=1e-13)
     np.testing.assert_array_equal(pgd(net, X, y, 0.3, norm=norm, clip=given),
                                   pgd(net, X, y, 0.3, 0.3 / 8, 20, norm=norm, clip=given))
 
@@ -65,7 +67,8 @@ def test_within_reach(norm, dtype):
 
 @norms
 def test_random_starts(norm):
-    """From the same seed the same; the worst of several is at least as bad as each; starts are spread over what is in reach."""
+    """From the same seed the same; the worst of several is at least as bad as each; starts are spread over what is in
+    reach."""
     net, X, y = problem(n=400)
     one = pgd(net, X, y, 0.2, max_iter=2, num_random_init=1, norm=norm, random_state=3)
     np.testing.assert_array_equal(one, pgd(net, X, y, 0.2, max_iter=2, num_random_init=1, norm=norm, random_state=3))
@@ -73,7 +76,8 @@ def test_random_starts(norm):
     losses = lambda Z: np.array([net.evaluate(z[None], t[None]) for z, t in zip(Z, y)])
     assert (losses(four) >= losses(one) - 1e-12).all() and (losses(four) > losses(one) + 1e-12).any()
     far = _core.Team(1)
-    start = net._core.attack(net._data(X, y), far, ((2 if norm == 2 else 0, 0.2, 1e-300, -math.inf, math.inf), 1, True), 5) - X
+    start = net._core.attack(net._data(X, y), far, ((2 if norm == 2 else 0, 0.2, 1e-300, -math.inf, math.inf), 1, True),
+                             5) - X
     if norm == 2:
         np.testing.assert_allclose(length(start, 2), 0.2, rtol=1e-12)
     else:
@@ -118,8 +122,8 @@ def test_training_has_the_same_bits(layers, dtype, monkeypatch):
         net = MLP(layers, loss="cross_entropy", dtype=dtype, random_state=0)
         net._core.block_rows, net._core.chunk_rows = block, chunk
         for norm in (2, math.inf):
-            net.partial_fit(X, y, Adam(0.01), epochs=2, batch_size=40, n_threads=threads, input_noise=0.1, gradient_penalty=0.1,
-                            adversarial=Attack(0.1, max_iter=2, norm=norm, random_start=True))
+            net.partial_fit(X, y, Adam(0.01), epochs=2, batch_size=40, n_threads=threads, input_noise=0.1,
+                            gradient_penalty=0.1, adversarial=Attack(0.1, max_iter=2, norm=norm, random_start=True))
         seen.add(net.params.tobytes())
     assert len(seen) == 1
 
@@ -128,7 +132,8 @@ def test_it_makes_a_network_robust():
     X, y = load_digits(return_X_y=True)
     X = X / 16
     correct = {}
-    for name, spec in {"plain": None, "trained on attacks": Attack(0.15, max_iter=4, clip=(0, 1), random_start=True)}.items():
+    for name, spec in {"plain": None, "trained on attacks": Attack(0.15, max_iter=4, clip=(0, 1),
+                                                                   random_start=True)}.items():
         net = MLP([64, 64, 10], loss="cross_entropy", random_state=0)
         net.fit(X[:1200], y[:1200], Adam(0.003), epochs=30, adversarial=spec)
         moved = pgd(net, X[1200:], y[1200:], 0.15, clip=(0, 1))
@@ -159,7 +164,8 @@ def test_errors():
     for call, kind, message in (
             (lambda: fgsm(net, X, y, -1.0), ValueError, "eps must be finite, at least 0"),
             (lambda: fgsm(net, X, y, 0.1, norm=1), ValueError, "norm must be 2 or math.inf, got 1"),
-            (lambda: fgsm(net, X, y, 0.1, clip=(0, 0.5)), ValueError, "X must be within clip, 0 to 0.5, got values from"),
+            (lambda: fgsm(net, X, y, 0.1, clip=(0, 0.5)), ValueError,
+             "X must be within clip, 0 to 0.5, got values from"),
             (lambda: fgsm(net, X, y, 0.1, clip=(1, 0)), ValueError, "clip must be"),
             (lambda: fgsm(net, X, y, 0.1, clip=3), TypeError, "clip must be"),
             (lambda: pgd(net, X, y, 0.1, max_iter=0), ValueError, "max_iter must be at least 1"),

@@ -20,7 +20,8 @@ METHODS = {
     "input_x_gradient": S.input_x_gradient,
     "integrated_gradients": S.integrated_gradients,
     "smooth_grad": lambda *a, **k: S.smooth_grad(*a, random_state=0, **k),
-    "expected_gradients": lambda model, X, *a, **k: S.expected_gradients(model, X, *a, background=X, random_state=0, **k),
+    "expected_gradients": lambda model, X, *a, **k: S.expected_gradients(model, X, *a, background=X, random_state=0,
+                                                                         **k),
 }
 BY_HAND = {  # of f(x) = w x, with rows x: name -> (what is called, what it must give)
     "saliency": (S.saliency, lambda w, X: np.abs(w) + 0 * X),
@@ -30,9 +31,12 @@ BY_HAND = {  # of f(x) = w x, with rows x: name -> (what is called, what it must
     "integrated_gradients, a baseline": (
         lambda *a, **k: S.integrated_gradients(*a, baselines=BACKGROUND[0], **k), lambda w, X: w * (X - BACKGROUND[0])),
     "integrated_gradients, baselines": (
-        lambda *a, **k: S.integrated_gradients(*a, baselines=BACKGROUND[:9], **k), lambda w, X: w * (X - BACKGROUND[:9])),
-    "smooth_grad": (lambda *a, **k: S.smooth_grad(*a, n_samples=7, stdev=3.0, random_state=0, **k), lambda w, X: w + 0 * X),
-    "expected_gradients": (lambda *a, **k: S.expected_gradients(*a, background=BACKGROUND[:1], n_samples=3, random_state=0, **k),
+        lambda *a, **k: S.integrated_gradients(*a, baselines=BACKGROUND[:9], **k),
+        lambda w, X: w * (X - BACKGROUND[:9])),
+    "smooth_grad": (lambda *a, **k: S.smooth_grad(*a, n_samples=7, stdev=3.0, random_state=0, **k),
+                    lambda w, X: w + 0 * X),
+    "expected_gradients": (lambda *a, **k: S.expected_gradients(*a, background=BACKGROUND[:1], n_samples=3,
+                                                                random_state=0, **k),
                            lambda w, X: w * (X - BACKGROUND[0])),
 }
 NETWORKS = {
@@ -103,11 +107,13 @@ def test_expected_gradients_are_complete_in_the_mean():
 def test_smooth_grad_is_the_mean_over_noise():
     """Without noise it is the gradient; each feature has its own."""
     net, X = NETWORKS["tanh"](dtype="float64", random_state=0), rows()
-    np.testing.assert_allclose(S.smooth_grad(net, X, output=0, n_samples=2, stdev=0), net.input_gradient(X, output=0), rtol=1e-12)
+    np.testing.assert_allclose(S.smooth_grad(net, X, output=0, n_samples=2, stdev=0), net.input_gradient(X, output=0),
+                               rtol=1e-12)
     stdev = np.array([0, 0, 0, 0, 0, 2.0])
     noise = np.random.default_rng(5).standard_normal((9, 4, 6)) * stdev
     mean = np.mean([net.input_gradient(X + noise[:, t], output=0) for t in range(4)], axis=0)
-    np.testing.assert_allclose(S.smooth_grad(net, X, output=0, n_samples=4, stdev=stdev, random_state=5), mean, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(S.smooth_grad(net, X, output=0, n_samples=4, stdev=stdev, random_state=5), mean,
+                               rtol=1e-12, atol=1e-15)
 
 
 @methods
@@ -160,7 +166,8 @@ def test_estimators(method):
         METHODS[method](model, X.iloc[:, ::-1])
     model = fitted(MLPRegressor, X, X.iloc[:, :2])
     Z = X.to_numpy()
-    np.testing.assert_array_equal(METHODS[method](model, X, X.iloc[:, :2]), METHODS[method](model._network(), Z, Z[:, :2]))
+    np.testing.assert_array_equal(METHODS[method](model, X, X.iloc[:, :2]),
+                                  METHODS[method](model._network(), Z, Z[:, :2]))
     model = fitted(MLPAutoencoder, X, None)
     np.testing.assert_array_equal(METHODS[method](model, X, X), METHODS[method](model._network(), Z, Z))
 
@@ -170,7 +177,8 @@ def test_estimators_do_not_warn_of_names():
     X, y = pd.DataFrame(scale(load_iris().data), columns=list("abcd")), load_iris().target
     model = fitted(MLPClassifier, X, y)
     np.testing.assert_array_equal(np.abs(model.input_gradient(X, y)), S.saliency(model, X, y))
-    np.testing.assert_array_equal(model.input_gradient(X, output=y), S.smooth_grad(model, X, output=y, n_samples=1, stdev=0))
+    np.testing.assert_array_equal(model.input_gradient(X, output=y),
+                                  S.smooth_grad(model, X, output=y, n_samples=1, stdev=0))
 
 
 @methods
@@ -188,24 +196,28 @@ BAD = {
     "at": (ValueError, "at must be one of logits, probabilities, got 'odds'", dict(output=0, at="odds")),
     "output too large": (ValueError, "output must be at most 2, got 3", dict(output=3)),
     "output a fraction": (TypeError, "output must be an integer, got 0.5", dict(output=0.5)),
-    "outputs fractions": (TypeError, "output must be an integer or an array of integers, got float64", dict(output=np.ones(9))),
+    "outputs fractions": (TypeError, "output must be an integer or an array of integers, got float64",
+                          dict(output=np.ones(9))),
     "too few outputs": (ValueError, r"output must be an integer or have shape \(9,\), got \(2,\)", dict(output=[0, 1])),
     "outputs too large": (ValueError, "output must be 0..2, got values from 0 to 8", dict(output=np.arange(9))),
     "y": (ValueError, r"y must have shape \(9, 3\)", dict(y=np.ones((9, 2)))),
     "X": (ValueError, "X must have 6 columns, got 5", dict(X=np.ones((9, 5)), output=0)),
 }
 BAD_OWN = {
-    "baselines' shape": (ValueError, r"baselines must have shape \(6,\) or \(9, 6\), got \(5,\)", S.integrated_gradients,
-                         dict(baselines=np.ones(5))),
+    "baselines' shape": (ValueError, r"baselines must have shape \(6,\) or \(9, 6\), got \(5,\)",
+                         S.integrated_gradients, dict(baselines=np.ones(5))),
     "baselines' kind": (TypeError, "baselines must be numbers", S.integrated_gradients, dict(baselines=["a"] * 6)),
-    "baselines' values": (ValueError, "baselines must be finite", S.integrated_gradients, dict(baselines=np.full(6, np.nan))),
+    "baselines' values": (ValueError, "baselines must be finite", S.integrated_gradients,
+                          dict(baselines=np.full(6, np.nan))),
     "n_steps": (ValueError, "n_steps must be at least 1, got 0", S.integrated_gradients, dict(n_steps=0)),
     "n_samples": (TypeError, "n_samples must be an integer, got 1.5", S.smooth_grad, dict(n_samples=1.5)),
     "stdev below 0": (ValueError, "stdev must be finite, at least 0, got -1", S.smooth_grad, dict(stdev=-1)),
     "stdevs below 0": (ValueError, "stdev must be at least 0, got -1", S.smooth_grad, dict(stdev=-np.ones(6))),
-    "stdev's shape": (ValueError, r"stdev must be a number or have shape \(6,\), got \(2,\)", S.smooth_grad, dict(stdev=[1, 2])),
+    "stdev's shape": (ValueError, r"stdev must be a number or have shape \(6,\), got \(2,\)", S.smooth_grad,
+                      dict(stdev=[1, 2])),
     "random_state": (TypeError, "random_state must be None, an int", S.smooth_grad, dict(random_state="a")),
-    "background": (ValueError, "background: X must have 6 columns, got 2", S.expected_gradients, dict(background=np.ones((3, 2)))),
+    "background": (ValueError, "background: X must have 6 columns, got 2", S.expected_gradients,
+                   dict(background=np.ones((3, 2)))),
 }
 
 
@@ -227,7 +239,8 @@ def test_bad_arguments(case):
 
 @methods
 def test_bad_models(method):
-    with pytest.raises(TypeError, match="model must be an MLP or a fitted MLPClassifier, .* got sklearn.pipeline.Pipeline"):
+    with pytest.raises(TypeError,
+                       match="model must be an MLP or a fitted MLPClassifier, .* got sklearn.pipeline.Pipeline"):
         METHODS[method](make_pipeline(StandardScaler(), MLPClassifier()), rows())
     with pytest.raises(NotFittedError):
         METHODS[method](MLPClassifier(), rows())

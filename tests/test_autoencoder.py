@@ -17,13 +17,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
 X, DIGITS = load_digits(return_X_y=True)
 X = X / 16
-FORMS = {"tied": {}, "untied": {"tied": False}, "deep": {"hidden_layer_sizes": (40, 10), "activation": ["tanh", "identity", "tanh"]},
+FORMS = {"tied": {}, "untied": {"tied": False},
+         "deep": {"hidden_layer_sizes": (40, 10), "activation": ["tanh", "identity", "tanh"]},
          "deep, dropout": {"hidden_layer_sizes": (40, 10), "dropout": [0.1, 0.0, 0.1]}}
 forms = pytest.mark.parametrize("form", FORMS)
 
 
 def coder(form, **parameters):
-    return MLPAutoencoder(**{"hidden_layer_sizes": (10,), "random_state": 0, "max_iter": 10, **FORMS[form], **parameters})
+    return MLPAutoencoder(**{"hidden_layer_sizes": (10,), "random_state": 0, "max_iter": 10, **FORMS[form],
+                             **parameters})
 
 
 @forms
@@ -44,7 +46,8 @@ def test_there_and_back(form):
 def test_a_linear_one_finds_the_principal_components():
     """Baldi and Hornik 1989: the least error of a linear autoencoder is that of as many principal components."""
     centred = X - X.mean(axis=0)
-    model = coder("tied", activation="identity", alpha=0.0, max_iter=400, tol=0.0, learning_rate_init=0.003).fit(centred)
+    model = coder("tied", activation="identity", alpha=0.0, max_iter=400, tol=0.0,
+                  learning_rate_init=0.003).fit(centred)
     best = PCA(10).fit(X).explained_variance_ratio_.sum()
     assert best - 0.002 < model.score(centred) <= best + 1e-9
 
@@ -58,11 +61,13 @@ def test_the_reported_loss():
 
 def test_watching_sparse_and_pipelines():
     model = coder("tied", max_iter=30).fit(X[:1000], validation_data=X[1000:])
-    assert model.best_validation_score_ == pytest.approx(model.score(X[1000:]), rel=1e-12) and len(model.validation_scores_) == model.n_iter_
+    assert model.best_validation_score_ == pytest.approx(model.score(X[1000:]),
+                                                         rel=1e-12) and len(model.validation_scores_) == model.n_iter_
     coder("tied", early_stopping=True).fit(X)
     dense, sparse = coder("tied").fit(X), coder("tied").fit(scipy.sparse.csr_array(X))
     assert (dense.coefs_[0] == sparse.coefs_[0]).all() and dense.score(X) == sparse.score(scipy.sparse.csr_array(X))
-    assert make_pipeline(coder("tied", max_iter=50), LogisticRegression(max_iter=1000)).fit(X, DIGITS).score(X, DIGITS) > 0.85
+    assert make_pipeline(coder("tied", max_iter=50),
+                         LogisticRegression(max_iter=1000)).fit(X, DIGITS).score(X, DIGITS) > 0.85
 
 
 def test_weighted_scores_of_blocks(monkeypatch):

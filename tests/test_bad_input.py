@@ -53,8 +53,10 @@ CONSTRUCTION = {
     "activation of a spec": (lambda: MLP([4, Dense(3, "rleu")]), ValueError, r"activation of layers\[1\].*relu.*rleu"),
     "kind of an activation": (lambda: MLP([4, 3, 1], activation=3), TypeError, "activation.*3"),
     "argument of an activation": (lambda: MLP([4, 3, 1], activation=("elu", "x")), TypeError, "activation.*'x'"),
-    "number of an activation": (lambda: MLP([4, 3, 1], activation=("tanh", 3)), ValueError, r"activation 'tanh' takes no number, got \('tanh', 3\)"),
-    "number of a loss": (lambda: MLP([4, 1], loss=("squared_error", 3)), ValueError, "loss 'squared_error' takes no number"),
+    "number of an activation": (lambda: MLP([4, 3, 1], activation=("tanh", 3)), ValueError,
+                                r"activation 'tanh' takes no number, got \('tanh', 3\)"),
+    "number of a loss": (lambda: MLP([4, 1], loss=("squared_error", 3)), ValueError,
+                         "loss 'squared_error' takes no number"),
     "loss": (lambda: MLP([4, 1], loss="mse"), ValueError, "loss.*squared_error.*mse"),
     "threshold": (lambda: MLP([4, 1], loss=("huber", 0)), ValueError, "huber.*above 0.*0"),
     "quantile": (lambda: MLP([4, 1], loss=("quantile", 1.0)), ValueError, "quantile.*between 0 and 1.*1"),
@@ -62,10 +64,14 @@ CONSTRUCTION = {
     "no dtype": (lambda: MLP([4, 1], dtype="float"), None, None),
     "unknown dtype": (lambda: MLP([4, 1], dtype="flaot32"), ValueError, "dtype.*flaot32"),
     "initializer": (lambda: MLP([4, 1], init="xavier"), ValueError, "init of layer 1.*glorot_uniform.*xavier"),
-    "shape of given weights": (lambda: MLP([4, Dense(3, init=np.zeros((3, 4)))]), ValueError, r"init of layer 1.*\(4, 3\).*\(3, 4\)"),
-    "given weights not finite": (lambda: MLP([4, Dense(1, init=np.full((4, 1), np.nan))]), ValueError, "init of layer 1.*finite"),
-    "given weights too large": (lambda: MLP([4, Dense(1, init=np.full((4, 1), 1e300))]), ValueError, "init of layer 1 must be finite in float32"),
-    "given bias too large": (lambda: MLP([4, Dense(1, bias_init=1e39)]), ValueError, "bias_init of layer 1 must be finite in float32"),
+    "shape of given weights": (lambda: MLP([4, Dense(3, init=np.zeros((3, 4)))]), ValueError,
+                               r"init of layer 1.*\(4, 3\).*\(3, 4\)"),
+    "given weights not finite": (lambda: MLP([4, Dense(1, init=np.full((4, 1), np.nan))]), ValueError,
+                                 "init of layer 1.*finite"),
+    "given weights too large": (lambda: MLP([4, Dense(1, init=np.full((4, 1), 1e300))]), ValueError,
+                                "init of layer 1 must be finite in float32"),
+    "given bias too large": (lambda: MLP([4, Dense(1, bias_init=1e39)]), ValueError,
+                             "bias_init of layer 1 must be finite in float32"),
     "None for dtype": (lambda: MLP([4, 1], dtype=None), ValueError, "dtype.*float32.*got None"),
     "every": (lambda: Step(0.1, 0), ValueError, "every.*at least 1.*0"),
     "rate of a schedule": (lambda: Constant(-0.1), ValueError, "lr.*at least 0.*-0.1"),
@@ -81,7 +87,8 @@ CONSTRUCTION = {
     "bias": (lambda: MLP([4, Dense(1, bias="no")]), TypeError, r"bias of layers\[1\].*'no'"),
     "div": (lambda: OneCycle(0.1, 5, div=0), ValueError, "div.*above 0.*0"),
     "kind of given weights": (lambda: MLP([4, Dense(1, init=object())]), TypeError, "init of layer 1"),
-    "shape of given biases": (lambda: MLP([4, Dense(3, bias_init=[1, 2])]), ValueError, r"bias_init of layer 1.*\(3,\).*\(2,\)"),
+    "shape of given biases": (lambda: MLP([4, Dense(3, bias_init=[1, 2])]), ValueError,
+                              r"bias_init of layer 1.*\(3,\).*\(2,\)"),
     "seed": (lambda: MLP([4, 1], random_state="x"), TypeError, "random_state.*'x'"),
     "negative seed": (lambda: MLP([4, 1], random_state=-1), ValueError, "random_state.*at least 0.*-1"),
     "rate": (lambda: MLP([4, Dropout(1.0), 1]), ValueError, r"rate of layers\[1\].*below 1.*1"),
@@ -138,7 +145,8 @@ FIT = {
     "NaN in y": ((X, spoiled(Y, np.nan)), {}, ValueError, "y must be finite"),
     "NaN in sparse y": ((X, sparse.csr_array(spoiled(Y, np.nan))), {}, ValueError, "y must be finite"),
     "index of sparse y": ((X, csr_with_bad_index(Y)), {}, ValueError, "y is not a valid CSR"),
-    "sum in sparse y": ((X, sparse.csr_array((np.full(2, 2e38), [0, 0], [0, *[2] * 20]), (20, 2))), {}, ValueError, "y must be finite in float32"),
+    "sum in sparse y": ((X, sparse.csr_array((np.full(2, 2e38), [0, 0], [0, *[2] * 20]), (20, 2))), {}, ValueError,
+                        "y must be finite in float32"),
     "outputs of sparse y": ((X, sparse.csr_array(Y[:, :1])), {}, ValueError, r"y must have shape \(20, 2\).*\(20, 1\)"),
     "rows of sparse y": ((X, sparse.csr_array(Y[:19])), {}, ValueError, r"y must have 20 rows.*\(19, 2\)"),
     "a number for y": ((X, 3), {}, ValueError, "y must have 20 rows"),
@@ -149,23 +157,31 @@ FIT = {
     "n_threads 10000": ((X, Y), {"n_threads": 10_000}, ValueError, "n_threads.*at most.*10000"),
     "shuffle": ((X, Y), {"shuffle": "yes"}, TypeError, "shuffle must be True or False, got 'yes'"),
     "optimizer": ((X, Y), {"optimizer": "adam"}, TypeError, "optimizer.*'adam'"),
-    "rate of a schedule": ((X, Y), {"optimizer": SGD(lambda epoch: -1.0)}, ValueError, "learning rate of epoch [02].*at least 0.*-1"),
-    "kind of a schedule's rate": ((X, Y), {"optimizer": SGD(lambda epoch: "x")}, TypeError, "learning rate of epoch [02].*'x'"),
+    "rate of a schedule": ((X, Y), {"optimizer": SGD(lambda epoch: -1.0)}, ValueError,
+                           "learning rate of epoch [02].*at least 0.*-1"),
+    "kind of a schedule's rate": ((X, Y), {"optimizer": SGD(lambda epoch: "x")}, TypeError,
+                                  "learning rate of epoch [02].*'x'"),
     "shape of weights": ((X, Y), {"sample_weight": np.ones(19)}, ValueError, r"sample_weight.*\(20,\).*\(19,\)"),
-    "negative weight": ((X, Y), {"sample_weight": spoiled(np.ones(20), -1)}, ValueError, "sample_weight.*at least 0.*-1"),
+    "negative weight": ((X, Y), {"sample_weight": spoiled(np.ones(20), -1)}, ValueError,
+                        "sample_weight.*at least 0.*-1"),
     "no weight": ((X, Y), {"sample_weight": np.zeros(20)}, ValueError, "sample_weight.*not all 0"),
     "NaN weight": ((X, Y), {"sample_weight": spoiled(np.ones(20), np.nan)}, ValueError, "sample_weight must be finite"),
     "validation_data": ((X, Y), {"validation_data": X}, ValueError, r"validation_data must be \(X, y\).*got ndarray"),
-    "three and one": ((X, Y), {"validation_data": (X, Y, None, None)}, ValueError, "validation_data must be .*got a tuple of 4"),
-    "one callback": ((X, Y), {"callbacks": EarlyStopping()}, TypeError, "callbacks must be a list .*got .*EarlyStopping"),
-    "columns of validation_data": ((X, Y), {"validation_data": (X[:, :2], Y)}, ValueError, "validation_data.*4 columns.*2"),
+    "three and one": ((X, Y), {"validation_data": (X, Y, None, None)}, ValueError,
+                      "validation_data must be .*got a tuple of 4"),
+    "one callback": ((X, Y), {"callbacks": EarlyStopping()}, TypeError,
+                     "callbacks must be a list .*got .*EarlyStopping"),
+    "columns of validation_data": ((X, Y), {"validation_data": (X[:, :2], Y)}, ValueError,
+                                   "validation_data.*4 columns.*2"),
     "validation_fraction": ((X, Y), {"validation_fraction": 1.0}, ValueError, "validation_fraction.*below 1.*1"),
-    "validation_fraction of few rows": ((X, Y), {"validation_fraction": 0.01}, ValueError, "validation_fraction.*rows on both sides"),
+    "validation_fraction of few rows": ((X, Y), {"validation_fraction": 0.01}, ValueError,
+                                        "validation_fraction.*rows on both sides"),
     "both validations": ((X, Y), {"validation_fraction": 0.1, "validation_data": (X, Y)}, ValueError, "not both"),
     "metrics": ((X, Y), {"metrics": ["acuracy"]}, ValueError, "metrics.*accuracy.*acuracy"),
     "kind of metrics": ((X, Y), {"metrics": [3]}, TypeError, "metrics.*3"),
     "metric of classes": ((X, Y), {"metrics": ["auc"]}, ValueError, "metrics auc wants labels for y"),
-    "metric of right classes": ((X, Y), {"metrics": ["mae", "accuracy"]}, ValueError, "metrics accuracy wants labels for y, or columns of 0 to 1"),
+    "metric of right classes": ((X, Y), {"metrics": ["mae", "accuracy"]}, ValueError,
+                                "metrics accuracy wants labels for y, or columns of 0 to 1"),
     "callbacks": ((X, Y), {"callbacks": [3]}, TypeError, "callbacks.*3"),
 }
 
@@ -194,7 +210,8 @@ TARGETS = {
     "fractional label": ("cross_entropy", LABELS + 0.5, r"integer labels 0\.\.2"),
     "NaN label": ("cross_entropy", spoiled(LABELS, np.nan, float), r"integer labels 0\.\.2"),
     "rows that do not sum to 1": ("cross_entropy", np.ones((20, 3)), "sum to 1.*from 3 to 3"),
-    "labels in a column": ("cross_entropy", np.zeros((20, 1), int), r"shape \(20, 3\) or be integer labels \(20,\), got \(20, 1\)"),
+    "labels in a column": ("cross_entropy", np.zeros((20, 1), int),
+                           r"shape \(20, 3\) or be integer labels \(20,\), got \(20, 1\)"),
     "negative probability": ("cross_entropy", np.tile([1.5, -0.5, 0.0], (20, 1)), "between 0 and 1.*-0.5"),
     "probability above 1": ("binary_cross_entropy", np.full((20, 3), 1.5), "between 0 and 1.*1.5"),
     "negative count": ("poisson", np.full((20, 3), -1.0), "at least 0.*-1"),
@@ -216,7 +233,8 @@ def test_targets(wrong, use):
 
 
 @pytest.mark.parametrize("use", ["predict", "forward"])
-@pytest.mark.parametrize("wrong", [k for k, (arguments, *_) in FIT.items() if arguments[1] is Y and arguments[0] is not X] + ["one row", "no rows"])
+@pytest.mark.parametrize("wrong", [*(k for k, ((x, y, *_), *_) in FIT.items() if y is Y and x is not X),
+                                   "one row", "no rows"])
 def test_inputs_of_predict_and_forward(wrong, use):
     arguments, _, error, message = FIT[wrong]
     with pytest.raises(error, match=message):
@@ -226,15 +244,17 @@ def test_inputs_of_predict_and_forward(wrong, use):
 def test_what_cannot_be_written():
     net = MLP([4, 3, 2])
     for write in (lambda: net.W.__setitem__(1, 0), lambda: setattr(net, "W", []), lambda: setattr(net, "b", []),
-                  lambda: setattr(net, "n_params", 3), lambda: setattr(net, "dtype", "float64"), lambda: setattr(net, "loss", "huber"),
-                  lambda: setattr(net, "d", [4, 1]), lambda: net.d.__setitem__(0, 9), lambda: net.shapes.__setitem__(0, (9,)),
-                  lambda: net.layers.__setitem__(0, Dense(9))):
+                  lambda: setattr(net, "n_params", 3), lambda: setattr(net, "dtype", "float64"),
+                  lambda: setattr(net, "loss", "huber"),
+                  lambda: setattr(net, "d", [4, 1]), lambda: net.d.__setitem__(0, 9),
+                  lambda: net.shapes.__setitem__(0, (9,)), lambda: net.layers.__setitem__(0, Dense(9))):
         with pytest.raises((TypeError, AttributeError)):
             write()
     with pytest.raises(dataclasses.FrozenInstanceError):
         net.layers[0].units = 5
     for p, error, message in ((np.zeros(3), ValueError, r"params must have shape \(23,\), got \(3,\)"),
-                              (np.full(23, np.nan), ValueError, "params must be finite"), (["a"] * 23, TypeError, "params must be numbers")):
+                              (np.full(23, np.nan), ValueError, "params must be finite"),
+                              (["a"] * 23, TypeError, "params must be numbers")):
         with pytest.raises(error, match=message):
             net.params = p
 
@@ -253,8 +273,10 @@ def test_sources_without_what_is_compiled(tmp_path):
     shutil.copytree(package, tmp_path / "fastmlp", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     # without site: what is installed in place is found wherever its parent is
-    run = subprocess.run([sys.executable, "-S", "-c", "import fastmlp"], cwd=tmp_path, env=environ, capture_output=True, text=True)
-    assert run.returncode and "ImportError: fastmlp's compiled part is not in" in run.stderr and str(tmp_path) in run.stderr
+    run = subprocess.run([sys.executable, "-S", "-c", "import fastmlp"], cwd=tmp_path, env=environ, capture_output=True,
+                         text=True)
+    assert run.returncode and str(tmp_path) in run.stderr
+    assert "ImportError: fastmlp's compiled part is not in" in run.stderr
 
 
 def test_an_unknown_instruction_set(monkeypatch):

@@ -1,4 +1,5 @@
-"""The benchmarks' own parts: workloads that can be built, contestants that compute the same, a proof that notices when not."""
+"""The benchmarks' own parts: workloads that can be built, contestants that compute the same, a proof that notices when
+not."""
 import argparse
 import json
 import pathlib
@@ -7,23 +8,18 @@ import sys
 import numpy as np
 import pytest
 
-HERE = pathlib.Path(__file__).parent.parent / "benchmarks"
-if not HERE.is_dir():
+BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
+if not BENCHMARKS.is_dir():
     pytest.skip("benchmarks are not here", allow_module_level=True)
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "run")]
 
-import goals  # noqa: E402
-import machine  # noqa: E402
-import options  # noqa: E402
 import prove  # noqa: E402
 import published  # noqa: E402
 import readme  # noqa: E402
-import report  # noqa: E402
-import tables  # noqa: E402
-import timing  # noqa: E402
-from contestants import TABLE, TRAINING, contestant  # noqa: E402
-from subjects import Subject  # noqa: E402
-from workloads import TRAINED, WORKLOADS, Workload  # noqa: E402
+from lib import goals, machine, options, report, tables, timing  # noqa: E402
+from lib.contestants import TABLE, TRAINING, contestant  # noqa: E402
+from lib.subjects import Subject  # noqa: E402
+from lib.workloads import TRAINED, WORKLOADS, Workload  # noqa: E402
 
 DTYPES = ("float32", "float64")
 DENSE = [name for name, w in WORKLOADS.items() if not w.convs]
@@ -73,7 +69,8 @@ def test_ways_that_have_all_options():
     subject = Here("numpy", "float32", 1)
     subject.open("tiny-32")
     subject.contestant.ways = (("slices", "gathered"), ("fused", "foreach"), (2, 1, 3))
-    assert subject.ways_with_all_options() == ["slices, fused, threads: 2", "gathered, foreach, threads: 1", "gathered, foreach, threads: 3"]
+    assert subject.ways_with_all_options() == ["slices, fused, threads: 2", "gathered, foreach, threads: 1",
+                                               "gathered, foreach, threads: 3"]
     subject.contestant.ways = ()
     assert subject.ways_with_all_options() == [""]
 
@@ -100,7 +97,8 @@ def test_gradients_and_predictions_agree():
 def test_rounds_are_interleaved(monkeypatch):
     monkeypatch.setattr(timing.machine, "undivided", lambda near: True)
     order = []
-    figures = timing.interleaved({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 3, pause=0)
+    figures = timing.interleaved({name: lambda name=name: order.append(name) or len(order) for name in "ab"}, 3,
+                                 pause=0)
     assert order == list("ababab") and figures == {"a": [1, 3, 5], "b": [2, 4, 6]}
 
 
@@ -179,23 +177,26 @@ def test_goals_are_of_what_is_trained():
     assert {name for names in goals.SUMMARY.values() for name in names} <= set(TRAINING)
 
 
-INFO = {"machine": "a machine", "cores": 2, "date": "2000-01-01", "fastmlp": "1.0", "commit": "abc1234 and changes", "instruction set": "generic",
-        "peak of a core, GFLOP/s": {"float32": 53.0}, "versions": {"numpy": "2.0"}}
+INFO = {"machine": "a machine", "cores": 2, "date": "2000-01-01", "fastmlp": "1.0", "commit": "abc1234 and changes",
+        "instruction set": "generic", "peak of a core, GFLOP/s": {"float32": 53.0}, "versions": {"numpy": "2.0"}}
 
 
 def test_pages_of_training(tmp_path):
     def row(item, threads, name, **what):
         return {"item": item, "dtype": "float32", "threads": threads, "contestant": name, "way": "", **what}
 
-    rows = [row("lenet-5", 1, "fastmlp", rates=[1000.0] * 3), row("lenet-5", 2, "fastmlp", rates=[1500.0, 1900.0, 2000.0]),
+    rows = [row("lenet-5", 1, "fastmlp", rates=[1000.0] * 3),
+            row("lenet-5", 2, "fastmlp", rates=[1500.0, 1900.0, 2000.0]),
             row("lenet-5", 2, "numpy", refused="no convolutions"), row("lenet-5", 2, "pytorch", rates=[190.0] * 3),
             row("lenet-5", 2, "pytorch compiled", rates=[500.0] * 3), row("lenet-5", 2, "jax", rates=[10.0] * 3)]
     (tmp_path / "training.json").write_text(json.dumps({"info": INFO, "rows": rows}))
     report.make(tmp_path, "training")
     training, summary, against = ((tmp_path / f"{name}.md").read_text() for name in ("training", "summary", "goals"))
-    assert "| lenet-5 | 1,900 ±7% | " in training and "| - | 10.00x of 190 ±0% | 3.80x of 500 ±0% | 190.00x of 10.0 ±0% |" in training
+    assert "| lenet-5 | 1,900 ±7% | " in training
+    assert "| - | 10.00x of 190 ±0% | 3.80x of 500 ±0% | 190.00x of 10.0 ±0% |" in training
     assert "| lenet-5, batch 64 | 1,900 | - | - | 3.80x | 190x |" in summary
-    assert "| 3.80x pytorch compiled; 1,900 rows/s, 9,500 scaled to 265 GFLOP/s |" in against and "| lenet-5 | 1.8 | 1.90 |" in against
+    assert "| 3.80x pytorch compiled; 1,900 rows/s, 9,500 scaled to 265 GFLOP/s |" in against
+    assert "| lenet-5 | 1.8 | 1.90 |" in against
     for page in (training, summary, against):
         assert "fastmlp 1.0 (commit abc1234 and changes), generic; numpy 2.0; 2000-01-01." in page
 
@@ -203,13 +204,17 @@ def test_pages_of_training(tmp_path):
 COSTS = {  # what was measured, and a line of the page
     "latency": ({"imports": {"numpy": [0.1, 0.1], "fastmlp": [0.11, 0.13]}, "epochs a second": [5e4, 5e4]},
                 "| of which over NumPy | 30 ms | 20 ms |"),
-    "choices": ({"rows": [{"item": "wide", "choice": "tanh", "these": [3.0, 6.0], "those": [2.0, 4.0]}]}, "| wide | 1.50 ±0% |"),
+    "choices": ({"rows": [{"item": "wide", "choice": "tanh", "these": [3.0, 6.0], "those": [2.0, 4.0]}]},
+                "| wide | 1.50 ±0% |"),
     "estimators": ({"rows": [{"item": "wide", "contestant": name, "rates": [rate], "seconds": [s]} for name, rate, s in
-                             (("fastmlp", 60.0, 1.0), ("scikit-learn, 1", 20.0, 5.0), ("scikit-learn, all", 30.0, 6.0))],
+                             (("fastmlp", 60.0, 1.0), ("scikit-learn, 1", 20.0, 5.0),
+                              ("scikit-learn, all", 30.0, 6.0))],
                     "one row": {"fastmlp": [1e-5]}}, "| wide | 60.0 ±0% | 30.0 ±0% | 2.00 ±0% | 5.00 ±0% |"),
-    "phases": ({"rows": [{"item": "xor-online", "threads": 1, "rate": 53e9 / 48, "ticks": {"forward": 50, "barrier": 150}}]},
+    "phases": ({"rows": [{"item": "xor-online", "threads": 1, "rate": 53e9 / 48,
+                          "ticks": {"forward": 50, "barrier": 150}}]},
                "| xor-online | 1 | 1,104,166,667 | 25% (100%) | 75% |"),
-    "ties": ({"rows": [{"threads": 2, "ties": ties, "rates": rates} for ties, rates in (("untied", [10.0, 20.0]), ("tied", [9.0, 18.0]))]},
+    "ties": ({"rows": [{"threads": 2, "ties": ties, "rates": rates}
+                       for ties, rates in (("untied", [10.0, 20.0]), ("tied", [9.0, 18.0]))]},
              "| 2 | tied | 13.5 ±17% | 90% ±0% |"),
     "sensitivity": ({"passes": {"loss_and_grad": [2.0], "hvp": [3.0]},
                      "epochs": [{"item": "wide", "activation": "relu", "seconds": {"plain": [2.0], "penalty": [5.0]}}]},
@@ -230,7 +235,7 @@ def test_a_network_in_words():
 
 
 def test_the_commit_is_known_in_a_checkout_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "HERE", tmp_path / "benchmarks")
+    monkeypatch.setattr(machine, "BENCHMARKS", tmp_path / "benchmarks")
     assert machine.commit() is None
     said = {"log": "abc1234", "status": ""}
     monkeypatch.setattr(machine, "git", lambda what, *_: said[what])
@@ -240,17 +245,24 @@ def test_the_commit_is_known_in_a_checkout_alone(tmp_path, monkeypatch):
 
 
 def test_blocks_hold_pages_and_parts(tmp_path):
-    (tmp_path / "a.md").write_text("# Title\n\na machine.\n\nwords `python benchmarks/a.py`\n\n## float32, 1 thread\n\nslow\n\n## float32, 8 threads\n\nfast\n\n## float64\n\nhalf\n")
-    text = "before\n<!-- results/a.md -->\nold\n<!-- end -->\nbetween\n<!-- results/a.md: float32 -->\n<!-- end -->\nafter\n"
+    (tmp_path / "a.md").write_text(
+        "# Title\n\na machine.\n\nwords `python benchmarks/run/a.py`\n\n"
+        "## float32, 1 thread\n\nslow\n\n## float32, 8 threads\n\nfast\n\n## float64\n\nhalf\n")
+    text = ("before\n<!-- results/a.md -->\nold\n<!-- end -->\nbetween\n"
+            "<!-- results/a.md: float32 -->\n<!-- end -->\nafter\n")
     filled = readme.filled(text, tmp_path)
-    assert "before\n<!-- results/a.md -->\n\na machine.\n\nwords `python benchmarks/a.py`\n\n### float32, 1 thread\n" in filled and "old" not in filled and "# Title" not in filled
-    assert "<!-- results/a.md: float32 -->\n\nfloat32, 8 threads:\n\nfast\n\na machine. `python benchmarks/a.py`\n\n<!-- end -->\nafter\n" in filled
+    assert ("before\n<!-- results/a.md -->\n\na machine.\n\nwords `python benchmarks/run/a.py`\n\n"
+            "### float32, 1 thread\n") in filled
+    assert "old" not in filled and "# Title" not in filled
+    assert ("<!-- results/a.md: float32 -->\n\nfloat32, 8 threads:\n\nfast\n\n"
+            "a machine. `python benchmarks/run/a.py`\n\n<!-- end -->\nafter\n") in filled
     assert readme.filled(filled, tmp_path) == filled
 
 
 BLOCKS = [(path, found) for path in readme.READMES for found in readme.BLOCK.finditer(path.read_text())]
 
 
-@pytest.mark.parametrize("path, found", BLOCKS, ids=[f"{path.parent.name}/{path.name}, {found['page']}" for path, found in BLOCKS])
+@pytest.mark.parametrize("path, found", BLOCKS,
+                         ids=[f"{path.parent.name}/{path.name}, {found['page']}" for path, found in BLOCKS])
 def test_a_readme_shows_what_the_results_say(path, found):
-    assert readme.filled(found[0]) == found[0], f"python benchmarks/readme.py puts {found['page']} into {path.name}"
+    assert readme.filled(found[0]) == found[0], f"python benchmarks/run/readme.py puts {found['page']} into {path.name}"

@@ -6,10 +6,10 @@ import platform
 import subprocess
 import sys
 
-import bits
 import numpy as np
 import pytest
 
+import bits
 from fastmlp import MLP, _core
 
 TABLE = json.loads(bits.TABLE.read_text())
@@ -22,7 +22,8 @@ def results(isa):
     """{setting: {case: hashes}} of one instruction set, which is chosen at import: in a process of its own."""
     if isa not in _core.available_isas():
         pytest.skip(f"this machine or build lacks {isa}")
-    done = subprocess.run([sys.executable, bits.__file__], env={**os.environ, "FASTMLP_ISA": isa}, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, bits.__file__], env={**os.environ, "FASTMLP_ISA": isa}, capture_output=True,
+                          text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -33,8 +34,8 @@ def differing(got, wanted):
 
 @pytest.mark.parametrize("isa", _core.available_isas())
 def test_the_instruction_set_is_the_one_asked_for(isa):
-    done = subprocess.run([sys.executable, "-P", "-c", "import fastmlp; print(fastmlp.instruction_set())"], env={**os.environ, "FASTMLP_ISA": isa},
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", "import fastmlp; print(fastmlp.instruction_set())"],
+                          env={**os.environ, "FASTMLP_ISA": isa}, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == isa
 
 
@@ -55,7 +56,8 @@ def test_nothing_shows(isa, setting):
 
 def test_the_table_is_whole():
     """Every activation, loss, step and kind of layer of the core has its rows."""
-    tables = {"activation": _core.ACTIVATIONS, "loss": _core.LOSSES, "penalty": [*_core.ACTIVATIONS, *_core.LOSSES], "step": _core.STEPS, "kind": [k for k in _core.KINDS if k != "dense"]}
+    tables = {"activation": _core.ACTIVATIONS, "loss": _core.LOSSES, "penalty": [*_core.ACTIVATIONS, *_core.LOSSES],
+              "step": _core.STEPS, "kind": [k for k in _core.KINDS if k != "dense"]}
     for kind, names in tables.items():
         for name in names:
             for dtype in ("float32", "float64"):

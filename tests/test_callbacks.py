@@ -4,7 +4,18 @@ import traceback
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, Callback, CSVLogger, DivergenceWarning, Dropout, EarlyStopping, LambdaCallback, TimeLimit
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    Callback,
+    CSVLogger,
+    DivergenceWarning,
+    Dropout,
+    EarlyStopping,
+    LambdaCallback,
+    TimeLimit,
+)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((40, 4)), RNG.standard_normal((40, 2))
@@ -47,7 +58,8 @@ def test_what_is_called_when_and_with_what():
     assert [set(logs) for logs in epochs] == [{"loss", "lr", "val_loss"}] * 2
     places = [e[:2] if e[0] == "batch" else e for e in events]
     batches = [("batch", 0), ("batch", 1), ("batch", 2)]
-    assert places == [("begin", {"epochs": 2}), *batches, ("epoch", 1, epochs[0]), *batches, ("epoch", 2, epochs[1]), ("end", epochs[1])]
+    assert places == [("begin", {"epochs": 2}), *batches, ("epoch", 1, epochs[0]), *batches, ("epoch", 2, epochs[1]),
+                      ("end", epochs[1])]
     events.clear()
     net.partial_fit(X, Y, callbacks=[Recorder(events)])
     assert [e[:2] for e in events if e[0] == "epoch"] == [("epoch", 3)]
@@ -66,7 +78,8 @@ def test_the_loss_of_a_batch_is_at_the_weights_before_its_step():
     for b, before in enumerate([start.params, *seen[:-1]]):
         start.params, rows = before, slice(16 * b, 16 * b + 16)
         assert losses[b] == pytest.approx(start.evaluate(X[rows], Y[rows], w[rows]), rel=1e-12)
-    assert history["loss"][0] == pytest.approx(np.average(losses, weights=[w[:16].sum(), w[16:32].sum(), w[32:].sum()]), rel=1e-12)
+    assert history["loss"][0] == pytest.approx(np.average(losses, weights=[w[:16].sum(), w[16:32].sum(), w[32:].sum()]),
+                                               rel=1e-12)
 
 
 def test_all_are_called_in_their_order_though_one_stops():
@@ -84,7 +97,8 @@ def test_on_batch_end_is_called_only_where_overridden(monkeypatch):
         raise Mishap
 
     monkeypatch.setattr(Callback, "on_batch_end", never)
-    network().fit(X, Y, epochs=2, callbacks=[Callback(), EarlyStopping("loss"), LambdaCallback(), lambda net, epoch, logs: None])
+    network().fit(X, Y, epochs=2, callbacks=[Callback(), EarlyStopping("loss"), LambdaCallback(),
+                                             lambda net, epoch, logs: None])
 
 
 def test_stopping_at_a_batch():
@@ -175,7 +189,8 @@ def test_on_fit_end_is_called_after_divergence_and_errors_elsewhere():
     events = []
     with pytest.warns(DivergenceWarning):
         history = network().fit(X, Y, SGD(1e200), epochs=9, callbacks=[Recorder(events)])
-    assert [e for e in events if e[0] == "end"] == [("end", {name: values[-1] for name, values in history.items() if values})]
+    last = {name: values[-1] for name, values in history.items() if values}
+    assert [e for e in events if e[0] == "end"] == [("end", last)]
     events.clear()
 
     def loss(x, y):
@@ -196,7 +211,8 @@ def test_a_file_that_cannot_be_written_surfaces(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize("how", [{}, {"validation_fraction": 0.25}, {"sample_weight": RNG.random(40)}, {"shuffle": False}], ids=lambda h: "".join(h))
+@pytest.mark.parametrize("how", [{}, {"validation_fraction": 0.25}, {"sample_weight": RNG.random(40)},
+                                 {"shuffle": False}], ids=lambda h: "".join(h))
 def test_a_callback_that_does_nothing_changes_nothing(how, n_threads, dtype):
     plain, idle, batchwise = (network(dtype, dropout=0.3) for _ in range(3))
     for net, callbacks in ((plain, []), (idle, [Callback(), LambdaCallback()]), (batchwise, [Recorder([])])):
@@ -211,10 +227,12 @@ def test_a_callback_that_does_nothing_changes_nothing(how, n_threads, dtype):
 def test_logs_can_be_recomputed_from_the_weights_at_that_epoch():
     kept, labels, w = [], RNG.integers(0, 2, 40), RNG.random(15)
     net = network(loss="cross_entropy", dropout=0.5)
-    history = net.fit(X[15:], labels[15:], SGD(0.1), epochs=4, metrics=["accuracy"], validation_data=(X[:15], labels[:15], w),
+    history = net.fit(X[15:], labels[15:], SGD(0.1), epochs=4, metrics=["accuracy"],
+                      validation_data=(X[:15], labels[:15], w),
                       callbacks=[lambda net, epoch, logs: kept.append((net.params, dict(logs)))])
     assert [logs["val_loss"] for _, logs in kept] == history["val_loss"] and len(kept) == 4
     for params, logs in kept:
         net.params = params
         assert logs["val_loss"] == net.evaluate(X[:15], labels[:15], w)
-        assert logs["val_accuracy"] == pytest.approx(np.average(net.predict(X[:15]).argmax(axis=1) == labels[:15], weights=w), rel=1e-12)
+        assert logs["val_accuracy"] == pytest.approx(np.average(net.predict(X[:15]).argmax(axis=1) == labels[:15],
+                                                                weights=w), rel=1e-12)

@@ -6,8 +6,22 @@ import numpy as np
 import pytest
 
 import reference
-from fastmlp import (MLP, SGD, Adam, AvgPool1D, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool1D,
-                     MaxPool2D, _core)
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AvgPool1D,
+    AvgPool2D,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool1D,
+    MaxPool2D,
+    _core,
+)
 from test_twin import TOLERANCE, assert_near, with_argument
 
 # the shape of the map, the layer, and for the twin: kernel, strides, padding, dilation
@@ -53,7 +67,8 @@ def problem(row, dtype, activation="tanh", n=13):
             a[...] = rng.normal(0, 1 / np.sqrt(a.size // a.shape[-1] if a.ndim > 1 else 4), a.shape).astype(np.float32)
     maps = (1, *shape)[-3:]
     W = [w if w is None or w.ndim != 3 else w[None] for w in net.W]
-    kinds = [reference.Conv(maps, (1, 1), (1, 1)), reference.KINDS[layer.kind](maps, kernel, stride, padding, dilation, getattr(layer, "filters", None)),
+    kinds = [reference.Conv(maps, (1, 1), (1, 1)),
+             reference.KINDS[layer.kind](maps, kernel, stride, padding, dilation, getattr(layer, "filters", None)),
              reference.Dense()]
     twin = reference.Network(W, net.b, [y.activation for y in net.layers], "squared_error", kinds)
     X, y = (rng.standard_normal(s).astype(np.float32) for s in ((n, *shape), (n, 3)))
@@ -68,7 +83,8 @@ def check(net, twin, X, y, w, dtype):
         for a, b in zip(getattr(run, name), getattr(true, name)):
             assert_near(a, b if b is None or name != "dW" else b.reshape(a.shape), TOLERANCE[dtype])
     loss, gradient = net.loss_and_grad(X, y, w)
-    assert_near(gradient, np.concatenate([a.ravel() for pair in zip(true.dW, true.db) for a in pair if a is not None]), TOLERANCE[dtype])
+    assert_near(gradient, np.concatenate([a.ravel() for pair in zip(true.dW, true.db) for a in pair if a is not None]),
+                TOLERANCE[dtype])
     assert_near(net.predict(X), twin.predict(X.reshape(len(X), -1)), TOLERANCE[dtype])
     assert_near(net.evaluate(X, y, w), true.loss, TOLERANCE[dtype])
 
@@ -86,7 +102,8 @@ def test_every_activation(activation, dtype):
 
 
 @pytest.mark.parametrize("filters", [3, 60])
-@pytest.mark.parametrize("optimizer", [SGD(0.05, momentum=0.5), Adam(0.01, l2=0.1, l1=0.01, clip_norm=0.2)], ids=["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [SGD(0.05, momentum=0.5), Adam(0.01, l2=0.1, l1=0.01, clip_norm=0.2)],
+                         ids=["sgd", "adam"])
 def test_steps(optimizer, filters):
     """Steps as one vector, and of networks too large for that."""
     shape = (6, 6, 2)
@@ -113,7 +130,8 @@ def test_differences(row):
         for sign in (1, -1):
             net.params = start + sign * h * v
             losses.append(net.evaluate(X, y, w))
-        assert (losses[0] - losses[1]) / (2 * h) == pytest.approx(gradient @ v, rel=1e-6, abs=1e-6 * np.linalg.norm(gradient))
+        assert (losses[0] - losses[1]) / (2 * h) == pytest.approx(gradient @ v, rel=1e-6,
+                                                                  abs=1e-6 * np.linalg.norm(gradient))
 
 
 DENSE = [r for r in ROWS if hasattr(r[1], "as_dense") and r[0] != (40, 40, 8)]
@@ -134,7 +152,8 @@ def test_as_dense(row):
     assert_near(a.dX, b.dX, 1e-12)
     ids, bias_ids = net.layers[1]._stands(net.shapes[1])
     flat = X.reshape(len(X), -1)
-    order = np.concatenate([np.arange(net.W[1].size + net.b[1].size), net.W[1].size + net.b[1].size + kernel_order(net, ids),
+    order = np.concatenate([np.arange(net.W[1].size + net.b[1].size),
+                            net.W[1].size + net.b[1].size + kernel_order(net, ids),
                             np.arange(net.n_params - net.W[3].size - net.b[3].size, net.n_params)]).astype(int)
     for pair in ((net.params, dense.params), (net.loss_and_grad(flat, y, w)[1], dense.loss_and_grad(flat, y, w)[1])):
         assert_near(pair[0][order], pair[1], 1e-12)
@@ -153,8 +172,8 @@ def kernel_order(net, ids):
 
 
 def lenet(dtype="float32"):
-    return MLP([(12, 12, 1), Conv2D(6, 3, "relu"), MaxPool2D(2), Dropout(0.25), Conv2D(16, 3, "relu"), Flatten(), 20, 3], dtype=dtype,
-               loss="cross_entropy", random_state=0)
+    return MLP([(12, 12, 1), Conv2D(6, 3, "relu"), MaxPool2D(2), Dropout(0.25), Conv2D(16, 3, "relu"), Flatten(),
+                20, 3], dtype=dtype, loss="cross_entropy", random_state=0)
 
 
 def test_forms_of_X_and_files(tmp_path):
@@ -199,8 +218,9 @@ def test_errors(layer, message):
         MLP([(5, 5, 2), Conv2D(3, 3), 3]).predict(np.zeros((4, 2, 5, 5)))
 
 
-@pytest.mark.parametrize("W, b, message", [(np.zeros((3, 2, 2, 2)), None, r"W must have shape \(2, 2, 2, 3\), got \(3, 2, 2, 2\)"),
-                                           (None, np.zeros(2), r"b must have shape \(3,\), got \(2,\)")])
+@pytest.mark.parametrize("W, b, message",
+                         [(np.zeros((3, 2, 2, 2)), None, r"W must have shape \(2, 2, 2, 3\), got \(3, 2, 2, 2\)"),
+                          (None, np.zeros(2), r"b must have shape \(3,\), got \(2,\)")])
 def test_as_dense_wants_the_layers_shapes(W, b, message):
     with pytest.raises(ValueError, match=message):
         Conv2D(3, 2).as_dense((5, 5, 2), 1, W, b)

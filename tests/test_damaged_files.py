@@ -10,8 +10,23 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import (MLP, Adam, AvgPool2D, Conv2D, Dense, DivergenceWarning, Dropout, Frozen, GlobalAvgPool, MaxPool2D, TiedGroup, io,
-                     schedules, tie_map, tie_transpose)
+from fastmlp import (
+    MLP,
+    Adam,
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    DivergenceWarning,
+    Dropout,
+    Frozen,
+    GlobalAvgPool,
+    MaxPool2D,
+    TiedGroup,
+    io,
+    schedules,
+    tie_map,
+    tie_transpose,
+)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((8, 3)), RNG.standard_normal((8, 2))
@@ -31,7 +46,8 @@ def taken_apart(content):
     """(tensors' rows of the header, document, data)"""
     length = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8:8 + length])
-    return {k: v for k, v in header.items() if k != "__metadata__"}, json.loads(header["__metadata__"]["fastmlp"]), content[8 + length:]
+    rows = {k: v for k, v in header.items() if k != "__metadata__"}
+    return rows, json.loads(header["__metadata__"]["fastmlp"]), content[8 + length:]
 
 
 def put_together(rows, document, data):
@@ -42,7 +58,8 @@ def put_together(rows, document, data):
 
 
 def use(path, most=20e6):
-    """Load, in so many bytes, and use a network; None, or the ValueError of loading it. What it computes may not be finite."""
+    """Load, in so many bytes, and use a network; None, or the ValueError of loading it. What it computes may not be
+    finite."""
     tracemalloc.start()
     try:
         net = MLP.load(path)
@@ -103,7 +120,8 @@ class Harm:
 def test_foreign_files(tmp_path):
     path = tmp_path / "net"
     np.savez(tmp_path / "a.npz", W=np.ones(3))
-    for content in (pickle.dumps(Harm()), (tmp_path / "a.npz").read_bytes(), b"layers,units\n3,4\n" * 9, b"\x89PNG\r\n\x1a\n" * 9):
+    for content in (pickle.dumps(Harm()), (tmp_path / "a.npz").read_bytes(), b"layers,units\n3,4\n" * 9,
+                    b"\x89PNG\r\n\x1a\n" * 9):
         refused(path, content, "header should have")
     numpy = pytest.importorskip("safetensors.numpy")
     refused(path, numpy.save({"W.1": np.ones((3, 5), np.float32)}, metadata={"format": "pt"}), "not written by fastmlp")
@@ -146,8 +164,10 @@ WRONG = {
     "training": [5, [], "x", {}],
     "training epoch": ["x", None, -1, 1.5, HUGE],
     "training optimizer": [
-        None, {}, "SGD", *({"spec": spec} for spec in ("SGD", ["SGD"], "Dropout", "Cosine")), {"spec": "Dense", "units": 3},
-        *({"spec": "Adam", "lr": {"spec": "Step", "lr": lr, "every": every}} for lr, every in ((0.1, 0), ("x", 1), (-1, 1), (HUGE, 1))),
+        None, {}, "SGD", *({"spec": spec} for spec in ("SGD", ["SGD"], "Dropout", "Cosine")),
+        {"spec": "Dense", "units": 3},
+        *({"spec": "Adam", "lr": {"spec": "Step", "lr": lr, "every": every}}
+          for lr, every in ((0.1, 0), ("x", 1), (-1, 1), (HUGE, 1))),
         *({"spec": "Adam", name: HUGE} for name in ("lr", "beta1", "eps", "l2")), {"spec": "Adam", "step": "sgd"},
         {"spec": "Adam", "lr": {"spec": "Dense", "units": 3}}],
     "rows W.1": [None, [], 5],
@@ -156,7 +176,8 @@ WRONG = {
     "rows W.1 data_offsets": [[0], [0, HUGE], [60, 0], None, [4, 64]],
     "rows powers": [{"dtype": dtype, "shape": shape, "data_offsets": [0, end]}
                     for dtype, shape, end in (("F64", [0], 0), ("F32", [2], 8), ("F64", [1, 2], 16))],
-    "rows slot.1": [{"dtype": "F32", "shape": shape, "data_offsets": [0, end]} for shape, end in (([1], 4), ([60], 240), ([4, 8], 128))],
+    "rows slot.1": [{"dtype": "F32", "shape": shape, "data_offsets": [0, end]}
+                    for shape, end in (([1], 4), ([60], 240), ([4, 8], 128))],
 }
 
 
@@ -224,9 +245,9 @@ def mutated_bytes(good, rng):
     return bytes(content)
 
 
-VALUES = [None, True, False, 0, 1, -1, 2, 3, 5, 0.5, 1e308, -1e-308, float("nan"), float("inf"), 2**31, 2**63, 2**64, HUGE,
-          "", "x", "Dense", "SGD", "relu", "float64", "F64", [], [1], [0, 8], [2**40, 2**40], [[]], {}, {"spec": "Dropout"},
-          {"spec": "Constant", "lr": 0.1}, {"loss": [1]}]
+VALUES = [None, True, False, 0, 1, -1, 2, 3, 5, 0.5, 1e308, -1e-308, float("nan"), float("inf"), 2**31, 2**63, 2**64,
+          HUGE, "", "x", "Dense", "SGD", "relu", "float64", "F64", [], [1], [0, 8], [2**40, 2**40], [[]], {},
+          {"spec": "Dropout"}, {"spec": "Constant", "lr": 0.1}, {"loss": [1]}]
 
 
 def mutated_content(good, rng):
@@ -282,12 +303,15 @@ def test_ten_thousand_mutations(mutated, least, good, tmp_path):
 # ---- ties and maps
 
 NETWORKS = {
-    "ties": lambda: MLP([4, 3, 4], random_state=0, ties=[tie_transpose(1, 2), TiedGroup([(1, None, 0), (1, None, 1)], [1, 2]),
-                                                        Frozen(1, np.eye(4, 3, dtype=bool), 0.5)]),
+    "ties": lambda: MLP([4, 3, 4], random_state=0,
+                        ties=[tie_transpose(1, 2), TiedGroup([(1, None, 0), (1, None, 1)], [1, 2]),
+                             Frozen(1, np.eye(4, 3, dtype=bool), 0.5)]),
     "map": lambda: MLP([4, 3, 2], ties=[tie_map(1, np.arange(12).reshape(4, 3) % 5)], random_state=0),
-    "convolution": lambda: MLP([(4, 4, 1), Conv2D(2, 3, "relu", padding="same"), MaxPool2D(2), AvgPool2D(2), GlobalAvgPool(), 3], random_state=0),
+    "convolution": lambda: MLP([(4, 4, 1), Conv2D(2, 3, "relu", padding="same"), MaxPool2D(2), AvgPool2D(2),
+                                GlobalAvgPool(), 3], random_state=0),
 }
-JUNK = [None, True, -1, 0, 3, 10**9, 10**30, 1e300, "x", "same", [], [1, 2], {}, {"spec": "Dense"}, {"spec": "Frozen", "l": 1, "mask": [[True]]},
+JUNK = [None, True, -1, 0, 3, 10**9, 10**30, 1e300, "x", "same", [], [1, 2], {}, {"spec": "Dense"},
+        {"spec": "Frozen", "l": 1, "mask": [[True]]},
         float("nan"), [[1, None, 0]]]
 
 

@@ -1,4 +1,5 @@
-"""X comes as it is: element types, strides, byte orders, tables, sparse matrices, all with the bits of the plain array."""
+"""X comes as it is: element types, strides, byte orders, tables, sparse matrices, all with the bits of the plain
+array."""
 import tracemalloc
 
 import numpy as np
@@ -40,7 +41,8 @@ def plain(values, dtype="float32"):
 
 
 def assert_same(X, values, dtype="float32", **fit):
-    for mine, true in zip(results(X, dtype, len(values), **fit), results(plain(values, dtype), dtype, len(values), **fit), strict=True):
+    for mine, true in zip(results(X, dtype, len(values), **fit),
+                          results(plain(values, dtype), dtype, len(values), **fit), strict=True):
         assert mine == true
 
 
@@ -89,7 +91,8 @@ LAYOUTS = {
     "columns beside NaN": lambda a: beside(a, np.nan if a.dtype.kind == "f" else 77),
     "transpose of every other row": lambda a: np.repeat(a.T, 2, axis=0)[::2].T,
     "unaligned": lambda a: np.frombuffer(b"\0" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape),
-    "field of records": lambda a: np.rec.fromarrays([np.zeros(len(a), np.int8), a], dtype=[("t", "i1"), ("x", a.dtype, D)])["x"],
+    "field of records": lambda a: np.rec.fromarrays([np.zeros(len(a), np.int8), a],
+                                                    dtype=[("t", "i1"), ("x", a.dtype, D)])["x"],
     "swapped bytes": lambda a: a.astype(a.dtype.newbyteorder()),
     "subclass": lambda a: np.ma.masked_array(a).view(np.ndarray),
     "list": lambda a: a.tolist(),
@@ -169,7 +172,8 @@ SPARSE = {
     "csr with int32 indices": lambda a: with_index(sparse.csr_array(a), np.int32),
     "csc with int64 indices": lambda a: with_index(sparse.csc_array(a), np.int64),
     "csr unsorted with duplicates": lambda a: doubled(sparse.csr_array(a)),
-    "coo with duplicates": lambda a: sparse.coo_array((np.tile(halves(a).ravel(), 2), np.tile(np.indices(a.shape).reshape(2, -1), 2)), a.shape),
+    "coo with duplicates": lambda a: sparse.coo_array((np.tile(halves(a).ravel(), 2),
+                                                       np.tile(np.indices(a.shape).reshape(2, -1), 2)), a.shape),
 }
 KINDS = ("float32", "float64", "int32", "uint8", "bool")
 
@@ -189,7 +193,8 @@ def test_sparse_rows_without_elements():
 
 
 @pytest.mark.parametrize("make", [plain, lambda a: sparse.csr_array(plain(a)), np.asfortranarray])
-@pytest.mark.parametrize("n, batch_size", [(1, 1), (1, 32), (5, 32), (N, None), (N, N), (N, N + 1), (N, 10**9), (N, 1), (N, 7)])
+@pytest.mark.parametrize("n, batch_size", [(1, 1), (1, 32), (5, 32), (N, None), (N, N), (N, N + 1), (N, 10**9), (N, 1),
+                                           (N, 7)])
 def test_few_rows_and_all_batch_sizes(n, batch_size, make):
     values = whole()[:n]
     assert_same(make(values), values, batch_size=batch_size)
@@ -254,7 +259,8 @@ def results_of_targets(loss, y, dtype):
     loss_and_grad = net.loss_and_grad(X, y, weight, gradient_penalty=0 if callable(loss) else 0.1)
     history = net.fit(X, y, SGD(1e-2), epochs=2, batch_size=16, validation_fraction=0.2, metrics="mae")
     return [np.asarray(a).tobytes() for a in (*loss_and_grad, net.evaluate(X, y), net.backprop(X, y).dX, net.params,
-                                              sensitivity.fgsm(net, X, y, 0.1), history["val_loss"], history["val_mae"])]
+                                              sensitivity.fgsm(net, X, y, 0.1), history["val_loss"],
+                                              history["val_mae"])]
 
 
 @dtypes
@@ -282,7 +288,8 @@ def test_sparse_targets_within_longer_arrays():
     part = sparse.csr_array((N, 3), dtype=np.float32)
     part.data, part.indices, part.indptr = y.data, y.indices, y.indptr[N:]
     kept = part.indptr.copy(), part.data.copy()
-    assert results_of_targets("squared_error", part, "float32")[:-1] == results_of_targets("squared_error", values, "float32")[:-1]
+    ours, true = (results_of_targets("squared_error", targets, "float32") for targets in (part, values))
+    assert ours[:-1] == true[:-1]
     assert (part.indptr == kept[0]).all() and (part.data == kept[1]).all()
 
 
@@ -298,5 +305,7 @@ def test_sparse_targets_of_other_types():
 def test_sparse_targets_are_never_made_dense(use):
     rng = np.random.default_rng(0)
     n, d, k = 40_000, 10_000, 3
-    y = sparse.csr_array((np.full(n * k, 1 / 4, np.float32), rng.integers(0, d, n * k), np.arange(0, n * k + 1, k)), (n, d))
-    assert peak(lambda: USES[use](MLP([2, d], loss="binary_cross_entropy"), np.ones((n, 2), np.float32), y)) < 60e6 < 4 * n * d / 10
+    y = sparse.csr_array((np.full(n * k, 1 / 4, np.float32), rng.integers(0, d, n * k), np.arange(0, n * k + 1, k)),
+                         (n, d))
+    X = np.ones((n, 2), np.float32)
+    assert peak(lambda: USES[use](MLP([2, d], loss="binary_cross_entropy"), X, y)) < 60e6 < 4 * n * d / 10

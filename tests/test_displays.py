@@ -13,7 +13,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 import fastmlp  # noqa: E402
-from fastmlp import MLP, Conv1D, Conv2D, LossCurveDisplay, MLPClassifier, MLPRegressor, NoiseCurveDisplay, SensitivityDisplay  # noqa: E402
+from fastmlp import (  # noqa: E402
+    MLP,
+    Conv1D,
+    Conv2D,
+    LossCurveDisplay,
+    MLPClassifier,
+    MLPRegressor,
+    NoiseCurveDisplay,
+    SensitivityDisplay,
+)
 from fastmlp import sensitivity as S  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs")
@@ -46,10 +55,12 @@ def convolution():
 
 
 FROM = {  # the displays from a model, and by their constructors
-    "bars": (lambda **k: SensitivityDisplay.from_estimator(regressor(), FRAME, TARGET, **k), lambda: SensitivityDisplay([3.0, 1.0])),
+    "bars": (lambda **k: SensitivityDisplay.from_estimator(regressor(), FRAME, TARGET, **k),
+             lambda: SensitivityDisplay([3.0, 1.0])),
     "image": (lambda **k: SensitivityDisplay.from_estimator(convolution(), DIGITS, DIGIT, **k),
               lambda: SensitivityDisplay(np.arange(6), image_shape=(2, 3))),
-    "noise": (lambda **k: NoiseCurveDisplay.from_estimator(regressor(), FRAME, TARGET, [0, 1], **k), lambda: NoiseCurveDisplay([0], [1])),
+    "noise": (lambda **k: NoiseCurveDisplay.from_estimator(regressor(), FRAME, TARGET, [0, 1], **k),
+              lambda: NoiseCurveDisplay([0], [1])),
     "loss": (lambda **k: LossCurveDisplay.from_estimator(regressor(), **k), lambda: LossCurveDisplay({"loss": [2, 1]})),
 }
 
@@ -87,7 +98,8 @@ def test_bars():
 def test_bars_of_what_has_signs():
     display = SensitivityDisplay([1.0, -3.0, 2.0], feature_names=["a", "b", "c"]).plot()
     assert bars(display) == {"b": -3, "c": 2, "a": 1}
-    assert [bar.get_facecolor() for bar in display.ax_.patches] == [matplotlib.colors.to_rgba(c) for c in ("C3", "C0", "C0")]
+    assert [bar.get_facecolor() for bar in display.ax_.patches] == [matplotlib.colors.to_rgba(c)
+                                                                    for c in ("C3", "C0", "C0")]
     display = SensitivityDisplay.from_estimator(regressor(), FRAME, output=0, method=S.integrated_gradients, color="C5")
     np.testing.assert_allclose(display.values, S.integrated_gradients(regressor(), FRAME).mean(axis=0))
     assert {bar.get_facecolor() for bar in display.ax_.patches} == {matplotlib.colors.to_rgba("C5")}
@@ -101,7 +113,8 @@ def test_images():
     image, = SensitivityDisplay.from_estimator(convolution(), DIGITS, DIGIT).ax_.get_images()
     np.testing.assert_allclose(image.get_array(), values.reshape(8, 8))
     assert image.get_clim() == pytest.approx((0, values.max()))
-    display = SensitivityDisplay.from_estimator(classifier(), DIGITS, output=3, method=S.input_x_gradient, image_shape=(8, 8))
+    display = SensitivityDisplay.from_estimator(classifier(), DIGITS, output=3, method=S.input_x_gradient,
+                                                image_shape=(8, 8))
     image, = display.ax_.get_images()
     values = S.input_x_gradient(classifier(), DIGITS, output=3).mean(axis=0)
     np.testing.assert_allclose(image.get_array(), values.reshape(8, 8))
@@ -122,7 +135,8 @@ def test_noise_curves(measure):
     curve = S.noise_curve(classifier(), DIGITS, DIGIT, [0, 0.2, 0.5], n_repeats=3, scale=2.0, random_state=0)
     given = dict(measure=measure, n_repeats=3, scale=2.0, random_state=0)
     display = NoiseCurveDisplay.from_estimator(classifier(), DIGITS, DIGIT, [0, 0.2, 0.5], **given)
-    again = NoiseCurveDisplay.from_estimator(classifier(), DIGITS, DIGIT, [0, 0.2, 0.5], **given, name="again", ax=display.ax_, color="C3")
+    again = NoiseCurveDisplay.from_estimator(classifier(), DIGITS, DIGIT, [0, 0.2, 0.5], **given, name="again",
+                                             ax=display.ax_, color="C3")
     for line, name in zip(again.ax_.get_lines(), ("MLPClassifier", "again"), strict=True):
         np.testing.assert_allclose(line.get_xydata(), np.column_stack([curve.sigmas, getattr(curve, measure)]))
         assert line.get_label() == name
@@ -143,23 +157,30 @@ def test_loss_curves():
     display = LossCurveDisplay.from_estimator(net)
     assert lines(display) == {name: net.history[name] for name in ("loss", "accuracy")}
     assert [ax.get_ylabel() for ax in display.figure_.axes] == ["loss", "accuracy"]
-    assert lines(LossCurveDisplay.from_estimator(regressor())) == {"loss": regressor().loss_curve_, "score": regressor().validation_scores_}
+    assert lines(LossCurveDisplay.from_estimator(regressor())) == {"loss": regressor().loss_curve_,
+                                                                   "score": regressor().validation_scores_}
     assert lines(LossCurveDisplay.from_estimator(classifier(), color="C3")) == {"loss": classifier().loss_curve_}
 
 
 BAD = {
-    "values": (ValueError, r"values must have shape \(d,\), with d at least 1, got \(2, 2\)", lambda: SensitivityDisplay(np.ones((2, 2)))),
-    "names": (ValueError, "feature_names must be 2 names, got 1", lambda: SensitivityDisplay([1, 2], feature_names=["a"])),
+    "values": (ValueError, r"values must have shape \(d,\), with d at least 1, got \(2, 2\)",
+               lambda: SensitivityDisplay(np.ones((2, 2)))),
+    "names": (ValueError, "feature_names must be 2 names, got 1",
+              lambda: SensitivityDisplay([1, 2], feature_names=["a"])),
     "shape": (ValueError, r"image_shape must be 2 or 3 numbers whose product is 4, got \(2, 3\)",
               lambda: SensitivityDisplay(np.ones(4), image_shape=(2, 3))),
-    "max_features": (ValueError, "max_features must be at least 1, got 0", lambda: SensitivityDisplay([1, 2], max_features=0)),
+    "max_features": (ValueError, "max_features must be at least 1, got 0",
+                     lambda: SensitivityDisplay([1, 2], max_features=0)),
     "curve": (ValueError, r"sigmas, error and error_std must have one shape \(m,\), got \(2,\), \(2,\), \(1,\)",
               lambda: NoiseCurveDisplay([0, 1], [1, 2], [1])),
     "measure": (ValueError, "measure must be one of error, misclassified, got 'r2'",
                 lambda: NoiseCurveDisplay.from_estimator(regressor(), FRAME, TARGET, [0], measure="r2")),
-    "measure of a regressor": (ValueError, "measure must be 'error' where the loss is not a cross-entropy, got 'misclassified'",
-                               lambda: NoiseCurveDisplay.from_estimator(regressor(), FRAME, TARGET, [0], measure="misclassified")),
-    "no history": (ValueError, "model must be fitted, .* got MLP without one", lambda: LossCurveDisplay.from_estimator(MLP([2, 1]))),
+    "measure of a regressor": (ValueError,
+                               "measure must be 'error' where the loss is not a cross-entropy, got 'misclassified'",
+                               lambda: NoiseCurveDisplay.from_estimator(regressor(), FRAME, TARGET, [0],
+                                                                        measure="misclassified")),
+    "no history": (ValueError, "model must be fitted, .* got MLP without one",
+                   lambda: LossCurveDisplay.from_estimator(MLP([2, 1]))),
     "no curve": (ValueError, "model must be fitted, .* got MLPRegressor without one",
                  lambda: LossCurveDisplay.from_estimator(MLPRegressor(solver="lbfgs", max_iter=2).fit(FRAME, TARGET))),
     "not fitted": (NotFittedError, "not fitted", lambda: SensitivityDisplay.from_estimator(MLPClassifier(), DIGITS)),

@@ -1,9 +1,9 @@
 """Dropout: which elements are dropped, the exact gradient under that mask, and that nothing else matters."""
 import numpy as np
 import pytest
-import reference
 from scipy import sparse
 
+import reference
 from fastmlp import MLP, SGD, Adam, Dense, Dropout, _core
 
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -12,7 +12,8 @@ U = np.uint64
 
 
 def mask(seed, epoch, layer, rows, units, rate):
-    """Which elements of x(layer) stay: splitmix64 of the seed and epoch, then of the row, then lowbias32 by the unit."""
+    """Which elements of x(layer) stay: splitmix64 of the seed and epoch, then of the row, then lowbias32 by the
+    unit."""
     z = ((seed << 20) + epoch) % 2**64
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         z = (z ^ (z >> shift)) * factor % 2**64
@@ -39,7 +40,8 @@ def dropped(rate, n, units, layers_before=0, seed=1, dtype="float64", epochs=1, 
 
     net = MLP([units, *(through() for _ in range(layers_before)), Dropout(rate), through()], loss=loss, dtype=dtype)
     net._seed = seed
-    net.fit(np.ones((n, units)), np.repeat(np.arange(n), units).reshape(n, units), SGD(0.1), epochs=epochs, n_threads=1, **fit)
+    net.fit(np.ones((n, units)), np.repeat(np.arange(n), units).reshape(n, units), SGD(0.1), epochs=epochs, n_threads=1,
+            **fit)
     assert (counts == epochs).all()
     return out
 
@@ -51,7 +53,8 @@ def dropped(rate, n, units, layers_before=0, seed=1, dtype="float64", epochs=1, 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_the_mask(rate, dtype):
     """Of seed, epoch, row, layer and unit, whatever the batches and their order; the rest is scaled."""
-    for layers_before, seed, how in ((0, 1, {}), (0, 2**62 + 3, {"batch_size": 7}), (1, 5, {"batch_size": None}), (3, 5, {"shuffle": False})):
+    for layers_before, seed, how in ((0, 1, {}), (0, 2**62 + 3, {"batch_size": 7}), (1, 5, {"batch_size": None}),
+                                     (3, 5, {"shuffle": False})):
         got = dropped(rate, 50, 37, layers_before, seed, dtype, epochs=3, **how)
         for epoch in range(3):
             wanted = mask(seed, epoch, layers_before + 1, np.arange(50), 37, rate)
@@ -64,7 +67,8 @@ def test_the_share_that_stays(rate):
     stays = dropped(rate, 600, 128, epochs=2) > 0
     keep = 1 - rate
     within = lambda share, n, p=keep: (abs(share - p) < 5 * np.sqrt(p * (1 - p) / n)).all()
-    assert within(stays.mean(), stays.size) and within(stays[0].mean(axis=0), 600) and within(stays[0].mean(axis=1), 128)
+    assert within(stays.mean(), stays.size)
+    assert within(stays[0].mean(axis=0), 600) and within(stays[0].mean(axis=1), 128)
     same = rate**2 + keep**2
     for a, b in ((stays[0, 1:], stays[0, :-1]), (stays[0, :, 1:], stays[0, :, :-1]), (stays[0], stays[1])):
         assert within((a == b).mean(), a.size, same)
@@ -79,7 +83,8 @@ def test_other_seeds_and_layers_drop_others(change):
 
 
 class Twin:
-    """Dense layers and Dropout as the formulas have them: x(l) = m x(l-1) / (1 - rate), de/dx(l-1) = m de/dx(l) / (1 - rate)."""
+    """Dense layers and Dropout as the formulas have them:
+    x(l) = m x(l-1) / (1 - rate), de/dx(l-1) = m de/dx(l) / (1 - rate)."""
 
     def __init__(self, net):
         self.seed, self.layers = net._seed, net.layers
@@ -126,7 +131,8 @@ NETWORKS = {
     "first": [5, Dropout(0.25), Dense(7, "tanh"), Dense(3)],
     "inside": [5, Dense(20, "softplus"), Dropout(0.5), Dense(17, "relu"), Dense(3)],
     "before the last": [5, Dense(9, "elu"), Dropout(0.3), Dense(3)],
-    "several": [5, Dropout(0.1), Dense(40, "relu"), Dropout(0.5), Dropout(0.2), Dense(33, "gelu"), Dropout(0.4), Dense(3)],
+    "several": [5, Dropout(0.1), Dense(40, "relu"), Dropout(0.5), Dropout(0.2), Dense(33, "gelu"), Dropout(0.4),
+                Dense(3)],
 }
 networks = pytest.mark.parametrize("layers", NETWORKS.values(), ids=NETWORKS)
 X, Y = RNG.standard_normal((50, 5)), RNG.standard_normal((50, 3))
@@ -168,7 +174,8 @@ def test_nothing_else_shows_in_the_bits(layers, dtype):
 
     plain = trained()
     for how in ({"n_threads": 2}, {"n_threads": 7}, {"block_rows": 3, "n_threads": 2}, {"chunk_rows": 11},
-                {"chunk_rows": 13, "block_rows": 5, "n_threads": 3}, {"X": np.asfortranarray(X)}, {"X": sparse.csr_array(X)}):
+                {"chunk_rows": 13, "block_rows": 5, "n_threads": 3}, {"X": np.asfortranarray(X)},
+                {"X": sparse.csr_array(X)}):
         assert trained(**how) == plain, how
 
 
@@ -196,7 +203,8 @@ def test_off_where_nothing_is_trained(layers, dtype):
 @networks
 def test_a_rate_of_zero_is_no_dropout(layers, dtype):
     layers = [Dropout(0) if isinstance(y, Dropout) else y for y in layers]
-    net, without = (MLP([y for y in layers if keep or not isinstance(y, Dropout)], dtype=dtype, random_state=0) for keep in (True, False))
+    net, without = (MLP([y for y in layers if keep or not isinstance(y, Dropout)], dtype=dtype, random_state=0)
+                    for keep in (True, False))
     for n in (net, without):
         n.fit(X, Y, Adam(0.01), epochs=3, batch_size=16)
     assert net.params.tobytes() == without.params.tobytes()

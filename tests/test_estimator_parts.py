@@ -1,4 +1,5 @@
-"""The estimators as parts: in pipelines, searches and ensembles, copied, kept and loaded, watched by scikit-learn's callbacks."""
+"""The estimators as parts: in pipelines, searches and ensembles, copied, kept and loaded, watched by scikit-learn's
+callbacks."""
 import copy
 import pickle
 import subprocess
@@ -14,8 +15,16 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.ensemble import (AdaBoostClassifier, AdaBoostRegressor, BaggingClassifier, BaggingRegressor, StackingClassifier,
-                              StackingRegressor, VotingClassifier, VotingRegressor)
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    BaggingRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.multioutput import MultiOutputRegressor
@@ -35,12 +44,13 @@ FILES = Path(__file__).parent / "files"
 
 
 def classifier(**parameters):
-    return MLPClassifier(**{"hidden_layer_sizes": (16,), "learning_rate_init": 0.02, "max_iter": 60, "random_state": 0, **parameters})
+    return MLPClassifier(**{"hidden_layer_sizes": (16,), "learning_rate_init": 0.02, "max_iter": 60, "random_state": 0,
+                            **parameters})
 
 
 def regressor(**parameters):
-    return MLPRegressor(**{"hidden_layer_sizes": (8,), "learning_rate_init": 0.01, "max_iter": 30, "random_state": 0, "alpha": 1.0,
-                           **parameters})
+    return MLPRegressor(**{"hidden_layer_sizes": (8,), "learning_rate_init": 0.01, "max_iter": 30, "random_state": 0,
+                           "alpha": 1.0, **parameters})
 
 
 def coder(**parameters):
@@ -87,8 +97,9 @@ def test_several_outputs_by_several_networks():
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_a_search_in_processes_and_threads(backend):
     with joblib.parallel_backend(backend, n_jobs=2):
-        search = GridSearchCV(classifier(max_iter=20), {"hidden_layer_sizes": [(4,), (32,)], "activation": ["tanh", ["silu"]],
-                                                        "optimizer": [None, SGD(0.05, momentum=0.9)]}, cv=3)
+        search = GridSearchCV(classifier(max_iter=20),
+                              {"hidden_layer_sizes": [(4,), (32,)], "activation": ["tanh", ["silu"]],
+                               "optimizer": [None, SGD(0.05, momentum=0.9)]}, cv=3)
         search.fit(IRIS, NAMES)
     alone = GridSearchCV(search.estimator, search.param_grid, cv=3).fit(IRIS, NAMES)
     assert (search.cv_results_["mean_test_score"] == alone.cv_results_["mean_test_score"]).all()
@@ -140,7 +151,8 @@ def copies(model, tmp_path):
 USES = {classifier: "predict_proba", regressor: "predict", coder: "transform"}
 
 
-@pytest.mark.parametrize("make, X, y", [(classifier, IRIS, NAMES), (regressor, DIABETES, PROGRESSION), (coder, DIABETES, None)],
+@pytest.mark.parametrize("make, X, y", [(classifier, IRIS, NAMES), (regressor, DIABETES, PROGRESSION),
+                                        (coder, DIABETES, None)],
                          ids=["classifier", "regressor", "autoencoder"])
 def test_copies_go_on_to_the_bit(make, X, y, tmp_path):
     model = make(max_iter=5, batch_size=32, dropout=0.1).fit(X, y)
@@ -168,7 +180,8 @@ def test_state_is_arrays_and_builtins():
         else:
             assert isinstance(value, known), (where, type(value))
 
-    for model in (classifier().fit(IRIS, NAMES), regressor(solver="sgd").fit(DIABETES, PROGRESSION), coder().fit(DIABETES)):
+    for model in (classifier().fit(IRIS, NAMES), regressor(solver="sgd").fit(DIABETES, PROGRESSION),
+                  coder().fit(DIABETES)):
         look(model.__getstate__(), "state")
         assert model.__getstate__()["_format"] == 1
 
@@ -184,7 +197,8 @@ def test_a_file_of_format_1(name):
     """Made by tests/files/make.py when the format was; what it predicts was written beside it."""
     model = pickle.loads((FILES / f"{name}_1.pickle").read_bytes())
     kept = np.load(FILES / f"{name}_1.npz")
-    np.testing.assert_allclose(model.predict(kept["X"]) == kept["predicted"] if name == "classifier" else model.predict(kept["X"]),
+    np.testing.assert_allclose(model.predict(kept["X"]) == kept["predicted"] if name == "classifier"
+                               else model.predict(kept["X"]),
                                True if name == "classifier" else kept["predicted"], rtol=1e-12)
     np.testing.assert_allclose(model.partial_fit(kept["X"], kept["y"]).coefs_[0], kept["coefs_after"], rtol=1e-12)
 
@@ -214,14 +228,17 @@ def test_parameters_can_change_after_fit():
 
 
 @pytest.mark.parametrize("first, then, rate", [
-    ({"learning_rate_init": 0.01}, {"learning_rate_init": 0.5}, 0.5), ({"learning_rate_init": 0.01}, {"solver": "sgd", "learning_rate_init": 0.2}, 0.2),
+    ({"learning_rate_init": 0.01}, {"learning_rate_init": 0.5}, 0.5),
+    ({"learning_rate_init": 0.01}, {"solver": "sgd", "learning_rate_init": 0.2}, 0.2),
     ({"optimizer": SGD(0.5)}, {"optimizer": None}, 0.02), ({"optimizer": SGD(0.5)}, {"optimizer": SGD(0.25)}, 0.25),
     ({"learning_rate": lambda epoch: 0.5}, {"learning_rate": "constant"}, 0.02),
-    ({"solver": "sgd", "learning_rate": "invscaling"}, {"learning_rate": "constant"}, 0.02), ({}, {"alpha": 0.1}, 0.02)], ids=str)
+    ({"solver": "sgd", "learning_rate": "invscaling"}, {"learning_rate": "constant"}, 0.02),
+    ({}, {"alpha": 0.1}, 0.02)], ids=str)
 @pytest.mark.parametrize("how", ["fit", "partial_fit"])
 def test_a_rate_that_is_set_anew_counts(first, then, rate, how):
     seen = []
-    model = classifier(warm_start=True, max_iter=3, callbacks=[lambda net, epoch, logs: seen.append(logs["lr"])], **first).fit(IRIS, NAMES)
+    model = classifier(warm_start=True, max_iter=3, callbacks=[lambda net, epoch, logs: seen.append(logs["lr"])],
+                       **first).fit(IRIS, NAMES)
     del seen[:]
     getattr(model.set_params(**then), how)(IRIS, NAMES)
     assert seen[0] == rate
@@ -229,7 +246,8 @@ def test_a_rate_that_is_set_anew_counts(first, then, rate, how):
 
 def test_a_rate_that_fell_stays_so():
     """Unless it is set anew, in a copy too."""
-    model = classifier(solver="sgd", learning_rate="adaptive", tol=10.0, n_iter_no_change=2, warm_start=True, max_iter=10).fit(IRIS, NAMES)
+    model = classifier(solver="sgd", learning_rate="adaptive", tol=10.0, n_iter_no_change=2, warm_start=True,
+                       max_iter=10).fit(IRIS, NAMES)
     rate = model._optimizer.learning_rate
     assert rate < 0.02
     seen = []
@@ -238,12 +256,15 @@ def test_a_rate_that_fell_stays_so():
     assert seen[0] == rate
 
 
-@pytest.mark.parametrize("first, options, then", [({}, {"validation_data": (IRIS, NAMES)}, {}), ({"early_stopping": True}, {}, {"early_stopping": False}),
-                                                  ({"monitor": "score"}, {}, {"monitor": None}), ({"solver": "lbfgs"}, {}, {"solver": "adam"})], ids=str)
+@pytest.mark.parametrize("first, options, then", [({}, {"validation_data": (IRIS, NAMES)}, {}),
+                                                  ({"early_stopping": True}, {}, {"early_stopping": False}),
+                                                  ({"monitor": "score"}, {}, {"monitor": None}),
+                                                  ({"solver": "lbfgs"}, {}, {"solver": "adam"})], ids=str)
 def test_what_is_watched_can_change(first, options, then):
     model = classifier(warm_start=True, max_iter=4, **first).fit(IRIS, NAMES, **options)
     model.set_params(**then).fit(IRIS, NAMES).partial_fit(IRIS, NAMES)
-    assert model.best_loss_ == min(model.loss_curve_) and model.validation_scores_ is model.best_validation_score_ is None
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert model.validation_scores_ is model.best_validation_score_ is None
     model.set_params(monitor="score").fit(IRIS, NAMES)
     assert len(model.validation_scores_) == 4 and model.best_loss_ is None
 
@@ -313,7 +334,8 @@ def run(code):
 
 
 def test_importing_fastmlp_imports_no_scikit_learn():
-    done = run("import sys, fastmlp; assert 'sklearn' not in sys.modules; fastmlp.MLPClassifier; assert 'sklearn' in sys.modules")
+    done = run("import sys, fastmlp; assert 'sklearn' not in sys.modules; "
+               "fastmlp.MLPClassifier; assert 'sklearn' in sys.modules")
     assert done.returncode == 0, done.stderr
 
 

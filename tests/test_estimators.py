@@ -12,7 +12,19 @@ from sklearn.datasets import load_iris, make_multilabel_classification
 from sklearn.metrics import get_scorer, log_loss
 from sklearn.preprocessing import scale
 
-from fastmlp import MLP, SGD, Adam, AdamW, DivergenceWarning, MLPAutoencoder, MLPClassifier, MLPRegressor, _core, activations, schedules
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AdamW,
+    DivergenceWarning,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    _core,
+    activations,
+    schedules,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
 
@@ -41,7 +53,8 @@ def packed(arrays):
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_lbfgs_descends_on_the_loss_it_reports(outputs, sample_weight):
     targets = Y[:, :outputs]
-    model = MLPRegressor(hidden_layer_sizes=(6,), activation="tanh", solver="lbfgs", alpha=0.7, max_iter=3, random_state=0)
+    model = MLPRegressor(hidden_layer_sizes=(6,), activation="tanh", solver="lbfgs", alpha=0.7, max_iter=3,
+                         random_state=0)
     model.fit(X, targets, sample_weight)
     at = packed(weights(model)) + 0.1 * RNG.standard_normal(packed(weights(model)).size)
     loss, gradient = model._loss_grad_lbfgs(at, X, targets, sample_weight)
@@ -59,7 +72,8 @@ def test_lbfgs_descends_on_the_loss_it_reports(outputs, sample_weight):
 @both
 def test_a_weight_of_two_is_the_row_twice(Estimator, X, y, solver):
     w = RNG.integers(0, 4, len(X))
-    weighted, repeated = (Estimator(solver=solver, max_iter=10, batch_size=w.sum(), alpha=0.3, random_state=0, hidden_layer_sizes=(8,))
+    weighted, repeated = (Estimator(solver=solver, max_iter=10, batch_size=w.sum(), alpha=0.3, random_state=0,
+                                    hidden_layer_sizes=(8,))
                           for _ in range(2))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -70,7 +84,8 @@ def test_a_weight_of_two_is_the_row_twice(Estimator, X, y, solver):
 
 def test_weights_count_in_batches_of_one_row():
     w = np.where(np.arange(60) < 30, 1.0, 0.01)
-    a, b = (MLPRegressor(batch_size=1, max_iter=30, random_state=0, solver="sgd").fit(X, np.where(np.arange(60) < 30, 1.0, -1.0), v)
+    a, b = (MLPRegressor(batch_size=1, max_iter=30, random_state=0,
+                         solver="sgd").fit(X, np.where(np.arange(60) < 30, 1.0, -1.0), v)
             for v in (w, w[::-1]))
     assert a.predict(X).mean() > 0.3 and b.predict(X).mean() < -0.3
 
@@ -79,7 +94,8 @@ def test_weights_count_in_batches_of_one_row():
 def test_a_batch_without_weight_is_no_step(solver):
     """Weights that are 3 in one batch of three, mean 1, give steps of 3 times the loss of that batch alone."""
     three = {"sgd": {"learning_rate_init": 3e-3}, "adam": {"epsilon": 1e-8 / 3}}[solver]
-    model, alone = (MLPRegressor(solver=solver, batch_size=20, shuffle=False, max_iter=5, random_state=0, alpha=0.1) for _ in range(2))
+    model, alone = (MLPRegressor(solver=solver, batch_size=20, shuffle=False, max_iter=5, random_state=0, alpha=0.1)
+                    for _ in range(2))
     model.fit(X, y, np.repeat([0.0, 1.0, 0.0], 20))
     alone.set_params(**three).fit(X[20:40], y[20:40])
     np.testing.assert_allclose(packed(weights(model)), packed(weights(alone)), rtol=1e-9, atol=1e-12)
@@ -93,7 +109,8 @@ def test_negative_weights_are_refused():
 
 @pytest.mark.parametrize("parameters", [{"early_stopping": True}, {"restore_best": True}])
 def test_a_diverging_fit_ends_and_keeps_the_best(parameters):
-    model = MLPRegressor(activation="identity", solver="sgd", learning_rate_init=30.0, max_iter=500, random_state=0, **parameters)
+    model = MLPRegressor(activation="identity", solver="sgd", learning_rate_init=30.0, max_iter=500, random_state=0,
+                         **parameters)
     with pytest.warns(DivergenceWarning, match="not finite"):
         model.fit(X, y)
     assert model.n_iter_ < 500 and np.isnan(model.loss_) and np.isfinite(packed(weights(model))).all()
@@ -106,7 +123,8 @@ def test_a_diverging_fit_without_a_best_is_an_error():
     assert model.n_iter_ < 500 and np.isfinite(packed(weights(model))).all()
 
 
-@pytest.mark.parametrize("parameters", [{"solver": "adam"}, {"solver": "sgd"}, {"solver": "sgd", "learning_rate": "invscaling"},
+@pytest.mark.parametrize("parameters", [{"solver": "adam"}, {"solver": "sgd"},
+                                        {"solver": "sgd", "learning_rate": "invscaling"},
                                         {"optimizer": AdamW(0.01)}])
 @both
 def test_warm_start_keeps_the_optimisers_state(Estimator, X, y, parameters):
@@ -188,7 +206,8 @@ def test_class_weight():
     by_weight = MLPClassifier(max_iter=5, random_state=0)
     by_hand.fit(IRIS[:110], SPECIES[:110])
     by_weight.fit(IRIS[:110], SPECIES[:110], (110 / (3 * counts))[SPECIES[:110]])
-    assert packed(weights(balanced)).tobytes() == packed(weights(by_hand)).tobytes() == packed(weights(by_weight)).tobytes()
+    first, *others = (packed(weights(model)).tobytes() for model in (balanced, by_hand, by_weight))
+    assert others == [first, first]
 
 
 @pytest.mark.parametrize("monitor", ["loss", "score"])
@@ -207,7 +226,8 @@ def test_class_weight_counts_in_what_is_watched(monitor):
 
 def test_class_weight_of_parts():
     few, w = SPECIES < 2, np.array([1.0, 3.0, 7.0])[SPECIES]
-    by_class = MLPClassifier(class_weight={1: 3.0, 2: 7.0}, random_state=0).partial_fit(IRIS[few], SPECIES[few], classes=[0, 1, 2])
+    by_class = MLPClassifier(class_weight={1: 3.0, 2: 7.0},
+                             random_state=0).partial_fit(IRIS[few], SPECIES[few], classes=[0, 1, 2])
     by_hand = MLPClassifier(random_state=0).partial_fit(IRIS[few], SPECIES[few], w[few], classes=[0, 1, 2])
     assert (by_class.coefs_[0] == by_hand.coefs_[0]).all()
     with pytest.raises(ValueError, match="are not in class_weight"):
@@ -236,8 +256,10 @@ def test_threads_of_all_that_computes(monkeypatch):
     model, coder = MLPRegressor(max_iter=2, n_threads=1).fit(A, b), MLPAutoencoder((3,), max_iter=2, n_threads=1).fit(A)
     for n in (1, 2):
         model.set_params(n_threads=n), coder.set_params(n_threads=n)
-        calls = {"predict": lambda: model.predict(A), "transform": lambda: model.transform(A), "input_gradient": lambda: model.input_gradient(A),
-                 "score": lambda: coder.score(A), "there": lambda: coder.transform(A), "back": lambda: coder.inverse_transform(coder.transform(A)),
+        calls = {"predict": lambda: model.predict(A), "transform": lambda: model.transform(A),
+                 "input_gradient": lambda: model.input_gradient(A),
+                 "score": lambda: coder.score(A), "there": lambda: coder.transform(A),
+                 "back": lambda: coder.inverse_transform(coder.transform(A)),
                  "loss": lambda: model.input_gradient(A, b), "fit": lambda: model.fit(A, b)}
         for name, call in calls.items():
             asked.clear()
@@ -272,7 +294,8 @@ def test_losses_of_regression(loss, value):
 
 def test_label_smoothing():
     for labels in (SPECIES, SPECIES == 1, make_multilabel_classification(150, 4, random_state=0)[1]):
-        model = MLPClassifier(label_smoothing=0.2, max_iter=1, batch_size=150, alpha=0.0, random_state=0, warm_start=True)
+        model = MLPClassifier(label_smoothing=0.2, max_iter=1, batch_size=150, alpha=0.0, random_state=0,
+                              warm_start=True)
         model.fit(IRIS, labels)
         p = model.predict_proba(IRIS)
         if labels.ndim == 2:
@@ -285,9 +308,10 @@ def test_label_smoothing():
 
 
 def test_an_optimiser_and_a_schedule():
-    spec = MLPRegressor(optimizer=SGD(0.02, momentum=0.8), max_iter=6, random_state=0, hidden_layer_sizes=(7,)).fit(X, y)
-    stock = MLPRegressor(solver="sgd", learning_rate_init=0.02, momentum=0.8, nesterovs_momentum=False, max_iter=6, random_state=0,
-                         hidden_layer_sizes=(7,)).fit(X, y)
+    spec = MLPRegressor(optimizer=SGD(0.02, momentum=0.8), max_iter=6, random_state=0,
+                        hidden_layer_sizes=(7,)).fit(X, y)
+    stock = MLPRegressor(solver="sgd", learning_rate_init=0.02, momentum=0.8, nesterovs_momentum=False, max_iter=6,
+                         random_state=0, hidden_layer_sizes=(7,)).fit(X, y)
     assert packed(weights(spec)).tobytes() == packed(weights(stock)).tobytes()
     rates = []
     look = [lambda net, epoch, logs: rates.append(logs["lr"])]
@@ -298,11 +322,12 @@ def test_an_optimiser_and_a_schedule():
 
 
 def test_l1_and_clipping():
-    plain, sparse = (MLPRegressor(max_iter=1, batch_size=60, alpha=0.0, random_state=0, l1=l1).fit(X, y) for l1 in (0.0, 3.0))
+    plain, sparse = (MLPRegressor(max_iter=1, batch_size=60, alpha=0.0, random_state=0, l1=l1).fit(X, y)
+                     for l1 in (0.0, 3.0))
     start = MLPRegressor(optimizer=SGD(1e-300), max_iter=1, random_state=0, alpha=0.0).fit(X, y)
     assert sparse.loss_ - plain.loss_ == pytest.approx(3.0 * sum(np.abs(W).sum() for W in start.coefs_) / 60, rel=1e-12)
-    clipped = MLPRegressor(solver="sgd", momentum=0.0, learning_rate_init=0.1, gradient_clip=1e-3, max_iter=1, batch_size=60,
-                           random_state=0, alpha=0.0).fit(X, y)
+    clipped = MLPRegressor(solver="sgd", momentum=0.0, learning_rate_init=0.1, gradient_clip=1e-3, max_iter=1,
+                           batch_size=60, random_state=0, alpha=0.0).fit(X, y)
     assert np.linalg.norm(packed(weights(clipped)) - packed(weights(start))) == pytest.approx(1e-4, rel=1e-9)
 
 
@@ -317,12 +342,14 @@ def test_validation_data():
     model.fit(A[train], b[train], validation_data=(A[held], b[held]))
     assert len(model.validation_scores_) == model.n_iter_ and model.best_loss_ is None
     assert model.score(A[held], b[held]) == model.best_validation_score_ == max(model.validation_scores_)
-    for wrong, message in ((A, "validation_data must be"), ((A, b, None, None), "got a tuple of 4"), ((A[:, :2], b), "features")):
+    for wrong, message in ((A, "validation_data must be"), ((A, b, None, None), "got a tuple of 4"),
+                           ((A[:, :2], b), "features")):
         with pytest.raises(ValueError, match=message):
             model.fit(A[train], b[train], validation_data=wrong)
 
 
-@pytest.mark.parametrize("monitor", ["loss", "score", "neg_log_loss", "balanced_accuracy", get_scorer("neg_log_loss")], ids=str)
+@pytest.mark.parametrize("monitor", ["loss", "score", "neg_log_loss", "balanced_accuracy", get_scorer("neg_log_loss")],
+                         ids=str)
 def test_monitor(monitor):
     model = MLPClassifier(max_iter=15, random_state=0, monitor=monitor, alpha=0.0)
     model.fit(IRIS[::2], SPECIES[::2], validation_data=(IRIS[1::2], SPECIES[1::2]))
@@ -341,16 +368,17 @@ def test_the_best_weights_come_back(how):
             raise KeyboardInterrupt
         return epoch == 8 and how == "callback"
 
-    model = MLPRegressor(solver="sgd", learning_rate=lambda epoch: 1e-3 * 2.0**epoch, momentum=0.0, batch_size=60, shuffle=False,
-                         max_iter=9, n_iter_no_change=3 if how == "patience" else 100, restore_best=True, random_state=0, alpha=0.0,
-                         callbacks=[end], max_time=1e-9 if how == "time" else None)
+    model = MLPRegressor(solver="sgd", learning_rate=lambda epoch: 1e-3 * 2.0**epoch, momentum=0.0, batch_size=60,
+                         shuffle=False, max_iter=9, n_iter_no_change=3 if how == "patience" else 100,
+                         restore_best=True, random_state=0, alpha=0.0, callbacks=[end],
+                         max_time=1e-9 if how == "time" else None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(X, y)
     assert any("interrupted" in str(w.message) for w in caught) == (how == "Ctrl-C")
     best = int(np.argmin(model.loss_curve_))
-    again = MLPRegressor(solver="sgd", learning_rate=lambda epoch: 1e-3 * 2.0**epoch, momentum=0.0, batch_size=60, shuffle=False,
-                         max_iter=best + 1, random_state=0, alpha=0.0).fit(X, y)
+    again = MLPRegressor(solver="sgd", learning_rate=lambda epoch: 1e-3 * 2.0**epoch, momentum=0.0, batch_size=60,
+                         shuffle=False, max_iter=best + 1, random_state=0, alpha=0.0).fit(X, y)
     assert packed(weights(model)).tobytes() == packed(weights(again)).tobytes()
 
 
@@ -372,7 +400,8 @@ def test_sparse_rows(Estimator, X, y, form):
     Z = np.where(np.abs(X) > 0.5, X, 0.0)
     dense, sparse = (Estimator(max_iter=4, random_state=0, early_stopping=True).fit(z, y) for z in (Z, form(Z)))
     assert packed(weights(dense)).tobytes() == packed(weights(sparse)).tobytes()
-    assert (dense.predict(Z) == sparse.predict(form(Z))).all() and (dense.transform(Z) == dense.transform(form(Z))).all()
+    assert (dense.predict(Z) == sparse.predict(form(Z))).all()
+    assert (dense.transform(Z) == dense.transform(form(Z))).all()
 
 
 @both
@@ -401,12 +430,17 @@ def test_a_change_of_activation_after_fit(Estimator, X, y):
 
 @pytest.mark.parametrize("wrong, message", [
     ({"activation": ["relu"]}, "activation must be one value or a list of 2.*got \\['relu'\\]"),
-    ({"activation": ["relu", "cube"]}, "activation.*cube"), ({"dropout": [0.1]}, "dropout must be one value or a list of 2"),
-    ({"hidden_layer_sizes": (4, 0)}, "hidden_layer_sizes must be > 0"), ({"l1": 0.1, "solver": "lbfgs"}, "l1, dropout and input_noise must be 0"),
+    ({"activation": ["relu", "cube"]}, "activation.*cube"),
+    ({"dropout": [0.1]}, "dropout must be one value or a list of 2"),
+    ({"hidden_layer_sizes": (4, 0)}, "hidden_layer_sizes must be > 0"),
+    ({"l1": 0.1, "solver": "lbfgs"}, "l1, dropout and input_noise must be 0"),
     ({"dropout": 0.1, "solver": "lbfgs"}, "l1, dropout and input_noise must be 0"), ({"monitor": "best"}, "best"),
-    ({"gradient_clip": 1.0, "monitor": "r2", "solver": "lbfgs"}, "gradient_clip and monitor must be None for solver='lbfgs'"),
-    ({"loss": ("poisson",)}, "loss must be one of"), ({"loss": ()}, "loss must be one of"), ({"loss": ("poisson", 1.0)}, "loss must be one of"),
-    ({"loss": ("huber", -1.0)}, "loss"), ({"dtype": "float16"}, "dtype"), ({"gradient_clip": 0}, "gradient_clip")], ids=str)
+    ({"gradient_clip": 1.0, "monitor": "r2", "solver": "lbfgs"},
+     "gradient_clip and monitor must be None for solver='lbfgs'"),
+    ({"loss": ("poisson",)}, "loss must be one of"), ({"loss": ()}, "loss must be one of"),
+    ({"loss": ("poisson", 1.0)}, "loss must be one of"),
+    ({"loss": ("huber", -1.0)}, "loss"), ({"dtype": "float16"}, "dtype"), ({"gradient_clip": 0}, "gradient_clip")],
+                         ids=str)
 def test_bad_parameters(wrong, message):
     with pytest.raises(ValueError, match=message):
         MLPRegressor(**{"hidden_layer_sizes": (4, 3), "max_iter": 2, **wrong}).fit(X, y)
@@ -418,7 +452,8 @@ def test_lbfgs_has_no_partial_fit():
 
 def test_the_reported_loss_is_not_clipped():
     """A row that is wrong by 100 times what its probability can show."""
-    model = MLPClassifier((), solver="sgd", learning_rate_init=1e-9, momentum=0.0, alpha=0.0, max_iter=1, random_state=0).fit([[1.0], [-1.0]], [0, 1])
+    model = MLPClassifier((), solver="sgd", learning_rate_init=1e-9, momentum=0.0, alpha=0.0, max_iter=1,
+                          random_state=0).fit([[1.0], [-1.0]], [0, 1])
     model.coefs_[0][...], model.intercepts_[0][...] = 4000.0, 0.0
     model.partial_fit([[1.0], [-1.0]], [0, 1])
     assert model.loss_ == pytest.approx(4000.0)
@@ -436,7 +471,8 @@ def test_a_refusal_of_lbfgs_changes_nothing():
 def test_lbfgs_is_watched(how):
     seen = []
     model = MLPRegressor(solver="lbfgs", max_iter=50, random_state=0, max_time=1e-9 if how == "time" else None,
-                         callbacks=[lambda net, epoch, logs: seen.append((epoch, logs["loss"], net.params)) or (how == "callback" and epoch == 4)])
+                         callbacks=[lambda net, epoch, logs: seen.append((epoch, logs["loss"], net.params))
+                                    or (how == "callback" and epoch == 4)])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X, y)

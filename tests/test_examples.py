@@ -11,8 +11,8 @@ EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
 
 def run(name, folder, *arguments):
-    done = subprocess.run([sys.executable, str(EXAMPLES / name), *arguments], cwd=folder, env={**os.environ, "MPLBACKEND": "agg"},
-                          capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(EXAMPLES / name), *arguments], cwd=folder,
+                          env={**os.environ, "MPLBACKEND": "agg"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -20,7 +20,8 @@ def run(name, folder, *arguments):
 def test_demo(tmp_path):
     """fastmlp and the NumPy network learn the digits alike."""
     lines = [line.split() for line in run("demo.py", tmp_path).splitlines()]
-    accuracy = {line[0]: float(line[3].rstrip("%")) for line in lines if line[:1] in (["fastmlp"], ["NumPy"]) and line[1:2] == ["test"]}
+    accuracy = {line[0]: float(line[3].rstrip("%")) for line in lines if line[:1] in (["fastmlp"], ["NumPy"])
+                and line[1:2] == ["test"]}
     assert set(accuracy) == {"fastmlp", "NumPy"} and min(accuracy.values()) > 95
 
 

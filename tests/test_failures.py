@@ -84,7 +84,8 @@ def test_an_error_in_a_callback_surfaces(n_threads, no_threads_left):
     failed, stopped = (MLP([6, 9, 1], random_state=0) for _ in range(2))
     with pytest.raises(Mishap, match="in the callback"):
         failed.fit(X, Y, SGD(1e-3), epochs=9, callbacks=[callback], n_threads=n_threads)
-    history = stopped.fit(X, Y, SGD(1e-3), epochs=9, callbacks=[lambda net, epoch, logs: epoch == 2], n_threads=n_threads)
+    history = stopped.fit(X, Y, SGD(1e-3), epochs=9, callbacks=[lambda net, epoch, logs: epoch == 2],
+                          n_threads=n_threads)
     assert failed.history == history and len(history["loss"]) == 2
     assert failed.params.tobytes() == stopped.params.tobytes()
     failed.partial_fit(X, Y)
@@ -108,8 +109,9 @@ def test_weights_that_are_not_finite_are_an_error(poison):
     for name, l in (("W", 1), ("b", 2)):
         net = MLP([6, 9, 1], dtype="float64", random_state=0)
         getattr(net, name)[l].flat[-1] = poison
-        for use in (lambda: net.fit(X, Y), lambda: net.partial_fit(X, Y), lambda: net.predict(X), lambda: net.predict(X[:1]),
-                    lambda: net.evaluate(X, Y), lambda: net.forward(X), lambda: net.backprop(X, Y), lambda: net.loss_and_grad(X, Y)):
+        for use in (lambda: net.fit(X, Y), lambda: net.partial_fit(X, Y), lambda: net.predict(X),
+                    lambda: net.predict(X[:1]), lambda: net.evaluate(X, Y), lambda: net.forward(X),
+                    lambda: net.backprop(X, Y), lambda: net.loss_and_grad(X, Y)):
             with pytest.raises(ValueError, match=rf"{name}\[{l}\]"):
                 use()
     with pytest.raises(ValueError, match="params"):
@@ -126,7 +128,8 @@ HUGE = {"float32": 1e15, "float64": 1e120}
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("batch_size", [None, 100, 30, 1])
 @pytest.mark.parametrize("activation", ["relu", "tanh", "softplus"])
-@pytest.mark.parametrize("optimizer", [SGD, lambda lr: SGD(lr, momentum=0.9), lambda lr: SGD(lr, momentum=0.9, nesterov=True),
+@pytest.mark.parametrize("optimizer", [SGD, lambda lr: SGD(lr, momentum=0.9),
+                                       lambda lr: SGD(lr, momentum=0.9, nesterov=True),
                                        Adam, lambda lr: AdamW(lr, weight_decay=1e-30)],
                          ids=["sgd", "momentum", "nesterov", "adam", "adamw"])
 def test_divergence_stops_with_finite_weights(optimizer, activation, batch_size, n_threads, dtype, no_threads_left):
@@ -147,7 +150,8 @@ def test_divergence_stops_with_finite_weights(optimizer, activation, batch_size,
 
 
 @dtypes
-@pytest.mark.parametrize("batch_size, lr", [(N, 1.0), (N, 100.0), (N // 2, 1.0), (N // 2, 30.0), (30, 1.0), (7, 1.0), (1, 0.5)])
+@pytest.mark.parametrize("batch_size, lr", [(N, 1.0), (N, 100.0), (N // 2, 1.0), (N // 2, 30.0), (30, 1.0), (7, 1.0),
+                                            (1, 0.5)])
 def test_the_weights_kept_are_those_before_the_step(batch_size, lr, dtype):
     """Descent by hand, batch by batch, on a linear network that diverges after some epochs or within one."""
     net, by_hand = (MLP([6, 5, 1], activation="identity", dtype=dtype, random_state=0) for _ in range(2))
@@ -176,7 +180,8 @@ def test_divergence_by_the_last_step_of_an_epoch(optimizer):
     calm, wild = (MLP([6, 9, 1], dtype="float32", random_state=0) for _ in range(2))
     calm.fit(X, Y, optimizer(0.01), epochs=2, batch_size=None, shuffle=False)
     with pytest.warns(DivergenceWarning, match="epoch 3"):
-        history = wild.fit(X, Y, optimizer(lambda epoch: 0.01 if epoch < 2 else 1e18), epochs=6, batch_size=None, shuffle=False)
+        history = wild.fit(X, Y, optimizer(lambda epoch: 0.01 if epoch < 2 else 1e18), epochs=6, batch_size=None,
+                           shuffle=False)
     assert len(history["loss"]) == 2
     for net in (calm, wild):
         net.partial_fit(X, Y, optimizer(0.01), epochs=2, batch_size=50, shuffle=False)

@@ -20,7 +20,8 @@ X, Y = RNG.standard_normal((40, 4)), RNG.random((40, 3))
 OPTIMIZERS = [SGD(0.05), SGD(0.02, momentum=0.9), SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.5),
               Adam(0.01, 0.8, 0.99, 1e-6, l2=1e-3, l1=1e-4), AdamW(0.01, weight_decay=0.1), *(Adam(s) for s in (
                   schedules.Constant(0.01), schedules.Step(0.01, 2, 0.3), schedules.Exponential(0.01, 0.9),
-                  schedules.InverseScaling(0.01, 0.3), schedules.Cosine(0.01, 12, 1e-4), schedules.OneCycle(0.01, 12, 0.4, 9.0, 99.0)))]
+                  schedules.InverseScaling(0.01, 0.3), schedules.Cosine(0.01, 12, 1e-4),
+                  schedules.OneCycle(0.01, 12, 0.4, 9.0, 99.0)))]
 LAYERS = [4, Dense(9, ("elu", 0.3)), Dropout(0.25), Dense(7, "tanh", bias=False), Dense(3)]
 
 
@@ -32,7 +33,8 @@ def plain(spec):
 
 def assert_same(a, b):
     """Two networks of the same kind, weights, state and future."""
-    assert list(map(plain, a.layers)) == list(map(plain, b.layers)) and repr(a) == repr(b) and a.summary() == b.summary()
+    assert list(map(plain, a.layers)) == list(map(plain, b.layers))
+    assert repr(a) == repr(b) and a.summary() == b.summary()
     assert a.loss.spec == b.loss.spec and a.dtype == b.dtype and a.d == b.d
     assert a.params.tobytes() == b.params.tobytes() and repr(a.history) == repr(b.history)
     assert a.predict(X).tobytes() == b.predict(X).tobytes()
@@ -108,10 +110,11 @@ net.save(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("dtype, optimizer", [("float64", SGD(0.02, momentum=0.9)), ("float32", Adam(schedules.Cosine(0.01, 10)))],
+@pytest.mark.parametrize("dtype, optimizer", [("float64", SGD(0.02, momentum=0.9)),
+                                              ("float32", Adam(schedules.Cosine(0.01, 10)))],
                          ids=["sgd", "adam"])
 def test_ten_epochs_are_four_and_six_in_a_new_process(dtype, optimizer, tmp_path):
-    whole, net = trained(optimizer=optimizer, dtype=dtype, epochs=10), trained(optimizer=optimizer, dtype=dtype, epochs=4)
+    whole, net = (trained(optimizer=optimizer, dtype=dtype, epochs=epochs) for epochs in (10, 4))
     net.save(tmp_path / "net")
     np.savez(tmp_path / "data.npz", X=X, Y=Y)
     subprocess.run([sys.executable, "-P", "-c", GO_ON, tmp_path / "net", tmp_path / "data.npz"], check=True)
@@ -143,7 +146,8 @@ def schedule(epoch):
     return 0.01
 
 
-@pytest.mark.parametrize("how", [{"loss": squared}, {"optimizer": SGD(schedule)}, {"optimizer": Adam(lambda epoch: 0.01)}],
+@pytest.mark.parametrize("how", [{"loss": squared}, {"optimizer": SGD(schedule)},
+                                 {"optimizer": Adam(lambda epoch: 0.01)}],
                          ids=["loss", "schedule", "lambda"])
 def test_functions_cannot_be_saved(how, tmp_path):
     with pytest.raises(ValueError, match="cannot be saved"):

@@ -41,7 +41,8 @@ def arguments(lo, hi, dtype, n=100_000):
     magnitudes = np.exp(rng.uniform(math.log(info.smallest_subnormal), math.log(largest), n))
     corners = np.concatenate([[lo, hi, info.tiny, info.eps, 1.0], np.arange(1, 33) * math.log(2) / 2])
     corners = np.concatenate([np.nextafter(corners.astype(dtype), dtype(t)) for t in (0, np.inf)] + [corners])
-    x = np.concatenate([rng.uniform(lo, min(hi, lo + 1e4), n), rng.uniform(0.5, 2.0, n), magnitudes, -magnitudes, corners, -corners])
+    x = np.concatenate([rng.uniform(lo, min(hi, lo + 1e4), n), rng.uniform(0.5, 2.0, n), magnitudes, -magnitudes,
+                        corners, -corners])
     return np.unique(x[(x >= lo) & (x <= hi)].astype(dtype))
 
 

@@ -22,7 +22,8 @@ def network(sizes, rng, loss=None):
     """A random float64 network of smooth units, some layers without biases, and data for it."""
     loss = loss or LOSSES[rng.integers(len(LOSSES))]
     layers = [Dense(d, SMOOTH[rng.integers(len(SMOOTH))], bias=rng.random() < 0.8) for d in sizes[1:-1]]
-    net = MLP([sizes[0], *layers, Dense(sizes[-1], "identity" if loss == "poisson" else "tanh")], loss=loss, dtype="float64")
+    net = MLP([sizes[0], *layers, Dense(sizes[-1], "identity" if loss == "poisson" else "tanh")], loss=loss,
+              dtype="float64")
     net.params = net.params + 0.3 * scaled_noise(net, rng)
     n = BATCHES[rng.integers(len(BATCHES))]
     y = {"squared_error": rng.standard_normal, "poisson": lambda shape: rng.poisson(1.0, shape),
@@ -76,7 +77,8 @@ def check(net, X, y, w, rng):
     np.testing.assert_allclose(np.concatenate(flat), gradient, rtol=0, atol=1e-13 * np.abs(gradient).max())
     V = rng.standard_normal(X.shape) / np.sqrt(X.shape[1])
     terms = (w / w.sum())[:, None] * run.dX * V
-    assert abs(derivative(lambda h: net.evaluate(X + h * V, y, w)) - terms.sum()) <= TOLERANCE * np.linalg.norm(terms) + noise
+    measured = derivative(lambda h: net.evaluate(X + h * V, y, w))
+    assert abs(measured - terms.sum()) <= TOLERANCE * np.linalg.norm(terms) + noise
 
 
 @pytest.mark.parametrize("position", ["input", "hidden", "output"])
@@ -85,7 +87,8 @@ def test_each_size_in_each_position(size, position):
     rng = np.random.default_rng([size, len(position)])
     for depth in (2, 1 + rng.integers(5)):
         sizes = rng.choice(SIZES, depth + 1 if position != "hidden" else max(3, depth + 1))
-        sizes[{"input": 0, "hidden": rng.integers(1, len(sizes) - 1) if len(sizes) > 2 else 0, "output": -1}[position]] = size
+        sizes[{"input": 0, "hidden": rng.integers(1, len(sizes) - 1) if len(sizes) > 2 else 0,
+               "output": -1}[position]] = size
         check(*network(sizes.tolist(), rng), rng)
 
 
@@ -106,4 +109,5 @@ def test_the_gradient_is_of_what_evaluate_reports(n, outputs):
     r = X @ net.W[1] + net.b[1] - y
     loss, gradient = net.loss_and_grad(X, y)
     assert loss == pytest.approx((r**2).sum() / n, rel=1e-13)
-    np.testing.assert_allclose(gradient, np.concatenate([(2 * X.T @ r / n).ravel(), 2 * r.mean(axis=0)]), rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(gradient, np.concatenate([(2 * X.T @ r / n).ravel(), 2 * r.mean(axis=0)]), rtol=1e-11,
+                               atol=1e-13)

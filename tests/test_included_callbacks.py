@@ -7,7 +7,19 @@ import sys
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, Checkpoint, CSVLogger, DivergenceWarning, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit, callbacks
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    Checkpoint,
+    CSVLogger,
+    DivergenceWarning,
+    EarlyStopping,
+    LambdaCallback,
+    ProgressBar,
+    TimeLimit,
+    callbacks,
+)
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((40, 4)), RNG.standard_normal((40, 2))
@@ -55,17 +67,20 @@ def test_patience(values, options, stops, best):
     assert net.params.tobytes() == after(best).tobytes()
 
 
-@pytest.mark.parametrize("name, larger", [("accuracy", True), ("r2", True), ("auc", True), ("mae", False), ("score", False)])
+@pytest.mark.parametrize("name, larger", [("accuracy", True), ("r2", True), ("auc", True), ("mae", False),
+                                          ("score", False)])
 @pytest.mark.parametrize("prefix", ["", "val_"])
 def test_the_mode_goes_by_the_name(name, larger, prefix):
     stopping = EarlyStopping(prefix + name, patience=9)
-    network().fit(X, Y, epochs=3, metrics=[scripted([1, 2, 0], name)], callbacks=[stopping], validation_data=(X, Y) if prefix else None)
+    network().fit(X, Y, epochs=3, metrics=[scripted([1, 2, 0], name)], callbacks=[stopping],
+                  validation_data=(X, Y) if prefix else None)
     assert stopping.best_epoch == (2 if larger else 3)
 
 
 def test_without_restore_best_the_last_weights_stay():
     net = network()
-    net.fit(X, Y, Adam(0.01), epochs=9, metrics=[scripted([1, 2, 3])], callbacks=[EarlyStopping("score", 2, restore_best=False)])
+    net.fit(X, Y, Adam(0.01), epochs=9, metrics=[scripted([1, 2, 3])],
+            callbacks=[EarlyStopping("score", 2, restore_best=False)])
     assert net.params.tobytes() == after(3).tobytes()
 
 
@@ -80,10 +95,12 @@ def test_the_best_weights_come_back_however_the_fit_ends(end, first, monkeypatch
     clock = [0.0]
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
     tick = LambdaCallback(on_epoch_end=lambda net, epoch, logs: clock.__setitem__(0, float(epoch)))
-    in_a_batch = LambdaCallback(on_batch_end=lambda net, batch, logs: interrupt(net, len(net.history.get("loss", [])), logs))
+    in_a_batch = LambdaCallback(
+        on_batch_end=lambda net, batch, logs: interrupt(net, len(net.history.get("loss", [])), logs))
     others = {"time": [tick, TimeLimit(6)], "ctrl-c": [interrupt], "ctrl-c in a batch": [in_a_batch]}.get(end, [])
     stopping, net = [EarlyStopping("score", 50)], network()
-    metric, lr = scripted([4, 3, 1, 2, 2, 2, 2, 2]), (lambda epoch: 0.01 if epoch < 6 else 1e300) if end == "divergence" else 0.01
+    metric = scripted([4, 3, 1, 2, 2, 2, 2, 2])
+    lr = (lambda epoch: 0.01 if epoch < 6 else 1e300) if end == "divergence" else 0.01
     fit = lambda: net.fit(X, Y, Adam(lr), epochs=6 if end == "last epoch" else 8, metrics=metric,
                           callbacks=stopping + others if first else others + stopping)
     if end.startswith("ctrl-c"):
@@ -98,7 +115,8 @@ def test_the_best_weights_come_back_however_the_fit_ends(end, first, monkeypatch
     assert net.params.tobytes() == after(3).tobytes()
 
 
-@pytest.mark.parametrize("make", [EarlyStopping, lambda monitor: Checkpoint("never", monitor)], ids=["stopping", "checkpoint"])
+@pytest.mark.parametrize("make", [EarlyStopping, lambda monitor: Checkpoint("never", monitor)],
+                         ids=["stopping", "checkpoint"])
 def test_an_unknown_monitor_is_an_error_that_names_those_there_are(make):
     with pytest.raises(ValueError, match="monitor must be one of loss, lr, mae, got 'score'"):
         network().fit(X, Y, metrics="mae", callbacks=[make("score")])
@@ -113,7 +131,8 @@ def test_checkpoint_of_the_best(tmp_path):
     path = tmp_path / "net.st"
     sizes = []
     network().fit(X, Y, Adam(0.01), epochs=5, metrics=scripted([1, 3, 4, 4, 2]), callbacks=[
-        Checkpoint(path, "score", mode="max"), lambda net, epoch, logs: sizes.append(len(MLP.load(path).history["loss"]))])
+        Checkpoint(path, "score", mode="max"),
+        lambda net, epoch, logs: sizes.append(len(MLP.load(path).history["loss"]))])
     assert sizes == [1, 2, 3, 3, 3]
     assert MLP.load(path).params.tobytes() == after(3).tobytes()
 
@@ -138,7 +157,8 @@ def test_csv_logger(tmp_path):
         CSVLogger(path), lambda net, epoch, logs: lines.append(len(rows_of(path)))])
     net.partial_fit(X, Y, epochs=2, validation_fraction=0.2, callbacks=[CSVLogger(path, append=True)])
     assert lines == [1, 2, 3]  # written as it happens
-    assert rows_of(path) == [{"epoch": e + 1, **{name: values[e] for name, values in history.items()}} for e in range(5)]
+    assert rows_of(path) == [{"epoch": e + 1, **{name: values[e] for name, values in history.items()}}
+                             for e in range(5)]
     net.fit(X, Y, epochs=1, callbacks=[CSVLogger(path)])
     assert len(rows_of(path)) == 1
 
@@ -164,7 +184,8 @@ def test_progress_as_lines(where, how, monkeypatch, capsys):
     if where == "no tqdm":
         real = builtins.__import__
         monkeypatch.setattr(sys, "stderr", Terminal())
-        monkeypatch.setattr(builtins, "__import__", lambda name, *args: real("no such module" if name.startswith("tqdm") else name, *args))
+        monkeypatch.setattr(builtins, "__import__",
+                            lambda name, *args: real("no such module" if name.startswith("tqdm") else name, *args))
     net = network()
     history = net.fit(X, Y, epochs=2, **how)
     net.partial_fit(X, Y, epochs=1, **how)

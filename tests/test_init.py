@@ -1,11 +1,13 @@
-"""Where weights begin: the variances of Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998; and what is the default."""
+"""Where weights begin: the variances of Glorot and Bengio 2010, He et al. 2015, LeCun et al. 1998; and what is the
+default."""
 import numpy as np
 import pytest
 
 from fastmlp import MLP, SGD, Adam, AdamW, Conv2D, Dense, schedules
 from fastmlp._init import INITIALIZERS
 
-VARIANCE = {"glorot": lambda n_in, n_out: 2 / (n_in + n_out), "he": lambda n_in, n_out: 2 / n_in, "lecun": lambda n_in, n_out: 1 / n_in}
+VARIANCE = {"glorot": lambda n_in, n_out: 2 / (n_in + n_out), "he": lambda n_in, n_out: 2 / n_in,
+            "lecun": lambda n_in, n_out: 1 / n_in}
 
 
 def check(W, name, n_in, n_out):
@@ -29,7 +31,8 @@ def test_defaults():
     """Of the papers, and of other libraries; glorot_uniform where nothing is said."""
     check(MLP([400, 300], random_state=0).W[1], "glorot_uniform", 400, 300)
     assert (MLP([4, Dense(3, init="zeros")]).W[1] == 0).all()
-    for spec, wanted in ((Adam(), (0.001, 0.9, 0.999, 1e-8, 0.0)), (AdamW(), (0.001, 0.9, 0.999, 1e-8, 0.01)), (SGD(), (0.01, 0.0, 0.0, 0.0, 0.0))):
+    for spec, wanted in ((Adam(), (0.001, 0.9, 0.999, 1e-8, 0.0)), (AdamW(), (0.001, 0.9, 0.999, 1e-8, 0.01)),
+                         (SGD(), (0.01, 0.0, 0.0, 0.0, 0.0))):
         assert spec.numbers(spec.lr)[:4] == wanted[:4] and getattr(spec, "weight_decay", 0.0) == wanted[4]
     cycle = schedules.OneCycle(1.0, 101)
     assert [cycle(0), cycle(30), cycle(100)] == pytest.approx([1 / 25, 1.0, 1e-4])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fastmlp import MLP, SGD, Adam, Dense, MLPRegressor
 from fastmlp._engine import runtime
-from fastmlp import MLP, SGD, Adam, Dense, MLPRegressor, _core
 
 
 def noise(sigma=1.0, n=400, d=37, seed=1, epochs=1, dtype="float64", **fit):

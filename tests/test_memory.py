@@ -53,8 +53,8 @@ def assert_flat(work, times):
     assert python < 20_000 and process < 3_000_000
 
 
-EVERYTHING = {"callbacks": [Watching(), EarlyStopping(patience=10**9)], "validation_fraction": 0.25, "metrics": ["mae", "r2"],
-              "sample_weight": RNG.random(24) + 0.1}
+EVERYTHING = {"callbacks": [Watching(), EarlyStopping(patience=10**9)], "validation_fraction": 0.25,
+              "metrics": ["mae", "r2"], "sample_weight": RNG.random(24) + 0.1}
 
 
 @pytest.mark.parametrize("how", [{}, pytest.param(EVERYTHING, marks=pytest.mark.slow)], ids=["plain", "everything"])
@@ -65,7 +65,8 @@ def test_ten_thousand_epochs(how):
             net.history.clear()  # which is meant to grow
 
         net = MLP([3, 4, Dropout(0.2), 2], random_state=0)
-        net.fit(X, Y, Adam(0.001), epochs=10_000, batch_size=None, n_threads=1, **{**how, "callbacks": [*how.get("callbacks", ()), epoch_end]})
+        net.fit(X, Y, Adam(0.001), epochs=10_000, batch_size=None, n_threads=1,
+                **{**how, "callbacks": [*how.get("callbacks", ()), epoch_end]})
 
     assert_flat(work, 10_000)
 
@@ -81,7 +82,11 @@ def test_a_thousand_calls(kind):
             net.partial_fit(data, Y, Adam(0.001), batch_size=None, n_threads=threads)
             net.history.clear()
             if i % 10 == 0:
-                net.predict(data), net.evaluate(data, Y), net.backprop(data, Y), net.loss_and_grad(data, Y), net.forward(data)
+                net.predict(data)
+                net.evaluate(data, Y)
+                net.backprop(data, Y)
+                net.loss_and_grad(data, Y)
+                net.forward(data)
             mark(i)
 
     assert_flat(work, 1000)

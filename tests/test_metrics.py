@@ -90,7 +90,8 @@ def test_without_validation_metrics_are_of_the_training_rows(w):
     net = MLP([4, 8, 2], random_state=0)
     history = net.fit(X, Y, epochs=2, metrics="mae", sample_weight=w)
     assert list(history) == ["loss", "lr", "mae"]
-    assert history["mae"][-1] == pytest.approx(sklearn_metrics.mean_absolute_error(Y, net.predict(X), sample_weight=w), rel=1e-6)
+    assert history["mae"][-1] == pytest.approx(sklearn_metrics.mean_absolute_error(Y, net.predict(X), sample_weight=w),
+                                               rel=1e-6)
 
 
 def test_names_and_kinds_that_are_none():
@@ -112,7 +113,8 @@ def split(seed, fraction, n=N, **fit):
     held = []
     net = MLP([4, 8, 2], random_state=seed)
     y = np.arange(2 * n).reshape(n, 2) // 2
-    net.fit(X[:n], y, SGD(1e-9), epochs=2, validation_fraction=fraction, metrics=lambda y, p: held.append(y[:, 0]) or 0.0, **fit)
+    net.fit(X[:n], y, SGD(1e-9), epochs=2, validation_fraction=fraction,
+            metrics=lambda y, p: held.append(y[:, 0]) or 0.0, **fit)
     assert np.array_equal(*held)
     return held[0].astype(int)
 
@@ -128,7 +130,8 @@ def test_which_rows():
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array, lambda X: X.astype(np.float32)], ids=["dense", "sparse", "float32"])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array, lambda X: X.astype(np.float32)],
+                         ids=["dense", "sparse", "float32"])
 def test_rows_held_out_are_not_seen(kind, shuffle):
     """They are poisoned, and the weights are those of a fit on the others, to the bit."""
     held = split(0, 0.25)
@@ -157,7 +160,8 @@ def test_weights_of_rows_held_out():
     np.testing.assert_allclose(net.params, others.params, rtol=1e-12)
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-12)
     assert history["val_loss"][-1] == pytest.approx(net.evaluate(X[held], Y[held], w[held]), rel=1e-12)
-    assert history["val_mae"][-1] == pytest.approx(np.average(np.abs(Y - net.predict(X))[held].mean(axis=1), weights=w[held]), rel=1e-12)
+    assert history["val_mae"][-1] == pytest.approx(np.average(np.abs(Y - net.predict(X))[held].mean(axis=1),
+                                                              weights=w[held]), rel=1e-12)
 
 
 def test_dropout_and_held_out_rows():
@@ -175,8 +179,10 @@ def test_dropout_and_held_out_rows():
     ({"validation_fraction": 1e-9}, ValueError, "rows on both sides"),
     ({"validation_fraction": 1 - 1e-9}, ValueError, "rows on both sides"),
     ({"validation_fraction": "some"}, TypeError, "validation_fraction"),
-    ({"validation_fraction": 0.2, "sample_weight": (np.arange(N) == split(0, 0.2)[0]) * 1.0}, ValueError, "sample_weight"),
-    ({"validation_fraction": 0.2, "sample_weight": np.isin(np.arange(N), split(0, 0.2), invert=True) * 1.0}, ValueError, "sample_weight"),
+    ({"validation_fraction": 0.2, "sample_weight": (np.arange(N) == split(0, 0.2)[0]) * 1.0}, ValueError,
+     "sample_weight"),
+    ({"validation_fraction": 0.2, "sample_weight": np.isin(np.arange(N), split(0, 0.2), invert=True) * 1.0}, ValueError,
+     "sample_weight"),
     ({"validation_data": (X,)}, ValueError, "validation_data"),
     ({"validation_data": [X, Y]}, ValueError, "validation_data"),
 ])

@@ -1,12 +1,29 @@
-"""Penalties on the sensitivity to the input, and Hessian-vector products: by central differences of what they are made of."""
+"""Penalties on the sensitivity to the input, and Hessian-vector products: by central differences of what they are made
+of."""
 import warnings
 
 import numpy as np
 import pytest
 
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Frozen,
+    MaxPool2D,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    TiedGroup,
+    activations,
+    losses,
+    tie_transpose,
+)
 from fastmlp._engine import runtime
-from fastmlp import (MLP, SGD, Adam, AvgPool2D, Conv2D, Dense, Dropout, Frozen, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor,
-                     TiedGroup, _core, activations, losses, tie_transpose)
 
 RNG = np.random.default_rng(0)
 NETWORKS = {
@@ -17,10 +34,12 @@ NETWORKS = {
     "dropout": lambda **k: MLP([6, Dense(33, "softplus"), Dropout(0.5), Dense(3, "gelu")], **k),
     "no bias": lambda **k: MLP([6, Dense(5, "tanh", bias=False), 3], **k),
     "transposed": lambda **k: MLP([6, Dense(4, "tanh"), Dense(6, "gelu"), 3], ties=[tie_transpose(1, 2)], **k),
-    "groups": lambda **k: MLP([6, Dense(4, "tanh"), 3], ties=[TiedGroup([(1, 0, 0), (2, 1, 1), (1, None, 2)], scales=[1, -2, 0.5]),
-                                                              Frozen(2, np.eye(4, 3) > 0, 0.3)], **k),
+    "groups": lambda **k: MLP([6, Dense(4, "tanh"), 3],
+                              ties=[TiedGroup([(1, 0, 0), (2, 1, 1), (1, None, 2)], scales=[1, -2, 0.5]),
+                                    Frozen(2, np.eye(4, 3) > 0, 0.3)], **k),
     "convolution": lambda **k: MLP([(3, 2, 1), Conv2D(4, 2, "tanh", padding="same"), MaxPool2D((2, 1)), 3], **k),
-    "two convolutions": lambda **k: MLP([(3, 2, 1), Conv2D(3, 2, "silu", padding=1), AvgPool2D(2), Conv2D(2, (2, 1), "mish"), 3], **k),
+    "two convolutions": lambda **k: MLP([(3, 2, 1), Conv2D(3, 2, "silu", padding=1), AvgPool2D(2),
+                                         Conv2D(2, (2, 1), "mish"), 3], **k),
 }
 networks = pytest.mark.parametrize("name", NETWORKS)
 PENALTIES = ["gradient_penalty", "jacobian_penalty"]
@@ -132,7 +151,8 @@ def test_a_weight_of_two_is_the_row_twice():
     w = np.ones(len(X))
     w[3] = 2
     twice = np.append(np.arange(len(X)), 3)
-    for a, b in zip(net.loss_and_grad(X, y, w, gradient_penalty=0.5), net.loss_and_grad(X[twice], y[twice], gradient_penalty=0.5)):
+    for a, b in zip(net.loss_and_grad(X, y, w, gradient_penalty=0.5),
+                    net.loss_and_grad(X[twice], y[twice], gradient_penalty=0.5)):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
@@ -155,13 +175,15 @@ def test_the_same_bits(name, dtype, penalty, monkeypatch):
     """For any number of threads, block, chunk, what scratch held, batches of one group and of two."""
     for rows in (40, 150):
         seen = set()
-        for threads, block, chunk, fill in ((1, 0, 0, None), (2, 8, 0, b"\xff"), (3, 0, 16, b"\x00"), (2, 0, 48, b"\x7f")):
+        for threads, block, chunk, fill in ((1, 0, 0, None), (2, 8, 0, b"\xff"), (3, 0, 16, b"\x00"),
+                                            (2, 0, 48, b"\x7f")):
             monkeypatch.setattr(runtime, "scratch_fill", fill)
-            net = NETWORKS[name](loss="cross_entropy" if name != "one output" else "poisson", dtype=dtype, random_state=0)
+            net = NETWORKS[name](loss="cross_entropy" if name != "one output" else "poisson", dtype=dtype,
+                                 random_state=0)
             X = np.random.default_rng(1).standard_normal((rows, 6))
             net._core.block_rows, net._core.chunk_rows = block, chunk
-            net.fit(X, np.arange(rows) % (3 if name != "one output" else 7), Adam(0.01), epochs=2, batch_size=100, n_threads=threads,
-                    input_noise=0.1, **{penalty: 0.1})
+            net.fit(X, np.arange(rows) % (3 if name != "one output" else 7), Adam(0.01), epochs=2, batch_size=100,
+                    n_threads=threads, input_noise=0.1, **{penalty: 0.1})
             seen.add(net.params.tobytes())
         assert len(seen) == 1
         plain = NETWORKS[name](loss="cross_entropy" if name != "one output" else "poisson", dtype=dtype, random_state=0)
@@ -170,7 +192,8 @@ def test_the_same_bits(name, dtype, penalty, monkeypatch):
 
 @penalties
 def test_it_does_what_it_is_for(penalty):
-    """Less sensitive, by the measure of each, than without: a network too small to fit all, whose errors do not vanish."""
+    """Less sensitive, by the measure of each, than without: a network too small to fit all, whose errors do not
+    vanish."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 6))
     y = np.sin(2 * X[:, 0]) + 0.5 * rng.standard_normal(300)
@@ -209,10 +232,13 @@ def test_bad_input():
     function = MLP([6, 3], loss=lambda x, y: (((x - y) ** 2).sum(axis=1), 2 * (x - y)), dtype="float64")
     before = net.params
     for call, kind, message in (
-            (lambda: net.fit(X, y, gradient_penalty=-1.0), ValueError, "gradient_penalty must be finite, at least 0, got -1"),
+            (lambda: net.fit(X, y, gradient_penalty=-1.0), ValueError,
+             "gradient_penalty must be finite, at least 0, got -1"),
             (lambda: net.fit(X, y, jacobian_penalty="a"), TypeError, "jacobian_penalty must be a number, got 'a'"),
-            (lambda: net.fit(X, y, gradient_penalty=1.0, jacobian_penalty=1.0), ValueError, "gradient_penalty and jacobian_penalty must not"),
-            (lambda: function.fit(X, y, gradient_penalty=1.0), ValueError, "gradient_penalty must be 0 where the loss is a function"),
+            (lambda: net.fit(X, y, gradient_penalty=1.0, jacobian_penalty=1.0), ValueError,
+             "gradient_penalty and jacobian_penalty must not"),
+            (lambda: function.fit(X, y, gradient_penalty=1.0), ValueError,
+             "gradient_penalty must be 0 where the loss is a function"),
             (lambda: function.hvp(function.params, X, y), ValueError, "hvp needs second derivatives"),
             (lambda: net.hvp(before[1:], X, y), ValueError, r"v must have shape \(\d+,\), got"),
             (lambda: net.hvp(before * np.nan, X, y), ValueError, "v must be finite")):
@@ -231,8 +257,8 @@ def test_of_estimators(kind, solver):
     y = X if kind is MLPAutoencoder else rng.integers(0, 3, 300)
     penal, models = [], []
     for lam in (0.0, 0.5):
-        model = kind(hidden_layer_sizes=(6,), activation="tanh", solver=solver, alpha=0.0, max_iter=60, learning_rate_init=0.02,
-                     random_state=0, gradient_penalty=lam)
+        model = kind(hidden_layer_sizes=(6,), activation="tanh", solver=solver, alpha=0.0, max_iter=60,
+                     learning_rate_init=0.02, random_state=0, gradient_penalty=lam)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.fit(*((X,) if kind is MLPAutoencoder else (X, y)))

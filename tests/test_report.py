@@ -1,4 +1,5 @@
-"""Noise curves, spectral norms and the report, from mathematics: linear networks, numpy's svd, the rule of the verdict."""
+"""Noise curves, spectral norms and the report, from mathematics: linear networks, numpy's svd, the rule of the
+verdict."""
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,7 +47,8 @@ def test_local_lipschitz(name, loss, at, monkeypatch):
 
 def test_local_lipschitz_of_one_output_is_the_length_of_its_gradient():
     net = NETWORKS["one output"](dtype="float64", random_state=0)
-    np.testing.assert_allclose(S.local_lipschitz(net, X), np.linalg.norm(net.input_gradient(X, output=0), axis=1), rtol=1e-12)
+    np.testing.assert_allclose(S.local_lipschitz(net, X), np.linalg.norm(net.input_gradient(X, output=0), axis=1),
+                               rtol=1e-12)
 
 
 # ---- noise curves
@@ -120,11 +122,13 @@ def test_report_of_the_numbers():
     norms = np.linalg.norm(net.input_gradient(Z_new, output=0), axis=1)
     for q, norm in found.lipschitz.items():
         assert norm == pytest.approx(np.quantile(norms, q), rel=1e-12)
-    assert found.train_error == pytest.approx(net.evaluate(Z, y)) and found.test_error == pytest.approx(net.evaluate(Z_new, y_new))
+    assert found.train_error == pytest.approx(net.evaluate(Z, y))
+    assert found.test_error == pytest.approx(net.evaluate(Z_new, y_new))
     assert found.gap == found.test_error - found.train_error
     rng = np.random.default_rng(4)
     for curve, rows in ((found.train_noise, (Z, y)), (found.test_noise, (Z_new, y_new))):
-        curves_equal(curve, S.noise_curve(net, *rows, _report.SIGMAS, n_repeats=3, scale=found.spread, random_state=rng))
+        curves_equal(curve, S.noise_curve(net, *rows, _report.SIGMAS, n_repeats=3, scale=found.spread,
+                                          random_state=rng))
     assert found.feature_names == [f"x{j}" for j in range(10)]
     assert str(found) == str(S.report(net, Z, y, Z_new, y_new, n_repeats=3, random_state=4))
 
@@ -136,14 +140,16 @@ def test_spread_of_sparse_rows():
 
 @pytest.mark.parametrize("train, test, noisy, word", [
     (1.0, 1.5, 1.5, "Steady"), (1.0, 0.2, 0.9, "Steady"), (0.0, 0.0, 0.0, "Steady"), (-1.0, -0.5, -0.9, "Steady"),
-    (1.0, 1.5, 1.6, "Sensitive"), (1.0, 1.6, 1.5, "Overfitted, though smooth"), (-1.0, -0.4, -1.0, "Overfitted, though smooth"),
+    (1.0, 1.5, 1.6, "Sensitive"), (1.0, 1.6, 1.5, "Overfitted, though smooth"),
+    (-1.0, -0.4, -1.0, "Overfitted, though smooth"),
     (1.0, 1.6, 1.6, "Fitted to noise"), (0.0, 0.1, 0.1, "Fitted to noise"),
 ])
 def test_verdict(train, test, noisy, word):
     def curve(*error):
         return S.NoiseCurve(np.array(_report.SIGMAS), np.array(error), np.zeros(6), None, None)
 
-    found = S.Report(["a"], np.ones(1), np.ones(1), {0.5: 1.0}, curve(train, 9, noisy, 9, 9, 9), curve(test, 0, 0, 0, 0, 0))
+    found = S.Report(["a"], np.ones(1), np.ones(1), {0.5: 1.0}, curve(train, 9, noisy, 9, 9, 9),
+                     curve(test, 0, 0, 0, 0, 0))
     assert found.verdict.startswith(word + ":")
     for number in (train, test, noisy):
         assert f"{number:.3g}" in found.verdict
@@ -187,14 +193,16 @@ BAD = {
     "sigmas below 0": (ValueError, r"sigmas must be finite and at least 0, got \[-1\]", dict(sigmas=[-1])),
     "sigmas' kind": (TypeError, "sigmas must be numbers, got an array of <U1", dict(sigmas=["a"])),
     "sigmas' shape": (ValueError, r"sigmas must have shape \(m,\), with m at least 1, got \(\)", dict(sigmas=1.0)),
-    "no sigmas": (ValueError, r"sigmas must have shape \(m,\), with m at least 1, got \(0,\)", dict(sigmas=np.zeros(0))),
+    "no sigmas": (ValueError, r"sigmas must have shape \(m,\), with m at least 1, got \(0,\)",
+                  dict(sigmas=np.zeros(0))),
     "n_repeats": (ValueError, "n_repeats must be at least 1, got 0", dict(n_repeats=0)),
     "scale": (ValueError, r"scale must be a number or have shape \(6,\), got \(2,\)", dict(scale=[1, 2])),
     "random_state": (TypeError, "random_state must be None", dict(random_state="a")),
     "y": (ValueError, "y must be the model's targets, got None", dict(y=None)),
     "y's rows": (ValueError, "y must have 30 rows, as X has", dict(y=Y[:3])),
     "X": (ValueError, "X must have 6 columns, got 2", dict(X=X[:, :2])),
-    "model": (TypeError, "model must be an MLP or a fitted MLPClassifier, .* got sklearn.pipeline.Pipeline", dict(model=make_pipeline(MLPClassifier()))),
+    "model": (TypeError, "model must be an MLP or a fitted MLPClassifier, .* got sklearn.pipeline.Pipeline",
+              dict(model=make_pipeline(MLPClassifier()))),
 }
 
 

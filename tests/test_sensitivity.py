@@ -78,7 +78,8 @@ def test_the_same_bits_by_rows(dtype, monkeypatch):
 
 
 def test_a_function_as_the_loss():
-    net = MLP([6, Dense(5, "tanh"), 2], loss=lambda x, y: (((x - y) ** 2).sum(axis=1), 2 * (x - y)), dtype="float64", random_state=0)
+    net = MLP([6, Dense(5, "tanh"), 2], loss=lambda x, y: (((x - y) ** 2).sum(axis=1), 2 * (x - y)), dtype="float64",
+              random_state=0)
     own = MLP([6, Dense(5, "tanh"), 2], dtype="float64", random_state=0)
     X, y = RNG.standard_normal((30, 6)), RNG.standard_normal((30, 2))
     np.testing.assert_allclose(net.input_gradient(X, y), own.input_gradient(X, y), rtol=1e-12, atol=1e-14)
@@ -86,9 +87,12 @@ def test_a_function_as_the_loss():
 
 def test_errors():
     net, X, y = problem("tanh")
-    for call, message in ((lambda: net.input_gradient(X), "one of y"), (lambda: net.input_gradient(X, y, output=1), "one of y"),
-                          (lambda: net.input_gradient(X, output=3), "output must be at most 2"), (lambda: net.vjp(X, y[:, :2]), "U must have shape"),
-                          (lambda: net.jvp(X, X[:, :2]), "V must have shape"), (lambda: net.vjp(X, y, at="odds"), "at must be one of"),
+    for call, message in ((lambda: net.input_gradient(X), "one of y"),
+                          (lambda: net.input_gradient(X, y, output=1), "one of y"),
+                          (lambda: net.input_gradient(X, output=3), "output must be at most 2"),
+                          (lambda: net.vjp(X, y[:, :2]), "U must have shape"),
+                          (lambda: net.jvp(X, X[:, :2]), "V must have shape"),
+                          (lambda: net.vjp(X, y, at="odds"), "at must be one of"),
                           (lambda: net.vjp(X, np.full_like(y, np.nan)), "U must be finite")):
         with pytest.raises(ValueError, match=message):
             call()
@@ -107,7 +111,8 @@ def test_of_estimators():
     np.testing.assert_array_equal(model.input_gradient(X), mine[np.arange(150), winner])
     np.testing.assert_allclose(model.input_gradient(X, y), -J[np.arange(150), y], atol=1e-7)
     one = MLPRegressor(activation="tanh", max_iter=5, random_state=0).fit(X, X[:, 0])
-    np.testing.assert_allclose(one.input_gradient(X), differences(lambda Z: one.predict(Z)[:, None], X)[:, 0], atol=1e-8)
+    np.testing.assert_allclose(one.input_gradient(X), differences(lambda Z: one.predict(Z)[:, None], X)[:, 0],
+                               atol=1e-8)
     two = MLPRegressor(max_iter=5, random_state=0).fit(X, X[:, :2])
     with pytest.raises(ValueError, match="one of y and output must be given for 2 outputs"):
         two.input_gradient(X)

@@ -1,5 +1,5 @@
-"""scikit-learn's own tests with our estimators in the place of its, and its checks of estimators, run in other processes:
-the swap must come before its test modules are imported, and SCIPY_ARRAY_API before scipy."""
+"""scikit-learn's own tests with our estimators in the place of its, and its checks of estimators, run in other
+processes: the swap must come before its test modules are imported, and SCIPY_ARRAY_API before scipy."""
 import os
 import re
 import subprocess
@@ -15,7 +15,8 @@ PATH = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])
 def run(*arguments):
     """(outcomes by name, reasons of the skips)"""
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-W", "ignore", *arguments]
-    done = subprocess.run(command, cwd=HERE / "sklearn_checks", env={**os.environ, "PYTHONPATH": PATH, "SCIPY_ARRAY_API": "1"},
+    done = subprocess.run(command, cwd=HERE / "sklearn_checks",
+                          env={**os.environ, "PYTHONPATH": PATH, "SCIPY_ARRAY_API": "1"},
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.strip().splitlines()[-1]
@@ -31,7 +32,8 @@ def test_the_tests_of_its_perceptron():
 def test_its_common_tests():
     outcomes, skips = run("-p", "use_fastmlp", "--pyargs", "sklearn.tests.test_common", "-k", "MLP")
     assert outcomes["passed"] > 140 and not {"failed", "error", "xfailed"} & set(outcomes)
-    allowed = ("MLPClassifier does not have a decision_function method", "polars is not installed", "doesn't require writeable input")
+    allowed = ("MLPClassifier does not have a decision_function method", "polars is not installed",
+               "doesn't require writeable input")
     assert all(any(reason in text for reason in allowed) for _, text in skips), skips
 
 

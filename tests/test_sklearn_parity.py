@@ -19,7 +19,8 @@ SOLVERS = {
     "adam": {"solver": "adam"},
     "adam, small batches": {"solver": "adam", "batch_size": 17, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-4},
     "adam, without shuffling": {"solver": "adam", "shuffle": False},
-    "adam, early stopping": {"solver": "adam", "early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 3},
+    "adam, early stopping": {"solver": "adam", "early_stopping": True, "validation_fraction": 0.2,
+                             "n_iter_no_change": 3},
     "sgd, constant": {"solver": "sgd", "learning_rate_init": 0.01},
     "sgd, invscaling": {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.1, "power_t": 0.25},
     "sgd, adaptive": {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 2},
@@ -59,10 +60,12 @@ def assert_same(theirs, ours, tolerance=1e-11):
         assert (a is None) == (b is None), name
         if a is not None:
             np.testing.assert_allclose(b, a, rtol=0, atol=tolerance, err_msg=name)
-    for name in ("n_iter_", "t_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_", "_no_improvement_count"):
+    for name in ("n_iter_", "t_", "n_layers_", "n_outputs_", "out_activation_", "n_features_in_",
+                 "_no_improvement_count"):
         assert getattr(theirs, name, None) == getattr(ours, name, None), name
     if theirs.solver != "lbfgs":
-        assert ours._optimizer.learning_rate == pytest.approx(theirs._optimizer.learning_rate if theirs.solver == "sgd" else 0.001)
+        assert ours._optimizer.learning_rate == pytest.approx(theirs._optimizer.learning_rate
+                                                              if theirs.solver == "sgd" else 0.001)
 
 
 @pytest.mark.parametrize("activation", NETWORKS)
@@ -70,7 +73,8 @@ def assert_same(theirs, ours, tolerance=1e-11):
 @pytest.mark.parametrize("name", [*CLASSIFICATION, *REGRESSION])
 def test_twenty_epochs(name, solver, activation):
     kind, X, y = table(name)
-    theirs, ours = both(kind, max_iter=20, activation=activation, hidden_layer_sizes=NETWORKS[activation], **SOLVERS[solver])
+    theirs, ours = both(kind, max_iter=20, activation=activation, hidden_layer_sizes=NETWORKS[activation],
+                        **SOLVERS[solver])
     theirs.fit(X, y)
     ours.fit(X, y)
     assert_same(theirs, ours)
@@ -84,7 +88,8 @@ def test_twenty_epochs(name, solver, activation):
 @pytest.mark.parametrize("name", [*CLASSIFICATION, "diabetes"])  # of several outputs scikit-learn's gradient is another
 def test_lbfgs(name, activation):
     kind, X, y = table(name)
-    theirs, ours = both(kind, solver="lbfgs", max_iter=10, activation=activation, hidden_layer_sizes=NETWORKS[activation])
+    theirs, ours = both(kind, solver="lbfgs", max_iter=10, activation=activation,
+                        hidden_layer_sizes=NETWORKS[activation])
     theirs.fit(X, y)
     ours.fit(X, y)
     assert_same(theirs, ours, 1e-8)  # a search along a line amplifies rounding
@@ -120,8 +125,10 @@ def test_parameters_and_defaults_are_scikit_learns_and_then_ours():
     for kind in ("MLPClassifier", "MLPRegressor"):
         import inspect
 
-        theirs, ours = (list(inspect.signature(getattr(module, kind)).parameters.values()) for module in (peer, fastmlp))
-        assert [(p.name, p.default, p.kind) for p in ours[:len(theirs)]] == [(p.name, p.default, p.kind) for p in theirs]
+        theirs, ours = (list(inspect.signature(getattr(module, kind)).parameters.values())
+                        for module in (peer, fastmlp))
+        described = lambda parameters: [(p.name, p.default, p.kind) for p in parameters]
+        assert described(ours[:len(theirs)]) == described(theirs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             a, b = both(kind, max_iter=1)
@@ -130,7 +137,8 @@ def test_parameters_and_defaults_are_scikit_learns_and_then_ours():
 
 
 @pytest.mark.parametrize("parameters", [{"max_iter": 3}, {"max_iter": 30, "tol": 10.0, "n_iter_no_change": 2},
-                                        {"max_iter": 40, "tol": 10.0, "n_iter_no_change": 2, "solver": "sgd", "learning_rate": "adaptive"},
+                                        {"max_iter": 40, "tol": 10.0, "n_iter_no_change": 2, "solver": "sgd",
+                                         "learning_rate": "adaptive"},
                                         {"max_iter": 40, "tol": 10.0, "n_iter_no_change": 2, "early_stopping": True}])
 def test_what_is_printed_and_warned(parameters, capsys):
     kind, X, y = table("iris")

@@ -17,17 +17,23 @@ def table(net):
     starts = [head.index(name) for name in names[:5]]  # columns of text begin where their names do
     cells = [[row[a:b].strip() for a, b in zip(starts, [*starts[1:], None])] for row in rows]
     # those of numbers, and W before them, are words
-    return first, [dict(zip(names, [*c[:4], *(c[4].split() if len(c[4].split()) == 3 else ["", *c[4].split()])])) for c in cells], last
+    return first, [dict(zip(names, [*c[:4], *(c[4].split() if len(c[4].split()) == 3 else ["", *c[4].split()])]))
+                   for c in cells], last
 
 
 def test_summary():
-    first, rows, last = table(MLP([4, Dense(800, ("elu", 0.5)), Dropout(0.25), Dense(30, "tanh", bias=False), 2], loss="cross_entropy"))
+    first, rows, last = table(MLP([4, Dense(800, ("elu", 0.5)), Dropout(0.25), Dense(30, "tanh", bias=False), 2],
+                                  loss="cross_entropy"))
     assert "4 inputs" in first and "cross_entropy" in first and "float32" in first
     assert rows == [
-        {"layer": "1", "kind": "dense", "units": "800", "activation": "elu(0.5)", "W": "4x800", "parameters": "4,000", "flops/row": "6,400"},
-        {"layer": "2", "kind": "Dropout(rate=0.25)", "units": "800", "activation": "", "W": "", "parameters": "0", "flops/row": "800"},
-        {"layer": "3", "kind": "dense", "units": "30", "activation": "tanh", "W": "800x30", "parameters": "24,000", "flops/row": "48,000"},
-        {"layer": "4", "kind": "dense", "units": "2", "activation": "identity", "W": "30x2", "parameters": "62", "flops/row": "120"}]
+        {"layer": "1", "kind": "dense", "units": "800", "activation": "elu(0.5)", "W": "4x800", "parameters": "4,000",
+         "flops/row": "6,400"},
+        {"layer": "2", "kind": "Dropout(rate=0.25)", "units": "800", "activation": "", "W": "", "parameters": "0",
+         "flops/row": "800"},
+        {"layer": "3", "kind": "dense", "units": "30", "activation": "tanh", "W": "800x30", "parameters": "24,000",
+         "flops/row": "48,000"},
+        {"layer": "4", "kind": "dense", "units": "2", "activation": "identity", "W": "30x2", "parameters": "62",
+         "flops/row": "120"}]
     # 4 x 800 + 800 and 800 x 30 and 30 x 2 + 2 weights, of 4 bytes
     assert re.match(r"28,062 parameters, 112,248 bytes; 55,320 floating point operations", last)
 
@@ -45,8 +51,8 @@ def test_sums(sizes, dtype, size):
 
 def test_repr():
     net = MLP([4, Dense(8, ("elu", 0.5)), Dropout(0.25), 3, 2], activation="tanh", loss=("huber", 0.5), dtype="float64")
-    assert repr(net) == ("MLP([4, 8 elu(0.5), Dropout(rate=0.25), 3 tanh, 2 identity], loss=('huber', 0.5), dtype='float64', "
-                         "n_params=75)")  # 40 + 27 + 8
+    assert repr(net) == ("MLP([4, 8 elu(0.5), Dropout(rate=0.25), 3 tanh, 2 identity], loss=('huber', 0.5), "
+                         "dtype='float64', n_params=75)")  # 40 + 27 + 8
     assert repr(MLP([1, 1])).startswith("MLP([1, 1 identity], loss='squared_error', dtype='float32'")
 
 
@@ -57,8 +63,10 @@ def test_an_activation_of_no_number_is_an_error():
 
 def test_show_config(capsys):
     assert fastmlp.show_config() is None
-    lines = dict(re.split(r"\s+", line, maxsplit=1) for line in capsys.readouterr().out.replace("instruction set", "isa").splitlines())
-    assert lines["fastmlp"] == fastmlp.__version__ and lines["numpy"] == np.__version__ and lines["scipy"] == scipy.__version__
+    lines = dict(re.split(r"\s+", line, maxsplit=1)
+                 for line in capsys.readouterr().out.replace("instruction set", "isa").splitlines())
+    assert lines["fastmlp"] == fastmlp.__version__
+    assert lines["numpy"] == np.__version__ and lines["scipy"] == scipy.__version__
     assert lines["python"] == platform.python_version() and platform.machine() in lines["platform"]
     assert lines["isa"].startswith(fastmlp.instruction_set()) and "generic" in lines["isa"]
     assert int(lines["cores"]) >= 1 and lines["compiler"]

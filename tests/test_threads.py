@@ -198,7 +198,8 @@ def long_fit(kind, n_threads):
     net = MLP(sizes, random_state=0, **more)
     X = np.resize(np.arange(7, dtype=np.uint8), (rows, 12))
     y = np.ones((rows, 2), np.float32)
-    validation = (np.ones((3_000_000, 12), np.uint8), np.ones((3_000_000, 2), np.float32)) if kind == "validation" else None
+    n = 3_000_000
+    validation = (np.ones((n, 12), np.uint8), np.ones((n, 2), np.float32)) if kind == "validation" else None
     return net, lambda: net.fit(X, y, SGD(1e-5), epochs, batch, validation_data=validation, n_threads=n_threads)
 
 

@@ -5,13 +5,13 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_twin import OPTIMIZERS
 
+import reference
+from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 from fastmlp._engine import runtime
-from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, Frozen, TiedGroup, _core, tie_layers, tie_map, tie_transpose
+from test_twin import OPTIMIZERS
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 6))
@@ -33,19 +33,23 @@ CASES = {
     "one member": ((4,), [TiedGroup([(2, 0, 0)], [4.0])], 58),
     "across layers": ((4,), [TiedGroup([(1, 0, 0), (2, 0, 0), (1, None, 2), (2, None, 5)])], 58 - 3),
     "shared bias": ((4,), [TiedGroup([(1, None, j) for j in range(4)])], 58 - 3),
-    "groups that meet": ((4,), [TiedGroup([(1, 0, 0), (1, 1, 1)], [1, 2]), TiedGroup([(1, 1, 1), (1, 2, 2)], [1, 3])], 58 - 2),
+    "groups that meet": ((4,), [TiedGroup([(1, 0, 0), (1, 1, 1)], [1, 2]), TiedGroup([(1, 1, 1), (1, 2, 2)], [1, 3])],
+                         58 - 2),
     "map": ((4,), [tie_map(2, IDS)], 58 - (IDS >= 0).sum() + len(set(IDS[IDS >= 0]))),
     "symmetric": ((4, 4), [tie_map(2, SYMMETRIC)], 28 + 10 + 4 + 30),
     "frozen zeros": ((4,), [Frozen(1, MASK, 0.0)], 58 - MASK.sum()),
-    "frozen as it starts": ((4,), [Frozen(1, MASK), Frozen(2, [True] + 5 * [False], 0.5, biases=True)], 58 - MASK.sum() - 1),
-    "tied to frozen": ((4,), [Frozen(1, np.eye(6, 4, dtype=bool), 0.25), TiedGroup([(1, 0, 0), (2, 0, 0)], [1, 2])], 58 - 4 - 1),
+    "frozen as it starts": ((4,), [Frozen(1, MASK), Frozen(2, [True] + 5 * [False], 0.5, biases=True)],
+                            58 - MASK.sum() - 1),
+    "tied to frozen": ((4,), [Frozen(1, np.eye(6, 4, dtype=bool), 0.25), TiedGroup([(1, 0, 0), (2, 0, 0)], [1, 2])],
+                       58 - 4 - 1),
 }
 cases = pytest.mark.parametrize("case", CASES)
 
 
 def network(case, dtype="float64", **parameters):
     middle, ties, _ = CASES[case]
-    return MLP([6, *(Dense(n, "tanh", bias_init=0.1 * np.arange(n)) for n in middle), 6], dtype=dtype, ties=ties, random_state=1, **parameters)
+    return MLP([6, *(Dense(n, "tanh", bias_init=0.1 * np.arange(n)) for n in middle), 6], dtype=dtype, ties=ties,
+               random_state=1, **parameters)
 
 
 def flat(W, b):
@@ -69,7 +73,8 @@ def test_parameters(case):
     net = network(case)
     assert net.n_params == len(net.params) == CASES[case][2]
     E, offset = matrix(net)
-    np.testing.assert_array_equal(flat(net.W, net.b), offset + E @ net.params if net.n_params < 5 else flat(net.W, net.b))
+    if net.n_params < 5:
+        np.testing.assert_array_equal(flat(net.W, net.b), offset + E @ net.params)
     np.testing.assert_allclose(flat(net.W, net.b), offset + E @ net.params, rtol=1e-15, atol=0)
     assert ((E != 0).sum(axis=1) + (offset != 0) <= 1).all() and (E != 0).any(axis=0).all()
 
@@ -145,7 +150,8 @@ def assert_tied(net):
 def test_the_same_bits(case, dtype, monkeypatch):
     """For any number of threads, row blocks and chunks, whatever scratch holds."""
     seen = set()
-    for threads, block, chunk, fill in ((1, 0, 0, None), (2, 0, 0, b"\xff"), (3, 8, 0, b"\x00"), (8, 0, 8, None), (2, 16, 16, b"\xff")):
+    for threads, block, chunk, fill in ((1, 0, 0, None), (2, 0, 0, b"\xff"), (3, 8, 0, b"\x00"), (8, 0, 8, None),
+                                        (2, 16, 16, b"\xff")):
         monkeypatch.setattr(runtime, "scratch_fill", fill)
         net = network(case, dtype)
         net._core.block_rows, net._core.chunk_rows = block, chunk
@@ -175,10 +181,12 @@ def test_whole_layers_of_all_shapes(sizes, ties, dtype):
 
 
 def test_two_weights_of_the_notes():
-    """w12(1) = w21(1) = w: de/dw = delta2(1) x1(0) + delta1(1) x2(0). d = (2, 2, 1), identity, no bias, W(2) = (1, 2)^T,
-    x(0) = (3, 5), y = 0; W(1) = [[1, w], [w, 1]] with w = 2: s(1) = (3 + 10, 6 + 5) = (13, 11), x(2) = 13 + 22 = 35,
-    delta(2) = 70, delta(1) = (70, 140), de/dw = 140 * 3 + 70 * 5 = 770; one step of SGD(0.001): w = 2 - 0.77."""
-    net = MLP([2, Dense(2, bias=False, init=np.array([[1.0, 2.0], [7.0, 1.0]])), Dense(1, bias=False, init=np.array([[1.0], [2.0]]))],
+    """w12(1) = w21(1) = w: de/dw = delta2(1) x1(0) + delta1(1) x2(0). d = (2, 2, 1), identity, no bias,
+    W(2) = (1, 2)^T, x(0) = (3, 5), y = 0; W(1) = [[1, w], [w, 1]] with w = 2: s(1) = (3 + 10, 6 + 5) = (13, 11),
+    x(2) = 13 + 22 = 35, delta(2) = 70, delta(1) = (70, 140), de/dw = 140 * 3 + 70 * 5 = 770; one step of
+    SGD(0.001): w = 2 - 0.77."""
+    net = MLP([2, Dense(2, bias=False, init=np.array([[1.0, 2.0], [7.0, 1.0]])),
+               Dense(1, bias=False, init=np.array([[1.0], [2.0]]))],
               dtype="float64", ties=[TiedGroup([(1, 0, 1), (1, 1, 0)])])
     assert net.W[1].tolist() == [[1.0, 2.0], [2.0, 1.0]] and net.n_params == 5
     loss, gradient = net.loss_and_grad([[3.0, 5.0]], [0.0])
@@ -251,7 +259,8 @@ def test_a_tied_convolution():
 
 
 def test_layers_without_biases():
-    net = MLP([6, Dense(6, "tanh", bias=False), Dense(6, bias=False)], dtype="float64", ties=[tie_layers(1, 2)], random_state=0)
+    net = MLP([6, Dense(6, "tanh", bias=False), Dense(6, bias=False)], dtype="float64", ties=[tie_layers(1, 2)],
+              random_state=0)
     by_places = MLP([6, Dense(6, "tanh", bias=False), Dense(6, bias=False)], dtype="float64", random_state=0,
                     ties=[tie_layers(1, 2), TiedGroup([(1, 0, 0)])])
     for each in (net, by_places):
@@ -263,7 +272,8 @@ def test_layers_without_biases():
 
 
 def test_everything_frozen():
-    net = MLP([6, 6], dtype="float64", ties=[Frozen(1, np.ones((6, 6), bool)), Frozen(1, np.ones(6, bool), 1.0, biases=True)], random_state=0)
+    net = MLP([6, 6], dtype="float64", ties=[Frozen(1, np.ones((6, 6), bool)),
+                                             Frozen(1, np.ones(6, bool), 1.0, biases=True)], random_state=0)
     before, loss = net.W[1].copy(), net.evaluate(X, Y)
     assert net.n_params == 0 and net.params.shape == (0,) and net.loss_and_grad(X, Y)[1].shape == (0,)
     assert net.fit(X, Y, Adam(clip_norm=1.0), epochs=2)["loss"] == pytest.approx([loss, loss])
@@ -289,7 +299,8 @@ def test_what_overflows_is_refused_before_anything_changed():
 
 def test_frozen_values_that_agree_to_rounding():
     """0.1 and 0.3 on members with scales 1 and 3, of which 3 x 0.1 is not 0.3."""
-    net = MLP([3, 4, 2], ties=[TiedGroup([(1, 0, 0), (2, 1, 1)], [1, 3]), Frozen(1, at((3, 4), 0, 0), 0.1), Frozen(2, at((4, 2), 1, 1), 0.3)],
+    net = MLP([3, 4, 2], ties=[TiedGroup([(1, 0, 0), (2, 1, 1)], [1, 3]), Frozen(1, at((3, 4), 0, 0), 0.1),
+                               Frozen(2, at((4, 2), 1, 1), 0.3)],
               dtype="float64")
     assert net.W[1][0, 0] == pytest.approx(0.1, rel=1e-15) and net.W[2][1, 1] == 3 * net.W[1][0, 0]
 
@@ -309,17 +320,25 @@ def test_divergence_keeps_ties():
 
 
 BAD = {
-    "scale of itself": ([TiedGroup([(1, 0, 0), (1, 0, 0)], [1, 2])], r"\(1, 0, 0\) and \(1, 0, 0\) are tied with the ratio 2"),
-    "two ratios": ([TiedGroup([(1, 0, 0), (1, 1, 1)]), TiedGroup([(1, 1, 1), (1, 0, 0)], [1, 2])], r"\(1, 1, 1\) and \(1, 0, 0\)"),
-    "two values": ([Frozen(1, np.ones((6, 4), bool), 1.0), Frozen(1, np.ones((6, 4), bool), 2.0)], r"\(1, 0, 0\) is frozen at 2"),
+    "scale of itself": ([TiedGroup([(1, 0, 0), (1, 0, 0)], [1, 2])],
+                        r"\(1, 0, 0\) and \(1, 0, 0\) are tied with the ratio 2"),
+    "two ratios": ([TiedGroup([(1, 0, 0), (1, 1, 1)]), TiedGroup([(1, 1, 1), (1, 0, 0)], [1, 2])],
+                   r"\(1, 1, 1\) and \(1, 0, 0\)"),
+    "two values": ([Frozen(1, np.ones((6, 4), bool), 1.0), Frozen(1, np.ones((6, 4), bool), 2.0)],
+                   r"\(1, 0, 0\) is frozen at 2"),
     "tied and two values": ([TiedGroup([(1, 0, 0), (1, 1, 0)]), Frozen(1, np.eye(6, 4, dtype=bool), 1.0),
                              Frozen(1, np.eye(6, 4, -1, dtype=bool), 3.0)], "frozen at another value"),
-    "shapes": ([tie_transpose(1, 1)], "must fit"), "layers": ([tie_layers(1, 2)], r"must fit, got shapes \(6, 4\) and \(4, 6\)"),
-    "no layer": ([tie_layers(1, 3)], "the layer of a tie must be at most 2"), "no member": ([TiedGroup([])], "at least one member"),
+    "shapes": ([tie_transpose(1, 1)], "must fit"),
+    "layers": ([tie_layers(1, 2)], r"must fit, got shapes \(6, 4\) and \(4, 6\)"),
+    "no layer": ([tie_layers(1, 3)], "the layer of a tie must be at most 2"),
+    "no member": ([TiedGroup([])], "at least one member"),
     "outside": ([TiedGroup([(1, 6, 0)])], r"\(1, 6, 0\) must be inside of W\(1\), whose shape is \(6, 4\)"),
-    "outside bias": ([TiedGroup([(1, None, 4)])], r"inside of b\(1\)"), "scale 0": ([TiedGroup([(1, 0, 0)], [0.0])], "none 0"),
-    "scales": ([TiedGroup([(1, 0, 0)], [1, 2])], "scales of TiedGroup must be 1"), "ids": ([tie_map(1, np.zeros((2, 2), int))], "ids of tie_map"),
-    "mask": ([Frozen(1, np.ones((6, 4)))], "mask of Frozen must be booleans"), "value": ([Frozen(1, MASK, np.nan)], "got NaN"),
+    "outside bias": ([TiedGroup([(1, None, 4)])], r"inside of b\(1\)"),
+    "scale 0": ([TiedGroup([(1, 0, 0)], [0.0])], "none 0"),
+    "scales": ([TiedGroup([(1, 0, 0)], [1, 2])], "scales of TiedGroup must be 1"),
+    "ids": ([tie_map(1, np.zeros((2, 2), int))], "ids of tie_map"),
+    "mask": ([Frozen(1, np.ones((6, 4)))], "mask of Frozen must be booleans"),
+    "value": ([Frozen(1, MASK, np.nan)], "got NaN"),
     "shape of values": ([Frozen(1, MASK, np.zeros(3))], r"value of Frozen .*got shape \(3,\)"),
     "negative id": ([tie_map(1, np.full((6, 4), -2))], "ids of tie_map must be at least -1, got -2"),
 }
@@ -345,8 +364,10 @@ def test_kinds():
         MLP([6, Dense(4, bias=False), 6], ties=[TiedGroup([(1, None, 0)])])
 
 
-members = st.one_of(st.tuples(st.just(1), st.integers(0, 2), st.integers(0, 3)), st.tuples(st.just(2), st.integers(0, 3), st.integers(0, 1)),
-                    st.tuples(st.just(1), st.none(), st.integers(0, 3)), st.tuples(st.just(2), st.none(), st.integers(0, 1)))
+members = st.one_of(st.tuples(st.just(1), st.integers(0, 2), st.integers(0, 3)),
+                    st.tuples(st.just(2), st.integers(0, 3), st.integers(0, 1)),
+                    st.tuples(st.just(1), st.none(), st.integers(0, 3)),
+                    st.tuples(st.just(2), st.none(), st.integers(0, 1)))
 
 
 @settings(max_examples=60, deadline=None)

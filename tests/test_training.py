@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from fastmlp._engine import runtime
 from fastmlp import MLP, SGD, Adam, AdamW, Callback, Dense, DivergenceWarning, History, _core, schedules
+from fastmlp._engine import runtime
 
 OPTIMIZERS = [SGD(0.05), SGD(0.02, momentum=0.9), SGD(0.02, momentum=0.9, nesterov=True), Adam(0.01), AdamW(0.01),
               Adam(schedules.Cosine(0.01, 10), l2=0.01, l1=1e-3, clip_norm=0.1)]
@@ -92,7 +92,8 @@ def test_fit_starts_from_the_present_weights():
 
 
 @optimizers
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))],
+                         ids=["copy", "pickle"])
 def test_copies_go_on_alike_and_apart(duplicate, optimizer):
     net = network("float32")
     net.fit(X, Y, optimizer, epochs=3)
@@ -112,7 +113,8 @@ def test_predictions_follow_the_weights():
     """Of few rows, for which there is a short way, as of many."""
     for sizes in ([4, 12, 1], [4, 3, 12, 2], [4, 1]):
         net = MLP(sizes, dtype="float64", random_state=0)
-        for change in (lambda: None, lambda: net.fit(X, Y[:, :sizes[-1]]), lambda: setattr(net, "params", net.params + 1),
+        for change in (lambda: None, lambda: net.fit(X, Y[:, :sizes[-1]]),
+                       lambda: setattr(net, "params", net.params + 1),
                        lambda: net.W[1].fill(0.5)):
             change()
             for n in (1, 3, 53):
@@ -165,7 +167,8 @@ def seen(net, n, epochs, **fit):
         rows.extend(y[:, 0].astype(int))
         return np.zeros(len(x)), np.zeros_like(x)
 
-    MLP([1, 1], loss=loss, random_state=net).fit(np.zeros((n, 1)), np.arange(n), SGD(0.1), epochs=epochs, n_threads=1, **fit)
+    MLP([1, 1], loss=loss, random_state=net).fit(np.zeros((n, 1)), np.arange(n), SGD(0.1), epochs=epochs, n_threads=1,
+                                                 **fit)
     return np.reshape(rows, (epochs, n))
 
 
@@ -224,20 +227,22 @@ class ByBatch(Callback):
 
 @pytest.mark.parametrize("batch_size", [1, 5, 16, 20, 53, None])
 def test_windows_of_rows(batch_size, monkeypatch):
-    """More rows than are shuffled as a whole: each once an epoch, and the same weights as without windows and batch by batch."""
+    """More rows than are shuffled as a whole: each once an epoch, and the same weights as without windows and batch by
+    batch."""
     plain, weight = network(), RNG.random(53)
     history = plain.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, shuffle=False, sample_weight=weight)
     for module in (_core, runtime):
         monkeypatch.setattr(module, "WHOLE", 16)
     parts = network()
-    assert parts.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, shuffle=False, sample_weight=weight)["loss"] == pytest.approx(
-        history["loss"], rel=1e-13)
+    by_parts = parts.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, shuffle=False, sample_weight=weight)
+    assert by_parts["loss"] == pytest.approx(history["loss"], rel=1e-13)
     assert parts.params.tobytes() == plain.params.tobytes()
     orders = seen(0, 53, 4, batch_size=batch_size)
     assert (np.sort(orders) == np.arange(53)).all() and len({tuple(order) for order in orders}) == 4
     for fraction in (0.0, 0.3):
         batches = copy.deepcopy(parts)
-        runs = [net.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, sample_weight=weight, callbacks=[ByBatch()] * watched,
+        runs = [net.fit(X, Y, Adam(0.01), epochs=3, batch_size=batch_size, sample_weight=weight,
+                        callbacks=[ByBatch()] * watched,
                         validation_fraction=fraction) for net, watched in ((parts, False), (batches, True))]
         assert runs[0]["loss"] == pytest.approx(runs[1]["loss"], rel=1e-13)
         assert parts.params.tobytes() == batches.params.tobytes()
@@ -251,7 +256,8 @@ def test_a_fit_that_diverges_in_a_later_window_is_undone(monkeypatch):
     net, twin = network(), network()
     with pytest.warns(DivergenceWarning):
         net.fit(X, y, SGD(0.01), epochs=2, batch_size=4, shuffle=False)
-    twin.fit(X[:36], Y[:36], SGD(0.01), epochs=1, batch_size=4, shuffle=False)  # to before the step that was followed by it
+    # to before the step that was followed by it
+    twin.fit(X[:36], Y[:36], SGD(0.01), epochs=1, batch_size=4, shuffle=False)
     assert net.params.tobytes() == twin.params.tobytes()
 
 
@@ -271,7 +277,8 @@ def test_weight_two_is_the_row_twice(optimizer):
 @optimizers
 def test_weight_zero_is_the_row_left_out(optimizer):
     weighted, without = network(), network()
-    a = weighted.fit(X, Y, optimizer, epochs=6, batch_size=None, sample_weight=(np.arange(53) >= 20) * 1.0, shuffle=False)
+    a = weighted.fit(X, Y, optimizer, epochs=6, batch_size=None, sample_weight=(np.arange(53) >= 20) * 1.0,
+                     shuffle=False)
     b = without.fit(X[20:], Y[20:], optimizer, epochs=6, batch_size=None, shuffle=False)
     np.testing.assert_allclose(weighted.params, without.params, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(a["loss"], b["loss"], rtol=1e-12)
@@ -368,7 +375,8 @@ def test_a_loss_in_python_is_the_built_in_one(dtype):
     np.testing.assert_allclose(own.history["loss"], built_in.history["loss"], rtol=tolerance)
     built_in.params = own.params
     assert own.evaluate(X, Y, w) == pytest.approx(built_in.evaluate(X, Y, w), rel=tolerance)
-    np.testing.assert_allclose(own.loss_and_grad(X, Y, w)[1], built_in.loss_and_grad(X, Y, w)[1], rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(own.loss_and_grad(X, Y, w)[1], built_in.loss_and_grad(X, Y, w)[1], rtol=tolerance,
+                               atol=tolerance)
     np.testing.assert_allclose(own.backprop(X, Y, w).dX, built_in.backprop(X, Y, w).dX, rtol=tolerance, atol=tolerance)
 
 
@@ -378,7 +386,8 @@ def test_learning_digits(optimizer, dtype):
     digits, labels = load_digits(return_X_y=True)
     digits = digits / 16
     net = MLP([64, Dense(32, "relu"), 10], loss="cross_entropy", dtype=dtype, random_state=0)
-    history = net.fit(digits[:1400], labels[:1400], optimizer, epochs=20, validation_data=(digits[1400:], labels[1400:]))
+    history = net.fit(digits[:1400], labels[:1400], optimizer, epochs=20,
+                      validation_data=(digits[1400:], labels[1400:]))
     assert history["loss"][0] > 3 * history["loss"][-1] and history["loss"][-1] < 0.1
     assert (net.predict(digits[1400:]).argmax(axis=1) == labels[1400:]).mean() > 0.9
     assert history["val_loss"][-1] == net.evaluate(digits[1400:], labels[1400:])
@@ -421,7 +430,8 @@ def test_penalties_of_rows(dtype, clip_norm, threads):
         twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
     data = net._data(X, Y)
     with _core.borrow_team(threads) as team:
-        loss, done, penalty, _ = net._core.train(data, np.arange(53), 1.0, 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
+        loss, done, penalty, _ = net._core.train(data, np.arange(53), 1.0, 20, 0, 3,
+                                                 (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
                                       np.ones(2), clip_norm, 0, team, (l2, l1))
     tight = 1e-12 if dtype == "float64" else 1e-5
     assert done == 3 and (loss, penalty) == pytest.approx((losses, penalties), rel=tight)
@@ -436,5 +446,6 @@ def test_adam_with_betas_of_zero(beta1, beta2):
     for t in range(1, 4):
         g = twin.loss_and_grad(X, Y)[1]
         m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
-        twin.params = twin.params - 0.01 * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + 1e-8 / np.sqrt(1 - beta2**t))
+        twin.params = twin.params - 0.01 * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t))
+                                                                   + 1e-8 / np.sqrt(1 - beta2**t))
     np.testing.assert_allclose(net.params, twin.params, rtol=1e-9, atol=1e-12)

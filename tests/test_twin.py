@@ -122,7 +122,8 @@ OPTIMIZERS = [
     AdamW(0.01, weight_decay=0.2),
     AdamW(0.01, weight_decay=0.2, l2=0.1, l1=0.01, clip_norm=0.2),
 ]
-# networks that are stepped as one vector, of halves of vectors where there are any and whole, and one that is stepped tile by tile
+# networks that are stepped as one vector, of halves of vectors where there are any and whole, and one that is stepped
+# tile by tile
 SIZES = {"narrow": (3, 4, 2), "small": (5, 20, 9, 3), "large": (33, 100, 70, 1)}
 
 

@@ -1,6 +1,5 @@
 """The wheel holds what runs and what describes it, and nothing of what it was made from."""
 import pathlib
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -8,17 +7,14 @@ from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
-SOURCES = ("setup.py", "pyproject.toml", "LICENSE", "README.md")
+import sources
 
 
 @pytest.mark.slow
 def test_what_the_wheel_holds(tmp_path):
-    apart = tmp_path / "source"
-    shutil.copytree(ROOT / "fastmlp", apart / "fastmlp", ignore=shutil.ignore_patterns("*.so", "_core.c", "__pycache__"))
-    for name in SOURCES:
-        shutil.copy(ROOT / name, apart)
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, apart], check=True)
+    tree = sources.copied(tmp_path / "source")
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, tree],
+                   check=True)
     (path,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(path) as wheel:
         names = [name for name in wheel.namelist() if name.startswith("fastmlp/")]

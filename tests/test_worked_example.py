@@ -35,7 +35,8 @@ def test_delta(example):
     assert 2 * (0.75594294307695140 - 0.5) * (1 - 0.75594294307695140**2) == pytest.approx(delta2, rel=1e-14)
     assert run.delta[2] == near([[delta2]])
     # delta1(1) = theta'(s1(1)) delta1(2) w11(2), delta2(1) = theta'(s2(1)) delta1(2) w21(2)
-    assert run.delta[1] == near([[(1 - 0.96402758007581688**2) * delta2 * 2, (1 - 0.94137553849728736**2) * delta2 * -1]])
+    assert run.delta[1] == near([[(1 - 0.96402758007581688**2) * delta2 * 2,
+                                  (1 - 0.94137553849728736**2) * delta2 * -1]])
     assert run.delta[1] == near([[0.030997178009576085, -0.024966826585362336]])
 
 

@@ -1,4 +1,5 @@
-"""A pytest plugin that puts fastmlp's estimators in the place of scikit-learn's: pytest -p use_fastmlp --pyargs sklearn..."""
+"""A pytest plugin that puts fastmlp's estimators in the place of scikit-learn's:
+pytest -p use_fastmlp --pyargs sklearn..."""
 import sklearn.neural_network
 
 import fastmlp

@@ -1,0 +1,1 @@
+"""What the scripts of benchmarks/run/ share. benchmarks/README.md says which file has which subject."""

@@ -1,0 +1,203 @@
+"""CONTRIBUTING's recipes: followed in a copy of the sources, each at as many places as it names, they give what the
+tests of the tables accept; and those tests notice where the rows of the tests are left out.
+
+A place is where something is put in: an edit (file, anchor, insertion) puts the insertion behind the anchor, which
+is there once. Where the sources move, the anchors are what to change.
+"""
+import os
+import re
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+
+import sources
+
+pytestmark = pytest.mark.slow
+
+
+class Edit(NamedTuple):
+    file: str
+    anchor: str
+    insertion: str
+
+
+class Recipe(NamedTuple):
+    name: str  # of what is added
+    edits: list  # of the package
+    rows: list  # edits of the tests
+    tests: list  # the files with the tests that go by the tables
+
+
+TABLES_ARE_WHOLE = "test_the_twin_has_all_that_the_library_has"
+
+ACTIVATION = Recipe("hardtanh", [
+    Edit("fastmlp/kernels/kernels.h", "X(sigmoid, 0, 1, 0.0)", " \\\n    X(hardtanh, 0, 0, 0.0)"),
+    Edit("fastmlp/kernels/elementwise.inc", """
+    return fma_(set1(0) - w, w, set1(1)) * sigmoid * fma_(s, bend, set1(2));
+}
+""", """
+INLINE vf act_hardtanh(vf s, real a)
+{
+    (void)a;
+    return sel_gt(set1(-1), s, set1(-1), sel_gt(s, set1(1), set1(1), s));
+}
+INLINE vf grad_hardtanh(vf x, real a) { (void)a; return sel_gt(set1(1), abs_(x), set1(1), set1(0)); }
+INLINE vf second_hardtanh(vf x, real a) { (void)x; (void)a; return set1(0); }
+"""),
+], [
+    Edit("tests/reference.py", '"sigmoid": (sigmoid, lambda s: sigmoid(s) * sigmoid(-s)),\n', '''
+    "hardtanh": (lambda s: np.clip(s, -1.0, 1.0), lambda s: (np.abs(s) < 1.0) * 1.0),
+'''),
+], ["test_twin.py", "test_conv.py", "test_files.py", "test_estimators.py"])
+
+LOSS = Recipe("log_cosh", [
+    Edit("fastmlp/kernels/kernels.h", "X(cross_entropy, softmax, 0.0)", " \\\n    X(log_cosh, identity, 0.0)"),
+    Edit("fastmlp/kernels/elementwise.inc", "TILE_OF(binary_cross_entropy)\n", """
+INLINE vf loss_log_cosh(vf x, vf y, real a, vf *g)
+{
+    (void)a;
+    vf far = abs_(x - y);
+    *g = tanh_(x - y);
+    return far + softplus_(set1(-2) * far) - set1((real)0.69314718055994530942);
+}
+INLINE vf bend_log_cosh(vf x, vf y, real a) { (void)a; vf t = tanh_(x - y); return set1(1) - t * t; }
+TILE_OF(log_cosh)
+"""),
+], [
+    Edit("tests/reference.py", "lambda x, y: np.exp(log_softmax(x)) * y.sum(axis=1, keepdims=True) - y),\n", '''
+    "log_cosh": (over_outputs(lambda x, y: np.logaddexp(x - y, y - x) - math.log(2)),
+                 lambda x, y: np.tanh(x - y)),
+'''),
+], ["test_twin.py", "test_files.py"])
+
+OPTIMISER = Recipe("RMSprop", [
+    Edit("fastmlp/kernels/kernels.h", "X(nesterov, 1) X(adam, 2)", " X(rmsprop, 1)"),
+    Edit("fastmlp/kernels/step.inc", """
+    return V_(fma_)(p, h->keep, V_(set1)(0) - h->lr * *u / (V_(sqrt_)(*v) + h->eps));
+}
+""", """/* Tieleman and Hinton 2012 */
+INLINE V_(vf) V_(step_rmsprop)(V_(vf) p, V_(vf) g, V_(vf) *u, V_(vf) *v, const V_(hyper_t) *h)
+{
+    (void)v;
+    *u = V_(normal_)(V_(fma_)(h->beta2, *u, h->rest2 * g * g));
+    return p - h->lr * g / (V_(sqrt_)(*u) + h->eps);
+}
+"""),
+    Edit("fastmlp/optim.py", '__all__ = ["SGD", "Adam", "AdamW"', ', "RMSprop"'),
+    Edit("fastmlp/optim.py", '''        number("weight_decay", self.weight_decay, least=0)
+''', '''
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop (Tieleman and Hinton 2012): v <- rho v + (1 - rho) g^2, w <- w - lr g / (sqrt(v) + eps)."""
+
+    lr: Any = 0.001
+    rho: float = 0.9
+    eps: float = 1e-8
+    l2: float = 0.0
+    l1: float = 0.0
+    clip_norm: float | None = None
+
+    step = "rmsprop"
+
+    def numbers(self, lr):
+        """(lr, beta1, beta2, eps, decay, l2, l1) of a step."""
+        return (lr, 0.0, self.rho, self.eps, 0.0, self.l2, self.l1)
+'''),
+    Edit("fastmlp/__init__.py", "from .optim import SGD, Adam, AdamW", ", RMSprop"),
+    Edit("fastmlp/__init__.py", '"SGD", "Adam", "AdamW"', ', "RMSprop"'),
+    Edit("fastmlp/training.py", "(optim.SGD, optim.Adam", ", optim.RMSprop"),
+], [
+    Edit("tests/reference.py", "p -= lr * m / (np.sqrt(v) + self.eps) + decays * self.lr * self.weight_decay * p\n", '''
+
+class RMSprop:
+    """v the running mean of g^2; w <- w - lr g / (sqrt(v) + eps)."""
+
+    def __init__(self, lr, rho=0.9, eps=1e-8, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.rho, self.eps = lr, rho, eps
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.v = None
+
+    def step(self, params, grads, penalised):
+        self.v = self.v or [np.zeros_like(p) for p in params]
+        for p, g, v in zip(params, total_gradient(self, params, grads, penalised), self.v):
+            v[...] = self.rho * v + (1.0 - self.rho) * g * g
+            p -= self.lr * g / (np.sqrt(v) + self.eps)
+'''),
+    Edit("tests/reference.py", '"Adam": Adam, "AdamW": Adam', ', "RMSprop": RMSprop'),
+    Edit("tests/test_twin.py", "    AdamW(0.01, weight_decay=0.2, l2=0.1, l1=0.01, clip_norm=0.2),\n",
+         "    fastmlp.RMSprop(0.01, rho=0.8, l2=0.1, l1=0.01, clip_norm=0.2),\n"),
+    Edit("tests/bits.py", "from fastmlp import MLP, SGD, Adam, AdamW", ", RMSprop"),
+    Edit("tests/bits.py", '"adamw": (AdamW, {"weight_decay": 1 / 8})', ', "rmsprop": (RMSprop, {})'),
+], ["test_twin.py"])
+
+RECIPES = {"An activation": ACTIVATION, "A loss": LOSS, "An optimiser": OPTIMISER}
+recipes = pytest.mark.parametrize("title", RECIPES)
+
+
+def add(tree, edits):
+    """Make the edits in a tree of sources; the number of places that they touch."""
+    for file, anchor, insertion in edits:
+        text = (tree / file).read_text()
+        assert text.count(anchor) == 1, f"{file} has {text.count(anchor)} times {anchor!r}"
+        (tree / file).write_text(text.replace(anchor, anchor + insertion))
+    return len({(file, anchor) for file, anchor, _ in edits})
+
+
+def places_named(title):
+    """The number that CONTRIBUTING names: **An activation** (3 places)."""
+    return int(re.search(rf"\*\*{title}\*\* \((\d+) places\)", (sources.ROOT / "CONTRIBUTING.md").read_text())[1])
+
+
+class Tree:
+    """The sources with all that the recipes add, built; the tests as they are without and with their rows."""
+
+    def __init__(self, folder):
+        self.folder = sources.copied(folder / "tree", "tests")
+        self.site = folder / "site"
+        self.places = {title: add(self.folder, recipe.edits) for title, recipe in RECIPES.items()}
+        self.run("-m", "pip", "install", "--quiet", "--no-deps", "--target", self.site, self.folder).check_returncode()
+
+    def run(self, *arguments):
+        """What Python does with some arguments, in the tree, with the package that was built from it."""
+        paths = [str(self.site), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return subprocess.run([sys.executable, "-P", *arguments], cwd=self.folder, capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+
+    def test(self, files, *options):
+        paths = [self.folder / "tests" / file for file in files]
+        return self.run("-m", "pytest", "-q", "-p", "no:cacheprovider", *paths, *options)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Built, with the rows in the tests; that these were missed before is looked at in between."""
+    tree = Tree(tmp_path_factory.mktemp("recipes"))
+    tree.without_rows = tree.test(["test_twin.py", "test_bits.py"], "-k", f"{TABLES_ARE_WHOLE} or the_table_is_whole")
+    for title, recipe in RECIPES.items():
+        tree.places[title] += add(tree.folder, recipe.rows)
+    tree.run("tests/bits.py", "--write").check_returncode()
+    return tree
+
+
+@recipes
+def test_as_many_places_as_it_names(tree, title):
+    assert tree.places[title] == places_named(title)
+
+
+def test_rows_that_are_left_out_are_missed(tree):
+    assert "2 failed" in tree.without_rows.stdout, tree.without_rows.stdout
+
+
+@recipes
+def test_what_was_added_works(tree, title):
+    recipe = RECIPES[title]
+    done = tree.test(recipe.tests, "-k", f"{recipe.name} or {TABLES_ARE_WHOLE}")
+    assert done.returncode == 0, done.stdout
+
+
+def test_its_bits_are_in_the_table(tree):
+    done = tree.test(["test_bits.py"], "-k", "the_table")
+    assert done.returncode == 0, done.stdout
