@@ -7,7 +7,7 @@ except ImportError as error:
     raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in another folder, or build it "
                       "there, `python setup.py build_ext --inplace`") from error
 from . import callbacks, schedules
-from ._init import INITIALIZERS
+from .initializers import INITIALIZERS
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .layers import AvgPool1D, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool1D, MaxPool2D
 from .model import MLP, activations, losses

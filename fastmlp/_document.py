@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from . import _check, _core, io, optim, training
+from ._parameters import OptimizerState, flatten
 from .layers import Dense, input_shape
 
 
@@ -15,10 +16,10 @@ def of(net):
     document = {"format": io.FORMAT, "d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]), "layers": [io.encode(y) for y in net.layers],
                 "loss": io.encode(net.loss.spec), "dtype": net.dtype.name, "seed": net._seed,
                 "epochs_ever": net._epochs_ever, "history": net.history, "training": None}
-    if net._ties:
+    if net.ties:
         document["ties"], tensors["params"] = [io.encode(tie) for tie in net.ties], net.params
     if net._state is not None:
-        state = net._state.export(net)
+        state = net._network.progress.optimizer_state.export(net._network.parameters)
         tensors.update({f"slot.{i}": slot for i, slot in enumerate(state["slots"])}, powers=state["powers"])
         document["training"] = {"optimizer": io.encode(state["optimizer"]), "epoch": state["epoch"]}
     return document, tensors
@@ -45,7 +46,7 @@ def network(cls, document, tensors):
     if ties and net.n_params != tensors["params"].size:
         raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
     W, b = ([tensors.get(f"{name}.{l}") for l in range(len(net.d))] for name in "Wb")
-    net._resume(net._flat(W, b), tensors.get("params"))
+    net._network.parameters.resume(flatten(W, b), tensors.get("params"))
     net._seed = _check.integer("seed", document["seed"], 0) % 2**63
     net._epochs_ever = _check.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
     net.history = training.History(history)
@@ -53,7 +54,7 @@ def network(cls, document, tensors):
         epoch = _check.integer("epoch", run["epoch"], 0, 2**40)
         optim.rate(optimizer, epoch)
         slots = [tensors[f"slot.{i}"] for i in range(len(tensors)) if f"slot.{i}" in tensors]
-        net._state = training.State.restore(net, {"optimizer": optimizer, "slots": slots, "powers": tensors["powers"],
+        net._network.progress.optimizer_state = OptimizerState.restore(net._network.parameters, {"optimizer": optimizer, "slots": slots, "powers": tensors["powers"],
                                                   "epoch": epoch})
     return net
 
@@ -66,7 +67,7 @@ def _tensor_shapes(layers, optimizer, tied=None):
         if isinstance(y, Dense):
             _check.integer(f"units of layers[{l}]", y.units, 1)
         after = y.after(shape)
-        if hasattr(y, "weights"):
+        if y.weights(shape) is not None:
             shapes[f"W.{l}"] = y.weights(shape)
             if y.bias is not False:
                 shapes[f"b.{l}"] = after[-1:]

@@ -3,11 +3,7 @@ import platform
 import sys
 
 from . import _core
-
-
-def activation_name(activation):
-    """A name, or a pair (name, number), as text."""
-    return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
+from .layers import activation_name
 
 
 def summary(net):

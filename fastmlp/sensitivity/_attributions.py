@@ -14,7 +14,7 @@ a model of another kind.
 """
 import numpy as np
 
-from .. import _check
+from .. import _check, _checks
 from .. import model as models
 from ._derivatives import blocks
 from ._target import Target, dense_rows, naming, network, spreads
@@ -61,7 +61,7 @@ def smooth_grad(model, X, y=None, output=None, at="logits", *, n_samples=50, std
     """
     f = Target(model, X, y, output, at)
     n_samples, stdev = _check.integer("n_samples", n_samples, 1), spreads("stdev", stdev, f.d, f.net.dtype)
-    rng = models._generator(random_state)
+    rng = _checks.generator(random_state)
 
     def around(x, rows):
         return x + stdev * rng.standard_normal((len(x), n_samples, f.d), f.net.dtype), 1 / n_samples
@@ -77,7 +77,7 @@ def expected_gradients(model, X, y=None, output=None, at="logits", *, background
     chance of the draws.
     """
     f = Target(model, X, y, output, at)
-    n_samples, rng = _check.integer("n_samples", n_samples, 1), models._generator(random_state)
+    n_samples, rng = _check.integer("n_samples", n_samples, 1), _checks.generator(random_state)
     with naming("background"):
         _, background, _ = network(model, background)
 
@@ -102,7 +102,7 @@ def _collect(f, n_points, points):
 
 def _baselines(given, f):
     """baselines as (n, d(0))."""
-    b = np.zeros(f.d) if given is None else f.net._rows(given)
+    b = np.zeros(f.d) if given is None else f.net._network.flat_rows(given)
     b = _check._numeric("baselines", _check.dense(b), f.net.dtype)
     if b.shape not in ((f.d,), (1, f.d), (f.n, f.d)):
         raise ValueError(f"baselines must have shape ({f.d},) or ({f.n}, {f.d}), got {b.shape}")

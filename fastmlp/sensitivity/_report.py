@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import _check, metrics, training
+from .. import _check, _checks, metrics, training
 from .. import model as models
 from ._attributions import saliency
 from ._derivatives import blocks, jacobian
@@ -46,7 +46,7 @@ def noise_curve(model, X, y, sigmas, *, n_repeats=10, scale=1.0, random_state=No
     net, X, y = _with_targets(model, X, y)
     sigmas = _sigmas(sigmas, net.dtype)
     scale = spreads("scale", scale, net.d[0], net.dtype)
-    rng, n = models._generator(random_state), X.shape[0]
+    rng, n = _checks.generator(random_state), X.shape[0]
     sums = np.zeros((len(sigmas), _check.integer("n_repeats", n_repeats, 1), 2))
     for r in range(n_repeats):
         for rows in blocks(n, 3 * net.d[0] * net.dtype.itemsize):
@@ -133,7 +133,7 @@ def report(model, X_train, y_train, X_test, y_test, *, at="logits", n_repeats=10
         net, X, y = _with_targets(model, X_train, y_train)
     with naming("X_test, y_test"):
         _, X_new, y_new = _with_targets(model, X_test, y_test)
-    rng, spread = models._generator(random_state), _spread(X)
+    rng, spread = _checks.generator(random_state), _spread(X)
     noise = dict(scale=spread, n_repeats=n_repeats, random_state=rng)
     train, test = noise_curve(net, X, y, SIGMAS, **noise), noise_curve(net, X_new, y_new, SIGMAS, **noise)
     return Report([f"x{j}" for j in range(net.d[0])] if names is None else [str(name) for name in names],

@@ -3,7 +3,7 @@ import contextlib
 
 import numpy as np
 
-from .. import _check, _core, training
+from .. import _check, _checks, _core, training
 from .. import model as models  # which imports this package, so its names are there when they are used
 from ._derivatives import blocks, input_gradient, vjp
 
@@ -16,7 +16,7 @@ def network(model, X, y=None):
     require_network(model)
     if hasattr(model, "_as_network"):
         model, X, y = model._as_network(X, y)
-    X = _check.features(model._rows(X), model.d[0], model.dtype)
+    X = _check.features(model._network.flat_rows(X), model.d[0], model.dtype)
     return model, X, None if y is None else _check.targets(y, X.shape[0], model.d[-1], model.loss.name, model.dtype)
 
 
