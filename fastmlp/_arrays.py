@@ -3,6 +3,8 @@ import numpy as np
 
 from . import _core
 
+BLOCK_BYTES = 2**26  # of what is held at once besides the result
+
 
 def finite(argument, a, dtype):
     """Whether every element is finite, also once converted to dtype. Works in blocks of rows."""
@@ -164,3 +166,9 @@ def weights(sample_weight, n, dtype):
                          + (f"{w.min():g}" if w.min() < 0 else "only 0"))
     w = w / w.max().astype(np.float64)  # whose sum cannot overflow
     return np.ascontiguousarray(w / w.mean(), dtype)
+
+
+def blocks(n, row_bytes):
+    """Slices of n rows, as many as fit into a block, one at least."""
+    step = max(1, BLOCK_BYTES // row_bytes)
+    return [slice(i, i + step) for i in range(0, n, step)]

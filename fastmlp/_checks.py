@@ -2,6 +2,8 @@
 
 Each error names the argument, what came and what was wanted.
 """
+from __future__ import annotations
+
 import math
 import numbers
 from collections.abc import Collection, Mapping

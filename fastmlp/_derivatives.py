@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _arrays, _checks, _core, _robust
 from ._network import Network
-from ._parameters import Floats
+from ._types import Floats
 
 OUTPUTS = ("logits", "probabilities")  # x(L), before the loss's link, and what predict gives
 # link -> its Jacobian at predictions p, times u; it is symmetric

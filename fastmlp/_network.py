@@ -10,8 +10,9 @@ import numpy as np
 
 from . import _arrays, _core
 from ._parameters import OptimizerState, parameters_of
+from ._types import Floats, Shape
 from .initializers import given, initial
-from .layers import Layer, Shape
+from .layers import Layer
 from .losses import Loss
 from .ties import Places, Ties
 
@@ -122,7 +123,7 @@ class Network:
             kept = self.core.sweep(data, False, team)
         return SimpleNamespace(s=kept["s"], x=kept["x"])
 
-    def predict(self, X: Any, linked: bool = True) -> _core.Floats:
+    def predict(self, X: Any, linked: bool = True) -> Floats:
         """What the loss's link gives, (n, d(L)), or with linked=False x(L), before the link."""
         data = self.bind_inputs(X)
         self.parameters.require_finite()

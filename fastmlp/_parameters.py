@@ -13,13 +13,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _arrays, _core
+from ._types import Floats, Integers, Shape
 from .optim import SGD, Adam
 from .ties import Ties
 
-Floats = NDArray[np.floating[Any]]
 ByLayer = list[Floats | None]
 
 
@@ -33,7 +32,7 @@ def flatten(W: ByLayer, b: ByLayer) -> Floats:
     return np.concatenate([a.ravel() for a in in_order(W, b)])
 
 
-def parameters_of(core: _core.Core, weight_shapes: list[tuple[int, ...] | None], ties: Ties | None) -> Parameters:
+def parameters_of(core: _core.Core, weight_shapes: list[Shape | None], ties: Ties | None) -> Parameters:
     """The parameters in an engine's network, whose W(l) have these shapes, with ties or without."""
     return Parameters(core, weight_shapes) if ties is None else TiedParameters(core, weight_shapes, ties)
 
@@ -44,7 +43,7 @@ class Parameters:
     W, b: by layer, as tuples of views of the engine's weights. n: how many p has.
     """
 
-    def __init__(self, core: _core.Core, weight_shapes: list[tuple[int, ...] | None]) -> None:
+    def __init__(self, core: _core.Core, weight_shapes: list[Shape | None]) -> None:
         self.core, self._weight_shapes = core, weight_shapes
         self.W, self.b = map(tuple, self.by_layer(core.P))
 
@@ -134,7 +133,7 @@ class TiedParameters(Parameters):
     copies that the engine writes after each step. `Ties` has a number q for each parameter, free or frozen.
     """
 
-    def __init__(self, core: _core.Core, weight_shapes: list[tuple[int, ...] | None], ties: Ties) -> None:
+    def __init__(self, core: _core.Core, weight_shapes: list[Shape | None], ties: Ties) -> None:
         super().__init__(core, weight_shapes)
         self.ties = ties
         offsets = flatten(*self.by_layer(np.arange(core.P.size)))
@@ -149,7 +148,7 @@ class TiedParameters(Parameters):
         return int(self.ties.free.sum())
 
     @property
-    def _free_homes(self) -> NDArray[np.int64]:
+    def _free_homes(self) -> Integers:
         """Where each element of p stands in padded arrays."""
         return self._homes[self.ties.free]
 
@@ -207,11 +206,25 @@ class OptimizerState:
         self.powers = np.ones(2)
         self.epoch = 0
 
-    def adopt(self, parameters: Parameters, optimizer: SGD | Adam) -> None:
-        """Go on with the numbers of another optimiser: with the state if it is of the same kind, else anew."""
+    # ---- temporary: what training.State had
+    def adopt(self, parameters, optimizer):
         if optimizer.step != self.optimizer.step:
-            self.__init__(parameters, optimizer)  # type: ignore[misc]
+            self.__init__(parameters, optimizer)
         self.optimizer = optimizer
+    # ---- end of what is temporary
+
+    @classmethod
+    def following(cls, previous: OptimizerState | None, parameters: Parameters, optimizer: SGD | Adam) -> OptimizerState:
+        """The state to train with after another, or after None: that one with the new optimiser's numbers where both
+        are of the same kind, else a fresh one."""
+        if previous is None or previous.optimizer.step != optimizer.step:
+            return cls(parameters, optimizer)
+        previous.optimizer = optimizer
+        return previous
+
+    def arrays(self) -> list[Floats]:
+        """All that a step changes besides the weights."""
+        return [*self.slots, self.powers]
 
     def export(self, parameters: Parameters) -> dict[str, Any]:
         """Builtins, specs and plain arrays: the slots are flat, of p."""

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _checks, _core
+from ._types import Shape
 from .ties import Frozen, TiedMap, tie_map
 
 __all__ = ["Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
            "Flatten"]
 
-Shape = tuple[int, ...]
 Activation = str | tuple[str, float]
 ByAxis = int | Sequence[int]  # a number for all axes, or one for each
 MOST_UNITS = 2**31  # of a layer
