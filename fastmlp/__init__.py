@@ -6,8 +6,8 @@ try:
 except ImportError as error:
     if error.name != __name__:
         raise
-    raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in another "
-                      "folder, or build it there, `python setup.py build_ext --inplace`") from error
+    raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in "
+                      "another folder, or build it there, `python setup.py build_ext --inplace`") from error
 from . import _lazy, callbacks
 from ._version import __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
@@ -36,11 +36,12 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports them
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 
 __all__ = [
-    "MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
-    "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar",
-    "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning", "TiedGroup", "Frozen", "tie_transpose",
-    "tie_layers", "tie_map", "activations", "losses", "initializers", "instruction_set", "show_config", "MLPClassifier",
-    "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay",
+    "MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
+    "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
+    "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
+    "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",
+    "instruction_set", "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay",
+    "NoiseCurveDisplay", "LossCurveDisplay",
 ]
 
 

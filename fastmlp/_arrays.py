@@ -111,8 +111,8 @@ def features(X: Any, d: int, dtype: DTypeLike) -> Any:
 
 
 def targets(y: Any, n: int, d: int, loss: str | None, dtype: DTypeLike) -> Any:
-    """y for n rows and d outputs: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous or
-    canonical CSR. loss: its name, None for a function."""
+    """y for n rows and d outputs: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous
+    or canonical CSR. loss: its name, None for a function."""
     sparse = hasattr(y, "tocsr") and y.ndim == 2
     y = y.tocsr() if sparse else numeric("y", dense(y), dtype)
     if y.shape[:1] != (n,):
@@ -164,8 +164,8 @@ def _check_range(y: Any, loss: str | None) -> None:
     if loss == "cross_entropy":
         sums = np.ravel(y.sum(axis=1, dtype=np.float64))
         if np.abs(sums - 1).max() > 1e-3:
-            raise ValueError("y must be rows of probabilities that sum to 1 for cross_entropy, or integer labels (rows,), "
-                             f"got sums from {sums.min():g} to {sums.max():g}")
+            raise ValueError("y must be rows of probabilities that sum to 1 for cross_entropy, or integer labels "
+                             f"(rows,), got sums from {sums.min():g} to {sums.max():g}")
 
 
 # ---- sparse matrices

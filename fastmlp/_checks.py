@@ -33,8 +33,8 @@ def integer(argument: str, value: Any, least: int, most: int | None = None) -> i
     return int(value)
 
 
-def number(argument: str, value: Any, least: float | None = None, below: float | None = None, above: float | None = None,
-           most: float | None = None) -> float:
+def number(argument: str, value: Any, least: float | None = None, below: float | None = None,
+           above: float | None = None, most: float | None = None) -> float:
     """value as a finite float with least <= value <= most, above < value < below."""
     if isinstance(value, bool) or not isinstance(value, REAL):
         raise TypeError(f"{argument} must be a number, got {value!r}")
@@ -51,7 +51,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
 
 
 def named(argument: str, value: Any, table: Mapping[str, Any]) -> tuple[str, float]:
-    """(name, number) of a name in one of the engine's tables, or of a pair (name, number) where the name takes a number.
+    """(name, number) of a name in one of the engine's tables, or of a pair (name, number) where it takes a number.
 
     table: name -> row, whose last entry is the number that the name alone means, 0 where it takes none.
     """

@@ -5,8 +5,9 @@ They have three forms:
 by layer    lists W and b of arrays, entry 0 None, as is that of a layer without;
 padded      one array laid out as the engine's `core.P`, rows padded to whole vectors: the weights themselves, their
             gradient, an optimiser's state;
-flat        one plain array in the order W(1), b(1), W(2), ..: of all weights, or, as p, of the free parameters. They are
-            the same without ties; with ties all weights are E p, and gradients by p are E^T times those by all weights.
+flat        one plain array in the order W(1), b(1), W(2), ..: of all weights, or, as p, of the free parameters. They
+            are the same without ties; with ties all weights are E p, and gradients by p are E^T times those by all
+            weights.
 """
 from __future__ import annotations
 
@@ -214,7 +215,8 @@ class OptimizerState:
     # ---- end of what is temporary
 
     @classmethod
-    def following(cls, previous: OptimizerState | None, parameters: Parameters, optimizer: SGD | Adam) -> OptimizerState:
+    def following(cls, previous: OptimizerState | None, parameters: Parameters,
+                  optimizer: SGD | Adam) -> OptimizerState:
         """The state to train with after another, or after None: that one with the new optimiser's numbers where both
         are of the same kind, else a fresh one."""
         if previous is None or previous.optimizer.step != optimizer.step:

@@ -69,8 +69,8 @@ class Places:
 
 
 class Ties:
-    """E as arrays: weight e is scale[e] times q[component[e]], where q has a number for each component, weights that are
-    one parameter; p are the q that are free.
+    """E as arrays: weight e is scale[e] times q[component[e]], where q has a number for each component, weights that
+    are one parameter; p are the q that are free.
 
     component, scale : by weight. first : the first place of each component. free : whether a component is in p.
     fixed : the value of one that is frozen, NaN for what it starts from.
@@ -179,8 +179,8 @@ class Ties:
         return n, len(self.groups) - n
 
     def program(self, offsets: Integers, tail: tuple[int, int]) -> tuple[tuple[NDArray[Any], ...], Integers]:
-        """(the arrays of Core.tie, the last one the numbers of frozen weights instead of their values; the place of each
-        q in padded arrays).
+        """(the arrays of Core.tie, the last one the numbers of frozen weights instead of their values; the place of
+        each q in padded arrays).
 
         offsets: of all weights in padded arrays. tail: where groups have their places there, weights and biases.
         """

@@ -44,7 +44,8 @@ def given(values: Any, shape: tuple[int, ...], argument: str, dtype: np.dtype[An
     try:
         values = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{argument} must be a name or an array of shape {shape}, got {type(values).__name__}") from error
+        raise TypeError(f"{argument} must be a name or an array of shape {shape}, "
+                        f"got {type(values).__name__}") from error
     if values.ndim and values.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}, got {values.shape}")
     values = np.broadcast_to(values, shape)
