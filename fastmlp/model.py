@@ -373,9 +373,7 @@ class MLP:
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those
         before the step that made it so.
         """
-        return training.fit(self, X, y, training.Options(
-            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
-            validation_fraction, metrics, input_noise, gradient_penalty, jacobian_penalty, adversarial), fresh=True)
+        return training.fit(self, X, y, training.Options.from_arguments(locals()), fresh=True)
 
     def partial_fit(self, X, y, optimizer=None, epochs=1, batch_size=32, sample_weight=None, validation_data=None,
                     callbacks=(), shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=(),
@@ -384,9 +382,7 @@ class MLP:
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
         """
-        return training.fit(self, X, y, training.Options(
-            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
-            validation_fraction, metrics, input_noise, gradient_penalty, jacobian_penalty, adversarial), fresh=False)
+        return training.fit(self, X, y, training.Options.from_arguments(locals()), fresh=False)
 
     # ---- files
 

@@ -10,11 +10,14 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from .. import _check, _core, optim, training
+from .. import _check, _core, optim
+from .._fit.options import described, is_tuple_of
+from .._fit.state import State
+from .._threads import team_for
 from ..layers import Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
-from . import _solvers
+from . import _lbfgs, _solvers, _stochastic
 
 try:  # new in scikit-learn 1.9, and experimental there
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -75,7 +78,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "callbacks": [list, tuple, None],
     }
 
-    def _keep(self, parameters):
+    def _set_parameters(self, parameters):
         """__init__'s locals() as attributes."""
         vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
 
@@ -92,14 +95,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """y as the network takes it."""
         return y
 
-    def _strata(self, y):
-        """What a held-out part is to have as much of, or None."""
+    def _stratification_labels(self, y):
+        """Labels to stratify the split of held-out rows by, or None."""
         return None
 
     def _total_weight(self, y, sample_weight):
         return sample_weight
 
-    def _reported(self, loss):
+    def _loss_to_report(self, loss):
         """The loss that is shown for the network's mean loss."""
         return loss
 
@@ -145,7 +148,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The list that MLP takes, as it is now, without what only training has."""
         return [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
 
-    def _by_chance(self):
+    def _draws_random_numbers(self):
         """Whether training draws more than the order of rows."""
         return bool(self.input_noise) or any(self._each("dropout", len(self._hidden_sizes()), Real))
 
@@ -205,7 +208,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         hidden = self._hidden_sizes()
         self._check_loss()
         if not self._stochastic:
-            _solvers.check_lbfgs(self, validation_data)
+            _lbfgs.check_lbfgs(self, validation_data)
         if incremental and (self.early_stopping or validation_data is not None):
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
@@ -225,7 +228,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             self._start(sizes)
         self._adopt(net)
         job = _solvers.Job(self, net, data, X, y, weight, incremental, validation)
-        (_solvers.fit_stochastic if self._stochastic else _solvers.fit_lbfgs)(job)
+        (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 
     def _validation(self, given):
@@ -238,8 +241,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _validation_parts(self, given):
         """X, y and sample_weight or None of validation_data."""
-        if not (isinstance(given, tuple) and len(given) in (2, 3)):
-            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {training.kind(given)}")
+        if not is_tuple_of(given, 2, 3):
+            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {described(given)}")
         return (*given, None)[:3]
 
     def _first_network(self, sizes, dtype):
@@ -255,7 +258,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         elif not self._stochastic:  # scipy's L-BFGS works in float64
             dtype = "float64"
         net = self._build(coefs, intercepts, dtype)
-        if self._by_chance():
+        if self._draws_random_numbers():
             net._seed = int(self._random_state.randint(2**31 - 1))
         return net
 
@@ -269,7 +272,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         net = self._build(coefs, intercepts, last.dtype)
         net._seed, net._epochs_ever = last._seed, last._epochs_ever
         if last._state is not None and len(last._core.P) == len(net._core.P):
-            net._state = training.State.restore(net, last._state.export(last))
+            net._state = State.restore(net, last._state.export(last))
         return net
 
     def _start(self, sizes):
@@ -277,7 +280,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.n_layers_ = len(sizes)
         self.n_iter_ = self.t_ = 0
         if self._stochastic:
-            _solvers.start_curves(self)
+            _stochastic.start_curves(self)
 
     # ---- using
 
@@ -302,7 +305,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         data = net._data(X, with_targets=False)
         net._finite_weights()
-        with training.team_for(net, data.n, 1) as team:
+        with team_for(net, data.n, 1) as team:
             return net._core.predict(data, team, None, linked)
 
     def transform(self, X, layer=-1):
@@ -342,7 +345,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1 for
         labels."""
         check_is_fitted(self, "coefs_")
-        return _solvers.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
+        return _lbfgs.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
 
     @property
     def _n_features_out(self):
@@ -353,7 +356,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The solver's current rate, under scikit-learn's name."""
         if "_rate" not in self.__dict__:
             raise AttributeError("_optimizer")
-        return _solvers.Optimizer(self._rate)
+        return _stochastic.Optimizer(self._rate)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -390,7 +393,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             if run is not None:
                 net._seed, net._epochs_ever = run["seed"], run["epochs"]
                 if run["state"] is not None:
-                    net._state = training.State.restore(net, {"optimizer": _solvers.optimizer_of(self), **run["state"]})
+                    net._state = State.restore(net, {"optimizer": _solvers.optimizer_of(self), **run["state"]})
             self._adopt(net)
 
 

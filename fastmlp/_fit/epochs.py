@@ -1,0 +1,200 @@
+"""One epoch after another: the call of the compiled network, and the way back from a step that led nowhere.
+
+A step that makes a loss or a weight infinite or NaN is found out at the end of its epoch, so that no step pays for it.
+Then the network goes back to where the epoch began, or the one before, and trains once more, batch by batch, up to the
+step before that one.
+"""
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _core
+from .._robust import NO_PENALTY, AttackNumbers, Penalty
+from ..callbacks import overrides
+
+VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised besides the mean loss, and how rows are changed before they are trained on.
+
+    row_l2, row_l1 : row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
+    input_noise : the standard deviation of the normal noise that is added to x(0). penalty : on the sensitivity to the
+    input. attack : moves the rows of each batch first.
+    """
+
+    row_l2: float = 0.0
+    row_l1: float = 0.0
+    input_noise: float = 0.0
+    penalty: Penalty = NO_PENALTY
+    attack: AttackNumbers | None = None
+
+
+class EpochResult(NamedTuple):
+    """What an epoch gave. Means are over its rows, each row at the weights before the step of its batch."""
+
+    rate: float
+    loss: float         # the mean loss
+    row_penalty: float  # the mean of row_l2/2 ||W||^2 + row_l1 ||W||_1
+    sensitivity: float  # the mean of the penalty on the sensitivity to the input
+    stopped: bool       # whether an on_batch_end ended it, and with it the fit
+
+
+@dataclass
+class Sums:
+    """Sums over the batches up to some place in an epoch, `batches` that place; penalties are means already."""
+
+    batches: int
+    loss: float = 0.0
+    row_penalty: float = 0.0
+    sensitivity: float = 0.0
+    stopped: bool = False
+
+
+class Snapshot(NamedTuple):
+    """Weights and the optimiser's state at some time, with the rate and the number of the epoch then to be trained."""
+
+    rate: float
+    epoch: int
+    arrays: list[Any]
+
+
+class Epochs:
+    """Runs epochs.
+
+    data : bound for the core. order : an Order of its rows. batch : rows of a step. callbacks : those with an
+    on_batch_end of their own are told of each batch; it is then a call of the core.
+
+    The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
+    """
+
+    def __init__(self, net, data, order, batch, team, objective, callbacks=()):
+        self.net, self.data, self.order, self.batch, self.team = net, data, order, batch, team
+        self.objective = objective
+        self.on_batch_end = [c.on_batch_end for c in callbacks if overrides(c, "on_batch_end")]
+        self.n, self.weight = order.n, data.weight_of(order.rows)
+        self.batches = -(-self.n // batch)
+        self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // batch)
+        self.section = self.section_rows = None  # (epoch, number of the section), and the rows of its batches
+        self.snapshots = []  # at the start of the epoch before and of this one
+
+    def run(self, rate):
+        """One epoch: the EpochResult, or None where a loss was not finite and the step that made it so was undone."""
+        oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
+        start = self._snapshot(rate, oldest)
+        self.snapshots = [*self.snapshots[-1:], start]
+        if self.on_batch_end:
+            sums, weight = self._train_batch_by_batch(start)
+        else:
+            sums, weight = self._train(start, 0, self.batches), self.weight
+        if (sums.batches < self.batches and not sums.stopped) or not self._is_finite(sums.batches - 1):
+            self._undo()
+            return None
+        self.net._state.epoch += 1
+        self.net._epochs_ever += 1
+        return EpochResult(rate, sums.loss / weight if weight else 0.0, sums.row_penalty, sums.sensitivity, sums.stopped)
+
+    def _train_batch_by_batch(self, start):
+        """(Sums, the sum of the weights of the rows), up to where an on_batch_end stops it."""
+        total, weight = Sums(0), 0.0
+        for b in range(self.batches):
+            one = self._train(start, b, b + 1)
+            if one.batches == b:
+                break
+            batch_weight = self.data.weight_of(self._rows_of_batch(b))
+            total.batches, weight = b + 1, weight + batch_weight
+            total.loss += one.loss
+            total.row_penalty += one.row_penalty
+            total.sensitivity += one.sensitivity
+            logs = {"loss": one.loss / batch_weight if batch_weight else 0.0}
+            if any([on_batch_end(self.net, b, logs) for on_batch_end in self.on_batch_end]):
+                total.stopped = True
+                break
+        return total, weight
+
+    def _train(self, start, first, last):
+        """Batches first .. last of the epoch that begins with a Snapshot: Sums, of fewer batches where a loss was not
+        finite."""
+        net, state, objective = self.net, self.net._state, self.objective
+        optimizer, (S1, S2) = state.optimizer, (*state.slots, None, None)[:2]
+        step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(start.rate))
+        sums = Sums(first)
+        while sums.batches < last:
+            begin = self._open_section(start.epoch, sums.batches // self.section_batches)
+            end = min(last, begin + self.section_batches)
+            loss, done, row_penalty, sensitivity = net._core.train(
+                data=self.data, order=self.section_rows, weight_scale=self.n / self.weight, batch=self.batch,
+                first=sums.batches - begin, last=end - begin, step=step, S1=S1, S2=S2, powers=state.powers,
+                clip=optimizer.clip_norm or 0.0, key=(net._seed << 20) + start.epoch & 2**64 - 1, team=self.team,
+                row_penalties=(objective.row_l2, objective.row_l1), noise=objective.input_noise,
+                penalty=objective.penalty, attack=objective.attack)
+            sums.batches = begin + done
+            sums.loss += loss
+            sums.row_penalty += row_penalty / self.n
+            sums.sensitivity += sensitivity / self.weight
+            if sums.batches < end:
+                break
+        return sums
+
+    def _open_section(self, epoch, number):
+        """Have the rows of a section; its first batch."""
+        begin = number * self.section_batches
+        if self.section != (epoch, number):
+            self.section_rows = None  # two are not held at once
+            end = min((begin + self.section_batches) * self.batch, self.n)
+            self.section_rows = self.order(epoch, begin * self.batch, end)
+            self.section = epoch, number
+        return begin
+
+    def _rows_of_batch(self, b):
+        """The rows of a batch of the section that was trained last."""
+        begin = b % self.section_batches * self.batch
+        return self.section_rows[begin:begin + self.batch]
+
+    # ---- what is not finite, and the way back
+
+    def _is_finite(self, b):
+        """Whether the weights after batch b are finite and, should they be very large, so is its loss."""
+        core = self.net._core
+        largest = _core.largest(core.P)
+        if largest < VERY_LARGE:
+            return True
+        return np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b)))
+
+    def _live(self):
+        """The arrays that training changes."""
+        return [self.net._core.P, *self.net._state.arrays()]
+
+    def _snapshot(self, rate, into=None):
+        """A Snapshot, in the arrays of an old one where these are given."""
+        live = self._live()
+        if into is None:
+            return Snapshot(rate, self.net._epochs_ever, [a.copy() for a in live])
+        for copy, a in zip(into, live):
+            np.copyto(copy, a)
+        return Snapshot(rate, self.net._epochs_ever, into)
+
+    def _restore(self, snapshot):
+        for a, copy in zip(self._live(), snapshot.arrays):
+            np.copyto(a, copy)
+
+    def _undo(self):
+        """Back to before the step after which a loss or a weight was not finite."""
+        now = self.snapshots[-1]
+        self._restore(now)
+        before = None
+        for b in range(self.batches):
+            here = self._snapshot(now.rate)
+            if self._train(now, b, b + 1).batches == b:
+                break
+            before = here
+            if not self._is_finite(b):
+                break
+        if before is not None:
+            self._restore(before)
+        elif len(self.snapshots) > 1:  # it was the last step of the epoch before
+            earlier = self.snapshots[0]
+            self._restore(earlier)
+            self._train(earlier, 0, self.batches - 1)

@@ -1,0 +1,72 @@
+"""The loop over epochs. There is one: MLP.fit, MLP.partial_fit and the estimators each hand it a Plan."""
+import contextlib
+import enum
+
+
+class DivergenceWarning(RuntimeWarning):
+    """A loss became infinite or NaN, and the fit stopped."""
+
+
+class Ending(enum.Enum):
+    """How the loop ended."""
+
+    COMPLETED = enum.auto()  # after all the epochs that were wanted
+    STOPPED = enum.auto()    # the plan or a callback said so
+    DIVERGED = enum.auto()   # a loss was not finite; the weights are those before the step that made it so
+
+
+class Plan:
+    """What a fit does around each epoch, called by the loop in this order."""
+
+    def begin_epoch(self):
+        """The learning rate of the epoch to come."""
+        raise NotImplementedError
+
+    def end_epoch(self, result):
+        """Take the EpochResult; (the epoch's number, its logs) for the callbacks."""
+        raise NotImplementedError
+
+    def diverged(self):
+        """Comes in the place of end_epoch where a loss was not finite; it is the last call."""
+
+    def should_stop(self):
+        """Whether training ends here, asked once the callbacks have seen the epoch."""
+        return False
+
+
+def train(net, epochs, wanted, plan, callbacks):
+    """Train for `wanted` epochs, or until something ends it sooner; the Ending."""
+    with notifying(callbacks, net, wanted) as notify:
+        for _ in range(wanted):
+            result = epochs.run(plan.begin_epoch())
+            if result is None:
+                plan.diverged()
+                return Ending.DIVERGED
+            stops = notify(*plan.end_epoch(result))
+            if plan.should_stop() or stops or result.stopped:
+                return Ending.STOPPED
+    return Ending.COMPLETED
+
+
+@contextlib.contextmanager
+def notifying(callbacks, net, wanted):
+    """on_fit_begin of all callbacks, then on_fit_end of those that had it, however it ends. Gives a function of (epoch,
+    logs), for on_epoch_end of all, that says whether one of them wants to stop."""
+    last, begun = {}, []
+
+    def notify(epoch, logs):
+        last.clear()
+        last.update(logs)
+        return any([callback.on_epoch_end(net, epoch, logs) for callback in callbacks])
+
+    def end():
+        with contextlib.ExitStack() as each:  # all of them, in their order, even where one fails
+            for callback in reversed(begun):
+                each.callback(callback.on_fit_end, net, last)
+
+    with contextlib.ExitStack() as at_end:
+        at_end.callback(end)
+        for callback in callbacks:
+            callback.on_fit_begin(net, {"epochs": wanted})
+            begun.append(callback)
+        yield notify

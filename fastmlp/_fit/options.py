@@ -1,0 +1,79 @@
+"""The options of MLP.fit and MLP.partial_fit, each declared once.
+
+The two methods repeat names and defaults, so that help() and completion show them; tests/test_fit_options.py holds them
+to this table. What an option means is said in the docstring of MLP.fit.
+"""
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .. import _check, optim
+from .._robust import Attack
+from .._threads import check_threads
+from ..callbacks import Callback, ProgressBar, as_callback
+from ..metrics import named_metrics
+
+OTHER_DEFAULTS = {"epochs": 1}  # of partial_fit
+
+
+@dataclass
+class Options:
+    """What fit or partial_fit was called with."""
+
+    optimizer: optim.SGD | optim.Adam | None = None
+    epochs: int = 10
+    batch_size: int | None = 32
+    sample_weight: Any = None
+    validation_data: tuple[Any, ...] | None = None
+    callbacks: Sequence[Callback | Callable[..., Any]] = ()
+    shuffle: bool = True
+    n_threads: int | None = None
+    verbose: int = 0
+    validation_fraction: float = 0.0
+    metrics: str | Callable[..., float] | Sequence[str | Callable[..., float]] = ()
+    input_noise: float = 0.0
+    gradient_penalty: float = 0.0
+    jacobian_penalty: float = 0.0
+    adversarial: Attack | None = None
+
+    @classmethod
+    def from_arguments(cls, arguments):
+        """Of a call, by the names of its arguments, as locals() has them."""
+        return cls(**{name: arguments[name] for name in NAMES})
+
+    def check(self, default_optimizer):
+        """Check them, and bring them into the form in which the loop takes them: an optimiser, a list of callbacks,
+        metrics by name. TypeError or ValueError names the option."""
+        self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
+        if not isinstance(self.optimizer, (optim.SGD, optim.Adam)):
+            raise TypeError(f"optimizer must be SGD(..), Adam(..) or AdamW(..), got {self.optimizer!r}")
+        _check.integer("epochs", self.epochs, 1)
+        if self.batch_size is not None:
+            _check.integer("batch_size", self.batch_size, 1)
+        _check.boolean("shuffle", self.shuffle)
+        check_threads(self.n_threads)
+        if not isinstance(self.callbacks, (list, tuple)):
+            raise TypeError(f"callbacks must be a list of Callback objects or functions, got {self.callbacks!r}")
+        self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
+        self.metrics = named_metrics(self.metrics)
+        _check.number("input_noise", self.input_noise, least=0)
+        _check.number("validation_fraction", self.validation_fraction, least=0, below=1)
+        if self.validation_data is not None:
+            if self.validation_fraction:
+                raise ValueError("validation_data and validation_fraction must not both be given")
+            if not is_tuple_of(self.validation_data, 2, 3):
+                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got "
+                                 + described(self.validation_data))
+
+
+NAMES = tuple(field.name for field in fields(Options))
+
+
+def is_tuple_of(given, *lengths):
+    """Whether it is a tuple of one of these lengths."""
+    return isinstance(given, tuple) and len(given) in lengths
+
+
+def described(given):
+    """What an error says of something that should have been a tuple."""
+    return f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__
