@@ -347,6 +347,7 @@ class MLP:
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
             a few at a time, but y as a whole for metrics.
         optimizer : SGD, Adam or AdamW; default SGD(0.01).
+        epochs : how many times all rows are trained on.
         batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
             with w scaled to mean 1 over the data.
@@ -373,7 +374,11 @@ class MLP:
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those
         before the step that made it so.
         """
-        return training.fit(self, X, y, training.Options.from_arguments(locals()), fresh=True)
+        return training.fit(self, X, y, training.Options(
+            optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
+            validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
+            validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=True)
 
     def partial_fit(self, X, y, optimizer=None, epochs=1, batch_size=32, sample_weight=None, validation_data=None,
                     callbacks=(), shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=(),
@@ -382,7 +387,11 @@ class MLP:
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
         """
-        return training.fit(self, X, y, training.Options.from_arguments(locals()), fresh=False)
+        return training.fit(self, X, y, training.Options(
+            optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
+            validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
+            validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=False)
 
     # ---- files
 

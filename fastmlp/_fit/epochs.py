@@ -16,8 +16,7 @@ from ..callbacks import overrides
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
 
 
-@dataclass(frozen=True)
-class Objective:
+class Objective(NamedTuple):
     """What is minimised besides the mean loss, and how rows are changed before they are trained on.
 
     row_l2, row_l1 : row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
@@ -165,7 +164,8 @@ class Epochs:
 
     def _live(self):
         """The arrays that training changes."""
-        return [self.net._core.P, *self.net._state.arrays()]
+        state = self.net._state
+        return [self.net._core.P, *state.slots, state.powers]
 
     def _snapshot(self, rate, into=None):
         """A Snapshot, in the arrays of an old one where these are given."""

@@ -9,10 +9,11 @@ class History(dict):
     def log(self, logs):
         """One more epoch; NaN where a name was not logged in some."""
         epochs = len(next(iter(self.values()), []))
-        for name in {**self, **logs}:
+        for name in logs:
             if name not in self:
                 self[name] = [math.nan] * epochs
-            self[name].append(logs.get(name, math.nan))
+        for name, numbers in self.items():
+            numbers.append(logs.get(name, math.nan))
 
     def to_frame(self):
         """A pandas DataFrame, a row an epoch."""

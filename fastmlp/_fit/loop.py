@@ -59,14 +59,19 @@ def notifying(callbacks, net, wanted):
         last.update(logs)
         return any([callback.on_epoch_end(net, epoch, logs) for callback in callbacks])
 
-    def end():
-        with contextlib.ExitStack() as each:  # all of them, in their order, even where one fails
-            for callback in reversed(begun):
-                each.callback(callback.on_fit_end, net, last)
-
-    with contextlib.ExitStack() as at_end:
-        at_end.callback(end)
+    try:
         for callback in callbacks:
             callback.on_fit_begin(net, {"epochs": wanted})
             begun.append(callback)
         yield notify
+    finally:
+        _notify_of_end(begun, net, last)
+
+
+def _notify_of_end(callbacks, net, logs):
+    """on_fit_end of all, in their order, even where one fails."""
+    if callbacks:
+        try:
+            callbacks[0].on_fit_end(net, logs)
+        finally:
+            _notify_of_end(callbacks[1:], net, logs)

@@ -1,10 +1,10 @@
 """The options of MLP.fit and MLP.partial_fit, each declared once.
 
-The two methods repeat names and defaults, so that help() and completion show them; tests/test_fit_options.py holds them
-to this table. What an option means is said in the docstring of MLP.fit.
+The two methods repeat names and defaults, so that help() and completion show them, and hand them over by name;
+tests/test_fit_options.py holds them to this table. What an option means is said in the docstring of MLP.fit.
 """
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from .. import _check, optim
@@ -36,11 +36,6 @@ class Options:
     jacobian_penalty: float = 0.0
     adversarial: Attack | None = None
 
-    @classmethod
-    def from_arguments(cls, arguments):
-        """Of a call, by the names of its arguments, as locals() has them."""
-        return cls(**{name: arguments[name] for name in NAMES})
-
     def check(self, default_optimizer):
         """Check them, and bring them into the form in which the loop takes them: an optimiser, a list of callbacks,
         metrics by name. TypeError or ValueError names the option."""
@@ -64,9 +59,6 @@ class Options:
             if not is_tuple_of(self.validation_data, 2, 3):
                 raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got "
                                  + described(self.validation_data))
-
-
-NAMES = tuple(field.name for field in fields(Options))
 
 
 def is_tuple_of(given, *lengths):

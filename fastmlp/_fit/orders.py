@@ -35,16 +35,12 @@ class Order:
     def __call__(self, epoch, begin, end):
         raise NotImplementedError
 
-    def numbers(self, places):
-        """Places among the rows to train on -> numbers of rows of the data."""
-        return places if self.rows is None else self.rows[places]
-
 
 class InOrder(Order):
     """As they come."""
 
     def __call__(self, epoch, begin, end):
-        return self.numbers(np.arange(begin, end))
+        return np.arange(begin, end) if self.rows is None else self.rows[begin:end]
 
 
 class Shuffled(Order):
@@ -57,7 +53,7 @@ class Shuffled(Order):
     def __call__(self, epoch, begin, end):
         places = np.empty(end - begin, np.int64)
         _core.shuffle(places, self.seed, epoch, begin, self.n)
-        return self.numbers(places)
+        return places if self.rows is None else self.rows[places]
 
 
 class Reshuffled(Order):
@@ -65,13 +61,13 @@ class Reshuffled(Order):
 
     def __init__(self, available, rows, random_state):
         super().__init__(available, rows)
-        self.random_state, self.places = random_state, np.arange(self.n)
+        self.random_state, self.order = random_state, np.arange(self.n) if rows is None else rows
         self.drawn = {}  # orders by epoch: of the last two
 
     def __call__(self, epoch, begin, end):
         if epoch not in self.drawn:
             shuffle = np.arange(self.n)
             self.random_state.shuffle(shuffle)
-            self.places = self.places[shuffle]
-            self.drawn = {**dict([*self.drawn.items()][-1:]), epoch: self.numbers(self.places)}
+            self.order = self.order[shuffle]
+            self.drawn = {**dict([*self.drawn.items()][-1:]), epoch: self.order}
         return self.drawn[epoch][begin:end]

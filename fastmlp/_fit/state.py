@@ -26,10 +26,6 @@ class State:
         previous.optimizer = optimizer
         return previous
 
-    def arrays(self):
-        """All that a step changes, besides the weights."""
-        return [*self.slots, self.powers]
-
     def export(self, net):
         """As a dict of the optimiser, flat arrays (n_params,) and numbers, for files and copies."""
         slots = [net._taken(slot) for slot in self.slots]
