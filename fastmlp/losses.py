@@ -1,8 +1,7 @@
 """Losses: the core's by name, and users' own functions."""
 import numpy as np
 
-from . import _core
-from ._check import dense, named
+from . import _arrays, _checks, _core
 
 __all__ = ["Loss"]
 
@@ -21,7 +20,7 @@ class Loss:
         if self.function:
             self.name, self.kind, self.arg, self.link = None, 0, 0.0, _core.LINKS["identity"]
         else:
-            self.name, self.arg = named("loss", spec, _core.LOSSES)
+            self.name, self.arg = _checks.named("loss", spec, _core.LOSSES)
             self.kind, self.link, _ = _core.LOSSES[self.name]
             if self.name in ARGUMENTS and not ARGUMENTS[self.name][0](self.arg):
                 raise ValueError(f"the number of loss {self.name!r} must be {ARGUMENTS[self.name][1]}, got {self.arg:g}")
@@ -32,7 +31,7 @@ class Loss:
             return None
 
         def call(rows, x):
-            result = self.function(x, dense(y[rows]))
+            result = self.function(x, _arrays.dense(y[rows]))
             if not isinstance(result, tuple) or len(result) != 2:
                 raise TypeError(f"a loss function must return (values, derivatives), got {type(result).__name__}")
             value, grad = (np.array(a, dtype, order="C") for a in result)

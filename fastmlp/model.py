@@ -1,25 +1,19 @@
 """MLP: a multilayer perceptron."""
+from __future__ import annotations
+
 import copy
-import json
-import math
-import numbers
-import os
-from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
-from . import _check, _core, _document, _robust, io, sensitivity, training
-from ._init import given, initial
-from .layers import Dense, Dropout, input_shape
+from . import _arrays, _checks, _core, _derivatives, layers as specs, training
+from ._network import Network
+from ._parameters import OptimizerState
 from .losses import Loss
-from .summary import activation_name, summary
-from .ties import Places, Ties
+from .summary import summary
 
 __all__ = ["MLP", "activations", "losses"]
-
-
-MOST_UNITS = 2**31  # of a layer
 
 
 def activations():
@@ -62,180 +56,60 @@ class MLP:
     history : what the last fit and the partial_fits since it logged.
     """
 
-    _n_threads = None  # of calls that do not say: an estimator's
-
     def __init__(self, layers, *, activation="relu", loss="squared_error", dtype="float32", init="glorot_uniform",
                  random_state=None, ties=()):
-        self._dtype, self._loss = _dtype(dtype), Loss(loss)
-        self._shapes, self._layers = map(tuple, _specs(layers, activation, init))
-        self._d = tuple(math.prod(shape) for shape in self.shapes)
+        dtype, loss = _checks.floating(dtype), Loss(loss)
+        shapes, layers = specs.checked_layers(specs.entries_to_specs(layers, activation, init))
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
-        self.ties = tuple(ties)
-        self._build()
-        rng = _generator(random_state)
-        starts = [self._start(l, rng) for l in range(1, len(self.d))]
-        for l, (W, b) in enumerate(starts, 1):
-            for view, start in zip(self._writable(l), (W, b)):
-                if view is not None:
-                    view[...] = start
-        if self._ties:
-            self._hold(self._ties.start(self._core.flat(self._core.P).astype(np.float64)))
-        self._seed = int(rng.integers(2**63))
-        self._epochs_ever = 0
-        self._state = None
+        self._network = Network(layers, shapes, loss, dtype, tuple(ties))
+        rng = _checks.generator(random_state)
+        self._network.start(rng)
+        self._network.progress.seed = int(rng.integers(2**63))
         self.history = training.History()
 
-    def _build(self):
-        """The compiled network, with zeros for weights."""
-        places = [(self._wanted(l) if hasattr(y, "weights") else None, self.shapes[l][-1:] if y.bias else None)
-                  for l, y in enumerate(self.layers, 1)]
-        self._ties = Ties(self.ties, Places(*zip((None, None), *places))) if self.ties else None
-        self._core = _core.Core(self.d, [self._row(y, shape) for y, shape in zip(self.layers, self.shapes)], (self.loss.kind, self.loss.arg),
-                                self.loss.link, self.dtype, self._ties.tail() if self._ties else (0, 0))
-        L = range(1, len(self.d))
-        self._W, self._b = ((None, *arrays) for arrays in zip(*map(self._writable, L)))
-        if self._ties:
-            numbers = np.arange(self._core.P.size)
-            self._program, self._homes = self._ties.program(self._flat(*self._unflatten(numbers)), self._core.tail())
-            for l in self._ties.layers():
-                for view in (self.W[l], self.b[l]):
-                    if view is not None:
-                        view.flags.writeable = False
+    # ---- temporary: names that training, estimators and their tests still use
+    _core = property(lambda self: self._network.core)
+    _ties = property(lambda self: getattr(self._network.parameters, "ties", None))
+    _n_threads = property(lambda self: self._network.n_threads, lambda self, n: setattr(self._network, "n_threads", n))
+    _seed = property(lambda self: self._network.progress.seed,
+                     lambda self, seed: setattr(self._network.progress, "seed", seed))
+    _epochs_ever = property(lambda self: self._network.progress.epochs_ever,
+                            lambda self, n: setattr(self._network.progress, "epochs_ever", n))
+    _state = property(lambda self: self._network.progress.optimizer_state,
+                      lambda self, state: setattr(self._network.progress, "optimizer_state", state))
+    _finite_weights = property(lambda self: self._network.parameters.require_finite)
+    _unflatten = property(lambda self: self._network.parameters.by_layer)
+    core = property(lambda self: self._network.core)  # for OptimizerState where it is given the MLP
+    take = _taken = property(lambda self: self._network.parameters.take)
+    put = _put = property(lambda self: self._network.parameters.put)
 
-    def _writable(self, l):
-        """(W(l), b(l)) as views, of tied layers too."""
-        return self._weight(l), self._core.bias(l)
-
-    @staticmethod
-    def _row(layer, shape):
-        """A layer spec as the core takes it, after a layer of a shape."""
-        name, arg = _check.named("activation", layer.activation, _core.ACTIVATIONS)
-        return _core.KIND_NAMES[layer.kind], _core.ACTIVATIONS[name][0], getattr(layer, "rate", arg), layer.bias, \
-            layer.window(shape) if hasattr(layer, "window") else ()
-
-    def _weight(self, l, of=None):
-        """W(l), or its part of what is laid out as the core's parameters, in its shape."""
-        W = self._core.weight(l, of)
-        return None if W is None else W.reshape(self._wanted(l))  # splits the rows, so it stays a view
-
-    def _wanted(self, l):
-        """The shape of W(l)."""
-        return self.layers[l - 1].weights(self.shapes[l - 1])
-
-    def _start(self, l, rng):
-        y = self.layers[l - 1]
-        if self.W[l] is None:
-            return None, None
-        W = initial(y.init, self._wanted(l), rng, f"init of layer {l}", self.dtype)
-        return W, given(y.bias_init, self.shapes[l][-1:], f"bias_init of layer {l}", self.dtype) if y.bias else None
+    def _data(self, X, y=None, sample_weight=None, with_targets=True):
+        return self._network.bind(X, y, sample_weight) if with_targets else self._network.bind_inputs(X)
+    # ---- end of what is temporary
 
     # ---- what it is, for good
 
-    dtype = property(lambda self: self._dtype)
-    loss = property(lambda self: self._loss)
-    layers = property(lambda self: self._layers)
-    shapes = property(lambda self: self._shapes)
-    d = property(lambda self: self._d)
+    dtype = property(lambda self: self._network.dtype)
+    loss = property(lambda self: self._network.loss)
+    layers = property(lambda self: self._network.layers)
+    shapes = property(lambda self: self._network.shapes)
+    d = property(lambda self: self._network.d)
+    ties = property(lambda self: self._network.ties)
 
     # ---- parameters
 
-    @property
-    def W(self):
-        return self._W
-
-    @property
-    def b(self):
-        return self._b
-
-    @property
-    def n_params(self):
-        return int(self._ties.free.sum()) if self._ties else self._core.n_params
+    W = property(lambda self: self._network.parameters.W)
+    b = property(lambda self: self._network.parameters.b)
+    n_params = property(lambda self: self._network.parameters.n)
 
     @property
     def params(self):
-        return self._taken(self._core.P)
+        return self._network.parameters.values()
 
     @params.setter
     def params(self, p):
-        p = _check._numeric("params", p, self.dtype)
-        if p.shape != (self.n_params,):
-            raise ValueError(f"params must have shape ({self.n_params},), got {p.shape}")
-        _check._finite("params", p, self.dtype)
-        self._put(p, self._core.P)
-
-    def _taken(self, of):
-        """The parameters' part of what is laid out as the core's, flat."""
-        return of[self._homes[self._ties.free]] if self._ties else self._core.flat(of)
-
-    def _put(self, p, into):
-        """Flat parameters into what is laid out as the core's: with ties into their weights as well where those are P."""
-        if not self._ties:
-            self._spread(p, *self._unflatten(into))
-            return
-        if into is self._core.P:
-            q = into[self._homes]
-            q[self._ties.free] = p
-            self._hold(q)
-        else:
-            into[self._homes[self._ties.free]] = p
-
-    def _hold(self, q):
-        """Give the components of the ties their values q: all weights, the tied parameters' own places, what stands still."""
-        with np.errstate(over="ignore"):  # refused below
-            q = np.asarray(q, self.dtype)
-        flat = self._ties.spread(q)
-        _check._finite("ties: scale times parameter", flat, self.dtype)
-        self._spread(flat, *self._unflatten(self._core.P))
-        self._core.P[self._homes] = np.where(self._ties.free, q, flat[self._ties.first])
-        *arrays, still = self._program
-        self._core.tie(*arrays, flat[still].astype(np.float64), self._ties.whole)
-
-    def _spread(self, p, W, b):
-        """A flat array's parts into arrays by layer."""
-        for a in self._arrays(W, b):
-            a[...] = p[:a.size].reshape(a.shape)
-            p = p[a.size:]
-
-    @staticmethod
-    def _arrays(W, b):
-        return [a for pair in zip(W[1:], b[1:]) for a in pair if a is not None]
-
-    def _flat(self, W, b):
-        return np.concatenate([a.ravel() for a in self._arrays(W, b)])
-
-    def _unflatten(self, G):
-        """What is laid out as the core's parameters -> lists dW, db by layer."""
-        L = range(1, len(self.d))
-        return [None, *(self._weight(l, G) for l in L)], [None, *(self._core.bias(l, G) for l in L)]
-
-    def _finite_weights(self):
-        if not _core.all_finite(self._core.P):
-            bad = [f"{name}[{l}]" for name, arrays in (("W", self.W), ("b", self.b)) for l, a in enumerate(arrays)
-                   if a is not None and not np.isfinite(a).all()]
-            raise ValueError(f"weights must be finite, got NaN or infinity in {', '.join(bad)}")
-
-    # ---- data
-
-    def _data(self, X, y=None, sample_weight=None, with_targets=True):
-        """Users' arrays, checked and bound for the core."""
-        X = _check.features(self._rows(X), self.d[0], self.dtype)
-        if not with_targets:
-            return _core.Data(X)
-        n = X.shape[0]
-        y = _check.targets(y, n, self.d[-1], self.loss.name, self.dtype)
-        w = _check.weights(sample_weight, n, self.dtype)
-        return _core.Data(X, y, w, self.loss.rows(y, self.dtype))
-
-    def _rows(self, X):
-        """Maps (n, h, w, c), or without a single channel, as flat rows; all else as it is."""
-        shape = self.shapes[0]
-        if len(shape) == 1 or hasattr(X, "tocsr"):
-            return X
-        X = np.asarray(X)
-        if X.ndim > 2 and X.shape[1:] not in ((shape, shape[:-1]) if shape[-1] == 1 else (shape,)):
-            raise ValueError(f"X must have shape {('n', *shape)} or (n, {self.d[0]}), got {X.shape}".replace("'n'", "n"))
-        return X.reshape(len(X), self.d[0]) if X.ndim > 2 else X
+        self._network.parameters.assign(_arrays.shaped("params", p, (self.n_params,), self.dtype))
 
     # ---- computing
 
@@ -245,11 +119,18 @@ class MLP:
         X : (n, d(0)). Returns an object with lists `s`, `x` indexed by layer, of (n, d(l)) arrays; x[0] is the input,
         s[0] is None. x[L] is before the loss's link.
         """
-        data = self._data(X, with_targets=False)
-        self._finite_weights()
-        with training.team_for(self, data.n, 1) as team:
-            kept = self._core.sweep(data, False, team)
-        return SimpleNamespace(s=kept["s"], x=kept["x"])
+        return self._network.forward(X)
+
+    def predict(self, X):
+        """What the loss's link gives, (n, d(L)): probabilities, means."""
+        out = self._network.core.predict_small(X)
+        return self._network.predict(X) if out is None else out
+
+    def evaluate(self, X, y, sample_weight=None):
+        """The mean loss."""
+        return self._network.evaluate(X, y, sample_weight)
+
+    # ---- derivatives by the parameters
 
     def backprop(self, X, y, sample_weight=None):
         """Forward pass and delta sweep, all of it kept.
@@ -258,83 +139,52 @@ class MLP:
         mean over rows), `s`, `x`, `delta` (lists by layer of (n, d(l)); delta is per row, de_i/ds), `dW`, `db` (lists
         by layer, gradients of `loss`) and `dX` (n, d(0)), per row, de_i/dx(0).
         """
-        data = self._data(X, y, sample_weight)
-        self._finite_weights()
-        with training.team_for(self, data.n, 3) as team:
-            kept = self._core.sweep(data, True, team)
-        dW, db = self._unflatten(kept["G"])
-        values = kept["values"].astype(np.float64)
-        loss = float(values.mean() if sample_weight is None else np.average(values, weights=np.asarray(sample_weight)))
-        delta = kept["delta"]
-        return SimpleNamespace(loss=loss, s=kept["s"], x=kept["x"], delta=[None, *delta[1:]], dW=dW, db=db, dX=delta[0])
+        return _derivatives.backprop(self._network, X, y, sample_weight)
 
     def loss_and_grad(self, X, y, sample_weight=None, *, gradient_penalty=0.0, jacobian_penalty=0.0):
         """(mean loss, its gradient by `params`), for scipy.optimize and checks. Memory does not grow with the rows.
 
-        gradient_penalty, jacobian_penalty : as in fit; part of the loss here. The projections of the second are the same in
-        each call.
+        gradient_penalty, jacobian_penalty : as in fit; part of the loss here. The projections of the second are the
+        same in each call.
         """
-        data = self._data(X, y, sample_weight)
-        penalty = _robust.penalty(self, gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty)
-        self._finite_weights()
-        with training.team_for(self, data.n, 3) as team:
-            total, G = self._core.gradient(data, team, penalty, self._seed)
-        return total / data.weight_sum, self._gathered(G)
+        return _derivatives.loss_and_gradient(self._network, X, y, sample_weight, gradient_penalty=gradient_penalty,
+                                              jacobian_penalty=jacobian_penalty)
 
     def hvp(self, v, X, y, sample_weight=None):
         """The Hessian of the mean loss by `params` times v, (n_params,), in two sweeps (Pearlmutter 1994).
 
         v : (n_params,). The loss must be one of `fastmlp.losses()`.
         """
-        if self.loss.function:
-            raise ValueError("hvp needs second derivatives, which a function as the loss does not give")
-        v = _check._numeric("v", v, self.dtype)
-        if v.shape != (self.n_params,):
-            raise ValueError(f"v must have shape ({self.n_params},), got {v.shape}")
-        _check._finite("v", v, self.dtype)
-        data = self._data(X, y, sample_weight)
-        self._finite_weights()
-        with training.team_for(self, data.n, 6) as team:
-            return self._gathered(self._core.gradient(data, team, V=self._direction(v))[1])
+        return _derivatives.hessian_product(self._network, v, X, y, sample_weight)
 
-    def _gathered(self, G):
-        """The gradient by the parameters from what is laid out as the core's, by all weights."""
-        gradient = self._core.flat(G)
-        return self._ties.gather(gradient) if self._ties else gradient
+    # ---- derivatives by the input. Those of outputs are at="logits", of x(L), before the loss's link, or
+    # at="probabilities", of what predict gives. Of a saturated softmax the second vanish; the first say what the network looks at.
 
-    def _direction(self, v):
-        """All weights' change along a change v of the parameters, laid out as the core's."""
-        V = self._core.like_params()
-        if self._ties:
-            q = np.zeros(len(self._ties.first), self.dtype)  # what stands still stands still
-            q[self._ties.free] = v
-            v = self._ties.spread(q)
-        self._spread(v, *self._unflatten(V))
-        return V
+    def input_gradient(self, X, y=None, output=None, at="logits"):
+        """de_i/dx_i(0), the sensitivity of each row's error to its input, or dx_k(L)/dx(0) for output k.
 
-    def predict(self, X):
-        """What the loss's link gives, (n, d(L)): probabilities, means."""
-        out = self._core.predict_small(X)
-        if out is not None:
-            return out
-        data = self._data(X, with_targets=False)
-        self._finite_weights()
-        with training.team_for(self, data.n, 1) as team:
-            return self._core.predict(data, team)
+        X : (n, d(0)). y : targets, for the loss; or output : k, 0 .. d(L) - 1, at="logits", before the loss's link, or
+        "probabilities", of what predict gives. Returns (n, d(0)).
+        """
+        return _derivatives.input_gradient(self._network, X, y, output, at)
 
-    def evaluate(self, X, y, sample_weight=None):
-        """The mean loss."""
-        data = self._data(X, y, sample_weight)
-        self._finite_weights()
-        with training.team_for(self, data.n, 1) as team:
-            return self._core.evaluate(data, team) / data.weight_sum
+    def jacobian(self, X, at="logits"):
+        """dx_k(L)/dx_j(0) of each row, (n, d(L), d(0)): one sweep for each output. at : as of input_gradient."""
+        return _derivatives.jacobian(self._network, X, at)
 
-    # ---- sensitivity to the input
+    def jvp(self, X, V, at="logits"):
+        """sum_j v_j dx(L)/dx_j(0) of each row.
 
-    input_gradient = sensitivity.input_gradient
-    jacobian = sensitivity.jacobian
-    jvp = sensitivity.jvp
-    vjp = sensitivity.vjp
+        X : (n, d(0)). V : (n, d(0)). at : as of input_gradient. Returns (n, d(L)). In one sweep, whatever d(0).
+        """
+        return _derivatives.jvp(self._network, X, V, at)
+
+    def vjp(self, X, U, at="logits"):
+        """sum_k u_k dx_k(L)/dx(0) of each row.
+
+        X : (n, d(0)). U : (n, d(L)). at : as of input_gradient. Returns (n, d(0)). In one sweep, whatever d(L).
+        """
+        return _derivatives.vjp(self._network, X, U, at)
 
     # ---- training
 
@@ -401,8 +251,9 @@ class MLP:
         The format is safetensors, see fastmlp.io. The file is there whole or not at all. ValueError where the network
         holds functions of yours (a loss, a schedule), which no file can.
         """
-        document, tensors = _document.of(self)
-        io.write(path, json.dumps(document), tensors)
+        from ._files import document  # not above: it takes a tenth of the time that importing fastmlp does
+
+        document.save(self, path)
 
     @classmethod
     def load(cls, path):
@@ -410,95 +261,41 @@ class MLP:
 
         ValueError where the file is damaged, truncated, foreign or of a later format. Nothing in a file is run.
         """
-        text, tensors = io.read(path)
-        try:
-            return _document.network(cls, json.loads(text), tensors)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
+        from ._files import document
+
+        return document.load(cls, path)
 
     def summary(self):
         """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
         return summary(self)
 
-    # ---- copies
+    # ---- copies and pickles. The state's names are those of the first version, whose pickles load.
 
     def __getstate__(self):
-        rebuilt = ("_core", "_W", "_b", "_state", "_ties", "_program", "_homes")
-        state = {k: v for k, v in self.__dict__.items() if k not in rebuilt}
-        state["history"] = copy.deepcopy(self.history)
-        state["weights"] = self._core.flat(self._core.P)
-        state["params"] = self.params if self._ties else None
-        state["training"] = None if self._state is None else self._state.export(self)
-        return state
+        network, parameters, progress = self._network, self._network.parameters, self._network.progress
+        state = {name: value for name, value in vars(self).items() if name != "_network"}
+        run = progress.optimizer_state
+        return {**state, "history": copy.deepcopy(self.history), "_dtype": self.dtype, "_loss": self.loss,
+                "_shapes": self.shapes, "_layers": self.layers, "_d": self.d, "ties": self.ties,
+                "_n_threads": network.n_threads, "_seed": progress.seed, "_epochs_ever": progress.epochs_ever,
+                "weights": parameters.all_weights(), "params": parameters.values() if self.ties else None,
+                "training": None if run is None else run.export(parameters)}
 
     def __setstate__(self, state):
-        weights, params, run = state["weights"], state["params"], state["training"]
-        self.__dict__.update({k: v for k, v in state.items() if k not in ("weights", "params", "training")})
-        self._build()
-        self._resume(weights, params)
-        self._state = None if run is None else training.State.restore(self, run)
-
-    def _resume(self, weights, params):
-        """All weights and the parameters as they were."""
-        self._spread(weights, *self._unflatten(self._core.P))
-        if self._ties:
-            q = self._ties.start(weights)
-            q[self._ties.free] = params
-            self._hold(q)
+        state = dict(state)
+        state.pop("_d")
+        loss = Loss(state.pop("_loss").spec)
+        network = Network(state.pop("_layers"), state.pop("_shapes"), loss, state.pop("_dtype"), state.pop("ties"))
+        network.parameters.resume(state.pop("weights"), state.pop("params"))
+        network.progress.seed, network.progress.epochs_ever = state.pop("_seed"), state.pop("_epochs_ever")
+        network.n_threads, run = state.pop("_n_threads", None), state.pop("training")
+        if run is not None:
+            network.progress.optimizer_state = OptimizerState.restore(network.parameters, run)
+        self._network = network
+        vars(self).update(state)
 
     def __repr__(self):
-        inner = ", ".join(f"{y.units} {activation_name(y.activation)}" if isinstance(y, Dense) else repr(y) for y in self.layers)
+        inner = ", ".join(layer.brief() for layer in self.layers)
         first = self.d[0] if len(self.shapes[0]) == 1 else self.shapes[0]
-        return f"MLP([{first}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, n_params={self.n_params})"
-
-
-def _dtype(dtype):
-    try:
-        known = None if dtype is None else np.dtype(dtype)  # None is float64 to NumPy
-    except TypeError:
-        known = None
-    if known not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    return known
-
-
-def _generator(random_state):
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(2**31))
-    if random_state is None or isinstance(random_state, (numbers.Integral, np.random.Generator)):
-        if isinstance(random_state, numbers.Integral):
-            _check.integer("random_state", random_state, 0)
-        return np.random.default_rng(random_state)
-    raise TypeError(f"random_state must be None, an int, or a numpy Generator or RandomState, got {random_state!r}")
-
-
-def _specs(layers, activation, init):
-    """The constructor's list -> shapes of x(0)..x(L) and one spec a layer, checked."""
-    if isinstance(layers, (str, numbers.Integral)) or not hasattr(layers, "__len__"):
-        raise TypeError(f"layers must be a list such as [64, 100, 10], got {layers!r}")
-    if len(layers) < 2:
-        raise ValueError(f"layers must have an input and at least one layer, got {list(layers)!r}")
-    _check.named("activation", activation, _core.ACTIVATIONS)
-    shapes, specs = [input_shape(layers[0])], []
-    for l, entry in enumerate(layers[1:], 1):
-        if isinstance(entry, numbers.Integral):
-            entry = Dense(entry, activation if l < len(layers) - 1 else "identity", init=init)
-        if isinstance(entry, Dense):
-            _check.named(f"activation of layers[{l}]", entry.activation, _core.ACTIVATIONS)
-            entry = replace(entry, units=_check.integer(f"units of layers[{l}]", entry.units, 1))
-        elif isinstance(entry, Dropout):
-            entry = Dropout(_check.number(f"rate of layers[{l}]", entry.rate, least=0, below=1))
-        elif hasattr(entry, "window") and not isinstance(entry, type):
-            _check.named(f"activation of layers[{l}]", entry.activation, _core.ACTIVATIONS)
-        else:
-            raise TypeError(f"layers[{l}] must be an int or a layer spec, got {entry!r}")
-        _check.boolean(f"bias of layers[{l}]", entry.bias)
-        try:
-            shapes.append(entry.after(shapes[-1]))
-            _check.integer("its units", math.prod(shapes[-1]), 1, MOST_UNITS)
-        except ValueError as error:
-            raise ValueError(f"layers[{l}]: {error}") from None
-        specs.append(entry)
-    if not isinstance(specs[-1], Dense):
-        raise ValueError(f"the last of layers must be a Dense layer or an int, got {specs[-1]!r}")
-    return shapes, specs
+        return (f"MLP([{first}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, "
+                f"n_params={self.n_params})")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _check
+from . import _checks
 
 __all__ = ["TiedGroup", "TiedLayers", "TiedMap", "Frozen", "tie_transpose", "tie_layers", "tie_map"]
 SAME = 1e-12  # relative: what two ties say of one weight may differ by rounding
@@ -147,7 +147,7 @@ class Places:
         return self._of(self.b, l, "biases")
 
     def _of(self, kept, l, what):
-        l = _check.integer("the layer of a tie", l, 1, len(kept) - 1)
+        l = _checks.integer("the layer of a tie", l, 1, len(kept) - 1)
         if kept[l] is None:
             raise ValueError(f"layer {l} of a tie has no {what}")
         return kept[l]
@@ -156,7 +156,7 @@ class Places:
         try:
             l, *index = member
             bias = len(index) == 2 and index[0] is None
-            index = tuple(_check.integer("the index of a tied member", i, 0) for i in (index[1:] if bias else index))
+            index = tuple(_checks.integer("the index of a tied member", i, 0) for i in (index[1:] if bias else index))
         except TypeError as error:
             raise TypeError(f"a tied member must be (l, i, j) or (l, None, j), got {member!r}") from error
         a = self.biases(l) if bias else self.weights(l)

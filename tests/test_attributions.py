@@ -10,9 +10,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from fastmlp import MLP, Conv2D, Dense, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor, tie_transpose
+from fastmlp import (MLP, Conv2D, Dense, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor, _arrays,
+                     tie_transpose)
 from fastmlp import sensitivity as S
-from fastmlp.sensitivity import _derivatives
 
 BACKGROUND = np.random.default_rng(1).standard_normal((40, 6))
 METHODS = {
@@ -129,7 +129,7 @@ def test_blocks_do_not_matter(method, dtype, monkeypatch):
     whole = METHODS[method](net, X)
     assert whole.dtype == dtype and whole.shape == X.shape
     delta = S.integrated_gradients(net, X, return_convergence_delta=True)[1]
-    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(_arrays, "BLOCK_BYTES", 1000)
     np.testing.assert_array_equal(METHODS[method](net, X), whole)
     np.testing.assert_array_equal(METHODS[method](net, sparse.csc_array(X)), whole)
     np.testing.assert_array_equal(S.integrated_gradients(net, X, return_convergence_delta=True)[1], delta)
@@ -240,7 +240,7 @@ def test_bad_models(method):
 @methods
 def test_memory_does_not_grow_with_the_rows(method, monkeypatch):
     """What is held besides the result is about a block, of what would be 20 to 1000 times as much at once."""
-    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 2**19)
+    monkeypatch.setattr(_arrays, "BLOCK_BYTES", 2**19)
     net, X = MLP([100, Dense(8, "tanh"), 3], loss="cross_entropy", random_state=0), np.zeros((20_000, 100), np.float32)
     X = X[:1000] if method in ("integrated_gradients", "smooth_grad", "expected_gradients") else X
     METHODS[method](net, X[:10])

@@ -132,7 +132,7 @@ def test_as_dense(row):
         for l in (1, 2, 3):
             assert_near(getattr(a, name)[l], getattr(b, name)[l], 1e-12)
     assert_near(a.dX, b.dX, 1e-12)
-    ids, bias_ids = net.layers[1]._stands(net.shapes[1])
+    ids = net.layers[1].weight_ids(net.shapes[1])
     flat = X.reshape(len(X), -1)
     order = np.concatenate([np.arange(net.W[1].size + net.b[1].size), net.W[1].size + net.b[1].size + kernel_order(net, ids),
                             np.arange(net.n_params - net.W[3].size - net.b[3].size, net.n_params)]).astype(int)

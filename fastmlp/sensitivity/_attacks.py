@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .. import _check, training
+from .. import _checks
 from .._robust import Attack
 from ._target import Target, required
 
@@ -24,7 +24,7 @@ def pgd(model, X, y, eps, eps_step=None, max_iter=20, num_random_init=0, norm=ma
     norm : math.inf or 2. num_random_init : 0 starts from X; k > 0 starts k times at random within eps and keeps for each row the worst.
     clip : (low, high), the range of X, kept, or None. Returns (n, d(0)). ValueError and TypeError as of fgsm.
     """
-    _check.integer("num_random_init", num_random_init, 0)
+    _checks.integer("num_random_init", num_random_init, 0)
     spec = Attack(eps, eps_step, max_iter, norm, clip, num_random_init > 0)
     f, starts = Target(model, X, required(y)), max(1, num_random_init)
     seeds = np.random.default_rng(random_state).integers(2**63, size=starts)
@@ -39,6 +39,7 @@ def pgd(model, X, y, eps, eps_step=None, max_iter=20, num_random_init=0, norm=ma
 
 
 def _moved(f, spec, seed):
-    data, numbers = f.net._data(f.X, f.y), spec.numbers(f.X)
-    with training.team_for(f.net, data.n, 3 * spec.max_iter) as team:
-        return f.net._core.attack(data, team, numbers, seed)
+    network = f.net._network
+    data, numbers = network.bind(f.X, f.y), spec.numbers(f.X)
+    with network.team(data.n, 3 * spec.max_iter) as team:
+        return network.core.attack(data, team, numbers, seed)

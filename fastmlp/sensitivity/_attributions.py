@@ -14,9 +14,7 @@ a model of another kind.
 """
 import numpy as np
 
-from .. import _check
-from .. import model as models
-from ._derivatives import blocks
+from .. import _arrays, _checks
 from ._target import Target, dense_rows, naming, network, spreads
 
 
@@ -40,7 +38,7 @@ def integrated_gradients(model, X, y=None, output=None, at="logits", *, baseline
     """
     f = Target(model, X, y, output, at)
     B, dtype = _baselines(baselines, f), f.net.dtype
-    nodes, weights = np.polynomial.legendre.leggauss(_check.integer("n_steps", n_steps, 1))
+    nodes, weights = np.polynomial.legendre.leggauss(_checks.integer("n_steps", n_steps, 1))
     t, w = ((a / 2).astype(dtype)[:, None] for a in (nodes + 1, weights))
 
     def way(x, rows):
@@ -50,7 +48,7 @@ def integrated_gradients(model, X, y=None, output=None, at="logits", *, baseline
     attributions = _collect(f, n_steps, way)
     if not return_convergence_delta:
         return attributions
-    rises = [f.value(dense_rows(f.X, rows, dtype), rows) - f.value(B[rows], rows) for rows in blocks(f.n, 3 * sum(f.net.d) * dtype.itemsize)]
+    rises = [f.value(dense_rows(f.X, rows, dtype), rows) - f.value(B[rows], rows) for rows in _arrays.blocks(f.n, 3 * sum(f.net.d) * dtype.itemsize)]
     return attributions, attributions.sum(axis=1) - np.concatenate(rises)
 
 
@@ -60,8 +58,8 @@ def smooth_grad(model, X, y=None, output=None, at="logits", *, n_samples=50, std
     stdev : of the noise, a number or one for each feature (d(0),), in units of X; the paper takes 0.1 to 0.2 of X's range.
     """
     f = Target(model, X, y, output, at)
-    n_samples, stdev = _check.integer("n_samples", n_samples, 1), spreads("stdev", stdev, f.d, f.net.dtype)
-    rng = models._generator(random_state)
+    n_samples, stdev = _checks.integer("n_samples", n_samples, 1), spreads("stdev", stdev, f.d, f.net.dtype)
+    rng = _checks.generator(random_state)
 
     def around(x, rows):
         return x + stdev * rng.standard_normal((len(x), n_samples, f.d), f.net.dtype), 1 / n_samples
@@ -77,7 +75,7 @@ def expected_gradients(model, X, y=None, output=None, at="logits", *, background
     chance of the draws.
     """
     f = Target(model, X, y, output, at)
-    n_samples, rng = _check.integer("n_samples", n_samples, 1), models._generator(random_state)
+    n_samples, rng = _checks.integer("n_samples", n_samples, 1), _checks.generator(random_state)
     with naming("background"):
         _, background, _ = network(model, background)
 
@@ -102,9 +100,9 @@ def _collect(f, n_points, points):
 
 def _baselines(given, f):
     """baselines as (n, d(0))."""
-    b = np.zeros(f.d) if given is None else f.net._rows(given)
-    b = _check._numeric("baselines", _check.dense(b), f.net.dtype)
+    b = np.zeros(f.d) if given is None else f.net._network.flat_rows(given)
+    b = _arrays.numeric("baselines", _arrays.dense(b), f.net.dtype)
     if b.shape not in ((f.d,), (1, f.d), (f.n, f.d)):
         raise ValueError(f"baselines must have shape ({f.d},) or ({f.n}, {f.d}), got {b.shape}")
-    _check._finite("baselines", b, f.net.dtype)
+    _arrays.finite("baselines", b, f.net.dtype)
     return np.broadcast_to(b.astype(f.net.dtype), (f.n, f.d))

@@ -3,10 +3,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import _check, metrics, training
-from .. import model as models
+from .. import _arrays, _checks, metrics
 from ._attributions import saliency
-from ._derivatives import blocks, jacobian
 from ._target import dense_rows, naming, network, require_network, required, spreads
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
@@ -46,10 +44,10 @@ def noise_curve(model, X, y, sigmas, *, n_repeats=10, scale=1.0, random_state=No
     net, X, y = _with_targets(model, X, y)
     sigmas = _sigmas(sigmas, net.dtype)
     scale = spreads("scale", scale, net.d[0], net.dtype)
-    rng, n = models._generator(random_state), X.shape[0]
-    sums = np.zeros((len(sigmas), _check.integer("n_repeats", n_repeats, 1), 2))
+    rng, n = _checks.generator(random_state), X.shape[0]
+    sums = np.zeros((len(sigmas), _checks.integer("n_repeats", n_repeats, 1), 2))
     for r in range(n_repeats):
-        for rows in blocks(n, 3 * net.d[0] * net.dtype.itemsize):
+        for rows in _arrays.blocks(n, 3 * net.d[0] * net.dtype.itemsize):
             x = dense_rows(X, rows, net.dtype)
             noise = scale * rng.standard_normal(x.shape, net.dtype)
             for s, sigma in enumerate(sigmas):
@@ -66,8 +64,8 @@ def local_lipschitz(model, X, at="logits"):
     """
     net, X, _ = network(model, X)
     norms = []
-    for rows in blocks(X.shape[0], (8 + net.dtype.itemsize) * net.d[0] * net.d[-1]):
-        J = jacobian(net, X[rows], at).astype(float)
+    for rows in _arrays.blocks(X.shape[0], (8 + net.dtype.itemsize) * net.d[0] * net.d[-1]):
+        J = net.jacobian(X[rows], at).astype(float)
         gram = J @ J.mT if net.d[-1] <= net.d[0] else J.mT @ J
         norms.append(np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[:, -1], 0)))
     return np.concatenate(norms)
@@ -133,7 +131,7 @@ def report(model, X_train, y_train, X_test, y_test, *, at="logits", n_repeats=10
         net, X, y = _with_targets(model, X_train, y_train)
     with naming("X_test, y_test"):
         _, X_new, y_new = _with_targets(model, X_test, y_test)
-    rng, spread = models._generator(random_state), _spread(X)
+    rng, spread = _checks.generator(random_state), _spread(X)
     noise = dict(scale=spread, n_repeats=n_repeats, random_state=rng)
     train, test = noise_curve(net, X, y, SIGMAS, **noise), noise_curve(net, X_new, y_new, SIGMAS, **noise)
     return Report([f"x{j}" for j in range(net.d[0])] if names is None else [str(name) for name in names],
@@ -152,15 +150,15 @@ def _classifies(net):
 
 def _judge(net, X, y):
     """(loss, number of rows misclassified), sums over rows."""
-    data = net._data(X, y)
-    with training.team_for(net, data.n, 1) as team:
-        total, prediction = net._core.judge(data, team)
-    return total, data.n * (1 - metrics.accuracy(_check.dense(y), prediction, None)) if _classifies(net) else 0
+    data = net._network.bind(X, y)
+    with net._network.team(data.n, 1) as team:
+        total, prediction = net._network.core.judge(data, team)
+    return total, data.n * (1 - metrics.accuracy(_arrays.dense(y), prediction, None)) if _classifies(net) else 0
 
 
 def _with_targets(model, X, y):
     net, X, y = network(model, X, required(y))
-    net._finite_weights()
+    net._network.parameters.require_finite()
     return net, X, y
 
 
@@ -177,6 +175,6 @@ def _sigmas(given, dtype):
 
 def _spread(X):
     """The standard deviation of each column."""
-    n, slices = X.shape[0], blocks(X.shape[0], 8 * X.shape[1])
+    n, slices = X.shape[0], _arrays.blocks(X.shape[0], 8 * X.shape[1])
     mean = sum(dense_rows(X, rows, float).sum(axis=0) for rows in slices) / n
     return np.sqrt(sum(((dense_rows(X, rows, float) - mean) ** 2).sum(axis=0) for rows in slices) / n)

@@ -3,10 +3,9 @@ import contextlib
 
 import numpy as np
 
-from .. import _check, _core, training
-from .. import model as models  # which imports this package, so its names are there when they are used
-from ._derivatives import blocks, input_gradient, vjp
-
+from .. import _arrays, _checks, _core
+from .._derivatives import OUTPUTS
+from ..model import MLP
 
 def network(model, X, y=None):
     """(net, X, y) of an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y as the network takes them, checked.
@@ -16,13 +15,13 @@ def network(model, X, y=None):
     require_network(model)
     if hasattr(model, "_as_network"):
         model, X, y = model._as_network(X, y)
-    X = _check.features(model._rows(X), model.d[0], model.dtype)
-    return model, X, None if y is None else _check.targets(y, X.shape[0], model.d[-1], model.loss.name, model.dtype)
+    X = model._network.features(X)
+    return model, X, None if y is None else model._network.targets(y, X.shape[0])
 
 
 def require_network(model):
     """TypeError where a model has no network of ours."""
-    if not hasattr(model, "_as_network") and not isinstance(model, models.MLP):
+    if not hasattr(model, "_as_network") and not isinstance(model, MLP):
         raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, got "
                         f"{type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, and transform X before")
 
@@ -47,18 +46,18 @@ def naming(argument):
 
 def dense_rows(X, rows, dtype):
     """Rows of X, which may be CSR, as an array (m, d(0))."""
-    return np.asarray(_check.dense(X[rows]), dtype)
+    return np.asarray(_arrays.dense(X[rows]), dtype)
 
 
 def spreads(argument, value, d, dtype):
     """Standard deviations of noise: a number of at least 0 or one for each feature."""
     a = np.asarray(value)
     if a.ndim == 0:
-        return np.asarray(_check.number(argument, a.item(), least=0), dtype)
+        return np.asarray(_checks.number(argument, a.item(), least=0), dtype)
     if a.shape != (d,):
         raise ValueError(f"{argument} must be a number or have shape ({d},), got {a.shape}")
     a = np.asarray(a, dtype)
-    _check._finite(argument, a, dtype)
+    _arrays.finite(argument, a, dtype)
     if a.min() < 0:
         raise ValueError(f"{argument} must be at least 0, got {a.min():g}")
     return a
@@ -74,10 +73,10 @@ class Target:
     def __init__(self, model, X, y=None, output=None, at="logits"):
         if y is not None and output is not None:
             raise ValueError("y, for the loss, and output, for a single output, must not both be given")
-        self.at = _check.one_of("at", at, ("logits", "probabilities"))
+        self.at = _checks.one_of("at", at, OUTPUTS)
         self.net, self.X, self.y = network(model, X, y)
         self.n, (self.d, self.k) = self.X.shape[0], (self.net.d[0], self.net.d[-1])
-        self.net._finite_weights()
+        self.net._network.parameters.require_finite()
         if y is None:
             self.output = self._winners() if output is None else self._given(output)
 
@@ -90,7 +89,7 @@ class Target:
 
     def _given(self, output):
         if np.ndim(output) == 0:
-            return np.full(self.n, _check.integer("output", output, 0, self.k - 1))
+            return np.full(self.n, _checks.integer("output", output, 0, self.k - 1))
         output = np.asarray(output)
         if output.dtype.kind not in "iu":
             raise TypeError(f"output must be an integer or an array of integers, got {output.dtype}")
@@ -102,19 +101,20 @@ class Target:
 
     def blocks(self, points=1):
         """Slices of rows of which so many points each fit into a block, with their derivatives and what is made of both."""
-        return blocks(self.n, points * (4 * self.d + 2 * self.k) * self.net.dtype.itemsize)
+        return _arrays.blocks(self.n, points * (4 * self.d + 2 * self.k) * self.net.dtype.itemsize)
 
     def gradient(self, Z, rows):
         """df/dx(0) at points Z (m, d(0)), each in the place of one of the rows (m,)."""
         if self.y is not None:
-            return input_gradient(self.net, Z, self.y[rows])
-        return vjp(self.net, Z, np.eye(self.k, dtype=self.net.dtype)[self.output[rows]], self.at)
+            return self.net.input_gradient(Z, self.y[rows])
+        return self.net.vjp(Z, np.eye(self.k, dtype=self.net.dtype)[self.output[rows]], self.at)
 
     def value(self, Z, rows):
         """f at points Z, (m,)."""
-        data = self.net._data(Z, None if self.y is None else self.y[rows], with_targets=self.y is not None)
-        with training.team_for(self.net, data.n, 1) as team:
-            if self.y is not None:
-                return self.net._core.pull(data, team)[1]
-            outputs = self.net._core.predict(data, team, None, self.at == "probabilities")
-        return outputs[np.arange(data.n), self.output[rows]]
+        network = self.net._network
+        if self.y is None:
+            outputs = network.predict(Z, linked=self.at == "probabilities")
+            return outputs[np.arange(len(outputs)), self.output[rows]]
+        data = network.bind(Z, self.y[rows])
+        with network.team(data.n, 1) as team:
+            return network.core.pull(data, team)[1]

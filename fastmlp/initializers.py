@@ -1,9 +1,13 @@
 """How weights start."""
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ._check import _finite, one_of
+from . import _arrays, _checks
 
 # name -> variance of a weight between layers of n_in and n_out units. Glorot and Bengio 2010, He et al. 2015,
 # LeCun et al. 1998.
@@ -20,12 +24,14 @@ DRAWS = {
 INITIALIZERS = tuple(f"{variance}_{draw}" for variance in VARIANCES for draw in DRAWS) + ("zeros",)
 
 
-def initial(init, shape, rng, argument, dtype):
+def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argument: str,
+            dtype: np.dtype[Any]) -> NDArray[np.float64]:
     """Weights of a shape (.., n_in, n_out), float64: the fans of a convolution are n_in and n_out times its kernel.
 
-    init: a name in INITIALIZERS or an array."""
+    init: a name in INITIALIZERS, or an array that is finite in dtype. Errors name it by `argument`.
+    """
     if isinstance(init, str):
-        one_of(argument, init, INITIALIZERS)
+        _checks.one_of(argument, init, INITIALIZERS)
         if init == "zeros":
             return np.zeros(shape)
         variance, draw = init.split("_")
@@ -33,8 +39,8 @@ def initial(init, shape, rng, argument, dtype):
     return given(init, shape, argument, dtype)
 
 
-def given(values, shape, argument, dtype):
-    """A user's own array, or a number, checked."""
+def given(values: Any, shape: tuple[int, ...], argument: str, dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """A user's own array of a shape, or a number for all of it, checked."""
     try:
         values = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
@@ -42,5 +48,5 @@ def given(values, shape, argument, dtype):
     if values.ndim and values.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}, got {values.shape}")
     values = np.broadcast_to(values, shape)
-    _finite(argument, values, dtype)
+    _arrays.finite(argument, values, dtype)
     return values
