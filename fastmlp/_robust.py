@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _check, _core
+from . import _checks, _core
 
 PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}
 
@@ -25,15 +25,15 @@ class Penalty(NamedTuple):
 NO_PENALTY = Penalty(0, 0.0)
 
 
-def penalty(net, **lams):
+def penalty(network, **lams):
     """The Penalty of a network, of options of which at most one may be above 0."""
-    lams = {name: _check.number(name, lam, least=0) for name, lam in lams.items()}
+    lams = {name: _checks.number(name, lam, least=0) for name, lam in lams.items()}
     asked = {name: lam for name, lam in lams.items() if lam > 0}
     if len(asked) > 1:
         raise ValueError(" and ".join(asked) + " must not both be above 0, got "
                          + " and ".join(f"{lam:g}" for lam in asked.values()))
     for name, lam in asked.items():
-        if name == "gradient_penalty" and net.loss.function:
+        if name == "gradient_penalty" and network.loss.function:
             raise ValueError("gradient_penalty must be 0 where the loss is a function, which has no second derivatives, "
                              f"got {lam:g}")
         return Penalty(_core.PENALTIES[name], lam)
@@ -70,16 +70,16 @@ class Attack:
     random_start: bool = False
 
     def __post_init__(self):
-        _check.number("eps", self.eps, least=0)
+        _checks.number("eps", self.eps, least=0)
         if self.eps_step is not None:
-            _check.number("eps_step", self.eps_step, above=0)
-        _check.integer("max_iter", self.max_iter, 1)
+            _checks.number("eps_step", self.eps_step, above=0)
+        _checks.integer("max_iter", self.max_iter, 1)
         if self.norm not in (2, math.inf):
             raise ValueError(f"norm must be 2 or math.inf, got {self.norm!r}")
         if self.clip is not None:
             if not isinstance(self.clip, (tuple, list)) or len(self.clip) != 2:
                 raise TypeError(f"clip must be (low, high) or None, got {self.clip!r}")
-            low, high = (_check.number("clip", end) for end in self.clip)
+            low, high = (_checks.number("clip", end) for end in self.clip)
             if not low < high:
                 raise ValueError(f"clip must be (low, high) with low < high, got {self.clip!r}")
 

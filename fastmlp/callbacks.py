@@ -4,7 +4,7 @@ import math
 import sys
 import time
 
-from . import _check
+from . import _checks
 from ._fit.monitor import logged, monitor_of_logs
 
 __all__ = ["Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback"]
@@ -36,7 +36,7 @@ class LambdaCallback(Callback):
 
     def __init__(self, **functions):
         for name, function in functions.items():
-            _check.one_of("the name of a callback's function", name, EVENTS)
+            _checks.one_of("the name of a callback's function", name, EVENTS)
             if not callable(function):
                 raise TypeError(f"{name} must be a function, got {function!r}")
             setattr(self, name, function)
@@ -54,7 +54,7 @@ class EarlyStopping(Callback):
 
     def __init__(self, monitor="val_loss", patience=10, min_delta=0.0, mode="auto", restore_best=True):
         self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
-        self.patience = _check.integer("patience", patience, 1)
+        self.patience = _checks.integer("patience", patience, 1)
         self._fresh_monitor()  # which checks mode and min_delta
 
     def _fresh_monitor(self):
@@ -145,7 +145,7 @@ class TimeLimit(Callback):
     """Stop after the first epoch that ends `seconds` or more after the fit began."""
 
     def __init__(self, seconds):
-        self.seconds = _check.number("seconds", seconds, least=0)
+        self.seconds = _checks.number("seconds", seconds, least=0)
 
     def on_fit_begin(self, net, logs):
         self._until = time.monotonic() + self.seconds

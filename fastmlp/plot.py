@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from . import _check, sensitivity
+from . import _checks, sensitivity
 from .model import MLP
 
 try:
@@ -46,7 +46,7 @@ class SensitivityDisplay(_Display):
         if image_shape is not None and (len(image_shape) not in (2, 3) or math.prod(image_shape) != d):
             raise ValueError(f"image_shape must be 2 or 3 numbers whose product is {d}, got {image_shape!r}")
         self.image_shape, self.label = image_shape, label
-        self.max_features = _check.integer("max_features", max_features, 1)
+        self.max_features = _checks.integer("max_features", max_features, 1)
 
     @classmethod
     def from_estimator(cls, model, X, y=None, *, output=None, at="logits", method=sensitivity.saliency, feature_names=None,
@@ -110,7 +110,7 @@ class NoiseCurveDisplay(_Display):
                        **style):
         """Of fastmlp.sensitivity.noise_curve, which has all arguments but these: measure, "error", the network's loss, or
         "misclassified", 1 - accuracy; name, in the legend, None for the model's class. Several models may share an ax."""
-        _check.one_of("measure", measure, ("error", "misclassified"))
+        _checks.one_of("measure", measure, ("error", "misclassified"))
         curve = sensitivity.noise_curve(model, X, y, sigmas, n_repeats=n_repeats, scale=scale, random_state=random_state)
         error, error_std = getattr(curve, measure), getattr(curve, f"{measure}_std")
         if error is None:

@@ -1,9 +1,6 @@
-"""Names by which files and copies of earlier versions know what now is in _fit."""
+"""Names that files, copies and warning filters of earlier versions know; they are at home in _fit and _parameters."""
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
-from ._fit.mlp import fit
-from ._fit.options import Options
-from ._fit.state import State
-from ._threads import team_for
+from ._parameters import OptimizerState as State
 
 __all__ = ["History", "DivergenceWarning", "State"]

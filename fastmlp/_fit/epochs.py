@@ -1,17 +1,23 @@
-"""One epoch after another: the call of the compiled network, and the way back from a step that led nowhere.
+"""One epoch after another: the call of the engine, and the way back from a step that led nowhere.
 
 A step that makes a loss or a weight infinite or NaN is found out at the end of its epoch, so that no step pays for it.
 Then the network goes back to where the epoch began, or the one before, and trains once more, batch by batch, up to the
 step before that one.
 """
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _core
+from .._network import Network
+from .._parameters import OptimizerState
 from .._robust import NO_PENALTY, AttackNumbers, Penalty
-from ..callbacks import overrides
+from .._types import Floats, Integers
+from .orders import Order
 
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
 
@@ -19,9 +25,9 @@ VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finit
 class Objective(NamedTuple):
     """What is minimised besides the mean loss, and how rows are changed before they are trained on.
 
-    row_l2, row_l1 : row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
-    input_noise : the standard deviation of the normal noise that is added to x(0). penalty : on the sensitivity to the
-    input. attack : moves the rows of each batch first.
+    row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
+    input_noise: the standard deviation of the normal noise that is added to x(0). penalty: on the sensitivity to the
+    input. attack: moves the rows of each batch first.
     """
 
     row_l2: float = 0.0
@@ -57,46 +63,55 @@ class Snapshot(NamedTuple):
 
     rate: float
     epoch: int
-    arrays: list[Any]
+    arrays: list[Floats]
 
 
 class Epochs:
-    """Runs epochs.
+    """Runs epochs of a network whose optimiser's state is set.
 
-    data : bound for the core. order : an Order of its rows. batch : rows of a step. callbacks : those with an
-    on_batch_end of their own are told of each batch; it is then a call of the core.
+    data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a function of (batch, logs),
+    whether to stop; each batch then is a call of the engine.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
 
-    def __init__(self, net, data, order, batch, team, objective, callbacks=()):
-        self.net, self.data, self.order, self.batch, self.team = net, data, order, batch, team
-        self.objective = objective
-        self.on_batch_end = [c.on_batch_end for c in callbacks if overrides(c, "on_batch_end")]
+    def __init__(self, network: Network, data: _core.Data, order: Order, batch: int, team: _core.Team,
+                 objective: Objective, on_batch_end: Callable[[int, dict[str, float]], bool] | None = None) -> None:
+        self.network, self.data, self.order, self.batch, self.team = network, data, order, batch, team
+        self.objective, self.on_batch_end = objective, on_batch_end
         self.n, self.weight = order.n, data.weight_of(order.rows)
         self.batches = -(-self.n // batch)
         self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // batch)
-        self.section = self.section_rows = None  # (epoch, number of the section), and the rows of its batches
-        self.snapshots = []  # at the start of the epoch before and of this one
+        self.section: tuple[int, int] | None = None  # (epoch, number of the section),
+        self.section_rows: Any = None                # and the rows of its batches
+        self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
 
-    def run(self, rate):
-        """One epoch: the EpochResult, or None where a loss was not finite and the step that made it so was undone."""
+    @property
+    def state(self) -> OptimizerState:
+        """The optimiser's state."""
+        state = self.network.progress.optimizer_state
+        assert state is not None
+        return state
+
+    def run(self, rate: float) -> EpochResult | None:
+        """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
         oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
         start = self._snapshot(rate, oldest)
         self.snapshots = [*self.snapshots[-1:], start]
-        if self.on_batch_end:
+        if self.on_batch_end is not None:
             sums, weight = self._train_batch_by_batch(start)
         else:
             sums, weight = self._train(start, 0, self.batches), self.weight
         if (sums.batches < self.batches and not sums.stopped) or not self._is_finite(sums.batches - 1):
             self._undo()
             return None
-        self.net._state.epoch += 1
-        self.net._epochs_ever += 1
-        return EpochResult(rate, sums.loss / weight if weight else 0.0, sums.row_penalty, sums.sensitivity, sums.stopped)
+        self.state.epoch += 1
+        self.network.progress.epochs_ever += 1
+        mean_loss = sums.loss / weight if weight else 0.0
+        return EpochResult(rate, mean_loss, sums.row_penalty, sums.sensitivity, sums.stopped)
 
-    def _train_batch_by_batch(self, start):
-        """(Sums, the sum of the weights of the rows), up to where an on_batch_end stops it."""
+    def _train_batch_by_batch(self, start: Snapshot) -> tuple[Sums, float]:
+        """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
         total, weight = Sums(0), 0.0
         for b in range(self.batches):
             one = self._train(start, b, b + 1)
@@ -107,26 +122,24 @@ class Epochs:
             total.loss += one.loss
             total.row_penalty += one.row_penalty
             total.sensitivity += one.sensitivity
-            logs = {"loss": one.loss / batch_weight if batch_weight else 0.0}
-            if any([on_batch_end(self.net, b, logs) for on_batch_end in self.on_batch_end]):
+            if self.on_batch_end(b, {"loss": one.loss / batch_weight if batch_weight else 0.0}):
                 total.stopped = True
                 break
         return total, weight
 
-    def _train(self, start, first, last):
-        """Batches first .. last of the epoch that begins with a Snapshot: Sums, of fewer batches where a loss was not
-        finite."""
-        net, state, objective = self.net, self.net._state, self.objective
+    def _train(self, start: Snapshot, first: int, last: int) -> Sums:
+        """Batches first .. last of the epoch that begins with a Snapshot; fewer where a loss was not finite."""
+        state, objective, progress = self.state, self.objective, self.network.progress
         optimizer, (S1, S2) = state.optimizer, (*state.slots, None, None)[:2]
         step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(start.rate))
         sums = Sums(first)
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
-            loss, done, row_penalty, sensitivity = net._core.train(
+            loss, done, row_penalty, sensitivity = self.network.core.train(
                 data=self.data, order=self.section_rows, weight_scale=self.n / self.weight, batch=self.batch,
                 first=sums.batches - begin, last=end - begin, step=step, S1=S1, S2=S2, powers=state.powers,
-                clip=optimizer.clip_norm or 0.0, key=(net._seed << 20) + start.epoch & 2**64 - 1, team=self.team,
+                clip=optimizer.clip_norm or 0.0, key=(progress.seed << 20) + start.epoch & 2**64 - 1, team=self.team,
                 row_penalties=(objective.row_l2, objective.row_l1), noise=objective.input_noise,
                 penalty=objective.penalty, attack=objective.attack)
             sums.batches = begin + done
@@ -137,7 +150,7 @@ class Epochs:
                 break
         return sums
 
-    def _open_section(self, epoch, number):
+    def _open_section(self, epoch: int, number: int) -> int:
         """Have the rows of a section; its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
@@ -147,40 +160,39 @@ class Epochs:
             self.section = epoch, number
         return begin
 
-    def _rows_of_batch(self, b):
+    def _rows_of_batch(self, b: int) -> Integers:
         """The rows of a batch of the section that was trained last."""
         begin = b % self.section_batches * self.batch
         return self.section_rows[begin:begin + self.batch]
 
     # ---- what is not finite, and the way back
 
-    def _is_finite(self, b):
+    def _is_finite(self, b: int) -> bool:
         """Whether the weights after batch b are finite and, should they be very large, so is its loss."""
-        core = self.net._core
+        core = self.network.core
         largest = _core.largest(core.P)
         if largest < VERY_LARGE:
             return True
-        return np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b)))
+        return bool(np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b))))
 
-    def _live(self):
+    def _live(self) -> list[Floats]:
         """The arrays that training changes."""
-        state = self.net._state
-        return [self.net._core.P, *state.slots, state.powers]
+        return [self.network.core.P, *self.state.arrays()]
 
-    def _snapshot(self, rate, into=None):
+    def _snapshot(self, rate: float, into: list[Floats] | None = None) -> Snapshot:
         """A Snapshot, in the arrays of an old one where these are given."""
-        live = self._live()
+        live, epoch = self._live(), self.network.progress.epochs_ever
         if into is None:
-            return Snapshot(rate, self.net._epochs_ever, [a.copy() for a in live])
+            return Snapshot(rate, epoch, [a.copy() for a in live])
         for copy, a in zip(into, live):
             np.copyto(copy, a)
-        return Snapshot(rate, self.net._epochs_ever, into)
+        return Snapshot(rate, epoch, into)
 
-    def _restore(self, snapshot):
+    def _restore(self, snapshot: Snapshot) -> None:
         for a, copy in zip(self._live(), snapshot.arrays):
             np.copyto(a, copy)
 
-    def _undo(self):
+    def _undo(self) -> None:
         """Back to before the step after which a loss or a weight was not finite."""
         now = self.snapshots[-1]
         self._restore(now)

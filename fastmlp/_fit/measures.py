@@ -1,27 +1,34 @@
 """Numbers that are measured after each epoch."""
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
-from .. import _check
+from .. import _arrays, _core
+from .._network import Network
+from .._types import Floats, Integers
 from ..metrics import check_targets
+from .options import Options
 
 
 class MeasuredRows:
     """Rows on which a network is measured while it trains: those of some numbers, or None for all, of bound data."""
 
-    def __init__(self, net, data, numbers=None):
-        self.core, self.data, self.numbers = net._core, data, numbers
+    def __init__(self, network: Network, data: _core.Data, numbers: Integers | None = None) -> None:
+        self.core, self.data, self.numbers = network.core, data, numbers
         self.weight = data.weight_of(numbers)
 
-    def loss(self, team):
+    def loss(self, team: _core.Team) -> float:
         """The mean loss."""
         return self.core.evaluate(self.data, team, self.numbers) / self.weight
 
-    def loss_and_outputs(self, team):
+    def loss_and_outputs(self, team: _core.Team) -> tuple[float, Floats]:
         """The mean loss and the predictions (n, d(L)), by one forward pass."""
         total, outputs = self.core.judge(self.data, team, self.numbers)
         return total / self.weight, outputs
 
-    def outputs(self, team, part=None):
+    def outputs(self, team: _core.Team, part: slice | None = None) -> Floats:
         """The predictions (n, d(L)), or those of a slice of the rows."""
         if part is None:
             return self.core.predict(self.data, team, self.numbers)
@@ -33,25 +40,26 @@ class Measures:
     """What MLP.fit logs besides the training loss: the loss and the metrics of the validation rows, or without any the
     metrics of the training rows."""
 
-    def __init__(self, net, data, held_out, y, options):
+    def __init__(self, network: Network, data: _core.Data, held_out: Integers | None, y: Any,
+                 options: Options) -> None:
         self.metrics, weight = options.metrics, options.sample_weight
         self.validates = options.validation_data is not None or held_out is not None
         if options.validation_data is not None:
-            data = _validation_data(net, options.validation_data)
+            data = _validation_data(network, options.validation_data)
             _, y, weight = (*options.validation_data, None)[:3]
-        self.rows = MeasuredRows(net, data, held_out)
+        self.rows = MeasuredRows(network, data, held_out)
         if self.metrics:
-            self._targets_of_metrics(net, y, weight)
+            self._targets_of_metrics(network, y, weight)
 
-    def _targets_of_metrics(self, net, y, weight):
-        y = np.asarray(_check.dense(y))
-        labels = y.ndim == 1 and net.loss.name == "cross_entropy"
+    def _targets_of_metrics(self, network: Network, y: Any, weight: Any) -> None:
+        y = np.asarray(_arrays.dense(y))
+        labels = y.ndim == 1 and network.loss.name == "cross_entropy"
         y = y[:, None] if y.ndim == 1 and not labels else y
         check_targets(self.metrics, y, labels)
         of_rows = slice(None) if self.rows.numbers is None else self.rows.numbers
         self.y, self.weight = y[of_rows], None if weight is None else np.asarray(weight)[of_rows]
 
-    def __call__(self, team):
+    def __call__(self, team: _core.Team) -> dict[str, float]:
         """Numbers by name, by one forward pass for the loss and the metrics alike."""
         if not self.metrics:
             return {"val_loss": self.rows.loss(team)} if self.validates else {}
@@ -62,8 +70,8 @@ class Measures:
         return logs
 
 
-def _validation_data(net, given):
+def _validation_data(network: Network, given: tuple[Any, ...]) -> _core.Data:
     try:
-        return net._data(*given)
+        return network.bind(*given)
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation_data: {error}") from error

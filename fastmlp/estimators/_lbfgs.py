@@ -5,7 +5,6 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from .. import _robust
 from .._fit.loop import notifying
-from .._threads import team_for
 from . import _solvers
 
 
@@ -24,11 +23,11 @@ def check_lbfgs(est, validation_data):
 
 def fit_lbfgs(job):
     """Minimise the loss of all rows. The loop is scipy's; what looks on sees its iterations as epochs."""
-    est, net = job.est, job.net
+    est, net, network = job.est, job.net, job.network
     callbacks = _solvers.callbacks_of(est)
-    with team_for(net, job.data.n, 3 * est.max_iter) as team, notifying(callbacks, net, est.max_iter) as notify, \
+    with network.team(job.data.n, 3 * est.max_iter) as team, notifying(callbacks, net, est.max_iter) as notify, \
             _solvers.Tasks(job, None) as tasks:
-        function = LossAndGradient(est, net, job.data, team, est.alpha / job.mean_weight())
+        function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
         result = scipy.optimize.minimize(
             function, function.start(), method="L-BFGS-B", jac=True, callback=Iterations(est, function, tasks, notify),
             options={"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol})
@@ -42,13 +41,14 @@ def fit_lbfgs(job):
 class LossAndGradient:
     """The penalised mean loss and its gradient as functions of all weights, then all biases, in one array."""
 
-    def __init__(self, est, net, data, team, alpha):
-        self.est, self.net, self.data, self.team, self.alpha = est, net, data, team, alpha / data.n
-        self.penalty = _robust.penalty(net, gradient_penalty=est.gradient_penalty)
+    def __init__(self, est, network, data, team, alpha):
+        self.est, self.network, self.data, self.team, self.alpha = est, network, data, team, alpha / data.n
+        self.penalty = _robust.penalty(network, gradient_penalty=est.gradient_penalty)
 
     def arrays(self, of=None):
         """Weights and biases, or what is laid out as they are."""
-        W, b = (self.net.W, self.net.b) if of is None else self.net._unflatten(of)
+        parameters = self.network.parameters
+        W, b = (parameters.W, parameters.b) if of is None else parameters.by_layer(of)
         return [a for a in (*W, *b) if a is not None]
 
     def start(self):
@@ -61,8 +61,8 @@ class LossAndGradient:
 
     def __call__(self, packed):
         self.set(packed)
-        total, G = self.net._core.gradient(self.data, self.team, self.penalty)
-        W = [a for a in self.net.W if a is not None]
+        total, G = self.network.core.gradient(self.data, self.team, self.penalty)
+        W = [a for a in self.network.parameters.W if a is not None]
         penalty = 0.5 * self.alpha * sum(float(np.vdot(w, w)) for w in W)
         loss = self.est._loss_to_report(total / self.data.weight_sum) + penalty
         scale = self.est._loss_to_report(1.0)
@@ -74,10 +74,10 @@ class LossAndGradient:
 
 def loss_and_gradient(est, packed, X, y, sample_weight):
     """What L-BFGS minimises of an estimator, at weights and biases packed in one array."""
-    net = est._build(est.coefs_, est.intercepts_, "float64")
+    network = est._build(est.coefs_, est.intercepts_, "float64")._network
     mean = 1.0 if sample_weight is None else float(np.mean(sample_weight))
-    with team_for(net, X.shape[0], 3) as team:
-        return LossAndGradient(est, net, net._data(X, y, sample_weight), team, est.alpha / mean)(packed)
+    with network.team(X.shape[0], 3) as team:
+        return LossAndGradient(est, network, network.bind(X, y, sample_weight), team, est.alpha / mean)(packed)
 
 
 class Iterations:

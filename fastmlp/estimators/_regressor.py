@@ -6,7 +6,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._check import dense
+from .._arrays import dense
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 

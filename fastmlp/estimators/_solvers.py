@@ -31,6 +31,11 @@ class Job:
     incremental: bool
     validation: Any
 
+    @property
+    def network(self):
+        """The network behind it."""
+        return self.net._network
+
     def mean_weight(self, rows=None):
         """The mean of the sample weights of some rows, or of all."""
         if self.weight is None:

@@ -9,8 +9,7 @@ from .. import _robust, optim
 from .._fit import loop
 from .._fit.epochs import Epochs, Objective
 from .._fit.orders import InOrder, Reshuffled
-from .._fit.state import State
-from .._threads import team_for
+from .._parameters import OptimizerState
 from . import _solvers
 from ._watched import watched_of
 
@@ -32,21 +31,22 @@ def start_curves(est):
 
 def fit_stochastic(job):
     """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
-    est, net = job.est, job.net
-    _start_rate(est, net)
-    net._state = State.following(net._state, net, _solvers.optimizer_of(est))
+    est, net, network, progress = job.est, job.net, job.network, job.network.progress
+    _start_rate(est, progress)
+    progress.optimizer_state = OptimizerState.following(progress.optimizer_state, network.parameters,
+                                                        _solvers.optimizer_of(est))
     if not hasattr(est, "loss_curve_"):  # L-BFGS came before
         start_curves(est)
     watched, rows = watched_of(job)
     order = Reshuffled(job.data.n, rows, est._random_state) if est.shuffle else InOrder(job.data.n, rows)
     objective = Objective(est.alpha / job.mean_weight(rows), est.l1 / job.mean_weight(rows), est.input_noise,
-                          _robust.penalty(net, gradient_penalty=est.gradient_penalty))
+                          _robust.penalty(network, gradient_penalty=est.gradient_penalty))
     batch, callbacks = _batch_size(est, order.n), _solvers.callbacks_of(est)
     wanted = 1 if job.incremental else est.max_iter
     est.n_iter_ = 0
     try:
-        with team_for(net, order.n, 3 * wanted, batch=batch) as team, _solvers.Tasks(job, wanted) as tasks:
-            epochs = Epochs(net, job.data, order, batch, team, objective, callbacks)
+        with network.team(order.n, 3 * wanted, batch=batch) as team, _solvers.Tasks(job, wanted) as tasks:
+            epochs = Epochs(network, job.data, order, batch, team, objective, loop.batch_notifier(callbacks, net))
             ending = loop.train(net, epochs, wanted, EstimatorPlan(job, epochs, watched, tasks), callbacks)
     except KeyboardInterrupt:
         ending = loop.Ending.STOPPED
@@ -67,16 +67,16 @@ class EstimatorPlan(loop.Plan):
     """scikit-learn's: the rate falls by its rules, attributes and prints tell how it goes, and patience ends it."""
 
     def __init__(self, job, epochs, watched, tasks):
-        self.est, self.net, self.epochs, self.watched, self.tasks = job.est, job.net, epochs, watched, tasks
+        self.est, self.epochs, self.watched, self.tasks = job.est, epochs, watched, tasks
         self.task_stops = False
 
     def begin_epoch(self):
         self.tasks.begin_epoch()
         est = self.est
         if est.optimizer is not None:
-            est._rate = optim.rate(est.optimizer, self.net._state.epoch)
+            est._rate = optim.rate(est.optimizer, self.epochs.state.epoch)
         elif callable(est.learning_rate):
-            est._rate = optim.rate(optim.SGD(est.learning_rate), self.net._state.epoch)
+            est._rate = optim.rate(optim.SGD(est.learning_rate), self.epochs.state.epoch)
         return est._rate
 
     def end_epoch(self, result):
@@ -128,10 +128,10 @@ def _has_rules_of_rate(est):
     return est.solver == "sgd" and est.optimizer is None
 
 
-def _start_rate(est, net):
+def _start_rate(est, progress):
     """The rate goes on from the last fit unless what it is asked to be has changed."""
     asked = [est.optimizer, est.solver, est.learning_rate, float(est.learning_rate_init)]
-    if net._state is None or vars(est).get("_rate_asked", asked) != asked:
+    if progress.optimizer_state is None or vars(est).get("_rate_asked", asked) != asked:
         est._rate = float(est.learning_rate_init)
     est._rate_asked = asked
 

@@ -108,25 +108,25 @@ class Score(Watched):
 
 def watched_of(job):
     """(what patience looks at, numbers of the rows to train on, or None for all)"""
-    est, net = job.est, job.net
+    est, network = job.est, job.network
     validates = est.early_stopping or job.validation is not None
     holds_weights = est.restore_best or validates
     if not validates and est.monitor in (None, "loss"):
         return TrainingLoss(job, holds_weights), None
     rows, given, subject = None, (job.X, job.y, job.weight), "Training score"
-    measured = MeasuredRows(net, job.data)
+    measured = MeasuredRows(network, job.data)
     if job.validation is not None:
         given, subject = job.validation, "Validation score"
         X, y, weight = given
-        measured = MeasuredRows(net, net._data(X, est._targets(y, net.dtype), weight))
+        measured = MeasuredRows(network, network.bind(X, est._targets(y, network.dtype), weight))
     elif est.early_stopping:
         rows, held_out = _hold_out(job)
         weight = None if job.weight is None else job.weight[held_out]
         given, subject = (_safe_indexing(job.X, held_out), job.y[held_out], weight), "Validation score"
-        measured = MeasuredRows(net, job.data, held_out)
+        measured = MeasuredRows(network, job.data, held_out)
     watched = Score(job, holds_weights, subject, measured, *given)
     if validates:  # the weights at the start come back where no epoch is better, as in scikit-learn
-        watched.monitor.best_weights = net.params
+        watched.monitor.best_weights = job.net.params
     return watched, rows
 
 
