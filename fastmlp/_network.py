@@ -14,7 +14,7 @@ from ._types import Floats, Shape
 from .initializers import given, initial
 from .layers import Layer
 from .losses import Loss
-from .ties import Places, Ties
+from ._tied import Places, Ties
 
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
 

@@ -17,7 +17,7 @@ import numpy as np
 from . import _arrays, _core
 from ._types import Floats, Integers, Shape
 from .optim import SGD, Adam
-from .ties import Ties
+from ._tied import Ties
 
 ByLayer = list[Floats | None]
 

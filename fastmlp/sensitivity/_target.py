@@ -1,13 +1,23 @@
 """What is asked of whom: a network or an estimator with its rows, and the number of each row whose derivative is wanted."""
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from .. import _arrays, _checks, _core
 from .._derivatives import OUTPUTS
+from .._types import Floats, Integers
 from ..model import MLP
 
-def network(model, X, y=None):
+Model = Any  # an MLP, or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder
+Rows = slice | NDArray[Any]  # numbers of rows
+
+
+def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
     """(net, X, y) of an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y as the network takes them, checked.
 
     TypeError for another kind of model; what the model itself raises where it is not fitted or X or y does not fit it.
@@ -19,14 +29,15 @@ def network(model, X, y=None):
     return model, X, None if y is None else model._network.targets(y, X.shape[0])
 
 
-def require_network(model):
+def require_network(model: Model) -> None:
     """TypeError where a model has no network of ours."""
     if not hasattr(model, "_as_network") and not isinstance(model, MLP):
         raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, got "
-                        f"{type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, and transform X before")
+                        f"{type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, and "
+                        "transform X before")
 
 
-def required(y):
+def required(y: Any) -> Any:
     """y, which must be given."""
     if y is None:
         raise ValueError("y must be the model's targets, got None")
@@ -34,7 +45,7 @@ def required(y):
 
 
 @contextlib.contextmanager
-def naming(argument):
+def naming(argument: str) -> Iterator[None]:
     """Errors about what is X or y to a network say which argument it was."""
     try:
         yield
@@ -44,12 +55,12 @@ def naming(argument):
         raise ValueError(f"{argument}: {error}") from error
 
 
-def dense_rows(X, rows, dtype):
+def dense_rows(X: Any, rows: Rows, dtype: DTypeLike) -> Floats:
     """Rows of X, which may be CSR, as an array (m, d(0))."""
     return np.asarray(_arrays.dense(X[rows]), dtype)
 
 
-def spreads(argument, value, d, dtype):
+def standard_deviations(argument: str, value: Any, d: int, dtype: DTypeLike) -> Floats:
     """Standard deviations of noise: a number of at least 0 or one for each feature."""
     a = np.asarray(value)
     if a.ndim == 0:
@@ -67,10 +78,10 @@ class Target:
     """A number f of each row: its loss for targets y, or an output of it.
 
     output : k, one for each row (n,), or None for the only one or the class that is predicted. at : of which outputs,
-    "logits" or "probabilities".
+    "logits" or "probabilities". Attributes: net, the MLP; X and y as it takes them; n rows of d features; k outputs.
     """
 
-    def __init__(self, model, X, y=None, output=None, at="logits"):
+    def __init__(self, model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits") -> None:
         if y is not None and output is not None:
             raise ValueError("y, for the loss, and output, for a single output, must not both be given")
         self.at = _checks.one_of("at", at, OUTPUTS)
@@ -78,16 +89,17 @@ class Target:
         self.n, (self.d, self.k) = self.X.shape[0], (self.net.d[0], self.net.d[-1])
         self.net._network.parameters.require_finite()
         if y is None:
-            self.output = self._winners() if output is None else self._given(output)
+            self.output = self._predicted() if output is None else self._given(output)
 
-    def _winners(self):
+    def _predicted(self) -> Integers:
+        """The number of the only output, or of the class that is predicted for each row."""
         if self.k == 1:
             return np.zeros(self.n, int)
         if self.net.loss.link != _core.LINKS["softmax"]:
             raise ValueError(f"one of y and output must be given for {self.k} outputs")
         return np.concatenate([self.net.predict(self.X[rows]).argmax(axis=1) for rows in self.blocks()])
 
-    def _given(self, output):
+    def _given(self, output: Any) -> NDArray[Any]:
         if np.ndim(output) == 0:
             return np.full(self.n, _checks.integer("output", output, 0, self.k - 1))
         output = np.asarray(output)
@@ -99,18 +111,18 @@ class Target:
             raise ValueError(f"output must be 0..{self.k - 1}, got values from {output.min()} to {output.max()}")
         return output
 
-    def blocks(self, points=1):
+    def blocks(self, points: int = 1) -> list[slice]:
         """Slices of rows of which so many points each fit into a block, with their derivatives and what is made of both."""
         return _arrays.blocks(self.n, points * (4 * self.d + 2 * self.k) * self.net.dtype.itemsize)
 
-    def gradient(self, Z, rows):
+    def gradient(self, Z: Floats, rows: Rows) -> Floats:
         """df/dx(0) at points Z (m, d(0)), each in the place of one of the rows (m,)."""
         if self.y is not None:
             return self.net.input_gradient(Z, self.y[rows])
         return self.net.vjp(Z, np.eye(self.k, dtype=self.net.dtype)[self.output[rows]], self.at)
 
-    def value(self, Z, rows):
-        """f at points Z, (m,)."""
+    def value(self, Z: Floats, rows: Rows) -> Floats:
+        """f at points Z (m, d(0)), each in the place of one of the rows: (m,)."""
         network = self.net._network
         if self.y is None:
             outputs = network.predict(Z, linked=self.at == "probabilities")
