@@ -9,6 +9,8 @@ except ImportError as error:
     raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in "
                       "another folder, or build it there, `python setup.py build_ext --inplace`") from error
 from . import _lazy, callbacks
+from ._fit.history import History
+from ._fit.loop import DivergenceWarning
 from ._version import __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .initializers import INITIALIZERS
@@ -28,7 +30,6 @@ from .model import MLP, activations, losses
 from .optim import SGD, Adam, AdamW
 from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
-from .training import DivergenceWarning, History
 
 if TYPE_CHECKING:  # at run time `__getattr__` imports them
     from . import io, schedules, sensitivity

@@ -48,12 +48,6 @@ class Parameters:
         self.core, self._weight_shapes = core, weight_shapes
         self.W, self.b = map(tuple, self.by_layer(core.P))
 
-    # ---- temporary: names that training.State still uses
-    _core = property(lambda self: self.core)
-    _taken = property(lambda self: self.take)
-    _put = property(lambda self: self.put)
-    # ---- end of what is temporary
-
     @property
     def n(self) -> int:
         return self.core.n_params
@@ -206,13 +200,6 @@ class OptimizerState:
         self.slots = [parameters.core.like_params() for _ in range(n_slots(optimizer))]
         self.powers = np.ones(2)
         self.epoch = 0
-
-    # ---- temporary: what training.State had
-    def adopt(self, parameters, optimizer):
-        if optimizer.step != self.optimizer.step:
-            self.__init__(parameters, optimizer)
-        self.optimizer = optimizer
-    # ---- end of what is temporary
 
     @classmethod
     def following(cls, previous: OptimizerState | None, parameters: Parameters,

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _checks, _core, _derivatives, layers as specs, training
+from . import _arrays, _checks, _core, _derivatives, layers as specs
+from ._fit.history import History
+from ._fit.mlp import fit
+from ._fit.options import Options
 from ._network import Network
 from ._parameters import OptimizerState
 from .losses import Loss
@@ -66,27 +69,7 @@ class MLP:
         rng = _checks.generator(random_state)
         self._network.start(rng)
         self._network.progress.seed = int(rng.integers(2**63))
-        self.history = training.History()
-
-    # ---- temporary: names that training, estimators and their tests still use
-    _core = property(lambda self: self._network.core)
-    _ties = property(lambda self: getattr(self._network.parameters, "ties", None))
-    _n_threads = property(lambda self: self._network.n_threads, lambda self, n: setattr(self._network, "n_threads", n))
-    _seed = property(lambda self: self._network.progress.seed,
-                     lambda self, seed: setattr(self._network.progress, "seed", seed))
-    _epochs_ever = property(lambda self: self._network.progress.epochs_ever,
-                            lambda self, n: setattr(self._network.progress, "epochs_ever", n))
-    _state = property(lambda self: self._network.progress.optimizer_state,
-                      lambda self, state: setattr(self._network.progress, "optimizer_state", state))
-    _finite_weights = property(lambda self: self._network.parameters.require_finite)
-    _unflatten = property(lambda self: self._network.parameters.by_layer)
-    core = property(lambda self: self._network.core)  # for OptimizerState where it is given the MLP
-    take = _taken = property(lambda self: self._network.parameters.take)
-    put = _put = property(lambda self: self._network.parameters.put)
-
-    def _data(self, X, y=None, sample_weight=None, with_targets=True):
-        return self._network.bind(X, y, sample_weight) if with_targets else self._network.bind_inputs(X)
-    # ---- end of what is temporary
+        self.history = History()
 
     # ---- what it is, for good
 
@@ -197,6 +180,7 @@ class MLP:
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
             a few at a time, but y as a whole for metrics.
         optimizer : SGD, Adam or AdamW; default SGD(0.01).
+        epochs : how many times all rows are trained on.
         batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
             with w scaled to mean 1 over the data.
@@ -223,9 +207,11 @@ class MLP:
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those
         before the step that made it so.
         """
-        return training.fit(self, X, y, training.Options(
-            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
-            validation_fraction, metrics, input_noise, gradient_penalty, jacobian_penalty, adversarial), fresh=True)
+        return fit(self, X, y, Options(
+            optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
+            validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
+            validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=True)
 
     def partial_fit(self, X, y, optimizer=None, epochs=1, batch_size=32, sample_weight=None, validation_data=None,
                     callbacks=(), shuffle=True, n_threads=None, verbose=0, validation_fraction=0.0, metrics=(),
@@ -234,9 +220,11 @@ class MLP:
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
         """
-        return training.fit(self, X, y, training.Options(
-            optimizer, epochs, batch_size, sample_weight, validation_data, callbacks, shuffle, n_threads, verbose,
-            validation_fraction, metrics, input_noise, gradient_penalty, jacobian_penalty, adversarial), fresh=False)
+        return fit(self, X, y, Options(
+            optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
+            validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
+            validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=False)
 
     # ---- files
 

@@ -151,7 +151,7 @@ def test_estimators(method):
     X, y = data.data, data.target_names[data.target]
     for labels in (y, np.where(y == "setosa", "yes", "no")):
         model = fitted(MLPClassifier, X, labels)
-        net, codes = model._network(), np.unique(labels, return_inverse=True)[1]
+        net, codes = model._mlp(), np.unique(labels, return_inverse=True)[1]
         np.testing.assert_array_equal(METHODS[method](model, X), METHODS[method](net, X.to_numpy()))
         np.testing.assert_array_equal(METHODS[method](model, X, labels), METHODS[method](net, X.to_numpy(), codes))
     with pytest.raises(ValueError, match="classes"):
@@ -160,9 +160,9 @@ def test_estimators(method):
         METHODS[method](model, X.iloc[:, ::-1])
     model = fitted(MLPRegressor, X, X.iloc[:, :2])
     Z = X.to_numpy()
-    np.testing.assert_array_equal(METHODS[method](model, X, X.iloc[:, :2]), METHODS[method](model._network(), Z, Z[:, :2]))
+    np.testing.assert_array_equal(METHODS[method](model, X, X.iloc[:, :2]), METHODS[method](model._mlp(), Z, Z[:, :2]))
     model = fitted(MLPAutoencoder, X, None)
-    np.testing.assert_array_equal(METHODS[method](model, X, X), METHODS[method](model._network(), Z, Z))
+    np.testing.assert_array_equal(METHODS[method](model, X, X), METHODS[method](model._mlp(), Z, Z))
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")

@@ -169,7 +169,7 @@ def test_forms_of_X_and_files(tmp_path):
     assert np.array_equal(net.predict(flat[:1]), net.predict(flat)[:1])
     net.save(tmp_path / "net")
     for copy in (MLP.load(tmp_path / "net"), pickle.loads(pickle.dumps(net))):
-        assert copy.W[1].shape == (3, 3, 1, 6) and np.shares_memory(copy.W[1], copy._core.P)
+        assert copy.W[1].shape == (3, 3, 1, 6) and np.shares_memory(copy.W[1], copy._network.core.P)
         copy.partial_fit(X, y)
         again = MLP.load(tmp_path / "net")
         again.partial_fit(X, y, n_threads=3)

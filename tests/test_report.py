@@ -96,8 +96,8 @@ def test_estimators():
                                 (MLPRegressor, Z.iloc[:, :2], Z.iloc[:, :2]), (MLPAutoencoder, Z, Z)):
         model = kind(hidden_layer_sizes=(5,), max_iter=3, random_state=0).fit(Z, target)
         curve = S.noise_curve(model, Z, target, [0, 1], random_state=0)
-        curves_equal(curve, S.noise_curve(model._network(), Z.to_numpy(), codes.to_numpy(), [0, 1], random_state=0))
-        np.testing.assert_array_equal(S.local_lipschitz(model, Z), S.local_lipschitz(model._network(), Z.to_numpy()))
+        curves_equal(curve, S.noise_curve(model._mlp(), Z.to_numpy(), codes.to_numpy(), [0, 1], random_state=0))
+        np.testing.assert_array_equal(S.local_lipschitz(model, Z), S.local_lipschitz(model._mlp(), Z.to_numpy()))
         if kind is MLPClassifier:
             assert curve.misclassified[0] == pytest.approx(1 - model.score(Z, target))
         found = S.report(model, Z, target, Z, target, random_state=0)

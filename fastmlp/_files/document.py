@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import _checks, layers, optim, schedules, ties, training
+from .. import _checks, layers, optim, schedules, ties
+from .._fit.history import History
 from .._parameters import OptimizerState, flatten, n_slots
 from .._types import Floats, Shape
 from . import safetensors
@@ -86,7 +87,7 @@ def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, F
     parameters.resume(flatten(W, b), tensors.get("params"))
     progress.seed = _checks.integer("seed", document["seed"], 0) % 2**63
     progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
-    net.history = training.History(history)
+    net.history = History(history)
     if run is not None:
         epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
         optim.rate(optimizer, epoch)
