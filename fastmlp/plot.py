@@ -181,7 +181,7 @@ class LossCurveDisplay(_Display):
 
     def _draw(self, ax: Any, style: dict[str, Any]) -> None:
         metrics = [name for name in self.curves if name not in ("loss", "val_loss")]
-        right = ax.twinx() if metrics else None
+        right: Any = ax.twinx() if metrics else None
         lines: list[Any] = []
         for name, values in self.curves.items():
             axes, line = (right, "--") if name in metrics else (ax, "-")

@@ -131,8 +131,9 @@ class Report:
         largest = np.argsort(-self.gradient * self.spread, kind="stable")[:10]
         curves = self.train_noise, self.test_noise
         rows: list[tuple[Any, ...]] = [("", "train", "test"), ("error", self.train_error, self.test_error)]
-        if self.train_noise.misclassified is not None:
-            rows.append(("misclassified", *(curve.misclassified[0] for curve in curves)))
+        wrong = [curve.misclassified[0] for curve in curves if curve.misclassified is not None]
+        if wrong:
+            rows.append(("misclassified", *wrong))
         rows += [(f"error, noise {sigma:g} sd", *errors)
                  for sigma, *errors in zip(SIGMAS, *(curve.error for curve in curves)) if sigma]
         rows += [(), ("feature", "|de/dx|", "times sd")]
@@ -148,7 +149,7 @@ def _line(row: Sequence[Any], width: int) -> str:
     if not row:
         return ""
     name, *cells = row
-    return name.ljust(width) + "".join(f"{cell:>13}" if isinstance(cell, str) else f"{cell:>13.4g}" for cell in cells)
+    return str(name).ljust(width) + "".join(f"{cell:>13}" if isinstance(cell, str) else f"{cell:>13.4g}" for cell in cells)
 
 
 def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, at: str = "logits",
@@ -172,8 +173,8 @@ def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *
     with naming("X_test, y_test"):
         _, X_new, y_new = _with_targets(model, X_test, y_test)
     rng, spread = _checks.generator(random_state), _spread(X)
-    noise = {"scale": spread, "n_repeats": n_repeats, "random_state": rng}
-    train, test = noise_curve(net, X, y, SIGMAS, **noise), noise_curve(net, X_new, y_new, SIGMAS, **noise)
+    train, test = (noise_curve(net, *rows, SIGMAS, scale=spread, n_repeats=n_repeats, random_state=rng)
+                   for rows in ((X, y), (X_new, y_new)))
     norms = np.quantile(local_lipschitz(net, X_new, at), QUANTILES)
     return Report([f"x{j}" for j in range(net.d[0])] if names is None else [str(name) for name in names],
                   saliency(net, X_new, y_new).mean(axis=0, dtype=float), spread,
