@@ -14,21 +14,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _arrays, _core
 from ._types import Floats, Integers, Shape
 from .optim import SGD, Adam
 from ._tied import Ties
 
-ByLayer = list[Floats | None]
+ByLayer = list[NDArray[Any] | None]
 
 
-def in_order(W: ByLayer, b: ByLayer) -> list[Floats]:
+def in_order(W: ByLayer, b: ByLayer) -> list[NDArray[Any]]:
     """The arrays of lists by layer in the order that flat ones have."""
     return [a for pair in zip(W, b) for a in pair if a is not None]
 
 
-def flatten(W: ByLayer, b: ByLayer) -> Floats:
+def flatten(W: ByLayer, b: ByLayer) -> NDArray[Any]:
     """Lists by layer as one flat array."""
     return np.concatenate([a.ravel() for a in in_order(W, b)])
 
@@ -46,6 +47,8 @@ class Parameters:
 
     def __init__(self, core: _core.Core, weight_shapes: list[Shape | None]) -> None:
         self.core, self._weight_shapes = core, weight_shapes
+        self.W: tuple[Floats | Any, ...]
+        self.b: tuple[Floats | Any, ...]
         self.W, self.b = map(tuple, self.by_layer(core.P))
 
     @property
@@ -54,7 +57,7 @@ class Parameters:
 
     # ---- between the forms
 
-    def by_layer(self, padded: Floats) -> tuple[ByLayer, ByLayer]:
+    def by_layer(self, padded: NDArray[Any]) -> tuple[ByLayer, ByLayer]:
         """(W, b): writable views of a padded array's parts, those of W(l) in its shape."""
         weights = [self.core.weight(l, padded) for l in range(1, len(self._weight_shapes))]
         biases = [self.core.bias(l, padded) for l in range(1, len(self._weight_shapes))]
@@ -132,7 +135,7 @@ class TiedParameters(Parameters):
         super().__init__(core, weight_shapes)
         self.ties = ties
         offsets = flatten(*self.by_layer(np.arange(core.P.size)))
-        (*self._members, self._frozen), self._homes = ties.program(offsets, core.tail())
+        self._program, self._frozen, self._homes = ties.program(offsets, core.tail())
         for l in ties.layers():
             for view in (self.W[l], self.b[l]):
                 if view is not None:
@@ -177,7 +180,7 @@ class TiedParameters(Parameters):
         _arrays.finite("ties: scale times parameter", weights, dtype)
         self._fill(weights, core.P)
         core.P[self._homes] = np.where(ties.free, q, weights[ties.first])
-        core.tie(*self._members, weights[self._frozen].astype(np.float64), ties.whole)
+        core.tie(*self._program, weights[self._frozen].astype(np.float64), ties.whole)
 
     def gather(self, padded_gradient: Floats) -> Floats:
         return self.ties.gather(self.core.flat(padded_gradient))

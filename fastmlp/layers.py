@@ -228,8 +228,8 @@ class _Conv(_Linear):
         kernel = np.zeros(ids.max() + 1) if W is None else np.ravel(W)
         spec = Dense(units, self.activation, self.bias, np.where(ids < 0, 0.0, kernel[ids]),
                      0.0 if b is None or not self.bias else np.ravel(b)[bias_ids])
-        ties = [tie_map(layer, ids), Frozen(layer, ids < 0, 0.0)]
-        return spec, ties + [TiedMap(layer, bias_ids, biases=True)] * self.bias
+        bias_tie = [TiedMap(layer, bias_ids, biases=True)] * self.bias
+        return spec, [tie_map(layer, ids), Frozen(layer, ids < 0, 0.0), *bias_tie]
 
     def _channel_ids(self, element: int, c: int) -> NDArray[np.int64]:
         return np.arange(c * self.filters).reshape(c, self.filters) + element * c * self.filters
@@ -383,8 +383,9 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
     _checks.named("activation", activation, _core.ACTIVATIONS)
     first, *hidden, last = entries
     activations = [*(activation for _ in hidden), "identity"]
-    return [first, *(Dense(entry, activation, init=init) if isinstance(entry, numbers.Integral) else entry
-                     for entry, activation in zip((*hidden, last), activations))]
+    is_int = [isinstance(entry, numbers.Integral) for entry in (*hidden, last)]
+    return [first, *(Dense(entry, activation, init=init) if dense else entry
+                     for entry, activation, dense in zip((*hidden, last), activations, is_int))]
 
 
 def checked_layers(entries: Sequence[Any]) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TiedGroup", "TiedLayers", "TiedMap", "Frozen", "tie_transpose", "tie_layers", "tie_map"]
 SAME = 1e-12  # relative: what two ties say of one weight may differ by rounding
 
-Member = tuple[int | None, ...]  # (l, i, j) or (l, None, j)
+Member = tuple[Any, ...]  # (l, i, j) or (l, None, j)
 
 
 class Edges(NamedTuple):

@@ -21,7 +21,7 @@ import numpy as np
 from .._types import Floats
 
 MOST_HEADER = 16 * 2**20  # bytes; far above what a network needs
-DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
 def write(path: str | os.PathLike[str], text: str, tensors: Mapping[str, Floats]) -> None:

@@ -101,7 +101,7 @@ class Target:
             raise ValueError(f"one of y and output must be given for {self.k} outputs")
         return np.concatenate([self.net.predict(self.X[rows]).argmax(axis=1) for rows in self.blocks()])
 
-    def _given(self, output: Any) -> NDArray[Any]:
+    def _given(self, output: Any) -> Integers:
         if np.ndim(output) == 0:
             return np.full(self.n, _checks.integer("output", output, 0, self.k - 1))
         output = np.asarray(output)
