@@ -4,9 +4,9 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .._arrays import blocks
 from .._fit.options import described, is_tuple_of
 from ..layers import Dropout
-from ..sensitivity._derivatives import blocks
 from ..sensitivity._target import dense_rows
 from ..ties import tie_transpose
 from . import _solvers

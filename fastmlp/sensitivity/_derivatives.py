@@ -5,7 +5,6 @@ from typing import Any
 
 from .._types import Floats
 from ..model import MLP
-from .._arrays import blocks  # noqa: F401  temporary: estimators/_autoencoder.py imports it from here
 
 
 def input_gradient(net: MLP, X: Any, y: Any = None, output: int | None = None, at: str = "logits") -> Floats:
