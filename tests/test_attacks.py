@@ -6,7 +6,8 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_digits
 
-from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core, training
+from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core
+from fastmlp._network import Network
 from fastmlp.sensitivity import Attack, fgsm, pgd
 
 RNG = np.random.default_rng(0)

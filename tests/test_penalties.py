@@ -240,4 +240,4 @@ def test_of_estimators(kind, solver):
     assert penal[1] < 0.9 * penal[0]
     if solver == "lbfgs":
         loss = models[1]._mlp().evaluate(X, models[1]._targets(y, np.float64)) + 0.25 * penal[1]
-        assert models[1].loss_ == pytest.approx(models[1]._reported(loss), rel=1e-6)
+        assert models[1].loss_ == pytest.approx(models[1]._loss_to_report(loss), rel=1e-6)
