@@ -11,7 +11,7 @@ except ImportError as error:
 from . import _lazy, callbacks
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
-from ._version import __version__
+from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .initializers import INITIALIZERS
 from .layers import (
@@ -32,7 +32,10 @@ from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 
 if TYPE_CHECKING:  # at run time `__getattr__` imports them
-    from . import io, schedules, sensitivity
+    from . import io as io
+    from . import plot as plot
+    from . import schedules
+    from . import sensitivity as sensitivity
     from .estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from . import _arrays, _core
 from ._parameters import OptimizerState, parameters_of
+from ._tied import Places, Ties
 from ._types import Floats, Shape
 from .initializers import given, initial
 from .layers import Layer
 from .losses import Loss
-from ._tied import Places, Ties
 
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
 

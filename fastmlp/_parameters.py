@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays, _core
+from ._tied import Ties
 from ._types import Floats, Integers, Shape
 from .optim import SGD, Adam
-from ._tied import Ties
 
 ByLayer = list[NDArray[Any] | None]
 

@@ -23,8 +23,8 @@ def imported(name):
     """The modules that a module imports, at its head or in a function, but not for type checkers alone."""
     tree = ast.parse(MODULES[name].read_text())
     package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
-    guarded = [test for test in ast.walk(tree) if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"]
-    for_checkers = {node for test in guarded for statement in test.body for node in ast.walk(statement)}
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    for_checkers = {node for guard in guards for statement in guard.body for node in ast.walk(statement)}
     found = set()
     for node in set(ast.walk(tree)) - for_checkers:
         if isinstance(node, ast.ImportFrom) and node.level:

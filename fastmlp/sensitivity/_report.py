@@ -149,7 +149,8 @@ def _line(row: Sequence[Any], width: int) -> str:
     if not row:
         return ""
     name, *cells = row
-    return str(name).ljust(width) + "".join(f"{cell:>13}" if isinstance(cell, str) else f"{cell:>13.4g}" for cell in cells)
+    text = [f"{cell:>13}" if isinstance(cell, str) else f"{cell:>13.4g}" for cell in cells]
+    return str(name).ljust(width) + "".join(text)
 
 
 def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, at: str = "logits",

@@ -35,8 +35,8 @@ def require_network(model: Model) -> None:
     """TypeError where a model has no network of ours."""
     if not hasattr(model, "_as_network") and not isinstance(model, MLP):
         raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, "
-                        f"got {type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, and "
-                        "transform X before")
+                        f"got {type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, "
+                        "and transform X before")
 
 
 def required(y: Any) -> Any:
