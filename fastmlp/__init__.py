@@ -58,7 +58,7 @@ if not TYPE_CHECKING:  # type checkers know the names from the imports above
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_lazy.MODULES})
 
 
 def initializers() -> list[str]:

@@ -186,7 +186,7 @@ class TiedParameters(Parameters):
         return self.ties.gather(self.core.flat(padded_gradient))
 
     def direction(self, v: Floats) -> Floats:
-        q = np.zeros(len(self.ties.first), v.dtype)  # what is frozen does not change
+        q = np.zeros(len(self.ties.first), self.core.P.dtype)  # what is frozen does not change
         q[self.ties.free] = v
         return super().direction(self.ties.spread(q))
 
