@@ -1,58 +1,72 @@
 """fastmlp: the fastest way to train and use a multilayer perceptron on a CPU from Python."""
+from typing import TYPE_CHECKING
+
 try:
     from . import _core
 except ImportError as error:
     if error.name != __name__:
         raise
-    raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in another folder, or build it "
-                      "there, `python setup.py build_ext --inplace`") from error
-from . import callbacks, schedules
-from ._init import INITIALIZERS
+    raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in "
+                      "another folder, or build it there, `python setup.py build_ext --inplace`") from error
+from . import _lazy, callbacks
+from ._fit.history import History
+from ._fit.loop import DivergenceWarning
+from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
-from .layers import AvgPool1D, AvgPool2D, Conv1D, Conv2D, Dense, Dropout, Flatten, GlobalAvgPool, MaxPool1D, MaxPool2D
+from .initializers import INITIALIZERS
+from .layers import (
+    AvgPool1D,
+    AvgPool2D,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool1D,
+    MaxPool2D,
+)
 from .model import MLP, activations, losses
 from .optim import SGD, Adam, AdamW
 from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
-from .training import DivergenceWarning, History
 
-__version__ = "0.1.0"
-ESTIMATORS = ("MLPClassifier", "MLPRegressor", "MLPAutoencoder")
-DISPLAYS = ("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay")
-__all__ = ["MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
-           "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
-           "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
-           "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",
-           "instruction_set", "show_config", *ESTIMATORS, *DISPLAYS]
+if TYPE_CHECKING:  # at run time `__getattr__` imports them
+    from . import io as io
+    from . import plot as plot
+    from . import schedules
+    from . import sensitivity as sensitivity
+    from .estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
+    from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 
-
-def __getattr__(name):
-    """The estimators and displays, imported when they are asked for, since they import scikit-learn and matplotlib."""
-    if name in DISPLAYS:
-        from . import plot
-
-        return getattr(plot, name)
-    if name not in ESTIMATORS:
-        raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
-    try:
-        from . import estimators
-    except ModuleNotFoundError as error:
-        if error.name.partition(".")[0] != "sklearn":
-            raise
-        raise ImportError(f'{name} needs scikit-learn: pip install "fastmlp[sklearn]"') from error
-    return getattr(estimators, name)
+__all__ = [
+    "MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
+    "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
+    "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
+    "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",
+    "instruction_set", "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay",
+    "NoiseCurveDisplay", "LossCurveDisplay",
+]
 
 
-def __dir__():
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # type checkers know the names from the imports above
+    def __getattr__(name):
+        """What `_lazy.py` lists, imported when it is asked for."""
+        if name not in _lazy.NAMES and name not in _lazy.MODULES:
+            raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
+        return _lazy.load(name)
 
 
-def initializers():
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_lazy.MODULES})
+
+
+def initializers() -> list[str]:
     """The names of the ways weights can start."""
     return list(INITIALIZERS)
 
 
-def instruction_set():
+def instruction_set() -> str:
     """The instruction set in use: "generic", "avx2", "avx512" or "neon". The environment variable FASTMLP_ISA, read at
     import, overrides the choice."""
     return _core.ISA

@@ -1,23 +1,52 @@
-"""What fit may do about a network's sensitivity to its input: penalties on it, and training on attacked inputs."""
+"""What training may do about a network's sensitivity to its input: penalties on it, and training on attacked inputs."""
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _check, _core
+from . import _checks, _core
 
-def penalty(net, **lams):
-    """(number of the penalty or 0, lam) for the core, of at most one that is not 0."""
-    lams = {name: _check.number(name, lam, least=0) for name, lam in lams.items()}
+PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}
+
+
+class Penalty(NamedTuple):
+    """A penalty on the sensitivity as the core takes it: which, 0 for none, and lam."""
+
+    kind: int
+    lam: float
+
+    @property
+    def name(self):
+        """The option of fit that asks for it."""
+        return PENALTY_NAMES[self.kind]
+
+
+NO_PENALTY = Penalty(0, 0.0)
+
+
+def penalty(network, **lams):
+    """The Penalty of a network, of options of which at most one may be above 0."""
+    lams = {name: _checks.number(name, lam, least=0) for name, lam in lams.items()}
     asked = {name: lam for name, lam in lams.items() if lam > 0}
     if len(asked) > 1:
-        raise ValueError(" and ".join(asked) + " must not both be above 0, got " + " and ".join(f"{lam:g}" for lam in asked.values()))
+        raise ValueError(" and ".join(asked) + " must not both be above 0, got "
+                         + " and ".join(f"{lam:g}" for lam in asked.values()))
     for name, lam in asked.items():
-        if name == "gradient_penalty" and net.loss.function:
-            raise ValueError(f"gradient_penalty must be 0 where the loss is a function, which has no second derivatives, got {lam:g}")
-        return _core.PENALTIES[name], lam
-    return 0, 0.0
+        if name == "gradient_penalty" and network.loss.function:
+            raise ValueError("gradient_penalty must be 0 where the loss is a function, which has no second derivatives, "
+                             f"got {lam:g}")
+        return Penalty(_core.PENALTIES[name], lam)
+    return NO_PENALTY
+
+
+class AttackNumbers(NamedTuple):
+    """An Attack as the core takes it: the numbers of attack_t (norm, eps, step, low, high), steps, whether from a random
+    start."""
+
+    numbers: tuple[int, float, float, float, float]
+    steps: int
+    random_start: bool
 
 
 @dataclass(frozen=True)
@@ -41,32 +70,34 @@ class Attack:
     random_start: bool = False
 
     def __post_init__(self):
-        _check.number("eps", self.eps, least=0)
+        _checks.number("eps", self.eps, least=0)
         if self.eps_step is not None:
-            _check.number("eps_step", self.eps_step, above=0)
-        _check.integer("max_iter", self.max_iter, 1)
+            _checks.number("eps_step", self.eps_step, above=0)
+        _checks.integer("max_iter", self.max_iter, 1)
         if self.norm not in (2, math.inf):
             raise ValueError(f"norm must be 2 or math.inf, got {self.norm!r}")
         if self.clip is not None:
             if not isinstance(self.clip, (tuple, list)) or len(self.clip) != 2:
                 raise TypeError(f"clip must be (low, high) or None, got {self.clip!r}")
-            low, high = (_check.number("clip", end) for end in self.clip)
+            low, high = (_checks.number("clip", end) for end in self.clip)
             if not low < high:
                 raise ValueError(f"clip must be (low, high) with low < high, got {self.clip!r}")
 
     def numbers(self, X):
-        """For the core: numbers of attack_t, steps, whether to start at random. X : what is going to be moved."""
+        """For the core, AttackNumbers. X : what is going to be moved; ValueError where it is not within clip."""
         low, high = (-math.inf, math.inf) if self.clip is None else map(float, self.clip)
         if self.clip is not None:
             X = X if hasattr(X, "tocsr") else np.asarray(X)
             if X.min() < low or X.max() > high:
-                raise ValueError(f"X must be within clip, {low:g} to {high:g}, got values from {X.min():g} to {X.max():g}")
+                raise ValueError(f"X must be within clip, {low:g} to {high:g}, "
+                                 f"got values from {X.min():g} to {X.max():g}")
         step = self.eps_step or self.eps * (1 if self.max_iter == 1 else 2.5 / self.max_iter)
-        return (2 if self.norm == 2 else 0, float(self.eps), step, low, high), self.max_iter, self.random_start
+        norm = 2 if self.norm == 2 else 0
+        return AttackNumbers((norm, float(self.eps), step, low, high), self.max_iter, self.random_start)
 
 
 def attack(spec, X):
-    """fit's `adversarial` for the core."""
+    """fit's `adversarial` for the core: AttackNumbers or None."""
     if spec is None:
         return None
     if not isinstance(spec, Attack):

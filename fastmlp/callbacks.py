@@ -4,7 +4,8 @@ import math
 import sys
 import time
 
-from . import _check
+from . import _checks
+from ._fit.monitor import logged, monitor_of_logs
 
 __all__ = ["Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback"]
 
@@ -35,35 +36,13 @@ class LambdaCallback(Callback):
 
     def __init__(self, **functions):
         for name, function in functions.items():
-            _check.one_of("the name of a callback's function", name, EVENTS)
+            _checks.one_of("the name of a callback's function", name, EVENTS)
             if not callable(function):
                 raise TypeError(f"{name} must be a function, got {function!r}")
             setattr(self, name, function)
 
 
 EVENTS = ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end")
-
-
-class _Monitor:
-    """Which of the logged numbers is watched, and whether it is the best so far."""
-
-    def __init__(self, name, mode, min_delta=0.0):
-        self.name, self.mode = name, _check.one_of("mode", mode, ("auto", "min", "max"))
-        self.min_delta = _check.number("min_delta", min_delta, least=0)
-        self.best = math.inf
-
-    def better(self, logs):
-        if self.name not in logs:
-            raise ValueError(f"monitor must be one of {', '.join(logs)}, got {self.name!r}"
-                             + ("; give fit validation_data" if self.name.startswith("val_") else ""))
-        from .metrics import larger_is_better
-
-        larger = larger_is_better(self.name) if self.mode == "auto" else self.mode == "max"
-        value = -logs[self.name] if larger else logs[self.name]
-        if not value < self.best - self.min_delta:
-            return False
-        self.best = value
-        return True
 
 
 class EarlyStopping(Callback):
@@ -75,24 +54,23 @@ class EarlyStopping(Callback):
 
     def __init__(self, monitor="val_loss", patience=10, min_delta=0.0, mode="auto", restore_best=True):
         self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
-        self.patience = _check.integer("patience", patience, 1)
-        _Monitor(monitor, mode, min_delta)
+        self.patience = _checks.integer("patience", patience, 1)
+        self._fresh_monitor()  # which checks mode and min_delta
+
+    def _fresh_monitor(self):
+        return monitor_of_logs(self.monitor, self.mode, self.min_delta)
 
     def on_fit_begin(self, net, logs):
-        self._watch, self._wait, self._best = _Monitor(self.monitor, self.mode, self.min_delta), 0, None
-        self.best_epoch = None
+        self._monitor, self.best_epoch = self._fresh_monitor(), None
 
     def on_epoch_end(self, net, epoch, logs):
-        if self._watch.better(logs):
-            self.best_epoch, self._wait = epoch, 0
-            self._best = net.params if self.restore_best else None
-        else:
-            self._wait += 1
-        return self._wait >= self.patience
+        weights = (lambda: net.params) if self.restore_best else None
+        if self._monitor.look(logged(self.monitor, logs), weights):
+            self.best_epoch = epoch
+        return self._monitor.waited >= self.patience
 
     def on_fit_end(self, net, logs):
-        if self._best is not None:
-            net.params = self._best
+        self._monitor.restore(net)
 
 
 class Checkpoint(Callback):
@@ -100,13 +78,16 @@ class Checkpoint(Callback):
 
     def __init__(self, path, monitor="val_loss", best=True, mode="auto"):
         self.path, self.monitor, self.best, self.mode = path, monitor, best, mode
-        _Monitor(monitor, mode)
+        self._fresh_monitor()  # which checks mode
+
+    def _fresh_monitor(self):
+        return monitor_of_logs(self.monitor, self.mode)
 
     def on_fit_begin(self, net, logs):
-        self._watch = _Monitor(self.monitor, self.mode)
+        self._monitor = self._fresh_monitor()
 
     def on_epoch_end(self, net, epoch, logs):
-        if not self.best or self._watch.better(logs):
+        if not self.best or self._monitor.look(logged(self.monitor, logs)):
             net.save(self.path)
 
 
@@ -164,7 +145,7 @@ class TimeLimit(Callback):
     """Stop after the first epoch that ends `seconds` or more after the fit began."""
 
     def __init__(self, seconds):
-        self.seconds = _check.number("seconds", seconds, least=0)
+        self.seconds = _checks.number("seconds", seconds, least=0)
 
     def on_fit_begin(self, net, logs):
         self._until = time.monotonic() + self.seconds

@@ -1,19 +1,69 @@
-"""Layer specs: frozen, plain, with no weights of their own."""
+"""The layers that `MLP` takes: specs, frozen and plain, with no weights of their own.
+
+A kind of layer is one class here: what the constructor, files, summaries and the engine ask of it are methods of
+`Layer`.
+"""
+from __future__ import annotations
+
 import math
 import numbers
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from . import _check
+from . import _checks, _core
+from ._types import Shape
 from .ties import Frozen, TiedMap, tie_map
 
-__all__ = ["Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool", "Flatten"]
+__all__ = ["Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
+           "Flatten"]
+
+Activation = str | tuple[str, float]
+ByAxis = int | Sequence[int]  # a number for all axes, or one for each
+MOST_UNITS = 2**31  # of a layer
+
+
+class Layer:
+    """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
+
+    kind: the engine's name for it. activation, bias, init, bias_init: as of Dense.
+    """
+
+    kind: ClassVar[str]
+    activation: Any = "identity"
+    bias: bool = False
+    init: Any = "zeros"
+    bias_init: Any = 0.0
+
+    def checked(self, name: str) -> Self:
+        """The spec with its own numbers checked; errors call it by a name, as "layers[2]"."""
+        _checks.named(f"activation of {name}", self.activation, _core.ACTIVATIONS)
+        _checks.boolean(f"bias of {name}", self.bias)
+        return self
+
+    def after(self, shape: Shape) -> Shape:
+        """The shape of x(l), given that of x(l-1). ValueError where the layer cannot come after it."""
+        return shape
+
+    def weights(self, shape: Shape) -> Shape | None:
+        """The shape of W(l), given that of x(l-1), or None for a layer without weights."""
+        return None
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        """The layer as the engine takes it, after one of a shape; `Core` says what it wants to know."""
+        name, argument = _checks.named("activation", self.activation, _core.ACTIVATIONS)
+        return {"kind": self.kind, "activation": _core.ACTIVATIONS[name][0], "argument": argument, "bias": self.bias}
+
+    def brief(self) -> str:
+        """The layer in the text of a network."""
+        return repr(self)
 
 
 @dataclass(frozen=True, eq=False)
-class Dense:
+class Dense(Layer):
     """A layer of `units` units, each connected to all units of the layer before: s = W^T x + b, x' = theta(s).
 
     units: d(l), at least 1.
@@ -24,188 +74,207 @@ class Dense:
     """
 
     units: int
-    activation: Any = "identity"
+    activation: Activation = "identity"
     bias: bool = True
-    init: Any = "glorot_uniform"
-    bias_init: Any = 0.0
+    init: str | ArrayLike = "glorot_uniform"
+    bias_init: ArrayLike = 0.0
 
-    kind = "dense"
+    kind: ClassVar[str] = "dense"
 
-    def after(self, shape):
-        """The shape of x(l), given that of x(l-1)."""
+    def checked(self, name: str) -> Self:
+        return replace(super().checked(name), units=_checks.integer(f"units of {name}", self.units, 1))
+
+    def after(self, shape: Shape) -> Shape:
         return (self.units,)
 
-    def weights(self, shape):
-        """The shape of W(l), given that of x(l-1)."""
+    def weights(self, shape: Shape) -> Shape:
         return math.prod(shape), self.units
+
+    def brief(self) -> str:
+        return f"{self.units} {activation_name(self.activation)}"
 
 
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(Layer):
     """In training each element of x is dropped with probability `rate`, else divided by 1 - rate; otherwise x passes as
-    it is (Srivastava et al. 2014). Which elements are dropped depends on the network's seed, the epoch, the row's number
-    and the unit: not on threads or batches.
+    it is (Srivastava et al. 2014).
+
+    Which elements are dropped depends on the network's seed, the epoch, the row's number and the unit: not on threads
+    or batches.
 
     rate: at least 0 and below 1.
     """
 
     rate: float = 0.5
 
-    kind = "dropout"
-    activation = "identity"
-    bias = False
+    kind: ClassVar[str] = "dropout"
 
-    def after(self, shape):
-        """The shape of x(l), given that of x(l-1)."""
-        return shape
+    def checked(self, name: str) -> Self:
+        return replace(super().checked(name), rate=_checks.number(f"rate of {name}", self.rate, least=0, below=1))
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"rate": self.rate}
 
 
-class _Windowed:
-    """What slides a window over a map, channels last: (length, c) or (h, w, c)."""
+class _Windowed(Layer):
+    """A layer that slides a window over a map, channels last: (length, c) or (h, w, c)."""
 
     axes: ClassVar[int] = 2
-    dilation: ClassVar[Any] = 1
-    activation: ClassVar[Any] = "identity"
-    bias: ClassVar[bool] = False
+    kernel: Any
+    stride: Any
+    padding: Any
+    dilation: Any = 1
 
-    def window(self, shape):
-        """The numbers of window_t for a map of a shape: h, w, c, then by pairs the kernel, strides, paddings before, dilations
-        and positions; a map of one axis has h = 1. ValueError where they do not fit."""
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"window": self.window(shape)}
+
+    def window(self, shape: Shape) -> Shape:
+        """The numbers of window_t for a map of a shape: h, w, c, then by pairs the kernel, strides, paddings before,
+        dilations and positions; a map of one axis has h = 1. ValueError where they do not fit."""
         name, n = type(self).__name__, self.axes
         if len(shape) != n + 1:
-            raise ValueError(f"{name} must come after a map of shape {('(length, c)', '(h, w, c)')[n - 1]}, got {shape}")
-        kernel = self._pair("kernel", self.kernel, 1)
-        stride = kernel if self.stride is None else self._pair("stride", self.stride, 1)
-        dilation = self._pair("dilation", self.dilation, 1)
+            wanted = ("(length, c)", "(h, w, c)")[n - 1]
+            raise ValueError(f"{name} must come after a map of shape {wanted}, got {shape}")
+        kernel = self._by_axis("kernel", self.kernel, 1)
+        stride = kernel if self.stride is None else self._by_axis("stride", self.stride, 1)
+        dilation = self._by_axis("dilation", self.dilation, 1)
         reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
-        if self.padding == "same":
-            around = [max((-(-size // s) - 1) * s + k - size, 0) for size, s, k in zip(shape, stride, reach)]
-            before = [a // 2 for a in around]
-        elif isinstance(self.padding, str) and self.padding != "valid":
-            raise ValueError(f"padding of {name} must be 'valid', 'same' or integers, got {self.padding!r}")
-        else:
-            before = self._pair("padding", 0 if self.padding == "valid" else self.padding, 0)
-            around = [2 * p for p in before]
-            if self.kind == "max_pool" and any(2 * p > k for p, k in zip(before, kernel)):
-                raise ValueError(f"padding of {name} must be at most half its kernel {kernel}, got {before}")
-        if any(k > size + a for k, size, a in zip(reach, shape, around)):
-            raise ValueError(f"{name} with its kernel over {tuple(reach)} must fit into the padded map, got "
-                             f"{tuple(size + a for size, a in zip(shape, around))}")
-        positions = [(size + a - k) // s + 1 for size, a, k, s in zip(shape, around, reach, stride)]
-        rows = [(*shape[:-1],), kernel, stride, before, dilation, positions]
+        before, around = self._padding(shape, kernel, stride, reach)
+        padded = [size + a for size, a in zip(shape, around)]
+        if any(r > size for r, size in zip(reach, padded)):
+            raise ValueError(f"{name} with its kernel over {tuple(reach)} must fit into the padded map, "
+                             f"got {tuple(padded)}")
+        positions = [(size - r) // s + 1 for size, r, s in zip(padded, reach, stride)]
+        rows = [tuple(shape[:-1]), kernel, stride, before, dilation, positions]
         if n == 1:
             rows = [(one, *row) for one, row in zip((1, 1, 1, 0, 1, 1), rows)]
         return (*rows[0], shape[-1], *(int(i) for row in rows[1:] for i in row))
 
-    def _pair(self, name, value, least):
+    def _padding(self, shape: Shape, kernel: Shape, stride: Shape, reach: list[int]) -> tuple[Sequence[int], list[int]]:
+        """How many zeros stand before the map and how many around it, by axis."""
+        name = type(self).__name__
+        if self.padding == "same":
+            around = [max((-(-size // s) - 1) * s + r - size, 0) for size, s, r in zip(shape, stride, reach)]
+            return [a // 2 for a in around], around
+        if isinstance(self.padding, str) and self.padding != "valid":
+            raise ValueError(f"padding of {name} must be 'valid', 'same' or integers, got {self.padding!r}")
+        before = self._by_axis("padding", 0 if self.padding == "valid" else self.padding, 0)
+        if self.kind == "max_pool" and any(2 * p > k for p, k in zip(before, kernel)):
+            raise ValueError(f"padding of {name} must be at most half its kernel {kernel}, got {before}")
+        return before, [2 * p for p in before]
+
+    def _by_axis(self, name: str, value: Any, least: int) -> Shape:
+        """A number for each axis, of one for all or of as many as there are axes."""
         values = (value,) * self.axes if isinstance(value, numbers.Integral) else value
         name = f"{name} of {type(self).__name__}"
         if not isinstance(values, (tuple, list)) or len(values) != self.axes:
             raise TypeError(f"{name} must be an integer or {self.axes} of them, got {value!r}")
-        return tuple(_check.integer(name, v, least, 2**31) for v in values)
+        return tuple(_checks.integer(name, v, least, 2**31) for v in values)
 
-    def after(self, shape):
-        """The shape of x(l), given that of x(l-1)."""
-        g = self.window(shape)
-        return (*g[-self.axes:], g[2])
+    def after(self, shape: Shape) -> Shape:
+        window = self.window(shape)
+        return (*window[-self.axes:], window[2])
 
 
 class _Linear(_Windowed):
-    """What is a Dense layer of shared weights and zeros."""
+    """A layer that a Dense layer of shared weights and zeros can stand for: `as_dense` gives that."""
 
-    def as_dense(self, input_shape, layer, W=None, b=None):
-        """The same layer as (a Dense spec, the ties that make it so).
-
-        input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b : what the
-        kernel and its biases start from; None for zeros, from which relu units never learn. A convolution's weights are tied where its kernel stands and
-        frozen at 0 elsewhere; an average pool's are frozen. ValueError where W or b has another shape than the layer's."""
-        ids, bias_ids = self._stands(input_shape)
-        units = ids.shape[1]
-        if self.kind == "avg_pool":
-            return Dense(units, bias=False, init="zeros"), [Frozen(layer, np.ones(ids.shape, bool), np.where(ids < 0, 0.0, self._share()))]
-        wanted = self.weights(map_shape(input_shape))
-        for name, given, shape in (("W", W, wanted), ("b", b, wanted[-1:])):
-            if given is not None and np.shape(given) != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {np.shape(given)}")
-        kernel = np.zeros(ids.max() + 1) if W is None else np.ravel(W)
-        spec = Dense(units, self.activation, self.bias, np.where(ids < 0, 0.0, kernel[ids]),
-                     0.0 if b is None or not self.bias else np.ravel(b)[bias_ids])
-        return spec, [tie_map(layer, ids), Frozen(layer, ids < 0, 0.0)] + [TiedMap(layer, bias_ids, biases=True)] * self.bias
-
-    def _stands(self, input_shape):
-        """(ids (d(l-1), d(l)), bias_ids (d(l),)): the number in W(l).ravel() and in b(l) of what stands there, -1 for nothing;
-        of a pool 0."""
-        h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = self.window(map_shape(input_shape))
-        channels = self.after(map_shape(input_shape))[-1]
+    def weight_ids(self, input_shape: Sequence[int]) -> NDArray[np.int64]:
+        """(d(l-1), d(l)): which number of W(l).ravel() stands in each place of the Dense layer's W, -1 for none."""
+        shape = map_shape(input_shape)
+        h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = self.window(shape)
+        channels = self.after(shape)[-1]
         ids = np.full((h, w, c, oh, ow, channels), -1, np.int64)
         for y, x, i, j in np.ndindex(oh, ow, kh, kw):
             at = y * sh - ph + i * dh, x * sw - pw + j * dw
             if 0 <= at[0] < h and 0 <= at[1] < w:
-                ids[(*at, slice(None), y, x)] = self._ids(i * kw + j, c)
-        return ids.reshape(h * w * c, oh * ow * channels), np.tile(np.arange(channels), oh * ow)
+                ids[(*at, slice(None), y, x)] = self._channel_ids(i * kw + j, c)
+        return ids.reshape(h * w * c, oh * ow * channels)
+
+    def _channel_ids(self, element: int, c: int) -> NDArray[np.int64]:
+        """(c, channels after): the same for one element of the kernel."""
+        raise NotImplementedError
 
 
 class _Conv(_Linear):
     kind: ClassVar[str] = "conv"
+    filters: int
 
-    def after(self, shape):
-        """The shape of x(l), given that of x(l-1)."""
-        return (*super().after(shape)[:-1], _check.integer(f"filters of {type(self).__name__}", self.filters, 1))
+    def after(self, shape: Shape) -> Shape:
+        filters = _checks.integer(f"filters of {type(self).__name__}", self.filters, 1)
+        return (*super().after(shape)[:-1], filters)
 
-    def weights(self, shape):
-        """The shape of W(l), given that of x(l-1)."""
-        return (*self._pair("kernel", self.kernel, 1), shape[-1], self.filters)
+    def weights(self, shape: Shape) -> Shape:
+        return (*self._by_axis("kernel", self.kernel, 1), shape[-1], self.filters)
 
-    def _ids(self, element, c):
+    def as_dense(self, input_shape: Sequence[int], layer: int, W: ArrayLike | None = None,
+                 b: ArrayLike | None = None) -> tuple[Dense, list[Frozen | TiedMap]]:
+        """The same layer as (a Dense spec, the ties that make it so): weights are tied where the kernel stands and
+        frozen at 0 elsewhere.
+
+        input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b : what
+        the kernel and its biases start from; None for zeros, from which relu units never learn. ValueError where W or b
+        has another shape than the layer's.
+        """
+        ids = self.weight_ids(input_shape)
+        wanted = self.weights(map_shape(input_shape))
+        for name, values, shape in (("W", W, wanted), ("b", b, wanted[-1:])):
+            if values is not None and np.shape(values) != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {np.shape(values)}")
+        units = ids.shape[1]
+        bias_ids = np.tile(np.arange(self.filters), units // self.filters)
+        kernel = np.zeros(ids.max() + 1) if W is None else np.ravel(W)
+        spec = Dense(units, self.activation, self.bias, np.where(ids < 0, 0.0, kernel[ids]),
+                     0.0 if b is None or not self.bias else np.ravel(b)[bias_ids])
+        bias_tie = [TiedMap(layer, bias_ids, biases=True)] * self.bias
+        return spec, [tie_map(layer, ids), Frozen(layer, ids < 0, 0.0), *bias_tie]
+
+    def _channel_ids(self, element: int, c: int) -> NDArray[np.int64]:
         return np.arange(c * self.filters).reshape(c, self.filters) + element * c * self.filters
 
 
 class _AvgPool(_Linear):
     kind: ClassVar[str] = "avg_pool"
 
-    def _share(self):
-        return 1 / math.prod(self._pair("kernel", self.kernel, 1))
+    def as_dense(self, input_shape: Sequence[int], layer: int, W: ArrayLike | None = None,
+                 b: ArrayLike | None = None) -> tuple[Dense, list[Frozen | TiedMap]]:
+        """The same layer as (a Dense spec, the ties that make it so): all weights are frozen.
 
-    def _ids(self, element, c):
+        input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b are not
+        used: a pool has none.
+        """
+        ids = self.weight_ids(input_shape)
+        share = 1 / math.prod(self._by_axis("kernel", self.kernel, 1))
+        return (Dense(ids.shape[1], bias=False, init="zeros"),
+                [Frozen(layer, np.ones(ids.shape, bool), np.where(ids < 0, 0.0, share))])
+
+    def _channel_ids(self, element: int, c: int) -> NDArray[np.int64]:
         return np.where(np.eye(c, dtype=bool), 0, -1)
-
-
-def map_shape(shape):
-    """A map's shape as a tuple of ints."""
-    if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
-        raise TypeError(f"the shape of a map must be (length, c) or (h, w, c), got {shape!r}")
-    return tuple(_check.integer("a map's shape", n, 1, 2**31) for n in shape)
-
-
-def input_shape(entry):
-    """The first entry of the constructor's list as a shape."""
-    if isinstance(entry, (tuple, list)):
-        return map_shape(entry)
-    return (_check.integer("layers[0]", entry, 1),)
 
 
 @dataclass(frozen=True, eq=False)
 class Conv2D(_Conv):
-    """A convolution of maps (h, w, c_in) with `filters` kernels: each unit sees a window of the map before, and all windows
-    share the weights W of shape (kh, kw, c_in, filters) and b of shape (filters,). Written as a cross-correlation, unflipped.
+    """A convolution of maps (h, w, c_in) with `filters` kernels: each unit sees a window of the map before, and all
+    windows share the weights W of shape (kh, kw, c_in, filters) and b of shape (filters,). Written as a
+    cross-correlation, unflipped.
 
     filters: channels of the output, at least 1.
     kernel, stride, dilation: a number, or one for each axis.
     activation: a name, see `fastmlp.activations()`, or (name, argument).
-    padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are odd,
-        one more below and to the right), or a number, or one for each axis, on both sides.
+    padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are
+        odd, one more below and to the right), or a number, or one for each axis, on both sides.
     bias, init, bias_init: as of Dense; the fan-in is kh kw c_in, the fan-out kh kw filters.
     """
 
     filters: int
-    kernel: Any
-    activation: Any = "identity"
-    stride: Any = 1
-    padding: Any = "valid"
-    dilation: Any = 1
+    kernel: ByAxis
+    activation: Activation = "identity"
+    stride: ByAxis = 1
+    padding: str | ByAxis = "valid"
+    dilation: ByAxis = 1
     bias: bool = True
-    init: Any = "glorot_uniform"
-    bias_init: Any = 0.0
+    init: str | ArrayLike = "glorot_uniform"
+    bias_init: ArrayLike = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,9 +292,9 @@ class MaxPool2D(_Windowed):
     padding: "valid", "same" or numbers, as of Conv2D; numbers at most half the kernel.
     """
 
-    kernel: Any
-    stride: Any = None
-    padding: Any = "valid"
+    kernel: ByAxis
+    stride: ByAxis | None = None
+    padding: str | ByAxis = "valid"
 
     kind: ClassVar[str] = "max_pool"
 
@@ -241,9 +310,9 @@ class MaxPool1D(MaxPool2D):
 class AvgPool2D(_AvgPool):
     """The mean of each window, by channel; padding counts as zeros. Arguments as of MaxPool2D."""
 
-    kernel: Any
-    stride: Any = None
-    padding: Any = "valid"
+    kernel: ByAxis
+    stride: ByAxis | None = None
+    padding: str | ByAxis = "valid"
 
 
 @dataclass(frozen=True)
@@ -259,13 +328,12 @@ class GlobalAvgPool(_Windowed):
 
     kind: ClassVar[str] = "avg_pool"
 
-    def window(self, shape):
+    def window(self, shape: Shape) -> Shape:
         if len(shape) not in (2, 3):
             raise ValueError(f"GlobalAvgPool must come after a map, got {shape}")
         return (AvgPool1D, AvgPool2D)[len(shape) - 2](shape[:-1]).window(shape)
 
-    def after(self, shape):
-        """The shape of x(l), given that of x(l-1)."""
+    def after(self, shape: Shape) -> Shape:
         return (self.window(shape)[2],)
 
 
@@ -275,9 +343,62 @@ class Flatten(_Windowed):
 
     kind: ClassVar[str] = "avg_pool"
 
-    def window(self, shape):
+    def window(self, shape: Shape) -> Shape:
         return AvgPool1D(1).window((math.prod(shape), 1))
 
-    def after(self, shape):
-        """The shape of x(l), given that of x(l-1)."""
+    def after(self, shape: Shape) -> Shape:
         return (math.prod(shape),)
+
+
+# ---- the constructor's list
+
+
+def activation_name(activation: Activation) -> str:
+    """A name, or a pair (name, number), as text."""
+    return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
+
+
+def map_shape(shape: Any) -> Shape:
+    """A map's shape as a tuple of ints."""
+    if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
+        raise TypeError(f"the shape of a map must be (length, c) or (h, w, c), got {shape!r}")
+    return tuple(_checks.integer("a map's shape", n, 1, 2**31) for n in shape)
+
+
+def input_shape(entry: Any) -> Shape:
+    """The first entry of the constructor's list as a shape."""
+    if isinstance(entry, (tuple, list)):
+        return map_shape(entry)
+    return (_checks.integer("layers[0]", entry, 1),)
+
+
+def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
+    """The constructor's list with a spec in the place of each int."""
+    if isinstance(entries, (str, numbers.Integral)) or not hasattr(entries, "__len__"):
+        raise TypeError(f"layers must be a list such as [64, 100, 10], got {entries!r}")
+    if len(entries) < 2:
+        raise ValueError(f"layers must have an input and at least one layer, got {list(entries)!r}")
+    _checks.named("activation", activation, _core.ACTIVATIONS)
+    first, *hidden, last = entries
+    activations = [*(activation for _ in hidden), "identity"]
+    is_int = [isinstance(entry, numbers.Integral) for entry in (*hidden, last)]
+    return [first, *(Dense(entry, activation, init=init) if dense else entry
+                     for entry, activation, dense in zip((*hidden, last), activations, is_int))]
+
+
+def checked_layers(entries: Sequence[Any]) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:
+    """(shapes of x(0) .. x(L), a checked spec for each layer) of the input, an int or a shape, and specs."""
+    shapes, specs = [input_shape(entries[0])], []
+    for l, entry in enumerate(entries[1:], 1):
+        if not isinstance(entry, Layer):
+            raise TypeError(f"layers[{l}] must be an int or a layer spec, got {entry!r}")
+        spec = entry.checked(f"layers[{l}]")
+        try:
+            shapes.append(spec.after(shapes[-1]))
+            _checks.integer("its units", math.prod(shapes[-1]), 1, MOST_UNITS)
+        except ValueError as error:
+            raise ValueError(f"layers[{l}]: {error}") from None
+        specs.append(spec)
+    if not isinstance(specs[-1], Dense):
+        raise ValueError(f"the last of layers must be a Dense layer or an int, got {specs[-1]!r}")
+    return tuple(shapes), tuple(specs)

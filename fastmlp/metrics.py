@@ -1,7 +1,7 @@
 """Metrics by name: numbers of targets and predictions that fit logs."""
 import numpy as np
 
-from . import _check
+from . import _checks
 
 
 def _classes(y, prediction):
@@ -74,7 +74,7 @@ def named_metrics(metrics):
         if callable(metric):
             found[getattr(metric, "__name__", type(metric).__name__)] = _call(metric)
         elif isinstance(metric, str):
-            found[metric] = METRICS[_check.one_of("metrics", metric, METRICS)]
+            found[metric] = METRICS[_checks.one_of("metrics", metric, METRICS)]
         else:
             raise TypeError(f"metrics must be names or functions of (y, prediction), got {metric!r}")
     return found

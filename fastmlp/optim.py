@@ -8,7 +8,7 @@ larger, before penalties.
 from dataclasses import dataclass
 from typing import Any
 
-from ._check import boolean, number
+from ._checks import boolean, number
 
 __all__ = ["SGD", "Adam", "AdamW"]
 

@@ -2,7 +2,7 @@
 import math
 from dataclasses import dataclass
 
-from . import _check
+from . import _checks
 
 __all__ = ["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle"]
 
@@ -12,7 +12,7 @@ class _Schedule:
     lr: float
 
     def __post_init__(self):
-        _check.number("lr", self.lr, least=0)
+        _checks.number("lr", self.lr, least=0)
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Step(_Schedule):
 
     def __post_init__(self):
         super().__post_init__()
-        _check.integer("every", self.every, 1)
-        _check.number("factor", self.factor, least=0)
+        _checks.integer("every", self.every, 1)
+        _checks.number("factor", self.factor, least=0)
 
     def __call__(self, epoch):
         return self.lr * self.factor ** (epoch // self.every)
@@ -47,7 +47,7 @@ class Exponential(_Schedule):
 
     def __post_init__(self):
         super().__post_init__()
-        _check.number("factor", self.factor, least=0)
+        _checks.number("factor", self.factor, least=0)
 
     def __call__(self, epoch):
         return self.lr * self.factor**epoch
@@ -61,7 +61,7 @@ class InverseScaling(_Schedule):
 
     def __post_init__(self):
         super().__post_init__()
-        _check.number("power", self.power)
+        _checks.number("power", self.power)
 
     def __call__(self, epoch):
         return self.lr / (epoch + 1) ** self.power
@@ -76,8 +76,8 @@ class Cosine(_Schedule):
 
     def __post_init__(self):
         super().__post_init__()
-        _check.integer("epochs", self.epochs, 1)
-        _check.number("final", self.final, least=0)
+        _checks.integer("epochs", self.epochs, 1)
+        _checks.number("final", self.final, least=0)
 
     def __call__(self, epoch):
         return _cosine(self.lr, self.final, epoch / max(1, self.epochs - 1))
@@ -95,10 +95,10 @@ class OneCycle(_Schedule):
 
     def __post_init__(self):
         super().__post_init__()
-        _check.integer("epochs", self.epochs, 1)
-        _check.number("warmup", self.warmup, least=0, most=1)
+        _checks.integer("epochs", self.epochs, 1)
+        _checks.number("warmup", self.warmup, least=0, most=1)
         for name in ("div", "final_div"):
-            _check.number(name, getattr(self, name), above=0)
+            _checks.number(name, getattr(self, name), above=0)
 
     def __call__(self, epoch):
         peak = self.warmup * (self.epochs - 1)

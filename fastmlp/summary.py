@@ -1,40 +1,53 @@
 """Networks and the library itself, described in text."""
+from __future__ import annotations
+
 import platform
 import sys
+from typing import TYPE_CHECKING
 
 from . import _core
+from ._version import __version__
+from .layers import activation_name
+
+if TYPE_CHECKING:
+    from .model import MLP
+
+COLUMNS = ("layer", "kind", "units", "activation", "W", "parameters", "flops/row")
+N_OF_TEXT = 5  # columns; those after them are numbers, to the right
 
 
-def activation_name(activation):
-    """A name, or a pair (name, number), as text."""
-    return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
-
-
-def summary(net):
+def summary(net: MLP) -> str:
     """What MLP.summary returns."""
-    rows, itemsize = [("layer", "kind", "units", "activation", "W", "parameters", "flops/row")], net.dtype.itemsize
-    flops = 0
-    for l, y in enumerate(net.layers, 1):
-        W, b = net.W[l], net.b[l]
-        parameters = sum(a.size for a in (W, b) if a is not None)
-        work = 2 * W.size * (net.d[l] // W.shape[-1]) if W is not None else net.d[l]
-        flops += work
-        name = activation_name(y.activation)
-        rows.append((str(l), y.kind if W is not None else repr(y), str(net.d[l]), name if W is not None else "",
-                     "x".join(map(str, W.shape)) if W is not None else "", f"{parameters:,}", f"{work:,}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.rjust(w) if i > 4 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows]
+    work = [_work(net, l) for l in range(1, len(net.d))]
+    rows = [COLUMNS, *(_row(net, l, flops) for l, flops in enumerate(work, 1))]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  ".join(cell.ljust(width) if i < N_OF_TEXT else cell.rjust(width)
+                       for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
+    size = net.n_params * net.dtype.itemsize
     return "\n".join([f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}", *lines,
-                      f"{net.n_params:,} parameters, {net.n_params * itemsize:,} bytes; {flops:,} floating point operations "
-                      "a row forward"])
+                      f"{net.n_params:,} parameters, {size:,} bytes; {sum(work):,} floating point operations a row "
+                      "forward"])
 
 
-def show_config():
+def _work(net: MLP, l: int) -> int:
+    """Floating point operations of a layer for one row, forward."""
+    W = net.W[l]
+    return net.d[l] if W is None else 2 * W.size * (net.d[l] // W.shape[-1])
+
+
+def _row(net: MLP, l: int, work: int) -> tuple[str, ...]:
+    """A layer's cells, by column."""
+    layer, W, b = net.layers[l - 1], net.W[l], net.b[l]
+    parameters = sum(a.size for a in (W, b) if a is not None)
+    kind, activation, shape = (layer.brief(), "", "") if W is None else (
+        layer.kind, activation_name(layer.activation), "x".join(map(str, W.shape)))
+    return str(l), kind, str(net.d[l]), activation, shape, f"{parameters:,}", f"{work:,}"
+
+
+def show_config() -> None:
     """Print versions, the instruction set in use, the compiler and the processors."""
     from importlib import metadata  # not at import: it takes 15 ms
-
-    from . import __version__
 
     versions = {"fastmlp": __version__, "python": platform.python_version()}
     for package in ("numpy", "scipy", "scikit-learn", "matplotlib", "pandas", "tqdm"):
@@ -42,6 +55,7 @@ def show_config():
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
-    lines = {**versions, "instruction set": f"{_core.ISA} of {', '.join(_core.available_isas())}", "compiler": _core.COMPILER,
-             "cores": _core.cores(), "platform": f"{platform.system()} {platform.machine()}, {sys.byteorder}-endian"}
+    lines = {**versions, "instruction set": f"{_core.ISA} of {', '.join(_core.available_isas())}",
+             "compiler": _core.COMPILER, "cores": _core.cores(),
+             "platform": f"{platform.system()} {platform.machine()}, {sys.byteorder}-endian"}
     print("\n".join(f"{name:16s}{value}" for name, value in lines.items()))

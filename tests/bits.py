@@ -74,8 +74,8 @@ class Case:
     def run(self, dtype, n_threads=1, block_rows=0, chunk_rows=0, scratch=None):
         """Hashes of the parameters after training, the history, the predictions, backprop and gradient."""
         net = MLP(self.layers, loss=self.loss, dtype=dtype, init="zeros", random_state=0)
-        net._seed = 1
-        net._core.block_rows, net._core.chunk_rows = block_rows, chunk_rows
+        net._network.progress.seed = 1
+        net._network.core.block_rows, net._network.core.chunk_rows = block_rows, chunk_rows
         for l, (W, b) in enumerate(zip(net.W, net.b)):
             if W is not None:
                 W[...] = whole(l, W.shape, -64, 64) / (32 << (W.size // W.shape[-1]).bit_length() // 2)

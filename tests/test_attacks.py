@@ -6,8 +6,9 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_digits
 
-from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core, training
 from fastmlp._engine import runtime
+from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core
+from fastmlp._network import Network
 from fastmlp.sensitivity import Attack, fgsm, pgd
 
 RNG = np.random.default_rng(0)
@@ -76,8 +77,7 @@ def test_random_starts(norm):
     losses = lambda Z: np.array([net.evaluate(z[None], t[None]) for z, t in zip(Z, y)])
     assert (losses(four) >= losses(one) - 1e-12).all() and (losses(four) > losses(one) + 1e-12).any()
     far = _core.Team(1)
-    start = net._core.attack(net._data(X, y), far, ((2 if norm == 2 else 0, 0.2, 1e-300, -math.inf, math.inf), 1, True),
-                             5) - X
+    start = net._network.core.attack(net._network.bind(X, y), far, ((2 if norm == 2 else 0, 0.2, 1e-300, -math.inf, math.inf), 1, True), 5) - X
     if norm == 2:
         np.testing.assert_allclose(length(start, 2), 0.2, rtol=1e-12)
     else:
@@ -93,8 +93,8 @@ def test_the_same_bits(dtype, monkeypatch):
     np.testing.assert_array_equal(pgd(net, sparse.csr_array(X), y, 0.1, num_random_init=1, random_state=0), whole)
     for threads, block, fill in ((1, 8, b"\xff"), (2, 0, b"\x00"), (3, 16, b"\x7f")):
         monkeypatch.setattr(runtime, "scratch_fill", fill)
-        monkeypatch.setattr(training, "team_for", lambda *a: _core.borrow_team(threads))
-        net._core.block_rows = block
+        monkeypatch.setattr(Network, "team", lambda self, *a: _core.borrow_team(threads))
+        net._network.core.block_rows = block
         np.testing.assert_array_equal(pgd(net, X, y, 0.1, num_random_init=1, random_state=0), whole)
 
 
@@ -120,7 +120,7 @@ def test_training_has_the_same_bits(layers, dtype, monkeypatch):
     for threads, block, chunk, fill in ((1, 0, 0, None), (2, 8, 0, b"\xff"), (3, 0, 16, b"\x00")):
         monkeypatch.setattr(runtime, "scratch_fill", fill)
         net = MLP(layers, loss="cross_entropy", dtype=dtype, random_state=0)
-        net._core.block_rows, net._core.chunk_rows = block, chunk
+        net._network.core.block_rows, net._network.core.chunk_rows = block, chunk
         for norm in (2, math.inf):
             net.partial_fit(X, y, Adam(0.01), epochs=2, batch_size=40, n_threads=threads, input_noise=0.1,
                             gradient_penalty=0.1, adversarial=Attack(0.1, max_iter=2, norm=norm, random_start=True))
@@ -150,7 +150,7 @@ def test_of_estimators():
     model = MLPClassifier((20,), max_iter=20, random_state=0).fit(X / 16, names)
     moved = fgsm(model, X / 16, names, 0.2, clip=(0, 1))
     assert moved.shape == X.shape and model.score(moved, names) < model.score(X / 16, names) - 0.1
-    net = model._network()
+    net = model._mlp()
     np.testing.assert_array_equal(moved, fgsm(net, X / 16, np.searchsorted(model.classes_, names), 0.2, clip=(0, 1)))
     with pytest.raises(TypeError, match="model must be an MLP or a fitted"):
         fgsm(names, X, names, 0.1)

@@ -10,9 +10,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from fastmlp import MLP, Conv2D, Dense, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor, tie_transpose
+from fastmlp import (MLP, Conv2D, Dense, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor, _arrays,
+                     tie_transpose)
 from fastmlp import sensitivity as S
-from fastmlp.sensitivity import _derivatives
 
 BACKGROUND = np.random.default_rng(1).standard_normal((40, 6))
 METHODS = {
@@ -135,7 +135,7 @@ def test_blocks_do_not_matter(method, dtype, monkeypatch):
     whole = METHODS[method](net, X)
     assert whole.dtype == dtype and whole.shape == X.shape
     delta = S.integrated_gradients(net, X, return_convergence_delta=True)[1]
-    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(_arrays, "BLOCK_BYTES", 1000)
     np.testing.assert_array_equal(METHODS[method](net, X), whole)
     np.testing.assert_array_equal(METHODS[method](net, sparse.csc_array(X)), whole)
     np.testing.assert_array_equal(S.integrated_gradients(net, X, return_convergence_delta=True)[1], delta)
@@ -157,7 +157,7 @@ def test_estimators(method):
     X, y = data.data, data.target_names[data.target]
     for labels in (y, np.where(y == "setosa", "yes", "no")):
         model = fitted(MLPClassifier, X, labels)
-        net, codes = model._network(), np.unique(labels, return_inverse=True)[1]
+        net, codes = model._mlp(), np.unique(labels, return_inverse=True)[1]
         np.testing.assert_array_equal(METHODS[method](model, X), METHODS[method](net, X.to_numpy()))
         np.testing.assert_array_equal(METHODS[method](model, X, labels), METHODS[method](net, X.to_numpy(), codes))
     with pytest.raises(ValueError, match="classes"):
@@ -166,10 +166,9 @@ def test_estimators(method):
         METHODS[method](model, X.iloc[:, ::-1])
     model = fitted(MLPRegressor, X, X.iloc[:, :2])
     Z = X.to_numpy()
-    np.testing.assert_array_equal(METHODS[method](model, X, X.iloc[:, :2]),
-                                  METHODS[method](model._network(), Z, Z[:, :2]))
+    np.testing.assert_array_equal(METHODS[method](model, X, X.iloc[:, :2]), METHODS[method](model._mlp(), Z, Z[:, :2]))
     model = fitted(MLPAutoencoder, X, None)
-    np.testing.assert_array_equal(METHODS[method](model, X, X), METHODS[method](model._network(), Z, Z))
+    np.testing.assert_array_equal(METHODS[method](model, X, X), METHODS[method](model._mlp(), Z, Z))
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -253,7 +252,7 @@ def test_bad_models(method):
 @methods
 def test_memory_does_not_grow_with_the_rows(method, monkeypatch):
     """What is held besides the result is about a block, of what would be 20 to 1000 times as much at once."""
-    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 2**19)
+    monkeypatch.setattr(_arrays, "BLOCK_BYTES", 2**19)
     net, X = MLP([100, Dense(8, "tanh"), 3], loss="cross_entropy", random_state=0), np.zeros((20_000, 100), np.float32)
     X = X[:1000] if method in ("integrated_gradients", "smooth_grad", "expected_gradients") else X
     METHODS[method](net, X[:10])

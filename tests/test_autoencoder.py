@@ -10,8 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from fastmlp import MLPAutoencoder
-from fastmlp.sensitivity import _derivatives
+from fastmlp import MLPAutoencoder, _arrays
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -76,7 +75,7 @@ def test_weighted_scores_of_blocks(monkeypatch):
     mean = weight @ X / weight.sum()
     wanted = 1 - (weight @ (X - back) ** 2).sum() / (weight @ (X - mean) ** 2).sum()
     for block in (2**20, 4 * 8 * 64 * 100):
-        monkeypatch.setattr(_derivatives, "BLOCK_BYTES", block)
+        monkeypatch.setattr(_arrays, "BLOCK_BYTES", block)
         for form in (np.asarray, scipy.sparse.csr_array):
             assert model.score(form(X), sample_weight=weight) == pytest.approx(wanted, rel=1e-12)
 

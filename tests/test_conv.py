@@ -150,7 +150,7 @@ def test_as_dense(row):
         for l in (1, 2, 3):
             assert_near(getattr(a, name)[l], getattr(b, name)[l], 1e-12)
     assert_near(a.dX, b.dX, 1e-12)
-    ids, bias_ids = net.layers[1]._stands(net.shapes[1])
+    ids = net.layers[1].weight_ids(net.shapes[1])
     flat = X.reshape(len(X), -1)
     order = np.concatenate([np.arange(net.W[1].size + net.b[1].size),
                             net.W[1].size + net.b[1].size + kernel_order(net, ids),
@@ -188,7 +188,7 @@ def test_forms_of_X_and_files(tmp_path):
     assert np.array_equal(net.predict(flat[:1]), net.predict(flat)[:1])
     net.save(tmp_path / "net")
     for copy in (MLP.load(tmp_path / "net"), pickle.loads(pickle.dumps(net))):
-        assert copy.W[1].shape == (3, 3, 1, 6) and np.shares_memory(copy.W[1], copy._core.P)
+        assert copy.W[1].shape == (3, 3, 1, 6) and np.shares_memory(copy.W[1], copy._network.core.P)
         copy.partial_fit(X, y)
         again = MLP.load(tmp_path / "net")
         again.partial_fit(X, y, n_threads=3)

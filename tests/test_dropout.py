@@ -39,9 +39,8 @@ def dropped(rate, n, units, layers_before=0, seed=1, dtype="float64", epochs=1, 
         return np.zeros(len(x)), np.zeros_like(x)
 
     net = MLP([units, *(through() for _ in range(layers_before)), Dropout(rate), through()], loss=loss, dtype=dtype)
-    net._seed = seed
-    net.fit(np.ones((n, units)), np.repeat(np.arange(n), units).reshape(n, units), SGD(0.1), epochs=epochs, n_threads=1,
-            **fit)
+    net._network.progress.seed = seed
+    net.fit(np.ones((n, units)), np.repeat(np.arange(n), units).reshape(n, units), SGD(0.1), epochs=epochs, n_threads=1, **fit)
     assert (counts == epochs).all()
     return out
 
@@ -87,7 +86,7 @@ class Twin:
     x(l) = m x(l-1) / (1 - rate), de/dx(l-1) = m de/dx(l) / (1 - rate)."""
 
     def __init__(self, net):
-        self.seed, self.layers = net._seed, net.layers
+        self.seed, self.layers = net._network.progress.seed, net.layers
         self.W, self.b = ([None if a is None else a.copy() for a in arrays] for arrays in (net.W, net.b))
 
     def gradient(self, X, y, rows, epoch):
@@ -168,7 +167,7 @@ def test_a_fit_after_a_fit_drops_others():
 def test_nothing_else_shows_in_the_bits(layers, dtype):
     def trained(X=X, n_threads=1, block_rows=0, chunk_rows=0):
         net = MLP(layers, dtype=dtype, random_state=0)
-        net._core.block_rows, net._core.chunk_rows = block_rows, chunk_rows
+        net._network.core.block_rows, net._network.core.chunk_rows = block_rows, chunk_rows
         history = net.fit(X, Y, Adam(0.01), epochs=2, batch_size=40, n_threads=n_threads)
         return net.params.tobytes(), history["loss"]
 

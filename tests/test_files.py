@@ -1,6 +1,7 @@
 """Saving and loading: nothing is lost, training goes on to the bit, and writes are atomic."""
 import copy
 import dataclasses
+import functools
 import json
 import os
 import pickle
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -225,3 +227,23 @@ def test_copies_are_independent(duplicate, epochs):
     assert again.history == kept[1]
     again.partial_fit(X, Y, epochs=2)
     assert_same(net, again)
+
+
+# ---- files of the first version
+
+
+@pytest.mark.parametrize("load", [lambda path: MLP.load(path.with_suffix(".fastmlp")),
+                                  lambda path: pickle.loads(path.with_suffix(".pickle").read_bytes())], ids=["save", "pickle"])
+def test_files_of_format_1(load):
+    """Made by tests/files/make.py when the format was; training goes on from them to the bits written beside them."""
+    path = Path(__file__).parent / "files" / "network_1.npz"
+    net, kept = load(path), np.load(path)
+    assert len(net.ties) == 3 and net.history.keys() == {"loss", "lr", "val_loss"} and len(net.history["loss"]) == 3
+    if fastmlp.instruction_set() == "generic":  # has no fused multiply-add, see test_bits.py
+        same = functools.partial(np.testing.assert_allclose, rtol=1e-4)
+    else:
+        same = np.testing.assert_array_equal
+    same(net.predict(kept["X"]), kept["predicted"])
+    net.partial_fit(kept["X"], kept["y"], epochs=2, batch_size=16)
+    same(net.params, kept["params_after"])
+    same(net.history["loss"], kept["loss_after"])

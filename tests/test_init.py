@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastmlp import MLP, SGD, Adam, AdamW, Conv2D, Dense, schedules
-from fastmlp._init import INITIALIZERS
+from fastmlp.initializers import INITIALIZERS
 
 VARIANCE = {"glorot": lambda n_in, n_out: 2 / (n_in + n_out), "he": lambda n_in, n_out: 2 / n_in,
             "lecun": lambda n_in, n_out: 1 / n_in}

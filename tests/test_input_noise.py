@@ -21,7 +21,7 @@ def noise(sigma=1.0, n=400, d=37, seed=1, epochs=1, dtype="float64", **fit):
         return np.zeros(len(x)), np.zeros_like(x)
 
     net = MLP([d, Dense(d, bias=False, init=np.eye(d))], loss=loss, dtype=dtype)
-    net._seed = seed
+    net._network.progress.seed = seed
     net.fit(X, np.repeat(np.arange(n), d).reshape(n, d), SGD(0.1), epochs=epochs, n_threads=1, input_noise=sigma, **fit)
     return out
 
@@ -57,7 +57,7 @@ def test_the_same_bits(sizes, dtype, monkeypatch):
     for threads, block, chunk, fill in ((1, 0, 0, None), (2, 8, 0, b"\xff"), (3, 0, 16, b"\x00")):
         monkeypatch.setattr(runtime, "scratch_fill", fill)
         net = MLP(sizes, dtype=dtype, random_state=0)
-        net._core.block_rows, net._core.chunk_rows = block, chunk
+        net._network.core.block_rows, net._network.core.chunk_rows = block, chunk
         net.fit(X, Y, Adam(0.01), epochs=3, batch_size=40, n_threads=threads, input_noise=0.3)
         seen.add(net.params.tobytes())
     assert len(seen) == 1 and net.params.tobytes() != MLP(sizes, dtype=dtype, random_state=0).params.tobytes()

@@ -112,8 +112,8 @@ def test_hvp(name):
 def test_the_jacobian_penalty_on_average():
     """lam/2 mean ||J||_F^2, over many projections."""
     net, X, y, w = problem("tanh")
-    net._seed, got = 0, []
-    for net._seed in range(3000):
+    net._network.progress.seed, got = 0, []
+    for net._network.progress.seed in range(3000):
         got.append(net.loss_and_grad(X, y, jacobian_penalty=2.0)[0] - net.evaluate(X, y))
     wanted = (net.jacobian(X) ** 2).sum(axis=(1, 2)).mean()
     assert abs(np.mean(got) - wanted) < 5 * np.std(got) / np.sqrt(len(got))
@@ -181,9 +181,9 @@ def test_the_same_bits(name, dtype, penalty, monkeypatch):
             net = NETWORKS[name](loss="cross_entropy" if name != "one output" else "poisson", dtype=dtype,
                                  random_state=0)
             X = np.random.default_rng(1).standard_normal((rows, 6))
-            net._core.block_rows, net._core.chunk_rows = block, chunk
-            net.fit(X, np.arange(rows) % (3 if name != "one output" else 7), Adam(0.01), epochs=2, batch_size=100,
-                    n_threads=threads, input_noise=0.1, **{penalty: 0.1})
+            net._network.core.block_rows, net._network.core.chunk_rows = block, chunk
+            net.fit(X, np.arange(rows) % (3 if name != "one output" else 7), Adam(0.01), epochs=2, batch_size=100, n_threads=threads,
+                    input_noise=0.1, **{penalty: 0.1})
             seen.add(net.params.tobytes())
         assert len(seen) == 1
         plain = NETWORKS[name](loss="cross_entropy" if name != "one output" else "poisson", dtype=dtype, random_state=0)
@@ -266,5 +266,5 @@ def test_of_estimators(kind, solver):
         models.append(model)
     assert penal[1] < 0.9 * penal[0]
     if solver == "lbfgs":
-        loss = models[1]._network().evaluate(X, models[1]._targets(y, np.float64)) + 0.25 * penal[1]
-        assert models[1].loss_ == pytest.approx(models[1]._reported(loss), rel=1e-6)
+        loss = models[1]._mlp().evaluate(X, models[1]._targets(y, np.float64)) + 0.25 * penal[1]
+        assert models[1].loss_ == pytest.approx(models[1]._loss_to_report(loss), rel=1e-6)

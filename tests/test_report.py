@@ -8,9 +8,9 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import scale
 
-from fastmlp import MLP, Conv2D, Dense, MLPAutoencoder, MLPClassifier, MLPRegressor
+from fastmlp import MLP, Conv2D, Dense, MLPAutoencoder, MLPClassifier, MLPRegressor, _arrays
 from fastmlp import sensitivity as S
-from fastmlp.sensitivity import _derivatives, _report
+from fastmlp.sensitivity import _report
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((30, 6)), RNG.standard_normal((30, 3))
@@ -41,7 +41,7 @@ def test_local_lipschitz(name, loss, at, monkeypatch):
     net = NETWORKS[name](loss=loss, dtype="float64", random_state=0)
     expected = np.linalg.svd(net.jacobian(X, at=at), compute_uv=False)[:, 0]
     np.testing.assert_allclose(S.local_lipschitz(net, X, at=at), expected, rtol=1e-12, atol=1e-15)
-    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(_arrays, "BLOCK_BYTES", 1000)
     np.testing.assert_allclose(S.local_lipschitz(net, sparse.csr_array(X), at=at), expected, rtol=1e-12, atol=1e-15)
 
 
@@ -81,7 +81,7 @@ def test_noise_curves_do_not_depend_on_blocks(monkeypatch):
     net = linear("binary_cross_entropy")
     whole = S.noise_curve(net, X, Y > 0, [0, 1], n_repeats=3, random_state=0)
     curves_equal(whole, S.noise_curve(net, sparse.csr_array(X), Y > 0, [0, 1], n_repeats=3, random_state=0))
-    monkeypatch.setattr(_derivatives, "BLOCK_BYTES", 29 * 144)
+    monkeypatch.setattr(_arrays, "BLOCK_BYTES", 29 * 144)
     again = S.noise_curve(net, X, Y > 0, [0, 1], n_repeats=1, random_state=0)
     monkeypatch.undo()
     whole = S.noise_curve(net, X, Y > 0, [0, 1], n_repeats=1, random_state=0)
@@ -98,8 +98,8 @@ def test_estimators():
                                 (MLPRegressor, Z.iloc[:, :2], Z.iloc[:, :2]), (MLPAutoencoder, Z, Z)):
         model = kind(hidden_layer_sizes=(5,), max_iter=3, random_state=0).fit(Z, target)
         curve = S.noise_curve(model, Z, target, [0, 1], random_state=0)
-        curves_equal(curve, S.noise_curve(model._network(), Z.to_numpy(), codes.to_numpy(), [0, 1], random_state=0))
-        np.testing.assert_array_equal(S.local_lipschitz(model, Z), S.local_lipschitz(model._network(), Z.to_numpy()))
+        curves_equal(curve, S.noise_curve(model._mlp(), Z.to_numpy(), codes.to_numpy(), [0, 1], random_state=0))
+        np.testing.assert_array_equal(S.local_lipschitz(model, Z), S.local_lipschitz(model._mlp(), Z.to_numpy()))
         if kind is MLPClassifier:
             assert curve.misclassified[0] == pytest.approx(1 - model.score(Z, target))
         found = S.report(model, Z, target, Z, target, random_state=0)

@@ -59,7 +59,8 @@ def test_of_outputs(name, loss):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_same_bits_by_rows(dtype, monkeypatch):
     """For any number of rows and threads, sparse rows too."""
-    from fastmlp import _core, training
+    from fastmlp import _core
+    from fastmlp._network import Network
 
     net, X, y = problem("tanh", dtype=dtype, n=700)
     X = np.where(X > 0, X, 0).astype(dtype)
@@ -72,7 +73,7 @@ def test_the_same_bits_by_rows(dtype, monkeypatch):
     np.testing.assert_array_equal(net.input_gradient(sparse.csr_array(X), y), whole)
     np.testing.assert_array_equal(net.jvp(sparse.csr_array(X), V), pushed)
     for threads in (2, 3):
-        monkeypatch.setattr(training, "team_for", lambda *a: _core.borrow_team(threads))
+        monkeypatch.setattr(Network, "team", lambda self, *a: _core.borrow_team(threads))
         np.testing.assert_array_equal(net.input_gradient(X, y), whole)
         np.testing.assert_array_equal(net.jvp(X, V), pushed)
 

@@ -212,7 +212,7 @@ def test_ctrl_c_stops_a_fit(kind, n_threads):
     start, sent = net.params, []
 
     def interrupt():
-        while net._state is None:  # the fit has not begun
+        while net._network.progress.optimizer_state is None:  # the fit has not begun
             time.sleep(0.01)
         time.sleep(0.3)
         sent.append(time.monotonic())

@@ -99,6 +99,13 @@ def test_gradients(case):
     np.testing.assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-8)
 
 
+@cases
+def test_hvp_takes_integers(case):
+    net = network(case)
+    v = np.arange(net.n_params) % 3
+    np.testing.assert_array_equal(net.hvp(v, X, Y), net.hvp(v.astype(float), X, Y))
+
+
 class Twin:
     """Training by p, with E as a matrix."""
 
@@ -154,7 +161,7 @@ def test_the_same_bits(case, dtype, monkeypatch):
                                         (2, 16, 16, b"\xff")):
         monkeypatch.setattr(runtime, "scratch_fill", fill)
         net = network(case, dtype)
-        net._core.block_rows, net._core.chunk_rows = block, chunk
+        net._network.core.block_rows, net._network.core.chunk_rows = block, chunk
         net.fit(X, Y, Adam(0.01, l2=0.1, clip_norm=1.0), epochs=3, batch_size=17, n_threads=threads)
         seen.add(net.params.tobytes())
         assert_tied(net)
@@ -172,7 +179,7 @@ def test_whole_layers_of_all_shapes(sizes, ties, dtype):
     A = RNG.standard_normal((70, ends)).astype(dtype)
     quick, slow = (MLP([ends, *(Dense(n, "tanh") for n in middle), ends], dtype=dtype, ties=t, random_state=0) for t in
                    (ties, [*ties, *[TiedGroup([(ties[0].l, 0, 0)])]]))
-    assert quick._ties.whole and not slow._ties.whole and quick.n_params == slow.n_params
+    assert quick._network.parameters.ties.whole and not slow._network.parameters.ties.whole and quick.n_params == slow.n_params
     assert (quick.params == slow.params).all()
     for net in (quick, slow):
         net.fit(A, A, Adam(1e-3, l2=0.01), epochs=3, batch_size=33, n_threads=2)
@@ -233,7 +240,7 @@ def test_in_the_middle(case, how, tmp_path):
         each.partial_fit(X, Y, epochs=2, batch_size=16)
     assert again.params.tobytes() == net.params.tobytes() and again.n_params == net.n_params
     np.testing.assert_array_equal(flat(again.W, again.b), flat(net.W, net.b))
-    assert again._core.P.tobytes() == net._core.P.tobytes()
+    assert again._network.core.P.tobytes() == net._network.core.P.tobytes()
 
 
 def test_views_of_tied_layers_are_read_only():
@@ -289,10 +296,10 @@ def test_a_symmetric_matrix_by_its_own_transpose():
 
 def test_what_overflows_is_refused_before_anything_changed():
     net = MLP([2, 2], ties=[TiedGroup([(1, 0, 0), (1, 1, 1)], [1.0, 1e30])], random_state=0)
-    before = net._core.P.copy()
+    before = net._network.core.P.copy()
     with pytest.raises(ValueError, match="ties: scale times parameter must be finite"):
         net.params = np.full(net.n_params, 1e20)
-    np.testing.assert_array_equal(net._core.P, before)
+    np.testing.assert_array_equal(net._network.core.P, before)
     with pytest.raises(ValueError, match="ties: scale times parameter must be finite"):  # and without NumPy's warning
         MLP([2, 2], ties=[Frozen(1, np.eye(2, dtype=bool), 1e300)])
 

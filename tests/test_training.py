@@ -143,7 +143,7 @@ def test_the_state_of_a_weight_without_gradient_becomes_zero(optimizer, dtype):
     net.fit(X, Y, optimizer, epochs=1, batch_size=None)
     net.b[1][:] = -1000  # no unit of the hidden layer is active from here on
     net.partial_fit(X, Y, epochs=8000, batch_size=None)
-    slots = [np.abs(net._taken(slot))[:4 * 12 + 12] for slot in net._state.slots]
+    slots = [np.abs(net._network.parameters.take(slot))[:4 * 12 + 12] for slot in net._network.progress.optimizer_state.slots]
     assert len(slots) == _core.STEPS[optimizer.step][1] > 0 and not np.any(slots)
 
 
@@ -151,9 +151,9 @@ def test_the_powers_of_adam_become_zero():
     """So does beta^t, of which 1 - beta^t is taken."""
     net = MLP([4, 2], random_state=0)
     net.fit(X, Y, Adam(0.01, beta1=0.5, beta2=0.75), epochs=1000, batch_size=None)
-    np.testing.assert_allclose(net._state.powers, [0.5**1000, 0.75**1000], rtol=1e-12, atol=0)
+    np.testing.assert_allclose(net._network.progress.optimizer_state.powers, [0.5**1000, 0.75**1000], rtol=1e-12, atol=0)
     net.partial_fit(X, Y, epochs=4000, batch_size=None)
-    assert not net._state.powers.any()
+    assert not net._network.progress.optimizer_state.powers.any()
 
 
 # ---- the order of rows
@@ -428,10 +428,9 @@ def test_penalties_of_rows(dtype, clip_norm, threads):
         pull = [(l2 * a + l1 * np.sign(a)).ravel() if a.ndim == 2 else np.zeros(a.size)
                 for pair in zip(twin.W[1:], twin.b[1:]) for a in pair]
         twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
-    data = net._data(X, Y)
+    data = net._network.bind(X, Y)
     with _core.borrow_team(threads) as team:
-        loss, done, penalty, _ = net._core.train(data, np.arange(53), 1.0, 20, 0, 3,
-                                                 (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
+        loss, done, penalty, _ = net._network.core.train(data, np.arange(53), 1.0, 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
                                       np.ones(2), clip_norm, 0, team, (l2, l1))
     tight = 1e-12 if dtype == "float64" else 1e-5
     assert done == 3 and (loss, penalty) == pytest.approx((losses, penalties), rel=tight)

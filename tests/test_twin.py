@@ -158,7 +158,7 @@ def test_twenty_steps_of_a_row_each(optimizer, sizes):
 def test_a_lone_output_and_a_row_a_batch(loss, dtype):
     """What online learning does, which has kernels of its own; and nothing comes to stand between the parameters."""
     net = assert_same_steps((3, 4, 1), SGD(0.05, momentum=0.9), 20, 1, False, loss, dtype)
-    places = net._core.like_params()
+    places = net._network.core.like_params()
     for l in (1, 2):
-        net._core.weight(l, places)[...] = net._core.bias(l, places)[...] = 1
-    assert not net._core.P[places == 0].any()
+        net._network.core.weight(l, places)[...] = net._network.core.bias(l, places)[...] = 1
+    assert not net._network.core.P[places == 0].any()

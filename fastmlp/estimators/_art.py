@@ -1,7 +1,7 @@
 """The estimators as the Adversarial Robustness Toolbox sees them; imported by to_art alone, since it imports that."""
 import numpy as np
 
-from .. import _check
+from .. import _checks
 
 try:
     from art.estimators.classification.classifier import ClassGradientsMixin, ClassifierMixin
@@ -22,7 +22,7 @@ class _Adapter(LossGradientsMixin, BaseEstimator):
 
     def loss_gradient(self, x, y, **kwargs):
         """de_i/dx_i of each row, (n, d), of the network's loss."""
-        return self.model._network().input_gradient(x, self._targets(np.asarray(y)))
+        return self.model._mlp().input_gradient(x, self._targets(np.asarray(y)))
 
 
 class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
@@ -31,7 +31,7 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
     def __init__(self, model, clip_values, at):
         super().__init__(model=model, clip_values=clip_values, preprocessing=None)
         self.nb_classes = n = len(model.classes_)
-        self.at = _check.one_of("at", at, ("logits", "probabilities"))
+        self.at = _checks.one_of("at", at, ("logits", "probabilities"))
         # what is said of classes, (n, n_classes), is outputs times shares^T plus offset
         self._shares, self._offset = np.eye(n), np.zeros(n)
         if model.n_outputs_ == 1:  # s or p of the second class: logits are 0, s, probabilities 1 - p, p
@@ -47,7 +47,7 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
         if label is None:
             return np.concatenate([self.class_gradient(x, k) for k in range(self.nb_classes)], axis=1)
         rows = self._shares[np.broadcast_to(np.asarray(label).ravel(), len(x))]
-        return self.model._network().vjp(x, rows, self.at)[:, None]
+        return self.model._mlp().vjp(x, rows, self.at)[:, None]
 
     def fit(self, x, y, **kwargs):
         y = np.asarray(y)

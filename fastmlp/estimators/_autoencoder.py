@@ -4,9 +4,9 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from .. import training
+from .._arrays import blocks
+from .._fit.options import described, is_tuple_of
 from ..layers import Dropout
-from ..sensitivity._derivatives import blocks
 from ..sensitivity._target import dense_rows
 from ..ties import tie_transpose
 from . import _solvers
@@ -53,7 +53,7 @@ class MLPAutoencoder(BaseMLP):
                  early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
                  n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0, dropout=0.0,
                  gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False, max_time=None, callbacks=None):
-        self._keep(locals())
+        self._set_parameters(locals())
 
     # ---- the network
 
@@ -74,7 +74,7 @@ class MLPAutoencoder(BaseMLP):
     def _network_loss(self):
         return "half_squared_error"
 
-    def _reported(self, loss):
+    def _loss_to_report(self, loss):
         return loss / self.n_outputs_
 
     def _score_of(self, outputs, y, weight):
@@ -96,9 +96,9 @@ class MLPAutoencoder(BaseMLP):
         return X, X
 
     def _validation_parts(self, given):
-        X, weight = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        X, weight = given if is_tuple_of(given, 2) else (given, None)
         if isinstance(X, tuple):
-            raise ValueError(f"validation_data must be X or (X, sample_weight), got {training.kind(X)}")
+            raise ValueError(f"validation_data must be X or (X, sample_weight), got {described(X)}")
         return X, None, weight
 
     def _as_network(self, X, y=None):

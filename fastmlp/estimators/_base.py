@@ -10,11 +10,13 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from .. import _check, _core, optim, training
+from .. import _checks, _core, optim
+from .._fit.options import described, is_tuple_of
+from .._parameters import OptimizerState
 from ..layers import Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
-from . import _solvers
+from . import _lbfgs, _solvers, _stochastic
 
 try:  # new in scikit-learn 1.9, and experimental there
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -75,7 +77,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "callbacks": [list, tuple, None],
     }
 
-    def _keep(self, parameters):
+    def _set_parameters(self, parameters):
         """__init__'s locals() as attributes."""
         vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
 
@@ -92,14 +94,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """y as the network takes it."""
         return y
 
-    def _strata(self, y):
-        """What a held-out part is to have as much of, or None."""
+    def _stratification_labels(self, y):
+        """Labels to stratify the split of held-out rows by, or None."""
         return None
 
     def _total_weight(self, y, sample_weight):
         return sample_weight
 
-    def _reported(self, loss):
+    def _loss_to_report(self, loss):
         """The loss that is shown for the network's mean loss."""
         return loss
 
@@ -145,7 +147,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The list that MLP takes, as it is now, without what only training has."""
         return [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
 
-    def _by_chance(self):
+    def _draws_random_numbers(self):
         """Whether training draws more than the order of rows."""
         return bool(self.input_noise) or any(self._each("dropout", len(self._hidden_sizes()), Real))
 
@@ -155,12 +157,12 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _threaded(self, net):
         """A network, which takes as many threads as are wanted now."""
-        net._n_threads = self.n_threads
+        net._network.n_threads = self.n_threads
         return net
 
     def _part(self, layers):
         """The network of some of the layers."""
-        return self._threaded(MLP(layers, dtype=self._network().dtype))
+        return self._threaded(MLP(layers, dtype=self._mlp().dtype))
 
     def _ties(self, layers):
         return ()
@@ -174,7 +176,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _built_from(self):
         return self.activation, self.dropout  # not the loss, which a fit settles
 
-    def _network(self):
+    def _mlp(self):
         """The network that coefs_ and intercepts_ are views of, or where others were set a new one of those."""
         arrays = [*self.coefs_, *self.intercepts_]
         net, views, built_from = self.__dict__.get("_net", (None, (), None))
@@ -205,7 +207,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         hidden = self._hidden_sizes()
         self._check_loss()
         if not self._stochastic:
-            _solvers.check_lbfgs(self, validation_data)
+            _lbfgs.check_lbfgs(self, validation_data)
         if incremental and (self.early_stopping or validation_data is not None):
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
@@ -219,13 +221,13 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.n_outputs_ = y.shape[1] if y.ndim == 2 else self._n_outputs()
         sizes = [X.shape[1], *hidden, self.n_outputs_]
         self.out_activation_ = self._out_activation()
-        net = self._first_network(sizes, X.dtype) if first else self._next_network(sizes)
-        data = net._data(X, self._targets(y, net.dtype), weight)
+        net = self._first_mlp(sizes, X.dtype) if first else self._next_mlp(sizes)
+        data = net._network.bind(X, self._targets(y, net.dtype), weight)
         if first:
             self._start(sizes)
         self._adopt(net)
         job = _solvers.Job(self, net, data, X, y, weight, incremental, validation)
-        (_solvers.fit_stochastic if self._stochastic else _solvers.fit_lbfgs)(job)
+        (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 
     def _validation(self, given):
@@ -238,11 +240,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _validation_parts(self, given):
         """X, y and sample_weight or None of validation_data."""
-        if not (isinstance(given, tuple) and len(given) in (2, 3)):
-            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {training.kind(given)}")
+        if not is_tuple_of(given, 2, 3):
+            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {described(given)}")
         return (*given, None)[:3]
 
-    def _first_network(self, sizes, dtype):
+    def _first_mlp(self, sizes, dtype):
         """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and Bengio 2010."""
         factor = 2.0 if self.activation == "logistic" else 6.0
         coefs, intercepts = [], []
@@ -255,21 +257,23 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         elif not self._stochastic:  # scipy's L-BFGS works in float64
             dtype = "float64"
         net = self._build(coefs, intercepts, dtype)
-        if self._by_chance():
-            net._seed = int(self._random_state.randint(2**31 - 1))
+        if self._draws_random_numbers():
+            net._network.progress.seed = int(self._random_state.randint(2**31 - 1))
         return net
 
-    def _next_network(self, sizes):
+    def _next_mlp(self, sizes):
         """A network with weights of its own that goes on from coefs_, with the optimiser's state."""
         found = [len(self.coefs_[0]), *(np.shape(W)[1] for W in self.coefs_)]
         if found != sizes:
             raise ValueError(f"hidden_layer_sizes, X and y must stay as in the first fit, where layers had {found} units, got {sizes}")
-        last = self._network()
+        last = self._mlp()
         coefs, intercepts = ([a for a in arrays if a is not None] for arrays in (last.W, last.b))
         net = self._build(coefs, intercepts, last.dtype)
-        net._seed, net._epochs_ever = last._seed, last._epochs_ever
-        if last._state is not None and len(last._core.P) == len(net._core.P):
-            net._state = training.State.restore(net, last._state.export(last))
+        network, progress, state = net._network, last._network.progress, last._network.progress.optimizer_state
+        network.progress.seed, network.progress.epochs_ever = progress.seed, progress.epochs_ever
+        if state is not None and len(last._network.core.P) == len(network.core.P):
+            exported = state.export(last._network.parameters)
+            network.progress.optimizer_state = OptimizerState.restore(network.parameters, exported)
         return net
 
     def _start(self, sizes):
@@ -277,7 +281,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.n_layers_ = len(sizes)
         self.n_iter_ = self.t_ = 0
         if self._stochastic:
-            _solvers.start_curves(self)
+            _stochastic.start_curves(self)
 
     # ---- using
 
@@ -293,17 +297,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _outputs(self, X, check_input=True, linked=True):
         """The link of x(L), or x(L) itself, (n_samples, n_outputs)."""
         check_is_fitted(self, "coefs_")
-        net = self._network()
+        network = self._mlp()._network
         if linked and type(X) is np.ndarray and not hasattr(self, "feature_names_in_"):
-            out = net._core.predict_small(X)  # checks as much, sooner; None for what it does not take
+            out = network.core.predict_small(X)  # checks as much, sooner; None for what it does not take
             if out is not None:
                 return out
         if check_input:
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        data = net._data(X, with_targets=False)
-        net._finite_weights()
-        with training.team_for(net, data.n, 1) as team:
-            return net._core.predict(data, team, None, linked)
+        return network.predict(X, linked)
 
     def transform(self, X, layer=-1):
         """The activations of a hidden layer.
@@ -315,7 +316,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         n_hidden = len(self.coefs_) - 1
         if not n_hidden:
             raise ValueError("transform gives the activations of a hidden layer, but hidden_layer_sizes has none")
-        if not -n_hidden <= _check.integer("layer", layer, -n_hidden) < n_hidden:
+        if not -n_hidden <= _checks.integer("layer", layer, -n_hidden) < n_hidden:
             raise ValueError(f"layer must be one of {n_hidden} hidden layers, -{n_hidden}..{n_hidden - 1}, got {layer}")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self._part(self._layers_of_use()[:layer % n_hidden + 2]).predict(X)
@@ -332,7 +333,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _as_network(self, X, y=None):
         """The network, and X and y, checked, as it takes them."""
         check_is_fitted(self, "coefs_")
-        net = self._network()
+        net = self._mlp()
         if y is None:
             return net, validate_data(self, X, accept_sparse=["csr", "csc"], reset=False), None
         X, y = self._validate_input(X, y, incremental=True, reset=False)
@@ -342,7 +343,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1 for
         labels."""
         check_is_fitted(self, "coefs_")
-        return _solvers.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
+        return _lbfgs.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
 
     @property
     def _n_features_out(self):
@@ -353,7 +354,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The solver's current rate, under scikit-learn's name."""
         if "_rate" not in self.__dict__:
             raise AttributeError("_optimizer")
-        return _solvers.Optimizer(self._rate)
+        return _stochastic.Optimizer(self._rate)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -371,9 +372,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if "coefs_" in state:
             for name in ("coefs_", "intercepts_"):
                 state[name] = [np.array(a) for a in state[name]]
-            net = self._network()
-            run = None if net._state is None else net._state.export(net)
-            state["_run"] = {"seed": net._seed, "epochs": net._epochs_ever,
+            network = self._mlp()._network
+            progress = network.progress
+            run = progress.optimizer_state and progress.optimizer_state.export(network.parameters)
+            state["_run"] = {"seed": progress.seed, "epochs": progress.epochs_ever,
                              "state": run and {k: run[k] for k in ("slots", "powers", "epoch")}}
         return state
 
@@ -386,11 +388,13 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.__dict__.update({p.name: p.default for p in parameters if p.default is not p.empty})  # newer than the state
         self.__dict__.update(state)
         if "coefs_" in state:
-            net = self._network()
+            net = self._mlp()
             if run is not None:
-                net._seed, net._epochs_ever = run["seed"], run["epochs"]
+                network, progress = net._network, net._network.progress
+                progress.seed, progress.epochs_ever = run["seed"], run["epochs"]
                 if run["state"] is not None:
-                    net._state = training.State.restore(net, {"optimizer": _solvers.optimizer_of(self), **run["state"]})
+                    exported = {"optimizer": _solvers.optimizer_of(self), **run["state"]}
+                    progress.optimizer_state = OptimizerState.restore(network.parameters, exported)
             self._adopt(net)
 
 

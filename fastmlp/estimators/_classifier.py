@@ -57,7 +57,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                  n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0, dropout=0.0,
                  gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False, max_time=None,
                  callbacks=None, class_weight=None, label_smoothing=0.0):
-        self._keep(locals())
+        self._set_parameters(locals())
 
     # ---- what y is
 
@@ -102,8 +102,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         ways = yes.shape[1] if self.out_activation_ == "softmax" else 2
         return yes * (1 - self.label_smoothing) + self.label_smoothing / ways if self.label_smoothing else yes
 
-    def _strata(self, y):
-        """What a held-out part is to have as much of: nothing for several outputs, as in scikit-learn."""
+    def _stratification_labels(self, y):
+        """Labels to stratify the split of held-out rows by; none for several outputs, as in scikit-learn."""
         return self._label_binarizer.transform(y).astype(bool) if self.n_outputs_ == 1 else None
 
     def _total_weight(self, y, sample_weight):

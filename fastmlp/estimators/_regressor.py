@@ -6,7 +6,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._check import dense
+from .._arrays import dense
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 
@@ -51,7 +51,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                  epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
                  dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False,
                  max_time=None, callbacks=None):
-        self._keep(locals())
+        self._set_parameters(locals())
 
     # ---- what y is
 
@@ -70,7 +70,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _network_loss(self):
         return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
 
-    def _reported(self, loss):
+    def _loss_to_report(self, loss):
         """scikit-learn reports the mean over outputs of the squared error, though it descends on the sum."""
         return loss / self.n_outputs_ if self.loss == "squared_error" else loss
 

@@ -5,5 +5,7 @@ from ._attributions import expected_gradients, input_x_gradient, integrated_grad
 from ._derivatives import input_gradient, jacobian, jvp, vjp
 from ._report import NoiseCurve, Report, local_lipschitz, noise_curve, report
 
-__all__ = ["input_gradient", "jacobian", "jvp", "vjp", "saliency", "input_x_gradient", "integrated_gradients", "smooth_grad",
-           "expected_gradients", "Attack", "fgsm", "pgd", "noise_curve", "local_lipschitz", "report", "NoiseCurve", "Report"]
+__all__ = [
+    "input_gradient", "jacobian", "jvp", "vjp", "saliency", "input_x_gradient", "integrated_gradients", "smooth_grad",
+    "expected_gradients", "Attack", "fgsm", "pgd", "noise_curve", "local_lipschitz", "report", "NoiseCurve", "Report",
+]

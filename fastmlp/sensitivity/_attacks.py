@@ -1,36 +1,48 @@
-"""Inputs moved, within a small distance, to where the loss is larger. All take `model`, an MLP or a fitted estimator."""
+"""Inputs moved, within a small distance, to where the loss is larger. All take `model`, an MLP or a fitted
+estimator."""
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import numpy as np
 
-from .. import _check, training
+from .. import _checks
 from .._robust import Attack
-from ._target import Target, required
+from .._types import Floats
+from ._target import Model, Target, required
 
 
-def fgsm(model, X, y, eps, norm=math.inf, clip=None):
-    """The fast gradient method (Goodfellow, Shlens and Szegedy 2015, arXiv 1412.6572): X + eps sign(de/dx(0)), for norm 2 X + eps g / |g|.
+def fgsm(model: Model, X: Any, y: Any, eps: float, norm: float = math.inf,
+         clip: tuple[float, float] | None = None) -> Floats:
+    """The fast gradient method (Goodfellow, Shlens and Szegedy 2015, arXiv 1412.6572): X + eps sign(de/dx(0)), for norm
+    2 X + eps g / |g|.
 
-    X : (n, d(0)). y : the model's targets. eps : how far. clip : (low, high), the range of X, kept, or None. Returns (n, d(0)).
-    ValueError and TypeError where an argument does not fit, or X is not within clip.
+    X : (n, d(0)). y : the model's targets. eps : how far. clip : (low, high), the range of X, kept, or None. Returns
+    (n, d(0)). ValueError and TypeError where an argument does not fit, or X is not within clip.
     """
     return _moved(Target(model, X, required(y)), Attack(eps, norm=norm, clip=clip), 0)
 
 
-def pgd(model, X, y, eps, eps_step=None, max_iter=20, num_random_init=0, norm=math.inf, clip=None, random_state=None):
-    """Projected gradient descent (Madry et al. 2018, arXiv 1706.06083): steps along the gradient of the loss, each back to within eps of X.
+def pgd(model: Model, X: Any, y: Any, eps: float, eps_step: float | None = None, max_iter: int = 20,
+        num_random_init: int = 0, norm: float = math.inf, clip: tuple[float, float] | None = None,
+        random_state: Any = None) -> Floats:
+    """Projected gradient descent (Madry et al. 2018, arXiv 1706.06083): steps along the gradient of the loss, each back
+    to within eps of X.
 
-    X : (n, d(0)). y : the model's targets. eps : how far; eps_step : of a step, default 2.5 eps / max_iter, of a single step eps.
-    norm : math.inf or 2. num_random_init : 0 starts from X; k > 0 starts k times at random within eps and keeps for each row the worst.
-    clip : (low, high), the range of X, kept, or None. Returns (n, d(0)). ValueError and TypeError as of fgsm.
+    X : (n, d(0)). y : the model's targets. eps : how far; eps_step : of a step, default 2.5 eps / max_iter, of a single
+    step eps. norm : math.inf or 2. num_random_init : 0 starts from X; k > 0 starts k times at random within eps and
+    keeps for each row the worst. clip : (low, high), the range of X, kept, or None. Returns (n, d(0)). ValueError and
+    TypeError as of fgsm.
     """
-    _check.integer("num_random_init", num_random_init, 0)
+    _checks.integer("num_random_init", num_random_init, 0)
     spec = Attack(eps, eps_step, max_iter, norm, clip, num_random_init > 0)
     f, starts = Target(model, X, required(y)), max(1, num_random_init)
     seeds = np.random.default_rng(random_state).integers(2**63, size=starts)
     tries = (_moved(f, spec, int(seed)) for seed in seeds)
     worst = next(tries)
-    most = f.value(worst, slice(None)) if starts > 1 else None
+    if starts > 1:
+        most = f.value(worst, slice(None))
     for moved in tries:
         losses = f.value(moved, slice(None))
         better = losses > most
@@ -38,7 +50,8 @@ def pgd(model, X, y, eps, eps_step=None, max_iter=20, num_random_init=0, norm=ma
     return worst
 
 
-def _moved(f, spec, seed):
-    data, numbers = f.net._data(f.X, f.y), spec.numbers(f.X)
-    with training.team_for(f.net, data.n, 3 * spec.max_iter) as team:
-        return f.net._core.attack(data, team, numbers, seed)
+def _moved(f: Target, spec: Attack, seed: int) -> Floats:
+    network = f.net._network
+    data, numbers = network.bind(f.X, f.y), spec.numbers(f.X)
+    with network.team(data.n, 3 * spec.max_iter) as team:
+        return network.core.attack(data, team, numbers, seed)

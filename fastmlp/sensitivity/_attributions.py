@@ -1,110 +1,129 @@
 """Attributions: how much each feature of a row has to do with an output, or with the row's error.
 
-All take `model`, an MLP or a fitted estimator; X (n, d(0)), dense or sparse, as the model takes it; and say of which number f of
-each row they speak: y, the model's targets (labels of a classifier's classes_), for the loss; or output, k or one for each row (n,);
-or neither, for the only output, or of a softmax the class that is predicted. They return (n, d(0)) in the network's dtype, and work in
-blocks of rows: what they hold besides is about 100 MiB, or what one row needs. Random numbers do not depend on the blocks.
+All take `model`, an MLP or a fitted estimator; X (n, d(0)), dense or sparse, as the model takes it; and say of which
+number f of each row they speak: y, the model's targets (labels of a classifier's classes_), for the loss; or output, k
+or one for each row (n,); or neither, for the only output, or of a softmax the class that is predicted. They return (n,
+d(0)) in the network's dtype, and work in blocks of rows: what they hold besides is about 100 MiB, or what one row
+needs. Random numbers do not depend on the blocks.
 
-at="logits", the default, is of x(L), before the loss's link, at="probabilities" of what predict gives. Where a softmax is sure of
-itself its derivatives vanish, though the logits still say what the network looks at; and a probability also rises as the
-other classes' logits fall, so it mixes reasons for one class with reasons against the others.
+at="logits", the default, is of x(L), before the loss's link, at="probabilities" of what predict gives. Where a softmax
+is sure of itself its derivatives vanish, though the logits still say what the network looks at; and a probability also
+rises as the other classes' logits fall, so it mixes reasons for one class with reasons against the others.
 
-Errors: ValueError where y and output are both given, or neither for several outputs without softmax, or do not fit; TypeError for
-a model of another kind.
+Errors: ValueError where y and output are both given, or neither for several outputs without softmax, or do not fit;
+TypeError for a model of another kind.
 """
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .. import _check
-from .. import model as models
-from ._derivatives import blocks
-from ._target import Target, dense_rows, naming, network, spreads
+from .. import _arrays, _checks
+from .._types import Floats
+from ._target import Model, Target, dense_rows, naming, network, standard_deviations
+
+# of m rows x (m, 1, d(0)) and their numbers: points (m, n_points, d(0)), and what derivatives there are multiplied by
+Points = Callable[[Floats, slice], tuple[Floats, Any]]
 
 
-def saliency(model, X, y=None, output=None, at="logits"):
+def saliency(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits") -> Floats:
     """|df/dx_j| (Simonyan, Vedaldi, Zisserman 2014, arXiv 1312.6034)."""
-    return np.abs(_collect(Target(model, X, y, output, at), 1, lambda x, rows: (x, 1)))
+    return np.abs(_weighted_sum(Target(model, X, y, output, at), 1, lambda x, rows: (x, 1)))
 
 
-def input_x_gradient(model, X, y=None, output=None, at="logits"):
+def input_x_gradient(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits") -> Floats:
     """x_j df/dx_j (Shrikumar et al. 2016, arXiv 1605.01713). For a linear f without bias they sum to f."""
-    return _collect(Target(model, X, y, output, at), 1, lambda x, rows: (x, x))
+    return _weighted_sum(Target(model, X, y, output, at), 1, lambda x, rows: (x, x))
 
 
-def integrated_gradients(model, X, y=None, output=None, at="logits", *, baselines=None, n_steps=50, return_convergence_delta=False):
-    """(x_j - b_j) times the mean of df/dx_j on the straight way from a baseline b to x (Sundararajan, Taly, Yan 2017, arXiv 1703.01365).
+def integrated_gradients(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits", *,
+                         baselines: ArrayLike | None = None, n_steps: int = 50,
+                         return_convergence_delta: bool = False) -> Floats | tuple[Floats, Floats]:
+    """(x_j - b_j) times the mean of df/dx_j on the straight way from a baseline b to x (Sundararajan, Taly, Yan 2017,
+    arXiv 1703.01365).
 
     baselines : (d(0),), or (n, d(0)) for one for each row; None for zeros. n_steps : nodes of the Gauss-Legendre rule.
 
-    They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), delta (n,) by how much they miss it. That
-    falls with n_steps: fast for smooth activations, as 1 / n_steps where relu or max pooling give df/dx jumps.
+    They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), delta (n,) by how much
+    they miss it. That falls with n_steps: fast for smooth activations, as 1 / n_steps where relu or max pooling give
+    df/dx jumps.
     """
     f = Target(model, X, y, output, at)
     B, dtype = _baselines(baselines, f), f.net.dtype
-    nodes, weights = np.polynomial.legendre.leggauss(_check.integer("n_steps", n_steps, 1))
+    nodes, weights = np.polynomial.legendre.leggauss(_checks.integer("n_steps", n_steps, 1))
     t, w = ((a / 2).astype(dtype)[:, None] for a in (nodes + 1, weights))
 
-    def way(x, rows):
+    def way(x: Floats, rows: slice) -> tuple[Floats, Floats]:
         b = B[rows][:, None]
         return b + t * (x - b), w * (x - b)
 
-    attributions = _collect(f, n_steps, way)
+    attributions = _weighted_sum(f, n_steps, way)
     if not return_convergence_delta:
         return attributions
-    rises = [f.value(dense_rows(f.X, rows, dtype), rows) - f.value(B[rows], rows) for rows in blocks(f.n, 3 * sum(f.net.d) * dtype.itemsize)]
+    rises = [f.value(dense_rows(f.X, rows, dtype), rows) - f.value(B[rows], rows)
+             for rows in _arrays.blocks(f.n, 3 * sum(f.net.d) * dtype.itemsize)]
     return attributions, attributions.sum(axis=1) - np.concatenate(rises)
 
 
-def smooth_grad(model, X, y=None, output=None, at="logits", *, n_samples=50, stdev=0.1, random_state=None):
+def smooth_grad(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits", *, n_samples: int = 50,
+                stdev: ArrayLike = 0.1, random_state: Any = None) -> Floats:
     """The mean of df/dx_j at n_samples points around x, x plus normal noise (Smilkov et al. 2017, arXiv 1706.03825).
 
-    stdev : of the noise, a number or one for each feature (d(0),), in units of X; the paper takes 0.1 to 0.2 of X's range.
+    stdev : of the noise, a number or one for each feature (d(0),), in units of X; the paper takes 0.1 to 0.2 of X's
+    range.
     """
     f = Target(model, X, y, output, at)
-    n_samples, stdev = _check.integer("n_samples", n_samples, 1), spreads("stdev", stdev, f.d, f.net.dtype)
-    rng = models._generator(random_state)
+    n_samples = _checks.integer("n_samples", n_samples, 1)
+    stdev = standard_deviations("stdev", stdev, f.d, f.net.dtype)
+    rng = _checks.generator(random_state)
 
-    def around(x, rows):
+    def around(x: Floats, rows: slice) -> tuple[Floats, float]:
         return x + stdev * rng.standard_normal((len(x), n_samples, f.d), f.net.dtype), 1 / n_samples
 
-    return _collect(f, n_samples, around)
+    return _weighted_sum(f, n_samples, around)
 
 
-def expected_gradients(model, X, y=None, output=None, at="logits", *, background, n_samples=200, random_state=None):
-    """Integrated gradients with baselines drawn from a background: the mean over n_samples draws of b from the background and t from
-    [0, 1] of (x_j - b_j) df/dx_j at b + t (x - b) (Erion et al. 2021, arXiv 1906.10670).
+def expected_gradients(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits", *, background: Any,
+                       n_samples: int = 200, random_state: Any = None) -> Floats:
+    """Integrated gradients with baselines drawn from a background: the mean over n_samples draws of b from the
+    background and t from [0, 1] of (x_j - b_j) df/dx_j at b + t (x - b) (Erion et al. 2021, arXiv 1906.10670).
 
-    background : (m, d(0)), rows such as the training data. The sum is f(x) less the mean of f over the background, but for the
-    chance of the draws.
+    background : (m, d(0)), rows such as the training data. The sum is f(x) less the mean of f over the background, but
+    for the chance of the draws.
     """
     f = Target(model, X, y, output, at)
-    n_samples, rng = _check.integer("n_samples", n_samples, 1), models._generator(random_state)
+    n_samples, rng = _checks.integer("n_samples", n_samples, 1), _checks.generator(random_state)
     with naming("background"):
         _, background, _ = network(model, background)
 
-    def ways(x, rows):
-        draws = rng.random((len(x), n_samples, 2))  # of both at once, so that blocks do not matter
-        b = dense_rows(background, (draws[..., 0] * background.shape[0]).astype(int).ravel(), f.net.dtype).reshape(len(x), n_samples, f.d)
+    def ways(x: Floats, rows: slice) -> tuple[Floats, Floats]:
+        draws = rng.random((len(x), n_samples, 2))  # b and t together, so that blocks do not matter
+        drawn = (draws[..., 0] * background.shape[0]).astype(int).ravel()
+        b = dense_rows(background, drawn, f.net.dtype).reshape(len(x), n_samples, f.d)
         return b + draws[..., 1:].astype(f.net.dtype) * (x - b), (x - b) / n_samples
 
-    return _collect(f, n_samples, ways)
+    return _weighted_sum(f, n_samples, ways)
 
 
-def _collect(f, n_points, points):
-    """sum_t D_t df/dx(Z_t) of each row x, where points(x, rows) gives Z (m, n_points, d(0)) and D, that or what broadcasts to it, of
-    m rows x (m, 1, d(0))."""
+def _weighted_sum(f: Target, n_points: int, points: Points) -> Floats:
+    """sum_t D_t df/dx(Z_t) of each row x, where points(x, rows) gives Z (m, n_points, d(0)) and D, that or what
+    broadcasts to it, of m rows x (m, 1, d(0))."""
     out = np.empty((f.n, f.d), f.net.dtype)
     for rows in f.blocks(n_points):
         Z, D = points(dense_rows(f.X, rows, f.net.dtype)[:, None], rows)
-        G = f.gradient(Z.reshape(-1, f.d), np.repeat(np.arange(f.n)[rows], n_points)).reshape(Z.shape)
-        out[rows] = (D * G).sum(axis=1)
+        gradients = f.gradient(Z.reshape(-1, f.d), np.repeat(np.arange(f.n)[rows], n_points))
+        out[rows] = (D * gradients.reshape(Z.shape)).sum(axis=1)
     return out
 
 
-def _baselines(given, f):
+def _baselines(given: Any, f: Target) -> Floats:
     """baselines as (n, d(0))."""
-    b = np.zeros(f.d) if given is None else f.net._rows(given)
-    b = _check._numeric("baselines", _check.dense(b), f.net.dtype)
+    b = np.zeros(f.d) if given is None else f.net._network.flat_rows(given)
+    b = _arrays.numeric("baselines", _arrays.dense(b), f.net.dtype)
     if b.shape not in ((f.d,), (1, f.d), (f.n, f.d)):
         raise ValueError(f"baselines must have shape ({f.d},) or ({f.n}, {f.d}), got {b.shape}")
-    _check._finite("baselines", b, f.net.dtype)
+    _arrays.finite("baselines", b, f.net.dtype)
     return np.broadcast_to(b.astype(f.net.dtype), (f.n, f.d))

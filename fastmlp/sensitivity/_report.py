@@ -1,23 +1,32 @@
-"""What noise on the input does to the error, how steep the network is, and a report that draws a conclusion from both."""
+"""What noise on the input does to the error, how steep the network is, and a report that concludes from both."""
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from .. import _check, metrics, training
-from .. import model as models
+from .. import _arrays, _checks, metrics
+from .._types import Floats
+from ..model import MLP
 from ._attributions import saliency
-from ._derivatives import blocks, jacobian
-from ._target import dense_rows, naming, network, require_network, required, spreads
+from ._target import Model, dense_rows, naming, network, require_network, required, standard_deviations
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
-SMALL = 2  # the noise among them that verdicts are by
+SMALL = 2  # the number of the sigma that verdicts go by
 RISE = 1.5  # what is more than so many times as much has risen
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 VERDICTS = {  # (test error has risen over training error, training error has risen with small noise)
-    (False, False): "Steady: the network does on new rows as on those it has seen, and small noise on the input does not matter to it",
-    (False, True): "Sensitive: the network does on new rows as on those it has seen, but its accuracy needs an exact input",
-    (True, False): "Overfitted, though smooth: the network does worse on new rows, but not for being too sensitive to its input",
-    (True, True): "Fitted to noise: the network does worse on new rows, and small noise undoes what it has learned of those it has seen",
+    (False, False): "Steady: the network does on new rows as on those it has seen, and small noise on the input does "
+                    "not matter to it",
+    (False, True): "Sensitive: the network does on new rows as on those it has seen, but its accuracy needs an exact "
+                   "input",
+    (True, False): "Overfitted, though smooth: the network does worse on new rows, but not for being too sensitive to "
+                   "its input",
+    (True, True): "Fitted to noise: the network does worse on new rows, and small noise undoes what it has learned of "
+                  "those it has seen",
 }
 
 
@@ -28,46 +37,52 @@ class NoiseCurve:
     error is the network's loss; misclassified, 1 - accuracy, is None where the loss is not a cross-entropy.
     """
 
-    sigmas: np.ndarray
-    error: np.ndarray
-    error_std: np.ndarray
-    misclassified: np.ndarray | None
-    misclassified_std: np.ndarray | None
+    sigmas: Floats
+    error: Floats
+    error_std: Floats
+    misclassified: Floats | None
+    misclassified_std: Floats | None
 
 
-def noise_curve(model, X, y, sigmas, *, n_repeats=10, scale=1.0, random_state=None):
-    """The error with normal noise of standard deviation sigma * scale on the input, for each of the sigmas: a NoiseCurve.
+def noise_curve(model: Model, X: Any, y: Any, sigmas: ArrayLike, *, n_repeats: int = 10, scale: ArrayLike = 1.0,
+                random_state: Any = None) -> NoiseCurve:
+    """The error with normal noise of standard deviation sigma * scale on the input, for each of the sigmas.
 
-    model : an MLP or a fitted estimator. X : (n, d(0)); y : the model's targets. sigmas : (m,), at least 0. scale : a number or one for
-    each feature, such as X.std(axis=0). n_repeats : draws of noise; each serves all sigmas, so the curve is smooth.
+    model : an MLP or a fitted estimator. X : (n, d(0)); y : the model's targets. sigmas : (m,), at least 0. scale : a
+    number or one for each feature, such as X.std(axis=0). n_repeats : draws of noise; each serves all sigmas, so the
+    curve is smooth.
 
     ValueError and TypeError where an argument does not fit. Memory does not grow with the rows.
     """
     net, X, y = _with_targets(model, X, y)
     sigmas = _sigmas(sigmas, net.dtype)
-    scale = spreads("scale", scale, net.d[0], net.dtype)
-    rng, n = models._generator(random_state), X.shape[0]
-    sums = np.zeros((len(sigmas), _check.integer("n_repeats", n_repeats, 1), 2))
+    scale = standard_deviations("scale", scale, net.d[0], net.dtype)
+    rng, n = _checks.generator(random_state), X.shape[0]
+    sums = np.zeros((len(sigmas), _checks.integer("n_repeats", n_repeats, 1), 2))
     for r in range(n_repeats):
-        for rows in blocks(n, 3 * net.d[0] * net.dtype.itemsize):
+        for rows in _arrays.blocks(n, 3 * net.d[0] * net.dtype.itemsize):
             x = dense_rows(X, rows, net.dtype)
             noise = scale * rng.standard_normal(x.shape, net.dtype)
             for s, sigma in enumerate(sigmas):
-                sums[s, r] += _judge(net, x + sigma * noise, y[rows])
+                sums[s, r] += _errors(net, x + sigma * noise, y[rows])
     (error, wrong), (error_std, wrong_std) = (sums / n).mean(axis=1).T, (sums / n).std(axis=1).T
-    return NoiseCurve(sigmas.astype(float), error, error_std, *((wrong, wrong_std) if _classifies(net) else (None, None)))
+    if not _classifies(net):
+        wrong = wrong_std = None
+    return NoiseCurve(sigmas.astype(float), error, error_std, wrong, wrong_std)
 
 
-def local_lipschitz(model, X, at="logits"):
-    """The spectral norm of each row's Jacobian dx(L)/dx(0), (n,): by how much outputs change at most for a small step of length 1.
+def local_lipschitz(model: Model, X: Any, at: str = "logits") -> Floats:
+    """The spectral norm of each row's Jacobian dx(L)/dx(0), (n,): by how much outputs change at most for a small step
+    of length 1.
 
-    model : an MLP or a fitted estimator. X : (n, d(0)). at : "logits", before the loss's link, or "probabilities". Of one output it is
-    the length of its gradient. In float64, by the larger of the eigenvalues of J J^T or J^T J, and in blocks of rows.
+    model : an MLP or a fitted estimator. X : (n, d(0)). at : "logits", before the loss's link, or "probabilities". Of
+    one output it is the length of its gradient. In float64, by the larger of the eigenvalues of J J^T or J^T J, and in
+    blocks of rows.
     """
     net, X, _ = network(model, X)
     norms = []
-    for rows in blocks(X.shape[0], (8 + net.dtype.itemsize) * net.d[0] * net.d[-1]):
-        J = jacobian(net, X[rows], at).astype(float)
+    for rows in _arrays.blocks(X.shape[0], (8 + net.dtype.itemsize) * net.d[0] * net.d[-1]):
+        J = net.jacobian(X[rows], at).astype(float)
         gram = J @ J.mT if net.d[-1] <= net.d[0] else J.mT @ J
         norms.append(np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[:, -1], 0)))
     return np.concatenate(norms)
@@ -77,55 +92,80 @@ def local_lipschitz(model, X, at="logits"):
 class Report:
     """What report found; print it.
 
-    feature_names : (d(0),). gradient : mean |de/dx_j| over the test rows, (d(0),). spread : standard deviations of the features over the
-    training rows, (d(0),). lipschitz : quantile -> local_lipschitz of the test rows. train_noise, test_noise : NoiseCurves, with sigmas
-    in spreads, 0 the first.
+    feature_names : (d(0),). gradient : mean |de/dx_j| over the test rows, (d(0),). spread : standard deviations of the
+    features over the training rows, (d(0),). lipschitz : quantile -> local_lipschitz of the test rows. train_noise,
+    test_noise : NoiseCurves, with sigmas in spreads, 0 the first.
     """
 
-    feature_names: list
-    gradient: np.ndarray
-    spread: np.ndarray
-    lipschitz: dict
+    feature_names: list[str]
+    gradient: Floats
+    spread: Floats
+    lipschitz: dict[float, float]
     train_noise: NoiseCurve
     test_noise: NoiseCurve
 
-    train_error = property(lambda self: float(self.train_noise.error[0]), doc="The network's loss on the training rows.")
-    test_error = property(lambda self: float(self.test_noise.error[0]), doc="The network's loss on the test rows.")
-    gap = property(lambda self: self.test_error - self.train_error, doc="Test error less training error.")
+    @property
+    def train_error(self) -> float:
+        """The network's loss on the training rows."""
+        return float(self.train_noise.error[0])
 
     @property
-    def verdict(self):
+    def test_error(self) -> float:
+        """The network's loss on the test rows."""
+        return float(self.test_noise.error[0])
+
+    @property
+    def gap(self) -> float:
+        """Test error less training error."""
+        return self.test_error - self.train_error
+
+    @property
+    def verdict(self) -> str:
         """A sentence; `report` has the rule."""
         noisy = self.train_noise.error[SMALL]
         conclusion = VERDICTS[_risen(self.train_error, self.test_error), _risen(self.train_error, noisy)]
-        return (f"{conclusion} (error {self.train_error:.3g} on the training rows, {noisy:.3g} with noise of {SIGMAS[SMALL]:g} standard "
-                f"deviations; {self.test_error:.3g} on the test rows).")
+        return (f"{conclusion} (error {self.train_error:.3g} on the training rows, {noisy:.3g} with noise of "
+                f"{SIGMAS[SMALL]:g} standard deviations; {self.test_error:.3g} on the test rows).")
 
-    def __str__(self):
-        first = np.argsort(-self.gradient * self.spread, kind="stable")[:10]
-        width = max(21, *(len(self.feature_names[j]) for j in first))
+    def __str__(self) -> str:
+        largest = np.argsort(-self.gradient * self.spread, kind="stable")[:10]
         curves = self.train_noise, self.test_noise
-        table = [("", "train", "test"), ("error", self.train_error, self.test_error)]
-        if self.train_noise.misclassified is not None:
-            table.append(("misclassified", *(curve.misclassified[0] for curve in curves)))
-        table += [(f"error, noise {sigma:g} sd", *errors) for sigma, *errors in zip(SIGMAS, *(curve.error for curve in curves)) if sigma]
-        table += [(), ("feature", "|de/dx|", "times sd")]
-        table += [(self.feature_names[j], self.gradient[j], self.gradient[j] * self.spread[j]) for j in first]
-        table += [(), ("spectral norm of", "dx(L)/dx(0)"), *((f"{q:.0%} of rows up to", norm) for q, norm in self.lipschitz.items())]
-        cell = lambda a: f"{a:>13}" if isinstance(a, str) else f"{a:>13.4g}"
-        return "\n".join([*("".join([row[0].ljust(width), *map(cell, row[1:])]) if row else "" for row in table), "", self.verdict])
+        rows: list[tuple[Any, ...]] = [("", "train", "test"), ("error", self.train_error, self.test_error)]
+        wrong = [curve.misclassified[0] for curve in curves if curve.misclassified is not None]
+        if wrong:
+            rows.append(("misclassified", *wrong))
+        rows += [(f"error, noise {sigma:g} sd", *errors)
+                 for sigma, *errors in zip(SIGMAS, *(curve.error for curve in curves)) if sigma]
+        rows += [(), ("feature", "|de/dx|", "times sd")]
+        rows += [(self.feature_names[j], self.gradient[j], self.gradient[j] * self.spread[j]) for j in largest]
+        rows += [(), ("spectral norm of", "dx(L)/dx(0)")]
+        rows += [(f"{q:.0%} of rows up to", norm) for q, norm in self.lipschitz.items()]
+        width = max(21, *(len(self.feature_names[j]) for j in largest))
+        return "\n".join([*(_line(row, width) for row in rows), "", self.verdict])
 
 
-def report(model, X_train, y_train, X_test, y_test, *, at="logits", n_repeats=10, random_state=None):
-    """How sensitive a model is to its input, and whether that does harm: a Report.
+def _line(row: Sequence[Any], width: int) -> str:
+    """A name and numbers or words as a line, the name at least so wide; "" for an empty row."""
+    if not row:
+        return ""
+    name, *cells = row
+    text = [f"{cell:>13}" if isinstance(cell, str) else f"{cell:>13.4g}" for cell in cells]
+    return str(name).ljust(width) + "".join(text)
 
-    model : an MLP or a fitted estimator; the data are what it was trained on and what it has not seen. at : of which outputs the spectral
-    norms are, "logits" or "probabilities". n_repeats, random_state : of the noise, whose standard deviation is 0.05, 0.1, 0.2, 0.5 and 1
-    times that of each feature in X_train. ValueError and TypeError where an argument does not fit.
 
-    The verdict goes by two questions. Is the test error more than 1.5 times the training error? Then the network does worse on new
-    rows. Does noise of 0.1 standard deviations raise the training error to more than 1.5 times itself? Then it is too sensitive. Neither
-    is steady, both is fitted to noise; "more than 1.5 times" is a rise of more than half the error's size.
+def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, at: str = "logits",
+           n_repeats: int = 10, random_state: Any = None) -> Report:
+    """How sensitive a model is to its input, and whether that does harm.
+
+    model : an MLP or a fitted estimator; the data are what it was trained on and what it has not seen. at : of which
+    outputs the spectral norms are, "logits" or "probabilities". n_repeats, random_state : of the noise, whose standard
+    deviation is 0.05, 0.1, 0.2, 0.5 and 1 times that of each feature in X_train. ValueError and TypeError where an
+    argument does not fit.
+
+    The verdict goes by two questions. Is the test error more than 1.5 times the training error? Then the network does
+    worse on new rows. Does noise of 0.1 standard deviations raise the training error to more than 1.5 times itself?
+    Then it is too sensitive. Neither is steady, both is fitted to noise; "more than 1.5 times" is a rise of more than
+    half the error's size.
     """
     names = getattr(model, "feature_names_in_", None)
     require_network(model)
@@ -133,38 +173,40 @@ def report(model, X_train, y_train, X_test, y_test, *, at="logits", n_repeats=10
         net, X, y = _with_targets(model, X_train, y_train)
     with naming("X_test, y_test"):
         _, X_new, y_new = _with_targets(model, X_test, y_test)
-    rng, spread = models._generator(random_state), _spread(X)
-    noise = dict(scale=spread, n_repeats=n_repeats, random_state=rng)
-    train, test = noise_curve(net, X, y, SIGMAS, **noise), noise_curve(net, X_new, y_new, SIGMAS, **noise)
+    rng, spread = _checks.generator(random_state), _spread(X)
+    train, test = (noise_curve(net, *rows, SIGMAS, scale=spread, n_repeats=n_repeats, random_state=rng)
+                   for rows in ((X, y), (X_new, y_new)))
+    norms = np.quantile(local_lipschitz(net, X_new, at), QUANTILES)
     return Report([f"x{j}" for j in range(net.d[0])] if names is None else [str(name) for name in names],
                   saliency(net, X_new, y_new).mean(axis=0, dtype=float), spread,
-                  dict(zip(QUANTILES, np.quantile(local_lipschitz(net, X_new, at), QUANTILES).tolist())), train, test)
+                  dict(zip(QUANTILES, norms.tolist())), train, test)
 
 
-def _risen(a, b):
+def _risen(a: float, b: float) -> bool:
     return bool(b - a > (RISE - 1) * abs(a))
 
 
-def _classifies(net):
+def _classifies(net: MLP) -> bool:
     """Whether predictions are right or wrong."""
     return net.loss.name in ("cross_entropy", "binary_cross_entropy")
 
 
-def _judge(net, X, y):
+def _errors(net: MLP, X: Floats, y: Any) -> tuple[float, float]:
     """(loss, number of rows misclassified), sums over rows."""
-    data = net._data(X, y)
-    with training.team_for(net, data.n, 1) as team:
-        total, prediction = net._core.evaluate_and_predict(data, team)
-    return total, data.n * (1 - metrics.accuracy(_check.dense(y), prediction, None)) if _classifies(net) else 0
+    data = net._network.bind(X, y)
+    with net._network.team(data.n, 1) as team:
+        total, prediction = net._network.core.evaluate_and_predict(data, team)
+    wrong = 1 - metrics.accuracy(_arrays.dense(y), prediction, None) if _classifies(net) else 0.0
+    return total, data.n * wrong
 
 
-def _with_targets(model, X, y):
+def _with_targets(model: Model, X: Any, y: Any) -> tuple[MLP, Any, Any]:
     net, X, y = network(model, X, required(y))
-    net._finite_weights()
+    net._network.parameters.require_finite()
     return net, X, y
 
 
-def _sigmas(given, dtype):
+def _sigmas(given: Any, dtype: DTypeLike) -> Floats:
     a = np.asarray(given)
     if a.dtype.kind not in "iuf":
         raise TypeError(f"sigmas must be numbers, got an array of {a.dtype}")
@@ -175,8 +217,8 @@ def _sigmas(given, dtype):
     return a.astype(dtype)
 
 
-def _spread(X):
+def _spread(X: Any) -> Floats:
     """The standard deviation of each column."""
-    n, slices = X.shape[0], blocks(X.shape[0], 8 * X.shape[1])
+    n, slices = X.shape[0], _arrays.blocks(X.shape[0], 8 * X.shape[1])
     mean = sum(dense_rows(X, rows, float).sum(axis=0) for rows in slices) / n
     return np.sqrt(sum(((dense_rows(X, rows, float) - mean) ** 2).sum(axis=0) for rows in slices) / n)

@@ -1,33 +1,45 @@
-"""What is asked of whom: a network or an estimator with its rows, and the number of each row whose derivative is wanted."""
+"""What is asked of whom: a network or an estimator with its rows, and the number of each row whose derivative is
+wanted."""
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from .. import _check, _core, training
-from .. import model as models  # which imports this package, so its names are there when they are used
-from ._derivatives import blocks, input_gradient, vjp
+from .. import _arrays, _checks, _core
+from .._derivatives import OUTPUTS
+from .._types import Floats, Integers
+from ..model import MLP
+
+Model = Any  # an MLP, or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder
+Rows = slice | NDArray[Any]  # numbers of rows
 
 
-def network(model, X, y=None):
-    """(net, X, y) of an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y as the network takes them, checked.
+def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
+    """(net, X, y) of an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y as the network takes them,
+    checked.
 
     TypeError for another kind of model; what the model itself raises where it is not fitted or X or y does not fit it.
     """
     require_network(model)
     if hasattr(model, "_as_network"):
         model, X, y = model._as_network(X, y)
-    X = _check.features(model._rows(X), model.d[0], model.dtype)
-    return model, X, None if y is None else _check.targets(y, X.shape[0], model.d[-1], model.loss.name, model.dtype)
+    X = model._network.features(X)
+    return model, X, None if y is None else model._network.targets(y, X.shape[0])
 
 
-def require_network(model):
+def require_network(model: Model) -> None:
     """TypeError where a model has no network of ours."""
-    if not hasattr(model, "_as_network") and not isinstance(model, models.MLP):
-        raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, got "
-                        f"{type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, and transform X before")
+    if not hasattr(model, "_as_network") and not isinstance(model, MLP):
+        raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, "
+                        f"got {type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, "
+                        "and transform X before")
 
 
-def required(y):
+def required(y: Any) -> Any:
     """y, which must be given."""
     if y is None:
         raise ValueError("y must be the model's targets, got None")
@@ -35,7 +47,7 @@ def required(y):
 
 
 @contextlib.contextmanager
-def naming(argument):
+def naming(argument: str) -> Iterator[None]:
     """Errors about what is X or y to a network say which argument it was."""
     try:
         yield
@@ -45,20 +57,20 @@ def naming(argument):
         raise ValueError(f"{argument}: {error}") from error
 
 
-def dense_rows(X, rows, dtype):
+def dense_rows(X: Any, rows: Rows, dtype: DTypeLike) -> Floats:
     """Rows of X, which may be CSR, as an array (m, d(0))."""
-    return np.asarray(_check.dense(X[rows]), dtype)
+    return np.asarray(_arrays.dense(X[rows]), dtype)
 
 
-def spreads(argument, value, d, dtype):
+def standard_deviations(argument: str, value: Any, d: int, dtype: DTypeLike) -> Floats:
     """Standard deviations of noise: a number of at least 0 or one for each feature."""
     a = np.asarray(value)
     if a.ndim == 0:
-        return np.asarray(_check.number(argument, a.item(), least=0), dtype)
+        return np.asarray(_checks.number(argument, a.item(), least=0), dtype)
     if a.shape != (d,):
         raise ValueError(f"{argument} must be a number or have shape ({d},), got {a.shape}")
     a = np.asarray(a, dtype)
-    _check._finite(argument, a, dtype)
+    _arrays.finite(argument, a, dtype)
     if a.min() < 0:
         raise ValueError(f"{argument} must be at least 0, got {a.min():g}")
     return a
@@ -68,29 +80,30 @@ class Target:
     """A number f of each row: its loss for targets y, or an output of it.
 
     output : k, one for each row (n,), or None for the only one or the class that is predicted. at : of which outputs,
-    "logits" or "probabilities".
+    "logits" or "probabilities". Attributes: net, the MLP; X and y as it takes them; n rows of d features; k outputs.
     """
 
-    def __init__(self, model, X, y=None, output=None, at="logits"):
+    def __init__(self, model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits") -> None:
         if y is not None and output is not None:
             raise ValueError("y, for the loss, and output, for a single output, must not both be given")
-        self.at = _check.one_of("at", at, ("logits", "probabilities"))
+        self.at = _checks.one_of("at", at, OUTPUTS)
         self.net, self.X, self.y = network(model, X, y)
         self.n, (self.d, self.k) = self.X.shape[0], (self.net.d[0], self.net.d[-1])
-        self.net._finite_weights()
+        self.net._network.parameters.require_finite()
         if y is None:
-            self.output = self._winners() if output is None else self._given(output)
+            self.output = self._predicted() if output is None else self._given(output)
 
-    def _winners(self):
+    def _predicted(self) -> Integers:
+        """The number of the only output, or of the class that is predicted for each row."""
         if self.k == 1:
             return np.zeros(self.n, int)
         if self.net.loss.link != _core.LINKS["softmax"]:
             raise ValueError(f"one of y and output must be given for {self.k} outputs")
         return np.concatenate([self.net.predict(self.X[rows]).argmax(axis=1) for rows in self.blocks()])
 
-    def _given(self, output):
+    def _given(self, output: Any) -> Integers:
         if np.ndim(output) == 0:
-            return np.full(self.n, _check.integer("output", output, 0, self.k - 1))
+            return np.full(self.n, _checks.integer("output", output, 0, self.k - 1))
         output = np.asarray(output)
         if output.dtype.kind not in "iu":
             raise TypeError(f"output must be an integer or an array of integers, got {output.dtype}")
@@ -100,21 +113,23 @@ class Target:
             raise ValueError(f"output must be 0..{self.k - 1}, got values from {output.min()} to {output.max()}")
         return output
 
-    def blocks(self, points=1):
-        """Slices of rows of which so many points each fit into a block, with their derivatives and what is made of both."""
-        return blocks(self.n, points * (4 * self.d + 2 * self.k) * self.net.dtype.itemsize)
+    def blocks(self, points: int = 1) -> list[slice]:
+        """Slices of rows of which so many points each fit into a block, with their derivatives and what is made of
+        both."""
+        return _arrays.blocks(self.n, points * (4 * self.d + 2 * self.k) * self.net.dtype.itemsize)
 
-    def gradient(self, Z, rows):
+    def gradient(self, Z: Floats, rows: Rows) -> Floats:
         """df/dx(0) at points Z (m, d(0)), each in the place of one of the rows (m,)."""
         if self.y is not None:
-            return input_gradient(self.net, Z, self.y[rows])
-        return vjp(self.net, Z, np.eye(self.k, dtype=self.net.dtype)[self.output[rows]], self.at)
+            return self.net.input_gradient(Z, self.y[rows])
+        return self.net.vjp(Z, np.eye(self.k, dtype=self.net.dtype)[self.output[rows]], self.at)
 
-    def value(self, Z, rows):
-        """f at points Z, (m,)."""
-        data = self.net._data(Z, None if self.y is None else self.y[rows], with_targets=self.y is not None)
-        with training.team_for(self.net, data.n, 1) as team:
-            if self.y is not None:
-                return self.net._core.pull(data, team)[1]
-            outputs = self.net._core.predict(data, team, None, self.at == "probabilities")
-        return outputs[np.arange(data.n), self.output[rows]]
+    def value(self, Z: Floats, rows: Rows) -> Floats:
+        """f at points Z (m, d(0)), each in the place of one of the rows: (m,)."""
+        network = self.net._network
+        if self.y is None:
+            outputs = network.predict(Z, linked=self.at == "probabilities")
+            return outputs[np.arange(len(outputs)), self.output[rows]]
+        data = network.bind(Z, self.y[rows])
+        with network.team(data.n, 1) as team:
+            return network.core.pull(data, team)[1]

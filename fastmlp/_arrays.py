@@ -1,0 +1,210 @@
+"""Users' arrays, checked and in a form that the engine reads; `_checks.py` checks numbers and names.
+
+Each error names the argument, what came and what was wanted. Arrays are not copied where the engine can read them as
+they are.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from . import _core
+from ._types import Floats, Shape
+
+BLOCK_BYTES = 2**26  # of what is held at once besides the result
+# loss -> what its targets must be: least, most, in words
+RANGES: dict[str, tuple[float, float | None, str]] = {
+    "poisson": (0, None, "at least 0"),
+    "binary_cross_entropy": (0, 1, "between 0 and 1"),
+    "cross_entropy": (0, 1, "between 0 and 1"),
+}
+
+
+# ---- any array
+
+
+def finite(argument: str, a: NDArray[Any], dtype: DTypeLike) -> None:
+    """ValueError unless every element is finite, also once converted to dtype. Works in blocks of rows."""
+    if a.dtype.kind != "f":
+        return
+    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+        good = a.size == 0 or _core.all_finite(a)
+    else:
+        largest = np.finfo(dtype).max
+        step = max(1, 1_000_000 // max(1, a[:1].size))
+        good = all(bool(np.abs(a[i:i + step]).max() <= largest) for i in range(0, len(a), step)) if a.size else True
+    if not good:
+        raise ValueError(f"{argument} must be finite in {np.dtype(dtype).name}, got NaN, infinity or a larger number")
+
+
+def numeric(argument: str, a: Any, dtype: DTypeLike) -> NDArray[Any]:
+    """a as an array of an element type that the engine reads, else a conversion to dtype."""
+    array: NDArray[Any] = a if type(a) is np.ndarray else _array(argument, a)
+    if array.dtype in _core.SOURCES:
+        return array
+    if array.dtype.kind in "cmM":
+        raise TypeError(f"{argument} must be real numbers, got {array.dtype}")
+    if array.dtype.kind in "US":
+        raise TypeError(f"{argument} must be numbers, got text, {array.dtype}")
+    try:
+        return array.astype(dtype)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{argument} must be numbers, got an array of {array.dtype}") from error
+
+
+def _array(argument: str, a: Any) -> NDArray[Any]:
+    if np.ma.is_masked(a):
+        raise ValueError(f"{argument} must have no masked elements, got {a.mask.sum()}")
+    try:
+        return np.asarray(a)
+    except ValueError as error:
+        raise ValueError(f"{argument} must be an array, its rows of one length: {error}") from error
+
+
+def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any]:
+    """a as finite numbers of exactly a shape."""
+    array = numeric(argument, a, dtype)
+    if array.shape != shape:
+        raise ValueError(f"{argument} must have shape {shape}, got {array.shape}")
+    finite(argument, array, dtype)
+    return array
+
+
+def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """a, or a copy that is C-contiguous, aligned and of the dtype."""
+    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+        return a
+    return np.require(a, dtype, ["C", "A"])
+
+
+def dense(a: Any) -> Any:
+    """a, or what is sparse as an array."""
+    return a.toarray() if hasattr(a, "toarray") else a
+
+
+def blocks(n: int, row_bytes: int) -> list[slice]:
+    """Slices of n rows, as many as fit into a block, one at least."""
+    step = max(1, BLOCK_BYTES // row_bytes)
+    return [slice(i, i + step) for i in range(0, n, step)]
+
+
+# ---- what fit and predict take
+
+
+def features(X: Any, d: int, dtype: DTypeLike) -> Any:
+    """X as a 2-D array or a CSR matrix of d columns."""
+    if hasattr(X, "tocsr"):
+        return _csr("X", X.tocsr(), d, dtype)
+    X = numeric("X", X, dtype)
+    if X.ndim != 2:
+        hint = "; one row is X.reshape(1, -1)" if X.ndim == 1 else ""
+        raise ValueError(f"X must have shape (rows, {d}), got {X.shape}{hint}")
+    if X.shape[1] != d:
+        raise ValueError(f"X must have {d} columns, got {X.shape[1]}")
+    if len(X) == 0:
+        raise ValueError("X must have at least one row, got none")
+    finite("X", X, dtype)
+    return X
+
+
+def targets(y: Any, n: int, d: int, loss: str | None, dtype: DTypeLike) -> Any:
+    """y for n rows and d outputs: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous
+    or canonical CSR. loss: its name, None for a function."""
+    sparse = hasattr(y, "tocsr") and y.ndim == 2
+    y = y.tocsr() if sparse else numeric("y", dense(y), dtype)
+    if y.shape[:1] != (n,):
+        raise ValueError(f"y must have {n} rows, as X has, got shape {y.shape}")
+    if loss == "cross_entropy" and y.ndim == 1:
+        return _labels(y, d)
+    if y.shape != (n, d) and not (d == 1 and y.shape == (n,)):
+        flat = f" or ({n},)" if d == 1 else f" or be integer labels ({n},)" if loss == "cross_entropy" else ""
+        raise ValueError(f"y must have shape ({n}, {d}){flat}, got {y.shape}")
+    if sparse:
+        y = _canonical("y", _csr("y", y, d, dtype), dtype)
+    else:
+        finite("y", y, dtype)
+        y = plain(y, dtype).reshape(n, d)
+    _check_range(y, loss)
+    return y
+
+
+def weights(sample_weight: Any, n: int, dtype: DTypeLike) -> Floats | None:
+    """sample_weight as (n,) of dtype, scaled to mean 1, or None."""
+    if sample_weight is None:
+        return None
+    w = shaped("sample_weight", sample_weight, (n,), dtype)
+    if w.min() < 0 or not w.max() > 0:
+        got = f"{w.min():g}" if w.min() < 0 else "only 0"
+        raise ValueError(f"sample_weight must be at least 0 and not all 0, got {got}")
+    w = w / w.max().astype(np.float64)  # whose sum cannot overflow
+    return np.ascontiguousarray(w / w.mean(), dtype)
+
+
+# ---- targets
+
+
+def _labels(y: NDArray[Any], d: int) -> NDArray[np.int32]:
+    if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.floor(y)).all()):
+        raise ValueError(f"y must be integer labels 0..{d - 1} for cross_entropy, got fractions, NaN or infinity")
+    if y.min() < 0 or y.max() >= d:
+        raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}")
+    return plain(y, np.int32)
+
+
+def _check_range(y: Any, loss: str | None) -> None:
+    """Hold dense or sparse targets against what their loss is defined for."""
+    if loss not in RANGES:
+        return
+    least, most, wanted = RANGES[loss]
+    if y.min() < least or (most is not None and y.max() > most):
+        raise ValueError(f"y must be {wanted} for {loss}, got values from {y.min():g} to {y.max():g}")
+    if loss == "cross_entropy":
+        sums = np.ravel(y.sum(axis=1, dtype=np.float64))
+        if np.abs(sums - 1).max() > 1e-3:
+            raise ValueError("y must be rows of probabilities that sum to 1 for cross_entropy, or integer labels "
+                             f"(rows,), got sums from {sums.min():g} to {sums.max():g}")
+
+
+# ---- sparse matrices
+
+
+def _csr(argument: str, X: Any, d: int, dtype: DTypeLike) -> Any:
+    """A CSR matrix of d columns as csr_array of an element type that the engine reads."""
+    if X.ndim != 2 or X.shape[1] != d:
+        raise ValueError(f"{argument} must have {d} columns, got shape {X.shape}")
+    if X.shape[0] == 0:
+        raise ValueError(f"{argument} must have at least one row, got none")
+    values = numeric(argument, X.data, dtype)
+    index_type = np.int64 if X.indices.dtype.itemsize == 8 else np.int32
+    indices, indptr = plain(X.indices, index_type), plain(X.indptr, index_type)
+    if not _inside(indptr, indices, len(values), X.shape):
+        raise ValueError(f"{argument} is not a valid CSR matrix: its indptr or indices point outside of it")
+    finite(argument, values, dtype)
+    from scipy import sparse  # not above: it takes longer than all of fastmlp
+
+    out = sparse.csr_array(X.shape, dtype=values.dtype)
+    out.data, out.indices, out.indptr = plain(values, values.dtype), indices, indptr
+    return out
+
+
+def _inside(indptr: NDArray[Any], indices: NDArray[Any], n_values: int, shape: tuple[int, int]) -> bool:
+    """Whether rows of a CSR matrix begin and end within its arrays, and their indices are of its columns."""
+    if indptr.shape != (shape[0] + 1,) or indptr[0] < 0 or (np.diff(indptr) < 0).any():
+        return False
+    if indptr[-1] > min(len(indices), n_values):
+        return False
+    return not len(indices) or bool(0 <= indices.min() <= indices.max() < shape[1])
+
+
+def _canonical(argument: str, a: Any, dtype: DTypeLike) -> Any:
+    """CSR of dtype that has each of its elements once, in order. What the user holds is not changed."""
+    first, last = a.indptr[0], a.indptr[-1]
+    values = a.data[first:last].astype(dtype, copy=False)
+    a = type(a)((values, a.indices[first:last], a.indptr - first), a.shape)
+    if not a.has_canonical_format:
+        a = a.copy()
+        a.sum_duplicates()
+        finite(argument, a.data, dtype)
+    return a

@@ -1,0 +1,118 @@
+"""Derivatives on the compiled network: of the loss by the parameters, of the loss and of outputs by the input.
+
+All are exact. `MLP` has a method for each, whose docstring has the shapes of arguments and results; what does not fit
+is a ValueError or TypeError.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from . import _arrays, _checks, _core, _robust
+from ._network import Network
+from ._types import Floats
+
+OUTPUTS = ("logits", "probabilities")  # x(L), before the loss's link, and what predict gives
+# link -> its Jacobian at predictions p, times u; it is symmetric
+LINKS: dict[str, Callable[[Floats, Floats], Floats]] = {
+    "identity": lambda p, u: u,
+    "exp": lambda p, u: p * u,
+    "sigmoid": lambda p, u: p * (1 - p) * u,
+    "softmax": lambda p, u: p * (u - (p * u).sum(axis=1, keepdims=True)),
+}
+
+
+# ---- by the parameters
+
+
+def backprop(network: Network, X: Any, y: Any, sample_weight: Any) -> SimpleNamespace:
+    data = network.bind(X, y, sample_weight)
+    network.parameters.require_finite()
+    with network.team(data.n, 3) as team:
+        kept = network.core.sweep(data, True, team)
+    dW, db = network.parameters.by_layer(kept["G"])
+    values = kept["values"].astype(np.float64)
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    loss = float(values.mean() if weights is None else np.average(values, weights=weights))
+    dX, *delta = kept["delta"]
+    return SimpleNamespace(loss=loss, s=kept["s"], x=kept["x"], delta=[None, *delta], dW=dW, db=db, dX=dX)
+
+
+def loss_and_gradient(network: Network, X: Any, y: Any, sample_weight: Any, **penalties: float) -> tuple[float, Floats]:
+    data = network.bind(X, y, sample_weight)
+    penalty = _robust.penalty(network, **penalties)
+    network.parameters.require_finite()
+    with network.team(data.n, 3) as team:
+        total, gradient = network.core.gradient(data, team, penalty, network.progress.seed)
+    return total / data.weight_sum, network.parameters.gather(gradient)
+
+
+def hessian_product(network: Network, v: Any, X: Any, y: Any, sample_weight: Any) -> Floats:
+    if network.loss.function:
+        raise ValueError("hvp needs second derivatives, which a function as the loss does not give")
+    v = _arrays.shaped("v", v, (network.parameters.n,), network.dtype)
+    data = network.bind(X, y, sample_weight)
+    network.parameters.require_finite()
+    with network.team(data.n, 6) as team:
+        _, along = network.core.gradient(data, team, V=network.parameters.direction(v))
+    return network.parameters.gather(along)
+
+
+# ---- by the input: the delta sweep, one layer further, de/dx(0) = W(1) delta(1)
+
+
+def input_gradient(network: Network, X: Any, y: Any, output: int | None, at: str) -> Floats:
+    if (y is None) == (output is None):
+        raise ValueError("one of y, for the loss, and output, for a single output, must be given")
+    if y is None:
+        output = _checks.integer("output", output, 0, network.d[-1] - 1)
+        return vjp(network, X, np.tile(np.eye(network.d[-1])[output], (_n_rows(X), 1)), at)
+    data = network.bind(X, y)
+    network.parameters.require_finite()
+    with network.team(data.n, 2) as team:
+        return network.core.pull(data, team)[0]
+
+
+def jacobian(network: Network, X: Any, at: str) -> Floats:
+    J = np.empty((_n_rows(X), network.d[-1], network.d[0]), network.dtype)
+    for k in range(network.d[-1]):
+        J[:, k] = input_gradient(network, X, None, k, at)
+    return J
+
+
+def vjp(network: Network, X: Any, U: Any, at: str) -> Floats:
+    data = network.bind_inputs(X)
+    _checks.one_of("at", at, OUTPUTS)
+    U = _along("U", U, (data.n, network.d[-1]), network.dtype)
+    network.parameters.require_finite()
+    with network.team(data.n, 2) as team:
+        if at == "probabilities":
+            U = np.ascontiguousarray(_through_link(network, data, team, U), network.dtype)
+        return network.core.pull(data, team, U)[0]
+
+
+def jvp(network: Network, X: Any, V: Any, at: str) -> Floats:
+    data = network.bind_inputs(X)
+    _checks.one_of("at", at, OUTPUTS)
+    V = _along("V", V, (data.n, network.d[0]), network.dtype)
+    network.parameters.require_finite()
+    with network.team(data.n, 2) as team:
+        along = network.core.push(data, team, V)
+        return _through_link(network, data, team, along) if at == "probabilities" else along
+
+
+def _along(name: str, a: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Floats:
+    return np.ascontiguousarray(_arrays.shaped(name, a, shape, dtype), dtype)
+
+
+def _through_link(network: Network, data: _core.Data, team: _core.Team, u: Floats) -> Floats:
+    """u, (n, d(L)), times the Jacobian of the loss's link."""
+    link = next(name for name, number in _core.LINKS.items() if number == network.loss.link)
+    return LINKS[link](network.core.predict(data, team), u)
+
+
+def _n_rows(X: Any) -> int:
+    return X.shape[0] if hasattr(X, "shape") else len(X)

@@ -1,0 +1,92 @@
+"""What the engine is asked for in training, and what it gives, by name."""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Batches(NamedTuple):
+    """Which batches are trained on.
+
+    order: numbers of the rows, int64, cut into batches of `size` rows; those first .. last are trained on. weight_scale:
+    rows of the whole fit over the sum of their weights. key: what dropout drops and what noise is, 64 bits.
+    """
+
+    order: NDArray[np.int64]
+    size: int
+    first: int
+    last: int
+    weight_scale: float = 1.0
+    key: int = 0
+
+
+class Step(NamedTuple):
+    """The numbers of an optimiser's step: its row in STEPS, the rate, and what its formula has; beta1 is the momentum of
+    SGD. decay: the rate times AdamW's weight decay. clip_norm: the largest norm of the gradient, 0 for any."""
+
+    kind: int
+    lr: float
+    beta1: float = 0.0
+    beta2: float = 0.0
+    eps: float = 0.0
+    decay: float = 0.0
+    l2: float = 0.0
+    l1: float = 0.0
+    clip_norm: float = 0.0
+
+
+class State(NamedTuple):
+    """What a step changes besides the weights: arrays laid out as they are, and the running powers of beta1 and beta2,
+    float64 (2,)."""
+
+    slots: list[Floats]
+    powers: NDArray[np.float64]
+
+
+class Penalty(NamedTuple):
+    """A penalty on the sensitivity to the input: its number in PENALTIES, 0 for none, and lam."""
+
+    kind: int = 0
+    lam: float = 0.0
+
+
+class AttackNumbers(NamedTuple):
+    """How inputs are moved to where their loss is larger: by steps in a norm (2, or 0 for the largest of all elements), no
+    further than eps, and within low .. high; from a random place or from where they are."""
+
+    norm: int
+    eps: float
+    step: float
+    low: float
+    high: float
+    steps: int
+    from_random: bool
+
+
+class Objective(NamedTuple):
+    """What is minimised besides the mean loss, and how rows are changed before they are trained on.
+
+    row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
+    input_noise: the standard deviation of the normal noise that is added to x(0). penalty: on the sensitivity to the
+    input. attack: moves the rows of each batch first.
+    """
+
+    row_l2: float = 0.0
+    row_l1: float = 0.0
+    input_noise: float = 0.0
+    penalty: Penalty = Penalty()
+    attack: AttackNumbers | None = None
+
+
+class Sums(NamedTuple):
+    """What training some batches gave: the sum of their losses, the number of the first batch that was not done, the sum
+    over batches of the penalties on W, and of the weighted penalties of the rows' sensitivity."""
+
+    loss: float
+    done: int
+    weight_penalty: float
+    sensitivity_penalty: float

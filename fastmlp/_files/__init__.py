@@ -1,0 +1,1 @@
+"""Files of networks: `document.py` makes a network a document and tensors, `safetensors.py` puts them into a file."""

@@ -1,0 +1,159 @@
+"""A network as a document: what is not an array, as JSON takes it, and tensors."""
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from .. import _checks, layers, optim, schedules, ties
+from .._fit.history import History
+from .._parameters import OptimizerState, flatten, n_slots
+from .._types import Floats, Shape
+from . import safetensors
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+    Net = TypeVar("Net", bound=MLP)
+
+FORMAT = 1
+# what a file may name: specs made of numbers, strings and each other
+SPECS = {name: spec for module in (layers, optim, schedules, ties) for name, spec in vars(module).items()
+         if name in module.__all__ and isinstance(spec, type)}
+
+
+def save(net: MLP, path: str | os.PathLike[str]) -> None:
+    """What MLP.save does."""
+    document, tensors = of(net)
+    safetensors.write(path, json.dumps(document), tensors)
+
+
+def load(cls: type[Net], path: str | os.PathLike[str]) -> Net:
+    """What MLP.load does, for a class of networks."""
+    text, tensors = safetensors.read(path)
+    try:
+        return network(cls, json.loads(text), tensors)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
+
+
+# ---- networks
+
+
+def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """(what JSON takes, tensors) of a network. ValueError where it holds functions."""
+    if net.loss.function:
+        raise ValueError("a network with a function for its loss cannot be saved")
+    progress, parameters = net._network.progress, net._network.parameters
+    tensors = {f"{name}.{l}": a for name, arrays in (("W", net.W), ("b", net.b)) for l, a in enumerate(arrays)
+               if a is not None}
+    document = {"format": FORMAT, "d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
+                "layers": [encode(layer) for layer in net.layers], "loss": encode(net.loss.spec),
+                "dtype": net.dtype.name, "seed": progress.seed, "epochs_ever": progress.epochs_ever,
+                "history": net.history, "training": None}
+    if net.ties:
+        document["ties"], tensors["params"] = [encode(tie) for tie in net.ties], net.params
+    if progress.optimizer_state is not None:
+        state = progress.optimizer_state.export(parameters)
+        tensors.update({f"slot.{i}": slot for i, slot in enumerate(state["slots"])}, powers=state["powers"])
+        document["training"] = {"optimizer": encode(state["optimizer"]), "epoch": state["epoch"]}
+    return document, tensors
+
+
+def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, Floats]) -> Net:
+    """The network of a file; its specs and tensors are held against each other before room is made for them."""
+    if _checks.integer("format", document["format"], 1) > FORMAT:
+        raise ValueError(f"its format is {document['format']}, this version reads up to {FORMAT}")
+    dtype, run, history = document["dtype"], document["training"], document["history"]
+    _checks.one_of("dtype", dtype, ["float32", "float64"])
+    if not isinstance(document["loss"], (str, list)):
+        raise TypeError(f"loss must be a name or a pair, got {document['loss']!r}")
+    if not all(isinstance(v, list) and all(type(x) in (int, float) for x in v) for v in history.values()):
+        raise TypeError("history must be lists of numbers")
+    entries = [decode(document["d0"]), *map(decode, document["layers"])]
+    optimizer = None if run is None else decode(run["optimizer"])
+    tied = tuple(map(decode, document.get("ties", ())))
+    _check_tensors(tensors, tensor_shapes(entries, optimizer, tensors["params"].size if tied else None), dtype)
+    net = cls(entries, loss=decode(document["loss"]), dtype=dtype, ties=tied)
+    if tied and net.n_params != tensors["params"].size:
+        raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
+    parameters, progress = net._network.parameters, net._network.progress
+    W, b = ([tensors.get(f"{name}.{l}") for l in range(len(net.d))] for name in "Wb")
+    parameters.resume(flatten(W, b), tensors.get("params"))
+    progress.seed = _checks.integer("seed", document["seed"], 0) % 2**63
+    progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
+    net.history = History(history)
+    if optimizer is not None:
+        epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
+        optim.rate(optimizer, epoch)
+        slots = [tensors[f"slot.{i}"] for i in range(n_slots(optimizer))]
+        progress.optimizer_state = OptimizerState.restore(parameters, {
+            "optimizer": optimizer, "slots": slots, "powers": tensors["powers"], "epoch": epoch})
+    return net
+
+
+def tensor_shapes(entries: Sequence[Any], optimizer: optim.SGD | optim.Adam | None,
+                  n_tied: int | None) -> dict[str, Shape]:
+    """The tensors that a file has, name -> shape, for a network of these layers, the input's shape first.
+
+    optimizer: that trained it, None for none. n_tied: how many parameters its ties leave, None without ties.
+    """
+    shapes, specs = layers.checked_layers(entries)
+    tensors = {}
+    for l, spec in enumerate(specs, 1):
+        weights = spec.weights(shapes[l - 1])
+        if weights is not None:
+            tensors[f"W.{l}"] = weights
+        if spec.bias:
+            tensors[f"b.{l}"] = shapes[l][-1:]
+    n_params = sum(map(math.prod, tensors.values())) if n_tied is None else n_tied
+    if optimizer is not None:
+        tensors.update({f"slot.{i}": (n_params,) for i in range(n_slots(optimizer))}, powers=(2,))
+    if n_tied is not None:
+        tensors["params"] = (n_tied,)
+    return tensors
+
+
+def _check_tensors(tensors: Mapping[str, Floats], shapes: dict[str, Shape], dtype: str) -> None:
+    found = {name: a.shape for name, a in tensors.items()}
+    wrong_dtype = any(a.dtype != (np.float64 if name == "powers" else dtype) for name, a in tensors.items())
+    if found != shapes or wrong_dtype:
+        raise ValueError(f"its tensors should be {shapes} of {dtype}, got {found}")
+
+
+# ---- specs
+
+
+def encode(value: Any) -> Any:
+    """A spec or plain value as JSON knows it: a spec is {"spec": its name, and its fields}. ValueError for others."""
+    if is_dataclass(value) and type(value).__name__ in SPECS:
+        state = {f.name: _without_start(f.name, getattr(value, f.name)) for f in fields(value)}
+        return {"spec": type(value).__name__, **{name: encode(field) for name, field in state.items()}}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (tuple, list)):
+        return [encode(v) for v in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ValueError(f"a network with {value!r} in its specs cannot be saved: only numbers, names and fastmlp's own "
+                     "specs can")
+
+
+def _without_start(field: str, value: Any) -> Any:
+    """Arrays that weights began from are left out: the weights are in the file as they are now."""
+    instead = {"init": "zeros", "bias_init": 0.0}
+    return instead[field] if field in instead and not isinstance(value, (str, int, float)) else value
+
+
+def decode(value: Any) -> Any:
+    """What was encoded; lists are tuples then."""
+    if isinstance(value, dict):
+        return SPECS[value["spec"]](**{k: decode(v) for k, v in value.items() if k != "spec"})
+    return tuple(decode(v) for v in value) if isinstance(value, list) else value

@@ -1,0 +1,13 @@
+"""Training: one loop over epochs, for MLP.fit, MLP.partial_fit and the estimators.
+
+    options.py    what fit and partial_fit take, declared once, and its checks
+    mlp.py        what MLP.fit and MLP.partial_fit do: bind the data, then the loop
+    loop.py       the loop over epochs; a Plan says what a fit does around each of them
+    epochs.py     one epoch: the call of the engine, and the way back from a step that led nowhere
+    orders.py     which rows are trained on, and in which order
+    measures.py   numbers of rows that are measured after each epoch: losses, outputs, metrics
+    monitor.py    whether a watched number became better, for how long it did not, and the best weights
+    history.py    the numbers of each epoch
+
+What a fit leaves for the next partial_fit is in `Network.progress`.
+"""

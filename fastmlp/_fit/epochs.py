@@ -1,0 +1,212 @@
+"""One epoch after another: the call of the engine, and the way back from a step that led nowhere.
+
+A step that makes a loss or a weight infinite or NaN is found out at the end of its epoch, so that no step pays for it.
+Then the network goes back to where the epoch began, or the one before, and trains once more, batch by batch, up to the
+step before that one.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import _core
+from .._network import Network
+from .._parameters import OptimizerState
+from .._robust import NO_PENALTY, AttackNumbers, Penalty
+from .._types import Floats, Integers
+from .orders import Order
+
+VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
+
+
+class Objective(NamedTuple):
+    """What is minimised besides the mean loss, and how rows are changed before they are trained on.
+
+    row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
+    input_noise: the standard deviation of the normal noise that is added to x(0). penalty: on the sensitivity to the
+    input. attack: moves the rows of each batch first.
+    """
+
+    row_l2: float = 0.0
+    row_l1: float = 0.0
+    input_noise: float = 0.0
+    penalty: Penalty = NO_PENALTY
+    attack: AttackNumbers | None = None
+
+
+class EpochResult(NamedTuple):
+    """What an epoch gave. Means are over its rows, each row at the weights before the step of its batch."""
+
+    rate: float
+    loss: float         # the mean loss
+    row_penalty: float  # the mean of row_l2/2 ||W||^2 + row_l1 ||W||_1
+    sensitivity: float  # the mean of the penalty on the sensitivity to the input
+    stopped: bool       # whether an on_batch_end ended it, and with it the fit
+
+
+@dataclass
+class Sums:
+    """Sums over the batches up to some place in an epoch, `batches` that place; penalties are means already."""
+
+    batches: int
+    loss: float = 0.0
+    row_penalty: float = 0.0
+    sensitivity: float = 0.0
+    stopped: bool = False
+
+
+class Snapshot(NamedTuple):
+    """Weights and the optimiser's state at some time, with the rate and the number of the epoch then to be trained."""
+
+    rate: float
+    epoch: int
+    arrays: list[Floats]
+
+
+class Epochs:
+    """Runs epochs of a network whose optimiser's state is set.
+
+    data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a function of (batch, logs),
+    whether to stop; each batch then is a call of the engine.
+
+    The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
+    """
+
+    def __init__(self, network: Network, data: _core.Data, order: Order, batch: int, team: _core.Team,
+                 objective: Objective, on_batch_end: Callable[[int, dict[str, float]], bool] | None = None) -> None:
+        self.network, self.data, self.order, self.batch, self.team = network, data, order, batch, team
+        self.objective, self.on_batch_end = objective, on_batch_end
+        self.n, self.weight = order.n, data.weight_of(order.rows)
+        self.batches = -(-self.n // batch)
+        self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // batch)
+        self.section: tuple[int, int] | None = None  # (epoch, number of the section),
+        self.section_rows: Any = None                # and the rows of its batches
+        self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
+
+    @property
+    def state(self) -> OptimizerState:
+        """The optimiser's state."""
+        state = self.network.progress.optimizer_state
+        assert state is not None
+        return state
+
+    def run(self, rate: float) -> EpochResult | None:
+        """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
+        oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
+        start = self._snapshot(rate, oldest)
+        self.snapshots = [*self.snapshots[-1:], start]
+        if self.on_batch_end is not None:
+            sums, weight = self._train_batch_by_batch(start)
+        else:
+            sums, weight = self._train(start, 0, self.batches), self.weight
+        if (sums.batches < self.batches and not sums.stopped) or not self._is_finite(sums.batches - 1):
+            self._undo()
+            return None
+        self.state.epoch += 1
+        self.network.progress.epochs_ever += 1
+        mean_loss = sums.loss / weight if weight else 0.0
+        return EpochResult(rate, mean_loss, sums.row_penalty, sums.sensitivity, sums.stopped)
+
+    def _train_batch_by_batch(self, start: Snapshot) -> tuple[Sums, float]:
+        """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
+        total, weight = Sums(0), 0.0
+        for b in range(self.batches):
+            one = self._train(start, b, b + 1)
+            if one.batches == b:
+                break
+            batch_weight = self.data.weight_of(self._rows_of_batch(b))
+            total.batches, weight = b + 1, weight + batch_weight
+            total.loss += one.loss
+            total.row_penalty += one.row_penalty
+            total.sensitivity += one.sensitivity
+            if self.on_batch_end(b, {"loss": one.loss / batch_weight if batch_weight else 0.0}):
+                total.stopped = True
+                break
+        return total, weight
+
+    def _train(self, start: Snapshot, first: int, last: int) -> Sums:
+        """Batches first .. last of the epoch that begins with a Snapshot; fewer where a loss was not finite."""
+        state, objective, progress = self.state, self.objective, self.network.progress
+        optimizer, (S1, S2) = state.optimizer, (*state.slots, None, None)[:2]
+        step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(start.rate))
+        sums = Sums(first)
+        while sums.batches < last:
+            begin = self._open_section(start.epoch, sums.batches // self.section_batches)
+            end = min(last, begin + self.section_batches)
+            loss, done, row_penalty, sensitivity = self.network.core.train(
+                data=self.data, order=self.section_rows, weight_scale=self.n / self.weight, batch=self.batch,
+                first=sums.batches - begin, last=end - begin, step=step, S1=S1, S2=S2, powers=state.powers,
+                clip=optimizer.clip_norm or 0.0, key=(progress.seed << 20) + start.epoch & 2**64 - 1, team=self.team,
+                row_penalties=(objective.row_l2, objective.row_l1), noise=objective.input_noise,
+                penalty=objective.penalty, attack=objective.attack)
+            sums.batches = begin + done
+            sums.loss += loss
+            sums.row_penalty += row_penalty / self.n
+            sums.sensitivity += sensitivity / self.weight
+            if sums.batches < end:
+                break
+        return sums
+
+    def _open_section(self, epoch: int, number: int) -> int:
+        """Have the rows of a section; its first batch."""
+        begin = number * self.section_batches
+        if self.section != (epoch, number):
+            self.section_rows = None  # two are not held at once
+            end = min((begin + self.section_batches) * self.batch, self.n)
+            self.section_rows = self.order(epoch, begin * self.batch, end)
+            self.section = epoch, number
+        return begin
+
+    def _rows_of_batch(self, b: int) -> Integers:
+        """The rows of a batch of the section that was trained last."""
+        begin = b % self.section_batches * self.batch
+        return self.section_rows[begin:begin + self.batch]
+
+    # ---- what is not finite, and the way back
+
+    def _is_finite(self, b: int) -> bool:
+        """Whether the weights after batch b are finite and, should they be very large, so is its loss."""
+        core = self.network.core
+        largest = _core.largest(core.P)
+        if largest < VERY_LARGE:
+            return True
+        return bool(np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b))))
+
+    def _live(self) -> list[Floats]:
+        """The arrays that training changes."""
+        return [self.network.core.P, *self.state.arrays()]
+
+    def _snapshot(self, rate: float, into: list[Floats] | None = None) -> Snapshot:
+        """A Snapshot, in the arrays of an old one where these are given."""
+        live, epoch = self._live(), self.network.progress.epochs_ever
+        if into is None:
+            return Snapshot(rate, epoch, [a.copy() for a in live])
+        for copy, a in zip(into, live):
+            np.copyto(copy, a)
+        return Snapshot(rate, epoch, into)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        for a, copy in zip(self._live(), snapshot.arrays):
+            np.copyto(a, copy)
+
+    def _undo(self) -> None:
+        """Back to before the step after which a loss or a weight was not finite."""
+        now = self.snapshots[-1]
+        self._restore(now)
+        before = None
+        for b in range(self.batches):
+            here = self._snapshot(now.rate)
+            if self._train(now, b, b + 1).batches == b:
+                break
+            before = here
+            if not self._is_finite(b):
+                break
+        if before is not None:
+            self._restore(before)
+        elif len(self.snapshots) > 1:  # it was the last step of the epoch before
+            earlier = self.snapshots[0]
+            self._restore(earlier)
+            self._train(earlier, 0, self.batches - 1)

@@ -1,0 +1,98 @@
+"""The loop over epochs. There is one: MLP.fit, MLP.partial_fit and the estimators each hand it a Plan."""
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..callbacks import Callback, overrides
+from .epochs import EpochResult, Epochs
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+Notify = Callable[[int, dict[str, float]], bool]  # of (epoch or batch, logs); whether to stop
+
+
+class DivergenceWarning(RuntimeWarning):
+    """A loss became infinite or NaN, and the fit stopped."""
+
+
+class Ending(enum.Enum):
+    """How the loop ended."""
+
+    COMPLETED = enum.auto()  # after all the epochs that were wanted
+    STOPPED = enum.auto()    # the plan or a callback said so
+    DIVERGED = enum.auto()   # a loss was not finite; the weights are those before the step that made it so
+
+
+class Plan:
+    """What a fit does around each epoch, called by the loop in this order."""
+
+    def begin_epoch(self) -> float:
+        """The learning rate of the epoch to come."""
+        raise NotImplementedError
+
+    def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
+        """Take the EpochResult; (the epoch's number, its logs) for the callbacks."""
+        raise NotImplementedError
+
+    def diverged(self) -> None:
+        """Comes in the place of end_epoch where a loss was not finite; it is the last call."""
+
+    def should_stop(self) -> bool:
+        """Whether training ends here, asked once the callbacks have seen the epoch."""
+        return False
+
+
+def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence[Callback]) -> Ending:
+    """Train for `wanted` epochs, or until something ends it sooner; the Ending."""
+    with notifying(callbacks, net, wanted) as notify:
+        for _ in range(wanted):
+            result = epochs.run(plan.begin_epoch())
+            if result is None:
+                plan.diverged()
+                return Ending.DIVERGED
+            stops = notify(*plan.end_epoch(result))
+            if plan.should_stop() or stops or result.stopped:
+                return Ending.STOPPED
+    return Ending.COMPLETED
+
+
+@contextlib.contextmanager
+def notifying(callbacks: Sequence[Callback], net: MLP, wanted: int) -> Iterator[Notify]:
+    """on_fit_begin of all callbacks, then on_fit_end of those that had it, however it ends. Gives a function of (epoch,
+    logs), for on_epoch_end of all, that says whether one of them wants to stop."""
+    last: dict[str, float] = {}
+    begun: list[Callback] = []
+
+    def notify(epoch: int, logs: dict[str, float]) -> bool:
+        last.clear()
+        last.update(logs)
+        return any([callback.on_epoch_end(net, epoch, logs) for callback in callbacks])
+
+    try:
+        for callback in callbacks:
+            callback.on_fit_begin(net, {"epochs": wanted})
+            begun.append(callback)
+        yield notify
+    finally:
+        _notify_of_end(begun, net, last)
+
+
+def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, float]) -> None:
+    """on_fit_end of all, in their order, even where one fails."""
+    if callbacks:
+        try:
+            callbacks[0].on_fit_end(net, logs)
+        finally:
+            _notify_of_end(callbacks[1:], net, logs)
+
+
+def batch_notifier(callbacks: Sequence[Callback], net: MLP) -> Notify | None:
+    """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has."""
+    listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
+    if not listening:
+        return None
+    return lambda batch, logs: any([callback.on_batch_end(net, batch, logs) for callback in listening])

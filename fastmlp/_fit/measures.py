@@ -1,0 +1,77 @@
+"""Numbers that are measured after each epoch."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _arrays, _core
+from .._network import Network
+from .._types import Floats, Integers
+from ..metrics import check_targets
+from .options import Options
+
+
+class MeasuredRows:
+    """Rows on which a network is measured while it trains: those of some numbers, or None for all, of bound data."""
+
+    def __init__(self, network: Network, data: _core.Data, numbers: Integers | None = None) -> None:
+        self.core, self.data, self.numbers = network.core, data, numbers
+        self.weight = data.weight_of(numbers)
+
+    def loss(self, team: _core.Team) -> float:
+        """The mean loss."""
+        return self.core.evaluate(self.data, team, self.numbers) / self.weight
+
+    def loss_and_outputs(self, team: _core.Team) -> tuple[float, Floats]:
+        """The mean loss and the predictions (n, d(L)), by one forward pass."""
+        total, outputs = self.core.evaluate_and_predict(self.data, team, self.numbers)
+        return total / self.weight, outputs
+
+    def outputs(self, team: _core.Team, part: slice | None = None) -> Floats:
+        """The predictions (n, d(L)), or those of a slice of the rows."""
+        if part is None:
+            return self.core.predict(self.data, team, self.numbers)
+        some = np.arange(*part.indices(self.data.n)) if self.numbers is None else self.numbers[part]
+        return self.core.predict(self.data, team, some)
+
+
+class Measures:
+    """What MLP.fit logs besides the training loss: the loss and the metrics of the validation rows, or without any the
+    metrics of the training rows."""
+
+    def __init__(self, network: Network, data: _core.Data, held_out: Integers | None, y: Any,
+                 options: Options) -> None:
+        self.metrics, weight = options.metrics, options.sample_weight
+        self.validates = options.validation_data is not None or held_out is not None
+        if options.validation_data is not None:
+            data = _validation_data(network, options.validation_data)
+            _, y, weight = (*options.validation_data, None)[:3]
+        self.rows = MeasuredRows(network, data, held_out)
+        if self.metrics:
+            self._targets_of_metrics(network, y, weight)
+
+    def _targets_of_metrics(self, network: Network, y: Any, weight: Any) -> None:
+        y = np.asarray(_arrays.dense(y))
+        labels = y.ndim == 1 and network.loss.name == "cross_entropy"
+        y = y[:, None] if y.ndim == 1 and not labels else y
+        check_targets(self.metrics, y, labels)
+        of_rows = slice(None) if self.rows.numbers is None else self.rows.numbers
+        self.y, self.weight = y[of_rows], None if weight is None else np.asarray(weight)[of_rows]
+
+    def __call__(self, team: _core.Team) -> dict[str, float]:
+        """Numbers by name, by one forward pass for the loss and the metrics alike."""
+        if not self.metrics:
+            return {"val_loss": self.rows.loss(team)} if self.validates else {}
+        loss, outputs = self.rows.loss_and_outputs(team)
+        prefix, logs = ("val_", {"val_loss": loss}) if self.validates else ("", {})
+        for name, metric in self.metrics.items():
+            logs[prefix + name] = float(metric(self.y, outputs, self.weight))
+        return logs
+
+
+def _validation_data(network: Network, given: tuple[Any, ...]) -> _core.Data:
+    try:
+        return network.bind(*given)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation_data: {error}") from error

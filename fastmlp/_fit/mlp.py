@@ -1,0 +1,72 @@
+"""What MLP.fit and MLP.partial_fit do."""
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from .. import _robust, optim
+from .._parameters import OptimizerState
+from . import loop
+from .epochs import EpochResult, Epochs, Objective
+from .history import History
+from .measures import Measures
+from .options import Options
+from .orders import InOrder, Shuffled, hold_out
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+
+def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
+    """Train a network; its History.
+
+    options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
+    changed before all that was given is checked.
+    """
+    network, progress = net._network, net._network.progress
+    previous = None if fresh else progress.optimizer_state
+    options.check(optim.SGD() if previous is None else previous.optimizer)
+    data = network.bind(X, y, options.sample_weight)
+    rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
+    measures = Measures(network, data, held_out, y, options)
+    penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
+                              jacobian_penalty=options.jacobian_penalty)
+    attack = _robust.attack(options.adversarial, X)
+    network.parameters.require_finite()
+    first = 0 if previous is None else previous.epoch
+    rates = [optim.rate(options.optimizer, first + e) for e in range(options.epochs)]
+    order = Shuffled(data.n, rows, progress.seed) if options.shuffle else InOrder(data.n, rows)
+    batch = min(order.n, options.batch_size or order.n)
+    with network.team(order.n, 3 * options.epochs, options.n_threads, batch) as team:
+        progress.optimizer_state = OptimizerState.following(previous, network.parameters, options.optimizer)
+        if previous is None:
+            net.history = History(loss=[], lr=[])
+        objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
+        epochs = Epochs(network, data, order, batch, team, objective, loop.batch_notifier(options.callbacks, net))
+        plan = NetworkPlan(net, rates, epochs, measures)
+        ending = loop.train(net, epochs, options.epochs, plan, options.callbacks)
+    if ending is loop.Ending.DIVERGED:
+        warnings.warn(f"the loss was not finite in epoch {epochs.state.epoch + 1}: training stopped, the network "
+                      "holds the weights before the step that made it so; try a smaller learning rate",
+                      loop.DivergenceWarning, stacklevel=3)
+    return net.history
+
+
+class NetworkPlan(loop.Plan):
+    """Rates that are known beforehand; each epoch's numbers go to the network's History. When to stop is the callbacks'
+    to say."""
+
+    def __init__(self, net: MLP, rates: list[float], epochs: Epochs, measures: Measures) -> None:
+        self.net, self.rates, self.epochs, self.measures = net, iter(rates), epochs, measures
+
+    def begin_epoch(self) -> float:
+        return next(self.rates)
+
+    def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
+        logs = {"loss": result.loss, "lr": result.rate}
+        penalty = self.epochs.objective.penalty
+        if penalty.kind:
+            logs[penalty.name] = result.sensitivity
+        logs |= self.measures(self.epochs.team)
+        self.net.history.log(logs)
+        return self.epochs.state.epoch, logs

@@ -1,0 +1,73 @@
+"""Whether a watched number became better, for how many epochs it did not, and the weights of the best epoch."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from .. import _checks
+from .._types import Floats
+from ..metrics import larger_is_better
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+
+class Monitor:
+    """Watches one number from epoch to epoch.
+
+    name: of the number. larger_is_better: the direction. min_delta: by how much a number has to be better to count.
+
+    waited is the number of epochs since the last progress; best_weights are the `params` that were handed in with the
+    best number, or None where none were.
+    """
+
+    def __init__(self, name: str, larger_is_better: bool, min_delta: float = 0.0) -> None:
+        self.name, self.min_delta = name, _checks.number("min_delta", min_delta, least=0)
+        self.sign = -1.0 if larger_is_better else 1.0  # numbers times sign are costs: less is better
+        self.least_cost = math.inf
+        self.waited = 0
+        self.best_weights: Floats | None = None
+
+    @property
+    def best(self) -> float:
+        """The best number so far; before the first one the infinity that any number is better than."""
+        return self.sign * self.least_cost
+
+    def look(self, number: float, weights: Callable[[], Floats] | None = None) -> bool:
+        """Take the number of one more epoch; whether it is the best so far.
+
+        weights: a function that gives the weights which have this number, called where it is the best.
+        """
+        cost = self.sign * number
+        is_best, is_progress = self.compare(cost)
+        if is_best:
+            self.least_cost = cost
+            if weights is not None:
+                self.best_weights = weights()
+        self.waited = 0 if is_progress else self.waited + 1
+        return is_best
+
+    def compare(self, cost: float) -> tuple[bool, bool]:
+        """(whether a cost is the best so far, whether it ends the waiting). NaN is neither."""
+        better = cost < self.least_cost - self.min_delta
+        return better, better
+
+    def restore(self, net: MLP) -> None:
+        """Give a network the best weights, where there are any."""
+        if self.best_weights is not None:
+            net.params = self.best_weights
+
+
+def monitor_of_logs(name: str, mode: str, min_delta: float = 0.0) -> Monitor:
+    """The Monitor that a callback asks for. mode: "min", "max", or "auto" for the direction that the name has."""
+    _checks.one_of("mode", mode, ("auto", "min", "max"))
+    return Monitor(name, larger_is_better(name) if mode == "auto" else mode == "max", min_delta)
+
+
+def logged(name: str, logs: Mapping[str, float]) -> float:
+    """The number of a name among an epoch's logs. ValueError where it is not there."""
+    if name not in logs:
+        raise ValueError(f"monitor must be one of {', '.join(logs)}, got {name!r}"
+                         + ("; give fit validation_data" if name.startswith("val_") else ""))
+    return logs[name]

@@ -1,0 +1,72 @@
+"""The options of MLP.fit and MLP.partial_fit, each declared once.
+
+The two methods repeat names and defaults, so that help() and completion show them, and hand them over by name;
+tests/test_fit_options.py holds them to this table. What an option means is said in the docstring of MLP.fit.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _checks, _core, optim
+from .._robust import Attack
+from ..callbacks import ProgressBar, as_callback
+from ..metrics import named_metrics
+
+OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
+
+
+@dataclass
+class Options:
+    """What fit or partial_fit was called with."""
+
+    optimizer: Any = None
+    epochs: int = 10
+    batch_size: int | None = 32
+    sample_weight: Any = None
+    validation_data: tuple[Any, ...] | None = None
+    callbacks: Any = ()
+    shuffle: bool = True
+    n_threads: int | None = None
+    verbose: int = 0
+    validation_fraction: float = 0.0
+    metrics: Any = ()
+    input_noise: float = 0.0
+    gradient_penalty: float = 0.0
+    jacobian_penalty: float = 0.0
+    adversarial: Attack | None = None
+
+    def check(self, default_optimizer: optim.SGD | optim.Adam) -> None:
+        """Check them, and bring them into the form in which the loop takes them: an optimiser, a list of callbacks,
+        metrics by name. TypeError or ValueError names the option."""
+        self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
+        if not isinstance(self.optimizer, (optim.SGD, optim.Adam)):
+            raise TypeError(f"optimizer must be SGD(..), Adam(..) or AdamW(..), got {self.optimizer!r}")
+        _checks.integer("epochs", self.epochs, 1)
+        if self.batch_size is not None:
+            _checks.integer("batch_size", self.batch_size, 1)
+        _checks.boolean("shuffle", self.shuffle)
+        if self.n_threads is not None:
+            _checks.integer("n_threads", self.n_threads, 1, _core.MOST_THREADS)
+        if not isinstance(self.callbacks, (list, tuple)):
+            raise TypeError(f"callbacks must be a list of Callback objects or functions, got {self.callbacks!r}")
+        self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
+        self.metrics = named_metrics(self.metrics)
+        _checks.number("input_noise", self.input_noise, least=0)
+        _checks.number("validation_fraction", self.validation_fraction, least=0, below=1)
+        if self.validation_data is not None:
+            if self.validation_fraction:
+                raise ValueError("validation_data and validation_fraction must not both be given")
+            if not is_tuple_of(self.validation_data, 2, 3):
+                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got "
+                                 + described(self.validation_data))
+
+
+def is_tuple_of(given: Any, *lengths: int) -> bool:
+    """Whether it is a tuple of one of these lengths."""
+    return isinstance(given, tuple) and len(given) in lengths
+
+
+def described(given: Any) -> str:
+    """What an error says of something that should have been a tuple."""
+    return f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__

@@ -1,0 +1,76 @@
+"""Which rows of the data are trained on, and in what order."""
+from __future__ import annotations
+
+import numpy as np
+
+from .. import _core
+from .._types import Integers
+
+
+def hold_out(data: _core.Data, fraction: float, seed: int) -> tuple[Integers | None, Integers | None]:
+    """(numbers of the rows to train on, or None for all, numbers of those held out for validation, or None): a part
+    that the seed draws. ValueError where one side would be without rows, or without weight."""
+    if not fraction:
+        return None, None
+    order = np.empty(data.n, np.int64)
+    _core.shuffle(order, seed, 2**40)  # an epoch that no fit reaches
+    held = round(data.n * fraction)
+    if not 0 < held < data.n:
+        raise ValueError(f"validation_fraction must leave rows on both sides, got {fraction:g} of {data.n} rows")
+    rows, held_out = np.sort(order[held:]), np.sort(order[:held])
+    if not data.weight_of(rows) > 0 or not data.weight_of(held_out) > 0:
+        raise ValueError("sample_weight must not be all 0 on either side of validation_fraction")
+    return rows, held_out
+
+
+class Order:
+    """The rows to train on, and their order in each epoch.
+
+    rows: their numbers, or None for all `available` rows of the data. n: how many they are.
+
+    A call gives the numbers of the rows at places begin .. end of an epoch, and the same when it is asked for the same
+    again, of the present epoch and of the one before: a step that led nowhere is undone by training once more up to it.
+    """
+
+    def __init__(self, available: int, rows: Integers | None = None) -> None:
+        self.rows, self.n = rows, available if rows is None else len(rows)
+
+    def __call__(self, epoch: int, begin: int, end: int) -> Integers:
+        raise NotImplementedError
+
+
+class InOrder(Order):
+    """As they come."""
+
+    def __call__(self, epoch: int, begin: int, end: int) -> Integers:
+        return np.arange(begin, end) if self.rows is None else self.rows[begin:end]
+
+
+class Shuffled(Order):
+    """Shuffled anew for each epoch, by a seed and the number of the epoch."""
+
+    def __init__(self, available: int, rows: Integers | None, seed: int) -> None:
+        super().__init__(available, rows)
+        self.seed = seed
+
+    def __call__(self, epoch: int, begin: int, end: int) -> Integers:
+        places = np.empty(end - begin, np.int64)
+        _core.shuffle(places, self.seed, epoch, begin, self.n)
+        return places if self.rows is None else self.rows[places]
+
+
+class Reshuffled(Order):
+    """Each epoch's is a shuffle of the last one's by a numpy RandomState, as scikit-learn has it."""
+
+    def __init__(self, available: int, rows: Integers | None, random_state: np.random.RandomState) -> None:
+        super().__init__(available, rows)
+        self.random_state, self.last = random_state, np.arange(self.n) if rows is None else rows
+        self.drawn: dict[int, Integers] = {}  # orders by epoch: of the last two
+
+    def __call__(self, epoch: int, begin: int, end: int) -> Integers:
+        if epoch not in self.drawn:
+            shuffle = np.arange(self.n)
+            self.random_state.shuffle(shuffle)
+            self.last = self.last[shuffle]
+            self.drawn = {**dict([*self.drawn.items()][-1:]), epoch: self.last}
+        return self.drawn[epoch][begin:end]

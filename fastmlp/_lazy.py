@@ -1,0 +1,25 @@
+"""What is imported only when it is first asked for, since it takes long or needs an optional package.
+
+Modules that the model must not know, as they know it, are reached through this table as well.
+"""
+import importlib
+from typing import Any
+
+# name -> the module that has it
+NAMES = {
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor", "MLPAutoencoder"), "estimators"),
+    **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history"), "plot"),
+}
+MODULES = ("estimators", "io", "plot", "schedules", "sensitivity", "training")
+
+
+def load(name: str) -> Any:
+    """A name of the table or one of the modules. ImportError that names the remedy where a package is missing."""
+    if name in MODULES:
+        return importlib.import_module(f"{__package__}.{name}")
+    try:
+        return getattr(importlib.import_module(f"{__package__}.{NAMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "sklearn":
+            raise
+        raise ImportError(f'{name} needs scikit-learn: pip install "fastmlp[sklearn]"') from error

@@ -1,0 +1,136 @@
+"""The compiled network: what stands between `MLP`, which knows users, and the engine, which knows layers."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from . import _arrays, _core
+from ._parameters import OptimizerState, parameters_of
+from ._tied import Places, Ties
+from ._types import Floats, Shape
+from .initializers import given, initial
+from .layers import Layer
+from .losses import Loss
+
+WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
+
+
+@dataclass
+class Progress:
+    """Where training stands, from which partial_fit goes on.
+
+    seed: of the random stream, 0 .. 2^63 - 1. epochs_ever: epochs of all fits, by which the stream is drawn from.
+    optimizer_state: what the last fit left, None before the first.
+    """
+
+    seed: int = 0
+    epochs_ever: int = 0
+    optimizer_state: OptimizerState | None = None
+
+
+class Network:
+    """A network that computes. Its weights are 0 until `start` or `parameters.resume`.
+
+    layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties: as
+    MLP has them. core: the engine's part. parameters: the weights, and what is laid out like them. progress: where
+    training stands. n_threads: of calls that do not say, None for as many as pay off.
+    """
+
+    def __init__(self, layers: tuple[Layer, ...], shapes: tuple[Shape, ...], loss: Loss, dtype: np.dtype[Any],
+                 ties: tuple[Any, ...]) -> None:
+        self.layers, self.shapes, self.loss, self.dtype, self.ties = layers, shapes, loss, dtype, ties
+        self.d = tuple(math.prod(shape) for shape in shapes)
+        weight_shapes = [None, *(layer.weights(shape) for layer, shape in zip(layers, shapes))]
+        bias_shapes = [None, *(shape[-1:] if layer.bias else None for layer, shape in zip(layers, shapes[1:]))]
+        tied = Ties(ties, Places(weight_shapes, bias_shapes)) if ties else None
+        rows = [layer.engine_row(shape) | {"sources": (l,)} for l, (layer, shape) in enumerate(zip(layers, shapes))]
+        self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0))
+        self.parameters = parameters_of(self.core, weight_shapes, tied)
+        self.progress = Progress()
+        self.n_threads: int | None = None
+
+    def start(self, rng: np.random.Generator) -> None:
+        """Draw the weights that training starts from, layer by layer."""
+        W, b = self.parameters.W, self.parameters.b
+        starts = [(None if W[l] is None else initial(layer.init, W[l].shape, rng, f"init of layer {l}", self.dtype),
+                   None if b[l] is None else given(layer.bias_init, b[l].shape, f"bias_init of layer {l}", self.dtype))
+                  for l, layer in enumerate(self.layers, 1)]
+        self.parameters.start(*([None, *arrays] for arrays in zip(*starts)))
+
+    # ---- users' data
+
+    def bind(self, X: Any, y: Any, sample_weight: Any = None) -> _core.Data:
+        """X, y and sample_weight of fit, checked and bound for the engine, which copies what it cannot read."""
+        X = self.features(X)
+        n = X.shape[0]
+        y = self.targets(y, n)
+        weights = _arrays.weights(sample_weight, n, self.dtype)
+        return _core.Data(X, y, weights, self.loss.rows(y, self.dtype))
+
+    def bind_inputs(self, X: Any) -> _core.Data:
+        """X alone, checked and bound for the engine."""
+        return _core.Data(self.features(X))
+
+    def features(self, X: Any) -> Any:
+        """X, maps or flat, as an array or a CSR matrix (n, d(0)) that the engine can read, checked."""
+        return _arrays.features(self.flat_rows(X), self.d[0], self.dtype)
+
+    def targets(self, y: Any, n: int) -> Any:
+        """y for n rows as the engine reads it, checked."""
+        return _arrays.targets(y, n, self.d[-1], self.loss.name, self.dtype)
+
+    def flat_rows(self, X: Any) -> Any:
+        """Maps (n, h, w, c), or without a single channel, as rows (n, d(0)); anything else as it is."""
+        shape = self.shapes[0]
+        if len(shape) == 1 or hasattr(X, "tocsr"):
+            return X
+        X = np.asarray(X)
+        if X.ndim > 2 and X.shape[1:] not in ((shape, shape[:-1]) if shape[-1] == 1 else (shape,)):
+            map_of_rows = f"(n, {', '.join(map(str, shape))})"
+            raise ValueError(f"X must have shape {map_of_rows} or (n, {self.d[0]}), got {X.shape}")
+        return X.reshape(len(X), self.d[0]) if X.ndim > 2 else X
+
+    # ---- threads
+
+    def team(self, rows: int, sweeps: int, n_threads: int | None = None, batch: int | None = None) -> _core.borrow_team:
+        """A context of the threads for work on so many rows: the caller alone where the work is too little to start
+        others for, or where they did not pay a moment ago.
+
+        sweeps: passes over the weights for each row, 1 forward, 3 with the gradients, times the epochs. n_threads: None
+        for the network's, and where that is None too for as many as pay off. batch: rows of a step, in training.
+        """
+        n_threads = self.n_threads if n_threads is None else n_threads
+        if n_threads is not None:
+            return _core.borrow_team(n_threads)
+        if batch is not None and self.core.one_thread_pays(batch):
+            return _core.borrow_team(1)
+        work = 2.0 * self.core.work * rows * sweeps
+        return _core.borrow_team(_core.cores(), True) if work > WORTH_THREADS else _core.borrow_team(1)
+
+    # ---- outputs
+
+    def forward(self, X: Any) -> SimpleNamespace:
+        """What MLP.forward returns."""
+        data = self.bind_inputs(X)
+        self.parameters.require_finite()
+        with self.team(data.n, 1) as team:
+            kept = self.core.sweep(data, False, team)
+        return SimpleNamespace(s=kept["s"], x=kept["x"])
+
+    def predict(self, X: Any, linked: bool = True) -> Floats:
+        """What the loss's link gives, (n, d(L)), or with linked=False x(L), before the link."""
+        data = self.bind_inputs(X)
+        self.parameters.require_finite()
+        with self.team(data.n, 1) as team:
+            return self.core.predict(data, team, None, linked)
+
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The weighted mean loss."""
+        data = self.bind(X, y, sample_weight)
+        self.parameters.require_finite()
+        with self.team(data.n, 1) as team:
+            return self.core.evaluate(data, team) / data.weight_sum

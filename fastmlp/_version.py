@@ -1,0 +1,2 @@
+"""The version of fastmlp."""
+__version__ = "0.1.0"

@@ -1,0 +1,144 @@
+"""Solvers "sgd" and "adam", and any optimiser: scikit-learn's rates, patience and reports around the one loop."""
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from .. import _robust, optim
+from .._fit import loop
+from .._fit.epochs import Epochs, Objective
+from .._fit.orders import InOrder, Reshuffled
+from .._parameters import OptimizerState
+from . import _solvers
+from ._watched import watched_of
+
+SMALLEST_RATE = 1e-6  # of learning_rate="adaptive"
+
+
+@dataclass
+class Optimizer:
+    """The solver's current rate, as scikit-learn shows it."""
+
+    learning_rate: float
+
+
+def start_curves(est):
+    """The attributes of a stochastic solver before its first epoch."""
+    est.loss_curve_, est._no_improvement_count = [], 0
+    est.best_loss_, est.validation_scores_, est.best_validation_score_ = np.inf, None, None
+
+
+def fit_stochastic(job):
+    """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
+    est, net, network, progress = job.est, job.net, job.network, job.network.progress
+    _start_rate(est, progress)
+    progress.optimizer_state = OptimizerState.following(progress.optimizer_state, network.parameters,
+                                                        _solvers.optimizer_of(est))
+    if not hasattr(est, "loss_curve_"):  # L-BFGS came before
+        start_curves(est)
+    watched, rows = watched_of(job)
+    order = Reshuffled(job.data.n, rows, est._random_state) if est.shuffle else InOrder(job.data.n, rows)
+    objective = Objective(est.alpha / job.mean_weight(rows), est.l1 / job.mean_weight(rows), est.input_noise,
+                          _robust.penalty(network, gradient_penalty=est.gradient_penalty))
+    batch, callbacks = _batch_size(est, order.n), _solvers.callbacks_of(est)
+    wanted = 1 if job.incremental else est.max_iter
+    est.n_iter_ = 0
+    try:
+        with network.team(order.n, 3 * wanted, batch=batch) as team, _solvers.Tasks(job, wanted) as tasks:
+            epochs = Epochs(network, job.data, order, batch, team, objective, loop.batch_notifier(callbacks, net))
+            ending = loop.train(net, epochs, wanted, EstimatorPlan(job, epochs, watched, tasks), callbacks)
+    except KeyboardInterrupt:
+        ending = loop.Ending.STOPPED
+        warnings.warn("Training interrupted by user.")
+    finally:
+        watched.monitor.restore(net)
+    if ending is loop.Ending.DIVERGED:
+        if watched.monitor.best_weights is None:
+            raise ValueError(_solvers.NOT_FINITE)
+        warnings.warn("the loss was not finite: training stopped, the best weights before are kept",
+                      loop.DivergenceWarning, stacklevel=2)
+    if ending is loop.Ending.COMPLETED and not job.incremental:
+        warnings.warn(f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the optimization hasn't "
+                      "converged yet.", ConvergenceWarning)
+
+
+class EstimatorPlan(loop.Plan):
+    """scikit-learn's: the rate falls by its rules, attributes and prints tell how it goes, and patience ends it."""
+
+    def __init__(self, job, epochs, watched, tasks):
+        self.est, self.epochs, self.watched, self.tasks = job.est, epochs, watched, tasks
+        self.task_stops = False
+
+    def begin_epoch(self):
+        self.tasks.begin_epoch()
+        est = self.est
+        if est.optimizer is not None:
+            est._rate = optim.rate(est.optimizer, self.epochs.state.epoch)
+        elif callable(est.learning_rate):
+            est._rate = optim.rate(optim.SGD(est.learning_rate), self.epochs.state.epoch)
+        return est._rate
+
+    def end_epoch(self, result):
+        est, watched = self.est, self.watched
+        self._report(est._loss_to_report(result.loss + result.sensitivity) + result.row_penalty)
+        watched.look(watched.measure(self.epochs.team))
+        if est.learning_rate == "invscaling" and _has_rules_of_rate(est):
+            est._rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t
+        self.task_stops = self.tasks.end_epoch()
+        return est.n_iter_, {"loss": est.loss_, "lr": est._rate, **watched.logs()}
+
+    def diverged(self):
+        self._report(np.nan)
+        self.watched.look(np.nan)
+
+    def should_stop(self):
+        waited_long = self.est._no_improvement_count > self.est.n_iter_no_change
+        return waited_long and self._patience_ends() or self.task_stops
+
+    def _report(self, loss):
+        """One more epoch in the attributes, and in print."""
+        est = self.est
+        est.n_iter_ += 1
+        est.t_ += self.epochs.n
+        est.loss_ = loss
+        est.loss_curve_.append(loss)
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
+
+    def _patience_ends(self):
+        """Whether training ends now that nothing became better for n_iter_no_change epochs, or only the rate falls."""
+        est = self.est
+        if est.learning_rate != "adaptive" or not _has_rules_of_rate(est):
+            verdict, ends = "Stopping.", True
+        elif est._rate <= SMALLEST_RATE:
+            verdict, ends = "Learning rate too small. Stopping.", True
+        else:
+            est._rate /= 5.0
+            self.watched.wait_anew()
+            verdict, ends = f"Setting learning rate to {est._rate:f}", False
+        if est.verbose:
+            print(f"{self.watched.subject} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
+                  f"consecutive epochs. {verdict}")
+        return ends
+
+
+def _has_rules_of_rate(est):
+    """Whether learning_rate may be "invscaling" or "adaptive": the others ignore these."""
+    return est.solver == "sgd" and est.optimizer is None
+
+
+def _start_rate(est, progress):
+    """The rate goes on from the last fit unless what it is asked to be has changed."""
+    asked = [est.optimizer, est.solver, est.learning_rate, float(est.learning_rate_init)]
+    if progress.optimizer_state is None or vars(est).get("_rate_asked", asked) != asked:
+        est._rate = float(est.learning_rate_init)
+    est._rate_asked = asked
+
+
+def _batch_size(est, n):
+    if est.batch_size == "auto":
+        return min(200, n)
+    if est.batch_size > n:
+        warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
+    return min(est.batch_size, n)
