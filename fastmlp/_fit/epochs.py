@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .._robust import NO_PENALTY, AttackNumbers, Penalty
 from .._types import Floats, Integers
 from .orders import Order
 
+OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
 
 
@@ -76,14 +77,14 @@ class Epochs:
     """
 
     def __init__(self, network: Network, data: _core.Data, order: Order, batch: int, team: _core.Team,
-                 objective: Objective, on_batch_end: Callable[[int, dict[str, float]], bool] | None = None) -> None:
+                 objective: Objective, on_batch_end: OnBatchEnd | None = None) -> None:
         self.network, self.data, self.order, self.batch, self.team = network, data, order, batch, team
         self.objective, self.on_batch_end = objective, on_batch_end
         self.n, self.weight = order.n, data.weight_of(order.rows)
         self.batches = -(-self.n // batch)
         self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // batch)
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
-        self.section_rows: Any = None                # and the rows of its batches
+        self.section_rows = np.empty(0, np.int64)    # and the rows of its batches
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
 
     @property
@@ -99,7 +100,7 @@ class Epochs:
         start = self._snapshot(rate, oldest)
         self.snapshots = [*self.snapshots[-1:], start]
         if self.on_batch_end is not None:
-            sums, weight = self._train_batch_by_batch(start)
+            sums, weight = self._train_batch_by_batch(start, self.on_batch_end)
         else:
             sums, weight = self._train(start, 0, self.batches), self.weight
         if (sums.batches < self.batches and not sums.stopped) or not self._is_finite(sums.batches - 1):
@@ -110,7 +111,7 @@ class Epochs:
         mean_loss = sums.loss / weight if weight else 0.0
         return EpochResult(rate, mean_loss, sums.row_penalty, sums.sensitivity, sums.stopped)
 
-    def _train_batch_by_batch(self, start: Snapshot) -> tuple[Sums, float]:
+    def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
         """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
         total, weight = Sums(0), 0.0
         for b in range(self.batches):
@@ -122,7 +123,7 @@ class Epochs:
             total.loss += one.loss
             total.row_penalty += one.row_penalty
             total.sensitivity += one.sensitivity
-            if self.on_batch_end(b, {"loss": one.loss / batch_weight if batch_weight else 0.0}):
+            if on_batch_end(b, {"loss": one.loss / batch_weight if batch_weight else 0.0}):
                 total.stopped = True
                 break
         return total, weight
@@ -154,7 +155,7 @@ class Epochs:
         """Have the rows of a section; its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
-            self.section_rows = None  # two are not held at once
+            self.section_rows = np.empty(0, np.int64)  # two are not held at once
             end = min((begin + self.section_batches) * self.batch, self.n)
             self.section_rows = self.order(epoch, begin * self.batch, end)
             self.section = epoch, number
