@@ -68,17 +68,18 @@ class Snapshot(NamedTuple):
 
 
 class Epochs:
-    """Runs epochs of a network whose optimiser's state is set.
+    """Runs epochs of a network.
 
-    data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a function of (batch, logs),
+    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a function of (batch, logs),
     whether to stop; each batch then is a call of the engine.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
 
-    def __init__(self, network: Network, data: _core.Data, order: Order, batch: int, team: _core.Team,
-                 objective: Objective, on_batch_end: OnBatchEnd | None = None) -> None:
-        self.network, self.data, self.order, self.batch, self.team = network, data, order, batch, team
+    def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int,
+                 team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None) -> None:
+        self.network, self.state, self.live = network, state, [network.core.P, *state.arrays()]
+        self.data, self.order, self.batch, self.team = data, order, batch, team
         self.objective, self.on_batch_end = objective, on_batch_end
         self.n, self.weight = order.n, data.weight_of(order.rows)
         self.batches = -(-self.n // batch)
@@ -86,13 +87,6 @@ class Epochs:
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
         self.section_rows = np.empty(0, np.int64)    # and the rows of its batches
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
-
-    @property
-    def state(self) -> OptimizerState:
-        """The optimiser's state."""
-        state = self.network.progress.optimizer_state
-        assert state is not None
-        return state
 
     def run(self, rate: float) -> EpochResult | None:
         """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
@@ -176,21 +170,17 @@ class Epochs:
             return True
         return bool(np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b))))
 
-    def _live(self) -> list[Floats]:
-        """The arrays that training changes."""
-        return [self.network.core.P, *self.state.arrays()]
-
     def _snapshot(self, rate: float, into: list[Floats] | None = None) -> Snapshot:
-        """A Snapshot, in the arrays of an old one where these are given."""
-        live, epoch = self._live(), self.network.progress.epochs_ever
+        """Of now, in the arrays of an old one where these are given."""
+        epoch = self.network.progress.epochs_ever
         if into is None:
-            return Snapshot(rate, epoch, [a.copy() for a in live])
-        for copy, a in zip(into, live):
+            return Snapshot(rate, epoch, [a.copy() for a in self.live])
+        for copy, a in zip(into, self.live):
             np.copyto(copy, a)
         return Snapshot(rate, epoch, into)
 
     def _restore(self, snapshot: Snapshot) -> None:
-        for a, copy in zip(self._live(), snapshot.arrays):
+        for a, copy in zip(self.live, snapshot.arrays):
             np.copyto(a, copy)
 
     def _undo(self) -> None:
