@@ -1,11 +1,16 @@
 """What training may do about a network's sensitivity to its input: penalties on it, and training on attacked inputs."""
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import _checks, _core
+
+if TYPE_CHECKING:
+    from ._network import Network
 
 PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}
 
@@ -17,7 +22,7 @@ class Penalty(NamedTuple):
     lam: float
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The option of fit that asks for it."""
         return PENALTY_NAMES[self.kind]
 
@@ -25,7 +30,7 @@ class Penalty(NamedTuple):
 NO_PENALTY = Penalty(0, 0.0)
 
 
-def penalty(network, **lams):
+def penalty(network: Network, **lams: float) -> Penalty:
     """The Penalty of a network, of options of which at most one may be above 0."""
     lams = {name: _checks.number(name, lam, least=0) for name, lam in lams.items()}
     asked = {name: lam for name, lam in lams.items() if lam > 0}
@@ -34,15 +39,15 @@ def penalty(network, **lams):
                          + " and ".join(f"{lam:g}" for lam in asked.values()))
     for name, lam in asked.items():
         if name == "gradient_penalty" and network.loss.function:
-            raise ValueError("gradient_penalty must be 0 where the loss is a function, which has no second derivatives, "
-                             f"got {lam:g}")
+            raise ValueError("gradient_penalty must be 0 where the loss is a function, which has no second "
+                             f"derivatives, got {lam:g}")
         return Penalty(_core.PENALTIES[name], lam)
     return NO_PENALTY
 
 
 class AttackNumbers(NamedTuple):
-    """An Attack as the core takes it: the numbers of attack_t (norm, eps, step, low, high), steps, whether from a random
-    start."""
+    """An Attack as the core takes it: the numbers of attack_t (norm, eps, step, low, high), steps, whether from a
+    random start."""
 
     numbers: tuple[int, float, float, float, float]
     steps: int
@@ -69,7 +74,7 @@ class Attack:
     clip: Any = None
     random_start: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.number("eps", self.eps, least=0)
         if self.eps_step is not None:
             _checks.number("eps_step", self.eps_step, above=0)
@@ -83,7 +88,7 @@ class Attack:
             if not low < high:
                 raise ValueError(f"clip must be (low, high) with low < high, got {self.clip!r}")
 
-    def numbers(self, X):
+    def numbers(self, X: Any) -> AttackNumbers:
         """For the core, AttackNumbers. X : what is going to be moved; ValueError where it is not within clip."""
         low, high = (-math.inf, math.inf) if self.clip is None else map(float, self.clip)
         if self.clip is not None:
@@ -96,7 +101,7 @@ class Attack:
         return AttackNumbers((norm, float(self.eps), step, low, high), self.max_iter, self.random_start)
 
 
-def attack(spec, X):
+def attack(spec: Any, X: Any) -> AttackNumbers | None:
     """fit's `adversarial` for the core: AttackNumbers or None."""
     if spec is None:
         return None

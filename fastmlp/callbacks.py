@@ -1,11 +1,18 @@
 """What may look on while a network trains, and stop it."""
+from __future__ import annotations
+
 import csv
-import math
+import os
 import sys
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from . import _checks
-from ._fit.monitor import logged, monitor_of_logs
+from ._fit.monitor import Monitor, logged, monitor_of_logs
+
+if TYPE_CHECKING:
+    from .model import MLP
 
 __all__ = ["Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback"]
 
@@ -18,23 +25,23 @@ class Callback:
     called however the fit ended, after an exception and Ctrl-C too.
     """
 
-    def on_fit_begin(self, net, logs):
+    def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         """logs: {"epochs": how many are wanted}"""
 
-    def on_epoch_end(self, net, epoch, logs):
+    def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         """epoch counts from 1, and goes on in partial_fit"""
 
-    def on_batch_end(self, net, batch, logs):
+    def on_batch_end(self, net: MLP, batch: int, logs: dict[str, float]) -> Any:
         """batch counts from 0 in each epoch"""
 
-    def on_fit_end(self, net, logs):
+    def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         """logs: those of the last whole epoch"""
 
 
 class LambdaCallback(Callback):
     """A callback of functions: LambdaCallback(on_epoch_end=lambda net, epoch, logs: logs["loss"] < 0.1)."""
 
-    def __init__(self, **functions):
+    def __init__(self, **functions: Callable[..., Any]) -> None:
         for name, function in functions.items():
             _checks.one_of("the name of a callback's function", name, EVENTS)
             if not callable(function):
@@ -52,41 +59,44 @@ class EarlyStopping(Callback):
     restore_best : the best epoch's weights come back at the end, however the fit ended.
     """
 
-    def __init__(self, monitor="val_loss", patience=10, min_delta=0.0, mode="auto", restore_best=True):
+    def __init__(self, monitor: str = "val_loss", patience: int = 10, min_delta: float = 0.0, mode: str = "auto",
+                 restore_best: bool = True) -> None:
         self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
         self.patience = _checks.integer("patience", patience, 1)
         self._fresh_monitor()  # which checks mode and min_delta
 
-    def _fresh_monitor(self):
+    def _fresh_monitor(self) -> Monitor:
         return monitor_of_logs(self.monitor, self.mode, self.min_delta)
 
-    def on_fit_begin(self, net, logs):
-        self._monitor, self.best_epoch = self._fresh_monitor(), None
+    def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
+        self._monitor = self._fresh_monitor()
+        self.best_epoch: int | None = None
 
-    def on_epoch_end(self, net, epoch, logs):
+    def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         weights = (lambda: net.params) if self.restore_best else None
         if self._monitor.look(logged(self.monitor, logs), weights):
             self.best_epoch = epoch
         return self._monitor.waited >= self.patience
 
-    def on_fit_end(self, net, logs):
+    def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         self._monitor.restore(net)
 
 
 class Checkpoint(Callback):
     """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`."""
 
-    def __init__(self, path, monitor="val_loss", best=True, mode="auto"):
+    def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
+                 mode: str = "auto") -> None:
         self.path, self.monitor, self.best, self.mode = path, monitor, best, mode
         self._fresh_monitor()  # which checks mode
 
-    def _fresh_monitor(self):
+    def _fresh_monitor(self) -> Monitor:
         return monitor_of_logs(self.monitor, self.mode)
 
-    def on_fit_begin(self, net, logs):
+    def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._monitor = self._fresh_monitor()
 
-    def on_epoch_end(self, net, epoch, logs):
+    def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         if not self.best or self._monitor.look(logged(self.monitor, logs)):
             net.save(self.path)
 
@@ -94,7 +104,7 @@ class Checkpoint(Callback):
 class ProgressBar(Callback):
     """A tqdm bar where tqdm is installed and the output is a terminal or a notebook, else a line an epoch."""
 
-    def on_fit_begin(self, net, logs):
+    def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._bar, self._epochs, self._done = None, logs["epochs"], 0
         try:
             from tqdm.auto import tqdm
@@ -103,7 +113,7 @@ class ProgressBar(Callback):
         if sys.stderr.isatty() or tqdm.__module__ == "tqdm.notebook":
             self._bar = tqdm(total=self._epochs, unit="epoch")
 
-    def on_epoch_end(self, net, epoch, logs):
+    def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         self._done += 1
         shown = {name: f"{value:.5g}" for name, value in logs.items()}
         if self._bar is None:
@@ -112,7 +122,7 @@ class ProgressBar(Callback):
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update()
 
-    def on_fit_end(self, net, logs):
+    def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -120,15 +130,15 @@ class ProgressBar(Callback):
 class CSVLogger(Callback):
     """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there."""
 
-    def __init__(self, path, append=False):
+    def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path, self.append = path, append
 
-    def on_fit_begin(self, net, logs):
-        self._file = None
+    def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
+        self._file: Any = None  # where it cannot be opened
         self._file = open(self.path, "a" if self.append else "w", newline="")
-        self._writer = None
+        self._writer: Any = None
 
-    def on_epoch_end(self, net, epoch, logs):
+    def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         if self._writer is None:
             self._writer = csv.DictWriter(self._file, ["epoch", *logs])
             if self._file.tell() == 0:
@@ -136,7 +146,7 @@ class CSVLogger(Callback):
         self._writer.writerow({"epoch": epoch, **logs})
         self._file.flush()
 
-    def on_fit_end(self, net, logs):
+    def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         if self._file is not None:
             self._file.close()
 
@@ -144,17 +154,17 @@ class CSVLogger(Callback):
 class TimeLimit(Callback):
     """Stop after the first epoch that ends `seconds` or more after the fit began."""
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: float) -> None:
         self.seconds = _checks.number("seconds", seconds, least=0)
 
-    def on_fit_begin(self, net, logs):
+    def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._until = time.monotonic() + self.seconds
 
-    def on_epoch_end(self, net, epoch, logs):
+    def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         return time.monotonic() >= self._until
 
 
-def as_callback(given):
+def as_callback(given: Any) -> Callback:
     """A Callback, or a plain function taken for its on_epoch_end."""
     if isinstance(given, Callback):
         return given
@@ -163,6 +173,6 @@ def as_callback(given):
     raise TypeError(f"callbacks must be Callback objects or functions of (net, epoch, logs), got {given!r}")
 
 
-def overrides(callback, event):
+def overrides(callback: Callback, event: str) -> bool:
     """Whether a callback does something at an event."""
     return event in vars(callback) or getattr(type(callback), event) is not getattr(Callback, event)

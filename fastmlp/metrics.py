@@ -1,10 +1,19 @@
 """Metrics by name: numbers of targets and predictions that fit logs."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _checks
+from ._types import Floats
+
+Metric = Callable[[Any, Floats, Any], float]  # of targets, predictions and sample weights or None
 
 
-def _classes(y, prediction):
+def _classes(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
     """Targets and predictions as classes: a column an output, or one."""
     if prediction.shape[1] > 1 and y.ndim == 1:
         return y, prediction.argmax(axis=1)
@@ -13,42 +22,42 @@ def _classes(y, prediction):
     return y > 0.5, prediction > 0.5
 
 
-def accuracy(y, prediction, weight):
+def accuracy(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     """The share of rows whose class is right; of several yes-or-no outputs, of rows with all right."""
     true, guess = _classes(y, prediction)
     right = (true == guess).reshape(len(prediction), -1).all(axis=1)
-    return np.average(right, weights=weight)
+    return float(np.average(right, weights=weight))
 
 
-def r2(y, prediction, weight):
+def r2(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     """1 - residual over total sum of squares, the mean over outputs; 0 for an output that is constant and missed."""
     w = np.ones(len(y)) if weight is None else weight
     total = (w[:, None] * (y - np.average(y, axis=0, weights=w)) ** 2).sum(axis=0)
     rest = (w[:, None] * (y - prediction) ** 2).sum(axis=0)
     varies = total > 0
-    return np.mean(np.where(varies, 1 - rest / np.where(varies, total, 1), np.where(rest > 0, 0, 1)))
+    return float(np.mean(np.where(varies, 1 - rest / np.where(varies, total, 1), np.where(rest > 0, 0, 1))))
 
 
-def mae(y, prediction, weight):
+def mae(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     """The mean absolute error, over rows and outputs."""
-    return np.average(np.abs(y - prediction).mean(axis=1), weights=weight)
+    return float(np.average(np.abs(y - prediction).mean(axis=1), weights=weight))
 
 
-def auc(y, prediction, weight):
+def auc(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     """The area under the ROC curve, one against the rest for several classes; scikit-learn's."""
     from sklearn.metrics import roc_auc_score
 
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     two = prediction.shape[1] == 1 or (prediction.shape[1] == 2 and y.ndim == 1)
     p = prediction[:, -1] if two else prediction
-    return roc_auc_score(y, p, sample_weight=weight, multi_class="ovr")
+    return float(roc_auc_score(y, p, sample_weight=weight, multi_class="ovr"))
 
 
-METRICS = {"accuracy": accuracy, "r2": r2, "mae": mae, "auc": auc}
+METRICS: dict[str, Metric] = {"accuracy": accuracy, "r2": r2, "mae": mae, "auc": auc}
 LARGER = {"accuracy", "r2", "auc"}
 
 
-def check_targets(metrics, y, labels):
+def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) -> None:
     """ValueError where a metric by name is not for such targets: labels (n,), or (n, d(L))."""
     own = [name for name, metric in metrics.items() if metric is METRICS.get(name)]
     if labels:
@@ -57,19 +66,20 @@ def check_targets(metrics, y, labels):
             raise ValueError(f"metrics {' and '.join(of_numbers)} want numbers for y, got labels")
         return
     if "accuracy" in own and not (y.min() >= 0 and y.max() <= 1):
-        raise ValueError(f"metrics accuracy wants labels for y, or columns of 0 to 1, got values from {y.min():g} to {y.max():g}")
+        raise ValueError("metrics accuracy wants labels for y, or columns of 0 to 1, "
+                         f"got values from {y.min():g} to {y.max():g}")
     if "auc" in own and not ((y == 0) | (y == 1)).all():
         raise ValueError("metrics auc wants labels for y, or columns of 0 and 1, got other numbers")
 
 
-def larger_is_better(name):
+def larger_is_better(name: str) -> bool:
     """Of a logged number, with val_ before it or not."""
     return name.removeprefix("val_") in LARGER
 
 
-def named_metrics(metrics):
+def named_metrics(metrics: Any) -> dict[str, Metric]:
     """Users' metrics -> {name: function of (y, prediction, weight)}"""
-    found = {}
+    found: dict[str, Metric] = {}
     for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
         if callable(metric):
             found[getattr(metric, "__name__", type(metric).__name__)] = _call(metric)
@@ -80,5 +90,5 @@ def named_metrics(metrics):
     return found
 
 
-def _call(metric):
+def _call(metric: Callable[[Any, Floats], float]) -> Metric:
     return lambda y, prediction, weight: metric(y, prediction)

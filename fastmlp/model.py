@@ -14,7 +14,7 @@ from . import _arrays, _checks, _core, _derivatives
 from . import layers as specs
 from ._fit.history import History
 from ._fit.mlp import fit
-from ._fit.options import Options
+from ._fit.options import Callbacks, Metrics, Options
 from ._network import Network
 from ._parameters import OptimizerState
 from ._robust import Attack
@@ -214,12 +214,11 @@ class MLP:
 
     # ---- training
 
-    def fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 10,
-            batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
-            validation_data: tuple[Any, ...] | None = None, callbacks: Sequence[Any] = (), shuffle: bool = True,
-            n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Any = (),
-            input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
-            adversarial: Attack | None = None) -> History:
+    def fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 10, batch_size: int | None = 32,
+            sample_weight: Any = None, validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (),
+            shuffle: bool = True, n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
+            metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
+            jacobian_penalty: float = 0.0, adversarial: Attack | None = None) -> History:
         """Train from the present weights with a fresh optimiser.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
@@ -262,11 +261,11 @@ class MLP:
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=True)
 
     def partial_fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 1,
-                    batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
-                    validation_data: tuple[Any, ...] | None = None, callbacks: Sequence[Any] = (), shuffle: bool = True,
-                    n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Any = (),
-                    input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
-                    adversarial: Attack | None = None) -> History:
+                    batch_size: int | None = 32, sample_weight: Any = None,
+                    validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
+                    n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
+                    metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
+                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the random stream go on.
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.

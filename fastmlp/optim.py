@@ -5,6 +5,8 @@ l2 adds l2/2 ||W||^2 and l1 adds l1 ||W||_1 to what is minimised, for weights, n
 reports are without them. clip_norm scales the gradient of all parameters down to that Euclidean norm where it is
 larger, before penalties.
 """
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,17 +29,17 @@ class SGD:
     l1: float = 0.0
     clip_norm: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_common(self)
         number("momentum", self.momentum, least=0, most=1)
         boolean("nesterov", self.nesterov)
 
     @property
-    def step(self):
+    def step(self) -> str:
         """The name of its step in the core's table."""
         return "nesterov" if self.nesterov and self.momentum else "momentum" if self.momentum else "sgd"
 
-    def numbers(self, lr):
+    def numbers(self, lr: float) -> tuple[float, float, float, float, float, float, float]:
         """(lr, beta1, beta2, eps, decay, l2, l1) of a step."""
         return (lr, self.momentum, 0.0, 0.0, 0.0, self.l2, self.l1)
 
@@ -58,13 +60,13 @@ class Adam:
     step = "adam"
     weight_decay = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_common(self)
         number("beta1", self.beta1, least=0, below=1)
         number("beta2", self.beta2, least=0, below=1)
         number("eps", self.eps, above=0)
 
-    def numbers(self, lr):
+    def numbers(self, lr: float) -> tuple[float, float, float, float, float, float, float]:
         """(lr, beta1, beta2, eps, decay, l2, l1) of a step."""
         return (lr, self.beta1, self.beta2, self.eps, lr * self.weight_decay, self.l2, self.l1)
 
@@ -76,12 +78,12 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         number("weight_decay", self.weight_decay, least=0)
 
 
-def _check_common(spec):
+def _check_common(spec: SGD | Adam) -> None:
     if not callable(spec.lr):
         number("lr", spec.lr, above=0)
     number("l2", spec.l2, least=0)
@@ -90,6 +92,7 @@ def _check_common(spec):
         number("clip_norm", spec.clip_norm, above=0)
 
 
-def rate(optimizer, epoch):
-    """The learning rate of an epoch."""
-    return number("the learning rate of epoch %d" % epoch, optimizer.lr(epoch) if callable(optimizer.lr) else optimizer.lr, least=0)
+def rate(optimizer: SGD | Adam, epoch: int) -> float:
+    """The learning rate of an epoch. ValueError where a schedule gives what is none."""
+    lr = optimizer.lr(epoch) if callable(optimizer.lr) else optimizer.lr
+    return number(f"the learning rate of epoch {epoch}", lr, least=0)

@@ -1,4 +1,6 @@
 """Learning rates that change: callables of the epoch, which counts from 0 and goes on in partial_fit."""
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
@@ -11,7 +13,7 @@ __all__ = ["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCy
 class _Schedule:
     lr: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _checks.number("lr", self.lr, least=0)
 
 
@@ -19,7 +21,7 @@ class _Schedule:
 class Constant(_Schedule):
     """lr, always."""
 
-    def __call__(self, epoch):
+    def __call__(self, epoch: int) -> float:
         return self.lr
 
 
@@ -30,13 +32,13 @@ class Step(_Schedule):
     every: int
     factor: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _checks.integer("every", self.every, 1)
         _checks.number("factor", self.factor, least=0)
 
-    def __call__(self, epoch):
-        return self.lr * self.factor ** (epoch // self.every)
+    def __call__(self, epoch: int) -> float:
+        return float(self.lr * self.factor ** (epoch // self.every))
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Exponential(_Schedule):
 
     factor: float = 0.95
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _checks.number("factor", self.factor, least=0)
 
-    def __call__(self, epoch):
-        return self.lr * self.factor**epoch
+    def __call__(self, epoch: int) -> float:
+        return float(self.lr * self.factor**epoch)
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,28 @@ class InverseScaling(_Schedule):
 
     power: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _checks.number("power", self.power)
 
-    def __call__(self, epoch):
-        return self.lr / (epoch + 1) ** self.power
+    def __call__(self, epoch: int) -> float:
+        return float(self.lr / (epoch + 1) ** self.power)
 
 
 @dataclass(frozen=True)
 class Cosine(_Schedule):
-    """Half a cosine from lr down to `final` over `epochs` epochs, and `final` from then on (Loshchilov and Hutter 2017)."""
+    """Half a cosine from lr down to `final` over `epochs` epochs, and `final` from then on (Loshchilov and Hutter
+    2017)."""
 
     epochs: int
     final: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _checks.integer("epochs", self.epochs, 1)
         _checks.number("final", self.final, least=0)
 
-    def __call__(self, epoch):
+    def __call__(self, epoch: int) -> float:
         return _cosine(self.lr, self.final, epoch / max(1, self.epochs - 1))
 
 
@@ -93,19 +96,19 @@ class OneCycle(_Schedule):
     div: float = 25.0
     final_div: float = 1e4
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _checks.integer("epochs", self.epochs, 1)
         _checks.number("warmup", self.warmup, least=0, most=1)
         for name in ("div", "final_div"):
             _checks.number(name, getattr(self, name), above=0)
 
-    def __call__(self, epoch):
+    def __call__(self, epoch: int) -> float:
         peak = self.warmup * (self.epochs - 1)
         if epoch < peak:
             return _cosine(self.lr / self.div, self.lr, epoch / peak)
         return _cosine(self.lr, self.lr / self.final_div, (epoch - peak) / max(1e-9, self.epochs - 1 - peak))
 
 
-def _cosine(start, end, part):
+def _cosine(start: float, end: float, part: float) -> float:
     return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, part)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .._robust import NO_PENALTY, AttackNumbers, Penalty
 from .._types import Floats, Integers
 from .orders import Order
 
+OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
 
 
@@ -67,31 +68,25 @@ class Snapshot(NamedTuple):
 
 
 class Epochs:
-    """Runs epochs of a network whose optimiser's state is set.
+    """Runs epochs of a network.
 
-    data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a function of (batch, logs),
+    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a function of (batch, logs),
     whether to stop; each batch then is a call of the engine.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
 
-    def __init__(self, network: Network, data: _core.Data, order: Order, batch: int, team: _core.Team,
-                 objective: Objective, on_batch_end: Callable[[int, dict[str, float]], bool] | None = None) -> None:
-        self.network, self.data, self.order, self.batch, self.team = network, data, order, batch, team
+    def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int,
+                 team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None) -> None:
+        self.network, self.state, self.live = network, state, [network.core.P, *state.arrays()]
+        self.data, self.order, self.batch, self.team = data, order, batch, team
         self.objective, self.on_batch_end = objective, on_batch_end
         self.n, self.weight = order.n, data.weight_of(order.rows)
         self.batches = -(-self.n // batch)
         self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // batch)
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
-        self.section_rows: Any = None                # and the rows of its batches
+        self.section_rows = np.empty(0, np.int64)    # and the rows of its batches
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
-
-    @property
-    def state(self) -> OptimizerState:
-        """The optimiser's state."""
-        state = self.network.progress.optimizer_state
-        assert state is not None
-        return state
 
     def run(self, rate: float) -> EpochResult | None:
         """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
@@ -99,7 +94,7 @@ class Epochs:
         start = self._snapshot(rate, oldest)
         self.snapshots = [*self.snapshots[-1:], start]
         if self.on_batch_end is not None:
-            sums, weight = self._train_batch_by_batch(start)
+            sums, weight = self._train_batch_by_batch(start, self.on_batch_end)
         else:
             sums, weight = self._train(start, 0, self.batches), self.weight
         if (sums.batches < self.batches and not sums.stopped) or not self._is_finite(sums.batches - 1):
@@ -110,7 +105,7 @@ class Epochs:
         mean_loss = sums.loss / weight if weight else 0.0
         return EpochResult(rate, mean_loss, sums.row_penalty, sums.sensitivity, sums.stopped)
 
-    def _train_batch_by_batch(self, start: Snapshot) -> tuple[Sums, float]:
+    def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
         """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
         total, weight = Sums(0), 0.0
         for b in range(self.batches):
@@ -122,7 +117,7 @@ class Epochs:
             total.loss += one.loss
             total.row_penalty += one.row_penalty
             total.sensitivity += one.sensitivity
-            if self.on_batch_end(b, {"loss": one.loss / batch_weight if batch_weight else 0.0}):
+            if on_batch_end(b, {"loss": one.loss / batch_weight if batch_weight else 0.0}):
                 total.stopped = True
                 break
         return total, weight
@@ -154,7 +149,7 @@ class Epochs:
         """Have the rows of a section; its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
-            self.section_rows = None  # two are not held at once
+            self.section_rows = np.empty(0, np.int64)  # two are not held at once
             end = min((begin + self.section_batches) * self.batch, self.n)
             self.section_rows = self.order(epoch, begin * self.batch, end)
             self.section = epoch, number
@@ -175,21 +170,17 @@ class Epochs:
             return True
         return bool(np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b))))
 
-    def _live(self) -> list[Floats]:
-        """The arrays that training changes."""
-        return [self.network.core.P, *self.state.arrays()]
-
     def _snapshot(self, rate: float, into: list[Floats] | None = None) -> Snapshot:
-        """A Snapshot, in the arrays of an old one where these are given."""
-        live, epoch = self._live(), self.network.progress.epochs_ever
+        """Of now, in the arrays of an old one where these are given."""
+        epoch = self.network.progress.epochs_ever
         if into is None:
-            return Snapshot(rate, epoch, [a.copy() for a in live])
-        for copy, a in zip(into, live):
+            return Snapshot(rate, epoch, [a.copy() for a in self.live])
+        for copy, a in zip(into, self.live):
             np.copyto(copy, a)
         return Snapshot(rate, epoch, into)
 
     def _restore(self, snapshot: Snapshot) -> None:
-        for a, copy in zip(self._live(), snapshot.arrays):
+        for a, copy in zip(self.live, snapshot.arrays):
             np.copyto(a, copy)
 
     def _undo(self) -> None:

@@ -38,15 +38,17 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     order = Shuffled(data.n, rows, progress.seed) if options.shuffle else InOrder(data.n, rows)
     batch = min(order.n, options.batch_size or order.n)
     with network.team(order.n, 3 * options.epochs, options.n_threads, batch) as team:
-        progress.optimizer_state = OptimizerState.following(previous, network.parameters, options.optimizer)
+        state = OptimizerState.following(previous, network.parameters, options.optimizer)
+        progress.optimizer_state = state
         if previous is None:
             net.history = History(loss=[], lr=[])
         objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
-        epochs = Epochs(network, data, order, batch, team, objective, loop.batch_notifier(options.callbacks, net))
+        on_batch_end = loop.batch_notifier(options.callbacks, net)
+        epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end)
         plan = NetworkPlan(net, rates, epochs, measures)
         ending = loop.train(net, epochs, options.epochs, plan, options.callbacks)
     if ending is loop.Ending.DIVERGED:
-        warnings.warn(f"the loss was not finite in epoch {epochs.state.epoch + 1}: training stopped, the network "
+        warnings.warn(f"the loss was not finite in epoch {state.epoch + 1}: training stopped, the network "
                       "holds the weights before the step that made it so; try a smaller learning rate",
                       loop.DivergenceWarning, stacklevel=3)
     return net.history

@@ -5,13 +5,17 @@ tests/test_fit_options.py holds them to this table. What an option means is said
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .. import _checks, _core, optim
 from .._robust import Attack
-from ..callbacks import ProgressBar, as_callback
+from ..callbacks import Callback, ProgressBar, as_callback
 from ..metrics import named_metrics
+
+Callbacks = Sequence[Callback | Callable[..., Any]]
+Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 
 OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
 
@@ -20,17 +24,17 @@ OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
 class Options:
     """What fit or partial_fit was called with."""
 
-    optimizer: Any = None
+    optimizer: Any = None  # SGD | Adam | None; not None once checked
     epochs: int = 10
     batch_size: int | None = 32
     sample_weight: Any = None
     validation_data: tuple[Any, ...] | None = None
-    callbacks: Any = ()
+    callbacks: Any = ()  # Callbacks; list[Callback] once checked
     shuffle: bool = True
     n_threads: int | None = None
     verbose: int = 0
     validation_fraction: float = 0.0
-    metrics: Any = ()
+    metrics: Any = ()  # Metrics; functions by name once checked
     input_noise: float = 0.0
     gradient_penalty: float = 0.0
     jacobian_penalty: float = 0.0

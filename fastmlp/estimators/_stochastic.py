@@ -33,8 +33,8 @@ def fit_stochastic(job):
     """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
     est, net, network, progress = job.est, job.net, job.network, job.network.progress
     _start_rate(est, progress)
-    progress.optimizer_state = OptimizerState.following(progress.optimizer_state, network.parameters,
-                                                        _solvers.optimizer_of(est))
+    state = OptimizerState.following(progress.optimizer_state, network.parameters, _solvers.optimizer_of(est))
+    progress.optimizer_state = state
     if not hasattr(est, "loss_curve_"):  # L-BFGS came before
         start_curves(est)
     watched, rows = watched_of(job)
@@ -46,7 +46,8 @@ def fit_stochastic(job):
     est.n_iter_ = 0
     try:
         with network.team(order.n, 3 * wanted, batch=batch) as team, _solvers.Tasks(job, wanted) as tasks:
-            epochs = Epochs(network, job.data, order, batch, team, objective, loop.batch_notifier(callbacks, net))
+            on_batch_end = loop.batch_notifier(callbacks, net)
+            epochs = Epochs(network, state, job.data, order, batch, team, objective, on_batch_end)
             ending = loop.train(net, epochs, wanted, EstimatorPlan(job, epochs, watched, tasks), callbacks)
     except KeyboardInterrupt:
         ending = loop.Ending.STOPPED

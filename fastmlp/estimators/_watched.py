@@ -20,8 +20,8 @@ class Watched:
     """A number that patience looks at, and the attributes of the estimator in which it is told how that went: they are
     public, and the next partial_fit or warm fit goes on from them.
 
-    subject : what messages call it. best_attribute : where its best is found. holds_weights : whether the weights of the
-    best epoch come back.
+    subject : what messages call it. best_attribute : where its best is found. holds_weights : whether the weights of
+    the best epoch come back.
     """
 
     subject = best_attribute = None
