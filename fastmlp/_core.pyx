@@ -14,8 +14,6 @@ with a barrier after each. No thread adds to what another has summed, so results
 fastmlp/_engine/ has the parts: structs.pxd what they share, sweep.pyx both phases, a module for each other subject. No validation of
 users' input and no printing here: the Python storey does that.
 """
-from collections import namedtuple
-
 import numpy as np
 from numpy import empty, ndarray
 
@@ -35,6 +33,7 @@ from fastmlp._engine.tables cimport address, kernels_for, theta_for
 from fastmlp._engine.ties cimport fold, spread
 
 from fastmlp._engine.kinds import KINDS
+from fastmlp._engine.requests import Penalty, Sums
 from fastmlp._engine.runtime import PENALTIES, WHOLE, borrow_team, cores, shuffle
 from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite, available_isas,
                                     choose_isa, function, largest)
@@ -54,10 +53,6 @@ cdef enum:
 MOST_ELEMENTS = 2**31 - 1   # of a map with its padding
 MOST_THREADS = MAX_THREADS
 globals().update(Data=Data, Team=Team)      # which a cimport does not make attributes of the module
-
-# What training some batches gives: the sum of their losses, the number of the first batch that was not done, the sum over batches of
-# the penalties on W, and of the weighted penalties of the rows' sensitivity.
-Sums = namedtuple("Sums", "loss, done, weight_penalty, sensitivity_penalty")
 
 
 def phases():
@@ -305,54 +300,42 @@ cdef class Core:
         of.batch, of.chunk, of.block = batch, self.chunk_for(batch), self.block_for(data)
         of.chunks = (batch + of.chunk - 1) // of.chunk
 
-    def train(self, Data data, order, double weight_scale, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, step, S1, S2, powers,
-              double clip, key, Team team, row_penalties=(0.0, 0.0), double noise=0.0, penalty=(0, 0.0), attack=None,
-              exchange=None):
-        """Batches first .. last of the rows in order. weight_scale: rows of the whole fit over the sum of their weights.
-
-        step: numbers of step_t in its order. S1, S2: the optimiser's state, laid out as P, or None.
-        powers: float64 (2,), the running powers of beta1 and beta2, advanced. key: what dropout drops and
-        noise is. noise: the standard deviation of what is added to x(0).
-        row_penalties: (l2, l1) of l2/2 ||W||^2 + l1 ||W||_1 on the *sum* of a batch's losses. penalty: (a number in PENALTIES or 0,
-        lam). attack: (numbers of attack_t, steps, whether from a random place). exchange: see Call.exchange.
-        Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on it."""
+    def train(self, Data data, Team team, batches, step, state, objective, exchange=None):
+        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange: see Call.exchange. Returns Sums;
+        fewer batches are done where a loss was not finite, and then no step is taken on it. The state advances."""
         cdef Call call = self.take()
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
         cdef Py_ssize_t done, wanted
-        cdef double *p = <double *>address(powers)
-        call.bind(data, order, weight_scale)
-        self.cut(call, data, batch)
-        call.penalize(penalty)
-        if attack is not None:
-            call.move_inputs(attack)
+        cdef double *powers = <double *>address(state.powers)
+        call.bind(data, batches.order, batches.weight_scale)
+        self.cut(call, data, batches.size)
+        call.penalize(objective.penalty)
+        if objective.attack is not None:
+            call.move_inputs(objective.attack)
         call.exchange(exchange)
-        job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
-        optimizer.stepping, optimizer.clip = True, clip
-        (optimizer.step.kind, optimizer.step.lr, optimizer.step.beta1, optimizer.step.beta2, optimizer.step.eps, optimizer.step.decay,
-         optimizer.step.l2, optimizer.step.l1) = step
-        optimizer.step.gscale, optimizer.step.narrow = 1, job.net.narrow
-        optimizer.row_l2, optimizer.row_l1 = row_penalties
-        optimizer.beta1_power, optimizer.beta2_power = p[0], p[1]
-        optimizer.S1 = <char *>address(S1) if S1 is not None else NULL
-        optimizer.S2 = <char *>address(S2) if S2 is not None else NULL
+        job.batches.training, job.batches.key = True, mix(<uint64_t>batches.key)
+        job.batches.noise = objective.input_noise
+        call.step_by(step, state.slots)
+        optimizer.row_l2, optimizer.row_l1 = objective.row_l2, objective.row_l1
+        optimizer.beta1_power, optimizer.beta2_power = powers[0], powers[1]
         call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
-        values, penalties = np.empty(batch, self.dtype), np.empty(batch, self.dtype)
-        job.results.values, job.sensitivity.penalties = <char *>address(values), <char *>address(penalties)
-        G = call.gradient_room(clip > 0 or job.net.ties != NULL or job.batches.chunks > 1 or job.sensitivity.penalty != 0
-                               or job.net.grouped or exchange is not None)
+        losses, penalties = np.empty(job.batches.batch, self.dtype), np.empty(job.batches.batch, self.dtype)
+        job.results.values, job.sensitivity.penalties = <char *>address(losses), <char *>address(penalties)
+        G = call.gradient_room(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
+                               or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
         try:
-            wanted = chunks_of(job, last)
-            done = self.pace.run_chunks(call, team, first * job.batches.chunks, wanted)
+            wanted = chunks_of(job, batches.last)
+            done = self.pace.run_chunks(call, team, batches.first * job.batches.chunks, wanted)
         finally:
-            p[0], p[1] = optimizer.beta1_power, optimizer.beta2_power
+            powers[0], powers[1] = optimizer.beta1_power, optimizer.beta2_power
         self.give(call)
-        return Sums(job.results.loss_sum, last if done == wanted else done // job.batches.chunks, job.results.penalty_sum,
-                    job.results.sensitivity_sum)
+        return Sums(job.results.loss_sum, batches.last if done == wanted else done // job.batches.chunks,
+                    job.results.penalty_sum, job.results.sensitivity_sum)
 
-    def gradient(self, Data data, Team team, penalty=(0, 0.0), key=0, V=None):
+    def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):
         """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid out as P
-        too: the Hessian times V in the place of the gradient."""
+        too: the Hessian times V in the place of the gradient. key: what the random projections of a penalty are."""
         cdef Call call = self.take()
         cdef Job *job = &call.job
         call.bind(data, None)
@@ -534,7 +517,7 @@ cdef class Core:
         return self.rowwise(call, data, team, push_job, self.blank.net.layers[self.blank.net.L].d_out, "push")[0]
 
     def attack(self, Data data, Team team, attack, key):
-        """X (n, d(0)) moved to where the rows' losses are larger; attack: as of train."""
+        """X (n, d(0)) moved to where the rows' losses are larger; attack: AttackNumbers."""
         cdef Call call = self.take()
         call.bind(data, None)
         call.sweep_to(1)

@@ -3,31 +3,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _checks, _core
+from ._engine.requests import AttackNumbers, Penalty
 
 if TYPE_CHECKING:
     from ._network import Network
 
-PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}
-
-
-class Penalty(NamedTuple):
-    """A penalty on the sensitivity as the core takes it: which, 0 for none, and lam."""
-
-    kind: int
-    lam: float
-
-    @property
-    def name(self) -> str:
-        """The option of fit that asks for it."""
-        return PENALTY_NAMES[self.kind]
-
-
-NO_PENALTY = Penalty(0, 0.0)
+PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}  # the option of fit that asks for each
 
 
 def penalty(network: Network, **lams: float) -> Penalty:
@@ -42,16 +28,7 @@ def penalty(network: Network, **lams: float) -> Penalty:
             raise ValueError("gradient_penalty must be 0 where the loss is a function, which has no second "
                              f"derivatives, got {lam:g}")
         return Penalty(_core.PENALTIES[name], lam)
-    return NO_PENALTY
-
-
-class AttackNumbers(NamedTuple):
-    """An Attack as the core takes it: the numbers of attack_t (norm, eps, step, low, high), steps, whether from a
-    random start."""
-
-    numbers: tuple[int, float, float, float, float]
-    steps: int
-    random_start: bool
+    return Penalty()
 
 
 @dataclass(frozen=True)
@@ -98,7 +75,7 @@ class Attack:
                                  f"got values from {X.min():g} to {X.max():g}")
         step = self.eps_step or self.eps * (1 if self.max_iter == 1 else 2.5 / self.max_iter)
         norm = 2 if self.norm == 2 else 0
-        return AttackNumbers((norm, float(self.eps), step, low, high), self.max_iter, self.random_start)
+        return AttackNumbers(norm, float(self.eps), step, low, high, self.max_iter, self.random_start)
 
 
 def attack(spec: Any, X: Any) -> AttackNumbers | None:

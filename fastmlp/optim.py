@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._checks import boolean, number
+from ._core import STEPS
+from ._engine.requests import Step
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
@@ -39,9 +41,9 @@ class SGD:
         """The name of its step in the core's table."""
         return "nesterov" if self.nesterov and self.momentum else "momentum" if self.momentum else "sgd"
 
-    def numbers(self, lr: float) -> tuple[float, float, float, float, float, float, float]:
-        """(lr, beta1, beta2, eps, decay, l2, l1) of a step."""
-        return (lr, self.momentum, 0.0, 0.0, 0.0, self.l2, self.l1)
+    def at_rate(self, lr: float) -> Step:
+        """A step as the engine takes it."""
+        return Step(STEPS[self.step][0], lr, beta1=self.momentum, l2=self.l2, l1=self.l1, clip_norm=self.clip_norm or 0.0)
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,10 @@ class Adam:
         number("beta2", self.beta2, least=0, below=1)
         number("eps", self.eps, above=0)
 
-    def numbers(self, lr: float) -> tuple[float, float, float, float, float, float, float]:
-        """(lr, beta1, beta2, eps, decay, l2, l1) of a step."""
-        return (lr, self.beta1, self.beta2, self.eps, lr * self.weight_decay, self.l2, self.l1)
+    def at_rate(self, lr: float) -> Step:
+        """A step as the engine takes it."""
+        return Step(STEPS[self.step][0], lr, self.beta1, self.beta2, self.eps, lr * self.weight_decay, self.l2, self.l1,
+                    self.clip_norm or 0.0)
 
 
 @dataclass(frozen=True)

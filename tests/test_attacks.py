@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.datasets import load_digits
 
 from fastmlp._engine import runtime
+from fastmlp._engine.requests import AttackNumbers
 from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core
 from fastmlp._network import Network
 from fastmlp.sensitivity import Attack, fgsm, pgd
@@ -77,7 +78,8 @@ def test_random_starts(norm):
     losses = lambda Z: np.array([net.evaluate(z[None], t[None]) for z, t in zip(Z, y)])
     assert (losses(four) >= losses(one) - 1e-12).all() and (losses(four) > losses(one) + 1e-12).any()
     far = _core.Team(1)
-    start = net._network.core.attack(net._network.bind(X, y), far, ((2 if norm == 2 else 0, 0.2, 1e-300, -math.inf, math.inf), 1, True), 5) - X
+    attack = AttackNumbers(2 if norm == 2 else 0, 0.2, 1e-300, -math.inf, math.inf, 1, True)
+    start = net._network.core.attack(net._network.bind(X, y), far, attack, 5) - X
     if norm == 2:
         np.testing.assert_allclose(length(start, 2), 0.2, rtol=1e-12)
     else:

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 from fastmlp import MLP, SGD, Adam, AdamW, Callback, Dense, DivergenceWarning, History, _core, schedules
 from fastmlp._engine import runtime
+from fastmlp._engine.requests import Batches, Objective, State, Step
 
 OPTIMIZERS = [SGD(0.05), SGD(0.02, momentum=0.9), SGD(0.02, momentum=0.9, nesterov=True), Adam(0.01), AdamW(0.01),
               Adam(schedules.Cosine(0.01, 10), l2=0.01, l1=1e-3, clip_norm=0.1)]
@@ -430,8 +431,9 @@ def test_penalties_of_rows(dtype, clip_norm, threads):
         twin.params = twin.params - lr * (gradient + np.concatenate(pull) / m)
     data = net._network.bind(X, Y)
     with _core.borrow_team(threads) as team:
-        loss, done, penalty, _ = net._network.core.train(data, np.arange(53), 1.0, 20, 0, 3, (_core.STEPS["sgd"][0], lr, 0, 0, 0, 0, 0, 0), None, None,
-                                      np.ones(2), clip_norm, 0, team, (l2, l1))
+        step = Step(_core.STEPS["sgd"][0], lr, clip_norm=clip_norm)
+        loss, done, penalty, _ = net._network.core.train(data, team, Batches(np.arange(53), 20, 0, 3), step,
+                                                         State([], np.ones(2)), Objective(l2, l1))
     tight = 1e-12 if dtype == "float64" else 1e-5
     assert done == 3 and (loss, penalty) == pytest.approx((losses, penalties), rel=tight)
     np.testing.assert_allclose(net.params, twin.params, rtol=tight, atol=tight)

@@ -68,9 +68,9 @@ cdef class Call:
         self.job.last_layer = self.job.lowest = last
 
     cdef penalize(self, penalty):
-        """Have the rows' sensitivity penalised: (PENALTY_* or 0, lam)."""
+        """Have the rows' sensitivity penalised: a Penalty."""
         cdef Sensitivity *of = &self.job.sensitivity
-        of.penalty, of.lam = penalty
+        of.penalty, of.lam = penalty.kind, penalty.lam
         self.sweep_to(0 if of.penalty == PENALTY_GRADIENT else 1)
         if of.penalty:
             self.job.lowest = 0
@@ -90,11 +90,24 @@ cdef class Call:
         self.job.sensitivity.V = <char *>address(V)
 
     cdef move_inputs(self, attack):
-        """Have the rows' inputs moved: (numbers of attack_t, steps, random)."""
+        """Have the rows' inputs moved: AttackNumbers."""
         cdef Sensitivity *of = &self.job.sensitivity
         self.job.lowest = 0
-        (of.attack.norm, of.attack.eps, of.attack.step, of.attack.lo, of.attack.hi), of.attack_steps, of.attack_random = attack
-        of.attack_rows = attack_rows
+        of.attack.norm, of.attack.eps, of.attack.step = attack.norm, attack.eps, attack.step
+        of.attack.lo, of.attack.hi = attack.low, attack.high
+        of.attack_steps, of.attack_random, of.attack_rows = attack.steps, attack.from_random, attack_rows
+
+    cdef step_by(self, step, slots):
+        """Have each batch end with a Step, whose arrays of state are the slots."""
+        cdef Optimizer *optimizer = &self.job.optimizer
+        cdef step_t *of = &optimizer.step
+        optimizer.stepping, optimizer.clip = True, step.clip_norm
+        of.kind, of.lr, of.beta1, of.beta2, of.eps = step.kind, step.lr, step.beta1, step.beta2, step.eps
+        of.decay, of.l2, of.l1 = step.decay, step.l2, step.l1
+        of.gscale, of.narrow = 1, self.job.net.narrow
+        S1, S2 = (*slots, None, None)[:2]
+        optimizer.S1 = <char *>address(S1) if S1 is not None else NULL
+        optimizer.S2 = <char *>address(S2) if S2 is not None else NULL
 
     cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
         """An arena of the right size under the call, what the sweep needs of W mirrored into it. One that was laid out for the

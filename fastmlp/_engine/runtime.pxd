@@ -38,6 +38,7 @@ cdef class Call:
     cdef follow_tangents(self, bint projected=*)
     cdef go_along(self, V)
     cdef move_inputs(self, attack)
+    cdef step_by(self, step, slots)
     cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
     cdef gradient_room(self, bint full)
     cdef exchange(self, function)

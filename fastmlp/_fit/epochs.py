@@ -13,29 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _core
+from .._engine.requests import Batches, Objective, State
 from .._network import Network
 from .._parameters import OptimizerState
-from .._robust import NO_PENALTY, AttackNumbers, Penalty
 from .._types import Floats, Integers
 from .orders import Order
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
-
-
-class Objective(NamedTuple):
-    """What is minimised besides the mean loss, and how rows are changed before they are trained on.
-
-    row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
-    input_noise: the standard deviation of the normal noise that is added to x(0). penalty: on the sensitivity to the
-    input. attack: moves the rows of each batch first.
-    """
-
-    row_l2: float = 0.0
-    row_l1: float = 0.0
-    input_noise: float = 0.0
-    penalty: Penalty = NO_PENALTY
-    attack: AttackNumbers | None = None
 
 
 class EpochResult(NamedTuple):
@@ -70,8 +55,8 @@ class Snapshot(NamedTuple):
 class Epochs:
     """Runs epochs of a network.
 
-    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a function of (batch, logs),
-    whether to stop; each batch then is a call of the engine.
+    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a
+    function of (batch, logs), whether to stop; each batch then is a call of the engine.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
@@ -124,23 +109,19 @@ class Epochs:
 
     def _train(self, start: Snapshot, first: int, last: int) -> Sums:
         """Batches first .. last of the epoch that begins with a Snapshot; fewer where a loss was not finite."""
-        state, objective, progress = self.state, self.objective, self.network.progress
-        optimizer, (S1, S2) = state.optimizer, (*state.slots, None, None)[:2]
-        step = (_core.STEPS[optimizer.step][0], *optimizer.numbers(start.rate))
+        state, key = self.state, (self.network.progress.seed << 20) + start.epoch & 2**64 - 1
+        step = state.optimizer.at_rate(start.rate)
         sums = Sums(first)
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
-            loss, done, row_penalty, sensitivity = self.network.core.train(
-                data=self.data, order=self.section_rows, weight_scale=self.n / self.weight, batch=self.batch,
-                first=sums.batches - begin, last=end - begin, step=step, S1=S1, S2=S2, powers=state.powers,
-                clip=optimizer.clip_norm or 0.0, key=(progress.seed << 20) + start.epoch & 2**64 - 1, team=self.team,
-                row_penalties=(objective.row_l2, objective.row_l1), noise=objective.input_noise,
-                penalty=objective.penalty, attack=objective.attack)
-            sums.batches = begin + done
-            sums.loss += loss
-            sums.row_penalty += row_penalty / self.n
-            sums.sensitivity += sensitivity / self.weight
+            batches = Batches(self.section_rows, self.batch, sums.batches - begin, end - begin, self.n / self.weight, key)
+            found = self.network.core.train(self.data, self.team, batches, step, State(state.slots, state.powers),
+                                            self.objective)
+            sums.batches = begin + found.done
+            sums.loss += found.loss
+            sums.row_penalty += found.weight_penalty / self.n
+            sums.sensitivity += found.sensitivity_penalty / self.weight
             if sums.batches < end:
                 break
         return sums

@@ -5,9 +5,10 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from .. import _robust, optim
+from .._engine.requests import Objective
 from .._parameters import OptimizerState
 from . import loop
-from .epochs import EpochResult, Epochs, Objective
+from .epochs import EpochResult, Epochs
 from .history import History
 from .measures import Measures
 from .options import Options
@@ -68,7 +69,7 @@ class NetworkPlan(loop.Plan):
         logs = {"loss": result.loss, "lr": result.rate}
         penalty = self.epochs.objective.penalty
         if penalty.kind:
-            logs[penalty.name] = result.sensitivity
+            logs[_robust.PENALTY_NAMES[penalty.kind]] = result.sensitivity
         logs |= self.measures(self.epochs.team)
         self.net.history.log(logs)
         return self.epochs.state.epoch, logs

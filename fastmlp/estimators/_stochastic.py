@@ -7,7 +7,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .. import _robust, optim
 from .._fit import loop
-from .._fit.epochs import Epochs, Objective
+from .._engine.requests import Objective
+from .._fit.epochs import Epochs
 from .._fit.orders import InOrder, Reshuffled
 from .._parameters import OptimizerState
 from . import _solvers
