@@ -45,8 +45,8 @@ cdef enum:
     SMALL_WORK = 1000000        # rows times parameters
     SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
-    # networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, sum batches in two
-    # groups, see group_rows; part of the promise of bits
+    # networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, sum
+    # batches in two groups, see group_rows; part of the promise of bits
     GROUP_BYTES = 64 * 1024
     GROUP_UNITS = 16
 

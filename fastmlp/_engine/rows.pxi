@@ -1,5 +1,6 @@
-# The row phase. A thread owns rows of the batch and takes them, a block at a time, forward through all layers, through the loss,
-# and back with the delta sweep. Nothing is shared, so there is no barrier between layers, and a block stays in the caches.
+# The row phase. A thread owns rows of the batch and takes them, a block at a time, forward through all layers,
+# through the loss, and back with the delta sweep. Nothing is shared, so there is no barrier between layers, and a
+# block stays in the caches.
 
 cdef void prepare(const Job *job, Layer *layers) noexcept nogil:
     """What of the layers' work is the same for all rows, once everything has its place."""

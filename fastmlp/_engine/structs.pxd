@@ -1,10 +1,10 @@
 # What the engine's modules share: the structs, and the small functions on them that are inlined.
 #
-# Notation: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), delta(l) = de/ds(l). l-1 stands for the layer that l reads, its
-# source, which need not be the one before it.
+# Notation: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), delta(l) = de/ds(l). l-1 stands for the layer that l
+# reads, its source, which need not be the one before it.
 #
-# Words: batch, rows of one step; block, rows that one thread takes through all layers at a time; chunk, rows whose x and delta
-# are held at once; share, what one thread owns; see the glossary in CONTRIBUTING.md.
+# Words: batch, rows of one step; block, rows that one thread takes through all layers at a time; chunk, rows whose x
+# and delta are held at once; share, what one thread owns; see the glossary in CONTRIBUTING.md.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -35,7 +35,8 @@ ctypedef void (*tangent_fn)(Job *job, Layer *layer, Layer *tangent, Py_ssize_t p
 ctypedef void (*job_fn)(void *job, int thread) noexcept nogil
 
 
-# What a kind of layer does, a row of the table in kinds.pyx. Rows `pos` .. of the epoch are rows `row` .. of the buffers.
+# What a kind of layer does, a row of the table in kinds.pyx. Rows `pos` .. of the epoch are rows `row` .. of the
+# buffers.
 cdef struct LayerKind:
     const char *name
     measure_fn measure          # the geometry of W and b and of what else it has, from sizes, window and source
@@ -50,8 +51,8 @@ cdef struct LayerKind:
     tangent_fn tangent_back     # or NULL where s is linear in the input: then forward and backward serve
 
 
-# An input of a layer. Where several layers read one, de/dx of it is the sum of what each of them gives, and theta' is applied once,
-# by the one that comes last in the delta sweep.
+# An input of a layer. Where several layers read one, de/dx of it is the sum of what each of them gives, and theta' is
+# applied once, by the one that comes last in the delta sweep.
 cdef struct Input:
     Layer *source               # NULL: there is none
     char *dx                    # where backward writes: delta of the source, or a place of its own; NULL: nobody wants it
@@ -60,9 +61,9 @@ cdef struct Input:
     bint fused                  # and backward itself applies theta'
 
 
-# W and b. W is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever takes fewer whole vectors: a layer with
-# one output is one row, not a column of them. Either is row-major, with rows of whole vectors that are zero past their end; the bias
-# follows. Of a convolution W is (kh kw c_in, c_out).
+# W and b. W is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever takes fewer whole
+# vectors: a layer with one output is one row, not a column of them. Either is row-major, with rows of whole vectors
+# that are zero past their end; the bias follows. Of a convolution W is (kh kw c_in, c_out).
 cdef struct Weights:
     Py_ssize_t rows, cols       # of W as kept
     Py_ssize_t ld               # its row stride
@@ -79,8 +80,9 @@ cdef struct Weights:
     bint led_bias               # its bias is the leader's too
 
 
-# The other forms of W, made anew from it after each step. The forward pass and the delta sweep want W and its transpose: the one
-# that is not kept is the mirror. Large layers have both in panels for the matrix kernels, written while W is still in the cache.
+# The other forms of W, made anew from it after each step. The forward pass and the delta sweep want W and its
+# transpose: the one that is not kept is the mirror. Large layers have both in panels for the matrix kernels, written
+# while W is still in the cache.
 cdef struct Forms:
     char *mirror                # (cols, ld), or NULL where nothing needs it
     Py_ssize_t ld
@@ -207,8 +209,8 @@ cdef struct Optimizer:
     double beta1_power, beta2_power
     char *S1                    # state, laid out as P
     char *S2
-    # between the whole gradient of a batch of some rows and its step, on all threads between barriers, or NULL: where others work on
-    # the same batch, G, results.batch_loss and results.bad become what all of them have found
+    # between the whole gradient of a batch of some rows and its step, on all threads between barriers, or NULL: where
+    # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
     void *exchanged             # what it belongs to
 

@@ -15,8 +15,8 @@ from libc.math cimport sqrt
 
 from fastmlp._engine.structs cimport *
 
-# Where threads would read more of each other's rows than of a gradient, batches are summed in two groups and stepped as one vector.
-# See group_rows; part of the promise of bits.
+# Where threads would read more of each other's rows than of a gradient, batches are summed in two groups and stepped
+# as one vector. See group_rows; part of the promise of bits.
 cdef enum:
     GROUP_MIN_ROWS = 64
 

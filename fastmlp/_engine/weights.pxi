@@ -1,6 +1,6 @@
-# The weight phase. A thread owns rows of all W(l). It sums x(l-1)^T delta(l) over the whole batch in row order and, where nothing
-# else needs the whole gradient, steps them at once. No thread adds to what another has summed, so results have the same bits for any
-# number of threads.
+# The weight phase. A thread owns rows of all W(l). It sums x(l-1)^T delta(l) over the whole batch in row order and,
+# where nothing else needs the whole gradient, steps them at once. No thread adds to what another has summed, so
+# results have the same bits for any number of threads.
 
 cdef inline const Py_ssize_t *share_of(const Job *job, int thread) noexcept nogil:
     """A thread's rows of the weights: pairs lo, hi by layer."""
