@@ -124,7 +124,7 @@ cdef class Core:
             layer.second.source = &layers[<int>others[0]]
         layer.d_in, layer.d_out = layer.input.source.d_out, units
         if "window" in spec:
-            check_map(*spec["window"])
+            _check_map(*spec["window"])
             g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec["window"]
         if layer.kind.measure != NULL:
             layer.kind.measure(k, layer)
@@ -557,7 +557,7 @@ cdef class Core:
         return flat.reshape(n, ld)[:, :call.job.net.layers[l].d_out]
 
 
-def check_map(h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow):
+def _check_map(h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow):
     """ValueError where a map with its padding has more elements than the windows' offsets can tell apart."""
     elements = max(ph + h, (oh - 1) * sh + (kh - 1) * dh + 1) * max(pw + w, (ow - 1) * sw + (kw - 1) * dw + 1) * c
     if elements > MOST_ELEMENTS:
