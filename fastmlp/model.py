@@ -194,22 +194,25 @@ class MLP:
         shuffle : a new order of the rows each epoch.
         n_threads : threads to use, or None for as many as pay off. Results do not depend on it.
         verbose : 1 shows a progress bar, or without a terminal a line an epoch.
-        validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of validation_data.
+        validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of
+            validation_data.
         metrics : "accuracy", "r2", "mae", "auc", or functions of (y, prediction); logged after each epoch of the
             validation rows as "val_" and the name, or without validation of the training rows.
-        input_noise : the standard deviation of normal noise that is added to X, anew in each epoch: it makes the network less
-            sensitive to its input (Bishop 1995).
-        gradient_penalty : lam, adds lam/2 times the (weighted) mean of ||de_i/dx_i(0)||^2 to what is minimised: double back
-            propagation (Drucker and LeCun 1992). Its mean of each epoch is logged under this name. Where theta'' is 0 almost
-            everywhere, as relu's, what the penalty does goes through W alone. Not with a function as the loss.
-        jacobian_penalty : lam, the same for ||dx_i(L)/dx_i(0)||_F^2, of outputs before the loss's link, by one random projection
-            of each row (Hoffman, Roberts and Yaida 2019).
-        adversarial : a fastmlp.sensitivity.Attack: each batch is trained on, and penalties are taken, as the attack leaves it
-            (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0.
+        input_noise : the standard deviation of normal noise that is added to X, anew in each epoch: it makes the
+            network less sensitive to its input (Bishop 1995).
+        gradient_penalty : lam, adds lam/2 times the (weighted) mean of ||de_i/dx_i(0)||^2 to what is minimised: double
+            back propagation (Drucker and LeCun 1992). Its mean of each epoch is logged under this name. Where theta''
+            is 0 almost everywhere, as relu's, what the penalty does goes through W alone. Not with a function as the
+            loss.
+        jacobian_penalty : lam, the same for ||dx_i(L)/dx_i(0)||_F^2, of outputs before the loss's link, by one random
+            projection of each row (Hoffman, Roberts and Yaida 2019).
+        adversarial : a fastmlp.sensitivity.Attack: each batch is trained on, and penalties are taken, as the attack
+            leaves it (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0.
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
-        "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are those
-        before the step that made it so.
+        "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
+        those before the step that made it so. TypeError or ValueError names the argument that does not fit, before
+        anything is changed.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
