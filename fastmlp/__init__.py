@@ -6,12 +6,12 @@ try:
 except ImportError as error:
     if error.name != __name__:
         raise
-    raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in another "
-                      "folder, or build it there, `python setup.py build_ext --inplace`") from error
+    raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in "
+                      "another folder, or build it there, `python setup.py build_ext --inplace`") from error
 from . import _lazy, callbacks
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
-from ._version import __version__
+from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .initializers import INITIALIZERS
 from .layers import (
@@ -32,16 +32,20 @@ from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 
 if TYPE_CHECKING:  # at run time `__getattr__` imports them
-    from . import io, schedules, sensitivity
+    from . import io as io
+    from . import plot as plot
+    from . import schedules
+    from . import sensitivity as sensitivity
     from .estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 
 __all__ = [
-    "MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
-    "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar",
-    "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning", "TiedGroup", "Frozen", "tie_transpose",
-    "tie_layers", "tie_map", "activations", "losses", "initializers", "instruction_set", "show_config", "MLPClassifier",
-    "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay",
+    "MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
+    "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
+    "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
+    "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",
+    "instruction_set", "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay",
+    "NoiseCurveDisplay", "LossCurveDisplay",
 ]
 
 
@@ -54,7 +58,7 @@ if not TYPE_CHECKING:  # type checkers know the names from the imports above
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_lazy.MODULES})
 
 
 def initializers() -> list[str]:

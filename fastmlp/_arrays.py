@@ -41,23 +41,22 @@ def finite(argument: str, a: NDArray[Any], dtype: DTypeLike) -> None:
 
 def numeric(argument: str, a: Any, dtype: DTypeLike) -> NDArray[Any]:
     """a as an array of an element type that the engine reads, else a conversion to dtype."""
-    if type(a) is not np.ndarray:
-        a = _array(argument, a)
-    if a.dtype in _core.SOURCES:
-        return a
-    if a.dtype.kind in "cmM":
-        raise TypeError(f"{argument} must be real numbers, got {a.dtype}")
-    if a.dtype.kind in "US":
-        raise TypeError(f"{argument} must be numbers, got text, {a.dtype}")
+    array: NDArray[Any] = a if type(a) is np.ndarray else _array(argument, a)
+    if array.dtype in _core.SOURCES:
+        return array
+    if array.dtype.kind in "cmM":
+        raise TypeError(f"{argument} must be real numbers, got {array.dtype}")
+    if array.dtype.kind in "US":
+        raise TypeError(f"{argument} must be numbers, got text, {array.dtype}")
     try:
-        return a.astype(dtype)
+        return array.astype(dtype)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{argument} must be numbers, got an array of {a.dtype}") from error
+        raise TypeError(f"{argument} must be numbers, got an array of {array.dtype}") from error
 
 
 def _array(argument: str, a: Any) -> NDArray[Any]:
     if np.ma.is_masked(a):
-        raise ValueError(f"{argument} must have no masked elements, got {np.ma.count_masked(a)}")
+        raise ValueError(f"{argument} must have no masked elements, got {a.mask.sum()}")
     try:
         return np.asarray(a)
     except ValueError as error:
@@ -66,11 +65,11 @@ def _array(argument: str, a: Any) -> NDArray[Any]:
 
 def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any]:
     """a as finite numbers of exactly a shape."""
-    a = numeric(argument, a, dtype)
-    if a.shape != shape:
-        raise ValueError(f"{argument} must have shape {shape}, got {a.shape}")
-    finite(argument, a, dtype)
-    return a
+    array = numeric(argument, a, dtype)
+    if array.shape != shape:
+        raise ValueError(f"{argument} must have shape {shape}, got {array.shape}")
+    finite(argument, array, dtype)
+    return array
 
 
 def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
@@ -111,8 +110,8 @@ def features(X: Any, d: int, dtype: DTypeLike) -> Any:
 
 
 def targets(y: Any, n: int, d: int, loss: str | None, dtype: DTypeLike) -> Any:
-    """y for n rows and d outputs: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous or
-    canonical CSR. loss: its name, None for a function."""
+    """y for n rows and d outputs: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous
+    or canonical CSR. loss: its name, None for a function."""
     sparse = hasattr(y, "tocsr") and y.ndim == 2
     y = y.tocsr() if sparse else numeric("y", dense(y), dtype)
     if y.shape[:1] != (n,):
@@ -164,8 +163,8 @@ def _check_range(y: Any, loss: str | None) -> None:
     if loss == "cross_entropy":
         sums = np.ravel(y.sum(axis=1, dtype=np.float64))
         if np.abs(sums - 1).max() > 1e-3:
-            raise ValueError("y must be rows of probabilities that sum to 1 for cross_entropy, or integer labels (rows,), "
-                             f"got sums from {sums.min():g} to {sums.max():g}")
+            raise ValueError("y must be rows of probabilities that sum to 1 for cross_entropy, or integer labels "
+                             f"(rows,), got sums from {sums.min():g} to {sums.max():g}")
 
 
 # ---- sparse matrices

@@ -26,32 +26,33 @@ def integer(argument: str, value: Any, least: int, most: int | None = None) -> i
     """value as an int of at least `least`, and at most `most`."""
     if isinstance(value, bool) or not isinstance(value, INTEGRAL):
         raise TypeError(f"{argument} must be an integer, got {value!r}")
+    value = int(value)
     if value < least:
         raise ValueError(f"{argument} must be at least {least}, got {value}")
     if most is not None and value > most:
         raise ValueError(f"{argument} must be at most {most}, got {value}")
-    return int(value)
+    return value
 
 
-def number(argument: str, value: Any, least: float | None = None, below: float | None = None, above: float | None = None,
-           most: float | None = None) -> float:
+def number(argument: str, value: Any, least: float | None = None, below: float | None = None,
+           above: float | None = None, most: float | None = None) -> float:
     """value as a finite float with least <= value <= most, above < value < below."""
     if isinstance(value, bool) or not isinstance(value, REAL):
         raise TypeError(f"{argument} must be a number, got {value!r}")
     try:
-        value = float(value)
+        x = float(value)
     except OverflowError:
-        value = float("inf")
-    if not (math.isfinite(value) and (least is None or value >= least) and (above is None or value > above)
-            and (below is None or value < below) and (most is None or value <= most)):
+        x = math.inf
+    if not (math.isfinite(x) and (least is None or x >= least) and (above is None or x > above)
+            and (below is None or x < below) and (most is None or x <= most)):
         limits = {"at least": least, "above": above, "below": below, "at most": most}
         wanted = "".join(f", {word} {limit:g}" for word, limit in limits.items() if limit is not None)
-        raise ValueError(f"{argument} must be finite{wanted}, got {value:g}")
-    return value
+        raise ValueError(f"{argument} must be finite{wanted}, got {x:g}")
+    return x
 
 
 def named(argument: str, value: Any, table: Mapping[str, Any]) -> tuple[str, float]:
-    """(name, number) of a name in one of the engine's tables, or of a pair (name, number) where the name takes a number.
+    """(name, number) of a name in one of the engine's tables, or of a pair (name, number) where it takes a number.
 
     table: name -> row, whose last entry is the number that the name alone means, 0 where it takes none.
     """
@@ -72,6 +73,7 @@ def boolean(argument: str, value: Any) -> None:
 
 def floating(dtype: Any) -> np.dtype[Any]:
     """dtype as NumPy's float32 or float64."""
+    known: np.dtype[Any] | None
     try:
         known = None if dtype is None else np.dtype(dtype)  # None means float64 to NumPy
     except TypeError:
@@ -85,9 +87,9 @@ def generator(random_state: Any) -> np.random.Generator:
     """The generator that a random_state stands for: None, an int, or a numpy Generator or RandomState."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
-    if random_state is None or isinstance(random_state, (numbers.Integral, np.random.Generator)):
-        if isinstance(random_state, numbers.Integral):
-            integer("random_state", random_state, 0)
+    if isinstance(random_state, numbers.Integral):
+        return np.random.default_rng(integer("random_state", random_state, 0))
+    if random_state is None or isinstance(random_state, np.random.Generator):
         return np.random.default_rng(random_state)
     raise TypeError("random_state must be None, an int, or a numpy Generator or RandomState, "
                     f"got {random_state!r}")

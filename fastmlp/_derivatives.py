@@ -1,6 +1,7 @@
 """Derivatives on the compiled network: of the loss by the parameters, of the loss and of outputs by the input.
 
-All are exact. `MLP` has a method for each, with the shapes of arguments and results; bad ones raise ValueError or TypeError.
+All are exact. `MLP` has a method for each, whose docstring has the shapes of arguments and results; what does not fit
+is a ValueError or TypeError.
 """
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from . import _arrays, _core
 from ._parameters import OptimizerState, parameters_of
+from ._tied import Places, Ties
 from ._types import Floats, Shape
 from .initializers import given, initial
 from .layers import Layer
 from .losses import Loss
-from ._tied import Places, Ties
 
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
 
@@ -55,13 +55,11 @@ class Network:
 
     def start(self, rng: np.random.Generator) -> None:
         """Draw the weights that training starts from, layer by layer."""
-        W, b = self.parameters.by_layer(self.core.P)
-        for l, layer in enumerate(self.layers, 1):
-            if W[l] is not None:
-                W[l] = initial(layer.init, W[l].shape, rng, f"init of layer {l}", self.dtype)
-            if b[l] is not None:
-                b[l] = given(layer.bias_init, b[l].shape, f"bias_init of layer {l}", self.dtype)
-        self.parameters.start(W, b)
+        W, b = self.parameters.W, self.parameters.b
+        starts = [(None if W[l] is None else initial(layer.init, W[l].shape, rng, f"init of layer {l}", self.dtype),
+                   None if b[l] is None else given(layer.bias_init, b[l].shape, f"bias_init of layer {l}", self.dtype))
+                  for l, layer in enumerate(self.layers, 1)]
+        self.parameters.start(*([None, *arrays] for arrays in zip(*starts)))
 
     # ---- users' data
 

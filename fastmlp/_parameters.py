@@ -5,29 +5,31 @@ They have three forms:
 by layer    lists W and b of arrays, entry 0 None, as is that of a layer without;
 padded      one array laid out as the engine's `core.P`, rows padded to whole vectors: the weights themselves, their
             gradient, an optimiser's state;
-flat        one plain array in the order W(1), b(1), W(2), ..: of all weights, or, as p, of the free parameters. They are
-            the same without ties; with ties all weights are E p, and gradients by p are E^T times those by all weights.
+flat        one plain array in the order W(1), b(1), W(2), ..: of all weights, or, as p, of the free parameters. They
+            are the same without ties; with ties all weights are E p, and gradients by p are E^T times those by all
+            weights.
 """
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _arrays, _core
+from ._tied import Ties
 from ._types import Floats, Integers, Shape
 from .optim import SGD, Adam
-from ._tied import Ties
 
-ByLayer = list[Floats | None]
+ByLayer = list[NDArray[Any] | None]
 
 
-def in_order(W: ByLayer, b: ByLayer) -> list[Floats]:
+def in_order(W: ByLayer, b: ByLayer) -> list[NDArray[Any]]:
     """The arrays of lists by layer in the order that flat ones have."""
     return [a for pair in zip(W, b) for a in pair if a is not None]
 
 
-def flatten(W: ByLayer, b: ByLayer) -> Floats:
+def flatten(W: ByLayer, b: ByLayer) -> NDArray[Any]:
     """Lists by layer as one flat array."""
     return np.concatenate([a.ravel() for a in in_order(W, b)])
 
@@ -45,6 +47,8 @@ class Parameters:
 
     def __init__(self, core: _core.Core, weight_shapes: list[Shape | None]) -> None:
         self.core, self._weight_shapes = core, weight_shapes
+        self.W: tuple[Floats | Any, ...]
+        self.b: tuple[Floats | Any, ...]
         self.W, self.b = map(tuple, self.by_layer(core.P))
 
     @property
@@ -53,7 +57,7 @@ class Parameters:
 
     # ---- between the forms
 
-    def by_layer(self, padded: Floats) -> tuple[ByLayer, ByLayer]:
+    def by_layer(self, padded: NDArray[Any]) -> tuple[ByLayer, ByLayer]:
         """(W, b): writable views of a padded array's parts, those of W(l) in its shape."""
         weights = [self.core.weight(l, padded) for l in range(1, len(self._weight_shapes))]
         biases = [self.core.bias(l, padded) for l in range(1, len(self._weight_shapes))]
@@ -131,7 +135,7 @@ class TiedParameters(Parameters):
         super().__init__(core, weight_shapes)
         self.ties = ties
         offsets = flatten(*self.by_layer(np.arange(core.P.size)))
-        (*self._members, self._frozen), self._homes = ties.program(offsets, core.tail())
+        self._program, self._frozen, self._homes = ties.program(offsets, core.tail())
         for l in ties.layers():
             for view in (self.W[l], self.b[l]):
                 if view is not None:
@@ -176,13 +180,13 @@ class TiedParameters(Parameters):
         _arrays.finite("ties: scale times parameter", weights, dtype)
         self._fill(weights, core.P)
         core.P[self._homes] = np.where(ties.free, q, weights[ties.first])
-        core.tie(*self._members, weights[self._frozen].astype(np.float64), ties.whole)
+        core.tie(*self._program, weights[self._frozen].astype(np.float64), ties.whole)
 
     def gather(self, padded_gradient: Floats) -> Floats:
         return self.ties.gather(self.core.flat(padded_gradient))
 
     def direction(self, v: Floats) -> Floats:
-        q = np.zeros(len(self.ties.first), v.dtype)  # what is frozen does not change
+        q = np.zeros(len(self.ties.first), self.core.P.dtype)  # what is frozen does not change
         q[self.ties.free] = v
         return super().direction(self.ties.spread(q))
 
@@ -201,7 +205,8 @@ class OptimizerState:
         self.epoch = 0
 
     @classmethod
-    def following(cls, previous: OptimizerState | None, parameters: Parameters, optimizer: SGD | Adam) -> OptimizerState:
+    def following(cls, previous: OptimizerState | None, parameters: Parameters,
+                  optimizer: SGD | Adam) -> OptimizerState:
         """The state to train with after another, or after None: that one with the new optimiser's numbers where both
         are of the same kind, else a fresh one."""
         if previous is None or previous.optimizer.step != optimizer.step:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +68,23 @@ class Places:
         raise IndexError(place)
 
 
+class Program(NamedTuple):
+    """What the engine keeps equal after each step, by places in padded arrays; the first arguments of Core.tie.
+
+    home : the own place of each group. begin : where the group's members begin in member and scale, and their end.
+    member, scale : weights that are copies, scale times the group. frozen : weights that stand still.
+    """
+
+    home: Integers
+    begin: Integers
+    member: Integers
+    scale: NDArray[np.float64]
+    frozen: Integers
+
+
 class Ties:
-    """E as arrays: weight e is scale[e] times q[component[e]], where q has a number for each component, weights that are
-    one parameter; p are the q that are free.
+    """E as arrays: weight e is scale[e] times q[component[e]], where q has a number for each component, weights that
+    are one parameter; p are the q that are free.
 
     component, scale : by weight. first : the first place of each component. free : whether a component is in p.
     fixed : the value of one that is frozen, NaN for what it starts from.
@@ -178,23 +192,22 @@ class Ties:
         n = int(self.weights.sum())
         return n, len(self.groups) - n
 
-    def program(self, offsets: Integers, tail: tuple[int, int]) -> tuple[tuple[NDArray[Any], ...], Integers]:
-        """(the arrays of Core.tie, the last one the numbers of frozen weights instead of their values; the place of each
-        q in padded arrays).
+    def program(self, offsets: Integers, tail: tuple[int, int]) -> tuple[Program, Integers, Integers]:
+        """(what the engine keeps equal; the numbers of the frozen weights; the place of each q in padded arrays).
 
         offsets: of all weights in padded arrays. tail: where groups have their places there, weights and biases.
         """
         groups, homes = self.groups, offsets[self.first].copy()
-        for kind, begin in zip((True, False), tail):
+        for kind, place in zip((True, False), tail):
             mine = groups[self.weights == kind]
-            homes[mine] = begin + np.arange(len(mine))
+            homes[mine] = place + np.arange(len(mine))
         order = np.argsort(self.component, kind="stable")
-        begins = np.append(np.searchsorted(self.component[order], groups), 0)
+        first = np.append(np.searchsorted(self.component[order], groups), 0)
         counts = np.bincount(self.component)[groups]
-        members = np.concatenate([order[b:b + n] for b, n in zip(begins, counts)] + [[]]).astype(np.int64)
-        ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        members = np.concatenate([order[b:b + n] for b, n in zip(first, counts)] + [[]]).astype(np.int64)
+        begin = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         frozen = np.flatnonzero(~self.free[self.component])
-        return (homes[groups], ends, offsets[members], self.scale[members], offsets[frozen], frozen), homes
+        return Program(homes[groups], begin, offsets[members], self.scale[members], offsets[frozen]), frozen, homes
 
     def layers(self) -> set[int]:
         """Numbers of the layers with tied or frozen weights."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from . import _arrays, _checks
 
 # name -> variance of a weight between layers of n_in and n_out units. Glorot and Bengio 2010, He et al. 2015,
 # LeCun et al. 1998.
-VARIANCES = {
+VARIANCES: dict[str, Callable[[int, int], float]] = {
     "glorot": lambda n_in, n_out: 2.0 / (n_in + n_out),
     "he": lambda n_in, n_out: 2.0 / n_in,
     "lecun": lambda n_in, n_out: 1.0 / n_in,
 }
 # name -> draw with mean 0 and a given variance
-DRAWS = {
+DRAWS: dict[str, Callable[[np.random.Generator, float, tuple[int, ...]], NDArray[np.float64]]] = {
     "uniform": lambda rng, variance, shape: rng.uniform(-1.0, 1.0, shape) * np.sqrt(3.0 * variance),
     "normal": lambda rng, variance, shape: rng.standard_normal(shape) * np.sqrt(variance),
 }
@@ -35,7 +36,8 @@ def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argumen
         if init == "zeros":
             return np.zeros(shape)
         variance, draw = init.split("_")
-        return DRAWS[draw](rng, VARIANCES[variance](math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]), shape)
+        fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
+        return DRAWS[draw](rng, VARIANCES[variance](fan_in, fan_out), shape)
     return given(init, shape, argument, dtype)
 
 
@@ -44,7 +46,8 @@ def given(values: Any, shape: tuple[int, ...], argument: str, dtype: np.dtype[An
     try:
         values = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{argument} must be a name or an array of shape {shape}, got {type(values).__name__}") from error
+        raise TypeError(f"{argument} must be a name or an array of shape {shape}, "
+                        f"got {type(values).__name__}") from error
     if values.ndim and values.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}, got {values.shape}")
     values = np.broadcast_to(values, shape)

@@ -1,6 +1,7 @@
 """The layers that `MLP` takes: specs, frozen and plain, with no weights of their own.
 
-A kind of layer is one class here: what the constructor, files, summaries and the engine want to know of it are methods of `Layer`.
+A kind of layer is one class here: what the constructor, files, summaries and the engine ask of it are methods of
+`Layer`.
 """
 from __future__ import annotations
 
@@ -100,8 +101,10 @@ class Dense(Layer):
 @dataclass(frozen=True)
 class Dropout(Layer):
     """In training each element of x is dropped with probability `rate`, else divided by 1 - rate; otherwise x passes as
-    it is (Srivastava et al. 2014). Which elements are dropped depends on the network's seed, the epoch, the row's number
-    and the unit: not on threads or batches.
+    it is (Srivastava et al. 2014).
+
+    Which elements are dropped depends on the network's seed, the epoch, the row's number and the unit: not on threads
+    or batches.
 
     rate: at least 0 and below 1.
     """
@@ -225,8 +228,8 @@ class _Conv(_Linear):
         kernel = np.zeros(ids.max() + 1) if W is None else np.ravel(W)
         spec = Dense(units, self.activation, self.bias, np.where(ids < 0, 0.0, kernel[ids]),
                      0.0 if b is None or not self.bias else np.ravel(b)[bias_ids])
-        ties = [tie_map(layer, ids), Frozen(layer, ids < 0, 0.0)]
-        return spec, ties + [TiedMap(layer, bias_ids, biases=True)] * self.bias
+        bias_tie = [TiedMap(layer, bias_ids, biases=True)] * self.bias
+        return spec, [tie_map(layer, ids), Frozen(layer, ids < 0, 0.0), *bias_tie]
 
     def _channel_ids(self, element: int, c: int) -> NDArray[np.int64]:
         return np.arange(c * self.filters).reshape(c, self.filters) + element * c * self.filters
@@ -253,14 +256,15 @@ class _AvgPool(_Linear):
 
 @dataclass(frozen=True, eq=False)
 class Conv2D(_Conv):
-    """A convolution of maps (h, w, c_in) with `filters` kernels: each unit sees a window of the map before, and all windows
-    share the weights W of shape (kh, kw, c_in, filters) and b of shape (filters,). Written as a cross-correlation, unflipped.
+    """A convolution of maps (h, w, c_in) with `filters` kernels: each unit sees a window of the map before, and all
+    windows share the weights W of shape (kh, kw, c_in, filters) and b of shape (filters,). Written as a
+    cross-correlation, unflipped.
 
     filters: channels of the output, at least 1.
     kernel, stride, dilation: a number, or one for each axis.
     activation: a name, see `fastmlp.activations()`, or (name, argument).
-    padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are odd,
-        one more below and to the right), or a number, or one for each axis, on both sides.
+    padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are
+        odd, one more below and to the right), or a number, or one for each axis, on both sides.
     bias, init, bias_init: as of Dense; the fan-in is kh kw c_in, the fan-out kh kw filters.
     """
 
@@ -379,8 +383,9 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
     _checks.named("activation", activation, _core.ACTIVATIONS)
     first, *hidden, last = entries
     activations = [*(activation for _ in hidden), "identity"]
-    return [first, *(Dense(entry, activation, init=init) if isinstance(entry, numbers.Integral) else entry
-                     for entry, activation in zip((*hidden, last), activations))]
+    is_int = [isinstance(entry, numbers.Integral) for entry in (*hidden, last)]
+    return [first, *(Dense(entry, activation, init=init) if dense else entry
+                     for entry, activation, dense in zip((*hidden, last), activations, is_int))]
 
 
 def checked_layers(entries: Sequence[Any]) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:

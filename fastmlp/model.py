@@ -2,31 +2,37 @@
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from . import _arrays, _checks, _core, _derivatives, layers as specs
+from . import _arrays, _checks, _core, _derivatives
+from . import layers as specs
 from ._fit.history import History
 from ._fit.mlp import fit
 from ._fit.options import Callbacks, Metrics, Options
 from ._network import Network
 from ._parameters import OptimizerState
 from ._robust import Attack
-from .losses import Loss
+from ._types import Floats, Shape
+from .losses import Loss, LossFunction
 from .optim import SGD, Adam
 from .summary import summary
+from .ties import Tie
 
 __all__ = ["MLP", "activations", "losses"]
 
 
-def activations():
+def activations() -> list[str]:
     """The names of the activations."""
     return list(_core.ACTIVATIONS)
 
 
-def losses():
+def losses() -> list[str]:
     """The names of the losses."""
     return list(_core.LOSSES)
 
@@ -36,9 +42,9 @@ class MLP:
 
     Parameters
     ----------
-    layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or
-        (length, c), channels last. Each entry after it is an int, a Dense layer of that
-        many units with the network's `activation` (the last one linear: the loss supplies its link), or a layer spec.
+    layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or (length, c),
+        channels last. Each entry after it is an int, a Dense layer of that many units with the network's `activation`
+        (the last one linear: the loss supplies its link), or a layer spec.
     activation : a name (`fastmlp.activations()`) or a pair (name, argument).
     loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
         loss(x, y) -> values (m,), derivatives (m, d(L)). The link of predictions is softmax for "cross_entropy",
@@ -46,28 +52,34 @@ class MLP:
     dtype : "float32" or "float64", of the weights and of all that is computed.
     init : how the weights of int layers start: a name of `fastmlp.initializers()`.
     random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
-    ties : TiedGroup, Frozen, tie_transpose, tie_layers, tie_map: weights that share a parameter or stand still, see fastmlp.ties.
+    ties : TiedGroup, Frozen, tie_transpose, tie_layers, tie_map: weights that share a parameter or stand still, see
+        fastmlp.ties.
+
+    ValueError or TypeError names the argument that does not fit.
 
     Attributes
     ----------
     W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
         (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,). Writing into them changes the network; those of
         layers with tied or frozen weights are read-only, set `params` instead.
-    shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for one
-        channel, or flat in C order; what is returned is flat, (n, d(l)).
-    params : all W and b, layer by layer, as one flat array, with ties the free parameters, in the order of their first places;
-        a copy, settable.
+    shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for
+        one channel, or flat in C order; what is returned is flat, (n, d(l)).
+    params : all W and b, layer by layer, as one flat array, with ties the free parameters, in the order of their first
+        places; a copy, settable.
     n_params : their number.
     history : what the last fit and the partial_fits since it logged.
     """
 
-    def __init__(self, layers, *, activation="relu", loss="squared_error", dtype="float32", init="glorot_uniform",
-                 random_state=None, ties=()):
-        dtype, loss = _checks.floating(dtype), Loss(loss)
-        shapes, layers = specs.checked_layers(specs.entries_to_specs(layers, activation, init))
+    def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer], *,
+                 activation: specs.Activation = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
+                 dtype: Any = "float32", init: str = "glorot_uniform",
+                 random_state: int | np.random.Generator | np.random.RandomState | None = None,
+                 ties: Sequence[Tie] = ()) -> None:
+        floating, minimised = _checks.floating(dtype), Loss(loss)
+        shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init))
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
-        self._network = Network(layers, shapes, loss, dtype, tuple(ties))
+        self._network = Network(checked, shapes, minimised, floating, tuple(ties))
         rng = _checks.generator(random_state)
         self._network.start(rng)
         self._network.progress.seed = int(rng.integers(2**63))
@@ -75,30 +87,55 @@ class MLP:
 
     # ---- what it is, for good
 
-    dtype = property(lambda self: self._network.dtype)
-    loss = property(lambda self: self._network.loss)
-    layers = property(lambda self: self._network.layers)
-    shapes = property(lambda self: self._network.shapes)
-    d = property(lambda self: self._network.d)
-    ties = property(lambda self: self._network.ties)
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._network.dtype
+
+    @property
+    def loss(self) -> Loss:
+        return self._network.loss
+
+    @property
+    def layers(self) -> tuple[specs.Layer, ...]:
+        return self._network.layers
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return self._network.shapes
+
+    @property
+    def d(self) -> tuple[int, ...]:
+        return self._network.d
+
+    @property
+    def ties(self) -> tuple[Tie, ...]:
+        return self._network.ties
 
     # ---- parameters
 
-    W = property(lambda self: self._network.parameters.W)
-    b = property(lambda self: self._network.parameters.b)
-    n_params = property(lambda self: self._network.parameters.n)
+    @property
+    def W(self) -> tuple[Floats | Any, ...]:
+        return self._network.parameters.W
 
     @property
-    def params(self):
+    def b(self) -> tuple[Floats | Any, ...]:
+        return self._network.parameters.b
+
+    @property
+    def n_params(self) -> int:
+        return self._network.parameters.n
+
+    @property
+    def params(self) -> Floats:
         return self._network.parameters.values()
 
     @params.setter
-    def params(self, p):
+    def params(self, p: ArrayLike) -> None:
         self._network.parameters.assign(_arrays.shaped("params", p, (self.n_params,), self.dtype))
 
     # ---- computing
 
-    def forward(self, X):
+    def forward(self, X: Any) -> SimpleNamespace:
         """The forward pass, all of it kept.
 
         X : (n, d(0)). Returns an object with lists `s`, `x` indexed by layer, of (n, d(l)) arrays; x[0] is the input,
@@ -106,18 +143,21 @@ class MLP:
         """
         return self._network.forward(X)
 
-    def predict(self, X):
-        """What the loss's link gives, (n, d(L)): probabilities, means."""
+    def predict(self, X: Any) -> Floats:
+        """What the loss's link gives, (n, d(L)): probabilities, means. X : (n, d(0))."""
         out = self._network.core.predict_small(X)
         return self._network.predict(X) if out is None else out
 
-    def evaluate(self, X, y, sample_weight=None):
-        """The mean loss."""
+    def evaluate(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """The mean loss over rows, weighted by sample_weight.
+
+        X : (n, d(0)); y : (n,) or (n, d(L)); sample_weight : (n,) or None.
+        """
         return self._network.evaluate(X, y, sample_weight)
 
     # ---- derivatives by the parameters
 
-    def backprop(self, X, y, sample_weight=None):
+    def backprop(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> SimpleNamespace:
         """Forward pass and delta sweep, all of it kept.
 
         X : (n, d(0)); y : (n,) or (n, d(L)); sample_weight : (n,) or None. Returns an object with `loss` (the weighted
@@ -126,7 +166,8 @@ class MLP:
         """
         return _derivatives.backprop(self._network, X, y, sample_weight)
 
-    def loss_and_grad(self, X, y, sample_weight=None, *, gradient_penalty=0.0, jacobian_penalty=0.0):
+    def loss_and_grad(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *, gradient_penalty: float = 0.0,
+                      jacobian_penalty: float = 0.0) -> tuple[float, Floats]:
         """(mean loss, its gradient by `params`), for scipy.optimize and checks. Memory does not grow with the rows.
 
         gradient_penalty, jacobian_penalty : as in fit; part of the loss here. The projections of the second are the
@@ -135,17 +176,17 @@ class MLP:
         return _derivatives.loss_and_gradient(self._network, X, y, sample_weight, gradient_penalty=gradient_penalty,
                                               jacobian_penalty=jacobian_penalty)
 
-    def hvp(self, v, X, y, sample_weight=None):
+    def hvp(self, v: ArrayLike, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Floats:
         """The Hessian of the mean loss by `params` times v, (n_params,), in two sweeps (Pearlmutter 1994).
 
         v : (n_params,). The loss must be one of `fastmlp.losses()`.
         """
         return _derivatives.hessian_product(self._network, v, X, y, sample_weight)
 
-    # ---- derivatives by the input. Those of outputs are at="logits", of x(L), before the loss's link, or
-    # at="probabilities", of what predict gives. Of a saturated softmax the second vanish; the first say what the network looks at.
+    # ---- derivatives by the input. Of a saturated softmax those of probabilities vanish; those of logits say what the
+    # network looks at.
 
-    def input_gradient(self, X, y=None, output=None, at="logits"):
+    def input_gradient(self, X: Any, y: Any = None, output: int | None = None, at: str = "logits") -> Floats:
         """de_i/dx_i(0), the sensitivity of each row's error to its input, or dx_k(L)/dx(0) for output k.
 
         X : (n, d(0)). y : targets, for the loss; or output : k, 0 .. d(L) - 1, at="logits", before the loss's link, or
@@ -153,18 +194,18 @@ class MLP:
         """
         return _derivatives.input_gradient(self._network, X, y, output, at)
 
-    def jacobian(self, X, at="logits"):
+    def jacobian(self, X: Any, at: str = "logits") -> Floats:
         """dx_k(L)/dx_j(0) of each row, (n, d(L), d(0)): one sweep for each output. at : as of input_gradient."""
         return _derivatives.jacobian(self._network, X, at)
 
-    def jvp(self, X, V, at="logits"):
+    def jvp(self, X: Any, V: ArrayLike, at: str = "logits") -> Floats:
         """sum_j v_j dx(L)/dx_j(0) of each row.
 
         X : (n, d(0)). V : (n, d(0)). at : as of input_gradient. Returns (n, d(L)). In one sweep, whatever d(0).
         """
         return _derivatives.jvp(self._network, X, V, at)
 
-    def vjp(self, X, U, at="logits"):
+    def vjp(self, X: Any, U: ArrayLike, at: str = "logits") -> Floats:
         """sum_k u_k dx_k(L)/dx(0) of each row.
 
         X : (n, d(0)). U : (n, d(L)). at : as of input_gradient. Returns (n, d(0)). In one sweep, whatever d(L).
@@ -173,11 +214,12 @@ class MLP:
 
     # ---- training
 
-    def fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 10, batch_size: int | None = 32,
-            sample_weight: Any = None, validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (),
-            shuffle: bool = True, n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
-            metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
-            jacobian_penalty: float = 0.0, adversarial: Attack | None = None) -> History:
+    def fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 10,
+            batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
+            validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
+            n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
+            input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
+            adversarial: Attack | None = None) -> History:
         """Train from the present weights with a fresh optimiser.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
@@ -221,7 +263,7 @@ class MLP:
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=True)
 
     def partial_fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 1,
-                    batch_size: int | None = 32, sample_weight: Any = None,
+                    batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
@@ -238,7 +280,7 @@ class MLP:
 
     # ---- files
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file: specs, weights, the optimiser with its state, the random stream, the history.
 
         The format is safetensors, see fastmlp.io. The file is there whole or not at all. ValueError where the network
@@ -249,7 +291,7 @@ class MLP:
         document.save(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """The network that save wrote to a file. partial_fit goes on as if it had never stopped, to the bit.
 
         ValueError where the file is damaged, truncated, foreign or of a later format. Nothing in a file is run.
@@ -258,13 +300,13 @@ class MLP:
 
         return document.load(cls, path)
 
-    def summary(self):
+    def summary(self) -> str:
         """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
         return summary(self)
 
     # ---- copies and pickles. The state's names are those of the first version, whose pickles load.
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         network, parameters, progress = self._network, self._network.parameters, self._network.progress
         state = {name: value for name, value in vars(self).items() if name != "_network"}
         run = progress.optimizer_state
@@ -274,7 +316,7 @@ class MLP:
                 "weights": parameters.all_weights(), "params": parameters.values() if self.ties else None,
                 "training": None if run is None else run.export(parameters)}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         state.pop("_d")
         loss = Loss(state.pop("_loss").spec)
@@ -287,7 +329,7 @@ class MLP:
         self._network = network
         vars(self).update(state)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         inner = ", ".join(layer.brief() for layer in self.layers)
         first = self.d[0] if len(self.shapes[0]) == 1 else self.shapes[0]
         return (f"MLP([{first}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, "

@@ -1,11 +1,17 @@
 """Pictures, with matplotlib, which only this file imports: Displays in scikit-learn's manner.
 
-from_estimator computes and draws; the constructor takes what was computed, and plot(ax=None) draws it, on axes of its own or on ax, and
-returns the display, whose ax_ and figure_ are matplotlib's. Further keywords go to the bars, the image or the lines.
+from_estimator computes and draws; the constructor takes what was computed, and plot(ax=None) draws it, on axes of its
+own or on ax, and returns the display, whose ax_ and figure_ are matplotlib's. Further keywords go to the bars, the
+image or the lines.
 """
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import _checks, sensitivity
 from .model import MLP
@@ -19,28 +25,37 @@ __all__ = ["SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay"]
 
 
 class _Display:
-    def plot(self, ax=None, **style):
+    ax_: Any
+    figure_: Any
+
+    def plot(self, ax: Any = None, **style: Any) -> Self:
         """Draw it, on ax or on axes of its own. Returns self."""
         self.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
         self.figure_ = self.ax_.figure
         self._draw(self.ax_, style)
         return self
 
+    def _draw(self, ax: Any, style: dict[str, Any]) -> None:
+        raise NotImplementedError
+
 
 class SensitivityDisplay(_Display):
     """How much each feature matters: bars, the largest first, or where features are an image's pixels that image.
 
-    values : (d,), such as means over rows of an attribution; colours tell positive from negative where there are both. feature_names :
-    d strings, or None for x0, x1, ... image_shape : None, (height, width) or (height, width, channels), which are added up.
-    max_features : bars at most. label : what the values are.
+    values : (d,), such as means over rows of an attribution; colours tell positive from negative where there are both.
+    feature_names : d strings, or None for x0, x1, ... image_shape : None, (height, width) or (height, width, channels),
+    which are added up. max_features : bars at most. label : what the values are.
     """
 
-    def __init__(self, values, *, feature_names=None, image_shape=None, max_features=20, label="sensitivity"):
+    def __init__(self, values: ArrayLike, *, feature_names: Sequence[str] | None = None,
+                 image_shape: tuple[int, ...] | None = None, max_features: int = 20,
+                 label: str = "sensitivity") -> None:
         self.values = np.asarray(values, float)
         if self.values.ndim != 1 or not len(self.values):
             raise ValueError(f"values must have shape (d,), with d at least 1, got {self.values.shape}")
         d = len(self.values)
-        self.feature_names = [f"x{j}" for j in range(d)] if feature_names is None else [str(name) for name in feature_names]
+        names = [f"x{j}" for j in range(d)] if feature_names is None else feature_names
+        self.feature_names = [str(name) for name in names]
         if len(self.feature_names) != d:
             raise ValueError(f"feature_names must be {d} names, got {len(self.feature_names)}")
         if image_shape is not None and (len(image_shape) not in (2, 3) or math.prod(image_shape) != d):
@@ -49,13 +64,16 @@ class SensitivityDisplay(_Display):
         self.max_features = _checks.integer("max_features", max_features, 1)
 
     @classmethod
-    def from_estimator(cls, model, X, y=None, *, output=None, at="logits", method=sensitivity.saliency, feature_names=None,
-                       image_shape=None, max_features=20, ax=None, **style):
+    def from_estimator(cls, model: Any, X: Any, y: Any = None, *, output: Any = None, at: str = "logits",
+                       method: Callable[..., Any] = sensitivity.saliency, feature_names: Sequence[str] | None = None,
+                       image_shape: tuple[int, ...] | None = None, max_features: int = 20, ax: Any = None,
+                       **style: Any) -> Self:
         """Of the mean over rows of an attribution.
 
-        model : an MLP or a fitted estimator. X, y, output, at : as of fastmlp.sensitivity.saliency: with y of the loss, else of an
-        output. method : a function of (model, X, y, output, at), such as those of fastmlp.sensitivity. feature_names, image_shape : None
-        for the model's own, where it has them: its feature_names_in_, the map that it takes.
+        model : an MLP or a fitted estimator. X, y, output, at : as of fastmlp.sensitivity.saliency: with y of the loss,
+        else of an output. method : a function of (model, X, y, output, at), such as those of fastmlp.sensitivity.
+        feature_names, image_shape : None for the model's own, where it has them: its feature_names_in_, the map that it
+        takes.
         """
         values = method(model, X, y, output, at).mean(axis=0, dtype=float)
         if feature_names is None:
@@ -63,13 +81,17 @@ class SensitivityDisplay(_Display):
         if image_shape is None and isinstance(model, MLP) and len(model.shapes[0]) > 1:
             image_shape = model.shapes[0] if len(model.shapes[0]) == 3 else (1, *model.shapes[0])
         words = getattr(method, "__name__", "attribution").replace("_", " ")
-        label = f"mean {words} of the {'output' if y is None else 'loss'}"
-        return cls(values, feature_names=feature_names, image_shape=image_shape, max_features=max_features, label=label).plot(ax, **style)
+        display = cls(values, feature_names=feature_names, image_shape=image_shape, max_features=max_features,
+                      label=f"mean {words} of the {'output' if y is None else 'loss'}")
+        return display.plot(ax, **style)
 
-    def _draw(self, ax, style):
-        (self._bars if self.image_shape is None else self._image)(ax, style)
+    def _draw(self, ax: Any, style: dict[str, Any]) -> None:
+        if self.image_shape is None:
+            self._bars(ax, style)
+        else:
+            self._image(ax, self.image_shape, style)
 
-    def _bars(self, ax, style):
+    def _bars(self, ax: Any, style: dict[str, Any]) -> None:
         first = np.argsort(-np.abs(self.values), kind="stable")[:self.max_features]
         values = self.values[first]
         ax.barh(range(len(first)), values, **{"color": np.where(values < 0, "C3", "C0"), **style})
@@ -80,11 +102,12 @@ class SensitivityDisplay(_Display):
         if (values < 0).any():
             ax.axvline(0, color="black", linewidth=0.8)
 
-    def _image(self, ax, style):
-        image = self.values.reshape(*self.image_shape[:2], -1).sum(axis=2)
+    def _image(self, ax: Any, shape: tuple[int, ...], style: dict[str, Any]) -> None:
+        image = self.values.reshape(*shape[:2], -1).sum(axis=2)
         most = np.abs(image).max() or 1.0
         colours = {"cmap": "RdBu", "vmin": -most} if (image < 0).any() else {"cmap": "Blues", "vmin": 0}
-        drawn = ax.imshow(image, **{**colours, "vmax": most, "aspect": "auto" if len(image) == 1 else "equal", **style})
+        aspect = "auto" if len(image) == 1 else "equal"
+        drawn = ax.imshow(image, **{**colours, "vmax": most, "aspect": aspect, **style})
         ax.set_yticks([])
         if len(image) > 1:
             ax.set_xticks([])
@@ -94,34 +117,41 @@ class SensitivityDisplay(_Display):
 class NoiseCurveDisplay(_Display):
     """The error against noise on the input, with a band of one standard deviation over repeats.
 
-    sigmas, error, error_std : (m,), as a NoiseCurve has; error_std may be None. name : in the legend. measure : what the error is.
+    sigmas, error, error_std : (m,), as a NoiseCurve has; error_std may be None. name : in the legend. measure : what
+    the error is.
     """
 
-    def __init__(self, sigmas, error, error_std=None, *, name=None, measure="error"):
+    def __init__(self, sigmas: ArrayLike, error: ArrayLike, error_std: ArrayLike | None = None, *,
+                 name: str | None = None, measure: str = "error") -> None:
         self.sigmas, self.error = np.asarray(sigmas, float), np.asarray(error, float)
         self.error_std = None if error_std is None else np.asarray(error_std, float)
-        if not self.sigmas.ndim == 1 or any(a is not None and a.shape != self.sigmas.shape for a in (self.error, self.error_std)):
-            shapes = ", ".join(str(np.shape(a)) for a in (sigmas, error, error_std) if a is not None)
+        given = [a for a in (self.sigmas, self.error, self.error_std) if a is not None]
+        if self.sigmas.ndim != 1 or any(a.shape != self.sigmas.shape for a in given):
+            shapes = ", ".join(str(a.shape) for a in given)
             raise ValueError(f"sigmas, error and error_std must have one shape (m,), got {shapes}")
         self.name, self.measure = name, measure
 
     @classmethod
-    def from_estimator(cls, model, X, y, sigmas, *, measure="error", n_repeats=10, scale=1.0, random_state=None, name=None, ax=None,
-                       **style):
-        """Of fastmlp.sensitivity.noise_curve, which has all arguments but these: measure, "error", the network's loss, or
-        "misclassified", 1 - accuracy; name, in the legend, None for the model's class. Several models may share an ax."""
+    def from_estimator(cls, model: Any, X: Any, y: Any, sigmas: ArrayLike, *, measure: str = "error",
+                       n_repeats: int = 10, scale: ArrayLike = 1.0, random_state: Any = None, name: str | None = None,
+                       ax: Any = None, **style: Any) -> Self:
+        """Of fastmlp.sensitivity.noise_curve, which has all arguments but these: measure, "error", the network's loss,
+        or "misclassified", 1 - accuracy; name, in the legend, None for the model's class. Several models may share an
+        ax."""
         _checks.one_of("measure", measure, ("error", "misclassified"))
-        curve = sensitivity.noise_curve(model, X, y, sigmas, n_repeats=n_repeats, scale=scale, random_state=random_state)
+        curve = sensitivity.noise_curve(model, X, y, sigmas, n_repeats=n_repeats, scale=scale,
+                                        random_state=random_state)
         error, error_std = getattr(curve, measure), getattr(curve, f"{measure}_std")
         if error is None:
             raise ValueError("measure must be 'error' where the loss is not a cross-entropy, got 'misclassified'")
-        return cls(curve.sigmas, error, error_std, name=type(model).__name__ if name is None else name, measure=measure).plot(ax, **style)
+        name = type(model).__name__ if name is None else name
+        return cls(curve.sigmas, error, error_std, name=name, measure=measure).plot(ax, **style)
 
-    def _draw(self, ax, style):
+    def _draw(self, ax: Any, style: dict[str, Any]) -> None:
         line, = ax.plot(self.sigmas, self.error, **{"marker": "o", "markersize": 4, "label": self.name, **style})
         if self.error_std is not None:
-            ax.fill_between(self.sigmas, self.error - self.error_std, self.error + self.error_std, color=line.get_color(), alpha=0.2,
-                            linewidth=0)
+            ax.fill_between(self.sigmas, self.error - self.error_std, self.error + self.error_std,
+                            color=line.get_color(), alpha=0.2, linewidth=0)
         ax.set(xlabel="noise on the input, sigma", ylabel=self.measure)
         if self.name is not None:
             ax.legend()
@@ -133,27 +163,30 @@ class LossCurveDisplay(_Display):
     curves : name -> numbers, one an epoch: "loss" and "val_loss" are losses, "lr" is left out, all else is a metric.
     """
 
-    def __init__(self, curves):
+    def __init__(self, curves: Mapping[str, Sequence[float]]) -> None:
         self.curves = {name: values for name, values in curves.items() if name != "lr"}
 
     @classmethod
-    def from_estimator(cls, model, *, ax=None, **style):
-        """Of an MLP's history, or an estimator's loss_curve_ and validation_scores_. ValueError where it has none of these: before a
-        fit, or after one with solver "lbfgs"."""
-        kept = {"loss": "loss_curve_", "score": "validation_scores_"}
-        curves = getattr(model, "history", None) or {name: getattr(model, attribute, None) for name, attribute in kept.items()}
+    def from_estimator(cls, model: Any, *, ax: Any = None, **style: Any) -> Self:
+        """Of an MLP's history, or an estimator's loss_curve_ and validation_scores_. ValueError where it has none of
+        these: before a fit, or after one with solver "lbfgs"."""
+        attributes = {"loss": "loss_curve_", "score": "validation_scores_"}
+        curves = getattr(model, "history", None) or {name: getattr(model, attribute, None)
+                                                     for name, attribute in attributes.items()}
         curves = {name: values for name, values in curves.items() if values is not None}
         if not curves:
-            raise ValueError(f"model must be fitted, by a solver that keeps a loss curve, got {type(model).__name__} without one")
+            raise ValueError("model must be fitted, by a solver that keeps a loss curve, got "
+                             f"{type(model).__name__} without one")
         return cls(curves).plot(ax, **style)
 
-    def _draw(self, ax, style):
+    def _draw(self, ax: Any, style: dict[str, Any]) -> None:
         metrics = [name for name in self.curves if name not in ("loss", "val_loss")]
-        right = ax.twinx() if metrics else None
-        lines = []
+        right: Any = ax.twinx() if metrics else None
+        lines: list[Any] = []
         for name, values in self.curves.items():
             axes, line = (right, "--") if name in metrics else (ax, "-")
-            lines += axes.plot(range(1, 1 + len(values)), values, **{"linestyle": line, "color": f"C{len(lines)}", "label": name, **style})
+            look = {"linestyle": line, "color": f"C{len(lines)}", "label": name, **style}
+            lines += axes.plot(range(1, 1 + len(values)), values, **look)
         ax.set(xlabel="epoch", ylabel="loss")
         ax.xaxis.get_major_locator().set_params(integer=True)
         if metrics:
@@ -161,6 +194,6 @@ class LossCurveDisplay(_Display):
         ax.legend(handles=lines, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 
 
-def plot_history(history, ax=None):
+def plot_history(history: Mapping[str, Sequence[float]], ax: Any = None) -> Any:
     """A History's LossCurveDisplay; returns its axes."""
     return LossCurveDisplay(history).plot(ax).ax_

@@ -1,14 +1,14 @@
 """Ties: parameters that stand in several places, or stand still.
 
-W = E p takes the free parameters p to all weights and biases, dp = E^T dW takes gradients back: a parameter's gradient is
-the sum over its places. L2, L1 and clipping act on p: a tied weight is penalised and counted once, as what it is in its
-first place, a weight or a bias. There is one optimiser state for each element of p.
+W = E p takes the free parameters p to all weights and biases, dp = E^T dW takes gradients back: a parameter's gradient
+is the sum over its places. L2, L1 and clipping act on p: a tied weight is penalised and counted once, as what it is in
+its first place, a weight or a bias. There is one optimiser state for each element of p.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TiedGroup", "TiedLayers", "TiedMap", "Frozen", "tie_transpose", "tie_layers", "tie_map"]
 SAME = 1e-12  # relative: what two ties say of one weight may differ by rounding
 
-Member = tuple[int | None, ...]  # (l, i, j) or (l, None, j)
+Member = tuple[Any, ...]  # (l, i, j) or (l, None, j)
 
 
 class Edges(NamedTuple):
@@ -63,8 +63,8 @@ class Tie:
 class TiedGroup(Tie):
     """Members that are one parameter p: each is its scale times p, exactly.
 
-    members : (l, i, j) for row i and column j of W(l), 0-based (of a convolution (l, *index)), or (l, None, j) for bias j.
-    scales : a number not 0 for each member, default 1. At the start p is such that the first member, in the order of
+    members : (l, i, j) for row i and column j of W(l), 0-based (of a convolution (l, *index)), or (l, None, j) for bias
+    j. scales : a number not 0 for each member, default 1. At the start p is such that the first member, in the order of
         layers and rows, keeps its start.
     """
 
@@ -141,8 +141,8 @@ class TiedMap(Tie):
 class Frozen(Tie):
     """Weights that stay as they are.
 
-    l : the layer. mask : booleans shaped like W(l), or like b(l) with `biases`; True stands still. value : a number, or an
-    array shaped like the mask; None for what they start from.
+    l : the layer. mask : booleans shaped like W(l), or like b(l) with `biases`; True stands still. value : a number, or
+    an array shaped like the mask; None for what they start from.
     """
 
     l: int
@@ -162,7 +162,8 @@ class Frozen(Tie):
             return at[mask], np.full(int(mask.sum()), np.nan)
         value = np.asarray(self.value, np.float64)
         if value.shape not in ((), at.shape):
-            raise ValueError(f"value of Frozen must be a number or an array of shape {at.shape}, got shape {value.shape}")
+            raise ValueError(f"value of Frozen must be a number or an array of shape {at.shape}, "
+                             f"got shape {value.shape}")
         if not np.isfinite(value).all():
             raise ValueError("value of Frozen must be finite, got NaN or infinity")
         return at[mask], np.broadcast_to(value, at.shape)[mask]

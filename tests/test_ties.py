@@ -93,6 +93,13 @@ def test_gradients(case):
     np.testing.assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-8)
 
 
+@cases
+def test_hvp_takes_integers(case):
+    net = network(case)
+    v = np.arange(net.n_params) % 3
+    np.testing.assert_array_equal(net.hvp(v, X, Y), net.hvp(v.astype(float), X, Y))
+
+
 class Twin:
     """Training by p, with E as a matrix."""
 

@@ -88,7 +88,7 @@ def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, F
     progress.seed = _checks.integer("seed", document["seed"], 0) % 2**63
     progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
     net.history = History(history)
-    if run is not None:
+    if optimizer is not None:
         epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
         optim.rate(optimizer, epoch)
         slots = [tensors[f"slot.{i}"] for i in range(n_slots(optimizer))]

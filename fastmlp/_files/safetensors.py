@@ -1,7 +1,7 @@
 """The container: a safetensors file of tensors and one text.
 
-A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its dtype, shape and place
-in the data; under "__metadata__" strings), and the data. The metadata are the text and a SHA-256 of the text, the
+A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its dtype, shape and
+place in the data; under "__metadata__" strings), and the data. The metadata are the text and a SHA-256 of the text, the
 tensors' rows of the header and the data. https://github.com/huggingface/safetensors
 """
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from .._types import Floats
 
 MOST_HEADER = 16 * 2**20  # bytes; far above what a network needs
-DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
 def write(path: str | os.PathLike[str], text: str, tensors: Mapping[str, Floats]) -> None:
@@ -92,7 +92,8 @@ def _require(holds: bool, message: str) -> None:
 def _parse(content: bytes) -> tuple[str, dict[str, Floats]]:
     _require(len(content) >= 8, f"it has {len(content)} bytes")
     length = struct.unpack("<Q", content[:8])[0]
-    _require(length <= min(MOST_HEADER, len(content) - 8), f"its header should have {length} bytes, more than there are")
+    there = min(MOST_HEADER, len(content) - 8)
+    _require(length <= there, f"its header should have {length} bytes, more than there are")
     try:
         header = json.loads(content[8:8 + length].decode())
     except (ValueError, RecursionError):

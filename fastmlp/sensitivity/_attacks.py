@@ -1,4 +1,5 @@
-"""Inputs moved, within a small distance, to where the loss is larger. All take `model`, an MLP or a fitted estimator."""
+"""Inputs moved, within a small distance, to where the loss is larger. All take `model`, an MLP or a fitted
+estimator."""
 from __future__ import annotations
 
 import math
@@ -14,8 +15,8 @@ from ._target import Model, Target, required
 
 def fgsm(model: Model, X: Any, y: Any, eps: float, norm: float = math.inf,
          clip: tuple[float, float] | None = None) -> Floats:
-    """The fast gradient method (Goodfellow, Shlens and Szegedy 2015, arXiv 1412.6572): X + eps sign(de/dx(0)), for norm 2
-    X + eps g / |g|.
+    """The fast gradient method (Goodfellow, Shlens and Szegedy 2015, arXiv 1412.6572): X + eps sign(de/dx(0)), for norm
+    2 X + eps g / |g|.
 
     X : (n, d(0)). y : the model's targets. eps : how far. clip : (low, high), the range of X, kept, or None. Returns
     (n, d(0)). ValueError and TypeError where an argument does not fit, or X is not within clip.
@@ -26,13 +27,13 @@ def fgsm(model: Model, X: Any, y: Any, eps: float, norm: float = math.inf,
 def pgd(model: Model, X: Any, y: Any, eps: float, eps_step: float | None = None, max_iter: int = 20,
         num_random_init: int = 0, norm: float = math.inf, clip: tuple[float, float] | None = None,
         random_state: Any = None) -> Floats:
-    """Projected gradient descent (Madry et al. 2018, arXiv 1706.06083): steps along the gradient of the loss, each back to
-    within eps of X.
+    """Projected gradient descent (Madry et al. 2018, arXiv 1706.06083): steps along the gradient of the loss, each back
+    to within eps of X.
 
     X : (n, d(0)). y : the model's targets. eps : how far; eps_step : of a step, default 2.5 eps / max_iter, of a single
-    step eps. norm : math.inf or 2. num_random_init : 0 starts from X; k > 0 starts k times at random within eps and keeps
-    for each row the worst. clip : (low, high), the range of X, kept, or None. Returns (n, d(0)). ValueError and TypeError
-    as of fgsm.
+    step eps. norm : math.inf or 2. num_random_init : 0 starts from X; k > 0 starts k times at random within eps and
+    keeps for each row the worst. clip : (low, high), the range of X, kept, or None. Returns (n, d(0)). ValueError and
+    TypeError as of fgsm.
     """
     _checks.integer("num_random_init", num_random_init, 0)
     spec = Attack(eps, eps_step, max_iter, norm, clip, num_random_init > 0)

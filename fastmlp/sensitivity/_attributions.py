@@ -1,14 +1,14 @@
 """Attributions: how much each feature of a row has to do with an output, or with the row's error.
 
 All take `model`, an MLP or a fitted estimator; X (n, d(0)), dense or sparse, as the model takes it; and say of which
-number f of each row they speak: y, the model's targets (labels of a classifier's classes_), for the loss; or output, k or
-one for each row (n,); or neither, for the only output, or of a softmax the class that is predicted. They return (n, d(0))
-in the network's dtype, and work in blocks of rows: what they hold besides is about 100 MiB, or what one row needs. Random
-numbers do not depend on the blocks.
+number f of each row they speak: y, the model's targets (labels of a classifier's classes_), for the loss; or output, k
+or one for each row (n,); or neither, for the only output, or of a softmax the class that is predicted. They return (n,
+d(0)) in the network's dtype, and work in blocks of rows: what they hold besides is about 100 MiB, or what one row
+needs. Random numbers do not depend on the blocks.
 
-at="logits", the default, is of x(L), before the loss's link, at="probabilities" of what predict gives. Where a softmax is
-sure of itself its derivatives vanish, though the logits still say what the network looks at; and a probability also rises
-as the other classes' logits fall, so it mixes reasons for one class with reasons against the others.
+at="logits", the default, is of x(L), before the loss's link, at="probabilities" of what predict gives. Where a softmax
+is sure of itself its derivatives vanish, though the logits still say what the network looks at; and a probability also
+rises as the other classes' logits fall, so it mixes reasons for one class with reasons against the others.
 
 Errors: ValueError where y and output are both given, or neither for several outputs without softmax, or do not fit;
 TypeError for a model of another kind.
@@ -47,9 +47,9 @@ def integrated_gradients(model: Model, X: Any, y: Any = None, output: Any = None
 
     baselines : (d(0),), or (n, d(0)) for one for each row; None for zeros. n_steps : nodes of the Gauss-Legendre rule.
 
-    They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), delta (n,) by how much they
-    miss it. That falls with n_steps: fast for smooth activations, as 1 / n_steps where relu or max pooling give df/dx
-    jumps.
+    They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), delta (n,) by how much
+    they miss it. That falls with n_steps: fast for smooth activations, as 1 / n_steps where relu or max pooling give
+    df/dx jumps.
     """
     f = Target(model, X, y, output, at)
     B, dtype = _baselines(baselines, f), f.net.dtype
@@ -72,7 +72,8 @@ def smooth_grad(model: Model, X: Any, y: Any = None, output: Any = None, at: str
                 stdev: ArrayLike = 0.1, random_state: Any = None) -> Floats:
     """The mean of df/dx_j at n_samples points around x, x plus normal noise (Smilkov et al. 2017, arXiv 1706.03825).
 
-    stdev : of the noise, a number or one for each feature (d(0),), in units of X; the paper takes 0.1 to 0.2 of X's range.
+    stdev : of the noise, a number or one for each feature (d(0),), in units of X; the paper takes 0.1 to 0.2 of X's
+    range.
     """
     f = Target(model, X, y, output, at)
     n_samples = _checks.integer("n_samples", n_samples, 1)
@@ -87,11 +88,11 @@ def smooth_grad(model: Model, X: Any, y: Any = None, output: Any = None, at: str
 
 def expected_gradients(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits", *, background: Any,
                        n_samples: int = 200, random_state: Any = None) -> Floats:
-    """Integrated gradients with baselines drawn from a background: the mean over n_samples draws of b from the background
-    and t from [0, 1] of (x_j - b_j) df/dx_j at b + t (x - b) (Erion et al. 2021, arXiv 1906.10670).
+    """Integrated gradients with baselines drawn from a background: the mean over n_samples draws of b from the
+    background and t from [0, 1] of (x_j - b_j) df/dx_j at b + t (x - b) (Erion et al. 2021, arXiv 1906.10670).
 
-    background : (m, d(0)), rows such as the training data. The sum is f(x) less the mean of f over the background, but for
-    the chance of the draws.
+    background : (m, d(0)), rows such as the training data. The sum is f(x) less the mean of f over the background, but
+    for the chance of the draws.
     """
     f = Target(model, X, y, output, at)
     n_samples, rng = _checks.integer("n_samples", n_samples, 1), _checks.generator(random_state)
@@ -108,8 +109,8 @@ def expected_gradients(model: Model, X: Any, y: Any = None, output: Any = None, 
 
 
 def _weighted_sum(f: Target, n_points: int, points: Points) -> Floats:
-    """sum_t D_t df/dx(Z_t) of each row x, where points(x, rows) gives Z (m, n_points, d(0)) and D, that or what broadcasts
-    to it, of m rows x (m, 1, d(0))."""
+    """sum_t D_t df/dx(Z_t) of each row x, where points(x, rows) gives Z (m, n_points, d(0)) and D, that or what
+    broadcasts to it, of m rows x (m, 1, d(0))."""
     out = np.empty((f.n, f.d), f.net.dtype)
     for rows in f.blocks(n_points):
         Z, D = points(dense_rows(f.X, rows, f.net.dtype)[:, None], rows)

@@ -19,12 +19,12 @@ SMALL = 2  # the number of the sigma that verdicts go by
 RISE = 1.5  # what is more than so many times as much has risen
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 VERDICTS = {  # (test error has risen over training error, training error has risen with small noise)
-    (False, False): "Steady: the network does on new rows as on those it has seen, and small noise on the input does not "
-                    "matter to it",
+    (False, False): "Steady: the network does on new rows as on those it has seen, and small noise on the input does "
+                    "not matter to it",
     (False, True): "Sensitive: the network does on new rows as on those it has seen, but its accuracy needs an exact "
                    "input",
-    (True, False): "Overfitted, though smooth: the network does worse on new rows, but not for being too sensitive to its "
-                   "input",
+    (True, False): "Overfitted, though smooth: the network does worse on new rows, but not for being too sensitive to "
+                   "its input",
     (True, True): "Fitted to noise: the network does worse on new rows, and small noise undoes what it has learned of "
                   "those it has seen",
 }
@@ -49,8 +49,8 @@ def noise_curve(model: Model, X: Any, y: Any, sigmas: ArrayLike, *, n_repeats: i
     """The error with normal noise of standard deviation sigma * scale on the input, for each of the sigmas.
 
     model : an MLP or a fitted estimator. X : (n, d(0)); y : the model's targets. sigmas : (m,), at least 0. scale : a
-    number or one for each feature, such as X.std(axis=0). n_repeats : draws of noise; each serves all sigmas, so the curve
-    is smooth.
+    number or one for each feature, such as X.std(axis=0). n_repeats : draws of noise; each serves all sigmas, so the
+    curve is smooth.
 
     ValueError and TypeError where an argument does not fit. Memory does not grow with the rows.
     """
@@ -72,12 +72,12 @@ def noise_curve(model: Model, X: Any, y: Any, sigmas: ArrayLike, *, n_repeats: i
 
 
 def local_lipschitz(model: Model, X: Any, at: str = "logits") -> Floats:
-    """The spectral norm of each row's Jacobian dx(L)/dx(0), (n,): by how much outputs change at most for a small step of
-    length 1.
+    """The spectral norm of each row's Jacobian dx(L)/dx(0), (n,): by how much outputs change at most for a small step
+    of length 1.
 
-    model : an MLP or a fitted estimator. X : (n, d(0)). at : "logits", before the loss's link, or "probabilities". Of one
-    output it is the length of its gradient. In float64, by the larger of the eigenvalues of J J^T or J^T J, and in blocks
-    of rows.
+    model : an MLP or a fitted estimator. X : (n, d(0)). at : "logits", before the loss's link, or "probabilities". Of
+    one output it is the length of its gradient. In float64, by the larger of the eigenvalues of J J^T or J^T J, and in
+    blocks of rows.
     """
     net, X, _ = network(model, X)
     norms = []
@@ -131,8 +131,9 @@ class Report:
         largest = np.argsort(-self.gradient * self.spread, kind="stable")[:10]
         curves = self.train_noise, self.test_noise
         rows: list[tuple[Any, ...]] = [("", "train", "test"), ("error", self.train_error, self.test_error)]
-        if self.train_noise.misclassified is not None:
-            rows.append(("misclassified", *(curve.misclassified[0] for curve in curves)))
+        wrong = [curve.misclassified[0] for curve in curves if curve.misclassified is not None]
+        if wrong:
+            rows.append(("misclassified", *wrong))
         rows += [(f"error, noise {sigma:g} sd", *errors)
                  for sigma, *errors in zip(SIGMAS, *(curve.error for curve in curves)) if sigma]
         rows += [(), ("feature", "|de/dx|", "times sd")]
@@ -148,7 +149,8 @@ def _line(row: Sequence[Any], width: int) -> str:
     if not row:
         return ""
     name, *cells = row
-    return name.ljust(width) + "".join(f"{cell:>13}" if isinstance(cell, str) else f"{cell:>13.4g}" for cell in cells)
+    text = [f"{cell:>13}" if isinstance(cell, str) else f"{cell:>13.4g}" for cell in cells]
+    return str(name).ljust(width) + "".join(text)
 
 
 def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, at: str = "logits",
@@ -161,9 +163,9 @@ def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *
     argument does not fit.
 
     The verdict goes by two questions. Is the test error more than 1.5 times the training error? Then the network does
-    worse on new rows. Does noise of 0.1 standard deviations raise the training error to more than 1.5 times itself? Then
-    it is too sensitive. Neither is steady, both is fitted to noise; "more than 1.5 times" is a rise of more than half the
-    error's size.
+    worse on new rows. Does noise of 0.1 standard deviations raise the training error to more than 1.5 times itself?
+    Then it is too sensitive. Neither is steady, both is fitted to noise; "more than 1.5 times" is a rise of more than
+    half the error's size.
     """
     names = getattr(model, "feature_names_in_", None)
     require_network(model)
@@ -172,8 +174,8 @@ def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *
     with naming("X_test, y_test"):
         _, X_new, y_new = _with_targets(model, X_test, y_test)
     rng, spread = _checks.generator(random_state), _spread(X)
-    noise = {"scale": spread, "n_repeats": n_repeats, "random_state": rng}
-    train, test = noise_curve(net, X, y, SIGMAS, **noise), noise_curve(net, X_new, y_new, SIGMAS, **noise)
+    train, test = (noise_curve(net, *rows, SIGMAS, scale=spread, n_repeats=n_repeats, random_state=rng)
+                   for rows in ((X, y), (X_new, y_new)))
     norms = np.quantile(local_lipschitz(net, X_new, at), QUANTILES)
     return Report([f"x{j}" for j in range(net.d[0])] if names is None else [str(name) for name in names],
                   saliency(net, X_new, y_new).mean(axis=0, dtype=float), spread,

@@ -1,4 +1,5 @@
-"""What is asked of whom: a network or an estimator with its rows, and the number of each row whose derivative is wanted."""
+"""What is asked of whom: a network or an estimator with its rows, and the number of each row whose derivative is
+wanted."""
 from __future__ import annotations
 
 import contextlib
@@ -18,7 +19,8 @@ Rows = slice | NDArray[Any]  # numbers of rows
 
 
 def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
-    """(net, X, y) of an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y as the network takes them, checked.
+    """(net, X, y) of an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y as the network takes them,
+    checked.
 
     TypeError for another kind of model; what the model itself raises where it is not fitted or X or y does not fit it.
     """
@@ -32,9 +34,9 @@ def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
 def require_network(model: Model) -> None:
     """TypeError where a model has no network of ours."""
     if not hasattr(model, "_as_network") and not isinstance(model, MLP):
-        raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, got "
-                        f"{type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, and "
-                        "transform X before")
+        raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, "
+                        f"got {type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, "
+                        "and transform X before")
 
 
 def required(y: Any) -> Any:
@@ -99,7 +101,7 @@ class Target:
             raise ValueError(f"one of y and output must be given for {self.k} outputs")
         return np.concatenate([self.net.predict(self.X[rows]).argmax(axis=1) for rows in self.blocks()])
 
-    def _given(self, output: Any) -> NDArray[Any]:
+    def _given(self, output: Any) -> Integers:
         if np.ndim(output) == 0:
             return np.full(self.n, _checks.integer("output", output, 0, self.k - 1))
         output = np.asarray(output)
@@ -112,7 +114,8 @@ class Target:
         return output
 
     def blocks(self, points: int = 1) -> list[slice]:
-        """Slices of rows of which so many points each fit into a block, with their derivatives and what is made of both."""
+        """Slices of rows of which so many points each fit into a block, with their derivatives and what is made of
+        both."""
         return _arrays.blocks(self.n, points * (4 * self.d + 2 * self.k) * self.net.dtype.itemsize)
 
     def gradient(self, Z: Floats, rows: Rows) -> Floats:

@@ -1,0 +1,70 @@
+"""Which module knows which: no circles, one private name of MLP, and a light `import fastmlp`."""
+import ast
+import graphlib
+import subprocess
+import sys
+from pathlib import Path
+
+import fastmlp
+
+HOME = Path(fastmlp.__file__).parent
+ABOVE_THE_MODEL = ("sensitivity", "plot", "estimators")  # they know it; it reaches them through _lazy.py alone
+
+
+def module_name(path):
+    return ".".join(("fastmlp", *path.relative_to(HOME).with_suffix("").parts)).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in HOME.rglob("*.py")}
+COMPILED = {module_name(path) for path in HOME.rglob("*.pyi")}
+
+
+def imported(name):
+    """The modules that a module imports, at its head or in a function, but not for type checkers alone."""
+    tree = ast.parse(MODULES[name].read_text())
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    for_checkers = {node for guard in guards for statement in guard.body for node in ast.walk(statement)}
+    found = set()
+    for node in set(ast.walk(tree)) - for_checkers:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = ".".join(package.split(".")[:len(package.split(".")) - node.level + 1])
+            base = f"{base}.{node.module}" if node.module else base
+            found |= {f"{base}.{alias.name}" if f"{base}.{alias.name}" in {*MODULES, *COMPILED} else base
+                      for alias in node.names}
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {alias.name for alias in node.names} | {getattr(node, "module", None)}
+    return found & set(MODULES) - {name}
+
+
+GRAPH = {name: imported(name) for name in MODULES}
+
+
+def test_no_circles():
+    assert list(graphlib.TopologicalSorter(GRAPH).static_order())  # raises CycleError, which names them
+
+
+def test_the_model_knows_none_of_those_that_know_it():
+    below, new = set(), {"fastmlp.model"}
+    while new:
+        below |= new
+        new = {other for name in new for other in GRAPH[name]} - below
+    assert not [name for name in below if name.split(".")[1] in ABOVE_THE_MODEL]
+
+
+def test_other_modules_use_one_private_name_of_mlp():
+    private = set()
+    for path in MODULES.values():
+        if path.name == "model.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+                if ast.unparse(node.value).rpartition(".")[2] in ("net", "mlp", "network", "parameters", "progress"):
+                    private.add(node.attr)
+    assert private == {"_network"}
+
+
+def test_importing_fastmlp_is_light():
+    code = "import sys, fastmlp; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert not {"sklearn", "matplotlib", "scipy", "pandas"} & set(done.stdout.split())
