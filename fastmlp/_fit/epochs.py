@@ -70,8 +70,8 @@ class Snapshot(NamedTuple):
 class Epochs:
     """Runs epochs of a network.
 
-    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a function of (batch, logs),
-    whether to stop; each batch then is a call of the engine.
+    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a
+    function of (batch, logs), whether to stop; each batch then is a call of the engine.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
