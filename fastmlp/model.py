@@ -214,11 +214,12 @@ class MLP:
 
     # ---- training
 
-    def fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 10, batch_size: int | None = 32,
-            sample_weight: Any = None, validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (),
-            shuffle: bool = True, n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
-            metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
-            jacobian_penalty: float = 0.0, adversarial: Attack | None = None) -> History:
+    def fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 10,
+            batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
+            validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
+            n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
+            input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
+            adversarial: Attack | None = None) -> History:
         """Train from the present weights with a fresh optimiser.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
@@ -252,7 +253,8 @@ class MLP:
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
-        those before the step that made it so.
+        those before the step that made it so. TypeError or ValueError names the argument that does not fit, before
+        anything is changed.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
@@ -261,7 +263,7 @@ class MLP:
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=True)
 
     def partial_fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 1,
-                    batch_size: int | None = 32, sample_weight: Any = None,
+                    batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,

@@ -10,7 +10,8 @@ try:
 except ModuleNotFoundError as error:
     if error.name.partition(".")[0] != "art":
         raise
-    raise ImportError("to_art needs the Adversarial Robustness Toolbox: pip install adversarial-robustness-toolbox") from error
+    raise ImportError("to_art needs the Adversarial Robustness Toolbox: "
+                      "pip install adversarial-robustness-toolbox") from error
 
 
 class _Adapter(LossGradientsMixin, BaseEstimator):
@@ -40,10 +41,12 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
 
     def predict(self, x, **kwargs):
         """Probabilities, or logits, (n, n_classes)."""
-        return self.model._outputs(x, check_input=False, linked=self.at == "probabilities") @ self._shares.T + self._offset
+        outputs = self.model._outputs(x, check_input=False, linked=self.at == "probabilities")
+        return outputs @ self._shares.T + self._offset
 
     def class_gradient(self, x, label=None, **kwargs):
-        """Derivatives by x of what predict gives: of all classes, (n, n_classes, d), or of one, the same or one for each row, (n, 1, d)."""
+        """Derivatives by x of what predict gives: of all classes, (n, n_classes, d), or of one, the same or one for
+        each row, (n, 1, d)."""
         if label is None:
             return np.concatenate([self.class_gradient(x, k) for k in range(self.nb_classes)], axis=1)
         rows = self._shares[np.broadcast_to(np.asarray(label).ravel(), len(x))]

@@ -17,16 +17,16 @@ from ._docs import ATTRIBUTES, PARAMETERS
 class MLPAutoencoder(BaseMLP):
     __doc__ = f"""A network that learns to give its input back through a narrow layer, whose units are the code.
 
-    hidden_layer_sizes are the encoder's, the last is the code; the decoder has the same in reverse. Minimises half the squared
-    error, summed over features, of which the mean over features is reported.
+    hidden_layer_sizes are the encoder's, the last is the code; the decoder has the same in reverse. Minimises half the
+    squared error, summed over features, of which the mean over features is reported.
 
     Parameters
     ----------
     tied : whether each decoder layer's weights are the transpose of the encoder's: half the parameters. The arrays in
         `coefs_` are then read-only. Default True.
-    hidden_layer_sizes here defaults to (32,); solver is "adam" or "sgd"; a list of activations or dropouts has one for each layer
-    from the first of the encoder to the last but one of the decoder; monitor takes no names of scorers, which want a predict. All else
-    is as of MLPRegressor:
+    hidden_layer_sizes here defaults to (32,); solver is "adam" or "sgd"; a list of activations or dropouts has one for
+    each layer from the first of the encoder to the last but one of the decoder; monitor takes no names of scorers,
+    which want a predict. All else is as of MLPRegressor:
 {PARAMETERS}
 
     Attributes
@@ -43,16 +43,21 @@ class MLPAutoencoder(BaseMLP):
     ((1797, 16), (1797, 64))
     """
 
-    _parameter_constraints = {**BaseMLP._parameter_constraints, "tied": ["boolean"], "solver": [StrOptions(set(_solvers.STOCHASTIC))],
-                              "monitor": [StrOptions({"loss", "score"}), callable, None]}
+    _parameter_constraints = {
+        **BaseMLP._parameter_constraints,
+        "tied": ["boolean"],
+        "solver": [StrOptions(set(_solvers.STOCHASTIC))],
+        "monitor": [StrOptions({"loss", "score"}), callable, None],
+    }
     loss = "squared_error"
 
-    def __init__(self, hidden_layer_sizes=(32,), activation="relu", *, tied=True, solver="adam", alpha=0.0001, batch_size="auto",
-                 learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True,
-                 random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
-                 early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
-                 n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0, dropout=0.0,
-                 gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False, max_time=None, callbacks=None):
+    def __init__(self, hidden_layer_sizes=(32,), activation="relu", *, tied=True, solver="adam", alpha=0.0001,
+                 batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200,
+                 shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
+                 nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
+                 epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
+                 dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None,
+                 restore_best=False, max_time=None, callbacks=None):
         self._set_parameters(locals())
 
     # ---- the network
@@ -66,7 +71,8 @@ class MLPAutoencoder(BaseMLP):
     def _ties(self, layers):
         """Of the list that MLP takes: each weight of the decoder is the encoder's, transposed."""
         with_weights = [l for l, y in enumerate(layers) if l and not isinstance(y, Dropout)]
-        return [tie_transpose(l, m) for l, m in zip(with_weights[:len(with_weights) // 2], with_weights[::-1])] if self.tied else []
+        encoder = with_weights[:len(with_weights) // 2]
+        return [tie_transpose(l, m) for l, m in zip(encoder, with_weights[::-1])] if self.tied else []
 
     def _built_from(self):
         return *super()._built_from(), self.tied
@@ -111,8 +117,8 @@ class MLPAutoencoder(BaseMLP):
     def fit(self, X, y=None, sample_weight=None, validation_data=None):
         """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
-        y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X, or a pair
-        of them and their weights. Returns self.
+        y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X,
+        or a pair of them and their weights. Returns self.
         """
         return self._fit(X, None, sample_weight, validation_data=validation_data)
 

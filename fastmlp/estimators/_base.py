@@ -36,8 +36,8 @@ def _at_least(number, kind=Real, closed="left"):
 
 
 class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`, `_out_activation`,
-    `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor."""
+    """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`,
+    `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
@@ -106,7 +106,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return loss
 
     def _score_of(self, outputs, y, weight):
-        """The score of rows whose outputs a function gives, of all or of a slice of them; NaN where these are not finite."""
+        """The score of rows whose outputs a function gives, of all or of a slice of them; NaN where these are not
+        finite."""
         found = outputs()
         return self._score(y, self._decode(found), weight) if np.isfinite(found).all() else np.nan
 
@@ -129,13 +130,15 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if isinstance(given, one):
             return [given] * n_hidden
         if len(given) != n_hidden:
-            raise ValueError(f"{argument} must be one value or a list of {n_hidden}, one for each hidden layer, got {given!r}")
+            raise ValueError(f"{argument} must be one value or a list of {n_hidden}, one for each hidden layer, "
+                             f"got {given!r}")
         return list(given)
 
     def _layers(self, coefs, intercepts):
         """The list that MLP takes, with these weights to start from."""
         n_hidden = len(coefs) - 1
-        activations = [ACTIVATIONS.get(a, a) if isinstance(a, str) else a for a in self._each("activation", n_hidden, str)]
+        activations = self._each("activation", n_hidden, str)
+        activations = [ACTIVATIONS.get(a, a) if isinstance(a, str) else a for a in activations]
         rates = self._each("dropout", n_hidden, Real)
         layers = [len(coefs[0])]
         for W, b, activation, rate in zip(coefs, intercepts, [*activations, "identity"], [*rates, 0.0]):
@@ -153,7 +156,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
-        return self._threaded(MLP(layers, loss=self._network_loss(), dtype=dtype, random_state=0, ties=self._ties(layers)))
+        loss, ties = self._network_loss(), self._ties(layers)
+        return self._threaded(MLP(layers, loss=loss, dtype=dtype, random_state=0, ties=ties))
 
     def _threaded(self, net):
         """A network, which takes as many threads as are wanted now."""
@@ -194,9 +198,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
         X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
         y : (n_samples,) or (n_samples, n_outputs).
-        sample_weight : (n_samples,), at least 0: how often a row is there. Beside alpha and l1, which are not weighted, their size counts.
-        validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping on. Not with
-            "lbfgs".
+        sample_weight : (n_samples,), at least 0: how often a row is there. Beside alpha and l1, which are not weighted,
+            their size counts.
+        validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping
+            on. Not with "lbfgs".
 
         Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
         max_iter came first.
@@ -245,7 +250,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return (*given, None)[:3]
 
     def _first_mlp(self, sizes, dtype):
-        """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and Bengio 2010."""
+        """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and
+        Bengio 2010."""
         factor = 2.0 if self.activation == "logistic" else 6.0
         coefs, intercepts = [], []
         for n_in, n_out in zip(sizes, sizes[1:]):
@@ -265,7 +271,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """A network with weights of its own that goes on from coefs_, with the optimiser's state."""
         found = [len(self.coefs_[0]), *(np.shape(W)[1] for W in self.coefs_)]
         if found != sizes:
-            raise ValueError(f"hidden_layer_sizes, X and y must stay as in the first fit, where layers had {found} units, got {sizes}")
+            raise ValueError("hidden_layer_sizes, X and y must stay as in the first fit, where layers had "
+                             f"{found} units, got {sizes}")
         last = self._mlp()
         coefs, intercepts = ([a for a in arrays if a is not None] for arrays in (last.W, last.b))
         net = self._build(coefs, intercepts, last.dtype)
@@ -291,7 +298,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _check_solver(self):
         if not self._stochastic:
-            raise AttributeError(f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic.")
+            raise AttributeError("partial_fit is only available for stochastic optimizers. "
+                                 f"{self.solver} is not stochastic.")
         return True
 
     def _outputs(self, X, check_input=True, linked=True):
@@ -324,8 +332,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def input_gradient(self, X, y=None, output=None):
         """How each row's error, or an output, depends on its features.
 
-        X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs before
-        their link. With neither: of the winning class, or of the only output. Returns (n_samples, n_features).
+        X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs
+        before their link. With neither: of the winning class, or of the only output. Returns (n_samples, n_features).
         """
         f = Target(self, X, y, output)
         return f.gradient(f.X, np.arange(f.n))
@@ -340,8 +348,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return net, X, self._targets(y, net.dtype)
 
     def _loss_grad_lbfgs(self, packed, X, y, sample_weight=None, *_):
-        """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1 for
-        labels."""
+        """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1
+        for labels."""
         check_is_fitted(self, "coefs_")
         return _lbfgs.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
 
@@ -382,10 +390,12 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def __setstate__(self, state):
         state = dict(state)
         if state.pop("_format", FORMAT) > FORMAT:
-            raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; this one reads formats up to {FORMAT}")
+            raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; this one reads formats up to "
+                             f"{FORMAT}")
         run = state.pop("_run", None)
         parameters = inspect.signature(type(self).__init__).parameters.values()
-        self.__dict__.update({p.name: p.default for p in parameters if p.default is not p.empty})  # newer than the state
+        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        self.__dict__.update(defaults)  # of parameters newer than the state
         self.__dict__.update(state)
         if "coefs_" in state:
             net = self._mlp()

@@ -20,8 +20,9 @@ from ._docs import ATTRIBUTES, PARAMETERS
 class MLPClassifier(ClassifierMixin, BaseMLP):
     __doc__ = f"""A multilayer perceptron that classifies: scikit-learn's MLPClassifier on fastmlp's core.
 
-    Minimises the log-loss, for several labels a row (y an indicator matrix) the sum of theirs. With the same random_state
-    and float64 data the numbers are scikit-learn's; docs/differences.md lists where they differ on purpose.
+    Minimises the log-loss, for several labels a row (y an indicator matrix) the sum of theirs. With the same
+    random_state and float64 data the numbers are scikit-learn's; docs/differences.md lists where they differ on
+    purpose.
 
     Parameters
     ----------
@@ -55,15 +56,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                  random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
                  early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
                  n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0, dropout=0.0,
-                 gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False, max_time=None,
-                 callbacks=None, class_weight=None, label_smoothing=0.0):
+                 gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False,
+                 max_time=None, callbacks=None, class_weight=None, label_smoothing=0.0):
         self._set_parameters(locals())
 
     # ---- what y is
 
     def _validate_input(self, X, y, incremental, reset):
-        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=(np.float64, np.float32),
-                             reset=reset)
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
+                             dtype=(np.float64, np.float32), reset=reset)
         y = column(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             binarizer = LabelBinarizer().fit(y)
@@ -71,8 +72,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return X, y
         classes = unique_labels(y)
         if self.warm_start and not incremental and set(classes) != set(self.classes_):
-            raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to fit. "
-                             f"Previously got {self.classes_}, `y` has {classes}")
+            raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to "
+                             f"fit. Previously got {self.classes_}, `y` has {classes}")
         if np.setdiff1d(classes, self.classes_, assume_unique=True).size:
             raise ValueError(f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
                              f"'y' has {classes}.")
@@ -134,18 +135,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """One epoch over X and y.
 
-        classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced", which has to see
-        all rows.
+        classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced",
+        which has to see all rows.
         """
         if self.class_weight == "balanced":
-            raise ValueError("class_weight must be a dict or None for partial_fit, which does not see all rows, got 'balanced'")
+            raise ValueError("class_weight must be a dict or None for partial_fit, which does not see all rows, "
+                             "got 'balanced'")
         if _check_partial_fit_first_call(self, classes):
             binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
             self._y_type, self._y_sparse = binarizer.y_type_, binarizer.sparse_input_
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X):
-        """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse where y was."""
+        """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse
+        where y was."""
         return self._decode(self._outputs(X))
 
     def predict_proba(self, X):
@@ -163,19 +166,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.where(s > 0, np.log(expit(s)), log_expit(s))  # in the order of predict_proba, ties at 1 too
 
     def to_art(self, clip_values=None, at="probabilities"):
-        """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss or of classes.
+        """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss
+        or of classes.
 
-        clip_values : (least, largest) value of features, numbers or arrays (n_features,). at : whether its predict and class_gradient
-        are of "probabilities" or of "logits", which suit DeepFool and Carlini and Wagner better, since they do not saturate.
+        clip_values : (least, largest) value of features, numbers or arrays (n_features,). at : whether its predict and
+        class_gradient are of "probabilities" or of "logits", which suit DeepFool and Carlini and Wagner better, since
+        they do not saturate.
 
-        Labels are there indices into `classes_`. It holds this very classifier, not a copy. ImportError without the toolbox;
-        ValueError for several labels a row.
+        Labels are there indices into `classes_`. It holds this very classifier, not a copy. ImportError without the
+        toolbox; ValueError for several labels a row.
         """
         from ._art import Classifier
 
         check_is_fitted(self, "coefs_")
         if len(self.classes_) < 2 or self._y_type.startswith("multilabel"):
-            raise ValueError(f"to_art needs two or more classes, one a row, got {len(self.classes_)} with y {self._y_type}")
+            raise ValueError(f"to_art needs two or more classes, one a row, got {len(self.classes_)} with y "
+                             f"{self._y_type}")
         return Classifier(self, clip_values, at)
 
     def __sklearn_tags__(self):

@@ -10,22 +10,24 @@ from .._arrays import dense
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 
-LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error", "huber": "huber",
-          "quantile": "quantile"}  # the estimator's names -> the network's
+LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error",
+          "huber": "huber", "quantile": "quantile"}  # the estimator's names -> the network's
 WITH_NUMBER = ("huber", "quantile")
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on fastmlp's core.
+    __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on
+    fastmlp's core.
 
-    With the same random_state and float64 data the numbers are scikit-learn's; docs/differences.md lists where they differ
-    on purpose.
+    With the same random_state and float64 data the numbers are scikit-learn's; docs/differences.md lists where they
+    differ on purpose.
 
     Parameters
     ----------
-    loss : "squared_error", half of it, of which solvers "sgd" and "adam" descend on the sum over outputs but report the mean,
-        as scikit-learn does; "poisson", half the deviance, predictions are exp of the last layer; "absolute_error"; "huber"
-        or ("huber", threshold); "quantile" (the median) or ("quantile", q). The others are sums over outputs.
+    loss : "squared_error", half of it, of which solvers "sgd" and "adam" descend on the sum over outputs but report the
+        mean, as scikit-learn does; "poisson", half the deviance, predictions are exp of the last layer;
+        "absolute_error"; "huber" or ("huber", threshold); "quantile" (the median) or ("quantile", q). The others are
+        sums over outputs.
 {PARAMETERS}
 
     Attributes
@@ -44,13 +46,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple]}
 
-    def __init__(self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001,
-                 batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200,
-                 shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
+    def __init__(self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam",
+                 alpha=0.0001, batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5,
+                 max_iter=200, shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
                  nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
                  epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
-                 dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False,
-                 max_time=None, callbacks=None):
+                 dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None,
+                 restore_best=False, max_time=None, callbacks=None):
         self._set_parameters(locals())
 
     # ---- what y is
@@ -65,7 +67,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _check_loss(self):
         if not isinstance(self.loss, str) and (len(self.loss) != 2 or self.loss[0] not in WITH_NUMBER):
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a pair of {' or '.join(WITH_NUMBER)} and a number, got {self.loss!r}")
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a pair of {' or '.join(WITH_NUMBER)} and a "
+                             f"number, got {self.loss!r}")
 
     def _network_loss(self):
         return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
@@ -94,7 +97,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def to_art(self, clip_values=None):
         """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.
 
-        clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor, not a copy.
+        clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor,
+            not a copy.
         ImportError without the toolbox.
         """
         from ._art import Regressor
