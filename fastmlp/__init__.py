@@ -25,6 +25,7 @@ from .layers import (
     GlobalAvgPool,
     MaxPool1D,
     MaxPool2D,
+    Residual,
 )
 from .model import MLP, activations, losses
 from .optim import SGD, Adam, AdamW
@@ -40,7 +41,7 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports them
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 
 __all__ = [
-    "MLP", "Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
+    "MLP", "Dense", "Dropout", "Residual", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
     "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
     "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
     "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",

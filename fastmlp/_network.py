@@ -44,10 +44,12 @@ class Network:
                  ties: tuple[Any, ...]) -> None:
         self.layers, self.shapes, self.loss, self.dtype, self.ties = layers, shapes, loss, dtype, ties
         self.d = tuple(math.prod(shape) for shape in shapes)
-        weight_shapes = [None, *(layer.weights(shape) for layer, shape in zip(layers, shapes))]
+        sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(layers, 1)]
+        read = [shapes[first] for first, *_ in sources]
+        weight_shapes = [None, *(layer.weights(shape) for layer, shape in zip(layers, read))]
         bias_shapes = [None, *(shape[-1:] if layer.bias else None for layer, shape in zip(layers, shapes[1:]))]
         tied = Ties(ties, Places(weight_shapes, bias_shapes)) if ties else None
-        rows = [layer.engine_row(shape) | {"sources": (l,)} for l, (layer, shape) in enumerate(zip(layers, shapes))]
+        rows = [layer.engine_row(shape) | {"sources": those} for layer, shape, those in zip(layers, read, sources)]
         self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0))
         self.parameters = parameters_of(self.core, weight_shapes, tied)
         self.progress = Progress()

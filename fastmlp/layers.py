@@ -18,8 +18,8 @@ from . import _checks, _core
 from ._types import Shape
 from .ties import Frozen, TiedMap, tie_map
 
-__all__ = ["Dense", "Dropout", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
-           "Flatten"]
+__all__ = ["Dense", "Dropout", "Residual", "Add", "Projection", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D",
+           "AvgPool1D", "AvgPool2D", "GlobalAvgPool", "Flatten"]
 
 Activation = str | tuple[str, float]
 ByAxis = int | Sequence[int]  # a number for all axes, or one for each
@@ -29,10 +29,12 @@ MOST_UNITS = 2**31  # of a layer
 class Layer:
     """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
 
-    kind: the engine's name for it. activation, bias, init, bias_init: as of Dense.
+    kind: the engine's name for it. reads: the one or two layers that it reads, each as so many before it. activation,
+    bias, init, bias_init: as of Dense.
     """
 
     kind: ClassVar[str]
+    reads: tuple[int, ...] = (1,)
     activation: Any = "identity"
     bias: bool = False
     init: Any = "zeros"
@@ -47,6 +49,10 @@ class Layer:
     def after(self, shape: Shape) -> Shape:
         """The shape of x(l), given that of x(l-1). ValueError where the layer cannot come after it."""
         return shape
+
+    def joins(self, *shapes: Shape) -> Shape:
+        """The same, given those of all layers that it reads."""
+        return self.after(shapes[0])
 
     def weights(self, shape: Shape) -> Shape | None:
         """The shape of W(l), given that of x(l-1), or None for a layer without weights."""
@@ -114,6 +120,71 @@ class Dropout(Layer):
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         return super().engine_row(shape) | {"rate": self.rate}
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """x(l) = x(l-1) + x(l-back), of one shape: what a Residual ends with.
+
+    back: at least 2.
+    """
+
+    back: int = 2
+
+    kind: ClassVar[str] = "sum"
+
+    @property
+    def reads(self) -> tuple[int, ...]:  # type: ignore[override]
+        return 1, self.back
+
+    def checked(self, name: str) -> Self:
+        return replace(super().checked(name), back=_checks.integer(f"back of {name}", self.back, 2))
+
+    def joins(self, *shapes: Shape) -> Shape:
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"x + f(x) needs an f(x) of the shape of x, {shapes[1]}, got {shapes[0]}; "
+                             "for rows of numbers Residual(..., project=True) makes x fit")
+        return shapes[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(Dense):
+    """A Dense layer that reads x(l-back): W^T x(l-back), which a Residual adds where x itself does not fit."""
+
+    bias: bool = False
+    back: int = 2
+
+    @property
+    def reads(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.back,)
+
+    def checked(self, name: str) -> Self:
+        return replace(super().checked(name), back=_checks.integer(f"back of {name}", self.back, 1))
+
+    def brief(self) -> str:
+        return repr(self)
+
+
+class Residual:
+    """x + f(x), f some layers in a row (He et al. 2016): where f adds little, its output is near its input, so that many
+    blocks can follow each other.
+
+    layers: of f, as in MLP's list; blocks may nest. project: add W^T x in the place of x, with a W that is learned, for an
+    f(x) of another size.
+
+    In the network the layers of f come one by one, then with `project` the Projection, then Add, each with a number l of
+    its own: `MLP([8, Residual(16, 8), 1])` has layers 1 and 2 of f, 3 the sum, and 4.
+    """
+
+    def __init__(self, *layers: Any, project: bool = False) -> None:
+        if not layers:
+            raise ValueError("Residual must have at least one layer, got none")
+        _checks.boolean("project of Residual", project)
+        self.layers, self.project = layers, project
+
+    def __repr__(self) -> str:
+        inner = [*map(repr, self.layers), *["project=True"] * self.project]
+        return f"Residual({', '.join(inner)})"
 
 
 class _Windowed(Layer):
@@ -380,25 +451,57 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
         raise ValueError(f"layers must have an input and at least one layer, got {list(entries)!r}")
     _checks.named("activation", activation, _core.ACTIVATIONS)
     first, *hidden, last = entries
-    activations = [*(activation for _ in hidden), "identity"]
-    is_int = [isinstance(entry, numbers.Integral) for entry in (*hidden, last)]
-    return [first, *(Dense(entry, activation, init=init) if dense else entry
-                     for entry, activation, dense in zip((*hidden, last), activations, is_int))]
+    return [first, *(with_specs(entry, activation, init) for entry in hidden), with_specs(last, "identity", init)]
+
+
+def with_specs(entry: Any, activation: Any, init: Any) -> Any:
+    """An entry of the list with a Dense spec in the place of an int, in a Residual too."""
+    if isinstance(entry, numbers.Integral):
+        return Dense(int(entry), activation, init=init)
+    if isinstance(entry, Residual):
+        return Residual(*(with_specs(inner, activation, init) for inner in entry.layers), project=entry.project)
+    return entry
 
 
 def checked_layers(entries: Sequence[Any]) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:
     """(shapes of x(0) .. x(L), a checked spec for each layer) of the input, an int or a shape, and specs."""
-    shapes, specs = [input_shape(entries[0])], []
-    for l, entry in enumerate(entries[1:], 1):
-        if not isinstance(entry, Layer):
-            raise TypeError(f"layers[{l}] must be an int or a layer spec, got {entry!r}")
-        spec = entry.checked(f"layers[{l}]")
-        try:
-            shapes.append(spec.after(shapes[-1]))
-            _checks.integer("its units", math.prod(shapes[-1]), 1, MOST_UNITS)
-        except ValueError as error:
-            raise ValueError(f"layers[{l}]: {error}") from None
-        specs.append(spec)
+    shapes: list[Shape] = [input_shape(entries[0])]
+    specs: list[Layer] = []
+    for i, entry in enumerate(entries[1:], 1):
+        _append(entry, f"layers[{i}]", shapes, specs)
     if not isinstance(specs[-1], Dense):
-        raise ValueError(f"the last of layers must be a Dense layer or an int, got {specs[-1]!r}")
+        raise ValueError(f"the last of layers must be a Dense layer or an int, got {entries[-1]!r}")
+    unread = {*range(len(specs))} - {l - back for l, spec in enumerate(specs, 1) for back in spec.reads}
+    if unread:
+        raise ValueError(f"each of layers must be read by a later one, got none that reads x({min(unread)})")
     return tuple(shapes), tuple(specs)
+
+
+def _append(entry: Any, name: str, shapes: list[Shape], specs: list[Layer]) -> None:
+    """Append an entry's layers, checked, and their shapes; errors call it by a name."""
+    if isinstance(entry, Residual):
+        _append_residual(entry, name, shapes, specs)
+        return
+    if not isinstance(entry, Layer):
+        raise TypeError(f"{name} must be an int or a layer spec, got {entry!r}")
+    spec = entry.checked(name)
+    if max(spec.reads) > len(shapes):
+        raise ValueError(f"back of {name} must be at most {len(shapes)}, got {max(spec.reads)}")
+    try:
+        shapes.append(spec.joins(*(shapes[-back] for back in spec.reads)))
+        _checks.integer("its units", math.prod(shapes[-1]), 1, MOST_UNITS)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    specs.append(spec)
+
+
+def _append_residual(block: Residual, name: str, shapes: list[Shape], specs: list[Layer]) -> None:
+    x = len(shapes) - 1  # the number of the layer that the block reads
+    for i, inner in enumerate(block.layers):
+        _append(inner, f"{name}.layers[{i}]", shapes, specs)
+    if block.project:
+        if len(shapes[-1]) > 1 or len(shapes[x]) > 1:
+            raise ValueError(f"{name}: project must be False for maps, got shapes {shapes[x]} and {shapes[-1]}")
+        _append(Projection(shapes[-1][0], back=len(shapes) - x), name, shapes, specs)
+        x = len(shapes) - 2  # now it is W^T x and f(x) that are added
+    _append(Add(len(shapes) - x), name, shapes, specs)

@@ -170,26 +170,38 @@ class MaxPool(Windowed):
         return (first * d[:, None, :]).reshape(patch.shape)
 
 
-KINDS = {"dense": Dense, "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
+class Sum:
+    """Of two layers."""
+
+    def forward(self, x, other, W):
+        return x + other
+
+    def backward(self, x, s, delta, W):
+        return delta, None
+
+
+KINDS = {"dense": Dense, "sum": Sum, "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
 
 
 class Network:
     """W, b : lists by layer, entry 0 None, as is that of a layer without.
     activations, loss : names, or pairs (name, number).
-    kinds : an object of a class in KINDS by layer, or None where all layers are Dense."""
+    kinds : an object of a class in KINDS by layer, or None where all layers are Dense.
+    sources : tuples of the layers that each layer reads, or None where each reads the one before."""
 
-    def __init__(self, W, b, activations, loss, kinds=None):
+    def __init__(self, W, b, activations, loss, kinds=None, sources=None):
         self.W, self.b = ([None if a is None else np.array(a, np.float64) for a in arrays] for arrays in (W, b))
         self.L = len(self.W) - 1
         self.theta = [None, *((*ACTIVATIONS[name], a) for name, a in map(pair, activations))]
         self.loss, self.a = pair(loss)
         self.kinds = [None, *(kinds or [Dense()] * self.L)]
+        self.sources = [None, *(sources or [(l - 1,) for l in range(1, self.L + 1)])]
 
     def forward(self, X):
         s, x = [None], [np.asarray(X, np.float64)]
         for l in range(1, self.L + 1):
             theta, _, a = self.theta[l]
-            s.append(self.kinds[l].forward(x[-1], self.W[l]))
+            s.append(self.kinds[l].forward(*(x[i] for i in self.sources[l]), self.W[l]))
             if self.b[l] is not None:
                 s[l] = (s[l].reshape(-1, len(self.b[l])) + self.b[l]).reshape(s[l].shape)
             x.append(theta(s[l], *a))
@@ -211,15 +223,17 @@ class Network:
         """loss = sum of coefficients e_i, 1/n each unless given, and its dW, db; delta and dX per row, of e_i."""
         s, x = self.forward(X)
         c = np.full(len(x[0]), 1.0 / len(x[0])) if coefficients is None else np.asarray(coefficients, np.float64)
-        dx = LOSSES[self.loss][1](x[-1], self.targets(y), *self.a)
+        dx = [*(np.zeros_like(a) for a in x[:-1]), LOSSES[self.loss][1](x[-1], self.targets(y), *self.a)]
         delta, dW, db = [[None] * (self.L + 1) for _ in range(3)]
         for l in range(self.L, 0, -1):
             _, theta_prime, a = self.theta[l]
-            delta[l] = dx * theta_prime(s[l], *a)
-            dx, each = self.kinds[l].backward(x[l - 1], s[l], delta[l], self.W[l])
+            delta[l] = dx[l] * theta_prime(s[l], *a)
+            back, each = self.kinds[l].backward(x[self.sources[l][0]], s[l], delta[l], self.W[l])
+            for i in self.sources[l]:
+                dx[i] = dx[i] + back
             dW[l] = None if self.W[l] is None else np.tensordot(c, each, 1)
             db[l] = None if self.b[l] is None else (c @ delta[l]).reshape(-1, len(self.b[l])).sum(axis=0)
-        return SimpleNamespace(loss=c @ self.values(X, y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx)
+        return SimpleNamespace(loss=c @ self.values(X, y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx[0])
 
     def train(self, X, y, optimizer, epochs, batch_size, sample_weight=None):
         """Epochs without shuffling. A batch's gradient is that of the mean of w_i e_i over its rows, w of mean 1 over

@@ -1,12 +1,13 @@
-"""The table of layer kinds, and the kinds without weights of their own that treat each unit by itself: dropout. A
-kind is a row here and a module, or a section of one, with its functions; see LayerKind."""
+"""The table of layer kinds, and the kinds without weights of their own that treat each unit by itself: dropout, and the
+sum of two layers. A kind is a row here and a module, or a section of one, with its functions; see LayerKind.
+"""
 from libc.stdint cimport uintptr_t
 
 from fastmlp._engine.conv cimport AVG_POOL, CONV, MAX_POOL
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport DENSE
 
-cdef LayerKind DROPOUT
+cdef LayerKind DROPOUT, SUM
 
 
 cdef void dropout_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
@@ -29,9 +30,47 @@ cdef void drop(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, const char 
         job.k.rows(m, layer.d_out, x, ldx, out, ldo)
 
 
+cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """x(l) = x of one source + x of the other"""
+    cdef Layer *one = layer.input.source
+    cdef Layer *other = layer.second.source
+    cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
+    cdef char *x
+    for i in range(m):
+        x = at(job, layer.x, (row + i) * layer.ld)
+        job.k.rows(1, layer.d_out, x_of(job, one, pos + i, row + i), one.ld, x, layer.ld)
+        job.k.rows(1, layer.d_out, x_of(job, other, pos + i, row + i), other.ld, scratch_row(job, scratch), layer.ld)
+        job.k.add(n, scratch_row(job, scratch), x)
+
+
+cdef void sum_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+    """de/dx of both sources: delta(l)"""
+    pass_delta(job, layer, &layer.input, row, m)
+    pass_delta(job, layer, &layer.second, row, m)
+
+
+cdef void pass_delta(Job *job, Layer *layer, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    cdef Py_ssize_t ld = input.source.ld
+    if input.dx != NULL:
+        job.k.rows(m, layer.d_out, at(job, layer.delta, row * layer.ld), layer.ld, at(job, input.dx, row * ld), ld)
+
+
+cdef inline char *scratch_row(Job *job, char *scratch) noexcept nogil:
+    return at(job, scratch, job.shares.kind_at)
+
+
+cdef Py_ssize_t sum_scratch(const kernels_t *k, const Layer *layer) noexcept:
+    return pad(layer.d_out, k.lanes)
+
+
 DROPOUT.name = "dropout"
 DROPOUT.forward = dropout_forward
 DROPOUT.backward = dropout_backward
+
+SUM.name = "sum"
+SUM.scratch = sum_scratch
+SUM.forward = sum_forward
+SUM.backward = sum_backward
 
 
 # ---- the table
@@ -45,6 +84,7 @@ cdef add(const LayerKind *kind):
 
 add(&DENSE)
 add(&DROPOUT)
+add(&SUM)
 add(&CONV)
 add(&MAX_POOL)
 add(&AVG_POOL)

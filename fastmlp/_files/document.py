@@ -106,7 +106,7 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.SGD | optim.Adam | No
     shapes, specs = layers.checked_layers(entries)
     tensors = {}
     for l, spec in enumerate(specs, 1):
-        weights = spec.weights(shapes[l - 1])
+        weights = spec.weights(shapes[l - spec.reads[0]])
         if weights is not None:
             tensors[f"W.{l}"] = weights
         if spec.bias:
