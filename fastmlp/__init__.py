@@ -8,27 +8,15 @@ except ImportError as error:
         raise
     raise ImportError(f"fastmlp's compiled part is not in {__path__[0]}, which has its sources: start Python in "
                       "another folder, or build it there, `python setup.py build_ext --inplace`") from error
-from . import _lazy, callbacks
+from . import _lazy, callbacks, layers, optim
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
 from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .initializers import INITIALIZERS
-from .layers import (
-    AvgPool1D,
-    AvgPool2D,
-    Conv1D,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    MaxPool1D,
-    MaxPool2D,
-    Residual,
-)
+from .layers import *
 from .model import MLP, activations, losses
-from .optim import SGD, Adam, AdamW
+from .optim import *
 from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 
@@ -41,13 +29,13 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports them
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 
 __all__ = [
-    "MLP", "Dense", "Dropout", "Residual", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
-    "GlobalAvgPool", "Flatten", "SGD", "Adam", "AdamW", "schedules", "callbacks", "Callback", "EarlyStopping",
-    "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback", "History", "DivergenceWarning",
-    "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers",
-    "instruction_set", "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay",
-    "NoiseCurveDisplay", "LossCurveDisplay",
+    "MLP", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit",
+    "LambdaCallback", "History", "DivergenceWarning", "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map",
+    "activations", "losses", "initializers", "instruction_set", "show_config", "MLPClassifier", "MLPRegressor",
+    "MLPAutoencoder", "SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay",
 ]
+__all__ += layers.__all__
+__all__ += optim.__all__
 
 
 if not TYPE_CHECKING:  # type checkers know the names from the imports above

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from . import _arrays, _core
 from ._tied import Ties
 from ._types import Floats, Integers, Shape
-from .optim import SGD, Adam
+from .optim import Optimizer
 
 ByLayer = list[NDArray[Any] | None]
 
@@ -198,15 +198,15 @@ class OptimizerState:
     epoch: how many epochs it has seen, which schedules count by.
     """
 
-    def __init__(self, parameters: Parameters, optimizer: SGD | Adam) -> None:
+    def __init__(self, parameters: Parameters, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
-        self.slots = [parameters.core.like_params() for _ in range(n_slots(optimizer))]
+        self.slots = [parameters.core.like_params() for _ in range(optimizer.n_slots)]
         self.powers = np.ones(2)
         self.epoch = 0
 
     @classmethod
     def following(cls, previous: OptimizerState | None, parameters: Parameters,
-                  optimizer: SGD | Adam) -> OptimizerState:
+                  optimizer: Optimizer) -> OptimizerState:
         """The state to train with after another, or after None: that one with the new optimiser's numbers where both
         are of the same kind, else a fresh one."""
         if previous is None or previous.optimizer.step != optimizer.step:
@@ -231,8 +231,3 @@ class OptimizerState:
             parameters.put(p, slot)
         state.powers, state.epoch = exported["powers"].copy(), exported["epoch"]
         return state
-
-
-def n_slots(optimizer: SGD | Adam) -> int:
-    """How many arrays of state the steps of an optimiser have."""
-    return _core.STEPS[optimizer.step][1]

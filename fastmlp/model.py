@@ -20,7 +20,7 @@ from ._parameters import OptimizerState
 from ._robust import Attack
 from ._types import Floats, Shape
 from .losses import Loss, LossFunction
-from .optim import SGD, Adam
+from .optim import Optimizer
 from .summary import summary
 from .ties import Tie
 
@@ -214,7 +214,7 @@ class MLP:
 
     # ---- training
 
-    def fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 10,
+    def fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 10,
             batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
             validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
@@ -262,7 +262,7 @@ class MLP:
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=True)
 
-    def partial_fit(self, X: Any, y: Any, optimizer: SGD | Adam | None = None, epochs: int = 1,
+    def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,

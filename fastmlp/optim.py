@@ -17,8 +17,42 @@ from ._engine.requests import Step
 __all__ = ["SGD", "Adam", "AdamW"]
 
 
+class Optimizer:
+    """What is asked of an optimiser's spec.
+
+    step: the name of its step in the engine's table STEPS. lr, l2, l1, clip_norm: as above.
+    """
+
+    step: Any  # str, of the class or of its numbers
+    lr: Any
+    l2: float
+    l1: float
+    clip_norm: float | None
+
+    def __post_init__(self) -> None:
+        if not callable(self.lr):
+            number("lr", self.lr, above=0)
+        number("l2", self.l2, least=0)
+        number("l1", self.l1, least=0)
+        if self.clip_norm is not None:
+            number("clip_norm", self.clip_norm, above=0)
+
+    def numbers(self, lr: float) -> dict[str, float]:
+        """What the formula of a step has besides, by the names of `Step`."""
+        return {}
+
+    def at_rate(self, lr: float) -> Step:
+        """A step as the engine takes it."""
+        return Step(STEPS[self.step][0], lr, l2=self.l2, l1=self.l1, clip_norm=self.clip_norm or 0.0, **self.numbers(lr))
+
+    @property
+    def n_slots(self) -> int:
+        """How many numbers of state there are for each parameter."""
+        return STEPS[self.step][1]
+
+
 @dataclass(frozen=True)
-class SGD:
+class SGD(Optimizer):
     """Stochastic gradient descent: u <- momentum u - lr g, w <- w + u.
 
     With nesterov, w <- w + momentum u - lr g with the new u (Nesterov 1983; Sutskever et al. 2013).
@@ -32,7 +66,7 @@ class SGD:
     clip_norm: float | None = None
 
     def __post_init__(self) -> None:
-        _check_common(self)
+        super().__post_init__()
         number("momentum", self.momentum, least=0, most=1)
         boolean("nesterov", self.nesterov)
 
@@ -41,13 +75,12 @@ class SGD:
         """The name of its step in the core's table."""
         return "nesterov" if self.nesterov and self.momentum else "momentum" if self.momentum else "sgd"
 
-    def at_rate(self, lr: float) -> Step:
-        """A step as the engine takes it."""
-        return Step(STEPS[self.step][0], lr, beta1=self.momentum, l2=self.l2, l1=self.l1, clip_norm=self.clip_norm or 0.0)
+    def numbers(self, lr: float) -> dict[str, float]:
+        return {"beta1": self.momentum}
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma and Ba 2015): m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2,
     w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)."""
 
@@ -63,15 +96,13 @@ class Adam:
     weight_decay = 0.0
 
     def __post_init__(self) -> None:
-        _check_common(self)
+        super().__post_init__()
         number("beta1", self.beta1, least=0, below=1)
         number("beta2", self.beta2, least=0, below=1)
         number("eps", self.eps, above=0)
 
-    def at_rate(self, lr: float) -> Step:
-        """A step as the engine takes it."""
-        return Step(STEPS[self.step][0], lr, self.beta1, self.beta2, self.eps, lr * self.weight_decay, self.l2, self.l1,
-                    self.clip_norm or 0.0)
+    def numbers(self, lr: float) -> dict[str, float]:
+        return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "decay": lr * self.weight_decay}
 
 
 @dataclass(frozen=True)
@@ -86,16 +117,7 @@ class AdamW(Adam):
         number("weight_decay", self.weight_decay, least=0)
 
 
-def _check_common(spec: SGD | Adam) -> None:
-    if not callable(spec.lr):
-        number("lr", spec.lr, above=0)
-    number("l2", spec.l2, least=0)
-    number("l1", spec.l1, least=0)
-    if spec.clip_norm is not None:
-        number("clip_norm", spec.clip_norm, above=0)
-
-
-def rate(optimizer: SGD | Adam, epoch: int) -> float:
+def rate(optimizer: Optimizer, epoch: int) -> float:
     """The learning rate of an epoch. ValueError where a schedule gives what is none."""
     lr = optimizer.lr(epoch) if callable(optimizer.lr) else optimizer.lr
     return number(f"the learning rate of epoch {epoch}", lr, least=0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _checks, layers, optim, schedules, ties
 from .._fit.history import History
-from .._parameters import OptimizerState, flatten, n_slots
+from .._parameters import OptimizerState, flatten
 from .._types import Floats, Shape
 from . import safetensors
 
@@ -91,13 +91,13 @@ def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, F
     if optimizer is not None:
         epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
         optim.rate(optimizer, epoch)
-        slots = [tensors[f"slot.{i}"] for i in range(n_slots(optimizer))]
+        slots = [tensors[f"slot.{i}"] for i in range(optimizer.n_slots)]
         progress.optimizer_state = OptimizerState.restore(parameters, {
             "optimizer": optimizer, "slots": slots, "powers": tensors["powers"], "epoch": epoch})
     return net
 
 
-def tensor_shapes(entries: Sequence[Any], optimizer: optim.SGD | optim.Adam | None,
+def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
                   n_tied: int | None) -> dict[str, Shape]:
     """The tensors that a file has, name -> shape, for a network of these layers, the input's shape first.
 
@@ -113,7 +113,7 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.SGD | optim.Adam | No
             tensors[f"b.{l}"] = shapes[l][-1:]
     n_params = sum(map(math.prod, tensors.values())) if n_tied is None else n_tied
     if optimizer is not None:
-        tensors.update({f"slot.{i}": (n_params,) for i in range(n_slots(optimizer))}, powers=(2,))
+        tensors.update({f"slot.{i}": (n_params,) for i in range(optimizer.n_slots)}, powers=(2,))
     if n_tied is not None:
         tensors["params"] = (n_tied,)
     return tensors

@@ -24,7 +24,7 @@ OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
 class Options:
     """What fit or partial_fit was called with."""
 
-    optimizer: Any = None  # SGD | Adam | None; not None once checked
+    optimizer: Any = None  # Optimizer | None; not None once checked
     epochs: int = 10
     batch_size: int | None = 32
     sample_weight: Any = None
@@ -40,11 +40,11 @@ class Options:
     jacobian_penalty: float = 0.0
     adversarial: Attack | None = None
 
-    def check(self, default_optimizer: optim.SGD | optim.Adam) -> None:
+    def check(self, default_optimizer: optim.Optimizer) -> None:
         """Check them, and bring them into the form in which the loop takes them: an optimiser, a list of callbacks,
         metrics by name. TypeError or ValueError names the option."""
         self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
-        if not isinstance(self.optimizer, (optim.SGD, optim.Adam)):
+        if not isinstance(self.optimizer, optim.Optimizer):
             raise TypeError(f"optimizer must be SGD(..), Adam(..) or AdamW(..), got {self.optimizer!r}")
         _checks.integer("epochs", self.epochs, 1)
         if self.batch_size is not None:

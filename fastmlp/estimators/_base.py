@@ -65,7 +65,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "max_fun": [_at_least(1, Integral)],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "n_threads": [_at_least(1, Integral), None],
-        "optimizer": [optim.SGD, optim.Adam, None],
+        "optimizer": [optim.Optimizer, None],
         "l1": [_at_least(0)],
         "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
         "gradient_penalty": [_at_least(0)],
