@@ -5,14 +5,15 @@ import pickle
 import numpy as np
 import pytest
 
-from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, MaxPool2D, Residual, _core
+import fastmlp
+from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, MaxPool2D, _core
 from test_gradients import derivative
 
 # networks of smooth activations, so that difference quotients say something; dropout drops in training alone
 CASES = {
     "dense": [5, Dense(8, "tanh"), Dense(7, "silu"), 3],
     "dropout": [5, Dense(8, "tanh"), Dropout(0.5), Dense(7, "gelu"), 3],
-    "sum": [5, Dense(8, "tanh"), Residual(Dense(6, "gelu"), 8), Residual(Dense(4, "tanh"), project=True), 3],
+    "sum": [5, Dense(8, "tanh"), fastmlp.Residual(Dense(6, "gelu"), 8), fastmlp.Residual(Dense(4, "tanh"), project=True), 3],
     "conv": [(5, 4, 2), Conv2D(3, 2, "tanh", padding=1), Conv2D(4, 3, "gelu", stride=2), 3],
     "max_pool": [(6, 5, 2), Conv2D(3, 2, "tanh"), MaxPool2D(2, 1), Dense(6, "tanh"), 3],
     "avg_pool": [(6, 5, 2), Conv2D(3, 2, "tanh"), AvgPool2D(2, 1, padding=1), Dense(6, "tanh"), 3],
