@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _checks
-from ._fit.monitor import Monitor, logged, monitor_of_logs
+from ._monitor import Monitor, logged, monitor_of_logs
 
 if TYPE_CHECKING:
     from .model import MLP

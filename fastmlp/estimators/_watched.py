@@ -5,7 +5,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from .._fit.measures import MeasuredRows
-from .._fit.monitor import Monitor
+from .._monitor import Monitor
 
 
 class Patience(Monitor):
