@@ -1,7 +1,7 @@
 """The facade of the engine: a compiled network, and what is asked of it.
 
-A Core holds a network as Layer structs, and its parameters. A call binds the data (rows of X, targets, weights), lays out one arena and
-runs without the GIL:
+A Core holds a network as Layer structs, and its parameters. A call binds the data (rows of X, targets, weights), lays
+out one arena and runs without the GIL:
 
     row phase     a thread takes blocks of its rows forward through all layers,
                   through the loss, and back with the delta sweep
@@ -9,10 +9,11 @@ runs without the GIL:
                   the whole batch in row order, and steps them at once where
                   nothing else needs the gradient
 
-with a barrier after each. No thread adds to what another has summed, so results have the same bits for any number of threads.
+with a barrier after each. No thread adds to what another has summed, so results have the same bits for any number of
+threads.
 
-fastmlp/_engine/ has the parts: structs.pxd what they share, sweep.pyx both phases, a module for each other subject. No validation of
-users' input and no printing here: the Python storey does that.
+fastmlp/_engine/ has the parts: structs.pxd what they share, sweep.pyx both phases, a module for each other subject. No
+validation of users' input and no printing here: the Python storey does that.
 """
 import numpy as np
 from numpy import empty, ndarray
@@ -63,10 +64,10 @@ def phases():
 cdef class Core:
     """A compiled network.
 
-    d: sizes of x(0) .. x(L). layers: a dict each for layers 1 .. L: "kind", a name in KINDS; "sources", a tuple of the one or two
-    layers that it reads; "activation", its number, and "argument"; "bias"; of convolutions and pooling "window", the numbers of
-    window_t in their order; of dropout "rate". loss: (number, argument). tail: numbers of tied parameters with a place of their own,
-    that count as weights and as biases."""
+    d: sizes of x(0) .. x(L). layers: a dict each for layers 1 .. L: "kind", a name in KINDS; "sources", a tuple of the
+    one or two layers that it reads; "activation", its number, and "argument"; "bias"; of convolutions and pooling
+    "window", the numbers of window_t in their order; of dropout "rate". loss: (number, argument). tail: numbers of tied
+    parameters with a place of their own, that count as weights and as biases."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
@@ -135,8 +136,8 @@ cdef class Core:
             self.windows += [stops, window]
 
     cdef follow_readers(self):
-        """Say of each input whether others read the same source: which of them writes its delta first in the delta sweep, and
-        which of them comes last."""
+        """Say of each input whether others read the same source: which of them writes its delta first in the delta
+        sweep, and which of them comes last."""
         cdef int l
         last = {}       # of each source, the input that came last so far
         for l in range(self.blank.net.L, 0, -1):
@@ -197,8 +198,8 @@ cdef class Core:
         return aligned(self.P.shape, self.dtype)
 
     def weight(self, int l, of=None):
-        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P; None where
-        the layer has none."""
+        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P;
+        None where the layer has none."""
         cdef Weights *W = &self.blank.net.layers[l].weights
         if W.rows == 0:
             return None
@@ -239,8 +240,8 @@ cdef class Core:
         return self.ties.tail, self.ties.tail + self.ties.n_weights
 
     def tie(self, home, begin, member, scale, frozen, value, whole):
-        """home (groups,), begin (groups + 1,), member: int64 places in P; scale of each member. frozen: places that stand still
-        at their value. whole: tuples (leader, follower, transposed, biases) of layers."""
+        """home (groups,), begin (groups + 1,), member: int64 places in P; scale of each member. frozen: places that
+        stand still at their value. whole: tuples (leader, follower, transposed, biases) of layers."""
         cdef Layer *layers = self.blank.net.layers
         cdef Weights *W
         self.tied = (home, begin, member, scale, frozen, value)
@@ -301,8 +302,9 @@ cdef class Core:
         of.chunks = (batch + of.chunk - 1) // of.chunk
 
     def train(self, Data data, Team team, batches, step, state, objective, exchange=None):
-        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange: see Call.exchange. Returns Sums;
-        fewer batches are done where a loss was not finite, and then no step is taken on it. The state advances."""
+        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange: see Call.exchange.
+        Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on it. The state
+        advances."""
         cdef Call call = self.take()
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
@@ -334,8 +336,9 @@ cdef class Core:
                     job.results.penalty_sum, job.results.sensitivity_sum)
 
     def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):
-        """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid out as P
-        too: the Hessian times V in the place of the gradient. key: what the random projections of a penalty are."""
+        """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid
+        out as P too: the Hessian times V in the place of the gradient. key: what the random projections of a penalty
+        are."""
         cdef Call call = self.take()
         cdef Job *job = &call.job
         call.bind(data, None)
@@ -439,8 +442,8 @@ cdef class Core:
         return True
 
     def predict_small(self, X):
-        """predict for a few finite rows of the network's dtype, quickly and with the GIL held; None where X is something
-        else."""
+        """predict for a few finite rows of the network's dtype, quickly and with the GIL held; None where X is
+        something else."""
         cdef Py_buffer b, o
         cdef Job *job
         cdef Layer *first
@@ -499,8 +502,8 @@ cdef class Core:
         return out, values
 
     def pull(self, Data data, Team team, seed=None):
-        """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what has that.
-        And the losses (n,)."""
+        """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what
+        has that. And the losses (n,)."""
         cdef Call call = self.take()
         call.bind(data, None)
         call.sweep_to(0)
@@ -526,8 +529,8 @@ cdef class Core:
         return self.rowwise(call, data, team, attack_job, self.blank.net.layers[0].d_out, "attack")[0]
 
     def sweep(self, Data data, bint backward, Team team):
-        """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the rows,
-        and the gradient of their weighted mean, laid out as P."""
+        """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the
+        rows, and the gradient of their weighted mean, laid out as P."""
         cdef Call call = self.new_call()
         cdef Job *job = &call.job
         cdef int l, L = job.net.L

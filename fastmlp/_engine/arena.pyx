@@ -1,5 +1,5 @@
-"""Where a call has everything: one arena, in which buffers, mirrors, scratch and shares have their places; and who owns which rows
-of the weights."""
+"""Where a call has everything: one arena, in which buffers, mirrors, scratch and shares have their places; and who owns
+which rows of the weights."""
 from fastmlp._engine.structs cimport *
 
 cdef enum:
@@ -9,8 +9,8 @@ cdef enum:
 cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
     """Give each thing its place in the arena at base; returns the arena's size. base NULL: for the size alone.
 
-    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep: s, x and delta
-    of all rows stay."""
+    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep: s,
+    x and delta of all rows stay."""
     cdef Py_ssize_t offset = 0
     cdef int l
     for l in range(job.net.L + 1):
@@ -103,7 +103,8 @@ cdef Py_ssize_t place_input(Job *job, Input *input, char *base, Py_ssize_t offse
 
 
 cdef Py_ssize_t place_scratch(Job *job, char *base, Py_ssize_t offset, Py_ssize_t panel_rows, int threads) noexcept:
-    """Each thread's own: what gemm packs, a tile of W or a bias, a panel of delta, what the loss and the kinds of layers take."""
+    """Each thread's own: what gemm packs, a tile of W or a bias, a panel of delta, what the loss and the kinds of
+    layers take."""
     cdef Shares *shares = &job.shares
     cdef Py_ssize_t lanes = job.k.lanes, own, widest = 0
     cdef int l, thread

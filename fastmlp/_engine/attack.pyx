@@ -1,4 +1,5 @@
-"""Inputs moved to where their losses are larger, within a small distance: steps along the gradient, each back to within reach."""
+"""Inputs moved to where their losses are larger, within a small distance: steps along the gradient, each back to within
+reach."""
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport backward_rows, loss_rows, push_rows
 

@@ -1,9 +1,9 @@
 """Convolutions and pooling: layers whose units see a window of the map before, channels last.
 
-A convolution is a product of matrices for each row of X: (positions, kh kw c_in) times W(l) (kh kw c_in, c_out). The first
-is not laid out: its element (p, k) is in the map at at_position[p] + at_weight[k], which the matrix tiles take as it is. Only
-a map with padding is copied into one with room for it. Each weight's gradient is one chain over the rows in their order and,
-within a row, over the positions in theirs: bits depend on neither threads nor blocks.
+A convolution is a product of matrices for each row of X: (positions, kh kw c_in) times W(l) (kh kw c_in, c_out). The
+first is not laid out: its element (p, k) is in the map at at_position[p] + at_weight[k], which the matrix tiles take as
+it is. Only a map with padding is copied into one with room for it. Each weight's gradient is one chain over the rows in
+their order and, within a row, over the positions in theirs: bits depend on neither threads nor blocks.
 """
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport columns_for, dense_mirror
@@ -32,8 +32,8 @@ cdef (Py_ssize_t, Py_ssize_t) padded_size(const window_t *g) noexcept:
 
 
 cdef void find_windows(Layer *layer, int32_t *stops, int32_t *window) noexcept:
-    """Fill stops (positions,) and window (rows of W,), and have the layer point at them: where a convolution's windows are in the map
-    before, with its padding."""
+    """Fill stops (positions,) and window (rows of W,), and have the layer point at them: where a convolution's windows
+    are in the map before, with its padding."""
     cdef window_t *g = &layer.windows.window
     cdef Py_ssize_t i, j, c, n = 0, width = layer.windows.padded_w
     for i in range(g.oh):
@@ -55,8 +55,8 @@ cdef Py_ssize_t conv_scratch(const kernels_t *k, const Layer *layer) noexcept:
 
 
 cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) noexcept nogil:
-    """Positions whose s is computed where it stays: whole vectors, of which the next position overwrites what is past the
-    channels, must not leave the row."""
+    """Positions whose s is computed where it stays: whole vectors, of which the next position overwrites what is past
+    the channels, must not leave the row."""
     cdef const Weights *W = &layer.weights
     cdef Py_ssize_t n = W.columns
     if n == W.units:

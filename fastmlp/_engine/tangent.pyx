@@ -8,8 +8,9 @@
 (the brackets with V, v: along weights). The gradient of |g|^2/2 for g = de/dx(0) is dW' along x'(0) = g: double back
 propagation (Drucker and LeCun 1992) by one more sweep.
 
-Tangents have layers of their own, with buffers of their own: the linear parts of the network's, with the same weights, no biases and
-no activations. So a layer kind whose s is linear in its input needs nothing more than forward and backward.
+Tangents have layers of their own, with buffers of their own: the linear parts of the network's, with the same weights,
+no biases and no activations. So a layer kind whose s is linear in its input needs nothing more than forward and
+backward.
 """
 from libc.math cimport sqrt
 
@@ -20,8 +21,8 @@ cdef double LEAST_WEIGHT = 1e-30    # of a row; 1 / weight is finite above it in
 
 
 cdef bint seed_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale) noexcept nogil:
-    """x'(0) = a multiple of de/dx(0), which is the gradient of the rows' penalties by it, and those; whether all are finite.
-    The loss's de/dx(0) has the factor c = weight times scale in it."""
+    """x'(0) = a multiple of de/dx(0), which is the gradient of the rows' penalties by it, and those; whether all are
+    finite. The loss's de/dx(0) has the factor c = weight times scale in it."""
     cdef Layer *pulled = job.sensitivity.pulled
     cdef Layer *tangent = job.sensitivity.tangent
     cdef double lam = job.sensitivity.lam, w, c, value, bad = 0
@@ -155,7 +156,8 @@ cdef void along_backward(Job *job, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssi
 
 cdef bint tangent_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale,
                        char *scratch) noexcept nogil:
-    """What the weight phase takes: x'(l) and, on top of delta(l) where there is a penalty, delta'(l). Whether all is finite."""
+    """What the weight phase takes: x'(l) and, on top of delta(l) where there is a penalty, delta'(l). Whether all is
+    finite."""
     cdef bint good = True
     cdef Layer *tangent = job.sensitivity.tangent
     cdef int l

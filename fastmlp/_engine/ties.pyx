@@ -2,8 +2,8 @@
 
 A layer that follows another as a whole is copied from it, by rows or transposed by tiles. In all other groups the
 parameter has a place of its own in the tail of P, and members are copies; the gradients of members are moved to it, so
-that the norm, the step and its state see each parameter once. Groups, rows of leaders and rows of followers are shared out
-evenly, whoever owns them in the weight phase.
+that the norm, the step and its state see each parameter once. Groups, rows of leaders and rows of followers are shared
+out evenly, whoever owns them in the weight phase.
 """
 from fastmlp._engine.structs cimport *
 
@@ -71,7 +71,8 @@ cdef void add_turned(Job *job, const Weights *leader, const Weights *follower, P
 
 
 cdef void spread(Job *job, int thread) noexcept nogil:
-    """Members = scale times their parameter, what is frozen as it was, followers = their leaders. This thread's part."""
+    """Members = scale times their parameter, what is frozen as it was, followers = their leaders. This thread's
+    part."""
     cdef const Ties *ties = job.net.ties
     cdef char *P = job.net.P
     cdef Py_ssize_t g, i

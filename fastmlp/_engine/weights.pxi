@@ -14,7 +14,8 @@ cdef inline Py_ssize_t group_rows(const Job *job, Py_ssize_t batch) noexcept nog
 
 
 cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint more, int thread) noexcept nogil:
-    """This thread's part of the gradient over rows row .. row + m of the chunk, which are of one group; -1: of the only one."""
+    """This thread's part of the gradient over rows row .. row + m of the chunk, which are of one group; -1: of the only
+    one."""
     cdef int l
     cdef Layer *layer
     cdef const Py_ssize_t *share = (job.shares.share2 + 2 * (2 * thread + group) * (job.net.L + 1) if group >= 0
@@ -105,7 +106,8 @@ cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t bat
 
 
 cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) noexcept nogil:
-    """Gradients and steps layer by layer, for this thread's rows of each: by tiles where the kind can, else by its part of G."""
+    """Gradients and steps layer by layer, for this thread's rows of each: by tiles where the kind can, else by its part
+    of G."""
     cdef int l
     cdef Py_ssize_t lo, hi
     cdef Layer *layer
@@ -127,7 +129,8 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
 
 
 cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
-    """Step this thread's rows from G: as one vector where they are in one piece, and no penalties are, which biases do not know."""
+    """Step this thread's rows from G: as one vector where they are in one piece, and no penalties are, which biases do
+    not know."""
     cdef int l
     cdef const Py_ssize_t *share = share_of(job, thread)
     cdef const Py_ssize_t *span = job.shares.spans + 2 * thread
@@ -140,7 +143,8 @@ cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
 
 
 cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const step_t *step) noexcept nogil:
-    """Step rows lo .. hi of W, and the bias with the last one, from G; what follows another layer is copied from there."""
+    """Step rows lo .. hi of W, and the bias with the last one, from G; what follows another layer is copied from
+    there."""
     cdef Weights *W = &layer.weights
     cdef step_t bias
     if not W.leader:

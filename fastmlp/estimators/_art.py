@@ -43,7 +43,8 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
         return self.model._outputs(x, check_input=False, linked=self.at == "probabilities") @ self._shares.T + self._offset
 
     def class_gradient(self, x, label=None, **kwargs):
-        """Derivatives by x of what predict gives: of all classes, (n, n_classes, d), or of one, the same or one for each row, (n, 1, d)."""
+        """Derivatives by x of what predict gives: of all classes, (n, n_classes, d), or of one, the same or one for
+        each row, (n, 1, d)."""
         if label is None:
             return np.concatenate([self.class_gradient(x, k) for k in range(self.nb_classes)], axis=1)
         rows = self._shares[np.broadcast_to(np.asarray(label).ravel(), len(x))]

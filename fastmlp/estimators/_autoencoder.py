@@ -17,16 +17,16 @@ from ._docs import ATTRIBUTES, PARAMETERS
 class MLPAutoencoder(BaseMLP):
     __doc__ = f"""A network that learns to give its input back through a narrow layer, whose units are the code.
 
-    hidden_layer_sizes are the encoder's, the last is the code; the decoder has the same in reverse. Minimises half the squared
-    error, summed over features, of which the mean over features is reported.
+    hidden_layer_sizes are the encoder's, the last is the code; the decoder has the same in reverse. Minimises half the
+    squared error, summed over features, of which the mean over features is reported.
 
     Parameters
     ----------
     tied : whether each decoder layer's weights are the transpose of the encoder's: half the parameters. The arrays in
         `coefs_` are then read-only. Default True.
-    hidden_layer_sizes here defaults to (32,); solver is "adam" or "sgd"; a list of activations or dropouts has one for each layer
-    from the first of the encoder to the last but one of the decoder; monitor takes no names of scorers, which want a predict. All else
-    is as of MLPRegressor:
+    hidden_layer_sizes here defaults to (32,); solver is "adam" or "sgd"; a list of activations or dropouts has one for
+    each layer from the first of the encoder to the last but one of the decoder; monitor takes no names of scorers,
+    which want a predict. All else is as of MLPRegressor:
 {PARAMETERS}
 
     Attributes
@@ -111,8 +111,8 @@ class MLPAutoencoder(BaseMLP):
     def fit(self, X, y=None, sample_weight=None, validation_data=None):
         """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
-        y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X, or a pair
-        of them and their weights. Returns self.
+        y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X,
+        or a pair of them and their weights. Returns self.
         """
         return self._fit(X, None, sample_weight, validation_data=validation_data)
 

@@ -36,8 +36,8 @@ def _at_least(number, kind=Real, closed="left"):
 
 
 class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`, `_out_activation`,
-    `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor."""
+    """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`,
+    `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
@@ -106,7 +106,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return loss
 
     def _score_of(self, outputs, y, weight):
-        """The score of rows whose outputs a function gives, of all or of a slice of them; NaN where these are not finite."""
+        """The score of rows whose outputs a function gives, of all or of a slice of them; NaN where these are not
+        finite."""
         found = outputs()
         return self._score(y, self._decode(found), weight) if np.isfinite(found).all() else np.nan
 
@@ -194,9 +195,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
         X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
         y : (n_samples,) or (n_samples, n_outputs).
-        sample_weight : (n_samples,), at least 0: how often a row is there. Beside alpha and l1, which are not weighted, their size counts.
-        validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping on. Not with
-            "lbfgs".
+        sample_weight : (n_samples,), at least 0: how often a row is there. Beside alpha and l1, which are not weighted,
+            their size counts.
+        validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping
+            on. Not with "lbfgs".
 
         Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
         max_iter came first.
@@ -245,7 +247,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return (*given, None)[:3]
 
     def _first_mlp(self, sizes, dtype):
-        """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and Bengio 2010."""
+        """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and
+        Bengio 2010."""
         factor = 2.0 if self.activation == "logistic" else 6.0
         coefs, intercepts = [], []
         for n_in, n_out in zip(sizes, sizes[1:]):
@@ -324,8 +327,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def input_gradient(self, X, y=None, output=None):
         """How each row's error, or an output, depends on its features.
 
-        X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs before
-        their link. With neither: of the winning class, or of the only output. Returns (n_samples, n_features).
+        X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs
+        before their link. With neither: of the winning class, or of the only output. Returns (n_samples, n_features).
         """
         f = Target(self, X, y, output)
         return f.gradient(f.X, np.arange(f.n))
@@ -340,8 +343,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return net, X, self._targets(y, net.dtype)
 
     def _loss_grad_lbfgs(self, packed, X, y, sample_weight=None, *_):
-        """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1 for
-        labels."""
+        """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1
+        for labels."""
         check_is_fitted(self, "coefs_")
         return _lbfgs.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
 

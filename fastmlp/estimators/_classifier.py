@@ -20,8 +20,9 @@ from ._docs import ATTRIBUTES, PARAMETERS
 class MLPClassifier(ClassifierMixin, BaseMLP):
     __doc__ = f"""A multilayer perceptron that classifies: scikit-learn's MLPClassifier on fastmlp's core.
 
-    Minimises the log-loss, for several labels a row (y an indicator matrix) the sum of theirs. With the same random_state
-    and float64 data the numbers are scikit-learn's; docs/differences.md lists where they differ on purpose.
+    Minimises the log-loss, for several labels a row (y an indicator matrix) the sum of theirs. With the same
+    random_state and float64 data the numbers are scikit-learn's; docs/differences.md lists where they differ on
+    purpose.
 
     Parameters
     ----------
@@ -134,8 +135,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """One epoch over X and y.
 
-        classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced", which has to see
-        all rows.
+        classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced",
+        which has to see all rows.
         """
         if self.class_weight == "balanced":
             raise ValueError("class_weight must be a dict or None for partial_fit, which does not see all rows, got 'balanced'")
@@ -145,7 +146,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X):
-        """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse where y was."""
+        """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse
+        where y was."""
         return self._decode(self._outputs(X))
 
     def predict_proba(self, X):
@@ -163,13 +165,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.where(s > 0, np.log(expit(s)), log_expit(s))  # in the order of predict_proba, ties at 1 too
 
     def to_art(self, clip_values=None, at="probabilities"):
-        """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss or of classes.
+        """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss
+        or of classes.
 
-        clip_values : (least, largest) value of features, numbers or arrays (n_features,). at : whether its predict and class_gradient
-        are of "probabilities" or of "logits", which suit DeepFool and Carlini and Wagner better, since they do not saturate.
+        clip_values : (least, largest) value of features, numbers or arrays (n_features,). at : whether its predict and
+        class_gradient are of "probabilities" or of "logits", which suit DeepFool and Carlini and Wagner better, since
+        they do not saturate.
 
-        Labels are there indices into `classes_`. It holds this very classifier, not a copy. ImportError without the toolbox;
-        ValueError for several labels a row.
+        Labels are there indices into `classes_`. It holds this very classifier, not a copy. ImportError without the
+        toolbox; ValueError for several labels a row.
         """
         from ._art import Classifier
 

@@ -16,16 +16,18 @@ WITH_NUMBER = ("huber", "quantile")
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on fastmlp's core.
+    __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on
+    fastmlp's core.
 
-    With the same random_state and float64 data the numbers are scikit-learn's; docs/differences.md lists where they differ
-    on purpose.
+    With the same random_state and float64 data the numbers are scikit-learn's; docs/differences.md lists where they
+    differ on purpose.
 
     Parameters
     ----------
-    loss : "squared_error", half of it, of which solvers "sgd" and "adam" descend on the sum over outputs but report the mean,
-        as scikit-learn does; "poisson", half the deviance, predictions are exp of the last layer; "absolute_error"; "huber"
-        or ("huber", threshold); "quantile" (the median) or ("quantile", q). The others are sums over outputs.
+    loss : "squared_error", half of it, of which solvers "sgd" and "adam" descend on the sum over outputs but report the
+        mean, as scikit-learn does; "poisson", half the deviance, predictions are exp of the last layer;
+        "absolute_error"; "huber" or ("huber", threshold); "quantile" (the median) or ("quantile", q). The others are
+        sums over outputs.
 {PARAMETERS}
 
     Attributes
@@ -94,8 +96,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def to_art(self, clip_values=None):
         """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.
 
-        clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor, not a copy.
-        ImportError without the toolbox.
+        clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor,
+        not a copy. ImportError without the toolbox.
         """
         from ._art import Regressor
 
