@@ -28,20 +28,24 @@ from fastmlp._engine.conv cimport find_windows
 from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.runtime cimport Call, Data, Pace, Team
 from fastmlp._engine.structs cimport *
-from fastmlp._engine.sweep cimport (attack_job, forward_job, forward_rows, keep_job, phase_ticks, prepare, pull_job, push_job,
-                                    sweep_job)
+from fastmlp._engine.sweep cimport (attack_job, forward_job, forward_rows, keep_job, phase_ticks, prepare, pull_job,
+                                    push_job, sweep_job)
 from fastmlp._engine.tables cimport address, kernels_for, theta_for
 from fastmlp._engine.ties cimport fold, spread
 
 from fastmlp._engine.kinds import KINDS
 from fastmlp._engine.requests import Penalty, Sums
 from fastmlp._engine.runtime import PENALTIES, WHOLE, borrow_team, cores, shuffle
-from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite, available_isas,
-                                    choose_isa, function, largest)
+from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite,
+                                    available_isas, choose_isa, function, largest)
+
+__all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
+           "SOURCES", "STEPS", "Team", "WHOLE", "aligned", "all_finite", "available_isas", "borrow_team", "choose_isa",
+           "cores", "function", "largest", "phases", "shuffle"]
 
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
-    CHUNK_BYTES = 6 * 1024 * 1024   # of activations and their derivatives, about what the caches hold, but 512 rows at least
+    CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta, about what the caches hold, but 512 rows at least
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
     SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
@@ -324,8 +328,8 @@ cdef class Core:
         call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
         losses, penalties = np.empty(job.batches.batch, self.dtype), np.empty(job.batches.batch, self.dtype)
         job.results.values, job.sensitivity.penalties = <char *>address(losses), <char *>address(penalties)
-        G = call.gradient_room(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
-                               or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
+        call.gradient_room(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
+                           or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
         try:
             wanted = chunks_of(job, batches.last)
             done = self.pace.run_chunks(call, team, batches.first * job.batches.chunks, wanted)

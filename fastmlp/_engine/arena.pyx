@@ -6,7 +6,8 @@ cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
 
 
-cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
+cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep,
+                      bint keep) noexcept:
     """Give each thing its place in the arena at base; returns the arena's size. base NULL: for the size alone.
 
     rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep: s,
@@ -32,7 +33,8 @@ cdef inline Py_ssize_t room_for(const Job *job, Py_ssize_t elements) noexcept:
     return pad(elements * job.size, ALIGN)
 
 
-cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep, bint keep) noexcept:
+cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep,
+                           bint keep) noexcept:
     """s, x, delta of a layer's rows; returns where they end."""
     cdef Py_ssize_t room
     if layer.in_place:
@@ -247,7 +249,10 @@ cdef void split(Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
                 pair[0] = row
                 work = max(0, total * (thread + 1) // threads - before)
                 # all rows where the work reaches past them, so that a thread's rows are in one piece
-                row = W.rows if thread + 1 == threads or work >= each * W.rows else min((work // each + 4) // 8 * 8, W.rows)
+                if thread + 1 == threads or work >= each * W.rows:
+                    row = W.rows
+                else:
+                    row = min((work // each + 4) // 8 * 8, W.rows)
                 pair[1] = row
             before += each * W.rows
 

@@ -2,7 +2,7 @@
 
 cdef enum:
     SHORT_ROW = 256             # bytes of a row that the processor does not see coming
-    FAR_BYTES = 8 * 1024 * 1024 # of rows, about what the caches hold
+    FAR_BYTES = 8 * 1024 * 1024     # of rows, about what the caches hold
 
 PENALTIES = {"gradient_penalty": PENALTY_GRADIENT, "jacobian_penalty": PENALTY_JACOBIAN}
 
@@ -110,7 +110,8 @@ cdef class Call:
         optimizer.S1 = <char *>address(S1) if S1 is not None else NULL
         optimizer.S2 = <char *>address(S2) if S2 is not None else NULL
 
-    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
+    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep,
+                 bint fresh=False):
         """An arena of the right size under the call, what the sweep needs of W mirrored into it. One that was laid out
         for the same use is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are
         gradients."""
@@ -118,7 +119,8 @@ cdef class Call:
         cdef Sensitivity *of = &job.sensitivity
         cdef Py_ssize_t size
         cdef bint passing = fresh or job.net.layers[0].in_place or of.along != NULL
-        key = (use, rows, panel_rows, threads, job.lowest, of.attack_steps > 0, of.tangent != NULL, of.pulled == self.room)
+        key = (use, rows, panel_rows, threads, job.lowest, of.attack_steps > 0, of.tangent != NULL,
+               of.pulled == self.room)
         if passing or self.key != key or scratch_fill is not None:
             size = place(job, NULL, rows, panel_rows, threads, sweep, keep)
             if fresh or self.arena is None or self.arena.size < size:
@@ -206,7 +208,8 @@ cdef bint python_loss(Job *job, loss_t *loss) noexcept with gil:
     cdef double w
     try:
         dtype = np.float32 if size == 4 else np.float64
-        rows = np.arange(loss.first, loss.first + loss.m) if call.order is None else call.order[loss.first:loss.first + loss.m]
+        last = loss.first + loss.m
+        rows = np.arange(loss.first, last) if call.order is None else call.order[loss.first:last]
         x = np.empty((loss.m, n), dtype)
         for i in range(loss.m):
             memcpy(<char *>address(x) + i * n * size, at(job, <char *>loss.x, i * loss.ldx), n * size)

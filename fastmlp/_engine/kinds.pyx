@@ -9,13 +9,15 @@ from fastmlp._engine.sweep cimport DENSE
 cdef LayerKind DROPOUT
 
 
-cdef void dropout_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void dropout_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                          char *scratch) noexcept nogil:
     """x(l) = mask * x(l-1) / (1 - rate) in training, else x(l-1)"""
     cdef Layer *before = layer.input.source
     drop(job, layer, pos, m, x_of(job, before, pos, row), before.ld, at(job, layer.x, row * layer.ld), layer.ld)
 
 
-cdef void dropout_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void dropout_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
     """de/dx(l-1) = mask * delta(l) / (1 - rate), with forward's mask"""
     cdef Py_ssize_t ld = layer.input.source.ld
     drop(job, layer, pos, m, at(job, layer.delta, row * layer.ld), layer.ld, at(job, layer.input.dx, row * ld), ld)
@@ -24,7 +26,8 @@ cdef void dropout_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
 cdef void drop(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, const char *x, Py_ssize_t ldx, char *out,
                Py_ssize_t ldo) noexcept nogil:
     if job.batches.training:
-        job.k.dropout(m, layer.d_out, x, ldx, out, ldo, layer.rate, job.batches.key + <uint64_t>layer.number, job.rows.order, pos)
+        job.k.dropout(m, layer.d_out, x, ldx, out, ldo, layer.rate, job.batches.key + <uint64_t>layer.number,
+                      job.rows.order, pos)
     else:
         job.k.rows(m, layer.d_out, x, ldx, out, ldo)
 

@@ -10,10 +10,11 @@ def shuffle(places, seed, epoch, Py_ssize_t first=0, n=None):
     """Fill places, contiguous int64, with the part from place first on of the permutation of n (by default len(places))
     numbers that (seed, epoch) determine. Up to WHOLE numbers are permuted as a whole (Fisher and Yates; Lemire 2019
     without rejection)."""
-    cdef uint64_t key = mix(mix(<uint64_t>(seed & 0xffffffffffffffff)) + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1)), u
+    cdef uint64_t key = mix(<uint64_t>(seed & 0xffffffffffffffff)), u
     cdef Py_ssize_t i, j, m = len(places), total = m if n is None else n
     cdef int64_t *order = <int64_t *>address(places)
     cdef int64_t q
+    key = mix(key + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1))
     if places.dtype != np.int64 or not places.flags.c_contiguous:
         raise TypeError(f"places must be contiguous int64, got {places.dtype}")
     if total > WHOLE:

@@ -31,6 +31,7 @@ cdef list phase_ticks():
     them."""
     if not PROFILING:
         return []
-    ticks = [(profile_phases[i].decode(), [PROFILE_TICKS(thread, i) for thread in range(MAX_THREADS)]) for i in range(N_PHASES)]
+    ticks = [(profile_phases[i].decode(), [PROFILE_TICKS(thread, i) for thread in range(MAX_THREADS)])
+             for i in range(N_PHASES)]
     PROFILE_RESET()
     return ticks

@@ -20,7 +20,8 @@ from fastmlp._engine.sweep cimport backward_rows, loss_of
 cdef double LEAST_WEIGHT = 1e-30    # of a row; 1 / weight is finite above it in float32 too
 
 
-cdef bint seed_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale) noexcept nogil:
+cdef bint seed_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties,
+                       double scale) noexcept nogil:
     """x'(0) = a multiple of de/dx(0), which is the gradient of the rows' penalties by it, and those; whether all are
     finite. The loss's de/dx(0) has the factor c = weight times scale in it."""
     cdef Layer *pulled = job.sensitivity.pulled
@@ -79,7 +80,8 @@ cdef void push_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
                            at(job, tangent.x, row * tangent.ld))
 
 
-cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, double scale, char *scratch) noexcept nogil:
+cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, double scale,
+                       char *scratch) noexcept nogil:
     """From x'(L): delta'(L) .. delta'(1)"""
     cdef Layer *layer
     cdef Layer *tangent = &job.sensitivity.tangent[job.net.L]
@@ -125,8 +127,8 @@ cdef void finish_tangent(Job *job, int l, Py_ssize_t row, Py_ssize_t m) noexcept
     cdef Theta *theta = &layer.theta
     cdef char *delta = at(job, tangent.delta, row * tangent.ld)
     if tangent.s != tangent.x:
-        job.k.act_curve(theta.act, theta.arg, m * layer.ld, theta_of(job, layer, row), at(job, tangent.s, row * tangent.ld),
-                        at(job, pulled.de_dx, row * pulled.ld), delta)
+        job.k.act_curve(theta.act, theta.arg, m * layer.ld, theta_of(job, layer, row),
+                        at(job, tangent.s, row * tangent.ld), at(job, pulled.de_dx, row * pulled.ld), delta)
     elif theta.act != ACT_identity:
         job.k.act_grad(theta.act, theta.arg, m * layer.ld, theta_of(job, layer, row), delta)
 

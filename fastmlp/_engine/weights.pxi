@@ -66,7 +66,8 @@ cdef void add_gradient(Job *job, char *other, int thread) noexcept nogil:
             job.k.add(end - begin, at(job, other, begin), at(job, job.gradient.G, begin))
 
 
-cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step, int thread) noexcept nogil:
+cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step,
+                       int thread) noexcept nogil:
     """This thread's part of all gradients over the m rows of a chunk, and the step after a batch's last chunk."""
     cdef step_t clipped
     if not job.gradient.full:
@@ -163,8 +164,8 @@ cdef void step_tail(Job *job, const step_t *step) noexcept nogil:
 
 
 cdef inline void step_span(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin), end - begin,
-               at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
+    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin),
+               end - begin, at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
 
 
 cdef void mirror_share(Job *job, int thread) noexcept nogil:
@@ -183,6 +184,7 @@ cdef void square_rows(Job *job, int thread) noexcept nogil:
     cdef int l
     cdef Py_ssize_t i, lo, hi, row = 0
     cdef Weights *W
+    cdef const Ties *ties
     cdef double *squares = job.shares.row_squares
     cdef const char *G = job.gradient.G
     cdef const Py_ssize_t *share = share_of(job, thread)
@@ -195,7 +197,8 @@ cdef void square_rows(Job *job, int thread) noexcept nogil:
             squares[row + hi] = 0 if W.leader and W.led_bias else job.k.sum_squares(W.units, at(job, G, W.b_at))
         row += W.rows + W.bias
     if thread == 0:     # and of the tail of ties
-        squares[row] = 0 if job.net.ties == NULL else job.k.sum_squares(job.net.ties.n_tail, at(job, G, job.net.ties.tail))
+        ties = job.net.ties
+        squares[row] = 0 if ties == NULL else job.k.sum_squares(ties.n_tail, at(job, G, ties.tail))
 
 
 cdef double clip_scale(Job *job) noexcept nogil:
