@@ -43,7 +43,8 @@ class SGD:
 
     def at_rate(self, lr: float) -> Step:
         """A step as the engine takes it."""
-        return Step(STEPS[self.step][0], lr, beta1=self.momentum, l2=self.l2, l1=self.l1, clip_norm=self.clip_norm or 0.0)
+        return Step(STEPS[self.step][0], lr, beta1=self.momentum, l2=self.l2, l1=self.l1,
+                    clip_norm=self.clip_norm or 0.0)
 
 
 @dataclass(frozen=True)

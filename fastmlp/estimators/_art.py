@@ -8,9 +8,10 @@ try:
     from art.estimators.estimator import BaseEstimator, LossGradientsMixin
     from art.estimators.regression.regressor import RegressorMixin
 except ModuleNotFoundError as error:
-    if error.name.partition(".")[0] != "art":
+    if (error.name or "").partition(".")[0] != "art":
         raise
-    raise ImportError("to_art needs the Adversarial Robustness Toolbox: pip install adversarial-robustness-toolbox") from error
+    raise ImportError("to_art needs the Adversarial Robustness Toolbox: "
+                      "pip install adversarial-robustness-toolbox") from error
 
 
 class _Adapter(LossGradientsMixin, BaseEstimator):
@@ -40,7 +41,8 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
 
     def predict(self, x, **kwargs):
         """Probabilities, or logits, (n, n_classes)."""
-        return self.model._outputs(x, check_input=False, linked=self.at == "probabilities") @ self._shares.T + self._offset
+        outputs = self.model._outputs(x, check_input=False, linked=self.at == "probabilities")
+        return outputs @ self._shares.T + self._offset
 
     def class_gradient(self, x, label=None, **kwargs):
         """Derivatives by x of what predict gives: of all classes, (n, n_classes, d), or of one, the same or one for

@@ -24,7 +24,8 @@ class Watched:
     the best epoch come back.
     """
 
-    subject = best_attribute = None
+    subject: str
+    best_attribute: str
     larger_is_better = False
 
     def __init__(self, job, holds_weights):
