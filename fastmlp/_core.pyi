@@ -6,6 +6,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastmlp._engine.requests import AttackNumbers, Batches, Objective, Penalty, State, Step, Sums
 
+__all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
+           "SOURCES", "STEPS", "Team", "WHOLE", "aligned", "all_finite", "available_isas", "borrow_team", "choose_isa",
+           "cores", "function", "largest", "phases", "shuffle"]
+
 _Floats: TypeAlias = NDArray[np.floating[Any]]
 _Integers: TypeAlias = NDArray[np.int64]
 

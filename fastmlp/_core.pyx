@@ -1,7 +1,7 @@
 """The facade of the engine: a compiled network, and what is asked of it.
 
-A Core holds a network as Layer structs, and its parameters. A call binds the data (rows of X, targets, weights), lays out one arena and
-runs without the GIL:
+A Core holds a network as Layer structs, and its parameters. A call binds the data (rows of X, targets, weights), lays
+out one arena and runs without the GIL:
 
     row phase     a thread takes blocks of its rows forward through all layers,
                   through the loss, and back with the delta sweep
@@ -9,10 +9,11 @@ runs without the GIL:
                   the whole batch in row order, and steps them at once where
                   nothing else needs the gradient
 
-with a barrier after each. No thread adds to what another has summed, so results have the same bits for any number of threads.
+with a barrier after each. No thread adds to what another has summed, so results have the same bits for any number of
+threads.
 
-fastmlp/_engine/ has the parts: structs.pxd what they share, sweep.pyx both phases, a module for each other subject. No validation of
-users' input and no printing here: the Python storey does that.
+fastmlp/_engine/ has the parts: structs.pxd what they share, sweep.pyx both phases, a module for each other subject. No
+validation of users' input and no printing here: the Python storey does that.
 """
 import numpy as np
 from numpy import empty, ndarray
@@ -27,20 +28,24 @@ from fastmlp._engine.conv cimport find_windows
 from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.runtime cimport Call, Data, Pace, Team
 from fastmlp._engine.structs cimport *
-from fastmlp._engine.sweep cimport (attack_job, forward_job, forward_rows, keep_job, phase_ticks, prepare, pull_job, push_job,
-                                    sweep_job)
+from fastmlp._engine.sweep cimport (attack_job, forward_job, forward_rows, keep_job, phase_ticks, prepare, pull_job,
+                                    push_job, sweep_job)
 from fastmlp._engine.tables cimport address, kernels_for, theta_for
 from fastmlp._engine.ties cimport fold, spread
 
 from fastmlp._engine.kinds import KINDS
 from fastmlp._engine.requests import Penalty, Sums
 from fastmlp._engine.runtime import PENALTIES, WHOLE, borrow_team, cores, shuffle
-from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite, available_isas,
-                                    choose_isa, function, largest)
+from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite,
+                                    available_isas, choose_isa, function, largest)
+
+__all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
+           "SOURCES", "STEPS", "Team", "WHOLE", "aligned", "all_finite", "available_isas", "borrow_team", "choose_isa",
+           "cores", "function", "largest", "phases", "shuffle"]
 
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
-    CHUNK_BYTES = 6 * 1024 * 1024   # of activations and their derivatives, about what the caches hold, but 512 rows at least
+    CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta, about what the caches hold, but 512 rows at least
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
     SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
@@ -63,10 +68,10 @@ def phases():
 cdef class Core:
     """A compiled network.
 
-    d: sizes of x(0) .. x(L). layers: a dict each for layers 1 .. L: "kind", a name in KINDS; "sources", a tuple of the one or two
-    layers that it reads; "activation", its number, and "argument"; "bias"; of convolutions and pooling "window", the numbers of
-    window_t in their order; of dropout "rate". loss: (number, argument). tail: numbers of tied parameters with a place of their own,
-    that count as weights and as biases."""
+    d: sizes of x(0) .. x(L). layers: a dict each for layers 1 .. L: "kind", a name in KINDS; "sources", a tuple of the
+    one or two layers that it reads; "activation", its number, and "argument"; "bias"; of convolutions and pooling
+    "window", the numbers of window_t in their order; of dropout "rate". loss: (number, argument). tail: numbers of tied
+    parameters with a place of their own, that count as weights and as biases."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
@@ -135,8 +140,8 @@ cdef class Core:
             self.windows += [stops, window]
 
     cdef follow_readers(self):
-        """Say of each input whether others read the same source: which of them writes its delta first in the delta sweep, and
-        which of them comes last."""
+        """Say of each input whether others read the same source: which of them writes its delta first in the delta
+        sweep, and which of them comes last."""
         cdef int l
         last = {}       # of each source, the input that came last so far
         for l in range(self.blank.net.L, 0, -1):
@@ -197,8 +202,8 @@ cdef class Core:
         return aligned(self.P.shape, self.dtype)
 
     def weight(self, int l, of=None):
-        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P; None where
-        the layer has none."""
+        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P;
+        None where the layer has none."""
         cdef Weights *W = &self.blank.net.layers[l].weights
         if W.rows == 0:
             return None
@@ -239,8 +244,8 @@ cdef class Core:
         return self.ties.tail, self.ties.tail + self.ties.n_weights
 
     def tie(self, home, begin, member, scale, frozen, value, whole):
-        """home (groups,), begin (groups + 1,), member: int64 places in P; scale of each member. frozen: places that stand still
-        at their value. whole: tuples (leader, follower, transposed, biases) of layers."""
+        """home (groups,), begin (groups + 1,), member: int64 places in P; scale of each member. frozen: places that
+        stand still at their value. whole: tuples (leader, follower, transposed, biases) of layers."""
         cdef Layer *layers = self.blank.net.layers
         cdef Weights *W
         self.tied = (home, begin, member, scale, frozen, value)
@@ -301,8 +306,9 @@ cdef class Core:
         of.chunks = (batch + of.chunk - 1) // of.chunk
 
     def train(self, Data data, Team team, batches, step, state, objective, exchange=None):
-        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange: see Call.exchange. Returns Sums;
-        fewer batches are done where a loss was not finite, and then no step is taken on it. The state advances."""
+        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange: see Call.exchange.
+        Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on it. The state
+        advances."""
         cdef Call call = self.take()
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
@@ -322,8 +328,8 @@ cdef class Core:
         call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
         losses, penalties = np.empty(job.batches.batch, self.dtype), np.empty(job.batches.batch, self.dtype)
         job.results.values, job.sensitivity.penalties = <char *>address(losses), <char *>address(penalties)
-        G = call.gradient_room(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
-                               or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
+        call.gradient_room(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
+                           or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
         try:
             wanted = chunks_of(job, batches.last)
             done = self.pace.run_chunks(call, team, batches.first * job.batches.chunks, wanted)
@@ -334,8 +340,9 @@ cdef class Core:
                     job.results.penalty_sum, job.results.sensitivity_sum)
 
     def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):
-        """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid out as P
-        too: the Hessian times V in the place of the gradient. key: what the random projections of a penalty are."""
+        """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid
+        out as P too: the Hessian times V in the place of the gradient. key: what the random projections of a penalty
+        are."""
         cdef Call call = self.take()
         cdef Job *job = &call.job
         call.bind(data, None)
@@ -439,8 +446,8 @@ cdef class Core:
         return True
 
     def predict_small(self, X):
-        """predict for a few finite rows of the network's dtype, quickly and with the GIL held; None where X is something
-        else."""
+        """predict for a few finite rows of the network's dtype, quickly and with the GIL held; None where X is
+        something else."""
         cdef Py_buffer b, o
         cdef Job *job
         cdef Layer *first
@@ -499,8 +506,8 @@ cdef class Core:
         return out, values
 
     def pull(self, Data data, Team team, seed=None):
-        """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what has that.
-        And the losses (n,)."""
+        """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what
+        has that. And the losses (n,)."""
         cdef Call call = self.take()
         call.bind(data, None)
         call.sweep_to(0)
@@ -526,8 +533,8 @@ cdef class Core:
         return self.rowwise(call, data, team, attack_job, self.blank.net.layers[0].d_out, "attack")[0]
 
     def sweep(self, Data data, bint backward, Team team):
-        """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the rows,
-        and the gradient of their weighted mean, laid out as P."""
+        """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the
+        rows, and the gradient of their weighted mean, laid out as P."""
         cdef Call call = self.new_call()
         cdef Job *job = &call.job
         cdef int l, L = job.net.L

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _checks
-from ._fit.monitor import Monitor, logged, monitor_of_logs
+from ._monitor import Monitor, logged, monitor_of_logs
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -135,7 +135,7 @@ class CSVLogger(Callback):
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._file: Any = None  # where it cannot be opened
-        self._file = open(self.path, "a" if self.append else "w", newline="")
+        self._file = open(self.path, "a" if self.append else "w", newline="")  # noqa: SIM115  closed by on_fit_end
         self._writer: Any = None
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:

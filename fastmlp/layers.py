@@ -166,14 +166,14 @@ class Projection(Dense):
 
 
 class Residual:
-    """x + f(x), f some layers in a row (He et al. 2016): where f adds little, its output is near its input, so that many
-    blocks can follow each other.
+    """x + f(x), f some layers in a row (He et al. 2016): where f adds little, its output is near its input, so that
+    many blocks can follow each other.
 
-    layers: of f, as in MLP's list; blocks may nest. project: add W^T x in the place of x, with a W that is learned, for an
-    f(x) of another size.
+    layers: of f, as in MLP's list; blocks may nest. project: add W^T x in the place of x, with a W that is learned, for
+    an f(x) of another size.
 
-    In the network the layers of f come one by one, then with `project` the Projection, then Add, each with a number l of
-    its own: `MLP([8, Residual(16, 8), 1])` has layers 1 and 2 of f, 3 the sum, and 4.
+    In the network the layers of f come one by one, then with `project` the Projection, then Add, each with a number l
+    of its own: `MLP([8, Residual(16, 8), 1])` has layers 1 and 2 of f, 3 the sum, and 4.
     """
 
     def __init__(self, *layers: Any, project: bool = False) -> None:

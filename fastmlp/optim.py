@@ -43,7 +43,8 @@ class Optimizer:
 
     def at_rate(self, lr: float) -> Step:
         """A step as the engine takes it."""
-        return Step(STEPS[self.step][0], lr, l2=self.l2, l1=self.l1, clip_norm=self.clip_norm or 0.0, **self.numbers(lr))
+        numbers = self.numbers(lr)
+        return Step(STEPS[self.step][0], lr, l2=self.l2, l1=self.l1, clip_norm=self.clip_norm or 0.0, **numbers)
 
     @property
     def n_slots(self) -> int:

@@ -172,10 +172,11 @@ def cases():
     yield "kind conv, one axis", Case([(20, 3), Conv1D(5, 3, "silu", dilation=2), MaxPool1D(2), 3],
                                       SGD(1 / 64, clip_norm=0.25), rows=75, batch=33)
     block = fastmlp.Residual(Dense(20, "relu"), Dropout(0.25), Dense(12))
-    yield "kind sum", Case([9, Dense(12, "tanh"), block, fastmlp.Residual(Dense(17, "elu"), project=True), 3], Adam(1 / 64),
-                           rows=150, batch=70)
-    yield "kind sum, wider", Case([50, Dense(131, "relu"), fastmlp.Residual(Dense(131, "relu"), fastmlp.Residual(Dense(131, "relu"), Dense(131))), 9],
-                                  Adam(1 / 64), rows=75, batch=33)
+    projected = fastmlp.Residual(Dense(17, "elu"), project=True)
+    yield "kind sum", Case([9, Dense(12, "tanh"), block, projected, 3], Adam(1 / 64), rows=150, batch=70)
+    inner = fastmlp.Residual(Dense(131, "relu"), Dense(131))
+    nested = fastmlp.Residual(Dense(131, "relu"), inner)
+    yield "kind sum, wider", Case([50, Dense(131, "relu"), nested, 9], Adam(1 / 64), rows=75, batch=33)
     yield "kind sum, maps", Case([(6, 5, 3), fastmlp.Residual(Conv2D(3, 3, "relu", padding="same")), MaxPool2D(2), 2],
                                  Adam(1 / 64), gradient_penalty=1 / 8, rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])

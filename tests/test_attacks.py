@@ -6,9 +6,9 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_digits
 
+from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core
 from fastmlp._engine import runtime
 from fastmlp._engine.requests import AttackNumbers
-from fastmlp import MLP, SGD, Adam, Conv2D, Dense, Dropout, MaxPool2D, MLPClassifier, _core
 from fastmlp._network import Network
 from fastmlp.sensitivity import Attack, fgsm, pgd
 

@@ -10,8 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
-from fastmlp import (MLP, Conv2D, Dense, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor, _arrays,
-                     tie_transpose)
+from fastmlp import MLP, Conv2D, Dense, MaxPool2D, MLPAutoencoder, MLPClassifier, MLPRegressor, _arrays, tie_transpose
 from fastmlp import sensitivity as S
 
 BACKGROUND = np.random.default_rng(1).standard_normal((40, 6))

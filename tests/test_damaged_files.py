@@ -10,8 +10,22 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import (MLP, Adam, AvgPool2D, Conv2D, Dense, DivergenceWarning, Dropout, Frozen, GlobalAvgPool, MaxPool2D, TiedGroup,
-                     schedules, tie_map, tie_transpose)
+from fastmlp import (
+    MLP,
+    Adam,
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    DivergenceWarning,
+    Dropout,
+    Frozen,
+    GlobalAvgPool,
+    MaxPool2D,
+    TiedGroup,
+    schedules,
+    tie_map,
+    tie_transpose,
+)
 from fastmlp._files import safetensors
 
 RNG = np.random.default_rng(0)
@@ -39,7 +53,8 @@ def taken_apart(content):
 def put_together(rows, document, data):
     """A file with the right checksum, so that all else in it is what is judged."""
     text = document if isinstance(document, str) else json.dumps(document)
-    head = json.dumps({"__metadata__": {"fastmlp": text, "sha256": safetensors.digest(text, rows, data)}, **rows}).encode()
+    metadata = {"fastmlp": text, "sha256": safetensors.digest(text, rows, data)}
+    head = json.dumps({"__metadata__": metadata, **rows}).encode()
     return struct.pack("<Q", len(head)) + head + data
 
 

@@ -40,7 +40,8 @@ def dropped(rate, n, units, layers_before=0, seed=1, dtype="float64", epochs=1, 
 
     net = MLP([units, *(through() for _ in range(layers_before)), Dropout(rate), through()], loss=loss, dtype=dtype)
     net._network.progress.seed = seed
-    net.fit(np.ones((n, units)), np.repeat(np.arange(n), units).reshape(n, units), SGD(0.1), epochs=epochs, n_threads=1, **fit)
+    net.fit(np.ones((n, units)), np.repeat(np.arange(n), units).reshape(n, units), SGD(0.1), epochs=epochs,
+            n_threads=1, **fit)
     assert (counts == epochs).all()
     return out
 

@@ -1,4 +1,5 @@
-"""Networks whose layers read others than the one before: the engine's hooks for them, held to NumPy and to difference quotients."""
+"""Networks whose layers read others than the one before: the engine's hooks for them, held to NumPy and to difference
+quotients."""
 import math
 
 import numpy as np
@@ -14,7 +15,8 @@ X, Y = RNG.standard_normal((ROWS, D[0])), RNG.standard_normal((ROWS, D[-1]))
 # layer 1 is read by 2, 3 and 5, of which 2 is relu's, which the products of dense layers apply themselves
 LAYERS = (("dense", (0,), "relu"), ("dense", (1,), "tanh"), ("dense", (1,), "relu"), ("sum", (2, 3), "identity"),
           ("sum", (4, 1), "identity"), ("dense", (5,), "identity"))
-THETA = {"identity": (lambda s: s, lambda s: np.ones_like(s)), "relu": (lambda s: np.maximum(s, 0), lambda s: (s > 0) * 1.0),
+THETA = {"identity": (lambda s: s, lambda s: np.ones_like(s)),
+         "relu": (lambda s: np.maximum(s, 0), lambda s: (s > 0) * 1.0),
          "tanh": (np.tanh, lambda s: 1 - np.tanh(s) ** 2)}
 
 
@@ -78,9 +80,12 @@ def train(core, dtype, threads=1, exchange=None, objective=None, rows=slice(None
     return core.flat(core.P), losses, sums
 
 
-OBJECTIVES = {"plain": Objective(), "gradient penalty": Objective(penalty=Penalty(_core.PENALTIES["gradient_penalty"], 0.1)),
-              "jacobian penalty": Objective(penalty=Penalty(_core.PENALTIES["jacobian_penalty"], 0.1)),
-              "attack": Objective(attack=AttackNumbers(0, 0.1, 0.05, -math.inf, math.inf, 2, True))}
+OBJECTIVES = {
+    "plain": Objective(),
+    "gradient penalty": Objective(penalty=Penalty(_core.PENALTIES["gradient_penalty"], 0.1)),
+    "jacobian penalty": Objective(penalty=Penalty(_core.PENALTIES["jacobian_penalty"], 0.1)),
+    "attack": Objective(attack=AttackNumbers(0, 0.1, 0.05, -math.inf, math.inf, 2, True)),
+}
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

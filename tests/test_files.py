@@ -233,7 +233,8 @@ def test_copies_are_independent(duplicate, epochs):
 
 
 @pytest.mark.parametrize("load", [lambda path: MLP.load(path.with_suffix(".fastmlp")),
-                                  lambda path: pickle.loads(path.with_suffix(".pickle").read_bytes())], ids=["save", "pickle"])
+                                  lambda path: pickle.loads(path.with_suffix(".pickle").read_bytes())],
+                         ids=["save", "pickle"])
 def test_files_of_format_1(load):
     """Made by tests/files/make.py when the format was; training goes on from them to the bits written beside them."""
     path = Path(__file__).parent / "files" / "network_1.npz"

@@ -28,8 +28,8 @@ def test_all_are_handed_on_by_name(method):
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     made = [call for call in calls if ast.unparse(call.func).endswith("Options")]
     assert len(made) == 1 and not made[0].args
-    handed_on = {keyword.arg: ast.unparse(keyword.value) for keyword in made[0].keywords}
-    assert handed_on == {name: name for name in DECLARED}
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in made[0].keywords}
+    assert given == {name: name for name in DECLARED}
 
 
 def test_all_are_described():

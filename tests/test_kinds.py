@@ -1,5 +1,5 @@
-"""Each kind of layer in all that a network does: derivatives by difference quotients, threads, files. By a table, which a new kind
-gets a row of."""
+"""Each kind of layer in all that a network does: derivatives by difference quotients, threads, files. By a table, in
+which a new kind gets a row."""
 import pickle
 
 import numpy as np
@@ -13,7 +13,8 @@ from test_gradients import derivative
 CASES = {
     "dense": [5, Dense(8, "tanh"), Dense(7, "silu"), 3],
     "dropout": [5, Dense(8, "tanh"), Dropout(0.5), Dense(7, "gelu"), 3],
-    "sum": [5, Dense(8, "tanh"), fastmlp.Residual(Dense(6, "gelu"), 8), fastmlp.Residual(Dense(4, "tanh"), project=True), 3],
+    "sum": [5, Dense(8, "tanh"), fastmlp.Residual(Dense(6, "gelu"), 8),
+            fastmlp.Residual(Dense(4, "tanh"), project=True), 3],
     "conv": [(5, 4, 2), Conv2D(3, 2, "tanh", padding=1), Conv2D(4, 3, "gelu", stride=2), 3],
     "max_pool": [(6, 5, 2), Conv2D(3, 2, "tanh"), MaxPool2D(2, 1), Dense(6, "tanh"), 3],
     "avg_pool": [(6, 5, 2), Conv2D(3, 2, "tanh"), AvgPool2D(2, 1, padding=1), Dense(6, "tanh"), 3],

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from fastmlp._fit.monitor import Monitor
+from fastmlp._monitor import Monitor
 
 pytest.importorskip("sklearn")
 from fastmlp.estimators._watched import Patience  # noqa: E402

@@ -182,8 +182,8 @@ def test_the_same_bits(name, dtype, penalty, monkeypatch):
                                  random_state=0)
             X = np.random.default_rng(1).standard_normal((rows, 6))
             net._network.core.block_rows, net._network.core.chunk_rows = block, chunk
-            net.fit(X, np.arange(rows) % (3 if name != "one output" else 7), Adam(0.01), epochs=2, batch_size=100, n_threads=threads,
-                    input_noise=0.1, **{penalty: 0.1})
+            net.fit(X, np.arange(rows) % (3 if name != "one output" else 7), Adam(0.01), epochs=2, batch_size=100,
+                    n_threads=threads, input_noise=0.1, **{penalty: 0.1})
             seen.add(net.params.tobytes())
         assert len(seen) == 1
         plain = NETWORKS[name](loss="cross_entropy" if name != "one output" else "poisson", dtype=dtype, random_state=0)

@@ -192,8 +192,8 @@ class Mirrored:
     Edit("tests/reference.py", 'KINDS = {"dense": Dense', ', "mirrored": Mirrored'),
     Edit("tests/test_kinds.py", '    "dropout": [5, Dense(8, "tanh"), Dropout(0.5), Dense(7, "gelu"), 3],\n',
          '    "mirrored": [5, Dense(8, "tanh"), fastmlp.Mirrored(), Dense(7, "gelu"), 3],\n'),
-    Edit("tests/bits.py", """    dropout = [9, Dropout(0.25), Dense(20, "relu"), Dropout(0.5), Dense(33, "elu"), Dropout(0.125), Dense(3)]
-""", """    yield "kind mirrored", Case([9, fastmlp.Mirrored(), Dense(20, "relu"), fastmlp.Mirrored(), Dense(3)], Adam(1 / 64))
+    Edit("tests/bits.py", """Case(dense([6, 8, 5], "elu"), loss="cross_entropy", y=sixteenths)
+""", """    yield "kind mirrored", Case([9, fastmlp.Mirrored(), Dense(20, "relu"), fastmlp.Mirrored(), Dense(3)])
 """),
 ], ["test_kinds.py", "test_conv.py"])
 

@@ -88,7 +88,8 @@ def test_second_derivatives_and_the_jacobian():
 
 
 def test_maps_ties_and_files(tmp_path):
-    layers = [(6, 6, 2), Residual(Conv2D(2, 3, "relu", padding="same"), Dropout(0.25)), MaxPool2D(2), Flatten(), Residual(18, 18), 3]
+    of_maps = Residual(Conv2D(2, 3, "relu", padding="same"), Dropout(0.25))
+    layers = [(6, 6, 2), of_maps, MaxPool2D(2), Flatten(), Residual(18, 18), 3]
     net = MLP(layers, ties=[tie_layers(6, 7)], random_state=0)
     X, y = RNG.standard_normal((50, 6, 6, 2)), RNG.standard_normal((50, 3))
     net.fit(X, y, Adam(), epochs=2, gradient_penalty=0.1)
@@ -111,7 +112,7 @@ def test_numbers_of_layers():
 
 
 @pytest.mark.parametrize("layers, error, message", [
-    ([4, Residual(5), 1], ValueError, r"layers\[1\]: x \+ f\(x\) needs an f\(x\) of the shape of x, \(4,\), got \(5,\)"),
+    ([4, Residual(5), 1], ValueError, r"layers\[1\]: x \+ f\(x\) needs .* of the shape of x, \(4,\), got \(5,\)"),
     ([4, Residual(4)], ValueError, "the last of layers must be a Dense layer"),
     ([4, Residual("x"), 1], TypeError, r"layers\[1\].layers\[0\] must be an int or a layer spec, got 'x'"),
     ([4, Residual(0), 1], ValueError, r"units of layers\[1\].layers\[0\] must be at least 1, got 0"),

@@ -179,7 +179,8 @@ def test_whole_layers_of_all_shapes(sizes, ties, dtype):
     A = RNG.standard_normal((70, ends)).astype(dtype)
     quick, slow = (MLP([ends, *(Dense(n, "tanh") for n in middle), ends], dtype=dtype, ties=t, random_state=0) for t in
                    (ties, [*ties, *[TiedGroup([(ties[0].l, 0, 0)])]]))
-    assert quick._network.parameters.ties.whole and not slow._network.parameters.ties.whole and quick.n_params == slow.n_params
+    assert quick._network.parameters.ties.whole and not slow._network.parameters.ties.whole
+    assert quick.n_params == slow.n_params
     assert (quick.params == slow.params).all()
     for net in (quick, slow):
         net.fit(A, A, Adam(1e-3, l2=0.01), epochs=3, batch_size=33, n_threads=2)

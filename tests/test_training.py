@@ -144,7 +144,8 @@ def test_the_state_of_a_weight_without_gradient_becomes_zero(optimizer, dtype):
     net.fit(X, Y, optimizer, epochs=1, batch_size=None)
     net.b[1][:] = -1000  # no unit of the hidden layer is active from here on
     net.partial_fit(X, Y, epochs=8000, batch_size=None)
-    slots = [np.abs(net._network.parameters.take(slot))[:4 * 12 + 12] for slot in net._network.progress.optimizer_state.slots]
+    network = net._network
+    slots = [np.abs(network.parameters.take(slot))[:4 * 12 + 12] for slot in network.progress.optimizer_state.slots]
     assert len(slots) == _core.STEPS[optimizer.step][1] > 0 and not np.any(slots)
 
 
@@ -152,7 +153,8 @@ def test_the_powers_of_adam_become_zero():
     """So does beta^t, of which 1 - beta^t is taken."""
     net = MLP([4, 2], random_state=0)
     net.fit(X, Y, Adam(0.01, beta1=0.5, beta2=0.75), epochs=1000, batch_size=None)
-    np.testing.assert_allclose(net._network.progress.optimizer_state.powers, [0.5**1000, 0.75**1000], rtol=1e-12, atol=0)
+    powers = net._network.progress.optimizer_state.powers
+    np.testing.assert_allclose(powers, [0.5**1000, 0.75**1000], rtol=1e-12, atol=0)
     net.partial_fit(X, Y, epochs=4000, batch_size=None)
     assert not net._network.progress.optimizer_state.powers.any()
 

@@ -1,16 +1,17 @@
-"""Where a call has everything: one arena, in which buffers, mirrors, scratch and shares have their places; and who owns which rows
-of the weights."""
+"""Where a call has everything: one arena, in which buffers, mirrors, scratch and shares have their places; and who owns
+which rows of the weights."""
 from fastmlp._engine.structs cimport *
 
 cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
 
 
-cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep) noexcept:
+cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep,
+                      bint keep) noexcept:
     """Give each thing its place in the arena at base; returns the arena's size. base NULL: for the size alone.
 
-    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep: s, x and delta
-    of all rows stay."""
+    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep: s,
+    x and delta of all rows stay."""
     cdef Py_ssize_t offset = 0
     cdef int l
     for l in range(job.net.L + 1):
@@ -32,7 +33,8 @@ cdef inline Py_ssize_t room_for(const Job *job, Py_ssize_t elements) noexcept:
     return pad(elements * job.size, ALIGN)
 
 
-cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep, bint keep) noexcept:
+cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep,
+                           bint keep) noexcept:
     """s, x, delta of a layer's rows; returns where they end."""
     cdef Py_ssize_t room
     if layer.in_place:
@@ -103,7 +105,8 @@ cdef Py_ssize_t place_input(Job *job, Input *input, char *base, Py_ssize_t offse
 
 
 cdef Py_ssize_t place_scratch(Job *job, char *base, Py_ssize_t offset, Py_ssize_t panel_rows, int threads) noexcept:
-    """Each thread's own: what gemm packs, a tile of W or a bias, a panel of delta, what the loss and the kinds of layers take."""
+    """Each thread's own: what gemm packs, a tile of W or a bias, a panel of delta, what the loss and the kinds of
+    layers take."""
     cdef Shares *shares = &job.shares
     cdef Py_ssize_t lanes = job.k.lanes, own, widest = 0
     cdef int l, thread
@@ -246,7 +249,10 @@ cdef void split(Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
                 pair[0] = row
                 work = max(0, total * (thread + 1) // threads - before)
                 # all rows where the work reaches past them, so that a thread's rows are in one piece
-                row = W.rows if thread + 1 == threads or work >= each * W.rows else min((work // each + 4) // 8 * 8, W.rows)
+                if thread + 1 == threads or work >= each * W.rows:
+                    row = W.rows
+                else:
+                    row = min((work // each + 4) // 8 * 8, W.rows)
                 pair[1] = row
             before += each * W.rows
 

@@ -1,19 +1,21 @@
-"""Inputs moved to where their losses are larger, within a small distance: steps along the gradient, each back to within reach."""
+"""Inputs moved to where their losses are larger, within a small distance: steps along the gradient, each back to within
+reach."""
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport backward_rows, loss_rows, push_rows
 
 
-cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, char *scratch) noexcept nogil:
+cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value,
+                      char *scratch) noexcept nogil:
     """x(0) of m rows, moved to where their losses are larger"""
     cdef Layer *input = &job.net.layers[0]
     cdef char *x = at(job, input.x, row * input.ld)
     cdef char *x0 = at(job, job.shares.x0, row * input.ld)
     cdef char *d = at(job, input.delta, row * input.ld)
-    cdef int i
+    cdef int _
     memcpy(x0, x, m * input.ld * job.size)
     if job.sensitivity.attack_random:
         start_anywhere(job, pos, m, x0, d, x)
-    for i in range(job.sensitivity.attack_steps):
+    for _ in range(job.sensitivity.attack_steps):
         push_rows(job, pos, row, m, scratch)
         loss_rows(job, pos, row, m, value, 1, True, scratch)
         backward_rows(job, job.net.layers, pos, row, m, 0, scratch)

@@ -2,7 +2,7 @@
 
 cdef enum:
     SHORT_ROW = 256             # bytes of a row that the processor does not see coming
-    FAR_BYTES = 8 * 1024 * 1024 # of rows, about what the caches hold
+    FAR_BYTES = 8 * 1024 * 1024     # of rows, about what the caches hold
 
 PENALTIES = {"gradient_penalty": PENALTY_GRADIENT, "jacobian_penalty": PENALTY_JACOBIAN}
 
@@ -17,7 +17,8 @@ cdef class Call:
         self.room = NULL
 
     cdef open(self, const Job *blank, P):
-        """Begin with what is the same in all calls of a network. The layers of tangents and their like are beside the network's."""
+        """Begin with what is the same in all calls of a network. The layers of tangents and their like are beside the
+        network's."""
         cdef Py_ssize_t n = blank.net.L + 1
         cdef int l
         self.job = blank[0]
@@ -109,14 +110,17 @@ cdef class Call:
         optimizer.S1 = <char *>address(S1) if S1 is not None else NULL
         optimizer.S2 = <char *>address(S2) if S2 is not None else NULL
 
-    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
-        """An arena of the right size under the call, what the sweep needs of W mirrored into it. One that was laid out for the
-        same use is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are gradients."""
+    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep,
+                 bint fresh=False):
+        """An arena of the right size under the call, what the sweep needs of W mirrored into it. One that was laid out
+        for the same use is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are
+        gradients."""
         cdef Job *job = &self.job
         cdef Sensitivity *of = &job.sensitivity
         cdef Py_ssize_t size
         cdef bint passing = fresh or job.net.layers[0].in_place or of.along != NULL
-        key = (use, rows, panel_rows, threads, job.lowest, of.attack_steps > 0, of.tangent != NULL, of.pulled == self.room)
+        key = (use, rows, panel_rows, threads, job.lowest, of.attack_steps > 0, of.tangent != NULL,
+               of.pulled == self.room)
         if passing or self.key != key or scratch_fill is not None:
             size = place(job, NULL, rows, panel_rows, threads, sweep, keep)
             if fresh or self.arena is None or self.arena.size < size:
@@ -136,7 +140,8 @@ cdef class Call:
             mirror_layers(job, of.along)
 
     cdef gradient_room(self, bint full):
-        """Where gradients go, for the caller to hold: a row a group of a batch's rows. None where all kinds step without."""
+        """Where gradients go, for the caller to hold: a row a group of a batch's rows. None where all kinds step
+        without."""
         cdef Job *job = &self.job
         cdef Gradient *gradient = &job.gradient
         cdef bint needed = full
@@ -154,8 +159,9 @@ cdef class Call:
         return self.G
 
     cdef exchange(self, function):
-        """Have function(G, found) called between each batch's gradient and its step: see Optimizer.exchange. G: the gradient laid
-        out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be changed in place."""
+        """Have function(G, found) called between each batch's gradient and its step: see Optimizer.exchange. G: the
+        gradient laid out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be
+        changed in place."""
         self.exchanged, self.job.optimizer.exchanged = function, <void *>self
         if function is not None:
             self.job.optimizer.exchange = exchange_gradient
@@ -202,7 +208,8 @@ cdef bint python_loss(Job *job, loss_t *loss) noexcept with gil:
     cdef double w
     try:
         dtype = np.float32 if size == 4 else np.float64
-        rows = np.arange(loss.first, loss.first + loss.m) if call.order is None else call.order[loss.first:loss.first + loss.m]
+        last = loss.first + loss.m
+        rows = np.arange(loss.first, last) if call.order is None else call.order[loss.first:last]
         x = np.empty((loss.m, n), dtype)
         for i in range(loss.m):
             memcpy(<char *>address(x) + i * n * size, at(job, <char *>loss.x, i * loss.ldx), n * size)
@@ -228,7 +235,8 @@ cdef void exchange_gradient(Job *job, Py_ssize_t rows, int thread) noexcept nogi
 
 
 cdef void exchange_in_python(Job *job) noexcept with gil:
-    """The user's exchange. An exception is kept for the caller to raise, and ends the epoch as a loss that is not finite does."""
+    """The user's exchange. An exception is kept for the caller to raise, and ends the epoch as a loss that is not
+    finite does."""
     cdef Call call = <Call>job.optimizer.exchanged
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)

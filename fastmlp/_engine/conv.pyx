@@ -1,12 +1,15 @@
 """Convolutions and pooling: layers whose units see a window of the map before, channels last.
 
-A convolution is a product of matrices for each row of X: (positions, kh kw c_in) times W(l) (kh kw c_in, c_out). The first
-is not laid out: its element (p, k) is in the map at at_position[p] + at_weight[k], which the matrix tiles take as it is. Only
-a map with padding is copied into one with room for it. Each weight's gradient is one chain over the rows in their order and,
-within a row, over the positions in theirs: bits depend on neither threads nor blocks.
+A convolution is a product of matrices for each row of X: (positions, kh kw c_in) times W(l) (kh kw c_in, c_out). The
+first is not laid out: its element (p, k) is in the map at at_position[p] + at_weight[k], which the matrix tiles take as
+it is. Only a map with padding is copied into one with room for it. Each weight's gradient is one chain over the rows in
+their order and, within a row, over the positions in theirs: bits depend on neither threads nor blocks.
 """
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport columns_for, dense_mirror
+
+ctypedef void (*pool_fn)(const window_t *, const void *, void *) noexcept nogil
+ctypedef void (*pool_grad_fn)(const window_t *, const void *, const void *, const void *, void *) noexcept nogil
 
 cdef enum:
     CONV_ELEMENTS = 16 * 1024   # of outputs, or of their windows' derivatives, that are made at once
@@ -32,8 +35,8 @@ cdef (Py_ssize_t, Py_ssize_t) padded_size(const window_t *g) noexcept:
 
 
 cdef void find_windows(Layer *layer, int32_t *stops, int32_t *window) noexcept:
-    """Fill stops (positions,) and window (rows of W,), and have the layer point at them: where a convolution's windows are in the map
-    before, with its padding."""
+    """Fill stops (positions,) and window (rows of W,), and have the layer point at them: where a convolution's windows
+    are in the map before, with its padding."""
     cdef window_t *g = &layer.windows.window
     cdef Py_ssize_t i, j, c, n = 0, width = layer.windows.padded_w
     for i in range(g.oh):
@@ -55,8 +58,8 @@ cdef Py_ssize_t conv_scratch(const kernels_t *k, const Layer *layer) noexcept:
 
 
 cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) noexcept nogil:
-    """Positions whose s is computed where it stays: whole vectors, of which the next position overwrites what is past the
-    channels, must not leave the row."""
+    """Positions whose s is computed where it stays: whole vectors, of which the next position overwrites what is past
+    the channels, must not leave the row."""
     cdef const Weights *W = &layer.weights
     cdef Py_ssize_t n = W.columns
     if n == W.units:
@@ -80,11 +83,13 @@ cdef char *map_before(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t r
         return x
     memset(room, 0, layer.windows.padded * job.size)
     for i in range(g.h):
-        memcpy(at(job, room, ((g.ph + i) * layer.windows.padded_w + g.pw) * g.c), at(job, x, i * g.w * g.c), g.w * g.c * job.size)
+        memcpy(at(job, room, ((g.ph + i) * layer.windows.padded_w + g.pw) * g.c), at(job, x, i * g.w * g.c),
+               g.w * g.c * job.size)
     return room
 
 
-cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                       char *scratch) noexcept nogil:
     """s(l) = windows(x(l-1)) W(l) + b(l), x(l) = theta(s(l))"""
     cdef Weights *W = &layer.weights
     cdef Py_ssize_t i, p, n
@@ -120,7 +125,8 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
         job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, s, x)
 
 
-cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                        char *scratch) noexcept nogil:
     """de/dx(l-1): each window's share, delta(l) W(l)^T, added where the window is"""
     cdef Weights *W = &layer.weights
     cdef Layer *before = layer.input.source
@@ -144,8 +150,8 @@ cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
             p = q
 
 
-cdef void conv_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G,
-                    char *scratch) noexcept nogil:
+cdef void conv_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                    char *G, char *scratch) noexcept nogil:
     """de/dW(l) = sum of windows(x(l-1))^T delta_w(l), de/db(l) = sum of delta_w(l), over rows and positions"""
     cdef Weights *of = &layer.weights
     cdef Py_ssize_t i
@@ -170,12 +176,14 @@ cdef void conv_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
         clear_columns(job, b, 1, of.units, of.ld, of.ld)
 
 
-cdef void max_pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void max_pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
     """x(l) = the largest of each window"""
     pool_forward(job, layer, pos, row, m, job.k.max_pool)
 
 
-cdef void max_pool_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void max_pool_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                            char *scratch) noexcept nogil:
     """de/dx(l-1): delta(l) at the first of the largest of each window"""
     pool_backward(job, layer, layer, row, m, job.k.max_pool_grad)
 
@@ -187,8 +195,8 @@ cdef void max_pool_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t po
     cdef char *out
     for i in range(row, row + m):
         out = at(job, tangent.x, i * layer.ld)
-        job.k.max_pool_tangent(&layer.windows.window, x_of(job, layer.input.source, i, i), at(job, layer.x, i * layer.ld),
-                               x_of(job, tangent.input.source, i, i), out)
+        job.k.max_pool_tangent(&layer.windows.window, x_of(job, layer.input.source, i, i),
+                               at(job, layer.x, i * layer.ld), x_of(job, tangent.input.source, i, i), out)
         clear_pad(job, layer, out)
 
 
@@ -197,18 +205,20 @@ cdef void max_pool_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize
     pool_backward(job, layer, tangent, row, m, job.k.max_pool_grad)
 
 
-cdef void avg_pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void avg_pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
     """x(l) = the mean of each window, zero in the padding"""
     pool_forward(job, layer, pos, row, m, job.k.avg_pool)
 
 
-cdef void avg_pool_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void avg_pool_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                            char *scratch) noexcept nogil:
     """de/dx(l-1): an even share of delta(l) all over each window"""
     pool_backward(job, layer, layer, row, m, job.k.avg_pool_grad)
 
 
 cdef void pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
-                       void (*pool)(const window_t *, const void *, void *) noexcept nogil) noexcept nogil:
+                       pool_fn pool) noexcept nogil:
     cdef Py_ssize_t i
     cdef char *out
     for i in range(m):
@@ -218,7 +228,7 @@ cdef void pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
 
 
 cdef void pool_backward(Job *job, Layer *layer, Layer *of, Py_ssize_t row, Py_ssize_t m,
-                        void (*grad)(const window_t *, const void *, const void *, const void *, void *) noexcept nogil) noexcept nogil:
+                        pool_grad_fn grad) noexcept nogil:
     """delta of a layer or of its tangent, pulled back at the layer's x"""
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t i
@@ -226,7 +236,8 @@ cdef void pool_backward(Job *job, Layer *layer, Layer *of, Py_ssize_t row, Py_ss
     for i in range(row, row + m):
         dx = at(job, of.input.dx, i * before.ld)
         memset(dx, 0, pad(before.d_out, job.k.lanes) * job.size)
-        grad(&layer.windows.window, x_of(job, before, i, i), at(job, layer.x, i * layer.ld), at(job, of.delta, i * of.ld), dx)
+        grad(&layer.windows.window, x_of(job, before, i, i), at(job, layer.x, i * layer.ld),
+             at(job, of.delta, i * of.ld), dx)
 
 
 CONV.name = "conv"

@@ -55,13 +55,15 @@ cdef void dense_prepare(const Job *job, Layer *layer) noexcept nogil:
     g.epilogue = EPI_RELU_GRAD if layer.input.fused else EPI_NONE
 
 
-cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                        char *scratch) noexcept nogil:
     """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
     cdef Layer *before = layer.input.source
     cdef char *s = at(job, layer.s, row * layer.ld)
     cdef char *x = x_of(job, before, pos, row)
     if layer.products.dots:
-        job.k.dots(m, layer.d_in, x, before.ld, layer.weights.W, (layer.weights.b if layer.weights.bias else NULL), s, layer.ld)
+        job.k.dots(m, layer.d_in, x, before.ld, layer.weights.W, (layer.weights.b if layer.weights.bias else NULL),
+                   s, layer.ld)
     else:
         job.k.gemm(&layer.products.for_s, m, x, s, NULL, scratch)
         if layer.products.for_s.epilogue == EPI_RELU:
@@ -70,7 +72,8 @@ cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
         job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, s, at(job, layer.x, row * layer.ld))
 
 
-cdef void dense_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void dense_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                         char *scratch) noexcept nogil:
     """de/dx(l-1) = W(l) delta(l), where it is fused times theta'(s(l-1))"""
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t first = row * before.ld
@@ -92,8 +95,8 @@ cdef inline const char *grad_operands(Job *job, Layer *layer, Py_ssize_t row, ge
     return x
 
 
-cdef void dense_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G,
-                     char *scratch) noexcept nogil:
+cdef void dense_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                     char *G, char *scratch) noexcept nogil:
     cdef Weights *of = &layer.weights
     cdef Layer *before = layer.input.source
     cdef char *x = at(job, before.x, row * before.ld)
@@ -109,8 +112,8 @@ cdef void dense_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ss
         job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, b, more)
 
 
-cdef inline void dense_grad_product(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
-                                    char *W, char *scratch) noexcept nogil:
+cdef inline void dense_grad_product(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m,
+                                    bint more, char *W, char *scratch) noexcept nogil:
     cdef gemm_t g
     cdef const char *A = grad_operands(job, layer, row, &g)
     cdef Py_ssize_t ld = layer.weights.ld
@@ -172,7 +175,8 @@ cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, 
         dense_bias_step(job, layer, m, step, tile, thread)
 
 
-cdef void dense_bias_step(Job *job, Layer *layer, Py_ssize_t m, const step_t *step, char *db, int thread) noexcept nogil:
+cdef void dense_bias_step(Job *job, Layer *layer, Py_ssize_t m, const step_t *step, char *db,
+                          int thread) noexcept nogil:
     cdef Py_ssize_t n = pad(layer.d_out, job.k.lanes), b = layer.weights.b_at
     cdef step_t bias = bias_step(step)
     job.k.colsum(m, n, layer.delta_w, layer.ld, db, False)
@@ -193,7 +197,8 @@ cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t h
         j += n
 
 
-cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j, Py_ssize_t n) noexcept nogil:
+cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j,
+                      Py_ssize_t n) noexcept nogil:
     """The other forms of the (m, n) tile of W at (i, j), which is of one panel where W is in panels."""
     cdef Weights *W = &layer.weights
     cdef Forms *forms = &layer.forms

@@ -123,10 +123,12 @@ cdef void forward_job(void *arg, int thread) noexcept nogil:
     while next_block(job, &part):
         forward_rows(job, part.pos, part.row, part.m, scratch)
         if job.results.values != NULL:
-            loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos - job.batches.first), 1, False, scratch)
+            loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos - job.batches.first), 1,
+                      False, scratch)
         if job.results.out != NULL:
             job.k.link(job.results.link, part.m, last.d_out, at(job, last.x, part.row * last.ld), last.ld,
-                       at(job, job.results.out, part.pos * last.d_out), last.d_out, at(job, scratch, job.shares.loss_at))
+                       at(job, job.results.out, part.pos * last.d_out), last.d_out,
+                       at(job, scratch, job.shares.loss_at))
 
 
 cdef void pull_job(void *arg, int thread) noexcept nogil:

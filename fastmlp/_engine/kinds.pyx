@@ -10,13 +10,15 @@ from fastmlp._engine.sweep cimport DENSE
 cdef LayerKind DROPOUT, SUM
 
 
-cdef void dropout_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void dropout_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                          char *scratch) noexcept nogil:
     """x(l) = mask * x(l-1) / (1 - rate) in training, else x(l-1)"""
     cdef Layer *before = layer.input.source
     drop(job, layer, pos, m, x_of(job, before, pos, row), before.ld, at(job, layer.x, row * layer.ld), layer.ld)
 
 
-cdef void dropout_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void dropout_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
     """de/dx(l-1) = mask * delta(l) / (1 - rate), with forward's mask"""
     cdef Py_ssize_t ld = layer.input.source.ld
     drop(job, layer, pos, m, at(job, layer.delta, row * layer.ld), layer.ld, at(job, layer.input.dx, row * ld), ld)
@@ -25,12 +27,14 @@ cdef void dropout_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
 cdef void drop(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, const char *x, Py_ssize_t ldx, char *out,
                Py_ssize_t ldo) noexcept nogil:
     if job.batches.training:
-        job.k.dropout(m, layer.d_out, x, ldx, out, ldo, layer.rate, job.batches.key + <uint64_t>layer.number, job.rows.order, pos)
+        job.k.dropout(m, layer.d_out, x, ldx, out, ldo, layer.rate, job.batches.key + <uint64_t>layer.number,
+                      job.rows.order, pos)
     else:
         job.k.rows(m, layer.d_out, x, ldx, out, ldo)
 
 
-cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                      char *scratch) noexcept nogil:
     """x(l) = x of one source + x of the other"""
     cdef Layer *one = layer.input.source
     cdef Layer *other = layer.second.source
@@ -43,7 +47,8 @@ cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py
         job.k.add(n, scratch_row(job, scratch), x)
 
 
-cdef void sum_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
+cdef void sum_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                       char *scratch) noexcept nogil:
     """de/dx of both sources: delta(l)"""
     pass_delta(job, layer, &layer.input, row, m)
     pass_delta(job, layer, &layer.second, row, m)

@@ -7,12 +7,14 @@ WHOLE = 2**20    # rows that are shuffled as a whole, 8 MB of their numbers
 
 
 def shuffle(places, seed, epoch, Py_ssize_t first=0, n=None):
-    """Fill places, contiguous int64, with the part from place first on of the permutation of n (by default len(places)) numbers that
-    (seed, epoch) determine. Up to WHOLE numbers are permuted as a whole (Fisher and Yates; Lemire 2019 without rejection)."""
-    cdef uint64_t key = mix(mix(<uint64_t>(seed & 0xffffffffffffffff)) + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1)), u
+    """Fill places, contiguous int64, with the part from place first on of the permutation of n (by default len(places))
+    numbers that (seed, epoch) determine. Up to WHOLE numbers are permuted as a whole (Fisher and Yates; Lemire 2019
+    without rejection)."""
+    cdef uint64_t key = mix(<uint64_t>(seed & 0xffffffffffffffff)), u
     cdef Py_ssize_t i, j, m = len(places), total = m if n is None else n
     cdef int64_t *order = <int64_t *>address(places)
     cdef int64_t q
+    key = mix(key + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1))
     if places.dtype != np.int64 or not places.flags.c_contiguous:
         raise TypeError(f"places must be contiguous int64, got {places.dtype}")
     if total > WHOLE:
@@ -31,8 +33,8 @@ def shuffle(places, seed, epoch, Py_ssize_t first=0, n=None):
 
 
 cdef permute(int64_t *order, Py_ssize_t m, Py_ssize_t first, Py_ssize_t n, uint64_t key):
-    """Where a permutation of n numbers takes first, first + 1, ..: one of the few more below a b, and from what is none of the n it
-    goes on until it is one (Black and Rogaway 2002)."""
+    """Where a permutation of n numbers takes first, first + 1, ..: one of the few more below a b, and from what is none
+    of the n it goes on until it is one (Black and Rogaway 2002)."""
     cdef const kernels_t *k = kernels_for(np.float32)
     cdef uint64_t a = math.isqrt(int(n)) + 1, b = (n + a - 1) // a
     cdef uint32_t[4] keys = [mix(key), mix(key + 1), mix(key + 2), mix(key + 3)]

@@ -3,8 +3,10 @@
 cdef double SEGMENT_SECONDS = 2e-3  # a segment of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
 cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin or wake up
-cdef double RETRY_SECONDS = 0.01    # between two measurements of the slower number of threads, once the other has become it:
-cdef double PATIENCE_SECONDS = 1.0  # a thread that has just started is slow. Twice as long each time it is so again, up to this.
+# between two measurements of the slower number of threads, once the other has become it, since a thread that has just
+# started is slow; twice as long each time it is so again, up to the second of these
+cdef double RETRY_SECONDS = 0.01
+cdef double PATIENCE_SECONDS = 1.0
 cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
 
 
@@ -13,7 +15,8 @@ cdef class Pace:
 
     cdef bint one_thread_pays(self, Py_ssize_t chunk):
         """Whether all threads were slower than one when they were last tried, not long ago."""
-        return self.timed_for == chunk and 0 < self.cost[0] <= self.cost[1] and now_seconds() - self.tried < self.patience
+        return (self.timed_for == chunk and 0 < self.cost[0] <= self.cost[1]
+                and now_seconds() - self.tried < self.patience)
 
     cdef Py_ssize_t run_chunks(self, Call call, Team team, Py_ssize_t first, Py_ssize_t last) except -1:
         """Chunks first .. last of an epoch in segments, between which signals are seen and the number of threads

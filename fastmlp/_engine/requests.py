@@ -12,8 +12,9 @@ Floats = NDArray[np.floating[Any]]
 class Batches(NamedTuple):
     """Which batches are trained on.
 
-    order: numbers of the rows, int64, cut into batches of `size` rows; those first .. last are trained on. weight_scale:
-    rows of the whole fit over the sum of their weights. key: what dropout drops and what noise is, 64 bits.
+    order: numbers of the rows, int64, cut into batches of `size` rows; those first .. last are trained on.
+    weight_scale: rows of the whole fit over the sum of their weights. key: what dropout drops and what noise is, 64
+    bits.
     """
 
     order: NDArray[np.int64]
@@ -25,8 +26,8 @@ class Batches(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The numbers of an optimiser's step: its row in STEPS, the rate, and what its formula has; beta1 is the momentum of
-    SGD. decay: the rate times AdamW's weight decay. clip_norm: the largest norm of the gradient, 0 for any."""
+    """The numbers of an optimiser's step: its row in STEPS, the rate, and what its formula has; beta1 is the momentum
+    of SGD. decay: the rate times AdamW's weight decay. clip_norm: the largest norm of the gradient, 0 for any."""
 
     kind: int
     lr: float
@@ -55,8 +56,8 @@ class Penalty(NamedTuple):
 
 
 class AttackNumbers(NamedTuple):
-    """How inputs are moved to where their loss is larger: by steps in a norm (2, or 0 for the largest of all elements), no
-    further than eps, and within low .. high; from a random place or from where they are."""
+    """How inputs are moved to where their loss is larger: by steps in a norm (2, or 0 for the largest of all elements),
+    no further than eps, and within low .. high; from a random place or from where they are."""
 
     norm: int
     eps: float
@@ -83,8 +84,8 @@ class Objective(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What training some batches gave: the sum of their losses, the number of the first batch that was not done, the sum
-    over batches of the penalties on W, and of the weighted penalties of the rows' sensitivity."""
+    """What training some batches gave: the sum of their losses, the number of the first batch that was not done, the
+    sum over batches of the penalties on W, and of the weighted penalties of the rows' sensitivity."""
 
     loss: float
     done: int

@@ -97,7 +97,8 @@ cdef void backward_rows(Job *job, Layer *layers, Py_ssize_t pos, Py_ssize_t row,
 
 
 cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, double scale, int thread) noexcept nogil:
-    """This thread's part of the m rows from pos, of which the first is row at_row of the batch: forward, loss, delta sweep."""
+    """This thread's part of the m rows from pos, of which the first is row at_row of the batch: forward, loss, delta
+    sweep."""
     cdef char *values = at(job, job.results.values, at_row)
     cdef Py_ssize_t each = rows_each(m, job.team.active)
     cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next
@@ -105,7 +106,8 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
     while row < hi:
         k = min(job.batches.block, hi - row)
         gather_rows(job, pos + row, row, k)
-        next = pos + (row + k if row + k < hi else m + first)   # this thread's next block, here or in the batch that follows
+        # this thread's next block, here or in the batch that follows
+        next = pos + (row + k if row + k < hi else m + first)
         if job.rows.prefetch and next < job.rows.n:
             job.k.fetch_rows(&job.rows.X, &job.rows.loss, job.rows.order, next, min(k, job.rows.n - next))
         MARK(thread, PHASE_gather)

@@ -23,10 +23,11 @@ cdef struct Job
 ctypedef void (*measure_fn)(const kernels_t *k, Layer *layer) noexcept
 ctypedef Py_ssize_t (*scratch_fn)(const kernels_t *k, const Layer *layer) noexcept
 ctypedef void (*prepare_fn)(const Job *job, Layer *layer) noexcept nogil
-ctypedef void (*rows_fn)(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
-ctypedef void (*rows_job_fn)(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
-ctypedef void (*grad_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more, char *G,
+ctypedef void (*rows_fn)(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                          char *scratch) noexcept nogil
+ctypedef void (*rows_job_fn)(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
+ctypedef void (*grad_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                         char *G, char *scratch) noexcept nogil
 ctypedef void (*grad_step_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
                               int thread) noexcept nogil
 ctypedef void (*mirror_fn)(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
@@ -41,21 +42,23 @@ cdef struct LayerKind:
     const char *name
     measure_fn measure          # the geometry of W and b and of what else it has, from sizes, window and source
     scratch_fn scratch          # elements of a thread's scratch that it wants, or NULL
-    prepare_fn prepare          # what is the same for all rows, or NULL; again where P, strides, mirrors or activations are others
+    prepare_fn prepare          # what is the same for all rows, or NULL; again where P, strides, forms or theta change
     rows_fn forward             # s(l), x(l) of m rows
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
-    grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W as kept; more: on top of G. NULL: no W
+    grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
     mirror_fn mirror            # W's other forms, from its rows lo .. hi
-    tangent_fn tangent          # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at;
-    tangent_fn tangent_back     # or NULL where s is linear in the input: then forward and backward serve
+    # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at; or NULL where s
+    # is linear in the input: then forward and backward serve
+    tangent_fn tangent
+    tangent_fn tangent_back
 
 
 # An input of a layer. Where several layers read one, de/dx of it is the sum of what each of them gives, and theta' is
 # applied once, by the one that comes last in the delta sweep.
 cdef struct Input:
     Layer *source               # NULL: there is none
-    char *dx                    # where backward writes: delta of the source, or a place of its own; NULL: nobody wants it
+    char *dx                    # where backward writes: delta of the source, or a place of its own; NULL: unwanted
     bint adds                   # dx is added to what is in delta of the source
     bint last                   # delta of the source is whole then
     bint fused                  # and backward itself applies theta'
@@ -109,8 +112,9 @@ cdef struct Products:
 # What slides over a map.
 cdef struct Windows:
     window_t window
-    const int32_t *at_position  # (positions,) elements from the map's first to the window's, at each position,
-    const int32_t *at_weight    # (rows,) and from there to what each row of W is for; in the map with its padding, if it has any
+    # elements of the map, with its padding if it has any
+    const int32_t *at_position  # (positions,) from the map's first to the window's, at each position,
+    const int32_t *at_weight    # (rows,) and from there to what each row of W is for
     Py_ssize_t padded           # elements of a map with its padding, or 0 where it has none
     Py_ssize_t padded_w         # its width
     Py_ssize_t step             # positions that are taken at once
@@ -163,20 +167,20 @@ cdef struct Network:
     Py_ssize_t n_elements       # of P
     Py_ssize_t n_rows           # of all W as kept, and biases
     bint grouped                # batches of enough rows are summed in two groups
-    bint narrow                 # no row of the parameters has more than kernels_t.narrow, and there is no tail of tied ones
+    bint narrow                 # rows of the parameters have at most kernels_t.narrow, and no ties have a tail
     Ties *ties                  # or NULL
     Py_ssize_t scratch          # elements that the kinds want of a thread's scratch
     Py_ssize_t work             # multiply-adds of a row forward, pads included
 
 
-# ---- what a call is about. Positions count rows in the order of the epoch; a row of the buffers is a position less that of the chunk's
-# first row.
+# ---- what a call is about. Positions count rows in the order of the epoch; a row of the buffers is a position less
+# that of the chunk's first row.
 
 cdef struct Rows:
     source_t X
     const int64_t *order        # the rows, or NULL for all as they are
     Py_ssize_t n                # how many
-    bint prefetch               # rows are short and anywhere in much memory, where the processor does not see them coming
+    bint prefetch               # rows are short and anywhere in much memory: the processor does not see them coming
     loss_t loss
     bint (*function)(Job *job, loss_t *loss) noexcept nogil     # a Python loss in the place of the kernel's, or NULL,
     void *call                  # and the Call that it belongs to
@@ -221,7 +225,7 @@ cdef struct Sensitivity:
     double lam
     char *penalties             # (batch,) of the rows
     Layer *tangent              # the layers' linear parts over x', delta', or NULL
-    Layer *pulled               # whose delta(0) is penalised: the network's layers, or those that pull random projections
+    Layer *pulled               # whose delta(0) is penalised: the network's layers, or those of random projections
     Layer *along                # the layers with V, v in the place of W, b where weights move, or NULL
     char *V                     # those, laid out as P
     rows_job_fn push_tangent    # from x'(0) to x'(L)
@@ -230,14 +234,15 @@ cdef struct Sensitivity:
     int attack_steps
     attack_t attack
     bint attack_random          # from a random place within reach
-    void (*attack_rows)(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, char *scratch) noexcept nogil
+    void (*attack_rows)(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value,
+                        char *scratch) noexcept nogil
 
 
 # What each thread owns.
 cdef struct Shares:
     Py_ssize_t *share           # (threads, L + 1, 2): whose rows of W(l)
     Py_ssize_t *share2          # (threads, 2, L + 1, 2): of both groups' gradients
-    Py_ssize_t *spans           # (threads, 2): where a thread's parameters begin and end, -1 where they are not in one piece
+    Py_ssize_t *spans           # (threads, 2): begin and end of a thread's parameters, -1: not in one piece
     double *row_squares         # squared norms of the rows of the gradient, layer by layer
     double *row_penalty         # penalties of the rows of W
     char *x0                    # x(0) as it was, where an attack moves it
@@ -333,7 +338,8 @@ cdef inline void clear_pad(const Job *job, const Layer *layer, char *row) noexce
     memset(at(job, row, layer.d_out), 0, (pad(layer.d_out, job.k.lanes) - layer.d_out) * job.size)
 
 
-cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end, Py_ssize_t ld) noexcept nogil:
+cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end,
+                               Py_ssize_t ld) noexcept nogil:
     """Zero in columns first .. end of m rows: x(l-1) may hold anything past its last unit, W may not."""
     cdef Py_ssize_t i
     if first < end:

@@ -1,7 +1,7 @@
 """What a step of training runs: rows through dense layers forward and back, the gradient of W, the step.
 
-These are one translation unit, since a step of a small network takes a tenth of a microsecond, of which calls that the compiler cannot
-see through would be a good part:
+These are one translation unit, since a step of a small network takes a tenth of a microsecond, of which calls that the
+compiler cannot see through would be a good part:
 
     rows.pxi      the row phase: a block of rows through all layers, the loss, the delta sweep
     dense.pxi     the layer kind that nearly all networks are made of
@@ -27,9 +27,11 @@ include "jobs.pxi"
 
 
 cdef list phase_ticks():
-    """(name, ticks of each thread) of training since the last call, by phase; empty but in a build that measures them."""
+    """(name, ticks of each thread) of training since the last call, by phase; empty but in a build that measures
+    them."""
     if not PROFILING:
         return []
-    ticks = [(profile_phases[i].decode(), [PROFILE_TICKS(thread, i) for thread in range(MAX_THREADS)]) for i in range(N_PHASES)]
+    ticks = [(profile_phases[i].decode(), [PROFILE_TICKS(thread, i) for thread in range(MAX_THREADS)])
+             for i in range(N_PHASES)]
     PROFILE_RESET()
     return ticks

@@ -8,8 +8,9 @@
 (the brackets with V, v: along weights). The gradient of |g|^2/2 for g = de/dx(0) is dW' along x'(0) = g: double back
 propagation (Drucker and LeCun 1992) by one more sweep.
 
-Tangents have layers of their own, with buffers of their own: the linear parts of the network's, with the same weights, no biases and
-no activations. So a layer kind whose s is linear in its input needs nothing more than forward and backward.
+Tangents have layers of their own, with buffers of their own: the linear parts of the network's, with the same weights,
+no biases and no activations. So a layer kind whose s is linear in its input needs nothing more than forward and
+backward.
 """
 from libc.math cimport sqrt
 
@@ -19,9 +20,10 @@ from fastmlp._engine.sweep cimport backward_rows, loss_of
 cdef double LEAST_WEIGHT = 1e-30    # of a row; 1 / weight is finite above it in float32 too
 
 
-cdef bint seed_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale) noexcept nogil:
-    """x'(0) = a multiple of de/dx(0), which is the gradient of the rows' penalties by it, and those; whether all are finite.
-    The loss's de/dx(0) has the factor c = weight times scale in it."""
+cdef bint seed_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties,
+                       double scale) noexcept nogil:
+    """x'(0) = a multiple of de/dx(0), which is the gradient of the rows' penalties by it, and those; whether all are
+    finite. The loss's de/dx(0) has the factor c = weight times scale in it."""
     cdef Layer *pulled = job.sensitivity.pulled
     cdef Layer *tangent = job.sensitivity.tangent
     cdef double lam = job.sensitivity.lam, w, c, value, bad = 0
@@ -78,7 +80,8 @@ cdef void push_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
                            at(job, tangent.x, row * tangent.ld))
 
 
-cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, double scale, char *scratch) noexcept nogil:
+cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, double scale,
+                       char *scratch) noexcept nogil:
     """From x'(L): delta'(L) .. delta'(1)"""
     cdef Layer *layer
     cdef Layer *tangent = &job.sensitivity.tangent[job.net.L]
@@ -124,8 +127,8 @@ cdef void finish_tangent(Job *job, int l, Py_ssize_t row, Py_ssize_t m) noexcept
     cdef Theta *theta = &layer.theta
     cdef char *delta = at(job, tangent.delta, row * tangent.ld)
     if tangent.s != tangent.x:
-        job.k.act_curve(theta.act, theta.arg, m * layer.ld, theta_of(job, layer, row), at(job, tangent.s, row * tangent.ld),
-                        at(job, pulled.de_dx, row * pulled.ld), delta)
+        job.k.act_curve(theta.act, theta.arg, m * layer.ld, theta_of(job, layer, row),
+                        at(job, tangent.s, row * tangent.ld), at(job, pulled.de_dx, row * pulled.ld), delta)
     elif theta.act != ACT_identity:
         job.k.act_grad(theta.act, theta.arg, m * layer.ld, theta_of(job, layer, row), delta)
 
@@ -155,7 +158,8 @@ cdef void along_backward(Job *job, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssi
 
 cdef bint tangent_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale,
                        char *scratch) noexcept nogil:
-    """What the weight phase takes: x'(l) and, on top of delta(l) where there is a penalty, delta'(l). Whether all is finite."""
+    """What the weight phase takes: x'(l) and, on top of delta(l) where there is a penalty, delta'(l). Whether all is
+    finite."""
     cdef bint good = True
     cdef Layer *tangent = job.sensitivity.tangent
     cdef int l

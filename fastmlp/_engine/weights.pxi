@@ -14,7 +14,8 @@ cdef inline Py_ssize_t group_rows(const Job *job, Py_ssize_t batch) noexcept nog
 
 
 cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint more, int thread) noexcept nogil:
-    """This thread's part of the gradient over rows row .. row + m of the chunk, which are of one group; -1: of the only one."""
+    """This thread's part of the gradient over rows row .. row + m of the chunk, which are of one group; -1: of the only
+    one."""
     cdef int l
     cdef Layer *layer
     cdef const Py_ssize_t *share = (job.shares.share2 + 2 * (2 * thread + group) * (job.net.L + 1) if group >= 0
@@ -65,7 +66,8 @@ cdef void add_gradient(Job *job, char *other, int thread) noexcept nogil:
             job.k.add(end - begin, at(job, other, begin), at(job, job.gradient.G, begin))
 
 
-cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step, int thread) noexcept nogil:
+cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step,
+                       int thread) noexcept nogil:
     """This thread's part of all gradients over the m rows of a chunk, and the step after a batch's last chunk."""
     cdef step_t clipped
     if not job.gradient.full:
@@ -105,7 +107,8 @@ cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t bat
 
 
 cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) noexcept nogil:
-    """Gradients and steps layer by layer, for this thread's rows of each: by tiles where the kind can, else by its part of G."""
+    """Gradients and steps layer by layer, for this thread's rows of each: by tiles where the kind can, else by its part
+    of G."""
     cdef int l
     cdef Py_ssize_t lo, hi
     cdef Layer *layer
@@ -127,7 +130,8 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
 
 
 cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
-    """Step this thread's rows from G: as one vector where they are in one piece, and no penalties are, which biases do not know."""
+    """Step this thread's rows from G: as one vector where they are in one piece, and no penalties are, which biases do
+    not know."""
     cdef int l
     cdef const Py_ssize_t *share = share_of(job, thread)
     cdef const Py_ssize_t *span = job.shares.spans + 2 * thread
@@ -140,7 +144,8 @@ cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
 
 
 cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const step_t *step) noexcept nogil:
-    """Step rows lo .. hi of W, and the bias with the last one, from G; what follows another layer is copied from there."""
+    """Step rows lo .. hi of W, and the bias with the last one, from G; what follows another layer is copied from
+    there."""
     cdef Weights *W = &layer.weights
     cdef step_t bias
     if not W.leader:
@@ -159,8 +164,8 @@ cdef void step_tail(Job *job, const step_t *step) noexcept nogil:
 
 
 cdef inline void step_span(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin), end - begin,
-               at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
+    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin),
+               end - begin, at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
 
 
 cdef void mirror_share(Job *job, int thread) noexcept nogil:
@@ -179,6 +184,7 @@ cdef void square_rows(Job *job, int thread) noexcept nogil:
     cdef int l
     cdef Py_ssize_t i, lo, hi, row = 0
     cdef Weights *W
+    cdef const Ties *ties
     cdef double *squares = job.shares.row_squares
     cdef const char *G = job.gradient.G
     cdef const Py_ssize_t *share = share_of(job, thread)
@@ -191,7 +197,8 @@ cdef void square_rows(Job *job, int thread) noexcept nogil:
             squares[row + hi] = 0 if W.leader and W.led_bias else job.k.sum_squares(W.units, at(job, G, W.b_at))
         row += W.rows + W.bias
     if thread == 0:     # and of the tail of ties
-        squares[row] = 0 if job.net.ties == NULL else job.k.sum_squares(job.net.ties.n_tail, at(job, G, job.net.ties.tail))
+        ties = job.net.ties
+        squares[row] = 0 if ties == NULL else job.k.sum_squares(ties.n_tail, at(job, G, ties.tail))
 
 
 cdef double clip_scale(Job *job) noexcept nogil:

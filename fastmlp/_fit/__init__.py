@@ -6,7 +6,6 @@
     epochs.py     one epoch: the call of the engine, and the way back from a step that led nowhere
     orders.py     which rows are trained on, and in which order
     measures.py   numbers of rows that are measured after each epoch: losses, outputs, metrics
-    monitor.py    whether a watched number became better, for how long it did not, and the best weights
     history.py    the numbers of each epoch
 
 What a fit leaves for the next partial_fit is in `Network.progress`.

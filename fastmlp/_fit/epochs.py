@@ -115,7 +115,8 @@ class Epochs:
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
-            batches = Batches(self.section_rows, self.batch, sums.batches - begin, end - begin, self.n / self.weight, key)
+            batches = Batches(self.section_rows, self.batch, sums.batches - begin, end - begin,
+                              weight_scale=self.n / self.weight, key=key)
             found = self.network.core.train(self.data, self.team, batches, step, State(state.slots, state.powers),
                                             self.objective)
             sums.batches = begin + found.done

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..callbacks import Callback, overrides
 from .epochs import EpochResult, Epochs
@@ -70,7 +70,7 @@ def notifying(callbacks: Sequence[Callback], net: MLP, wanted: int) -> Iterator[
     def notify(epoch: int, logs: dict[str, float]) -> bool:
         last.clear()
         last.update(logs)
-        return any([callback.on_epoch_end(net, epoch, logs) for callback in callbacks])
+        return _any_of_all(callback.on_epoch_end(net, epoch, logs) for callback in callbacks)
 
     try:
         for callback in callbacks:
@@ -95,4 +95,9 @@ def batch_notifier(callbacks: Sequence[Callback], net: MLP) -> Notify | None:
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
     if not listening:
         return None
-    return lambda batch, logs: any([callback.on_batch_end(net, batch, logs) for callback in listening])
+    return lambda batch, logs: _any_of_all(callback.on_batch_end(net, batch, logs) for callback in listening)
+
+
+def _any_of_all(answers: Iterable[Any]) -> bool:
+    """Whether one is true. Unlike any, it asks for all of them: each callback is called."""
+    return any(list(answers))

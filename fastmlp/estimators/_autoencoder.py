@@ -1,17 +1,26 @@
 """MLPAutoencoder."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .._arrays import blocks
-from .._fit.options import described, is_tuple_of
+from .._fit.options import Callbacks, described, is_tuple_of
+from .._types import Floats
 from ..layers import Dropout
+from ..optim import Optimizer
 from ..sensitivity._target import dense_rows
 from ..ties import tie_transpose
 from . import _solvers
 from ._base import BaseMLP, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._types import Activations, LearningRate, Monitored, Seed
 
 
 class MLPAutoencoder(BaseMLP):
@@ -51,13 +60,18 @@ class MLPAutoencoder(BaseMLP):
     }
     loss = "squared_error"
 
-    def __init__(self, hidden_layer_sizes=(32,), activation="relu", *, tied=True, solver="adam", alpha=0.0001,
-                 batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200,
-                 shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
-                 nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
-                 epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
-                 dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None,
-                 restore_best=False, max_time=None, callbacks=None):
+    def __init__(self, hidden_layer_sizes: ArrayLike = (32,), activation: Activations = "relu", *, tied: bool = True,
+                 solver: str = "adam", alpha: float = 0.0001, batch_size: int | str = "auto",
+                 learning_rate: LearningRate = "constant", learning_rate_init: float = 0.001, power_t: float = 0.5,
+                 max_iter: int = 200, shuffle: bool = True, random_state: Seed = None, tol: float = 1e-4,
+                 verbose: bool = False, warm_start: bool = False, momentum: float = 0.9,
+                 nesterovs_momentum: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
+                 beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, n_iter_no_change: float = 10,
+                 max_fun: int = 15000, dtype: str | None = None, n_threads: int | None = None,
+                 optimizer: Optimizer | None = None, l1: float = 0.0, dropout: float | Sequence[float] = 0.0,
+                 gradient_penalty: float = 0.0, input_noise: float = 0.0, gradient_clip: float | None = None,
+                 monitor: Monitored = None, restore_best: bool = False, max_time: float | None = None,
+                 callbacks: Callbacks | None = None) -> None:
         self._set_parameters(locals())
 
     # ---- the network
@@ -70,9 +84,11 @@ class MLPAutoencoder(BaseMLP):
 
     def _ties(self, layers):
         """Of the list that MLP takes: each weight of the decoder is the encoder's, transposed."""
+        if not self.tied:
+            return []
         with_weights = [l for l, y in enumerate(layers) if l and not isinstance(y, Dropout)]
         encoder = with_weights[:len(with_weights) // 2]
-        return [tie_transpose(l, m) for l, m in zip(encoder, with_weights[::-1])] if self.tied else []
+        return [tie_transpose(l, m) for l, m in zip(encoder, with_weights[::-1])]
 
     def _built_from(self):
         return *super()._built_from(), self.tied
@@ -114,7 +130,7 @@ class MLPAutoencoder(BaseMLP):
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, validation_data=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, validation_data: Any = None) -> Self:
         """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
         y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X,
@@ -123,24 +139,24 @@ class MLPAutoencoder(BaseMLP):
         return self._fit(X, None, sample_weight, validation_data=validation_data)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X."""
         return self._fit(X, None, sample_weight, incremental=True)
 
     # ---- using
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Floats:  # type: ignore[override]  # of one layer, the code
         """The codes, (n_samples, units of the code)."""
         check_is_fitted(self, "coefs_")
         return super().transform(X, layer=len(self.coefs_) // 2 - 1)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Floats:
         """Codes -> rows, (n_samples, n_features)."""
         check_is_fitted(self, "coefs_")
         specs = self._layers_of_use()
         return self._part([self._n_features_out, *specs[len(specs) // 2 + 1:]]).predict(X)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2."""
         check_is_fitted(self, "coefs_")
         X, y = self._validate_input(X, None, incremental=True, reset=False)

@@ -1,10 +1,14 @@
 """What the estimators have in common: parameters, the network behind coefs_ and intercepts_, fitting, state."""
+from __future__ import annotations
+
 import copy
 import inspect
 from numbers import Integral, Real
 from operator import is_
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -13,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import _checks, _core, optim
 from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
+from .._types import Floats
 from ..layers import Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
@@ -137,8 +142,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _layers(self, coefs, intercepts):
         """The list that MLP takes, with these weights to start from."""
         n_hidden = len(coefs) - 1
-        activations = self._each("activation", n_hidden, str)
-        activations = [ACTIVATIONS.get(a, a) if isinstance(a, str) else a for a in activations]
+        given = self._each("activation", n_hidden, str)
+        activations = [ACTIVATIONS.get(a, a) if isinstance(a, str) else a for a in given]
         rates = self._each("dropout", n_hidden, Real)
         layers = [len(coefs[0])]
         for W, b, activation, rate in zip(coefs, intercepts, [*activations, "identity"], [*rates, 0.0]):
@@ -156,8 +161,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
-        loss, ties = self._network_loss(), self._ties(layers)
-        return self._threaded(MLP(layers, loss=loss, dtype=dtype, random_state=0, ties=ties))
+        return self._threaded(MLP(layers, loss=self._network_loss(), dtype=dtype, random_state=0,
+                                  ties=self._ties(layers)))
 
     def _threaded(self, net):
         """A network, which takes as many threads as are wanted now."""
@@ -193,7 +198,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, validation_data=None):
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, validation_data: Any = None) -> Self:
         """Fit to X and y.
 
         X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
@@ -314,7 +319,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return network.predict(X, linked)
 
-    def transform(self, X, layer=-1):
+    def transform(self, X: Any, layer: int = -1) -> Floats:
         """The activations of a hidden layer.
 
         X : (n_samples, n_features). layer : 0 for the first hidden layer, .., -1 for the last.
@@ -329,7 +334,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self._part(self._layers_of_use()[:layer % n_hidden + 2]).predict(X)
 
-    def input_gradient(self, X, y=None, output=None):
+    def input_gradient(self, X: Any, y: Any = None, output: Any = None) -> Floats:
         """How each row's error, or an output, depends on its features.
 
         X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs
@@ -390,12 +395,12 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def __setstate__(self, state):
         state = dict(state)
         if state.pop("_format", FORMAT) > FORMAT:
-            raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; this one reads formats up to "
-                             f"{FORMAT}")
+            raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; "
+                             f"this one reads formats up to {FORMAT}")
         run = state.pop("_run", None)
         parameters = inspect.signature(type(self).__init__).parameters.values()
-        defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        self.__dict__.update(defaults)  # of parameters newer than the state
+        # first the defaults, for parameters that are newer than the state
+        self.__dict__.update({p.name: p.default for p in parameters if p.default is not p.empty})
         self.__dict__.update(state)
         if "coefs_" in state:
             net = self._mlp()

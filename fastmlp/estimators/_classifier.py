@@ -1,7 +1,12 @@
 """MLPClassifier."""
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Real
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
@@ -13,8 +18,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._fit.options import Callbacks
+from .._types import Floats
+from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._types import Activations, LearningRate, Monitored, Seed
+
+if TYPE_CHECKING:
+    from ._art import Classifier
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -51,13 +63,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     }
     loss = "log_loss"
 
-    def __init__(self, hidden_layer_sizes=(100,), activation="relu", *, solver="adam", alpha=0.0001, batch_size="auto",
-                 learning_rate="constant", learning_rate_init=0.001, power_t=0.5, max_iter=200, shuffle=True,
-                 random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9, nesterovs_momentum=True,
-                 early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
-                 n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0, dropout=0.0,
-                 gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False,
-                 max_time=None, callbacks=None, class_weight=None, label_smoothing=0.0):
+    def __init__(self, hidden_layer_sizes: ArrayLike = (100,), activation: Activations = "relu", *,
+                 solver: str = "adam", alpha: float = 0.0001, batch_size: int | str = "auto",
+                 learning_rate: LearningRate = "constant", learning_rate_init: float = 0.001, power_t: float = 0.5,
+                 max_iter: int = 200, shuffle: bool = True, random_state: Seed = None, tol: float = 1e-4,
+                 verbose: bool = False, warm_start: bool = False, momentum: float = 0.9,
+                 nesterovs_momentum: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
+                 beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, n_iter_no_change: float = 10,
+                 max_fun: int = 15000, dtype: str | None = None, n_threads: int | None = None,
+                 optimizer: Optimizer | None = None, l1: float = 0.0, dropout: float | Sequence[float] = 0.0,
+                 gradient_penalty: float = 0.0, input_noise: float = 0.0, gradient_clip: float | None = None,
+                 monitor: Monitored = None, restore_best: bool = False, max_time: float | None = None,
+                 callbacks: Callbacks | None = None, class_weight: dict[Any, float] | str | None = None,
+                 label_smoothing: float = 0.0) -> None:
         self._set_parameters(locals())
 
     # ---- what y is
@@ -132,7 +150,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(lambda est: est._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
+                    classes: ArrayLike | None = None) -> Self:
         """One epoch over X and y.
 
         classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced",
@@ -146,17 +165,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._y_type, self._y_sparse = binarizer.y_type_, binarizer.sparse_input_
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse
         where y was."""
         return self._decode(self._outputs(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Floats:
         """Probabilities of `classes_`, (n_samples, n_classes)."""
         p = self._outputs(X)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> Floats:
         """Their logarithms, exact also where a probability is near 0."""
         s = self._outputs(X, linked=False)
         if self.out_activation_ == "softmax":
@@ -165,7 +184,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return log_expit(np.hstack([-s, s]))
         return np.where(s > 0, np.log(expit(s)), log_expit(s))  # in the order of predict_proba, ties at 1 too
 
-    def to_art(self, clip_values=None, at="probabilities"):
+    def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Classifier:
         """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss
         or of classes.
 

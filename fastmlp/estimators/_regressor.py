@@ -1,5 +1,11 @@
 """MLPRegressor."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
@@ -7,8 +13,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._arrays import dense
+from .._fit.options import Callbacks
+from .._types import Floats
+from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._types import Activations, LearningRate, Monitored, Seed
+
+if TYPE_CHECKING:
+    from ._art import Regressor
 
 LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error",
           "huber": "huber", "quantile": "quantile"}  # the estimator's names -> the network's
@@ -46,13 +59,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple]}
 
-    def __init__(self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam",
-                 alpha=0.0001, batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5,
-                 max_iter=200, shuffle=True, random_state=None, tol=1e-4, verbose=False, warm_start=False, momentum=0.9,
-                 nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
-                 epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
-                 dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None,
-                 restore_best=False, max_time=None, callbacks=None):
+    def __init__(self, loss: str | tuple[str, float] = "squared_error", hidden_layer_sizes: ArrayLike = (100,),
+                 activation: Activations = "relu", *, solver: str = "adam", alpha: float = 0.0001,
+                 batch_size: int | str = "auto", learning_rate: LearningRate = "constant",
+                 learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
+                 random_state: Seed = None, tol: float = 1e-4, verbose: bool = False, warm_start: bool = False,
+                 momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
+                 validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
+                 n_iter_no_change: float = 10, max_fun: int = 15000, dtype: str | None = None,
+                 n_threads: int | None = None, optimizer: Optimizer | None = None, l1: float = 0.0,
+                 dropout: float | Sequence[float] = 0.0, gradient_penalty: float = 0.0, input_noise: float = 0.0,
+                 gradient_clip: float | None = None, monitor: Monitored = None, restore_best: bool = False,
+                 max_time: float | None = None, callbacks: Callbacks | None = None) -> None:
         self._set_parameters(locals())
 
     # ---- what y is
@@ -86,20 +104,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(lambda est: est._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X and y."""
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Floats:
         """(n_samples,), or (n_samples, n_outputs) for several outputs."""
         return self._decode(self._outputs(X))
 
-    def to_art(self, clip_values=None):
+    def to_art(self, clip_values: tuple[Any, Any] | None = None) -> Regressor:
         """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.
 
         clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor,
-            not a copy.
-        ImportError without the toolbox.
+        not a copy. ImportError without the toolbox.
         """
         from ._art import Regressor
 

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from .. import _robust, optim
-from .._fit import loop
 from .._engine.requests import Objective
+from .._fit import loop
 from .._fit.epochs import Epochs
 from .._fit.orders import InOrder, Reshuffled
 from .._parameters import OptimizerState
@@ -52,7 +52,7 @@ def fit_stochastic(job):
             ending = loop.train(net, epochs, wanted, EstimatorPlan(job, epochs, watched, tasks), callbacks)
     except KeyboardInterrupt:
         ending = loop.Ending.STOPPED
-        warnings.warn("Training interrupted by user.")
+        warnings.warn("Training interrupted by user.", stacklevel=2)
     finally:
         watched.monitor.restore(net)
     if ending is loop.Ending.DIVERGED:
@@ -62,7 +62,7 @@ def fit_stochastic(job):
                       loop.DivergenceWarning, stacklevel=2)
     if ending is loop.Ending.COMPLETED and not job.incremental:
         warnings.warn(f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the optimization hasn't "
-                      "converged yet.", ConvergenceWarning)
+                      "converged yet.", ConvergenceWarning, stacklevel=2)
 
 
 class EstimatorPlan(loop.Plan):
@@ -142,5 +142,6 @@ def _batch_size(est, n):
     if est.batch_size == "auto":
         return min(200, n)
     if est.batch_size > n:
-        warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
+        warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                      stacklevel=2)
     return min(est.batch_size, n)

@@ -5,7 +5,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from .._fit.measures import MeasuredRows
-from .._fit.monitor import Monitor
+from .._monitor import Monitor
 
 
 class Patience(Monitor):
@@ -24,7 +24,8 @@ class Watched:
     the best epoch come back.
     """
 
-    subject = best_attribute = None
+    subject: str
+    best_attribute: str
     larger_is_better = False
 
     def __init__(self, job, holds_weights):

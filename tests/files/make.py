@@ -5,8 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmlp import (MLP, Adam, Conv2D, Dense, Dropout, Frozen, MaxPool2D, MLPAutoencoder, MLPClassifier,
-                     MLPRegressor, TiedGroup, schedules, tie_layers)
+from fastmlp import (
+    MLP,
+    Adam,
+    Conv2D,
+    Dense,
+    Dropout,
+    Frozen,
+    MaxPool2D,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    TiedGroup,
+    schedules,
+    tie_layers,
+)
 from fastmlp.estimators._base import FORMAT
 
 HERE = Path(__file__).parent
@@ -28,8 +41,8 @@ def estimators():
 
 
 def network():
-    """A network with ties, convolutions, dropout and an optimiser's state: its pickle, the file that save writes, what it
-    predicts, and its parameters and history after two more epochs."""
+    """A network with ties, convolutions, dropout and an optimiser's state: its pickle, the file that save writes, what
+    it predicts, and its parameters and history after two more epochs."""
     rng = np.random.default_rng(1)
     X, y = (rng.integers(-128, 129, shape) / 64 for shape in ((45, 6, 6, 1), (45, 2)))
     ties = [TiedGroup([(1, 0, 0, 0, 0), (1, 2, 2, 0, 1)], scales=[1.0, -0.5]), tie_layers(5, 6),

@@ -5,12 +5,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from .. import _checks
-from .._types import Floats
-from ..metrics import larger_is_better
+from . import _checks
+from ._types import Floats
+from .metrics import larger_is_better
 
 if TYPE_CHECKING:
-    from ..model import MLP
+    from .model import MLP
 
 
 class Monitor:
