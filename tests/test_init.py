@@ -33,6 +33,8 @@ def test_defaults():
     assert (MLP([4, Dense(3, init="zeros")]).W[1] == 0).all()
     for spec, wanted in ((Adam(), (0.001, 0.9, 0.999, 1e-8, 0.0)), (AdamW(), (0.001, 0.9, 0.999, 1e-8, 0.01)),
                          (SGD(), (0.01, 0.0, 0.0, 0.0, 0.0))):
-        assert spec.numbers(spec.lr)[:4] == wanted[:4] and getattr(spec, "weight_decay", 0.0) == wanted[4]
+        step = spec.at_rate(spec.lr)
+        assert (step.lr, step.beta1, step.beta2, step.eps) == wanted[:4]
+        assert getattr(spec, "weight_decay", 0.0) == wanted[4]
     cycle = schedules.OneCycle(1.0, 101)
     assert [cycle(0), cycle(30), cycle(100)] == pytest.approx([1 / 25, 1.0, 1e-4])
