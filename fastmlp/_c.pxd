@@ -85,6 +85,21 @@ cdef extern from "kernels/kernels.h" nogil:
                            void *out) noexcept nogil
         void (*add)(Py_ssize_t n, const void *x, void *into) noexcept nogil
         void (*fetch)(Py_ssize_t m, Py_ssize_t n, const void *P, Py_ssize_t ldp) noexcept nogil
+        void (*moments)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *x,
+                        Py_ssize_t ldx, const void *weight, const int64_t *order, Py_ssize_t first, double total,
+                        void *mean, void *var) noexcept nogil
+        void (*scale_of)(Py_ssize_t n, const void *var, double eps, void *scale) noexcept nogil
+        void (*normalise)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx,
+                          const void *mean, const void *scale, const void *gamma, const void *beta, void *out,
+                          Py_ssize_t ldo) noexcept nogil
+        void (*norm_sums)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *x,
+                          Py_ssize_t ldx, const void *delta, Py_ssize_t ldd, const void *mean, const void *scale,
+                          int accumulate, void *sum_x, void *sum) noexcept nogil
+        void (*normalise_grad)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx,
+                               const void *delta, Py_ssize_t ldd, const void *mean, const void *scale,
+                               const void *gamma, const void *weight, const int64_t *order, Py_ssize_t first,
+                               double total, const void *sum_x, const void *sum, void *out,
+                               Py_ssize_t ldo) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_abs)(Py_ssize_t n, const void *x) noexcept nogil

@@ -63,9 +63,11 @@ class Data:
 
 class Core:
     P: _Floats
+    statistics: _Floats
     dtype: np.dtype[Any]
     n_params: int
     work: int
+    settles: bool
     block_rows: int
     chunk_rows: int
     def __new__(

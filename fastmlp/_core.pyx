@@ -77,6 +77,7 @@ cdef class Core:
     cdef object tied            # what they point at
     cdef list windows           # what Layer.windows point at
     cdef readonly object P, dtype
+    cdef readonly object statistics     # running means and variances, layer by layer: kept, but no parameters
     cdef readonly Py_ssize_t n_params
     cdef list calls             # at hand for the next
     cdef Call small             # for predict_small,
@@ -106,6 +107,7 @@ cdef class Core:
         for l in range(1, net.L + 1):
             self.describe(l, d[l], layers[l - 1])
         self.follow_readers()
+        self.keep_statistics()
         self.count(tail)
         self.format = ord(self.dtype.char)
         self.P = aligned(self.blank.net.n_elements, self.dtype)
@@ -122,7 +124,10 @@ cdef class Core:
         cdef window_t *g = &layer.windows.window
         layer.kind, layer.number = kind_of(spec["kind"]), l
         layer.theta = theta_for(spec["activation"], spec["argument"])
-        layer.weights.bias, layer.weights.positions, layer.rate = spec["bias"], 1, spec.get("rate", 0.0)
+        layer.weights.bias, layer.weights.positions, layer.weights.penalised = spec["bias"], 1, True
+        layer.rate = spec.get("rate", 0.0)
+        layer.norm.channels = spec.get("channels", 0)
+        layer.norm.momentum, layer.norm.eps = spec.get("momentum", 0.0), spec.get("eps", 0.0)
         first, *others = spec["sources"]
         layer.input.source = &layers[<int>first]
         if others:
@@ -138,6 +143,20 @@ cdef class Core:
             stops, window = np.empty(layer.weights.positions, np.int32), np.empty(layer.weights.rows, np.int32)
             find_windows(layer, <int32_t *>address(stops), <int32_t *>address(window))
             self.windows += [stops, window]
+
+    cdef keep_statistics(self):
+        """Room for the running means, 0, and variances, 1, of the layers that normalise."""
+        cdef Job *job = &self.blank
+        cdef Norm *norm
+        cdef int l
+        cdef Py_ssize_t offset = 0
+        channels = [job.net.layers[l].norm.channels for l in range(1, job.net.L + 1)]
+        self.statistics = np.concatenate([np.repeat([0.0, 1.0], n) for n in channels]).astype(self.dtype)
+        for l in range(1, job.net.L + 1):
+            norm = &job.net.layers[l].norm
+            norm.running_mean = at(job, <char *>address(self.statistics), offset)
+            norm.running_var = at(job, norm.running_mean, norm.channels)
+            offset += 2 * norm.channels
 
     cdef follow_readers(self):
         """Say of each input whether others read the same source: which of them writes its delta first in the delta
@@ -178,6 +197,7 @@ cdef class Core:
                 self.n_params += W.rows * W.cols + W.bias * W.units
                 net.work += W.rows * W.ld * W.positions
                 net.narrow = net.narrow and max(W.cols, W.units) <= self.blank.k.narrow
+            net.settles = net.settles or (layer.kind != NULL and layer.kind.settle != NULL)
             if layer.kind != NULL and layer.kind.scratch != NULL:
                 net.scratch = max(net.scratch, layer.kind.scratch(self.blank.k, layer))
         self.ties.tail, self.ties.n_weights = offset, pad(tail[0], lanes)
@@ -295,6 +315,11 @@ cdef class Core:
 
     # ---- training
 
+    @property
+    def settles(self):
+        """Whether training has layers whose rows need each other."""
+        return bool(self.blank.net.settles)
+
     def one_thread_pays(self, Py_ssize_t batch):
         """Whether all threads were slower than one when they were last tried, not long ago."""
         return self.pace.one_thread_pays(self.chunk_for(batch))
@@ -316,6 +341,8 @@ cdef class Core:
         cdef double *powers = <double *>address(state.powers)
         call.bind(data, batches.order, batches.weight_scale)
         self.cut(call, data, batches.size)
+        if job.net.settles:     # each layer sees the whole batch at once
+            job.batches.chunk, job.batches.chunks = job.batches.batch, 1
         call.penalize(objective.penalty)
         if objective.attack is not None:
             call.move_inputs(objective.attack)
@@ -454,7 +481,7 @@ cdef class Core:
         cdef Layer *last
         cdef Py_ssize_t i, d = self.blank.net.layers[0].d_out, size = self.blank.size
         cdef bint good
-        if type(X) is not ndarray:
+        if type(X) is not ndarray or self.blank.net.settles:
             return None
         try:
             PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)

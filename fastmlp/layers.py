@@ -18,8 +18,8 @@ from . import _checks, _core
 from ._types import Shape
 from .ties import Frozen, TiedMap, tie_map
 
-__all__ = ["Dense", "Dropout", "Residual", "Add", "Projection", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D",
-           "AvgPool1D", "AvgPool2D", "GlobalAvgPool", "Flatten"]
+__all__ = ["Dense", "Dropout", "BatchNorm", "Residual", "Add", "Projection", "Conv1D", "Conv2D", "MaxPool1D",
+           "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool", "Flatten"]
 
 Activation = str | tuple[str, float]
 ByAxis = int | Sequence[int]  # a number for all axes, or one for each
@@ -57,6 +57,10 @@ class Layer:
     def weights(self, shape: Shape) -> Shape | None:
         """The shape of W(l), given that of x(l-1), or None for a layer without weights."""
         return None
+
+    def n_statistics(self, shape: Shape) -> int:
+        """How many running statistics it keeps after a layer of a shape."""
+        return 0
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         """The layer as the engine takes it, after one of a shape; `Core` says what it wants to know."""
@@ -120,6 +124,41 @@ class Dropout(Layer):
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         return super().engine_row(shape) | {"rate": self.rate}
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNorm(Layer):
+    """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), unit by unit, or channel by channel of maps (Ioffe and
+    Szegedy 2015).
+
+    In training mean and var are those of the batch, rows counted by their sample weights, and derivatives go through
+    them. Everywhere else they are running ones, which each batch moves: mean <- (1 - momentum) mean + momentum times
+    the batch's, and var likewise, from the batch's with n - 1 in the place of n. They start from 0 and 1, are no
+    parameters, and go on in partial_fit, in files and in pickles. gamma is `net.W[l]` (units,), from 1, beta `net.b[l]`, from 0;
+    penalties and weight decay leave both alone. Not with penalties on the sensitivity or adversarial training.
+
+    momentum: above 0, at most 1. eps: above 0.
+    """
+
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+    kind: ClassVar[str] = "batch_norm"
+    bias = True
+    init = 1.0
+
+    def checked(self, name: str) -> Self:
+        return replace(super().checked(name), eps=_checks.number(f"eps of {name}", self.eps, above=0),
+                       momentum=_checks.number(f"momentum of {name}", self.momentum, above=0, most=1))
+
+    def weights(self, shape: Shape) -> Shape:
+        return shape[-1:]
+
+    def n_statistics(self, shape: Shape) -> int:
+        return 2 * shape[-1]
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"channels": shape[-1], "momentum": self.momentum, "eps": self.eps}
 
 
 @dataclass(frozen=True)

@@ -314,6 +314,7 @@ class MLP:
                 "_shapes": self.shapes, "_layers": self.layers, "_d": self.d, "ties": self.ties,
                 "_n_threads": network.n_threads, "_seed": progress.seed, "_epochs_ever": progress.epochs_ever,
                 "weights": parameters.all_weights(), "params": parameters.values() if self.ties else None,
+                "statistics": network.core.statistics.copy(),
                 "training": None if run is None else run.export(parameters)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -322,6 +323,7 @@ class MLP:
         loss = Loss(state.pop("_loss").spec)
         network = Network(state.pop("_layers"), state.pop("_shapes"), loss, state.pop("_dtype"), state.pop("ties"))
         network.parameters.resume(state.pop("weights"), state.pop("params"))
+        network.core.statistics[...] = state.pop("statistics", ())
         network.progress.seed, network.progress.epochs_ever = state.pop("_seed"), state.pop("_epochs_ever")
         network.n_threads, run = state.pop("_n_threads", None), state.pop("training")
         if run is not None:

@@ -179,6 +179,13 @@ def cases():
     yield "kind sum, wider", Case([50, Dense(131, "relu"), nested, 9], Adam(1 / 64), rows=75, batch=33)
     yield "kind sum, maps", Case([(6, 5, 3), fastmlp.Residual(Conv2D(3, 3, "relu", padding="same")), MaxPool2D(2), 2],
                                  Adam(1 / 64), gradient_penalty=1 / 8, rows=75, batch=33)
+    norm = fastmlp.BatchNorm()
+    yield "kind batch_norm", Case([9, norm, Dense(20, "relu"), fastmlp.Residual(norm, Dense(20, "tanh")), 3],
+                                  Adam(1 / 64, l2=1 / 8), rows=150, batch=70, weighted=True)
+    yield "kind batch_norm, wider", Case([50, Dense(131, "relu"), norm, Dense(70, "tanh"), norm, 9], Adam(1 / 64),
+                                         rows=75, batch=33)
+    yield "kind batch_norm, maps", Case([(6, 5, 3), Conv2D(17, 2, "relu"), norm, MaxPool2D(2), norm, 2], Adam(1 / 64),
+                                        rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
     yield "convolutions with many parameters", Case([(16, 16, 1), Conv2D(8, 3, "relu"), MaxPool2D(2),
                                                      Conv2D(16, 3, "relu"), 60, 3],

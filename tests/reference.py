@@ -180,7 +180,26 @@ class Sum:
         return delta, None
 
 
-KINDS = {"dense": Dense, "sum": Sum, "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
+class BatchNorm:
+    """Of a training batch, all rows of weight 1: mean and var are the batch's, and derivatives go through them."""
+
+    def __init__(self, channels, eps=1e-5):
+        self.channels, self.eps = channels, eps
+
+    def forward(self, x, W):
+        columns = x.reshape(-1, self.channels)
+        self.scale = 1 / np.sqrt(columns.var(axis=0) + self.eps)
+        self.normal = (columns - columns.mean(axis=0)) * self.scale
+        return (self.normal * W).reshape(x.shape)
+
+    def backward(self, x, s, delta, W):
+        d = delta.reshape(-1, self.channels)
+        dx = W * self.scale * (d - d.mean(axis=0) - self.normal * (d * self.normal).mean(axis=0))
+        each = (d * self.normal).reshape(len(x), -1, self.channels).sum(axis=1)
+        return dx.reshape(x.shape), each
+
+
+KINDS = {"dense": Dense, "sum": Sum, "batch_norm": BatchNorm, "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
 
 
 class Network:

@@ -17,6 +17,7 @@ cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_ro
     for l in range(job.net.L + 1):
         offset = place_rows(job, &job.net.layers[l], base, offset, rows, sweep, keep)
         offset = place_forms(job, &job.net.layers[l], base, offset, sweep, keep)
+        offset = place_norm(job, &job.net.layers[l].norm, base, offset)
     if sweep:
         offset = place_inputs(job, job.net.layers, base, offset, rows)
     offset = place_scratch(job, base, offset, panel_rows, threads)
@@ -82,6 +83,14 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
         forms.panels = base + offset
         offset += pad(W.rows * W.ld * job.k.operandsize, ALIGN)
     return offset
+
+
+cdef Py_ssize_t place_norm(Job *job, Norm *norm, char *base, Py_ssize_t offset) noexcept:
+    """The statistics of a layer that normalises; returns where they end."""
+    cdef Py_ssize_t room = room_for(job, norm.channels)
+    norm.mean, norm.var, norm.scale = base + offset, base + offset + room, base + offset + 2 * room
+    norm.sum_x, norm.sum = base + offset + 3 * room, base + offset + 4 * room
+    return offset + 5 * room
 
 
 cdef Py_ssize_t place_inputs(Job *job, Layer *layers, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
@@ -153,7 +162,7 @@ cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_
         layer, tangent = &job.net.layers[l], &of.tangent[l]
         room = room_for(job, rows * layer.ld)
         make_linear(tangent)
-        tangent.weights.bias = False
+        tangent.weights.bias, tangent.norm.mean = False, NULL
         tangent.x, tangent.delta = base + offset, base + offset + room
         offset += 2 * room
         tangent.s = tangent.x

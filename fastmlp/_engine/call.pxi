@@ -135,6 +135,8 @@ cdef class Call:
             if of.tangent != NULL and of.pulled != job.net.layers:
                 prepare(job, of.pulled)
         mirror_layers(job, job.net.layers)
+        if job.net.settles:
+            prepare(job, job.net.layers)    # statistics may have moved
         if of.along != NULL:
             start_layers(job, of.along)
             mirror_layers(job, of.along)

@@ -4,6 +4,7 @@ sum of two layers. A kind is a row here and a module, or a section of one, with 
 from libc.stdint cimport uintptr_t
 
 from fastmlp._engine.conv cimport AVG_POOL, CONV, MAX_POOL
+from fastmlp._engine.norm cimport BATCH_NORM
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport DENSE
 
@@ -93,6 +94,7 @@ add(&SUM)
 add(&CONV)
 add(&MAX_POOL)
 add(&AVG_POOL)
+add(&BATCH_NORM)
 
 
 cdef const LayerKind *kind_of(name) except NULL:

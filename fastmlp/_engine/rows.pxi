@@ -82,11 +82,9 @@ cdef inline void finish_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t
         finish_delta(job, source, row, m)
 
 
-cdef void backward_rows(Job *job, Layer *layers, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int last,
-                        char *scratch) noexcept nogil:
-    """From de/dx(L): delta(L), .., down to delta(last)."""
-    cdef Layer *layer = &layers[job.net.L]
-    finish_delta(job, layer, row, m)
+cdef inline void backward_part(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int last,
+                               char *scratch) noexcept nogil:
+    """From delta of a layer down to delta(last)."""
     while layer.number > last:
         if layer.input.dx != NULL:
             layer.kind.backward(job, layer, pos, row, m, scratch)
@@ -96,6 +94,13 @@ cdef void backward_rows(Job *job, Layer *layers, Py_ssize_t pos, Py_ssize_t row,
         layer -= 1
 
 
+cdef void backward_rows(Job *job, Layer *layers, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int last,
+                        char *scratch) noexcept nogil:
+    """From de/dx(L): delta(L), .., down to delta(last)."""
+    finish_delta(job, &layers[job.net.L], row, m)
+    backward_part(job, &layers[job.net.L], pos, row, m, last, scratch)
+
+
 cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, double scale, int thread) noexcept nogil:
     """This thread's part of the m rows from pos, of which the first is row at_row of the batch: forward, loss, delta
     sweep."""
@@ -103,6 +108,9 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
     cdef Py_ssize_t each = rows_each(m, job.team.active)
     cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next
     cdef char *scratch = job.shares.scratch[thread]
+    if job.net.settles and job.batches.training:
+        settling_rows(job, pos, first, hi, m, scale, thread)
+        return
     while row < hi:
         k = min(job.batches.block, hi - row)
         gather_rows(job, pos + row, row, k)
@@ -124,3 +132,71 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
             store(&job.results.bad, 1)
         MARK(thread, PHASE_delta)
         row += k
+
+
+cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, Py_ssize_t m, double scale,
+                        int thread) noexcept nogil:
+    """The row phase where rows need each other: rows first .. hi of this thread, of m that are a whole batch. Before
+    each layer that settles all threads wait for each other, on the way there and back."""
+    cdef Layer *layers = job.net.layers
+    cdef int l, begin = 1, L = job.net.L
+    for l in range(1, L + 1):
+        if layers[l].kind.settle != NULL:
+            forward_segment(job, pos, first, hi, begin, l, thread)
+            team_barrier(job.team, thread)
+            layers[l].kind.settle(job, &layers[l], pos, m, thread)
+            team_barrier(job.team, thread)
+            begin = l
+    forward_segment(job, pos, first, hi, begin, L + 1, thread)
+    MARK(thread, PHASE_forward)
+    lose_segment(job, pos, first, hi, scale, thread)
+    MARK(thread, PHASE_loss)
+    begin = L
+    for l in range(L, job.last_layer, -1):
+        if layers[l].kind.settle_back != NULL:
+            backward_segment(job, pos, first, hi, begin, l, thread)
+            team_barrier(job.team, thread)
+            layers[l].kind.settle_back(job, &layers[l], pos, m, thread)
+            team_barrier(job.team, thread)
+            begin = l
+    backward_segment(job, pos, first, hi, begin, job.last_layer, thread)
+    MARK(thread, PHASE_delta)
+
+
+cdef void forward_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int begin, int end,
+                          int thread) noexcept nogil:
+    """Layers begin .. end of a thread's rows, by blocks; x(0) before the first of all."""
+    cdef Py_ssize_t row = first, m
+    cdef Layer *layers = job.net.layers
+    cdef int l
+    while row < hi:
+        m = min(job.batches.block, hi - row)
+        if begin == 1:
+            gather_rows(job, pos + row, row, m)
+        for l in range(begin, end):
+            layers[l].kind.forward(job, &layers[l], pos + row, row, m, job.shares.scratch[thread])
+        row += m
+
+
+cdef void lose_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, double scale,
+                       int thread) noexcept nogil:
+    """The losses of a thread's rows, and delta(L)."""
+    cdef Py_ssize_t row = first, m
+    cdef char *value
+    while row < hi:
+        m = min(job.batches.block, hi - row)
+        value = at(job, job.results.values, row)
+        if not loss_rows(job, pos + row, row, m, value, scale, True, job.shares.scratch[thread]):
+            store(&job.results.bad, 1)
+        finish_delta(job, &job.net.layers[job.net.L], row, m)
+        row += m
+
+
+cdef void backward_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int begin, int last,
+                           int thread) noexcept nogil:
+    """From delta(begin) of a thread's rows, by blocks, down to delta(last)."""
+    cdef Py_ssize_t row = first, m
+    while row < hi:
+        m = min(job.batches.block, hi - row)
+        backward_part(job, &job.net.layers[begin], pos + row, row, m, last, job.shares.scratch[thread])
+        row += m

@@ -33,6 +33,7 @@ ctypedef void (*grad_step_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t 
 ctypedef void (*mirror_fn)(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 ctypedef void (*tangent_fn)(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                             char *scratch) noexcept nogil
+ctypedef void (*settle_fn)(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int thread) noexcept nogil
 ctypedef void (*job_fn)(void *job, int thread) noexcept nogil
 
 
@@ -52,6 +53,10 @@ cdef struct LayerKind:
     # is linear in the input: then forward and backward serve
     tangent_fn tangent
     tangent_fn tangent_back
+    # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
+    # from pos on have x of the source, before forward; and once they have delta(l), before backward
+    settle_fn settle
+    settle_fn settle_back
 
 
 # An input of a layer. Where several layers read one, de/dx of it is the sum of what each of them gives, and theta' is
@@ -75,6 +80,7 @@ cdef struct Weights:
     char *W                     # and in memory
     char *b
     bint bias
+    bint penalised              # W is subject to decay and penalties
     bint flipped
     Py_ssize_t positions        # of each row of X at which W is used: where a convolution's window stops, else 1
     Py_ssize_t columns          # of a product for the gradient
@@ -109,6 +115,20 @@ cdef struct Products:
     gemm_t for_dx
 
 
+# The statistics of the columns of x(l-1), channels of maps: of the batch in training, else running ones.
+cdef struct Norm:
+    Py_ssize_t channels
+    double momentum, eps
+    char *running_mean          # (channels,) what is kept from batch to batch
+    char *running_var
+    char *mean                  # (channels,) those in use,
+    char *var
+    char *scale                 # 1 / sqrt(var + eps)
+    double total                # the sum of the weights of the batch's rows, times positions; 0: running ones
+    char *sum_x                 # (channels,) of delta x^ over the batch, x^ = (x - mean) scale,
+    char *sum                   # and of delta
+
+
 # What slides over a map.
 cdef struct Windows:
     window_t window
@@ -129,6 +149,7 @@ cdef struct Layer:
     Theta theta
     Weights weights
     Windows windows             # of convolutions and pooling
+    Norm norm                   # of batch normalisation
     double rate                 # of dropout
     # the call's buffers, rows of ld elements
     Py_ssize_t ld
@@ -168,6 +189,7 @@ cdef struct Network:
     Py_ssize_t n_rows           # of all W as kept, and biases
     bint grouped                # batches of enough rows are summed in two groups
     bint narrow                 # rows of the parameters have at most kernels_t.narrow, and no ties have a tail
+    bint settles                # some kind has a settle
     Ties *ties                  # or NULL
     Py_ssize_t scratch          # elements that the kinds want of a thread's scratch
     Py_ssize_t work             # multiply-adds of a row forward, pads included

@@ -147,11 +147,10 @@ cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const 
     """Step rows lo .. hi of W, and the bias with the last one, from G; what follows another layer is copied from
     there."""
     cdef Weights *W = &layer.weights
-    cdef step_t bias
+    cdef step_t bias = bias_step(step)
     if not W.leader:
-        step_span(job, step, W.w_at + lo * W.ld, W.w_at + hi * W.ld)
+        step_span(job, step if W.penalised else &bias, W.w_at + lo * W.ld, W.w_at + hi * W.ld)
     if hi == W.rows and W.bias and not W.led_bias:
-        bias = bias_step(step)
         step_span(job, &bias, W.b_at, span_end(job, layer, hi))
 
 
@@ -223,7 +222,7 @@ cdef void penalize_rows(Job *job, int thread) noexcept nogil:
         for i in range(share[2 * l], share[2 * l + 1]):
             penalty = &job.shares.row_penalty[row + i]
             penalty[0] = 0
-            if W.leader:
+            if W.leader or not W.penalised:
                 continue
             if l2 > 0:
                 penalty[0] = 0.5 * l2 * job.k.sum_squares(W.cols, at(job, W.W, i * W.ld))

@@ -49,7 +49,8 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
     """(what JSON takes, tensors) of a network. ValueError where it holds functions."""
     if net.loss.function:
         raise ValueError("a network with a function for its loss cannot be saved")
-    progress, parameters = net._network.progress, net._network.parameters
+    network = net._network
+    progress, parameters = network.progress, network.parameters
     tensors = {f"{name}.{l}": a for name, arrays in (("W", net.W), ("b", net.b)) for l, a in enumerate(arrays)
                if a is not None}
     document = {"format": FORMAT, "d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
@@ -58,6 +59,8 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
                 "history": net.history, "training": None}
     if net.ties:
         document["ties"], tensors["params"] = [encode(tie) for tie in net.ties], net.params
+    if network.core.statistics.size:
+        tensors["statistics"] = network.core.statistics
     if progress.optimizer_state is not None:
         state = progress.optimizer_state.export(parameters)
         tensors.update({f"slot.{i}": slot for i, slot in enumerate(state["slots"])}, powers=state["powers"])
@@ -85,6 +88,7 @@ def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, F
     parameters, progress = net._network.parameters, net._network.progress
     W, b = ([tensors.get(f"{name}.{l}") for l in range(len(net.d))] for name in "Wb")
     parameters.resume(flatten(W, b), tensors.get("params"))
+    net._network.core.statistics[...] = tensors.get("statistics", ())
     progress.seed = _checks.integer("seed", document["seed"], 0) % 2**63
     progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
     net.history = History(history)
@@ -111,11 +115,14 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
             tensors[f"W.{l}"] = weights
         if spec.bias:
             tensors[f"b.{l}"] = shapes[l][-1:]
+    n_statistics = sum(spec.n_statistics(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1))
     n_params = sum(map(math.prod, tensors.values())) if n_tied is None else n_tied
     if optimizer is not None:
         tensors.update({f"slot.{i}": (n_params,) for i in range(optimizer.n_slots)}, powers=(2,))
     if n_tied is not None:
         tensors["params"] = (n_tied,)
+    if n_statistics:
+        tensors["statistics"] = (n_statistics,)
     return tensors
 
 

@@ -63,7 +63,8 @@ class Epochs:
 
     def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int,
                  team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None) -> None:
-        self.network, self.state, self.live = network, state, [network.core.P, *state.arrays()]
+        self.network, self.state = network, state
+        self.live = [network.core.P, network.core.statistics, *state.arrays()]  # what training changes
         self.data, self.order, self.batch, self.team = data, order, batch, team
         self.objective, self.on_batch_end = objective, on_batch_end
         self.n, self.weight = order.n, data.weight_of(order.rows)

@@ -33,6 +33,9 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
     attack = _robust.attack(options.adversarial, X)
+    if network.core.settles and (penalty.kind or attack):
+        raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
+                         "BatchNorm, whose rows depend on each other in training")
     network.parameters.require_finite()
     first = 0 if previous is None else previous.epoch
     rates = [optim.rate(options.optimizer, first + e) for e in range(options.epochs)]

@@ -71,6 +71,39 @@ KERNEL(void, add, (ptrdiff_t n,
 /* Have an (m, n) tile that is going to be changed on its way to the cache. */
 KERNEL(void, fetch, (ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp))
 
+/* ---- Normalisation by columns (norm.inc). Rows are `positions` times n columns, `step` apart, or n where there is no step.
+ * Row i has the weight that sample weights give to row order[first + i], or first + i without an order; 1 without weights. */
+
+/* mean_j = sum_i w_i x_ij / total, var_j = sum_i w_i (x_ij - mean_j)^2 / total, in the order of the rows */
+KERNEL(void, moments, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
+                       const void *x, ptrdiff_t ldx,    /* IN  (m, positions, n) */
+                       const void *weight, const int64_t *order, ptrdiff_t first,
+                       double total,                    /* of all weights, times positions */
+                       void *mean, void *var))          /* OUT (n,) */
+/* scale_j = 1 / sqrt(var_j + eps) */
+KERNEL(void, scale_of, (ptrdiff_t n, const void *var, double eps, void *scale))
+/* out = gamma (x - mean) scale + beta; mean and beta may be NULL for 0 */
+KERNEL(void, normalise, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                         const void *x, ptrdiff_t ldx,  /* IN  (m, positions, n) */
+                         const void *mean, const void *scale, const void *gamma, const void *beta,
+                         void *out, ptrdiff_t ldo))     /* OUT (m, positions, n) */
+/* sum_x_j = sum_i delta_ij (x_ij - mean_j) scale_j, sum_j = sum_i delta_ij, in the order of the rows; accumulate: on
+ * top. mean may be NULL for 0, sum where it is not wanted. */
+KERNEL(void, norm_sums, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
+                         const void *x, ptrdiff_t ldx,          /* IN  (m, positions, n) */
+                         const void *delta, ptrdiff_t ldd,      /* IN  (m, positions, n) */
+                         const void *mean, const void *scale,
+                         int accumulate,
+                         void *sum_x, void *sum))               /* OUT or IN/OUT (n,) */
+/* out = gamma scale (delta - w_i / total (sum + x^ sum_x)): what comes back through the moments too; sum NULL: without */
+KERNEL(void, normalise_grad, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                              const void *x, ptrdiff_t ldx,     /* IN  (m, positions, n) */
+                              const void *delta, ptrdiff_t ldd, /* IN  (m, positions, n) */
+                              const void *mean, const void *scale, const void *gamma,
+                              const void *weight, const int64_t *order, ptrdiff_t first, double total,
+                              const void *sum_x, const void *sum,
+                              void *out, ptrdiff_t ldo))        /* OUT (m, positions, n) */
+
 /* ---- Reductions (reduce.inc), over 16 lanes and in double: the same bits for every vector width */
 
 KERNEL(double, sum, (ptrdiff_t n, const void *x))

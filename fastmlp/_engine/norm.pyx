@@ -1,0 +1,138 @@
+"""Batch normalisation (Ioffe and Szegedy 2015): s = gamma x^ + beta, x^ = (x(l-1) - mean) / sqrt(var + eps), by
+columns, of maps by channels. W of the layer is gamma, b beta.
+
+In training mean and var are those of the batch, rows counted by their sample weights. So rows need each other: all
+threads settle the statistics once the batch has come so far, each for its columns, and on the way back the sums that
+their derivatives want,
+
+    de/dx_i = gamma scale (delta_i - w_i / sum w (sum_k delta_k + x^_i sum_k delta_k x^_k)).
+
+Otherwise mean and var are the running ones, s is linear in x, and rows are apart.
+"""
+from fastmlp._engine.structs cimport *
+
+
+cdef void norm_measure(const kernels_t *k, Layer *layer) noexcept:
+    cdef Weights *W = &layer.weights
+    W.rows, W.cols = 1, layer.norm.channels
+    W.units, W.columns = W.cols, pad(W.cols, k.lanes)
+    W.positions = layer.d_out // W.cols
+    W.penalised = False
+
+
+cdef void norm_prepare(const Job *job, Layer *layer) noexcept nogil:
+    """The running statistics are in use, until those of a batch are."""
+    cdef Norm *norm = &layer.norm
+    norm.total = 0
+    if norm.mean == NULL:   # of a tangent
+        return
+    memcpy(norm.mean, norm.running_mean, norm.channels * job.size)
+    job.k.scale_of(norm.channels, norm.running_var, norm.eps, norm.scale)
+
+
+cdef inline Py_ssize_t column_of(const Job *job, Py_ssize_t n, int thread) noexcept nogil:
+    """Where a thread's part of n columns begins."""
+    return n if thread == job.team.active else n * thread // job.team.active // 16 * 16
+
+
+cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int thread) noexcept nogil:
+    """The mean and the variance of this thread's columns of x(l-1); the running ones move towards them."""
+    cdef Norm *norm = &layer.norm
+    cdef Layer *before = layer.input.source
+    cdef Py_ssize_t lo = column_of(job, norm.channels, thread), n = column_of(job, norm.channels, thread + 1) - lo
+    cdef Py_ssize_t i, count = 0, positions = layer.weights.positions
+    cdef double total = 0, w, unbiased
+    for i in range(m):
+        w = weight_of_row(job, pos + i)
+        total += w
+        count += w > 0
+    total *= positions
+    count *= positions
+    if thread == 0:
+        norm.total = total
+    if total == 0:
+        memcpy(at(job, norm.mean, lo), at(job, norm.running_mean, lo), n * job.size)
+        job.k.scale_of(n, at(job, norm.running_var, lo), norm.eps, at(job, norm.scale, lo))
+        return
+    job.k.moments(m, positions, n, norm.channels, at(job, before.x, lo), before.ld, job.rows.loss.weight,
+                  job.rows.order, pos, total, at(job, norm.mean, lo), at(job, norm.var, lo))
+    job.k.scale_of(n, at(job, norm.var, lo), norm.eps, at(job, norm.scale, lo))
+    unbiased = <double>count / (count - 1) if count > 1 else 1
+    for i in range(lo, lo + n):
+        follow(job, norm, norm.running_mean, i, get(job, norm.mean, i))
+        follow(job, norm, norm.running_var, i, unbiased * get(job, norm.var, i))
+
+
+cdef inline void follow(Job *job, Norm *norm, char *running, Py_ssize_t i, double now) noexcept nogil:
+    put(job, running, i, (1 - norm.momentum) * get(job, running, i) + norm.momentum * now)
+
+
+cdef void norm_settle_back(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int thread) noexcept nogil:
+    """The sums of delta and of delta x^ over the batch, of this thread's columns."""
+    cdef Norm *norm = &layer.norm
+    cdef Layer *before = layer.input.source
+    cdef Py_ssize_t lo = column_of(job, norm.channels, thread), n = column_of(job, norm.channels, thread + 1) - lo
+    job.k.norm_sums(m, layer.weights.positions, n, norm.channels, at(job, before.x, lo), before.ld,
+                    at(job, layer.delta, lo), layer.ld, at(job, norm.mean, lo), at(job, norm.scale, lo), False,
+                    at(job, norm.sum_x, lo), at(job, norm.sum, lo))
+
+
+cdef void norm_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                       char *scratch) noexcept nogil:
+    """s(l) = gamma x^ + beta, x(l) = theta(s(l)); of a tangent, without mean and beta, s'(l) = gamma scale x'"""
+    cdef Layer *before = layer.input.source
+    cdef Weights *W = &layer.weights
+    cdef char *s = at(job, layer.s, row * layer.ld)
+    cdef Py_ssize_t i
+    job.k.normalise(m, W.positions, layer.norm.channels, x_of(job, before, pos, row), before.ld, layer.norm.mean,
+                    layer.norm.scale, W.W, (W.b if W.bias else NULL), s, layer.ld)
+    for i in range(m):
+        clear_pad(job, layer, at(job, s, i * layer.ld))
+    if layer.theta.act != ACT_identity or layer.s != layer.x:
+        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, s, at(job, layer.x, row * layer.ld))
+
+
+cdef void norm_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                        char *scratch) noexcept nogil:
+    """de/dx(l-1), through the statistics too where they are the batch's"""
+    cdef Norm *norm = &layer.norm
+    cdef Layer *before = layer.input.source
+    cdef char *dx = at(job, layer.input.dx, row * before.ld)
+    cdef bint moving = norm.total > 0
+    cdef Py_ssize_t i
+    job.k.normalise_grad(m, layer.weights.positions, norm.channels, x_of(job, before, pos, row), before.ld,
+                         at(job, layer.delta, row * layer.ld), layer.ld, norm.mean, norm.scale, layer.weights.W,
+                         job.rows.loss.weight, job.rows.order, pos, norm.total, norm.sum_x,
+                         (norm.sum if moving else NULL), dx, before.ld)
+    for i in range(m):
+        clear_pad(job, before, at(job, dx, i * before.ld))
+
+
+cdef void norm_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                    char *G, char *scratch) noexcept nogil:
+    """dgamma = sum of delta x^, dbeta = sum of delta"""
+    cdef Layer *before = layer.input.source
+    cdef Norm *norm = &layer.norm
+    cdef Weights *W = &layer.weights
+    cdef char *db = at(job, G, W.b_at) if W.bias else NULL
+    job.k.norm_sums(m, W.positions, norm.channels, norm.channels, at(job, before.x, row * before.ld), before.ld,
+                    at(job, layer.delta_w, row * layer.ld), layer.ld, norm.mean, norm.scale, more,
+                    at(job, G, W.w_at), db)
+    clear_columns(job, at(job, G, W.w_at), 1, W.cols, W.ld, W.ld)
+    if db != NULL:
+        clear_columns(job, db, 1, W.units, W.ld, W.ld)
+
+
+cdef void norm_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    """There are no other forms of gamma."""
+
+
+BATCH_NORM.name = "batch_norm"
+BATCH_NORM.measure = norm_measure
+BATCH_NORM.prepare = norm_prepare
+BATCH_NORM.settle = norm_settle
+BATCH_NORM.settle_back = norm_settle_back
+BATCH_NORM.forward = norm_forward
+BATCH_NORM.backward = norm_backward
+BATCH_NORM.grad = norm_grad
+BATCH_NORM.mirror = norm_mirror

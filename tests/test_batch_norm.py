@@ -1,0 +1,136 @@
+"""Batch normalisation: training held to the NumPy twin, statistics to their definitions."""
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import reference
+from fastmlp import MLP, SGD, Adam, AvgPool2D, BatchNorm, Conv2D, Dense, DivergenceWarning, Residual
+from test_twin import TOLERANCE
+
+RNG = np.random.default_rng(0)
+LAYERS = {
+    "rows": [5, BatchNorm(), Dense(20, "tanh"), BatchNorm(0.3, 1e-3), Dense(33, "relu"), BatchNorm(), 3],
+    "residual": [5, Dense(8, "tanh"), Residual(BatchNorm(), Dense(16, "relu"), Dense(8)), BatchNorm(), 3],
+    "maps": [(4, 5, 2), Conv2D(3, 2, "tanh", padding=1), BatchNorm(), 3],
+}
+
+
+def problem(name, dtype="float64", n=60):
+    net = MLP(LAYERS[name], dtype=dtype, random_state=0)
+    X, y = RNG.standard_normal((n, net.d[0])).astype(dtype) * 2 + 1, RNG.standard_normal((n, 3)).astype(dtype)
+    return net, X, y
+
+
+def twin_of(net):
+    """The NumPy network of a batch that is trained on."""
+    kinds = []
+    for layer, shape in zip(net.layers, net.shapes):
+        if layer.kind == "batch_norm":
+            kinds.append(reference.BatchNorm(shape[-1], layer.eps))
+        elif layer.kind == "conv":
+            kinds.append(reference.Conv(shape, (2, 2), (1, 1), ((1, 1), (1, 1)), channels=layer.filters))
+        else:
+            kinds.append(reference.KINDS[layer.kind]())
+    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
+    return reference.Network(net.W, net.b, [y.activation for y in net.layers], "squared_error", kinds, sources)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", LAYERS)
+def test_steps_are_the_twins(name, dtype):
+    net, X, y = problem(name, dtype)
+    twin = twin_of(net)
+    net.fit(X, y, SGD(0.05, momentum=0.9), epochs=2, batch_size=25, shuffle=False, n_threads=2)
+    optimizer = reference.SGD(0.05, momentum=0.9)
+    for _ in range(2):
+        for i in range(0, len(X), 25):
+            g = twin.backprop(X[i:i + 25], y[i:i + 25])
+            pairs = [(a, da) for arrays, grads in ((twin.W, g.dW), (twin.b, g.db))
+                     for a, da in zip(arrays, grads) if a is not None]
+            optimizer.step([a for a, _ in pairs], [da for _, da in pairs], [False] * len(pairs))
+    for l in range(1, len(net.d)):
+        for a, b in ((net.W[l], twin.W[l]), (net.b[l], twin.b[l])):
+            if a is not None:
+                np.testing.assert_allclose(a, b, rtol=10 * TOLERANCE[dtype], atol=10 * TOLERANCE[dtype])
+
+
+def test_weights_count_rows():
+    """A row of weight 2 is a row that is there twice; one of weight 0 is not there."""
+    net, X, y = problem("rows", n=20)
+    twice = copy.deepcopy(net)
+    weight = np.repeat([2.0, 1.0, 0.0, 1.0], 5)
+    again = np.repeat(np.arange(20), weight.astype(int))
+    net.fit(X, y, SGD(0.05), epochs=3, batch_size=None, sample_weight=weight)
+    twice.fit(X[again], y[again], SGD(0.05), epochs=3, batch_size=None)
+    np.testing.assert_allclose(net.params, twice.params, rtol=1e-10, atol=1e-12)
+
+
+def test_running_statistics():
+    """mean and var after each batch, by hand; var has n - 1 in the place of n."""
+    net = MLP([3, BatchNorm(0.25), 2], dtype="float64", random_state=0)
+    X, y = RNG.standard_normal((30, 3)) * 3 + 1, RNG.standard_normal((30, 2))
+    net.fit(X, y, epochs=2, batch_size=10, shuffle=False)
+    mean, var = np.zeros(3), np.ones(3)
+    for rows in [slice(i, i + 10) for i in (0, 10, 20)] * 2:
+        mean, var = 0.75 * mean + 0.25 * X[rows].mean(axis=0), 0.75 * var + 0.25 * X[rows].var(axis=0, ddof=1)
+    np.testing.assert_allclose(net._network.core.statistics, [*mean, *var], rtol=1e-12)
+    x = net.W[1] * (X - mean) / np.sqrt(var + 1e-5) + net.b[1]
+    np.testing.assert_allclose(net.predict(X), x @ net.W[2] + net.b[2], rtol=1e-12, atol=1e-13)
+    assert net.predict(X[:1]).tobytes() == net.predict(X)[:1].tobytes()
+
+
+def test_a_batch_of_one_row_and_one_without_weight():
+    net, X, y = problem("rows", n=21)
+    net.fit(X, y, SGD(0.01), epochs=2, batch_size=20)
+    net.fit(X, y, SGD(0.01), epochs=1, batch_size=7, shuffle=False, sample_weight=np.repeat([1.0, 0.0, 1.0], 7))
+    assert np.isfinite(net.params).all() and np.isfinite(net._network.core.statistics).all()
+
+
+def test_penalties_of_weights_leave_gamma_and_beta_alone():
+    plain, X, y = problem("rows")
+    heavy = copy.deepcopy(plain)
+    for net, l2 in ((plain, 0.0), (heavy, 1.0)):
+        net.fit(X, y, SGD(1e-3, l2=l2), epochs=1, batch_size=None)
+    np.testing.assert_array_equal(plain.W[1], heavy.W[1])
+    assert (plain.W[2] != heavy.W[2]).all()
+
+
+def test_files_and_pickles_carry_the_statistics(tmp_path):
+    net, X, y = problem("maps")
+    net.fit(X, y, Adam(), epochs=2)
+    net.save(tmp_path / "net")
+    for twin in (MLP.load(tmp_path / "net"), pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
+        np.testing.assert_array_equal(twin.predict(X), net.predict(X))
+        expected = copy.deepcopy(net)
+        for one in (twin, expected):
+            one.partial_fit(X, y)
+        np.testing.assert_array_equal(twin.predict(X), expected.predict(X))
+
+
+def test_a_fit_that_diverges_goes_back_to_the_statistics_before():
+    """To those before the step that made it so, here the second one: after it the third batch's loss is infinite."""
+    net, X, y = problem("rows")
+    y[12] = 1e200  # the square of which no float64 holds
+    twin = copy.deepcopy(net)
+    with pytest.warns(DivergenceWarning):
+        net.fit(X, y, SGD(0.01), epochs=1, batch_size=5, shuffle=False)
+    twin.fit(X[:5], y[:5], SGD(0.01), epochs=1, batch_size=5, shuffle=False)
+    np.testing.assert_array_equal(net._network.core.statistics, twin._network.core.statistics)
+
+
+@pytest.mark.parametrize("option", [{"gradient_penalty": 0.1}, {"jacobian_penalty": 0.1}])
+def test_what_training_cannot(option):
+    net, X, y = problem("rows")
+    with pytest.raises(ValueError, match="BatchNorm"):
+        net.fit(X, y, **option)
+
+
+def test_after_pooling_and_errors():
+    MLP([(4, 4, 2), AvgPool2D(2), BatchNorm(), 3])
+    for wrong, message in (({"momentum": 0}, "momentum"), ({"momentum": 1.5}, "momentum"), ({"eps": 0}, "eps")):
+        with pytest.raises(ValueError, match=f"{message} of layers"):
+            MLP([3, BatchNorm(**wrong), 1])
+    with pytest.raises(ValueError, match="the last of layers must be a Dense layer"):
+        MLP([3, 4, BatchNorm()])
