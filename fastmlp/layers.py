@@ -134,7 +134,8 @@ class BatchNorm(Layer):
     In training mean and var are those of the batch, rows counted by their sample weights, and derivatives go through
     them. Everywhere else they are running ones, which each batch moves: mean <- (1 - momentum) mean + momentum times
     the batch's, and var likewise, from the batch's with n - 1 in the place of n. They start from 0 and 1, are no
-    parameters, and go on in partial_fit, in files and in pickles. gamma is `net.W[l]` (units,), from 1, beta `net.b[l]`, from 0;
+    parameters, and go on in partial_fit, in files and in pickles. gamma is `net.W[l]` (units,), from 1,
+    beta `net.b[l]`, from 0;
     penalties and weight decay leave both alone. Not with penalties on the sensitivity or adversarial training.
 
     momentum: above 0, at most 1. eps: above 0.

@@ -46,6 +46,7 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
         room = room_for(job, rows * layer.ld)
         layer.x = base + offset
     offset += room
+    offset = place_room(job, layer, base, offset, rows)
     layer.s = layer.x
     if layer.kind != NULL and layer.kind.grad != NULL and (layer.theta.needs_s or keep):
         layer.s = base + offset
@@ -58,6 +59,14 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
             layer.delta_w = base + offset
             offset += room
     return offset
+
+
+cdef Py_ssize_t place_room(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
+    """What a layer's kind wants for each row."""
+    if layer.kind == NULL or layer.kind.row_scratch == NULL:
+        return offset
+    layer.room, layer.room_ld = base + offset, pad(layer.kind.row_scratch(job.k, layer), job.k.lanes)
+    return offset + room_for(job, rows * layer.room_ld)
 
 
 cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offset, bint sweep, bint keep) noexcept:
@@ -164,7 +173,7 @@ cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_
         make_linear(tangent)
         tangent.weights.bias, tangent.norm.mean = False, NULL
         tangent.x, tangent.delta = base + offset, base + offset + room
-        offset += 2 * room
+        offset = place_room(job, tangent, base, offset + 2 * room, rows)
         tangent.s = tangent.x
         if projected:
             of.pulled[l].delta = base + offset

@@ -53,8 +53,14 @@ cdef void find_windows(Layer *layer, int32_t *stops, int32_t *window) noexcept:
 
 
 cdef Py_ssize_t conv_scratch(const kernels_t *k, const Layer *layer) noexcept:
+    """s of some positions, or de/d of their windows."""
     cdef const Weights *W = &layer.weights
-    return pad(layer.windows.padded, k.lanes) + layer.windows.step * pad(max(W.units, W.rows), k.lanes) + k.lanes
+    return layer.windows.step * pad(max(W.units, W.rows), k.lanes) + k.lanes
+
+
+cdef Py_ssize_t conv_row_scratch(const kernels_t *k, const Layer *layer) noexcept:
+    """The map before with its padding, which forward makes and grad reads again."""
+    return layer.windows.padded
 
 
 cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) noexcept nogil:
@@ -69,23 +75,25 @@ cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) no
     return min(W.positions, (pad(layer.d_out, job.k.lanes) - n) // W.units + 1)
 
 
-cdef inline char *after_map(const Job *job, const Layer *layer, char *scratch) noexcept nogil:
-    return at(job, scratch, job.shares.kind_at + pad(layer.windows.padded, job.k.lanes))
+cdef inline char *map_before(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """x(l-1) of a row, with its padding once fill_map has made it."""
+    if layer.windows.padded == 0:
+        return x_of(job, layer.input.source, pos, row)
+    return at(job, layer.room, row * layer.room_ld)
 
 
-cdef char *map_before(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, char *scratch) noexcept nogil:
-    """x(l-1) of a row, with its padding."""
+cdef void fill_map(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """Copy x(l-1) of a row to where it has its padding, if it has any."""
     cdef const window_t *g = &layer.windows.window
     cdef char *x = x_of(job, layer.input.source, pos, row)
-    cdef char *room = at(job, scratch, job.shares.kind_at)
+    cdef char *room = map_before(job, layer, pos, row)
     cdef Py_ssize_t i
     if layer.windows.padded == 0:
-        return x
+        return
     memset(room, 0, layer.windows.padded * job.size)
     for i in range(g.h):
         memcpy(at(job, room, ((g.ph + i) * layer.windows.padded_w + g.pw) * g.c), at(job, x, i * g.w * g.c),
                g.w * g.c * job.size)
-    return room
 
 
 cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -96,7 +104,7 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     cdef const char *before
     cdef char *x = at(job, layer.x, row * layer.ld)
     cdef char *s = at(job, layer.s, row * layer.ld)
-    cdef char *room = after_map(job, layer, scratch)
+    cdef char *room = at(job, scratch, job.shares.kind_at)
     cdef char *out
     cdef bint placed
     cdef bint fused = layer.theta.act == ACT_relu and s == x
@@ -108,7 +116,8 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     g.init = W.b if W.bias else NULL
     g.epilogue = EPI_RELU if fused else EPI_NONE
     for i in range(m):
-        before = map_before(job, layer, pos + i, row + i, scratch)
+        fill_map(job, layer, pos + i, row + i)
+        before = map_before(job, layer, pos + i, row + i)
         p = 0
         while p < W.positions:
             placed = p < in_place
@@ -133,7 +142,7 @@ cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
     cdef Py_ssize_t i, p, q
     cdef char *delta
     cdef char *dx
-    cdef char *room = after_map(job, layer, scratch)
+    cdef char *room = at(job, scratch, job.shares.kind_at)
     cdef gemm_t g
     memset(&g, 0, sizeof(g))
     g.N, g.K = pad(W.rows, job.k.lanes), W.units
@@ -167,7 +176,7 @@ cdef void conv_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
     for i in range(row, row + m):
         g.B = at(job, layer.delta_w, i * layer.ld)
         g.init = W if more else NULL
-        job.k.gemm(&g, hi - lo, map_before(job, layer, i, i, scratch), W, NULL, scratch)
+        job.k.gemm(&g, hi - lo, map_before(job, layer, i, i), W, NULL, scratch)
         if with_bias:
             job.k.colsum(of.positions, of.ld, g.B, of.units, b, more)
         more = True
@@ -243,6 +252,7 @@ cdef void pool_backward(Job *job, Layer *layer, Layer *of, Py_ssize_t row, Py_ss
 CONV.name = "conv"
 CONV.measure = conv_measure
 CONV.scratch = conv_scratch
+CONV.row_scratch = conv_row_scratch
 CONV.forward = conv_forward
 CONV.backward = conv_backward
 CONV.grad = conv_grad

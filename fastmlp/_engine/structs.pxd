@@ -42,7 +42,8 @@ ctypedef void (*job_fn)(void *job, int thread) noexcept nogil
 cdef struct LayerKind:
     const char *name
     measure_fn measure          # the geometry of W and b and of what else it has, from sizes, window and source
-    scratch_fn scratch          # elements of a thread's scratch that it wants, or NULL
+    scratch_fn scratch          # elements of a thread's scratch that it wants, or NULL,
+    scratch_fn row_scratch      # and of room for each row, which stays as long as x does
     prepare_fn prepare          # what is the same for all rows, or NULL; again where P, strides, forms or theta change
     rows_fn forward             # s(l), x(l) of m rows
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
@@ -155,6 +156,8 @@ cdef struct Layer:
     Py_ssize_t ld
     char *s                     # where nothing needs s apart, s is x
     char *x
+    char *room                  # what row_scratch asked for,
+    Py_ssize_t room_ld          # its row stride
     bint in_place               # x is the user's X, whose rows are those of the epoch
     char *delta                 # de/dx(l) on its way to be de/ds(l)
     char *delta_w               # what the weight phase takes for delta
