@@ -68,6 +68,7 @@ USES = {
     "fitted.predict": lambda a: fitted().predict(a),
     "fitted.transform": lambda a: fitted().transform(a),
     "fitted.score X": lambda a: fitted().score(a, LABELS),
+    "classifier.score y": lambda a: MLPClassifier((4,), max_iter=2).fit(X, LABELS).score(X, a),
     "fitted.input_gradient y": lambda a: fitted().input_gradient(X, a),
 }
 
