@@ -79,9 +79,9 @@ def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     return np.require(a, dtype, ["C", "A"])
 
 
-def dense(a: Any) -> Any:
-    """a, or what is sparse as an array."""
-    return a.toarray() if hasattr(a, "toarray") else a
+def dense(a: Any, argument: str = "a sparse matrix") -> Any:
+    """a, or what is sparse as an array. ValueError where its indices point outside of it."""
+    return sound(argument, a).toarray() if hasattr(a, "toarray") else a
 
 
 def blocks(n: int, row_bytes: int) -> list[slice]:
@@ -96,7 +96,7 @@ def blocks(n: int, row_bytes: int) -> list[slice]:
 def features(X: Any, d: int, dtype: DTypeLike) -> Any:
     """X as a 2-D array or a CSR matrix of d columns."""
     if hasattr(X, "tocsr"):
-        return _csr("X", X.tocsr(), d, dtype)
+        return _csr("X", sound("X", X).tocsr(), d, dtype)
     X = numeric("X", X, dtype)
     if X.ndim != 2:
         hint = "; one row is X.reshape(1, -1)" if X.ndim == 1 else ""
@@ -113,7 +113,7 @@ def targets(y: Any, n: int, d: int, loss: str | None, dtype: DTypeLike) -> Any:
     """y for n rows and d outputs: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous
     or canonical CSR. loss: its name, None for a function."""
     sparse = hasattr(y, "tocsr") and y.ndim == 2
-    y = y.tocsr() if sparse else numeric("y", dense(y), dtype)
+    y = sound("y", y).tocsr() if sparse else numeric("y", dense(y, "y"), dtype)
     if y.shape[:1] != (n,):
         raise ValueError(f"y must have {n} rows, as X has, got shape {y.shape}")
     if loss == "cross_entropy" and y.ndim == 1:
@@ -170,17 +170,52 @@ def _check_range(y: Any, loss: str | None) -> None:
 # ---- sparse matrices
 
 
+def sound(argument: str, a: Any) -> Any:
+    """a, of which scipy may be asked for anything if it is sparse: its conversions and products believe all indices, and
+    write where these point. ValueError where that is outside of the matrix."""
+    form = getattr(a, "format", None)
+    if form in _INDEX_BOUNDS:
+        bounds = _INDEX_BOUNDS[form](a)
+        if not _inside(a.indptr, a.indices, len(a.data), bounds):
+            raise _unsound(argument, form)
+    elif form == "lil":
+        sound(argument, a.tocsr())  # which copies its lists of indices as they are
+    elif form in ("coo", "dok"):
+        coo = a.tocoo()
+        places = coo.coords if hasattr(coo, "coords") else (coo.row, coo.col)
+        if not all(len(at) == len(coo.data) and _below(at, n) for at, n in zip(places, coo.shape)):
+            raise _unsound(argument, form)
+    return a
+
+
+# (rows that indptr has, what indices are below) by format
+_INDEX_BOUNDS = {
+    "csr": lambda a: a.shape,
+    "csc": lambda a: a.shape[::-1],
+    "bsr": lambda a: tuple(n // size for n, size in zip(a.shape, a.data.shape[1:])),
+}
+
+
+def _unsound(argument: str, form: str) -> ValueError:
+    indices = "its indptr or indices" if form in _INDEX_BOUNDS else "its coordinates"
+    return ValueError(f"{argument} is not a valid {form.upper()} matrix: {indices} point outside of it")
+
+
 def _csr(argument: str, X: Any, d: int, dtype: DTypeLike) -> Any:
-    """A CSR matrix of d columns as csr_array of an element type that the engine reads."""
+    """A CSR matrix of d columns as csr_array of an element type that the engine reads.
+
+    Its indptr and indices are copies: the engine believes them for as long as a fit lasts, in which callbacks and other
+    threads may write into the user's. The elements are not, which may change as those of a dense X may.
+    """
     if X.ndim != 2 or X.shape[1] != d:
         raise ValueError(f"{argument} must have {d} columns, got shape {X.shape}")
     if X.shape[0] == 0:
         raise ValueError(f"{argument} must have at least one row, got none")
     values = numeric(argument, X.data, dtype)
     index_type = np.int64 if X.indices.dtype.itemsize == 8 else np.int32
-    indices, indptr = plain(X.indices, index_type), plain(X.indptr, index_type)
+    indices, indptr = np.array(X.indices, index_type), np.array(X.indptr, index_type)
     if not _inside(indptr, indices, len(values), X.shape):
-        raise ValueError(f"{argument} is not a valid CSR matrix: its indptr or indices point outside of it")
+        raise _unsound(argument, "csr")
     finite(argument, values, dtype)
     from scipy import sparse  # not above: it takes longer than all of fastmlp
 
@@ -189,13 +224,18 @@ def _csr(argument: str, X: Any, d: int, dtype: DTypeLike) -> Any:
     return out
 
 
-def _inside(indptr: NDArray[Any], indices: NDArray[Any], n_values: int, shape: tuple[int, int]) -> bool:
+def _inside(indptr: NDArray[Any], indices: NDArray[Any], n_values: int, shape: tuple[int, ...]) -> bool:
     """Whether rows of a CSR matrix begin and end within its arrays, and their indices are of its columns."""
     if indptr.shape != (shape[0] + 1,) or indptr[0] < 0 or (np.diff(indptr) < 0).any():
         return False
     if indptr[-1] > min(len(indices), n_values):
         return False
-    return not len(indices) or bool(0 <= indices.min() <= indices.max() < shape[1])
+    return _below(indices, shape[1])
+
+
+def _below(indices: NDArray[Any], n: int) -> bool:
+    """Whether all of them are 0 .. n - 1."""
+    return not len(indices) or bool(0 <= indices.min() <= indices.max() < n)
 
 
 def _canonical(argument: str, a: Any, dtype: DTypeLike) -> Any:

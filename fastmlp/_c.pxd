@@ -162,11 +162,19 @@ cdef extern from "kernels/kernels.h" nogil:
     const char *fastmlp_isas[]
     const char *fastmlp_compiler
 
+cdef extern from "kernels/float_mode.h" nogil:
+    ctypedef uint64_t float_mode_t
+    enum:
+        ENGINE_MODE
+    float_mode_t float_mode() noexcept
+    void set_float_mode(float_mode_t mode) noexcept
+
 cdef extern from "kernels/team.h" nogil:
     ctypedef unsigned shared_int
     ctypedef struct team_t:
         shared_int state, present
         int active, spin
+        float_mode_t outside
     enum:
         MAX_THREADS
         SPIN

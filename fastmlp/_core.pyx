@@ -481,6 +481,7 @@ cdef class Core:
         cdef Layer *last
         cdef Py_ssize_t i, d = self.blank.net.layers[0].d_out, size = self.blank.size
         cdef bint good
+        cdef float_mode_t outside
         if type(X) is not ndarray or self.blank.net.settles:
             return None
         try:
@@ -506,9 +507,12 @@ cdef class Core:
             if first.ld != b.strides[0] // size:
                 first.ld = b.strides[0] // size
                 prepare(job, job.net.layers)
+            outside = float_mode()
+            set_float_mode(ENGINE_MODE)
             forward_rows(job, 0, 0, b.shape[0], job.shares.scratch[0])
             job.k.link(self.link, b.shape[0], last.d_out, last.x, last.ld, o.buf, last.d_out,
                        at(job, job.shares.scratch[0], job.shares.loss_at))
+            set_float_mode(outside)
             PyBuffer_Release(&o)
             return out
         finally:

@@ -201,8 +201,17 @@ cdef void mirror_layers(Job *job, Layer *layers) noexcept:
             layers[l].kind.mirror(job, &layers[l], 0, layers[l].weights.rows)
 
 
-cdef bint python_loss(Job *job, loss_t *loss) noexcept with gil:
-    """What the kernels' loss does, by the user's function. An exception is kept for the caller to raise."""
+cdef bint python_loss(Job *job, loss_t *loss) noexcept nogil:
+    """What the kernels' loss does, by the user's function, in the caller's floating point mode."""
+    cdef bint finite
+    set_float_mode(job.team.outside)
+    finite = loss_in_python(job, loss)
+    set_float_mode(ENGINE_MODE)
+    return finite
+
+
+cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
+    """The user's loss. An exception is kept for the caller to raise."""
     cdef Call call = <Call>job.rows.call
     cdef Py_ssize_t i, n = loss.n, size = job.size
     cdef const char *weight = <const char *>loss.weight
@@ -233,7 +242,9 @@ cdef bint python_loss(Job *job, loss_t *loss) noexcept with gil:
 
 cdef void exchange_gradient(Job *job, Py_ssize_t rows, int thread) noexcept nogil:
     if thread == 0:
+        set_float_mode(job.team.outside)
         exchange_in_python(job)
+        set_float_mode(ENGINE_MODE)
 
 
 cdef void exchange_in_python(Job *job) noexcept with gil:

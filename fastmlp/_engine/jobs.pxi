@@ -5,12 +5,6 @@ cdef inline double step_rate(const step_t *step, double p1, double p2) noexcept 
     return step.lr * sqrt(1 - p2) / (1 - p1) if step.kind == STEP_adam else step.lr
 
 
-cdef inline double next_power(double power, double beta) noexcept nogil:
-    """power beta, and 0 in the place of subnormal numbers: beside 1 they are nothing, but take many times as long."""
-    power *= beta
-    return power if power >= DBL_MIN else 0
-
-
 cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
     """Whether no row of a batch has a weight: then there is no step either."""
     cdef Py_ssize_t i
@@ -43,7 +37,7 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             scale = job.rows.weight_scale / rows
             step.l2, step.l1 = optimizer.step.l2 + optimizer.row_l2 / rows, optimizer.step.l1 + optimizer.row_l1 / rows
         row_phase(job, pos, pos - begin, m, scale, thread)
-        next1, next2 = next_power(p1, step.beta1), next_power(p2, step.beta2)
+        next1, next2 = p1 * step.beta1, p2 * step.beta2
         step.lr = step_rate(&optimizer.step, next1, next2)      # well before it is used: it takes long
         team_barrier(job.team, thread)
         MARK(thread, PHASE_barrier)

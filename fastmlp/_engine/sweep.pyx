@@ -10,7 +10,6 @@ compiler cannot see through would be a good part:
 
 All other kinds of layers, ties, tangents and attacks are modules of their own, called through tables and pointers.
 """
-from libc.float cimport DBL_MIN
 from libc.math cimport sqrt
 
 from fastmlp._engine.structs cimport *

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .._arrays import blocks
 from .._fit.options import Callbacks, described, is_tuple_of
@@ -20,6 +20,7 @@ from ..ties import tie_transpose
 from . import _solvers
 from ._base import BaseMLP, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
 

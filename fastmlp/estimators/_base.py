@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .. import _checks, _core, optim
 from .._fit.options import described, is_tuple_of
@@ -22,6 +22,7 @@ from ..layers import Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
 from . import _lbfgs, _solvers, _stochastic
+from ._input import validate_data
 
 try:  # new in scikit-learn 1.9, and experimental there
     from sklearn.callback import CallbackSupportMixin, with_callbacks

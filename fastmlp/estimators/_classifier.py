@@ -16,13 +16,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from .._arrays import sound
 from .._fit.options import Callbacks
 from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
@@ -174,6 +176,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Probabilities of `classes_`, (n_samples, n_classes)."""
         p = self._outputs(X)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows that are classified right, of several labels a row all of them: see ClassifierMixin.score."""
+        return super().score(X, sound("y", y), sample_weight)
 
     def predict_log_proba(self, X: Any) -> Floats:
         """Their logarithms, exact also where a probability is near 0."""

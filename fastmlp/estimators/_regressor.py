@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import dense
 from .._fit.options import Callbacks
@@ -18,6 +18,7 @@ from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _validate_input(self, X, y, incremental, reset):
         X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
                              dtype=(np.float64, np.float32), reset=reset)
-        return X, column(dense(y))
+        return X, column(dense(y, "y"))
 
     def _out_activation(self):
         return "exp" if self.loss == "poisson" else "identity"

@@ -5,6 +5,7 @@
  */
 #ifndef FASTMLP_TEAM_H
 #define FASTMLP_TEAM_H
+#include "float_mode.h"
 
 /* ---- What systems call things. LOAD, STORE, INCREMENT (gives the new value) and CHANGE (makes *p `to` if it is
  * `from`, and gives whether it was) are atomic. */
@@ -95,6 +96,7 @@ typedef struct {
     shared_int core;          /* the caller's, when last seen */
     void (*job)(void *, int); /* job(arg, id) */
     void *arg;
+    float_mode_t outside; /* the caller's floating point mode */
 } team_t;
 
 enum {
@@ -142,15 +144,19 @@ static inline void team_barrier(team_t *t, int id)
     }
 }
 
-/* The caller runs job on the first `active` threads, itself being thread 0, and waits for all of them. */
+/* The caller runs job on the first `active` threads, itself being thread 0, and waits for all of them. All are in the
+ * engine's floating point mode. */
 static inline void team_run(team_t *t, int active, void (*job)(void *, int), void *arg)
 {
     t->active = active;
     t->job = job;
     t->arg = arg;
+    t->outside = float_mode();
+    set_float_mode(ENGINE_MODE);
     if (active > 1) STORE(&t->go, (unsigned)LOAD(&t->go) / GO_STEP * GO_STEP + GO_STEP + (unsigned)active);
     job(arg, 0);
     team_barrier(t, 0);
+    set_float_mode(t->outside);
     if (active > 1) STORE(&t->present, active - 1);
 }
 
@@ -181,6 +187,7 @@ static inline int team_called(team_t *t, unsigned *go)
 /* What worker number id, 1 and up, does until the team is off. */
 static inline void team_work(team_t *t, int id)
 {
+    set_float_mode(ENGINE_MODE);
     for (unsigned go = 0; team_called(t, &go);) {
         if (go % GO_STEP == 0) { /* a roll call */
             team_part(t, id);

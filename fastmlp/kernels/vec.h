@@ -33,12 +33,10 @@
 typedef float real;
 typedef int32_t integer;
 typedef uint32_t natural;
-#define REAL_MIN FLT_MIN
 #else
 typedef double real;
 typedef int64_t integer;
 typedef uint64_t natural;
-#define REAL_MIN DBL_MIN
 #endif
 
 /* ---- What compilers call things */

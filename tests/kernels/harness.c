@@ -2,7 +2,10 @@
  *
  *     harness ISA
  *
- * Lines are the same for every instruction set with a fused multiply-add, whatever the machine and the compiler.
+ * Lines are the same for every instruction set with a fused multiply-add, whatever the machine and the compiler. All is
+ * run twice: in the mode that threads begin in, and in the engine's, where half of what goes in is about as small as the
+ * smallest normal number, so that much is subnormal on the way. What goes in is so too, but where a number may come out
+ * as it went in (relu, max pooling): it is for compilers and processors to choose whether a mere choice makes it 0.
  * Compile with -DREAL=float -DDTYPE="'f'" or -DREAL=double -DDTYPE="'d'". Sizes in vectors are multiples of 16, the
  * most lanes that a vector has; only elements that kernels.h defines are hashed.
  */
@@ -10,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "float_mode.h"
 #include "kernels.h"
 
 typedef REAL real;
@@ -31,16 +35,32 @@ static uint64_t next(void) /* splitmix64 */
     return z ^ (z >> 31);
 }
 static real fraction(void) { return (real)((int)(next() >> 40 & 0x3fff) - 0x2000) / 2048; } /* [-4, 4) */
-static void fill(real *a, ptrdiff_t n)
+enum { MANTISSA = sizeof(real) == 4 ? 23 : 52, EXPONENT = 8 * sizeof(real) - 1 - MANTISSA };
+static int flushed;   /* the engine's mode */
+static int all_normal; /* nothing subnormal goes in */
+static real number(uint64_t exponent, uint64_t bits) /* of that exponent; the others from the lowest of the bits */
 {
-    for (ptrdiff_t i = 0; i < n; i++) a[i] = fraction();
+    const uint64_t sign = bits >> MANTISSA & 1, mantissa = bits & (((uint64_t)1 << MANTISSA) - 1);
+    if (exponent == 0 && flushed && all_normal) exponent = 1;
+    bits = sign << (MANTISSA + EXPONENT) | exponent << MANTISSA | mantissa;
+    real x;
+    memcpy(&x, (const char *)&bits, sizeof x);
+    return x;
 }
 static real any(void) /* any bit pattern, NaN too */
 {
     const uint64_t bits = next();
-    real x;
-    memcpy(&x, (const char *)&bits, sizeof x);
-    return x;
+    return number(bits >> (64 - EXPONENT), bits);
+}
+static real small(void)
+{
+    const uint64_t bits = next();
+    return number(bits >> 60, bits);
+}
+static void fill(real *a, ptrdiff_t n)
+{
+    const int all_small = flushed && next() >> 63;
+    for (ptrdiff_t i = 0; i < n; i++) a[i] = all_small ? small() : fraction();
 }
 /* a grid where functions bend, then numbers of all sizes */
 static void fill_wide(real *a, ptrdiff_t n)
@@ -69,7 +89,7 @@ static void take_double(double v)
 }
 static void print(const char *what, const char *name, int i)
 {
-    printf("%c %s %s %d %016llx\n", DTYPE, what, name, i, (unsigned long long)hash);
+    printf("%c %s%s %s %d %016llx\n", DTYPE, flushed ? "flushed " : "", what, name, i, (unsigned long long)hash);
 }
 
 /* ---- one function of the table each */
@@ -301,6 +321,7 @@ static void functions(void)
         take(B, 1, n, n);
         print("function", names[i], 0);
     }
+    all_normal = 1;
     for (int i = 0; i < N_ACTIVATIONS; i++) {
         const double args[] = {fastmlp_activations[i].arg, 0.3};
         for (int j = 0; j < 2; j++) {
@@ -502,6 +523,21 @@ static void orders(void)
     print("permute", "", 0);
 }
 
+static void everything(void)
+{
+    gemms();
+    overlaps();
+    matrices();
+    functions(); /* which ends with activations */
+    windows();
+    all_normal = 0;
+    losses();
+    steps();
+    narrow_steps();
+    gathers();
+    orders();
+}
+
 int main(int argc, char **argv)
 {
     k = argc == 2 ? fastmlp_kernels(argv[1], DTYPE) : NULL;
@@ -510,15 +546,9 @@ int main(int argc, char **argv)
         return 2;
     }
     for (int i = 0; i < COUNT(ORDER); i++) ORDER[i] = i * 37 % 61;
-    gemms();
-    overlaps();
-    matrices();
-    functions();
-    losses();
-    steps();
-    narrow_steps();
-    gathers();
-    orders();
-    windows();
+    everything();
+    flushed = 1;
+    set_float_mode(ENGINE_MODE);
+    everything();
     return 0;
 }
