@@ -4,7 +4,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from .. import _robust, optim
+from .. import _robust, _running, optim
 from .._engine.requests import Objective
 from .._parameters import OptimizerState
 from . import loop
@@ -22,8 +22,13 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """Train a network; its History.
 
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
-    changed before all that was given is checked.
+    changed before all that was given is checked. RuntimeError where the network is being fitted already.
     """
+    with _running.fitting(net):
+        return _fit(net, X, y, options, fresh)
+
+
+def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer)
@@ -51,7 +56,7 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     if ending is loop.Ending.DIVERGED:
         warnings.warn(f"the loss was not finite in epoch {state.epoch + 1}: training stopped, the network "
                       "holds the weights before the step that made it so; try a smaller learning rate",
-                      loop.DivergenceWarning, stacklevel=3)
+                      loop.DivergenceWarning, stacklevel=4)
     return net.history
 
 

@@ -6,6 +6,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .._arrays import blocks
 from .._fit.options import described, is_tuple_of
+from .._running import alone
 from ..layers import Dropout
 from ..sensitivity._target import dense_rows
 from ..ties import tie_transpose
@@ -112,6 +113,7 @@ class MLPAutoencoder(BaseMLP):
         net, X, _ = super()._as_network(X)
         return net, X, y
 
+    @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None, validation_data=None):
@@ -122,6 +124,7 @@ class MLPAutoencoder(BaseMLP):
         """
         return self._fit(X, None, sample_weight, validation_data=validation_data)
 
+    @alone
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
         """One epoch over X."""

@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .. import _checks, _core, optim
 from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
+from .._running import alone, fitting
 from ..layers import Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
@@ -191,6 +192,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     # ---- fitting
 
+    @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, validation_data=None):
@@ -232,7 +234,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             self._start(sizes)
         self._adopt(net)
         job = _solvers.Job(self, net, data, X, y, weight, incremental, validation)
-        (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
+        with fitting(net):  # callbacks have it in hand
+            (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 
     def _validation(self, given):

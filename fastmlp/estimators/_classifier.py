@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._running import alone
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 
@@ -131,6 +132,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     # ---- using
 
     @available_if(lambda est: est._check_solver())
+    @alone
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """One epoch over X and y.

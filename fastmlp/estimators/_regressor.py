@@ -7,6 +7,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._arrays import dense
+from .._running import alone
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 
@@ -85,6 +86,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     # ---- using
 
     @available_if(lambda est: est._check_solver())
+    @alone
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """One epoch over X and y."""
