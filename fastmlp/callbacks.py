@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _checks
 from ._fit.monitor import Monitor, logged, monitor_of_logs
+from ._running import fit_of
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -57,6 +58,11 @@ class EarlyStopping(Callback):
 
     mode : "min", "max", or "auto": max for accuracy, r2 and auc, min for all else, functions of yours too.
     restore_best : the best epoch's weights come back at the end, however the fit ended.
+
+    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it. It ends the waiting; which
+    weights are the best by "loss" is found by measuring it on the training rows after each epoch.
+
+    best_epoch is then the number of the epoch whose weights are the best, None before the first.
     """
 
     def __init__(self, monitor: str = "val_loss", patience: int = 10, min_delta: float = 0.0, mode: str = "auto",
@@ -69,17 +75,21 @@ class EarlyStopping(Callback):
         return monitor_of_logs(self.monitor, self.mode, self.min_delta)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        self._monitor = self._fresh_monitor()
+        self._patience, self._best = self._fresh_monitor(), self._fresh_monitor()
         self.best_epoch: int | None = None
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        weights = (lambda: net.params) if self.restore_best else None
-        if self._monitor.look(logged(self.monitor, logs), weights):
+        self._patience.look(logged(self.monitor, logs))
+        if self.restore_best:
+            is_best = self._best.look(of_present_weights(self.monitor, net, logs), lambda: net.params)
+        else:
+            is_best = self._patience.waited == 0
+        if is_best:
             self.best_epoch = epoch
-        return self._monitor.waited >= self.patience
+        return self._patience.waited >= self.patience
 
     def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
-        self._monitor.restore(net)
+        self._best.restore(net)
 
 
 class Checkpoint(Callback):
@@ -97,7 +107,7 @@ class Checkpoint(Callback):
         self._monitor = self._fresh_monitor()
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        if not self.best or self._monitor.look(logged(self.monitor, logs)):
+        if not self.best or self._monitor.look(of_present_weights(self.monitor, net, logs)):
             net.save(self.path)
 
 
@@ -162,6 +172,12 @@ class TimeLimit(Callback):
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         return time.monotonic() >= self._until
+
+
+def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
+    """A logged number as it is at the weights that the epoch ended with. All are but the loss, which is measured."""
+    fit, number = fit_of(net), logged(name, logs)
+    return fit.training_loss() if name == "loss" and fit is not None and fit.training_loss is not None else number
 
 
 def as_callback(given: Any) -> Callback:

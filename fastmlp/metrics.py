@@ -72,6 +72,18 @@ def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) 
         raise ValueError("metrics auc wants labels for y, or columns of 0 and 1, got other numbers")
 
 
+def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int) -> None:
+    """ValueError where a metric by name is not defined for just these rows with weight: labels (n,), or (n, d(L))."""
+    if metrics.get("r2") is r2 and len(y) < 2:
+        raise ValueError(f"metrics r2 wants two rows at least, got {len(y)}")
+    if metrics.get("auc") is auc:
+        columns = [y == k for k in range(outputs)] if y.ndim == 1 else list(y.T)
+        without = [k for k, column in enumerate(columns) if not 0 < np.count_nonzero(column) < len(column)]
+        if without:
+            raise ValueError("metrics auc wants rows that are of each class and rows that are not, "
+                             f"got only one kind for {', '.join(map(str, without))}")
+
+
 def larger_is_better(name: str) -> bool:
     """Of a logged number, with val_ before it or not."""
     return name.removeprefix("val_") in LARGER

@@ -24,11 +24,11 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
     changed before all that was given is checked. RuntimeError where the network is being fitted already.
     """
-    with _running.fitting(net):
-        return _fit(net, X, y, options, fresh)
+    with _running.fitting(net) as running:
+        return _fit(net, X, y, options, fresh, running)
 
 
-def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
+def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer)
@@ -51,6 +51,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
         objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
         on_batch_end = loop.batch_notifier(options.callbacks, net)
         epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end)
+        running.training_loss = epochs.loss
         plan = NetworkPlan(net, rates, epochs, measures)
         ending = loop.train(net, epochs, options.epochs, plan, options.callbacks)
     if ending is loop.Ending.DIVERGED:

@@ -8,7 +8,7 @@ try:
     from art.estimators.estimator import BaseEstimator, LossGradientsMixin
     from art.estimators.regression.regressor import RegressorMixin
 except ModuleNotFoundError as error:
-    if error.name.partition(".")[0] != "art":
+    if str(error.name).partition(".")[0] != "art":
         raise
     raise ImportError("to_art needs the Adversarial Robustness Toolbox: "
                       "pip install adversarial-robustness-toolbox") from error

@@ -233,8 +233,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if first:
             self._start(sizes)
         self._adopt(net)
-        job = _solvers.Job(self, net, data, X, y, weight, incremental, validation)
-        with fitting(net):  # callbacks have it in hand
+        with fitting(net) as running:  # callbacks have it in hand
+            job = _solvers.Job(self, net, data, X, y, weight, incremental, validation, running)
             (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 
