@@ -56,7 +56,10 @@ EVENTS = ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end")
 class EarlyStopping(Callback):
     """Stop when `monitor` has not become better by more than min_delta for `patience` epochs.
 
-    mode : "min", "max", or "auto": max for accuracy, r2 and auc, min for all else, functions of yours too.
+    monitor : the name of a logged number. Estimators log "loss", and of held-out rows "val_loss" and "val_score".
+    mode : "min", "max", or "auto" by the name: max for those that end in accuracy, r2, auc or score or begin with neg_,
+        min for those that end in loss, error, mae, deviance or penalty. ValueError for others, as those of functions of
+        yours, which need "min" or "max".
     restore_best : the best epoch's weights come back at the end, however the fit ended.
 
     The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it. It ends the waiting; which
@@ -93,7 +96,10 @@ class EarlyStopping(Callback):
 
 
 class Checkpoint(Callback):
-    """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`."""
+    """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`.
+
+    monitor, mode : as of EarlyStopping.
+    """
 
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
                  mode: str = "auto") -> None:

@@ -172,6 +172,9 @@ class MLP:
 
         gradient_penalty, jacobian_penalty : as in fit; part of the loss here. The projections of the second are the
         same in each call.
+
+        Where the loss is not finite, as after an overflow, all of the gradient is NaN, never 0, so that no optimiser
+        takes it for a minimum.
         """
         return _derivatives.loss_and_gradient(self._network, X, y, sample_weight, gradient_penalty=gradient_penalty,
                                               jacobian_penalty=jacobian_penalty)
@@ -179,7 +182,7 @@ class MLP:
     def hvp(self, v: ArrayLike, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Floats:
         """The Hessian of the mean loss by `params` times v, (n_params,), in two sweeps (Pearlmutter 1994).
 
-        v : (n_params,). The loss must be one of `fastmlp.losses()`.
+        v : (n_params,). The loss must be one of `fastmlp.losses()`. NaN where the loss is not finite.
         """
         return _derivatives.hessian_product(self._network, v, X, y, sample_weight)
 

@@ -68,7 +68,8 @@ def falls_and_jumps(epoch):
 def test_the_training_loss_of_estimators(how):
     """In steps of all rows each epoch logs the loss of the weights that the epoch before left."""
     model = MLPRegressor("squared_error", (8,), "tanh", solver="sgd", learning_rate=falls_and_jumps, momentum=0.0,
-                         batch_size=60, max_iter=40, random_state=0, restore_best=True, warm_start=True, **how).fit(X, Y)
+                         batch_size=60, max_iter=40, random_state=0, restore_best=True, warm_start=True, **how)
+    model.fit(X, Y)
     assert np.argmin(model.loss_curve_) == 36 and model.loss_curve_[37] > model.loss_curve_[36]
     best = model.best_loss_
     assert best == model.loss_curve_[36]
@@ -201,7 +202,8 @@ def test_one_low_loss_does_not_make_the_rate_fall_for_ever():
             net.params = net.params + 5.0
 
     model = MLPRegressor(hidden_layer_sizes=(), solver="sgd", learning_rate="adaptive", learning_rate_init=0.01,
-                         n_iter_no_change=3, tol=0.0, batch_size=60, max_iter=60, random_state=0, momentum=0.0, callbacks=[enlarge])
+                         n_iter_no_change=3, tol=0.0, batch_size=60, max_iter=60, random_state=0, momentum=0.0,
+                         callbacks=[enlarge])
     model.fit(X, Y)
     losses = model.loss_curve_
     assert losses[1:] == sorted(losses[1:], reverse=True) and losses[5] > losses[0]

@@ -290,8 +290,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The attributes of a new training."""
         self.n_layers_ = len(sizes)
         self.n_iter_ = self.t_ = 0
-        if self._stochastic:
-            _stochastic.start_curves(self)
+        _solvers.start_curves(self)
 
     # ---- using
 

@@ -51,6 +51,13 @@ class Job:
         return float(np.mean(self.weight if rows is None else self.weight[rows]))
 
 
+def start_curves(est):
+    """The attributes that tell how a fit goes, before its first epoch."""
+    est.loss_curve_, est._no_improvement_count, est._curves_of_lbfgs = [], 0, not est._stochastic
+    est.best_loss_, est.validation_scores_, est.best_validation_score_ = np.inf, None, None
+    est._watching = None
+
+
 def optimizer_of(est):
     """The optimiser's spec."""
     spec = est.optimizer or STOCHASTIC[est.solver if est.solver in STOCHASTIC else "adam"](est)

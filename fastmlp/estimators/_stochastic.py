@@ -24,21 +24,14 @@ class Optimizer:
     learning_rate: float
 
 
-def start_curves(est):
-    """The attributes of a stochastic solver before its first epoch."""
-    est.loss_curve_, est._no_improvement_count = [], 0
-    est.best_loss_, est.validation_scores_, est.best_validation_score_ = np.inf, None, None
-    est._watching = None
-
-
 def fit_stochastic(job):
     """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
     est, net, network, progress = job.est, job.net, job.network, job.network.progress
     _start_rate(est, progress)
     state = OptimizerState.following(progress.optimizer_state, network.parameters, _solvers.optimizer_of(est))
     progress.optimizer_state = state
-    if not hasattr(est, "loss_curve_"):  # L-BFGS came before
-        start_curves(est)
+    if vars(est).get("_curves_of_lbfgs"):
+        _solvers.start_curves(est)
     watched, rows = watched_of(job)
     order = Reshuffled(job.data.n, rows, est._random_state) if est.shuffle else InOrder(job.data.n, rows)
     objective = Objective(est.alpha / job.mean_weight(rows), est.l1 / job.mean_weight(rows), est.input_noise,

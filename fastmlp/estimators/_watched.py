@@ -36,8 +36,8 @@ class Watched:
     public, and the next partial_fit or warm fit goes on from them where it watches the same number of the same rows and
     the last one was not ended by patience.
 
-    job : the fit. given : X, y and sample_weight of the rows. holds_weights : whether the weights of the best epoch come
-    back.
+    job : the fit. given : X, y and sample_weight of the rows. holds_weights : whether the weights of the best epoch
+    come back.
 
     subject : what messages call it. best_attribute : where its best is found.
     """
@@ -176,7 +176,7 @@ class TrainingLoss(Watched):
 
 
 def training_loss(job, epochs):
-    """The loss of the training rows at the present weights, with penalties: of all at once, without noise and dropout."""
+    """The loss of the training rows at the present weights, with penalties, without noise and dropout."""
     network, objective, rows = job.network, epochs.objective, epochs.order.rows
     loss = epochs.loss()
     if objective.penalty.kind:
@@ -190,13 +190,14 @@ def training_loss(job, epochs):
 class Score(Watched):
     """A score of some rows: the estimator's own, a scorer's, or minus the loss.
 
-    rows : MeasuredRows. given : X, y and weight of the same rows as they were given.
+    rows : MeasuredRows. given : X, y and weight of the same rows as they were given. held_out : whether they are not
+    trained on.
     """
 
     best_attribute, larger_is_better = "best_validation_score_", True
 
-    def __init__(self, job, holds_weights, subject, rows, given):
-        est, self.subject, self.rows = job.est, subject, rows
+    def __init__(self, job, holds_weights, subject, rows, given, held_out):
+        est, self.subject, self.rows, self.held_out = job.est, subject, rows, held_out
         self.X, self.y, self.weight = given
         self.scorer = None if est.monitor in (None, "loss", "score") else _scorer(est.monitor)
         est.best_loss_ = None
@@ -247,7 +248,9 @@ class Score(Watched):
         return f"{self.subject} {est.monitor or 'score'} {est.loss if est.monitor == 'loss' else ''}"
 
     def logs(self):
-        return {"val_score": self._latest()}
+        if not self.est.callbacks:  # measuring the loss is a pass over the rows
+            return {}
+        return {**({"val_loss": self._loss()} if self.held_out else {}), "val_score": self._latest()}
 
 
 def watched_of(job):
@@ -268,7 +271,7 @@ def watched_of(job):
         weight = None if job.weight is None else job.weight[held_out]
         given, subject = (_safe_indexing(job.X, held_out), job.y[held_out], weight), "Validation score"
         measured = MeasuredRows(network, job.data, held_out)
-    return Score(job, holds_weights, subject, measured, given), rows
+    return Score(job, holds_weights, subject, measured, given, validates), rows
 
 
 def _hold_out(job):
