@@ -71,6 +71,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             binarizer = LabelBinarizer().fit(y)
             self.classes_, self._y_type, self._y_sparse = binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_
             return X, y
+        several, fitted_several = (kind.startswith("multilabel") for kind in (type_of_target(y), self._y_type))
+        if several != fitted_several:
+            kinds = {False: "one label a row", True: "an indicator matrix, several labels a row"}
+            raise ValueError(f"y must be {kinds[fitted_several]}, as what was fitted, got {kinds[several]}")
         classes = unique_labels(y)
         if self.warm_start and not incremental and set(classes) != set(self.classes_):
             raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to "
@@ -154,8 +158,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._decode(self._outputs(X))
 
     def predict_proba(self, X):
-        """Probabilities of `classes_`, (n_samples, n_classes)."""
+        """Probabilities of `classes_`, (n_samples, n_classes): of a single class all 1."""
         p = self._outputs(X)
+        if len(self.classes_) == 1:
+            return np.ones_like(p)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 
     def predict_log_proba(self, X):
@@ -163,9 +169,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         s = self._outputs(X, linked=False)
         if self.out_activation_ == "softmax":
             return log_softmax(s, axis=1)
+        if len(self.classes_) == 1:
+            return np.zeros_like(s)
         if self.n_outputs_ == 1:
             return log_expit(np.hstack([-s, s]))
-        return np.where(s > 0, np.log(expit(s)), log_expit(s))  # in the order of predict_proba, ties at 1 too
+        # in the order of predict_proba, ties at 1 too
+        return np.where(s > 0, np.log(expit(np.maximum(s, 0))), log_expit(s))
 
     def to_art(self, clip_values=None, at="probabilities"):
         """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss

@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing
 
 from .._fit.measures import MeasuredRows
 from .._fit.monitor import Monitor
+from .._fit.orders import require_weight
 
 
 class Patience(Monitor):
@@ -281,6 +282,8 @@ def _hold_out(job):
                                       test_size=est.validation_fraction, stratify=est._stratification_labels(job.y))
     if len(held_out) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    rows, held_out = rows.astype(np.int64), held_out.astype(np.int64)
+    require_weight(job.data, rows, held_out)
     return rows, held_out
 
 
