@@ -1,7 +1,9 @@
 """What MLP.fit and MLP.partial_fit do."""
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import _robust, _running, optim
@@ -40,7 +42,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     attack = _robust.attack(options.adversarial, X)
     network.parameters.require_finite()
     first = 0 if previous is None else previous.epoch
-    rates = [optim.rate(options.optimizer, first + e) for e in range(options.epochs)]
+    rates = itertools.chain([optim.rate(options.optimizer, first)],  # which is so checked before anything is changed
+                            (optim.rate(options.optimizer, first + e) for e in itertools.count(1)))
     order = Shuffled(data.n, rows, progress.seed) if options.shuffle else InOrder(data.n, rows)
     batch = min(order.n, options.batch_size or order.n)
     with network.team(order.n, 3 * options.epochs, options.n_threads, batch) as team:
@@ -62,11 +65,11 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
 
 
 class NetworkPlan(loop.Plan):
-    """Rates that are known beforehand; each epoch's numbers go to the network's History. When to stop is the callbacks'
-    to say."""
+    """Rates by the epoch, each asked for as its epoch begins; each epoch's numbers go to the network's History. When to
+    stop is the callbacks' to say."""
 
-    def __init__(self, net: MLP, rates: list[float], epochs: Epochs, measures: Measures) -> None:
-        self.net, self.rates, self.epochs, self.measures = net, iter(rates), epochs, measures
+    def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures) -> None:
+        self.net, self.rates, self.epochs, self.measures = net, rates, epochs, measures
 
     def begin_epoch(self) -> float:
         return next(self.rates)
