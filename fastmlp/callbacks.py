@@ -24,6 +24,9 @@ class Callback:
     `logs` are numbers by name: what History gets of the epoch. on_batch_end, where overridden, is called after each
     batch with its number in the epoch and {"loss": the batch's}; it costs a call of Python a batch. on_fit_end is
     called however the fit ended, after an exception and Ctrl-C too.
+
+    Callbacks are parameters of estimators, which are cloned, pickled and cross-validated: those here can be copied before,
+    during and after a fit, and keep no file open after it. Yours should, too.
     """
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
@@ -93,6 +96,7 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         self._best.restore(net)
+        self._best.best_weights = None  # they are the network's now
 
 
 class Checkpoint(Callback):
@@ -141,30 +145,34 @@ class ProgressBar(Callback):
     def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_bar"} | {"_bar": None}
 
 
 class CSVLogger(Callback):
-    """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there."""
+    """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there.
+
+    The file is open only while a line is written, so that a logger can be copied and pickled at any time.
+    """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path, self.append = path, append
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        self._file: Any = None  # where it cannot be opened
-        self._file = open(self.path, "a" if self.append else "w", newline="")
-        self._writer: Any = None
+        self._file = os.path.abspath(self.path)  # wherever the process goes meanwhile
+        self._names: list[str] = []
+        with open(self._file, "a" if self.append else "w"):
+            pass  # an error now, not after the first epoch
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, ["epoch", *logs])
-            if self._file.tell() == 0:
-                self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch, **logs})
-        self._file.flush()
-
-    def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._names = self._names or ["epoch", *logs]
+        with open(self._file, "a", newline="") as file:
+            writer = csv.DictWriter(file, self._names)
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow({"epoch": epoch, **logs})
 
 
 class TimeLimit(Callback):
