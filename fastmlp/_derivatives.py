@@ -46,8 +46,16 @@ def loss_and_gradient(network: Network, X: Any, y: Any, sample_weight: Any, **pe
     penalty = _robust.penalty(network, **penalties)
     network.parameters.require_finite()
     with network.team(data.n, 3) as team:
-        total, gradient = network.core.gradient(data, team, penalty, network.progress.seed)
+        total, gradient = finite_or_nan(*network.core.gradient(data, team, penalty, network.progress.seed))
     return total / data.weight_sum, network.parameters.gather(gradient)
+
+
+def finite_or_nan(total: float, derivative: Floats) -> tuple[float, Floats]:
+    """A sum of losses and its derivative, which is NaN where the sum is not finite: the engine leaves zeros there, and an
+    optimiser would take them for a minimum."""
+    if not np.isfinite(total):
+        derivative.fill(np.nan)
+    return total, derivative
 
 
 def hessian_product(network: Network, v: Any, X: Any, y: Any, sample_weight: Any) -> Floats:
@@ -57,7 +65,7 @@ def hessian_product(network: Network, v: Any, X: Any, y: Any, sample_weight: Any
     data = network.bind(X, y, sample_weight)
     network.parameters.require_finite()
     with network.team(data.n, 6) as team:
-        _, along = network.core.gradient(data, team, V=network.parameters.direction(v))
+        _, along = finite_or_nan(*network.core.gradient(data, team, V=network.parameters.direction(v)))
     return network.parameters.gather(along)
 
 

@@ -69,5 +69,6 @@ def logged(name: str, logs: Mapping[str, float]) -> float:
     """The number of a name among an epoch's logs. ValueError where it is not there."""
     if name not in logs:
         raise ValueError(f"monitor must be one of {', '.join(logs)}, got {name!r}"
-                         + ("; give fit validation_data" if name.startswith("val_") else ""))
+                         + ("; val_ names are there where fit is given validation_data or holds rows out"
+                            if name.startswith("val_") and "val_loss" not in logs else ""))
     return logs[name]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _checks
 from ._monitor import Monitor, logged, monitor_of_logs
+from ._running import fit_of
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -23,6 +24,9 @@ class Callback:
     `logs` are numbers by name: what History gets of the epoch. on_batch_end, where overridden, is called after each
     batch with its number in the epoch and {"loss": the batch's}; it costs a call of Python a batch. on_fit_end is
     called however the fit ended, after an exception and Ctrl-C too.
+
+    Callbacks are parameters of estimators, which are cloned, pickled and cross-validated: those here can be copied before,
+    during and after a fit, and keep no file open after it. Yours should, too.
     """
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
@@ -55,8 +59,16 @@ EVENTS = ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end")
 class EarlyStopping(Callback):
     """Stop when `monitor` has not become better by more than min_delta for `patience` epochs.
 
-    mode : "min", "max", or "auto": max for accuracy, r2 and auc, min for all else, functions of yours too.
+    monitor : the name of a logged number. Estimators log "loss", and of held-out rows "val_loss" and "val_score".
+    mode : "min", "max", or "auto" by the name: max for those that end in accuracy, r2, auc or score or begin with neg_,
+        min for those that end in loss, error, mae, deviance or penalty. ValueError for others, as those of functions of
+        yours, which need "min" or "max".
     restore_best : the best epoch's weights come back at the end, however the fit ended.
+
+    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it. It ends the waiting; which
+    weights are the best by "loss" is found by measuring it on the training rows after each epoch.
+
+    best_epoch is then the number of the epoch whose weights are the best, None before the first.
     """
 
     def __init__(self, monitor: str = "val_loss", patience: int = 10, min_delta: float = 0.0, mode: str = "auto",
@@ -69,21 +81,29 @@ class EarlyStopping(Callback):
         return monitor_of_logs(self.monitor, self.mode, self.min_delta)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        self._monitor = self._fresh_monitor()
+        self._patience, self._best = self._fresh_monitor(), self._fresh_monitor()
         self.best_epoch: int | None = None
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        weights = (lambda: net.params) if self.restore_best else None
-        if self._monitor.look(logged(self.monitor, logs), weights):
+        self._patience.look(logged(self.monitor, logs))
+        if self.restore_best:
+            is_best = self._best.look(of_present_weights(self.monitor, net, logs), lambda: net.params)
+        else:
+            is_best = self._patience.waited == 0
+        if is_best:
             self.best_epoch = epoch
-        return self._monitor.waited >= self.patience
+        return self._patience.waited >= self.patience
 
     def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
-        self._monitor.restore(net)
+        self._best.restore(net)
+        self._best.best_weights = None  # they are the network's now
 
 
 class Checkpoint(Callback):
-    """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`."""
+    """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`.
+
+    monitor, mode : as of EarlyStopping.
+    """
 
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
                  mode: str = "auto") -> None:
@@ -97,7 +117,7 @@ class Checkpoint(Callback):
         self._monitor = self._fresh_monitor()
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        if not self.best or self._monitor.look(logged(self.monitor, logs)):
+        if not self.best or self._monitor.look(of_present_weights(self.monitor, net, logs)):
             net.save(self.path)
 
 
@@ -125,30 +145,34 @@ class ProgressBar(Callback):
     def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_bar"} | {"_bar": None}
 
 
 class CSVLogger(Callback):
-    """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there."""
+    """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there.
+
+    The file is open only while a line is written, so that a logger can be copied and pickled at any time.
+    """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path, self.append = path, append
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        self._file: Any = None  # where it cannot be opened
-        self._file = open(self.path, "a" if self.append else "w", newline="")  # noqa: SIM115  closed by on_fit_end
-        self._writer: Any = None
+        self._file = os.path.abspath(self.path)  # wherever the process goes meanwhile
+        self._names: list[str] = []
+        with open(self._file, "a" if self.append else "w"):
+            pass  # an error now, not after the first epoch
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, ["epoch", *logs])
-            if self._file.tell() == 0:
-                self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch, **logs})
-        self._file.flush()
-
-    def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._names = self._names or ["epoch", *logs]
+        with open(self._file, "a", newline="") as file:
+            writer = csv.DictWriter(file, self._names)
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow({"epoch": epoch, **logs})
 
 
 class TimeLimit(Callback):
@@ -162,6 +186,12 @@ class TimeLimit(Callback):
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         return time.monotonic() >= self._until
+
+
+def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
+    """A logged number as it is at the weights that the epoch ended with. All are but the loss, which is measured."""
+    fit, number = fit_of(net), logged(name, logs)
+    return fit.training_loss() if name == "loss" and fit is not None and fit.training_loss is not None else number
 
 
 def as_callback(given: Any) -> Callback:

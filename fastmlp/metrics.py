@@ -54,7 +54,8 @@ def auc(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
 
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "r2": r2, "mae": mae, "auc": auc}
-LARGER = {"accuracy", "r2", "auc"}
+# last words of names, by which of two numbers is better; scikit-learn's functions end so, too
+LARGER, SMALLER = {"accuracy", "r2", "auc", "score"}, {"loss", "error", "mae", "deviance", "penalty", "lr"}
 
 
 def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) -> None:
@@ -72,9 +73,25 @@ def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) 
         raise ValueError("metrics auc wants labels for y, or columns of 0 and 1, got other numbers")
 
 
+def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int) -> None:
+    """ValueError where a metric by name is not defined for just these rows with weight: labels (n,), or (n, d(L))."""
+    if metrics.get("r2") is r2 and len(y) < 2:
+        raise ValueError(f"metrics r2 wants two rows at least, got {len(y)}")
+    if metrics.get("auc") is auc:
+        columns = [y == k for k in range(outputs)] if y.ndim == 1 else list(y.T)
+        without = [k for k, column in enumerate(columns) if not 0 < np.count_nonzero(column) < len(column)]
+        if without:
+            raise ValueError("metrics auc wants rows that are of each class and rows that are not, "
+                             f"got only one kind for {', '.join(map(str, without))}")
+
+
 def larger_is_better(name: str) -> bool:
-    """Of a logged number, with val_ before it or not."""
-    return name.removeprefix("val_") in LARGER
+    """Of a logged number, by its name: neg_ begins what is turned round to be larger, else its last word says it.
+    ValueError for other names, as those of users' functions."""
+    last = name.rpartition("_")[2]
+    if last not in LARGER | SMALLER and not name.removeprefix("val_").startswith("neg_"):
+        raise ValueError(f"mode must be 'min' or 'max' for monitor {name!r}, whose name does not say which is better")
+    return last in LARGER or name.removeprefix("val_").startswith("neg_")
 
 
 def named_metrics(metrics: Any) -> dict[str, Metric]:

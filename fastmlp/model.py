@@ -172,6 +172,9 @@ class MLP:
 
         gradient_penalty, jacobian_penalty : as in fit; part of the loss here. The projections of the second are the
         same in each call.
+
+        Where the loss is not finite, as after an overflow, all of the gradient is NaN, never 0, so that no optimiser
+        takes it for a minimum.
         """
         return _derivatives.loss_and_gradient(self._network, X, y, sample_weight, gradient_penalty=gradient_penalty,
                                               jacobian_penalty=jacobian_penalty)
@@ -179,7 +182,7 @@ class MLP:
     def hvp(self, v: ArrayLike, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Floats:
         """The Hessian of the mean loss by `params` times v, (n_params,), in two sweeps (Pearlmutter 1994).
 
-        v : (n_params,). The loss must be one of `fastmlp.losses()`.
+        v : (n_params,). The loss must be one of `fastmlp.losses()`. NaN where the loss is not finite.
         """
         return _derivatives.hessian_product(self._network, v, X, y, sample_weight)
 
@@ -225,7 +228,7 @@ class MLP:
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
             a few at a time, but y as a whole for metrics.
-        optimizer : SGD, Adam or AdamW; default SGD(0.01).
+        optimizer : SGD, Adam or AdamW; default SGD(0.01). A schedule is asked for each rate as its epoch begins.
         epochs : how many times all rows are trained on.
         batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
@@ -254,7 +257,8 @@ class MLP:
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
         those before the step that made it so. TypeError or ValueError names the argument that does not fit, before
-        anything is changed.
+        anything is changed. RuntimeError from within another fit of the same network, as from a callback or another
+        thread: that one goes on unharmed.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,

@@ -7,7 +7,9 @@ import pytest
 import scipy.sparse
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 
 from fastmlp import MLPAutoencoder, _arrays
@@ -133,3 +135,35 @@ def test_errors():
         coder("deep", activation=["tanh", "tanh"]).fit(X)
     with pytest.raises(ValueError, match="read-only"):
         coder("tied").fit(X).coefs_[0][...] = 0
+
+
+@pytest.mark.parametrize("value", [0.5, 0.1, 1e9])
+def test_the_score_of_rows_that_do_not_vary(value):
+    """0.1 is no number in binary, so that its mean is another: scikit-learn's score is then some -1e33."""
+    rows = np.full((7, 3), value)
+    model = MLPAutoencoder((2,), tied=False, max_iter=3, random_state=0).fit(X[:, 20:23])
+    assert model.score(rows) == 0.0
+    if value == 0.5:
+        assert r2_score(rows, model.inverse_transform(model.transform(rows)), multioutput="variance_weighted") == 0.0
+    model.coefs_ = [np.zeros_like(W) for W in model.coefs_]  # now it gives back (0, 2, 0), whatever comes
+    model.intercepts_[-1][...] = 0, 2, 0
+    assert model.score(np.tile([0.0, 2.0, 0.0], (4, 1))) == 1.0
+    assert model.score(np.tile([1.0, 2.0, 0.0], (4, 1))) == pytest.approx(2 / 3)
+
+
+def test_the_score_of_one_row():
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    model = MLPAutoencoder((2,), max_iter=3, random_state=0).fit(X)
+    with pytest.warns(UndefinedMetricWarning, match="less than two samples"):
+        assert np.isnan(model.score(X[:1]))
+
+
+@pytest.mark.parametrize("wrong", [np.inf, np.nan, -1.0, None])
+def test_weights_that_are_none(wrong):
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    model, weight = MLPAutoencoder((2,), max_iter=3, random_state=0).fit(X), np.ones(20)
+    weight[:1 if wrong is not None else 20] = wrong or 0.0
+    for call in (model.score, model.fit):
+        with pytest.raises(ValueError, match="[Ss]ample[_ ]weight"):
+            call(X, sample_weight=weight)
+    assert model.score(X, sample_weight=np.full(20, 1e308)) == pytest.approx(model.score(X), rel=1e-12)

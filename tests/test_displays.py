@@ -162,6 +162,13 @@ def test_loss_curves():
     assert lines(LossCurveDisplay.from_estimator(classifier(), color="C3")) == {"loss": classifier().loss_curve_}
 
 
+def without_curve():
+    """A fitted regressor as those of other libraries are."""
+    model = MLPRegressor(solver="lbfgs", max_iter=2).fit(FRAME, TARGET)
+    del model.loss_curve_
+    return model
+
+
 BAD = {
     "values": (ValueError, r"values must have shape \(d,\), with d at least 1, got \(2, 2\)",
                lambda: SensitivityDisplay(np.ones((2, 2)))),
@@ -182,7 +189,7 @@ BAD = {
     "no history": (ValueError, "model must be fitted, .* got MLP without one",
                    lambda: LossCurveDisplay.from_estimator(MLP([2, 1]))),
     "no curve": (ValueError, "model must be fitted, .* got MLPRegressor without one",
-                 lambda: LossCurveDisplay.from_estimator(MLPRegressor(solver="lbfgs", max_iter=2).fit(FRAME, TARGET))),
+                 lambda: LossCurveDisplay.from_estimator(without_curve())),
     "not fitted": (NotFittedError, "not fitted", lambda: SensitivityDisplay.from_estimator(MLPClassifier(), DIGITS)),
     "model": (TypeError, "model must be an MLP or", lambda: SensitivityDisplay.from_estimator(3, DIGITS)),
 }

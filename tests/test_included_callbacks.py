@@ -61,14 +61,15 @@ def scripted(values, name="score"):
     ([1, 2, 3], {"patience": 1}, 2, 1),
 ], ids=str)
 def test_patience(values, options, stops, best):
-    net, stopping = network(), EarlyStopping("score", **options)
+    net, stopping = network(), EarlyStopping("score", **{"mode": "min", **options})
     history = net.fit(X, Y, Adam(0.01), epochs=len(values), metrics=[scripted(values)], callbacks=[stopping])
     assert len(history["loss"]) == stops and stopping.best_epoch == best
     assert net.params.tobytes() == after(best).tobytes()
 
 
 @pytest.mark.parametrize("name, larger", [("accuracy", True), ("r2", True), ("auc", True), ("mae", False),
-                                          ("score", False)])
+                                          ("score", True), ("neg_mae", True), ("f1_score", True), ("my_loss", False),
+                                          ("mean_squared_error", False), ("mean_poisson_deviance", False)])
 @pytest.mark.parametrize("prefix", ["", "val_"])
 def test_the_mode_goes_by_the_name(name, larger, prefix):
     stopping = EarlyStopping(prefix + name, patience=9)
@@ -80,7 +81,7 @@ def test_the_mode_goes_by_the_name(name, larger, prefix):
 def test_without_restore_best_the_last_weights_stay():
     net = network()
     net.fit(X, Y, Adam(0.01), epochs=9, metrics=[scripted([1, 2, 3])],
-            callbacks=[EarlyStopping("score", 2, restore_best=False)])
+            callbacks=[EarlyStopping("score", 2, mode="min", restore_best=False)])
     assert net.params.tobytes() == after(3).tobytes()
 
 
@@ -98,7 +99,7 @@ def test_the_best_weights_come_back_however_the_fit_ends(end, first, monkeypatch
     in_a_batch = LambdaCallback(
         on_batch_end=lambda net, batch, logs: interrupt(net, len(net.history.get("loss", [])), logs))
     others = {"time": [tick, TimeLimit(6)], "ctrl-c": [interrupt], "ctrl-c in a batch": [in_a_batch]}.get(end, [])
-    stopping, net = [EarlyStopping("score", 50)], network()
+    stopping, net = [EarlyStopping("score", 50, mode="min")], network()
     metric = scripted([4, 3, 1, 2, 2, 2, 2, 2])
     lr = (lambda epoch: 0.01 if epoch < 6 else 1e300) if end == "divergence" else 0.01
     fit = lambda: net.fit(X, Y, Adam(lr), epochs=6 if end == "last epoch" else 8, metrics=metric,
@@ -120,8 +121,19 @@ def test_the_best_weights_come_back_however_the_fit_ends(end, first, monkeypatch
 def test_an_unknown_monitor_is_an_error_that_names_those_there_are(make):
     with pytest.raises(ValueError, match="monitor must be one of loss, lr, mae, got 'score'"):
         network().fit(X, Y, metrics="mae", callbacks=[make("score")])
-    with pytest.raises(ValueError, match="validation_data"):
+    with pytest.raises(ValueError, match="got 'val_loss'; val_ names are there where fit is given validation_data"):
         network().fit(X, Y, callbacks=[make("val_loss")])
+    with pytest.raises(ValueError, match="monitor must be one of loss, lr, val_loss, got 'val_r2'$"):
+        network().fit(X, Y, callbacks=[make("val_r2")], validation_data=(X, Y))
+
+
+@pytest.mark.parametrize("make", [EarlyStopping, lambda monitor: Checkpoint("never", monitor)],
+                         ids=["stopping", "checkpoint"])
+@pytest.mark.parametrize("name", ["margin", "val_margin", "losses", "val_neg"])
+def test_a_name_that_does_not_say_which_is_better_wants_a_mode(make, name):
+    with pytest.raises(ValueError, match=f"mode must be 'min' or 'max' for monitor '{name}'"):
+        make(name)
+    assert EarlyStopping(name, mode="max").mode == "max"
 
 
 # ---- the others

@@ -91,6 +91,10 @@ class Epochs:
         mean_loss = sums.loss / weight if weight else 0.0
         return EpochResult(rate, mean_loss, sums.row_penalty, sums.sensitivity, sums.stopped)
 
+    def loss(self) -> float:
+        """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
+        return self.network.core.evaluate(self.data, self.team, self.order.rows) / self.weight
+
     def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
         """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
         total, weight = Sums(0), 0.0

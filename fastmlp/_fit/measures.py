@@ -8,7 +8,7 @@ import numpy as np
 from .. import _arrays, _core
 from .._network import Network
 from .._types import Floats, Integers
-from ..metrics import check_targets
+from ..metrics import check_rows, check_targets
 from .options import Options
 
 
@@ -55,9 +55,11 @@ class Measures:
         y = np.asarray(_arrays.dense(y))
         labels = y.ndim == 1 and network.loss.name == "cross_entropy"
         y = y[:, None] if y.ndim == 1 and not labels else y
-        check_targets(self.metrics, y, labels)
         of_rows = slice(None) if self.rows.numbers is None else self.rows.numbers
         self.y, self.weight = y[of_rows], None if weight is None else np.asarray(weight)[of_rows]
+        check_targets(self.metrics, y, labels)
+        counting = slice(None) if self.weight is None else self.weight > 0
+        check_rows(self.metrics, self.y[counting], network.d[-1])
 
     def __call__(self, team: _core.Team) -> dict[str, float]:
         """Numbers by name, by one forward pass for the loss and the metrics alike."""

@@ -1,10 +1,12 @@
 """What MLP.fit and MLP.partial_fit do."""
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .. import _robust, optim
+from .. import _robust, _running, optim
 from .._engine.requests import Objective
 from .._parameters import OptimizerState
 from . import loop
@@ -22,8 +24,13 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """Train a network; its History.
 
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
-    changed before all that was given is checked.
+    changed before all that was given is checked. RuntimeError where the network is being fitted already.
     """
+    with _running.fitting(net) as running:
+        return _fit(net, X, y, options, fresh, running)
+
+
+def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer)
@@ -38,7 +45,8 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
                          "BatchNorm, whose rows depend on each other in training")
     network.parameters.require_finite()
     first = 0 if previous is None else previous.epoch
-    rates = [optim.rate(options.optimizer, first + e) for e in range(options.epochs)]
+    rates = itertools.chain([optim.rate(options.optimizer, first)],  # which is so checked before anything is changed
+                            (optim.rate(options.optimizer, first + e) for e in itertools.count(1)))
     order = Shuffled(data.n, rows, progress.seed) if options.shuffle else InOrder(data.n, rows)
     batch = min(order.n, options.batch_size or order.n)
     with network.team(order.n, 3 * options.epochs, options.n_threads, batch) as team:
@@ -49,21 +57,22 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
         objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
         on_batch_end = loop.batch_notifier(options.callbacks, net)
         epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end)
+        running.training_loss = epochs.loss
         plan = NetworkPlan(net, rates, epochs, measures)
         ending = loop.train(net, epochs, options.epochs, plan, options.callbacks)
     if ending is loop.Ending.DIVERGED:
         warnings.warn(f"the loss was not finite in epoch {state.epoch + 1}: training stopped, the network "
                       "holds the weights before the step that made it so; try a smaller learning rate",
-                      loop.DivergenceWarning, stacklevel=3)
+                      loop.DivergenceWarning, stacklevel=4)
     return net.history
 
 
 class NetworkPlan(loop.Plan):
-    """Rates that are known beforehand; each epoch's numbers go to the network's History. When to stop is the callbacks'
-    to say."""
+    """Rates by the epoch, each asked for as its epoch begins; each epoch's numbers go to the network's History. When to
+    stop is the callbacks' to say."""
 
-    def __init__(self, net: MLP, rates: list[float], epochs: Epochs, measures: Measures) -> None:
-        self.net, self.rates, self.epochs, self.measures = net, iter(rates), epochs, measures
+    def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures) -> None:
+        self.net, self.rates, self.epochs, self.measures = net, rates, epochs, measures
 
     def begin_epoch(self) -> float:
         return next(self.rates)

@@ -18,9 +18,14 @@ def hold_out(data: _core.Data, fraction: float, seed: int) -> tuple[Integers | N
     if not 0 < held < data.n:
         raise ValueError(f"validation_fraction must leave rows on both sides, got {fraction:g} of {data.n} rows")
     rows, held_out = np.sort(order[held:]), np.sort(order[:held])
+    require_weight(data, rows, held_out)
+    return rows, held_out
+
+
+def require_weight(data: _core.Data, rows: Integers, held_out: Integers) -> None:
+    """ValueError where the rows to train on or those held out are without weight."""
     if not data.weight_of(rows) > 0 or not data.weight_of(held_out) > 0:
         raise ValueError("sample_weight must not be all 0 on either side of validation_fraction")
-    return rows, held_out
 
 
 class Order:

@@ -1,17 +1,20 @@
 """MLPAutoencoder."""
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from .._arrays import blocks
+from .._arrays import blocks, weights
 from .._fit.options import Callbacks, described, is_tuple_of
+from .._running import alone
 from .._types import Floats
 from ..layers import Dropout
 from ..optim import Optimizer
@@ -101,16 +104,22 @@ class MLPAutoencoder(BaseMLP):
         return loss / self.n_outputs_
 
     def _score_of(self, outputs, y, weight):
+        """Of all features together; where none varies and of a single row what scikit-learn's r2_score says."""
         n, d = y.shape
-        weight = np.ones(n) if weight is None else weight
-        parts = blocks(n, 4 * 8 * d)
-        mean = sum(weight[part] @ dense_rows(y, part, float) for part in parts) / weight.sum()
-        lost = total = 0.0
+        if n < 2:
+            warnings.warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning)
+            return np.nan
+        weight = np.ones(n) if weight is None else weights(weight, n, np.float64)
+        parts, first = blocks(n, 4 * 8 * d), dense_rows(y, slice(0, 1), float)
+        mean = sum(weight[part] @ (dense_rows(y, part, float) - first) for part in parts) / weight.sum()
+        lost, total = np.zeros(d), 0.0
         for part in parts:
             x = dense_rows(y, part, float)
-            lost += weight[part] @ ((x - outputs(part)) ** 2).sum(axis=1)
-            total += weight[part] @ ((x - mean) ** 2).sum(axis=1)
-        return 1 - lost / total if np.isfinite(lost) else np.nan
+            lost += weight[part] @ (x - outputs(part)) ** 2
+            total += (weight[part] @ (x - first - mean) ** 2).sum()  # 0 without rounding where no feature varies
+        if not np.isfinite(lost).all():
+            return np.nan
+        return 1 - lost.sum() / total if total else np.mean(lost == 0)
 
     # ---- fitting
 
@@ -129,6 +138,7 @@ class MLPAutoencoder(BaseMLP):
         net, X, _ = super()._as_network(X)
         return net, X, y
 
+    @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, validation_data: Any = None) -> Self:
@@ -139,6 +149,7 @@ class MLPAutoencoder(BaseMLP):
         """
         return self._fit(X, None, sample_weight, validation_data=validation_data)
 
+    @alone
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X."""
@@ -158,11 +169,15 @@ class MLPAutoencoder(BaseMLP):
         return self._part([self._n_features_out, *specs[len(specs) // 2 + 1:]]).predict(X)
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2."""
+        """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2.
+
+        By scikit-learn's conventions for r2: where no feature varies the share of features that come back exactly, and of
+        a single row NaN, with a warning. sample_weight : (n_samples,), at least 0 and not all 0, or ValueError.
+        """
         check_is_fitted(self, "coefs_")
         X, y = self._validate_input(X, None, incremental=True, reset=False)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         return float(self._score_of(lambda part: self._outputs(X[part], check_input=False), y, sample_weight))
 
     @property

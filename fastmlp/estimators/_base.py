@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from .. import _checks, _core, optim
 from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
+from .._running import alone, fitting
 from .._types import Floats
 from ..layers import Dense, Dropout
 from ..model import MLP
@@ -197,6 +198,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     # ---- fitting
 
+    @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, validation_data: Any = None) -> Self:
@@ -237,8 +239,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if first:
             self._start(sizes)
         self._adopt(net)
-        job = _solvers.Job(self, net, data, X, y, weight, incremental, validation)
-        (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
+        with fitting(net) as running:  # callbacks have it in hand
+            job = _solvers.Job(self, net, data, X, y, weight, incremental, validation, running)
+            (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 
     def _validation(self, given):
@@ -293,8 +296,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """The attributes of a new training."""
         self.n_layers_ = len(sizes)
         self.n_iter_ = self.t_ = 0
-        if self._stochastic:
-            _stochastic.start_curves(self)
+        _solvers.start_curves(self)
 
     # ---- using
 

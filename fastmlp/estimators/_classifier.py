@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import sound
 from .._fit.options import Callbacks
+from .._running import alone
 from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
@@ -90,6 +91,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             binarizer = LabelBinarizer().fit(y)
             self.classes_, self._y_type, self._y_sparse = binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_
             return X, y
+        several, fitted_several = (kind.startswith("multilabel") for kind in (type_of_target(y), self._y_type))
+        if several != fitted_several:
+            kinds = {False: "one label a row", True: "an indicator matrix, several labels a row"}
+            raise ValueError(f"y must be {kinds[fitted_several]}, as what was fitted, got {kinds[several]}")
         classes = unique_labels(y)
         if self.warm_start and not incremental and set(classes) != set(self.classes_):
             raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to "
@@ -151,6 +156,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     # ---- using
 
     @available_if(lambda est: est._check_solver())
+    @alone
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
                     classes: ArrayLike | None = None) -> Self:
@@ -173,8 +179,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._decode(self._outputs(X))
 
     def predict_proba(self, X: Any) -> Floats:
-        """Probabilities of `classes_`, (n_samples, n_classes)."""
+        """Probabilities of `classes_`, (n_samples, n_classes): of a single class all 1."""
         p = self._outputs(X)
+        if len(self.classes_) == 1:
+            return np.ones_like(p)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -186,9 +194,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         s = self._outputs(X, linked=False)
         if self.out_activation_ == "softmax":
             return log_softmax(s, axis=1)
+        if len(self.classes_) == 1:
+            return np.zeros_like(s)
         if self.n_outputs_ == 1:
             return log_expit(np.hstack([-s, s]))
-        return np.where(s > 0, np.log(expit(s)), log_expit(s))  # in the order of predict_proba, ties at 1 too
+        # in the order of predict_proba, ties at 1 too
+        return np.where(s > 0, np.log(expit(np.maximum(s, 0))), log_expit(s))
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Classifier:
         """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss

@@ -1,4 +1,6 @@
 """Solver "lbfgs": scipy's L-BFGS-B on the loss of all rows."""
+import warnings
+
 import numpy as np
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
@@ -22,24 +24,40 @@ def check_lbfgs(est, validation_data):
 
 
 def fit_lbfgs(job):
-    """Minimise the loss of all rows. The loop is scipy's; what looks on sees its iterations as epochs."""
-    est, net, network = job.est, job.net, job.network
+    """Minimise the loss of all rows. The loop is scipy's; what looks on sees its iterations as epochs.
+
+    However it ends, the weights are those of the last iterate, not a trial point of the search along a line.
+    """
+    est, network = job.est, job.network
     callbacks = _solvers.callbacks_of(est)
-    with network.team(job.data.n, 3 * est.max_iter) as team, notifying(callbacks, net, est.max_iter) as notify, \
+    _solvers.start_curves(est)
+    est.n_iter_ = est.t_ = 0
+    with network.team(job.data.n, 3 * est.max_iter) as team, notifying(callbacks, job.net, est.max_iter) as notify, \
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
-        result = scipy.optimize.minimize(
-            function, function.start(), method="L-BFGS-B", jac=True, callback=Iterations(est, function, tasks, notify),
-            options={"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol})
-        function.set(result.x)
-    est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)
-    est.loss_ = result.fun
-    if not np.isfinite(net.params).all():
+        iterations = Iterations(est, function, tasks, notify)
+        try:
+            result = scipy.optimize.minimize(
+                function, iterations.x, method="L-BFGS-B", jac=True, callback=iterations,
+                options={"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol})
+            iterations.x = result.x
+        except KeyboardInterrupt:
+            iterations.stopped = True
+            warnings.warn("Training interrupted by user.")
+        finally:
+            est.loss_ = function(iterations.x)[0]
+    est.best_loss_ = min([*est.loss_curve_, est.loss_])
+    if not np.isfinite(est.loss_) or not np.isfinite(job.net.params).all():
         raise ValueError(_solvers.NOT_FINITE)
+    if not iterations.stopped:
+        est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)
 
 
 class LossAndGradient:
-    """The penalised mean loss and its gradient as functions of all weights, then all biases, in one array."""
+    """The penalised mean loss and its gradient as functions of all weights, then all biases, in one array.
+
+    Where the loss overflows it is infinite and the gradient NaN: scipy's search along a line turns back from it.
+    """
 
     def __init__(self, est, network, data, team, alpha):
         self.est, self.network, self.data, self.team, self.alpha = est, network, data, team, alpha / data.n
@@ -65,6 +83,8 @@ class LossAndGradient:
         W = [a for a in self.network.parameters.W if a is not None]
         penalty = 0.5 * self.alpha * sum(float(np.vdot(w, w)) for w in W)
         loss = self.est._loss_to_report(total / self.data.weight_sum) + penalty
+        if not np.isfinite(loss):
+            return np.inf, np.full(packed.size, np.nan)
         scale = self.est._loss_to_report(1.0)
         gradient = [scale * g for g in self.arrays(G)]
         for g, w in zip(gradient, W):
@@ -81,16 +101,24 @@ def loss_and_gradient(est, packed, X, y, sample_weight):
 
 
 class Iterations:
-    """scipy's callback: what looks on is told of each iteration."""
+    """scipy's callback: what looks on is told of each iteration. x : the last iterate. stopped : whether who looks on
+    wanted it."""
 
     def __init__(self, est, function, tasks, notify):
-        self.est, self.function, self.tasks, self.notify, self.n = est, function, tasks, notify, 0
+        self.est, self.function, self.tasks, self.notify = est, function, tasks, notify
+        self.x, self.stopped = function.start(), False
 
     def __call__(self, intermediate_result):
-        self.n += 1
-        if self.est.verbose:
-            print(f"Iteration {self.n}, loss = {intermediate_result.fun:.8f}")
+        est, loss = self.est, float(intermediate_result.fun)
+        self.x = intermediate_result.x.copy()
+        self.function.set(self.x)
+        est.n_iter_ += 1
+        est.loss_ = loss
+        est.loss_curve_.append(loss)
+        est.best_loss_ = min(loss, est.best_loss_)
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
         self.tasks.begin_epoch()
-        self.function.set(intermediate_result.x)
-        if self.tasks.end_epoch() | self.notify(self.n, {"loss": float(intermediate_result.fun)}):
+        self.stopped = bool(self.tasks.end_epoch() | self.notify(est.n_iter_, {"loss": loss}))
+        if self.stopped:
             raise StopIteration

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import dense
 from .._fit.options import Callbacks
+from .._running import alone
 from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
@@ -104,6 +105,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     # ---- using
 
     @available_if(lambda est: est._check_solver())
+    @alone
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X and y."""

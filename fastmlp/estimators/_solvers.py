@@ -3,6 +3,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 
 from .. import optim
 from ..callbacks import TimeLimit, as_callback
@@ -19,7 +20,8 @@ NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may 
 class Job:
     """A fit: the estimator, its network, the data bound for the core and as it was given.
 
-    incremental : whether it is a partial_fit. validation : (X, y, sample_weight) of validation_data, or None.
+    incremental : whether it is a partial_fit. validation : (X, y, sample_weight) of validation_data, or None. running :
+    the Fit that callbacks find the network in.
     """
 
     est: Any
@@ -30,17 +32,30 @@ class Job:
     weight: Any
     incremental: bool
     validation: Any
+    running: Any
 
     @property
     def network(self):
         """The network behind it."""
         return self.net._network
 
+    def bind(self, rows):
+        """Some of the rows bound by themselves."""
+        y, weight = self.est._targets(self.y[rows], self.network.dtype), self.weight
+        return self.network.bind(_safe_indexing(self.X, rows), y, None if weight is None else weight[rows])
+
     def mean_weight(self, rows=None):
         """The mean of the sample weights of some rows, or of all."""
         if self.weight is None:
             return 1.0
         return float(np.mean(self.weight if rows is None else self.weight[rows]))
+
+
+def start_curves(est):
+    """The attributes that tell how a fit goes, before its first epoch."""
+    est.loss_curve_, est._no_improvement_count, est._curves_of_lbfgs = [], 0, not est._stochastic
+    est.best_loss_, est.validation_scores_, est.best_validation_score_ = np.inf, None, None
+    est._watching = None
 
 
 def optimizer_of(est):

@@ -12,7 +12,7 @@ from .._fit.epochs import Epochs
 from .._fit.orders import InOrder, Reshuffled
 from .._parameters import OptimizerState
 from . import _solvers
-from ._watched import watched_of
+from ._watched import training_loss, watched_of
 
 SMALLEST_RATE = 1e-6  # of learning_rate="adaptive"
 
@@ -24,20 +24,14 @@ class Optimizer:
     learning_rate: float
 
 
-def start_curves(est):
-    """The attributes of a stochastic solver before its first epoch."""
-    est.loss_curve_, est._no_improvement_count = [], 0
-    est.best_loss_, est.validation_scores_, est.best_validation_score_ = np.inf, None, None
-
-
 def fit_stochastic(job):
     """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
     est, net, network, progress = job.est, job.net, job.network, job.network.progress
     _start_rate(est, progress)
     state = OptimizerState.following(progress.optimizer_state, network.parameters, _solvers.optimizer_of(est))
     progress.optimizer_state = state
-    if not hasattr(est, "loss_curve_"):  # L-BFGS came before
-        start_curves(est)
+    if vars(est).get("_curves_of_lbfgs"):
+        _solvers.start_curves(est)
     watched, rows = watched_of(job)
     order = Reshuffled(job.data.n, rows, est._random_state) if est.shuffle else InOrder(job.data.n, rows)
     objective = Objective(est.alpha / job.mean_weight(rows), est.l1 / job.mean_weight(rows), est.input_noise,
@@ -49,14 +43,16 @@ def fit_stochastic(job):
         with network.team(order.n, 3 * wanted, batch=batch) as team, _solvers.Tasks(job, wanted) as tasks:
             on_batch_end = loop.batch_notifier(callbacks, net)
             epochs = Epochs(network, state, job.data, order, batch, team, objective, on_batch_end)
+            watched.start(epochs)
+            job.running.training_loss = lambda: training_loss(job, epochs)
             ending = loop.train(net, epochs, wanted, EstimatorPlan(job, epochs, watched, tasks), callbacks)
     except KeyboardInterrupt:
         ending = loop.Ending.STOPPED
         warnings.warn("Training interrupted by user.", stacklevel=2)
     finally:
-        watched.monitor.restore(net)
+        watched.kept.restore(net)
     if ending is loop.Ending.DIVERGED:
-        if watched.monitor.best_weights is None:
+        if watched.kept.best_weights is None:
             raise ValueError(_solvers.NOT_FINITE)
         warnings.warn("the loss was not finite: training stopped, the best weights before are kept",
                       loop.DivergenceWarning, stacklevel=2)
@@ -84,7 +80,7 @@ class EstimatorPlan(loop.Plan):
     def end_epoch(self, result):
         est, watched = self.est, self.watched
         self._report(est._loss_to_report(result.loss + result.sensitivity) + result.row_penalty)
-        watched.look(watched.measure(self.epochs.team))
+        watched.look(watched.measure())
         if est.learning_rate == "invscaling" and _has_rules_of_rate(est):
             est._rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t
         self.task_stops = self.tasks.end_epoch()
@@ -92,7 +88,7 @@ class EstimatorPlan(loop.Plan):
 
     def diverged(self):
         self._report(np.nan)
-        self.watched.look(np.nan)
+        self.watched.diverged()
 
     def should_stop(self):
         waited_long = self.est._no_improvement_count > self.est.n_iter_no_change
@@ -119,6 +115,8 @@ class EstimatorPlan(loop.Plan):
             est._rate /= 5.0
             self.watched.wait_anew()
             verdict, ends = f"Setting learning rate to {est._rate:f}", False
+        if ends:
+            self.watched.end()
         if est.verbose:
             print(f"{self.watched.subject} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
                   f"consecutive epochs. {verdict}")

@@ -1,110 +1,257 @@
 """What patience looks at in the estimators: the training loss, or a score of some rows."""
+import math
+
+import joblib
 import numpy as np
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from .._fit.measures import MeasuredRows
+from .._fit.orders import require_weight
 from .._monitor import Monitor
 
 
 class Patience(Monitor):
     """scikit-learn's way to compare: whatever is better than the best is the new best, and the waiting ends unless an
-    epoch falls short of min_delta, its tol; it ends where it gains just that, and at NaN."""
+    epoch falls short of min_delta, its tol; it ends where it gains just that, and at NaN.
+
+    least_to_beat is the cost that the waiting is judged by: the least, or the least since the waiting began anew.
+    """
+
+    least_to_beat = math.inf
 
     def compare(self, cost):
-        return cost < self.least_cost, not cost > self.least_cost - self.min_delta
+        is_best, is_progress = cost < self.least_cost, not cost > self.least_to_beat - self.min_delta
+        if cost < self.least_to_beat:
+            self.least_to_beat = cost
+        return is_best, is_progress
+
+    def begin_anew(self, number):
+        """What comes is judged by this number from now on, not by what once was the best."""
+        self.waited, self.least_to_beat = 0, self.sign * number if math.isfinite(number) else math.inf
 
 
 class Watched:
     """A number that patience looks at, and the attributes of the estimator in which it is told how that went: they are
-    public, and the next partial_fit or warm fit goes on from them.
+    public, and the next partial_fit or warm fit goes on from them where it watches the same number of the same rows and
+    the last one was not ended by patience.
 
-    subject : what messages call it. best_attribute : where its best is found. holds_weights : whether the weights of
-    the best epoch come back.
+    job : the fit. given : X, y and sample_weight of the rows. holds_weights : whether the weights of the best epoch
+    come back.
+
+    subject : what messages call it. best_attribute : where its best is found.
     """
 
     subject: str
     best_attribute: str
     larger_is_better = False
 
-    def __init__(self, job, holds_weights):
-        est = self.est = job.est
-        self.weights = (lambda: job.net.params) if holds_weights else None
-        self.monitor = Patience(self.subject, self.larger_is_better, est.tol)
-        self.monitor.least_cost = self.monitor.sign * getattr(est, self.best_attribute)
-        self.monitor.waited = est._no_improvement_count
+    def __init__(self, job, given, holds_weights):
+        self.job, self.est, self.given, self.holds_weights = job, job.est, given, holds_weights
+        self.goes_on = self._is_as_before()
+        if not self.goes_on:
+            self._forget()
+        self.monitor = self._monitor_of_attributes()
+        self.kept = Monitor(self.subject, self.larger_is_better)  # the weights that come back
 
-    def measure(self, team):
+    def start(self, epochs):
+        """Before the first of the Epochs: the weights that the last fit left are the best so far where this one goes on
+        from it."""
+        self.epochs = epochs
+        if self.goes_on and self.holds_weights and not self.job.incremental:
+            self.kept.look(self.of_present_weights(), lambda: self.job.net.params)
+
+    def measure(self):
         """The number of the epoch that just ended."""
         raise NotImplementedError
 
+    def of_present_weights(self):
+        """The same number of the weights that there are now."""
+        return self.measure()
+
     def look(self, number):
-        """Take the number of one more epoch, NaN where it diverged."""
-        self.monitor.look(number, self.weights)
-        setattr(self.est, self.best_attribute, self.monitor.best)
-        self.est._no_improvement_count = self.monitor.waited
+        """Take the number of one more epoch."""
+        self._take(number)
+        if self.holds_weights:
+            self.kept.look(self._of_weights_after(number), lambda: self.job.net.params)
+
+    def diverged(self):
+        """Take that the last epoch had none."""
+        self._take(np.nan)
 
     def wait_anew(self):
-        """Patience begins from the start."""
-        self.monitor.waited = self.est._no_improvement_count = 0
+        """Patience begins from the start, and from where training stands."""
+        self.monitor.begin_anew(self._latest())
+        self._tell()
+
+    def end(self):
+        """Patience ended the fit: the next one does not go on from it."""
+        self.est._watching["ended"] = True
 
     def logs(self):
         """What callbacks are told besides the loss."""
         return {}
 
+    def _of_weights_after(self, number):
+        """The number of the weights after the epoch whose number this is."""
+        return number
+
+    def _latest(self):
+        """The number of the last epoch."""
+        raise NotImplementedError
+
+    def _take(self, number):
+        self.monitor.look(number)
+        self._tell()
+
+    def _tell(self):
+        est, monitor = self.est, self.monitor
+        setattr(est, self.best_attribute, monitor.best)
+        est._no_improvement_count = monitor.waited
+        est._watching["least_to_beat"] = float(monitor.least_to_beat)
+
+    # ---- from fit to fit
+
+    def _what(self):
+        """What is watched, as text."""
+        raise NotImplementedError
+
+    def _is_as_before(self):
+        """Whether it is what the last fit watched and did not end by; it is written down for the next one.
+
+        Of partial_fit other rows each time are taken for the same, and where fits do not go on rows are not looked at.
+        """
+        rows = None if self.job.incremental or not self.est.warm_start else joblib.hash(self.given)
+        now = {"what": self._what(), "rows": rows, "ended": False, "least_to_beat": np.inf}
+        last = vars(self.est).get("_watching") or {"what": None}
+        self.est._watching = now
+        self.is_another = last["what"] != now["what"] or (rows is not None and last["rows"] != rows)
+        if self.is_another or last["ended"]:
+            return False
+        now.update(rows=last["rows"], least_to_beat=last["least_to_beat"])
+        return True
+
+    def _forget(self):
+        """No number was the best yet."""
+        best = -np.inf if self.larger_is_better else np.inf
+        setattr(self.est, self.best_attribute, best)
+        self.est._no_improvement_count = 0
+        self.est._watching["least_to_beat"] = np.inf
+
+    def _monitor_of_attributes(self):
+        est, monitor = self.est, Patience(self.subject, self.larger_is_better, self.est.tol)
+        monitor.least_cost = monitor.sign * getattr(est, self.best_attribute)
+        monitor.waited, monitor.least_to_beat = est._no_improvement_count, est._watching["least_to_beat"]
+        return monitor
+
 
 class TrainingLoss(Watched):
-    """The loss of the epoch, with penalties."""
+    """The loss of the epoch, with penalties.
+
+    It is a mean over the steps, each at the weights before it, of which none is there any more at the epoch's end. So
+    which weights come back is decided by the loss that is measured at that time.
+    """
 
     subject, best_attribute = "Training loss", "best_loss_"
 
     def __init__(self, job, holds_weights):
-        est = job.est
-        if est.best_loss_ is None:  # the fit before watched scores
-            est.validation_scores_ = est.best_validation_score_ = None
-            est.best_loss_ = float(np.fmin.reduce(est.loss_curve_, initial=np.inf))
-            est._no_improvement_count = 0
-        super().__init__(job, holds_weights)
+        job.est.validation_scores_ = job.est.best_validation_score_ = None
+        super().__init__(job, (job.X, job.y, job.weight), holds_weights)
 
-    def measure(self, team):
+    def measure(self):
         return self.est.loss_curve_[-1]
+
+    def of_present_weights(self):
+        return training_loss(self.job, self.epochs)
+
+    def _of_weights_after(self, number):
+        return self.of_present_weights()
+
+    def _latest(self):
+        return self.est.loss_curve_[-1]
+
+    def _what(self):
+        est = self.est
+        return f"loss {est.loss} {est.alpha} {est.l1} {est.gradient_penalty} {vars(est).get('label_smoothing')}"
+
+
+def training_loss(job, epochs):
+    """The loss of the training rows at the present weights, with penalties, without noise and dropout."""
+    network, objective, rows = job.network, epochs.objective, epochs.order.rows
+    loss = epochs.loss()
+    if objective.penalty.kind:
+        data = epochs.data if rows is None else job.bind(rows)
+        loss = network.core.gradient(data, epochs.team, objective.penalty)[0] / data.weight_sum
+    weights = [W for W in network.parameters.W if W is not None]
+    penalty = sum(objective.row_l2 / 2 * np.vdot(W, W) + objective.row_l1 * np.abs(W).sum() for W in weights)
+    return float(job.est._loss_to_report(loss) + penalty * epochs.batches / epochs.n)
 
 
 class Score(Watched):
     """A score of some rows: the estimator's own, a scorer's, or minus the loss.
 
-    rows : MeasuredRows. X, y, weight : the same rows as they were given.
+    rows : MeasuredRows. given : X, y and weight of the same rows as they were given. held_out : whether they are not
+    trained on.
     """
 
     best_attribute, larger_is_better = "best_validation_score_", True
 
-    def __init__(self, job, holds_weights, subject, rows, X, y, weight):
-        est, self.subject = job.est, subject
-        self.rows, self.X, self.y, self.weight = rows, X, y, weight
+    def __init__(self, job, holds_weights, subject, rows, given, held_out):
+        est, self.subject, self.rows, self.held_out = job.est, subject, rows, held_out
+        self.X, self.y, self.weight = given
         self.scorer = None if est.monitor in (None, "loss", "score") else _scorer(est.monitor)
-        if est.validation_scores_ is None:  # the fit before watched the training loss
-            est.validation_scores_, est.best_validation_score_, est.best_loss_ = [], -np.inf, None
-            est._no_improvement_count = 0
-        super().__init__(job, holds_weights)
+        est.best_loss_ = None
+        super().__init__(job, given, holds_weights)
+        if self.is_another or est.validation_scores_ is None:
+            est.validation_scores_ = []
 
-    def measure(self, team):
+    def start(self, epochs):
+        """ValueError where the rows cannot give the score, before anything is trained."""
+        self.epochs = epochs
+        if self.job.incremental:
+            return
+        score = self.measure()
+        if not np.isfinite(score) and np.isfinite(self.rows.loss(self.epochs.team)):
+            raise ValueError(f"monitor {self.est.monitor or 'score'!r} must be a finite number for the rows that are "
+                             f"watched, got {score} for {self.X.shape[0]} of them before training: it is not defined "
+                             "for too few rows or classes")
+        if self.goes_on and self.holds_weights and score != self.est.best_validation_score_:  # the weights were changed
+            self.goes_on = False
+            self._forget()
+            self.monitor = self._monitor_of_attributes()
+        if self.goes_on and self.holds_weights:
+            self.kept.look(score, lambda: self.job.net.params)
+
+    def measure(self):
         if self.est.monitor == "loss":
-            return float(-self.est._loss_to_report(self.rows.loss(team)))
+            return -self._loss()
         if self.scorer is not None:
             weight = {} if self.weight is None else {"sample_weight": self.weight}
             return float(self.scorer(_without_feature_names(self.est), self.X, self.y, **weight))
-        outputs = lambda part=None: self.rows.outputs(team, part)
+        outputs = lambda part=None: self.rows.outputs(self.epochs.team, part)
         return float(self.est._score_of(outputs, self.y, self.weight))
 
-    def look(self, number):
+    def _loss(self):
+        return float(self.est._loss_to_report(self.rows.loss(self.epochs.team)))
+
+    def _take(self, number):
         self.est.validation_scores_.append(number)
         if self.est.verbose:
             print(f"{self.subject}: {number:f}")
-        super().look(number)
+        super()._take(number)
+
+    def _latest(self):
+        return self.est.validation_scores_[-1]
+
+    def _what(self):
+        est = self.est
+        return f"{self.subject} {est.monitor or 'score'} {est.loss if est.monitor == 'loss' else ''}"
 
     def logs(self):
-        return {"val_score": self.est.validation_scores_[-1]}
+        if not self.est.callbacks:  # measuring the loss is a pass over the rows
+            return {}
+        return {**({"val_loss": self._loss()} if self.held_out else {}), "val_score": self._latest()}
 
 
 def watched_of(job):
@@ -125,10 +272,7 @@ def watched_of(job):
         weight = None if job.weight is None else job.weight[held_out]
         given, subject = (_safe_indexing(job.X, held_out), job.y[held_out], weight), "Validation score"
         measured = MeasuredRows(network, job.data, held_out)
-    watched = Score(job, holds_weights, subject, measured, *given)
-    if validates:  # the weights at the start come back where no epoch is better, as in scikit-learn
-        watched.monitor.best_weights = job.net.params
-    return watched, rows
+    return Score(job, holds_weights, subject, measured, given, validates), rows
 
 
 def _hold_out(job):
@@ -138,6 +282,8 @@ def _hold_out(job):
                                       test_size=est.validation_fraction, stratify=est._stratification_labels(job.y))
     if len(held_out) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    rows, held_out = rows.astype(np.int64), held_out.astype(np.int64)
+    require_weight(job.data, rows, held_out)
     return rows, held_out
 
 

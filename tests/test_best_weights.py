@@ -1,0 +1,210 @@
+"""The weights that come back are those that the watched number belongs to, and what decides which they are."""
+import math
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.preprocessing import scale
+
+from fastmlp import MLP, SGD, Checkpoint, Dense, EarlyStopping, MLPAutoencoder, MLPClassifier, MLPRegressor, schedules
+from fastmlp.estimators._watched import Patience
+
+pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((60, 5))
+Y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2]
+IRIS, SPECIES = load_iris(return_X_y=True)
+IRIS = scale(IRIS)
+TWO = SPECIES[:100]
+
+
+def jumps(epoch):
+    """The rate of the network below: w is halved twice, then tripled with its sign turned."""
+    return 0.25 if epoch < 2 else 2.0
+
+
+def one_weight():
+    """e = (w x - y)^2 with w = 8; for x = 1, y = 0 a step makes w (1 - 2 rate) w. Epochs log 64, 16, 4, 36, ..; their
+    weights have 16, 4, 36, .."""
+    return MLP([1, Dense(1, bias=False, init=np.array([[8.0]]))], dtype="float64")
+
+
+ONE, ZERO = [[1.0]], [0.0]
+
+
+def test_the_training_loss_is_of_the_weights_that_come_back():
+    net, stopping = one_weight(), EarlyStopping("loss", patience=10)
+    history = net.fit(ONE, ZERO, SGD(jumps), epochs=5, callbacks=[stopping])
+    assert history["loss"] == [64, 16, 4, 36, 324]
+    assert net.params == 2 and net.evaluate(ONE, ZERO) == min(history["loss"]) and stopping.best_epoch == 2
+
+
+def test_waiting_goes_by_what_is_logged_whether_weights_come_back_or_not():
+    for restores, weight, best in ((True, 2, 2), (False, 18, 3)):
+        net, stopping = one_weight(), EarlyStopping("loss", patience=1, restore_best=restores)
+        history = net.fit(ONE, ZERO, SGD(jumps), epochs=9, callbacks=[stopping])
+        assert history["loss"] == [64, 16, 4, 36] and net.params == weight and stopping.best_epoch == best
+
+
+def test_weights_before_the_first_epoch_are_not_the_best():
+    net = one_weight()
+    net.fit(ONE, ZERO, SGD(2.0), epochs=3, callbacks=[EarlyStopping("loss")])  # w = -24, 72, -216
+    assert net.params == -24
+
+
+def test_a_checkpoint_of_the_training_loss(tmp_path):
+    net = one_weight()
+    net.fit(ONE, ZERO, SGD(schedules.Step(0.25, 2, 8.0)), epochs=4, callbacks=[Checkpoint(tmp_path / "best", "loss")])
+    assert MLP.load(tmp_path / "best").params == 2 and net.params == 18
+
+
+def falls_and_jumps(epoch):
+    return 0.01 if epoch < 36 else 2.0
+
+
+@pytest.mark.parametrize("how", [{"alpha": 0.0}, {"alpha": 3.0, "l1": 0.5}, {"alpha": 0.1, "gradient_penalty": 0.2}],
+                         ids=str)
+def test_the_training_loss_of_estimators(how):
+    """In steps of all rows each epoch logs the loss of the weights that the epoch before left."""
+    model = MLPRegressor("squared_error", (8,), "tanh", solver="sgd", learning_rate=falls_and_jumps, momentum=0.0,
+                         batch_size=60, max_iter=40, random_state=0, restore_best=True, warm_start=True, **how)
+    model.fit(X, Y)
+    assert np.argmin(model.loss_curve_) == 36 and model.loss_curve_[37] > model.loss_curve_[36]
+    best = model.best_loss_
+    assert best == model.loss_curve_[36]
+    model.set_params(max_iter=1, learning_rate=lambda epoch: 1e-300).fit(X, Y)
+    assert model.loss_ == pytest.approx(best, rel=1e-12)
+
+
+def test_callbacks_of_estimators_hold_the_same_weights():
+    models = [MLPRegressor("squared_error", (8,), "tanh", solver="sgd", learning_rate=falls_and_jumps, momentum=0.0,
+                           batch_size=60, gradient_penalty=0.2, max_iter=40, random_state=0, **how).fit(X, Y)
+              for how in ({"restore_best": True}, {"callbacks": [EarlyStopping("loss", patience=50)]})]
+    assert all((a == b).all() for a, b in zip(models[0].coefs_, models[1].coefs_))
+
+
+# ---- scores that the rows cannot give
+
+
+@pytest.mark.parametrize("model, X, y, rows", [
+    (MLPRegressor(), X, Y, (X[:1], Y[:1])), (MLPRegressor(monitor="r2"), X, Y, (X[:1], Y[:1])),
+    (MLPClassifier(monitor="roc_auc"), IRIS[:100], TWO, (IRIS[:9], TWO[:9])),
+    (MLPAutoencoder((2,)), X, None, X[:1])], ids=["regressor", "r2", "roc_auc", "autoencoder"])
+@pytest.mark.filterwarnings("ignore:.*R.2 score", "ignore:Only one class")
+def test_a_score_that_rows_cannot_give_is_an_error_before_training(model, X, y, rows):
+    seen = []
+    with pytest.raises(ValueError, match="monitor .* must be a finite number for the rows that are watched"):
+        model.set_params(callbacks=[lambda *_: seen.append(1)]).fit(X, y, validation_data=rows)
+    assert not seen
+
+
+@pytest.mark.parametrize("metric, rows, weight, message", [
+    ("r2", 1, None, "metrics r2 wants two rows at least, got 1"),
+    ("r2", 2, [1, 0], "metrics r2 wants two rows at least, got 1"),
+    ("auc", 9, None, "metrics auc wants rows that are of each class"),
+    ("auc", 60, [1.0] * 50 + [0.0] * 10, "metrics auc wants rows that are of each class")])
+def test_metrics_that_rows_cannot_give(metric, rows, weight, message):
+    y = np.zeros(60) if metric == "auc" else Y
+    y = np.where(np.arange(60) < 50, 0.0, 1.0) if metric == "auc" else y
+    net = MLP([5, 1], loss="binary_cross_entropy" if metric == "auc" else "squared_error", random_state=0)
+    before = net.params
+    held = (X[:rows], y[:rows]) if weight is None else (X[:rows], y[:rows], weight)
+    with pytest.raises(ValueError, match=message):
+        net.fit(X, y, metrics=metric, validation_data=held)
+    assert (net.params == before).all()
+
+
+def test_weights_from_before_training_never_come_back():
+    """A score that is none after the first epochs: those that were trained last stay."""
+    scores = iter([0.5] + [math.nan] * 3)
+    model = MLPRegressor(monitor=lambda est, X, y: next(scores), max_iter=3, random_state=0)
+    model.fit(X, Y, validation_data=(X, Y))
+    plain = MLPRegressor(max_iter=3, random_state=0).fit(X, Y)
+    assert all((a == b).all() for a, b in zip(model.coefs_, plain.coefs_))
+
+
+# ---- from fit to fit
+
+
+def scripted(scores):
+    return lambda est, X, y: next(scores)
+
+
+def warm(**how):
+    return MLPRegressor("squared_error", (4,), "tanh", max_iter=4, random_state=0, warm_start=True, **how)
+
+
+def test_a_fit_that_goes_on_keeps_the_best_of_the_one_before():
+    """The same rows and number: start, then four epochs, twice. The weights after the fifth score are the best ever."""
+    scores = iter([0.0, 0.1, 0.2, 0.9, 0.3, 0.9, 0.4, 0.5, 0.6, 0.7])
+    model = warm(monitor=scripted(scores)).fit(X, Y, validation_data=(X, Y))
+    kept = [W.copy() for W in model.coefs_]
+    model.fit(X, Y, validation_data=(X, Y))
+    assert model.best_validation_score_ == 0.9 and model._no_improvement_count == 5
+    assert model.validation_scores_ == [0.1, 0.2, 0.9, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert all((a == b).all() for a, b in zip(kept, model.coefs_))
+
+
+@pytest.mark.parametrize("change", ["rows", "monitor", "weights"])
+def test_a_fresh_best_where_what_is_watched_changes(change):
+    first, second = iter([0.0, 0.1, 0.2, 0.9, 0.3, 0.8, 0.4, 0.5, 0.6, 0.7]), iter([0.0, 0.4, 0.5, 0.6, 0.7])
+    model = warm(monitor=scripted(first)).fit(X, Y, validation_data=(X, Y))
+    rows = (X[:30], Y[:30]) if change == "rows" else (X, Y)
+    if change == "monitor":
+        model.set_params(monitor=scripted(second))
+    model.fit(X, Y, validation_data=rows)
+    assert model.best_validation_score_ == 0.7 and model._no_improvement_count == 0
+
+
+@pytest.mark.parametrize("then", [{}, {"learning_rate_init": 1e-3}], ids=str)
+def test_a_fit_after_one_that_patience_ended_waits_anew(then):
+    model = warm(n_iter_no_change=2, tol=1e9).fit(X, Y)
+    assert model.n_iter_ == 4 and model._no_improvement_count == 3
+    model.set_params(tol=0.0, **then).fit(X, Y)
+    assert model.n_iter_ == 4 and model._no_improvement_count == 0
+
+
+def test_other_rows_are_another_training_loss():
+    """Ten times the targets, a hundred times the loss: nothing of it is better than what was."""
+    model = warm(n_iter_no_change=2).fit(X, Y)
+    model.fit(X, 10 * Y)
+    assert model.n_iter_ == 4 and model.best_loss_ == model.loss_curve_[-1]
+
+
+def test_partial_fit_goes_on_with_other_rows():
+    model = MLPRegressor("squared_error", (4,), random_state=0).partial_fit(X, Y)
+    least = model.best_loss_
+    model.partial_fit(X, 10 * Y)
+    assert model.best_loss_ == least and model._no_improvement_count == 1
+
+
+# ---- the adaptive rate
+
+
+def test_after_a_cut_the_waiting_is_judged_by_where_training_stands():
+    patience = Patience("loss", False)
+    assert [patience.look(n) or patience.waited for n in (9, 1, 8, 7, 6)][2:] == [1, 2, 3]
+    patience.begin_anew(6)
+    assert [patience.look(n) or patience.waited for n in (5, 4, 5, 3)] == [0, 0, 1, 0]
+    assert patience.best == 1  # still
+    patience.begin_anew(math.nan)
+    assert patience.look(8) is False and patience.waited == 0
+
+
+def test_one_low_loss_does_not_make_the_rate_fall_for_ever():
+    """The loss falls in each epoch after the second, in which the weights were made large."""
+    rates = []
+
+    def enlarge(net, epoch, logs):
+        rates.append(logs["lr"])
+        if epoch == 1:
+            net.params = net.params + 5.0
+
+    model = MLPRegressor(hidden_layer_sizes=(), solver="sgd", learning_rate="adaptive", learning_rate_init=0.01,
+                         n_iter_no_change=3, tol=0.0, batch_size=60, max_iter=60, random_state=0, momentum=0.0,
+                         callbacks=[enlarge])
+    model.fit(X, Y)
+    losses = model.loss_curve_
+    assert losses[1:] == sorted(losses[1:], reverse=True) and losses[5] > losses[0]
+    assert sorted(set(rates)) == [0.002, 0.01]
