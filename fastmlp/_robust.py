@@ -18,7 +18,7 @@ PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}  # the op
 
 def penalty(network: Network, **lams: float) -> Penalty:
     """The Penalty of a network, of options of which at most one may be above 0."""
-    lams = {name: _checks.number(name, lam, least=0) for name, lam in lams.items()}
+    lams = {name: _checks.number(name, lam, least=0, dtype=network.dtype) for name, lam in lams.items()}
     asked = {name: lam for name, lam in lams.items() if lam > 0}
     if len(asked) > 1:
         raise ValueError(" and ".join(asked) + " must not both be above 0, got "

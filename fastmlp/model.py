@@ -75,8 +75,9 @@ class MLP:
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
                  ties: Sequence[Tie] = ()) -> None:
-        floating, minimised = _checks.floating(dtype), Loss(loss)
-        shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init))
+        floating = _checks.floating(dtype)
+        minimised = Loss(loss, floating)
+        shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         self._network = Network(checked, shapes, minimised, floating, tuple(ties))

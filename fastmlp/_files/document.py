@@ -78,7 +78,7 @@ def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, F
     entries = [decode(document["d0"]), *map(decode, document["layers"])]
     optimizer = None if run is None else decode(run["optimizer"])
     tied = tuple(map(decode, document.get("ties", ())))
-    _check_tensors(tensors, tensor_shapes(entries, optimizer, tensors["params"].size if tied else None), dtype)
+    _check_tensors(tensors, tensor_shapes(entries, optimizer, tensors["params"].size if tied else None, dtype), dtype)
     net = cls(entries, loss=decode(document["loss"]), dtype=dtype, ties=tied)
     if tied and net.n_params != tensors["params"].size:
         raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
@@ -90,7 +90,8 @@ def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, F
     net.history = History(history)
     if optimizer is not None:
         epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
-        optim.rate(optimizer, epoch)
+        optimizer.check(dtype)
+        optim.rate(optimizer, epoch, dtype)
         slots = [tensors[f"slot.{i}"] for i in range(optimizer.n_slots)]
         progress.optimizer_state = OptimizerState.restore(parameters, {
             "optimizer": optimizer, "slots": slots, "powers": tensors["powers"], "epoch": epoch})
@@ -98,12 +99,13 @@ def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, F
 
 
 def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
-                  n_tied: int | None) -> dict[str, Shape]:
+                  n_tied: int | None, dtype: str) -> dict[str, Shape]:
     """The tensors that a file has, name -> shape, for a network of these layers, the input's shape first.
 
-    optimizer: that trained it, None for none. n_tied: how many parameters its ties leave, None without ties.
+    optimizer: that trained it, None for none. n_tied: how many parameters its ties leave, None without ties. dtype: of
+    the network.
     """
-    shapes, specs = layers.checked_layers(entries)
+    shapes, specs = layers.checked_layers(entries, dtype)
     tensors = {}
     for l, spec in enumerate(specs, 1):
         weights = spec.weights(shapes[l - spec.reads[0]])
