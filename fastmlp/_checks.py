@@ -4,9 +4,10 @@ Each error names the argument, what came and what was wanted.
 """
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,24 @@ def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[s
     return name, number(f"the number of {argument} {name!r}", *extra, **limits.get(name, {}), dtype=dtype)
 
 
+@contextlib.contextmanager
+def within_memory(argument: str) -> Iterator[None]:
+    """ValueError that names the argument by which more was wanted than there is memory."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ValueError(f"{argument} must fit into memory: {error}") from error
+
+
+def bounded(argument: str, value: Any, dtype: DTypeLike = np.float64) -> None:
+    """ValueError where value is a number that no engine takes, whatever it is for: an integer that is too large, or one
+    that is not finite in a dtype."""
+    if isinstance(value, INTEGRAL):
+        integer(argument, int(value), -MOST)
+    elif isinstance(value, REAL):
+        number(argument, value, dtype=dtype)
+
+
 def boolean(argument: str, value: Any) -> None:
     """TypeError unless value is a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
@@ -121,7 +140,7 @@ def generator(random_state: Any) -> np.random.Generator:
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
     if isinstance(random_state, numbers.Integral):
-        return np.random.default_rng(integer("random_state", random_state, 0))
+        return np.random.default_rng(integer("random_state", random_state, 0, math.inf))
     if random_state is None or isinstance(random_state, np.random.Generator):
         return np.random.default_rng(random_state)
     raise TypeError("random_state must be None, an int, or a numpy Generator or RandomState, "

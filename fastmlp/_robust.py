@@ -55,7 +55,7 @@ class Attack:
         _checks.number("eps", self.eps, least=0)
         if self.eps_step is not None:
             _checks.number("eps_step", self.eps_step, above=0)
-        _checks.integer("max_iter", self.max_iter, 1)
+        _checks.integer("max_iter", self.max_iter, 1, 2**31 - 1)
         if self.norm not in (2, math.inf):
             raise ValueError(f"norm must be 2 or math.inf, got {self.norm!r}")
         if self.clip is not None:

@@ -23,7 +23,8 @@ __all__ = ["Dense", "Dropout", "Residual", "Add", "Projection", "Conv1D", "Conv2
 
 Activation = str | tuple[str, float]
 ByAxis = int | Sequence[int]  # a number for all axes, or one for each
-MOST_UNITS = 2**31  # of a layer
+MOST_UNITS = 2**31 - 1  # of a layer, or of a map with its padding
+MOST_WEIGHTS = 2**48  # of a network; more than there is memory for
 # activation -> what its number must be, where it has one: the engine takes theta'(s) from theta(s), so its sign must be s's
 LIMITS: dict[str, _checks.Limits] = {
     "leaky_relu": {"least": 0},
@@ -93,7 +94,7 @@ class Dense(Layer):
     kind: ClassVar[str] = "dense"
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        return replace(super().checked(name, dtype), units=_checks.integer(f"units of {name}", self.units, 1))
+        return replace(super().checked(name, dtype), units=_checks.integer(f"units of {name}", self.units, 1, MOST_UNITS))
 
     def after(self, shape: Shape) -> Shape:
         return (self.units,)
@@ -143,7 +144,7 @@ class Add(Layer):
         return 1, self.back
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 2))
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 2, MOST_UNITS))
 
     def joins(self, *shapes: Shape) -> Shape:
         if shapes[0] != shapes[1]:
@@ -164,7 +165,7 @@ class Projection(Dense):
         return (self.back,)
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 1))
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 1, MOST_UNITS))
 
     def brief(self) -> str:
         return repr(self)
@@ -217,6 +218,7 @@ class _Windowed(Layer):
         reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
         before, around = self._padding(shape, kernel, stride, reach)
         padded = [size + a for size, a in zip(shape, around)]
+        _checks.integer(f"the elements of {name}'s map with its padding", math.prod(padded) * shape[-1], 1, MOST_UNITS)
         if any(r > size for r, size in zip(reach, padded)):
             raise ValueError(f"{name} with its kernel over {tuple(reach)} must fit into the padded map, "
                              f"got {tuple(padded)}")
@@ -245,7 +247,7 @@ class _Windowed(Layer):
         name = f"{name} of {type(self).__name__}"
         if not isinstance(values, (tuple, list)) or len(values) != self.axes:
             raise TypeError(f"{name} must be an integer or {self.axes} of them, got {value!r}")
-        return tuple(_checks.integer(name, v, least, 2**31) for v in values)
+        return tuple(_checks.integer(name, v, least, MOST_UNITS) for v in values)
 
     def after(self, shape: Shape) -> Shape:
         window = self.window(shape)
@@ -277,7 +279,7 @@ class _Conv(_Linear):
     filters: int
 
     def after(self, shape: Shape) -> Shape:
-        filters = _checks.integer(f"filters of {type(self).__name__}", self.filters, 1)
+        filters = _checks.integer(f"filters of {type(self).__name__}", self.filters, 1, MOST_UNITS)
         return (*super().after(shape)[:-1], filters)
 
     def weights(self, shape: Shape) -> Shape:
@@ -438,14 +440,16 @@ def map_shape(shape: Any) -> Shape:
     """A map's shape as a tuple of ints."""
     if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
         raise TypeError(f"the shape of a map must be (length, c) or (h, w, c), got {shape!r}")
-    return tuple(_checks.integer("a map's shape", n, 1, 2**31) for n in shape)
+    checked = tuple(_checks.integer("the shape of a map", n, 1, MOST_UNITS) for n in shape)
+    _checks.integer("the elements of a map", math.prod(checked), 1, MOST_UNITS)
+    return checked
 
 
 def input_shape(entry: Any) -> Shape:
     """The first entry of the constructor's list as a shape."""
     if isinstance(entry, (tuple, list)):
         return map_shape(entry)
-    return (_checks.integer("layers[0]", entry, 1),)
+    return (_checks.integer("layers[0]", entry, 1, MOST_UNITS),)
 
 
 def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
@@ -476,6 +480,8 @@ def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shap
         _append(entry, f"layers[{i}]", shapes, specs, dtype)
     if not isinstance(specs[-1], Dense):
         raise ValueError(f"the last of layers must be a Dense layer or an int, got {entries[-1]!r}")
+    weights = [spec.weights(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1)]
+    _checks.integer("the weights of layers", sum(math.prod(W) for W in weights if W is not None), 1, MOST_WEIGHTS)
     unread = {*range(len(specs))} - {l - back for l, spec in enumerate(specs, 1) for back in spec.reads}
     if unread:
         raise ValueError(f"each of layers must be read by a later one, got none that reads x({min(unread)})")

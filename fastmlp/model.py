@@ -80,9 +80,10 @@ class MLP:
         shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
-        self._network = Network(checked, shapes, minimised, floating, tuple(ties))
         rng = _checks.generator(random_state)
-        self._network.start(rng)
+        with _checks.within_memory("layers"):
+            self._network = Network(checked, shapes, minimised, floating, tuple(ties))
+            self._network.start(rng)
         self._network.progress.seed = int(rng.integers(2**63))
         self.history = History()
 
