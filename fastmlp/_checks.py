@@ -4,57 +4,89 @@ Each error names the argument, what came and what was wanted.
 """
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 # the commonest type first: isinstance of an abstract class takes a microsecond
 INTEGRAL, REAL = (int, numbers.Integral), (float, int, numbers.Real)
+MOST = 2**63 - 1  # of an integer where nothing else is said: what the engine counts by
+LONG = 200  # letters of what an error shows
+
+Limits = Mapping[str, float]  # by the names that `number` has for them
+NO_LIMITS: Mapping[str, Limits] = {}
 
 
 def one_of(argument: str, value: Any, known: Collection[str]) -> Any:
     """value, which must be one of the known names."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{argument} must be one of {', '.join(sorted(known))}, got {value!r}")
     return value
 
 
-def integer(argument: str, value: Any, least: int, most: int | None = None) -> int:
+def integer(argument: str, value: Any, least: int, most: float = MOST) -> int:
     """value as an int of at least `least`, and at most `most`."""
     if isinstance(value, bool) or not isinstance(value, INTEGRAL):
-        raise TypeError(f"{argument} must be an integer, got {value!r}")
+        raise TypeError(f"{argument} must be an integer, got {described(value)}")
     value = int(value)
     if value < least:
-        raise ValueError(f"{argument} must be at least {least}, got {value}")
-    if most is not None and value > most:
-        raise ValueError(f"{argument} must be at most {most}, got {value}")
+        raise ValueError(f"{argument} must be at least {least}, got {described(value)}")
+    if value > most:
+        raise ValueError(f"{argument} must be at most {most}, got {described(value)}")
     return value
 
 
 def number(argument: str, value: Any, least: float | None = None, below: float | None = None,
-           above: float | None = None, most: float | None = None) -> float:
-    """value as a finite float with least <= value <= most, above < value < below."""
-    if isinstance(value, bool) or not isinstance(value, REAL):
-        raise TypeError(f"{argument} must be a number, got {value!r}")
+           above: float | None = None, most: float | None = None, dtype: DTypeLike = np.float64) -> float:
+    """value as a float that, as the engine has it in a dtype, is finite, least <= value <= most, above < value < below.
+    """
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, REAL):  # timedelta64 calls itself an integer
+        raise TypeError(f"{argument} must be a number, got {described(value)}")
     try:
         x = float(value)
     except OverflowError:
         x = math.inf
-    if not (math.isfinite(x) and (least is None or x >= least) and (above is None or x > above)
-            and (below is None or x < below) and (most is None or x <= most)):
+    held = _held(x, dtype)
+    if not (math.isfinite(held) and (least is None or held >= least) and (above is None or held > above)
+            and (below is None or held < below) and (most is None or held <= most)):
         limits = {"at least": least, "above": above, "below": below, "at most": most}
-        wanted = "".join(f", {word} {limit:g}" for word, limit in limits.items() if limit is not None)
-        raise ValueError(f"{argument} must be finite{wanted}, got {x:g}")
+        if above is not None and below is not None:
+            wanted = f", between {above:g} and {below:g}"
+        else:
+            wanted = "".join(f", {word} {limit:g}" for word, limit in limits.items() if limit is not None)
+        where = "" if dtype is np.float64 else f" in {np.dtype(dtype).name}"
+        raise ValueError(f"{argument} must be finite{wanted}{where}, got {x:g}")
     return x
 
 
-def named(argument: str, value: Any, table: Mapping[str, Any]) -> tuple[str, float]:
+def _held(x: float, dtype: DTypeLike) -> float:
+    """A number as the engine has it: rounded to a dtype, 0 where it is smaller than the normal numbers."""
+    if not abs(x) <= float(np.finfo(dtype).max):
+        return math.copysign(math.inf, x) if x == x else x
+    held = float(np.dtype(dtype).type(x))
+    return held if abs(held) >= np.finfo(dtype).tiny else 0.0
+
+
+def described(value: Any) -> str:
+    """What came, for an error: its repr where that is short."""
+    try:
+        text = repr(value)
+    except Exception:  # a user's object may do as it likes, and an int of thousands of digits has no text
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= LONG else f"{text[:LONG]}..."
+
+
+def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[str, Limits] = NO_LIMITS,
+          dtype: DTypeLike = np.float64) -> tuple[str, float]:
     """(name, number) of a name in one of the engine's tables, or of a pair (name, number) where it takes a number.
 
-    table: name -> row, whose last entry is the number that the name alone means, 0 where it takes none.
+    table: name -> row, whose last entry is the number that the name alone means, 0 where it takes none. limits: name ->
+    what `number` holds its number to, in a dtype.
     """
     name, *extra = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     if not isinstance(name, str):
@@ -62,7 +94,27 @@ def named(argument: str, value: Any, table: Mapping[str, Any]) -> tuple[str, flo
     default = table[one_of(argument, name, table)][-1]
     if extra and not default:
         raise ValueError(f"{argument} {name!r} takes no number, got {value!r}")
-    return name, number(f"the number of {argument}", *extra) if extra else default
+    if not extra:
+        return name, default
+    return name, number(f"the number of {argument} {name!r}", *extra, **limits.get(name, {}), dtype=dtype)
+
+
+@contextlib.contextmanager
+def within_memory(argument: str) -> Iterator[None]:
+    """ValueError that names the argument by which more was wanted than there is memory."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ValueError(f"{argument} must fit into memory: {error}") from error
+
+
+def bounded(argument: str, value: Any, dtype: DTypeLike = np.float64) -> None:
+    """ValueError where value is a number that no engine takes, whatever it is for: an integer that is too large, or one
+    that is not finite in a dtype."""
+    if isinstance(value, INTEGRAL):
+        integer(argument, int(value), -MOST)
+    elif isinstance(value, REAL):
+        number(argument, value, dtype=dtype)
 
 
 def boolean(argument: str, value: Any) -> None:
@@ -88,7 +140,7 @@ def generator(random_state: Any) -> np.random.Generator:
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
     if isinstance(random_state, numbers.Integral):
-        return np.random.default_rng(integer("random_state", random_state, 0))
+        return np.random.default_rng(integer("random_state", random_state, 0, math.inf))
     if random_state is None or isinstance(random_state, np.random.Generator):
         return np.random.default_rng(random_state)
     raise TypeError("random_state must be None, an int, or a numpy Generator or RandomState, "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core
+from . import _arrays, _checks, _core
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
@@ -48,12 +48,20 @@ class Network:
         read = [shapes[first] for first, *_ in sources]
         weight_shapes = [None, *(layer.weights(shape) for layer, shape in zip(layers, read))]
         bias_shapes = [None, *(shape[-1:] if layer.bias else None for layer, shape in zip(layers, shapes[1:]))]
-        tied = Ties(ties, Places(weight_shapes, bias_shapes)) if ties else None
+        tied = Ties(ties, Places(weight_shapes, bias_shapes), dtype) if ties else None
         rows = [layer.engine_row(shape) | {"sources": those} for layer, shape, those in zip(layers, read, sources)]
         self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0))
         self.parameters = parameters_of(self.core, weight_shapes, tied)
         self.progress = Progress()
-        self.n_threads: int | None = None
+        self.n_threads = None
+
+    @property
+    def n_threads(self) -> int | None:
+        return self._n_threads
+
+    @n_threads.setter
+    def n_threads(self, n: int | None) -> None:
+        self._n_threads = None if n is None else _checks.integer("n_threads", n, 1, _core.MOST_THREADS)
 
     def start(self, rng: np.random.Generator) -> None:
         """Draw the weights that training starts from, layer by layer."""

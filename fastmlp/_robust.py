@@ -18,7 +18,7 @@ PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}  # the op
 
 def penalty(network: Network, **lams: float) -> Penalty:
     """The Penalty of a network, of options of which at most one may be above 0."""
-    lams = {name: _checks.number(name, lam, least=0) for name, lam in lams.items()}
+    lams = {name: _checks.number(name, lam, least=0, dtype=network.dtype) for name, lam in lams.items()}
     asked = {name: lam for name, lam in lams.items() if lam > 0}
     if len(asked) > 1:
         raise ValueError(" and ".join(asked) + " must not both be above 0, got "
@@ -55,7 +55,7 @@ class Attack:
         _checks.number("eps", self.eps, least=0)
         if self.eps_step is not None:
             _checks.number("eps_step", self.eps_step, above=0)
-        _checks.integer("max_iter", self.max_iter, 1)
+        _checks.integer("max_iter", self.max_iter, 1, 2**31 - 1)
         if self.norm not in (2, math.inf):
             raise ValueError(f"norm must be 2 or math.inf, got {self.norm!r}")
         if self.clip is not None:

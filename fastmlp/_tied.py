@@ -1,11 +1,12 @@
 """E of W = E p: what the specs of ties.py together say of a network's weights, as arrays."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from . import _checks
 from ._types import Floats, Integers, Shape
@@ -94,7 +95,7 @@ class Ties:
     counts as a weight, else as a bias.
     """
 
-    def __init__(self, specs: Sequence[Tie], places: Places) -> None:
+    def __init__(self, specs: Sequence[Tie], places: Places, dtype: DTypeLike) -> None:
         for spec in specs:
             if not isinstance(spec, Tie):
                 raise TypeError(f"ties must be TiedGroup, Frozen, tie_transpose, tie_layers or tie_map, got {spec!r}")
@@ -104,7 +105,7 @@ class Ties:
         a, b = a.astype(np.int64), b.astype(np.int64)
         self.component, self.scale = self._components(a, b), np.full(places.n, np.nan)
         _, self.first = np.unique(self.component, return_index=True)
-        self._set_scales(a, b, scale_a, scale_b)
+        self._set_scales(a, b, scale_a, scale_b, dtype)
         self.free, self.fixed = np.ones(len(self.first), bool), np.full(len(self.first), np.nan)
         for frozen in (spec.frozen(places) for spec in specs):
             if frozen is not None:
@@ -130,22 +131,40 @@ class Ties:
         _, first, labels = np.unique(labels, return_index=True, return_inverse=True)
         return np.argsort(np.argsort(first))[labels]
 
-    def _set_scales(self, a: Integers, b: Integers, scale_a: Floats, scale_b: Floats) -> None:
-        """Scales from each component's first place outwards; a contradiction is a ValueError."""
+    def _set_scales(self, a: Integers, b: Integers, scale_a: Floats, scale_b: Floats, dtype: DTypeLike) -> None:
+        """Scales from each component's first place outwards; a contradiction is a ValueError, and so is one so large or
+        small that weights or parameters would leave the numbers of the dtype."""
         scale = self.scale
-        declared = np.ones(self.places.n)
-        declared[b[::-1]], declared[a[::-1]] = scale_b[::-1], scale_a[::-1]  # the first tie of a weight counts
-        scale[self.first] = declared[self.first]
-        while np.isnan(scale).any():
-            for known, wanted, scale_known, scale_wanted in ((a, b, scale_a, scale_b), (b, a, scale_b, scale_a)):
-                go = ~np.isnan(scale[known]) & np.isnan(scale[wanted])
-                found, of_known, of_wanted = scale[known[go]], scale_known[go], scale_wanted[go]
-                scale[wanted[go]] = np.where(found == of_known, of_wanted, found * (of_wanted / of_known))
+        for at, declared in ((a, scale_a), (b, scale_b)):
+            self._require_scales(at, declared, dtype)
+        first = np.ones(self.places.n)
+        first[b[::-1]], first[a[::-1]] = scale_b[::-1], scale_a[::-1]  # the first tie of a weight counts
+        scale[self.first] = first[self.first]
+        known = np.zeros(self.places.n, bool)
+        known[self.first] = True
+        while True:
+            self._require_scales(np.flatnonzero(known), scale[known], dtype)
+            if known.all():
+                break
+            for x, y, scale_x, scale_y in ((a, b, scale_a, scale_b), (b, a, scale_b, scale_a)):
+                go = known[x] & ~known[y]
+                found, of_x, of_y = scale[x[go]], scale_x[go], scale_y[go]
+                scale[y[go]] = np.where(found == of_x, of_y, found * (of_y / of_x))
+                known[y[go]] = True
         wrong = ~np.isclose(scale[a] * scale_b, scale[b] * scale_a, rtol=SAME, atol=0)
         if wrong.any():
             k = int(np.flatnonzero(wrong)[0])
             raise ValueError(f"ties: {self.places.name(a[k])} and {self.places.name(b[k])} are tied with the ratio "
                              f"{scale_b[k] / scale_a[k]:g} and by other ties with {scale[b[k]] / scale[a[k]]:g}")
+
+    def _require_scales(self, at: Integers, scales: Floats, dtype: DTypeLike) -> None:
+        """ValueError where the scale of a weight is too large or too small."""
+        least = max(float(np.finfo(dtype).tiny), math.sqrt(np.finfo(float).tiny))  # products of two are floats
+        wrong = ~((np.abs(scales) >= least) & (np.abs(scales) <= 1 / least))
+        if wrong.any():
+            k = int(np.flatnonzero(wrong)[0])
+            raise ValueError(f"ties: scales must be between {least:.3g} and {1 / least:.3g} in {np.dtype(dtype).name}, "
+                             f"got {scales[k]:g} for {self.places.name(at[k])}")
 
     def _freeze(self, at: Integers, value: Floats) -> None:
         """Freeze the components of weights at their values, NaN for what they start from; a clash is a ValueError."""

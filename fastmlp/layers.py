@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _checks, _core
 from ._types import Shape
@@ -23,7 +23,13 @@ __all__ = ["Dense", "Dropout", "BatchNorm", "Residual", "Add", "Projection", "Co
 
 Activation = str | tuple[str, float]
 ByAxis = int | Sequence[int]  # a number for all axes, or one for each
-MOST_UNITS = 2**31  # of a layer
+MOST_UNITS = 2**31 - 1  # of a layer, or of a map with its padding
+MOST_WEIGHTS = 2**48  # of a network; more than there is memory for
+# activation -> what its number must be, where it has one: the engine takes theta'(s) from theta(s), so its sign must be s's
+LIMITS: dict[str, _checks.Limits] = {
+    "leaky_relu": {"least": 0},
+    "elu": {"least": 0},
+}
 
 
 class Layer:
@@ -40,9 +46,9 @@ class Layer:
     init: Any = "zeros"
     bias_init: Any = 0.0
 
-    def checked(self, name: str) -> Self:
-        """The spec with its own numbers checked; errors call it by a name, as "layers[2]"."""
-        _checks.named(f"activation of {name}", self.activation, _core.ACTIVATIONS)
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
+        _checks.named(f"activation of {name}", self.activation, _core.ACTIVATIONS, LIMITS, dtype)
         _checks.boolean(f"bias of {name}", self.bias)
         return self
 
@@ -91,8 +97,8 @@ class Dense(Layer):
 
     kind: ClassVar[str] = "dense"
 
-    def checked(self, name: str) -> Self:
-        return replace(super().checked(name), units=_checks.integer(f"units of {name}", self.units, 1))
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), units=_checks.integer(f"units of {name}", self.units, 1, MOST_UNITS))
 
     def after(self, shape: Shape) -> Shape:
         return (self.units,)
@@ -119,8 +125,8 @@ class Dropout(Layer):
 
     kind: ClassVar[str] = "dropout"
 
-    def checked(self, name: str) -> Self:
-        return replace(super().checked(name), rate=_checks.number(f"rate of {name}", self.rate, least=0, below=1))
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), rate=_checks.number(f"rate of {name}", self.rate, least=0, below=1, dtype=np.float32))
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         return super().engine_row(shape) | {"rate": self.rate}
@@ -177,8 +183,8 @@ class Add(Layer):
     def reads(self) -> tuple[int, ...]:  # type: ignore[override]
         return 1, self.back
 
-    def checked(self, name: str) -> Self:
-        return replace(super().checked(name), back=_checks.integer(f"back of {name}", self.back, 2))
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 2, MOST_UNITS))
 
     def joins(self, *shapes: Shape) -> Shape:
         if shapes[0] != shapes[1]:
@@ -198,8 +204,8 @@ class Projection(Dense):
     def reads(self) -> tuple[int, ...]:  # type: ignore[override]
         return (self.back,)
 
-    def checked(self, name: str) -> Self:
-        return replace(super().checked(name), back=_checks.integer(f"back of {name}", self.back, 1))
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 1, MOST_UNITS))
 
     def brief(self) -> str:
         return repr(self)
@@ -252,6 +258,7 @@ class _Windowed(Layer):
         reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
         before, around = self._padding(shape, kernel, stride, reach)
         padded = [size + a for size, a in zip(shape, around)]
+        _checks.integer(f"the elements of {name}'s map with its padding", math.prod(padded) * shape[-1], 1, MOST_UNITS)
         if any(r > size for r, size in zip(reach, padded)):
             raise ValueError(f"{name} with its kernel over {tuple(reach)} must fit into the padded map, "
                              f"got {tuple(padded)}")
@@ -280,7 +287,7 @@ class _Windowed(Layer):
         name = f"{name} of {type(self).__name__}"
         if not isinstance(values, (tuple, list)) or len(values) != self.axes:
             raise TypeError(f"{name} must be an integer or {self.axes} of them, got {value!r}")
-        return tuple(_checks.integer(name, v, least, 2**31) for v in values)
+        return tuple(_checks.integer(name, v, least, MOST_UNITS) for v in values)
 
     def after(self, shape: Shape) -> Shape:
         window = self.window(shape)
@@ -312,7 +319,7 @@ class _Conv(_Linear):
     filters: int
 
     def after(self, shape: Shape) -> Shape:
-        filters = _checks.integer(f"filters of {type(self).__name__}", self.filters, 1)
+        filters = _checks.integer(f"filters of {type(self).__name__}", self.filters, 1, MOST_UNITS)
         return (*super().after(shape)[:-1], filters)
 
     def weights(self, shape: Shape) -> Shape:
@@ -473,14 +480,16 @@ def map_shape(shape: Any) -> Shape:
     """A map's shape as a tuple of ints."""
     if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
         raise TypeError(f"the shape of a map must be (length, c) or (h, w, c), got {shape!r}")
-    return tuple(_checks.integer("a map's shape", n, 1, 2**31) for n in shape)
+    checked = tuple(_checks.integer("the shape of a map", n, 1, MOST_UNITS) for n in shape)
+    _checks.integer("the elements of a map", math.prod(checked), 1, MOST_UNITS)
+    return checked
 
 
 def input_shape(entry: Any) -> Shape:
     """The first entry of the constructor's list as a shape."""
     if isinstance(entry, (tuple, list)):
         return map_shape(entry)
-    return (_checks.integer("layers[0]", entry, 1),)
+    return (_checks.integer("layers[0]", entry, 1, MOST_UNITS),)
 
 
 def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
@@ -489,7 +498,7 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
         raise TypeError(f"layers must be a list such as [64, 100, 10], got {entries!r}")
     if len(entries) < 2:
         raise ValueError(f"layers must have an input and at least one layer, got {list(entries)!r}")
-    _checks.named("activation", activation, _core.ACTIVATIONS)
+    _checks.named("activation", activation, _core.ACTIVATIONS, LIMITS)
     first, *hidden, last = entries
     return [first, *(with_specs(entry, activation, init) for entry in hidden), with_specs(last, "identity", init)]
 
@@ -503,28 +512,30 @@ def with_specs(entry: Any, activation: Any, init: Any) -> Any:
     return entry
 
 
-def checked_layers(entries: Sequence[Any]) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:
+def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:
     """(shapes of x(0) .. x(L), a checked spec for each layer) of the input, an int or a shape, and specs."""
     shapes: list[Shape] = [input_shape(entries[0])]
     specs: list[Layer] = []
     for i, entry in enumerate(entries[1:], 1):
-        _append(entry, f"layers[{i}]", shapes, specs)
+        _append(entry, f"layers[{i}]", shapes, specs, dtype)
     if not isinstance(specs[-1], Dense):
         raise ValueError(f"the last of layers must be a Dense layer or an int, got {entries[-1]!r}")
+    weights = [spec.weights(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1)]
+    _checks.integer("the weights of layers", sum(math.prod(W) for W in weights if W is not None), 1, MOST_WEIGHTS)
     unread = {*range(len(specs))} - {l - back for l, spec in enumerate(specs, 1) for back in spec.reads}
     if unread:
         raise ValueError(f"each of layers must be read by a later one, got none that reads x({min(unread)})")
     return tuple(shapes), tuple(specs)
 
 
-def _append(entry: Any, name: str, shapes: list[Shape], specs: list[Layer]) -> None:
+def _append(entry: Any, name: str, shapes: list[Shape], specs: list[Layer], dtype: DTypeLike) -> None:
     """Append an entry's layers, checked, and their shapes; errors call it by a name."""
     if isinstance(entry, Residual):
-        _append_residual(entry, name, shapes, specs)
+        _append_residual(entry, name, shapes, specs, dtype)
         return
     if not isinstance(entry, Layer):
         raise TypeError(f"{name} must be an int or a layer spec, got {entry!r}")
-    spec = entry.checked(name)
+    spec = entry.checked(name, dtype)
     if max(spec.reads) > len(shapes):
         raise ValueError(f"back of {name} must be at most {len(shapes)}, got {max(spec.reads)}")
     try:
@@ -535,13 +546,13 @@ def _append(entry: Any, name: str, shapes: list[Shape], specs: list[Layer]) -> N
     specs.append(spec)
 
 
-def _append_residual(block: Residual, name: str, shapes: list[Shape], specs: list[Layer]) -> None:
+def _append_residual(block: Residual, name: str, shapes: list[Shape], specs: list[Layer], dtype: DTypeLike) -> None:
     x = len(shapes) - 1  # the number of the layer that the block reads
     for i, inner in enumerate(block.layers):
-        _append(inner, f"{name}.layers[{i}]", shapes, specs)
+        _append(inner, f"{name}.layers[{i}]", shapes, specs, dtype)
     if block.project:
         if len(shapes[-1]) > 1 or len(shapes[x]) > 1:
             raise ValueError(f"{name}: project must be False for maps, got shapes {shapes[x]} and {shapes[-1]}")
-        _append(Projection(shapes[-1][0], back=len(shapes) - x), name, shapes, specs)
+        _append(Projection(shapes[-1][0], back=len(shapes) - x), name, shapes, specs, dtype)
         x = len(shapes) - 2  # now it is W^T x and f(x) that are added
-    _append(Add(len(shapes) - x), name, shapes, specs)
+    _append(Add(len(shapes) - x), name, shapes, specs, dtype)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from . import _arrays, _checks, _core
 from ._types import Floats, Integers
@@ -12,10 +13,10 @@ from ._types import Floats, Integers
 __all__ = ["Loss"]
 
 LossFunction = Callable[[Floats, Any], tuple[Any, Any]]
-# name -> (whether a number is good, in words)
-ARGUMENTS: dict[str, tuple[Callable[[float], bool], str]] = {
-    "huber": (lambda a: a > 0, "above 0"),
-    "quantile": (lambda a: 0 < a < 1, "between 0 and 1"),
+# name -> what its number must be, where it has one
+LIMITS: dict[str, _checks.Limits] = {
+    "huber": {"above": 0},
+    "quantile": {"above": 0, "below": 1},
 }
 
 
@@ -24,23 +25,21 @@ class Loss:
 
     spec: a name of the engine's table, a pair (name, number) for huber's threshold or the quantile, or a callable
     loss(x, y) that gets blocks of rows x = x(L) and y, both (m, d(L)), and returns their values (m,) and derivatives
-    de/dx (m, d(L)). ValueError or TypeError for others.
+    de/dx (m, d(L)). dtype: in which it is computed. ValueError or TypeError for others, and for a number that it cannot
+    be computed with.
 
     name: of the engine's table, None for a callable; function: the callable, or None. kind, arg, link: as the engine
     takes them.
     """
 
-    def __init__(self, spec: str | tuple[str, float] | LossFunction) -> None:
+    def __init__(self, spec: str | tuple[str, float] | LossFunction, dtype: DTypeLike = np.float64) -> None:
         self.spec = spec
         self.function: LossFunction | None = spec if callable(spec) else None
         self.name: str | None = None
         self.kind, self.arg, self.link = 0, 0.0, _core.LINKS["identity"]
         if self.function is None:
-            self.name, self.arg = _checks.named("loss", spec, _core.LOSSES)
+            self.name, self.arg = _checks.named("loss", spec, _core.LOSSES, LIMITS, dtype)
             self.kind, self.link, _ = _core.LOSSES[self.name]
-            if self.name in ARGUMENTS and not ARGUMENTS[self.name][0](self.arg):
-                wanted = ARGUMENTS[self.name][1]
-                raise ValueError(f"the number of loss {self.name!r} must be {wanted}, got {self.arg:g}")
 
     def rows(self, y: Any, dtype: np.dtype[Any]) -> Callable[[Integers, Floats], tuple[Floats, Floats]] | None:
         """The function as the engine calls it: (rows of the data, x) -> values and derivatives, checked. None where the

@@ -75,13 +75,15 @@ class MLP:
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
                  ties: Sequence[Tie] = ()) -> None:
-        floating, minimised = _checks.floating(dtype), Loss(loss)
-        shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init))
+        floating = _checks.floating(dtype)
+        minimised = Loss(loss, floating)
+        shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
-        self._network = Network(checked, shapes, minimised, floating, tuple(ties))
         rng = _checks.generator(random_state)
-        self._network.start(rng)
+        with _checks.within_memory("layers"):
+            self._network = Network(checked, shapes, minimised, floating, tuple(ties))
+            self._network.start(rng)
         self._network.progress.seed = int(rng.integers(2**63))
         self.history = History()
 
@@ -287,8 +289,10 @@ class MLP:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network to a file: specs, weights, the optimiser with its state, the random stream, the history.
 
-        The format is safetensors, see fastmlp.io. The file is there whole or not at all. ValueError where the network
-        holds functions of yours (a loss, a schedule), which no file can.
+        The format is safetensors, see fastmlp.io. The file is there whole or not at all. A symbolic link is followed; a
+        file that is replaced keeps its permissions, and where it has other names (hard links) these keep the old
+        content. ValueError where the network holds functions of yours (a loss, a schedule), which no file can. OSError
+        that names the path where it cannot be written or is no regular file: a folder, a device, a FIFO.
         """
         from ._files import document  # not above: it takes a tenth of the time that importing fastmlp does
 
@@ -298,7 +302,8 @@ class MLP:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """The network that save wrote to a file. partial_fit goes on as if it had never stopped, to the bit.
 
-        ValueError where the file is damaged, truncated, foreign or of a later format. Nothing in a file is run.
+        ValueError where the file is damaged, truncated, foreign or of a later format; OSError where it cannot be read.
+        Nothing in a file is run, and of a foreign file no more than its header is read.
         """
         from ._files import document
 

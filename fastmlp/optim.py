@@ -7,10 +7,14 @@ larger, before penalties.
 """
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from ._checks import boolean, number
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ._checks import Limits, boolean, number
 from ._core import STEPS
 from ._engine.requests import Step
 
@@ -30,12 +34,18 @@ class Optimizer:
     clip_norm: float | None
 
     def __post_init__(self) -> None:
-        if not callable(self.lr):
-            number("lr", self.lr, above=0)
-        number("l2", self.l2, least=0)
-        number("l1", self.l1, least=0)
-        if self.clip_norm is not None:
-            number("clip_norm", self.clip_norm, above=0)
+        self.check(np.float64)
+
+    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
+        """What each of its numbers must be, in a dtype."""
+        return {"lr": {"above": 0}, "l2": {"least": 0}, "l1": {"least": 0}, "clip_norm": {"above": 0}}
+
+    def check(self, dtype: DTypeLike) -> None:
+        """ValueError or TypeError that names a number with which no network of a dtype can be trained."""
+        optional = {"lr": callable(self.lr), "clip_norm": self.clip_norm is None}
+        for name, limits in self.limits(dtype).items():
+            if not optional.get(name):
+                number(name, getattr(self, name), **limits, dtype=dtype)
 
     def numbers(self, lr: float) -> dict[str, float]:
         """What the formula of a step has besides, by the names of `Step`."""
@@ -66,9 +76,11 @@ class SGD(Optimizer):
     l1: float = 0.0
     clip_norm: float | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number("momentum", self.momentum, least=0, most=1)
+    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
+        return super().limits(dtype) | {"momentum": {"least": 0, "most": 1}}
+
+    def check(self, dtype: DTypeLike) -> None:
+        super().check(dtype)
         boolean("nesterov", self.nesterov)
 
     @property
@@ -96,11 +108,10 @@ class Adam(Optimizer):
     step = "adam"
     weight_decay = 0.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number("beta1", self.beta1, least=0, below=1)
-        number("beta2", self.beta2, least=0, below=1)
-        number("eps", self.eps, above=0)
+    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
+        least = math.sqrt(np.finfo(dtype).tiny)  # with less, g^2 may be 0 where g / eps is large
+        return super().limits(dtype) | {"beta1": {"least": 0, "below": 1}, "beta2": {"least": 0, "below": 1},
+                                        "eps": {"above": 0, "least": least}}
 
     def numbers(self, lr: float) -> dict[str, float]:
         return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "decay": lr * self.weight_decay}
@@ -113,12 +124,11 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        number("weight_decay", self.weight_decay, least=0)
+    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
+        return super().limits(dtype) | {"weight_decay": {"least": 0}}
 
 
-def rate(optimizer: Optimizer, epoch: int) -> float:
-    """The learning rate of an epoch. ValueError where a schedule gives what is none."""
+def rate(optimizer: Optimizer, epoch: int, dtype: DTypeLike = np.float64) -> float:
+    """The learning rate of an epoch. ValueError where a schedule gives what is none in a dtype."""
     lr = optimizer.lr(epoch) if callable(optimizer.lr) else optimizer.lr
-    return number(f"the learning rate of epoch {epoch}", lr, least=0)
+    return number(f"the learning rate of epoch {epoch}", lr, least=0, dtype=dtype)

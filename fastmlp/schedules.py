@@ -16,12 +16,19 @@ class _Schedule:
     def __post_init__(self) -> None:
         _checks.number("lr", self.lr, least=0)
 
+    def __call__(self, epoch: int) -> float:
+        """The learning rate of an epoch, 0 the first."""
+        return self.at(_checks.integer("epoch", epoch, 0))
+
+    def at(self, epoch: int) -> float:
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class Constant(_Schedule):
     """lr, always."""
 
-    def __call__(self, epoch: int) -> float:
+    def at(self, epoch: int) -> float:
         return self.lr
 
 
@@ -37,8 +44,8 @@ class Step(_Schedule):
         _checks.integer("every", self.every, 1)
         _checks.number("factor", self.factor, least=0)
 
-    def __call__(self, epoch: int) -> float:
-        return float(self.lr * self.factor ** (epoch // self.every))
+    def at(self, epoch: int) -> float:
+        return self.lr * _power(self.factor, epoch // self.every)
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,8 @@ class Exponential(_Schedule):
         super().__post_init__()
         _checks.number("factor", self.factor, least=0)
 
-    def __call__(self, epoch: int) -> float:
-        return float(self.lr * self.factor**epoch)
+    def at(self, epoch: int) -> float:
+        return self.lr * _power(self.factor, epoch)
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,9 @@ class InverseScaling(_Schedule):
         super().__post_init__()
         _checks.number("power", self.power)
 
-    def __call__(self, epoch: int) -> float:
-        return float(self.lr / (epoch + 1) ** self.power)
+    def at(self, epoch: int) -> float:
+        divisor = _power(epoch + 1, abs(self.power))  # which is never 0
+        return self.lr / divisor if self.power >= 0 else self.lr * divisor
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class Cosine(_Schedule):
         _checks.integer("epochs", self.epochs, 1)
         _checks.number("final", self.final, least=0)
 
-    def __call__(self, epoch: int) -> float:
+    def at(self, epoch: int) -> float:
         return _cosine(self.lr, self.final, epoch / max(1, self.epochs - 1))
 
 
@@ -103,11 +111,19 @@ class OneCycle(_Schedule):
         for name in ("div", "final_div"):
             _checks.number(name, getattr(self, name), above=0)
 
-    def __call__(self, epoch: int) -> float:
+    def at(self, epoch: int) -> float:
         peak = self.warmup * (self.epochs - 1)
         if epoch < peak:
             return _cosine(self.lr / self.div, self.lr, epoch / peak)
         return _cosine(self.lr, self.lr / self.final_div, (epoch - peak) / max(1e-9, self.epochs - 1 - peak))
+
+
+def _power(base: float, exponent: float) -> float:
+    """base^exponent, infinite where it is too large for a float."""
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return math.inf
 
 
 def _cosine(start: float, end: float, part: float) -> float:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import _arrays, _checks
 from ._types import Floats, Integers
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class TiedGroup(Tie):
     """Members that are one parameter p: each is its scale times p, exactly.
 
     members : (l, i, j) for row i and column j of W(l), 0-based (of a convolution (l, *index)), or (l, None, j) for bias
-    j. scales : a number not 0 for each member, default 1. At the start p is such that the first member, in the order of
+    j. scales : a number for each member, default 1, from 1.2e-38 to 8.5e37, in float64 from 1.5e-154 to 6.7e153. At the start p is such that the first member, in the order of
         layers and rows, keeps its start.
     """
 
@@ -79,9 +80,12 @@ class TiedGroup(Tie):
         if not members:
             raise ValueError("TiedGroup must have at least one member, got none")
         at = np.array([places.find(member) for member in members])
-        scales = np.ones(len(at)) if self.scales is None else np.asarray(self.scales, np.float64)
+        scales = np.ones(len(at))
+        if self.scales is not None:
+            scales = _arrays.numeric("scales of TiedGroup", self.scales, np.float64).astype(np.float64)
         if scales.shape != at.shape or not (np.isfinite(scales) & (scales != 0)).all():
-            raise ValueError(f"scales of TiedGroup must be {len(at)} finite numbers, none 0, got {self.scales!r}")
+            raise ValueError(f"scales of TiedGroup must be {len(at)} finite numbers, none 0, "
+                             f"got {_checks.described(self.scales)}")
         return Edges(np.full(len(at), at[0]), at, np.full(len(at), scales[0]), scales)
 
 

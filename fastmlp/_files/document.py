@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Net = TypeVar("Net", bound=MLP)
 
 FORMAT = 1
+GROWTH = safetensors.MOST_HEADER // 8  # letters of a text that may be too large once it is written as we write it
 # what a file may name: specs made of numbers, strings and each other
 SPECS = {name: spec for module in (layers, optim, schedules, ties) for name, spec in vars(module).items()
          if name in module.__all__ and isinstance(spec, type)}
@@ -35,11 +36,17 @@ def save(net: MLP, path: str | os.PathLike[str]) -> None:
 
 def load(cls: type[Net], path: str | os.PathLike[str]) -> Net:
     """What MLP.load does, for a class of networks."""
-    text, tensors = safetensors.read(path)
-    try:
-        return network(cls, json.loads(text), tensors)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
+    with safetensors.opened(path) as container:
+        try:
+            described = Document(json.loads(container.text))
+            described.check_tensors(container.tensors)
+            tensors = container.read_tensors()
+            net = described.network(cls, tensors)
+            if len(container.text) > GROWTH:
+                safetensors.header(json.dumps(of(net)[0]), tensors)
+            return net
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
 
 
 # ---- networks
@@ -56,7 +63,8 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
     document = {"format": FORMAT, "d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
                 "layers": [encode(layer) for layer in net.layers], "loss": encode(net.loss.spec),
                 "dtype": net.dtype.name, "seed": progress.seed, "epochs_ever": progress.epochs_ever,
-                "history": net.history, "training": None}
+                "history": checked_history({name: encode(numbers) for name, numbers in net.history.items()}),
+                "training": None}
     if net.ties:
         document["ties"], tensors["params"] = [encode(tie) for tie in net.ties], net.params
     if network.core.statistics.size:
@@ -68,46 +76,70 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
     return document, tensors
 
 
-def network(cls: type[Net], document: Mapping[str, Any], tensors: Mapping[str, Floats]) -> Net:
-    """The network of a file; its specs and tensors are held against each other before room is made for them."""
-    if _checks.integer("format", document["format"], 1) > FORMAT:
-        raise ValueError(f"its format is {document['format']}, this version reads up to {FORMAT}")
-    dtype, run, history = document["dtype"], document["training"], document["history"]
-    _checks.one_of("dtype", dtype, ["float32", "float64"])
-    if not isinstance(document["loss"], (str, list)):
-        raise TypeError(f"loss must be a name or a pair, got {document['loss']!r}")
-    if not all(isinstance(v, list) and all(type(x) in (int, float) for x in v) for v in history.values()):
-        raise TypeError("history must be lists of numbers")
-    entries = [decode(document["d0"]), *map(decode, document["layers"])]
-    optimizer = None if run is None else decode(run["optimizer"])
-    tied = tuple(map(decode, document.get("ties", ())))
-    _check_tensors(tensors, tensor_shapes(entries, optimizer, tensors["params"].size if tied else None), dtype)
-    net = cls(entries, loss=decode(document["loss"]), dtype=dtype, ties=tied)
-    if tied and net.n_params != tensors["params"].size:
-        raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
-    parameters, progress = net._network.parameters, net._network.progress
-    W, b = ([tensors.get(f"{name}.{l}") for l in range(len(net.d))] for name in "Wb")
-    parameters.resume(flatten(W, b), tensors.get("params"))
-    net._network.core.statistics[...] = tensors.get("statistics", ())
-    progress.seed = _checks.integer("seed", document["seed"], 0) % 2**63
-    progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
-    net.history = History(history)
-    if optimizer is not None:
-        epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
-        optim.rate(optimizer, epoch)
-        slots = [tensors[f"slot.{i}"] for i in range(optimizer.n_slots)]
-        progress.optimizer_state = OptimizerState.restore(parameters, {
-            "optimizer": optimizer, "slots": slots, "powers": tensors["powers"], "epoch": epoch})
-    return net
+class Document:
+    """What a document says of a network, checked, before room is made for its tensors."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        if _checks.integer("format", document["format"], 1) > FORMAT:
+            raise ValueError(f"its format is {document['format']}, this version reads up to {FORMAT}")
+        self.document, self.dtype, run = document, document["dtype"], document["training"]
+        _checks.one_of("dtype", self.dtype, ["float32", "float64"])
+        if not isinstance(document["loss"], (str, list)):
+            raise TypeError(f"loss must be a name or a pair, got {document['loss']!r}")
+        self.history = checked_history(document["history"])
+        self.entries = [decode(document["d0"]), *map(decode, document["layers"])]
+        self.optimizer: optim.Optimizer | None = None if run is None else decode(run["optimizer"])
+        self.ties = tuple(map(decode, document.get("ties", ())))
+
+    def check_tensors(self, found: Mapping[str, tuple[np.dtype[Any], Shape]]) -> None:
+        """ValueError unless these are the tensors, name -> (dtype, shape), that such a network has."""
+        n_tied = math.prod(found["params"][1]) if self.ties else None
+        wanted = tensor_shapes(self.entries, self.optimizer, n_tied, self.dtype)
+        shapes = {name: shape for name, (_, shape) in found.items()}
+        wrong_dtype = any(dtype != (np.float64 if name == "powers" else self.dtype) for name, (dtype, _) in found.items())
+        if shapes != wanted or wrong_dtype:
+            raise ValueError(f"its tensors should be {wanted} of {self.dtype}, got {shapes}")
+
+    def network(self, cls: type[Net], tensors: Mapping[str, Floats]) -> Net:
+        """The network with its tensors."""
+        document, run = self.document, self.document["training"]
+        net = cls(self.entries, loss=decode(document["loss"]), dtype=self.dtype, ties=self.ties)
+        if self.ties and net.n_params != tensors["params"].size:
+            raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
+        parameters, progress = net._network.parameters, net._network.progress
+        W, b = ([tensors.get(f"{name}.{l}") for l in range(len(net.d))] for name in "Wb")
+        parameters.resume(flatten(W, b), tensors.get("params"))
+        net._network.core.statistics[...] = tensors.get("statistics", ())
+        progress.seed = _checks.integer("seed", document["seed"], 0, math.inf) % 2**63
+        progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
+        net.history = History(self.history)
+        if self.optimizer is not None:
+            epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
+            self.optimizer.check(self.dtype)
+            optim.rate(self.optimizer, epoch, self.dtype)
+            slots = [tensors[f"slot.{i}"] for i in range(self.optimizer.n_slots)]
+            progress.optimizer_state = OptimizerState.restore(parameters, {
+                "optimizer": self.optimizer, "slots": slots, "powers": tensors["powers"], "epoch": epoch})
+        return net
+
+
+def checked_history(history: Any) -> dict[str, list[float]]:
+    """A history as JSON has it, lists of numbers by name; TypeError for others."""
+    if not isinstance(history, dict) or not all(
+            isinstance(name, str) and isinstance(numbers, list) and all(type(x) in (int, float) for x in numbers)
+            for name, numbers in history.items()):
+        raise TypeError("history must be lists of numbers by name")
+    return history
 
 
 def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
-                  n_tied: int | None) -> dict[str, Shape]:
+                  n_tied: int | None, dtype: str) -> dict[str, Shape]:
     """The tensors that a file has, name -> shape, for a network of these layers, the input's shape first.
 
-    optimizer: that trained it, None for none. n_tied: how many parameters its ties leave, None without ties.
+    optimizer: that trained it, None for none. n_tied: how many parameters its ties leave, None without ties. dtype: of
+    the network.
     """
-    shapes, specs = layers.checked_layers(entries)
+    shapes, specs = layers.checked_layers(entries, dtype)
     tensors = {}
     for l, spec in enumerate(specs, 1):
         weights = spec.weights(shapes[l - spec.reads[0]])
@@ -124,13 +156,6 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
     if n_statistics:
         tensors["statistics"] = (n_statistics,)
     return tensors
-
-
-def _check_tensors(tensors: Mapping[str, Floats], shapes: dict[str, Shape], dtype: str) -> None:
-    found = {name: a.shape for name, a in tensors.items()}
-    wrong_dtype = any(a.dtype != (np.float64 if name == "powers" else dtype) for name, a in tensors.items())
-    if found != shapes or wrong_dtype:
-        raise ValueError(f"its tensors should be {shapes} of {dtype}, got {found}")
 
 
 # ---- specs

@@ -6,78 +6,111 @@ tensors' rows of the header and the data. https://github.com/huggingface/safeten
 """
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
-import pathlib
 import struct
-import tempfile
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from .._types import Floats
+from .._types import Floats, Shape
+from . import whole
 
 MOST_HEADER = 16 * 2**20  # bytes; far above what a network needs
 DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
+# ---- writing
+
+
 def write(path: str | os.PathLike[str], text: str, tensors: Mapping[str, Floats]) -> None:
-    """Write a file whole or not at all: to a temporary file beside it, which then takes its place.
+    """Write a file whole or not at all; `whole.write` says what becomes of what is there.
 
     ValueError where the header would be larger than `read` takes; OSError where the file cannot be written.
     """
-    content = _content(text, tensors)
-    path = pathlib.Path(path)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:  # names the file that was asked for, not the temporary one
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    path = whole.path_text(path)
+    head, arrays = header(text, tensors)
+    whole.write(path, [struct.pack("<Q", len(head)), head, *arrays])
 
 
-def _content(text: str, tensors: Mapping[str, Floats]) -> bytes:
-    header: dict[str, Any] = {}
-    place = 0
+def header(text: str, tensors: Mapping[str, Floats]) -> tuple[bytes, list[Floats]]:
+    """(the header, the tensors as they follow it). ValueError where it would be larger than `read` takes."""
     names = {dtype: name for name, dtype in DTYPES.items()}
     arrays = {name: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for name, a in tensors.items()}
+    rows: dict[str, Any] = {}
+    place = 0
     for name, a in arrays.items():
-        header[name] = {"dtype": names[a.dtype], "shape": list(a.shape), "data_offsets": [place, place + a.nbytes]}
+        rows[name] = {"dtype": names[a.dtype], "shape": list(a.shape), "data_offsets": [place, place + a.nbytes]}
         place += a.nbytes
-    data = b"".join(a.tobytes() for a in arrays.values())
-    header = {"__metadata__": {"fastmlp": text, "sha256": digest(text, header, data)}, **header}
-    head = json.dumps(header).encode()
+    head = json.dumps({"__metadata__": {"fastmlp": text, "sha256": digest(text, rows, *arrays.values())}, **rows}).encode()
     head += b" " * (-len(head) % 8)
     if len(head) > MOST_HEADER:
         raise ValueError(f"specs must take at most {MOST_HEADER} bytes in a file, got {len(head)}: arrays of ties are "
                          "too large")
-    return struct.pack("<Q", len(head)) + head + data
+    return head, list(arrays.values())
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+# ---- reading
+
+
+class Container:
+    """A file that is open, whose header is read and checked.
+
+    text: its text. tensors: name -> (dtype, shape) of each tensor that it has.
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        first = file.read(8)
+        _require(len(first) == 8, f"it has {size} bytes")
+        length = struct.unpack("<Q", first)[0]
+        _require(length <= min(MOST_HEADER, size - 8), f"its header should have {length} bytes, more than there are")
+        try:
+            header = json.loads(file.read(length).decode())
+        except (ValueError, RecursionError):
+            raise _Damaged("its header is not JSON") from None
+        _require(isinstance(header, dict) and isinstance(header.get("__metadata__"), dict), "its header has no metadata")
+        self._metadata, self._rows, self._bytes = header.pop("__metadata__"), header, size - 8 - length
+        self.text: str = self._metadata.get("fastmlp")
+        _require(isinstance(self.text, str), "it was not written by fastmlp")
+        for name, row in header.items():
+            _check_row(name, row, self._bytes)
+        ends = sorted(row["data_offsets"] for row in header.values())
+        tiled = all(a[1] == b[0] for a, b in zip([[0, 0], *ends], [*ends, [self._bytes] * 2]))
+        _require(tiled, "its tensors do not lie one after the other")
+        self.tensors: dict[str, tuple[np.dtype[Any], Shape]] = {
+            name: (DTYPES[row["dtype"]].newbyteorder("="), tuple(row["shape"])) for name, row in header.items()}
+
+    def read_tensors(self) -> dict[str, Floats]:
+        """The tensors by name, once the checksum is found right."""
+        data = np.empty(self._bytes, np.uint8)
+        for block in whole.blocks([data]):
+            _require(self._file.readinto(block) == len(block), "it ends too soon")  # type: ignore[attr-defined]
+        _require(self._metadata.get("sha256") == digest(self.text, self._rows, data), "its checksum is wrong")
+        return {name: _tensor(row, data.data) for name, row in self._rows.items()}
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[Container]:
+    """The Container of a file. ValueError that says what is wrong with it; OSError where it cannot be read."""
+    path = whole.path_text(path)
+    try:
+        with whole.reading(path) as (file, size):
+            yield Container(file, size)
+    except (_Damaged, UnicodeError, RecursionError) as error:
+        raise ValueError(f"{path!r} is not a whole fastmlp file: {error}") from None
+    except MemoryError as error:
+        raise ValueError(f"{path!r} must fit into memory: {error}") from error
 
 
 def read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Floats]]:
-    """(text, tensors) of a file, or a ValueError that says what is wrong with it; OSError where it cannot be read."""
-    content = pathlib.Path(path).read_bytes()
-    try:
-        return _parse(content)
-    except (_Damaged, UnicodeError, RecursionError) as error:
-        raise ValueError(f"{os.fspath(path)!r} is not a whole fastmlp file: {error}") from None
+    """(text, tensors) of a file; errors as of `opened`."""
+    with opened(path) as container:
+        return container.text, container.read_tensors()
 
 
 class _Damaged(Exception):
@@ -87,28 +120,6 @@ class _Damaged(Exception):
 def _require(holds: bool, message: str) -> None:
     if not holds:
         raise _Damaged(message)
-
-
-def _parse(content: bytes) -> tuple[str, dict[str, Floats]]:
-    _require(len(content) >= 8, f"it has {len(content)} bytes")
-    length = struct.unpack("<Q", content[:8])[0]
-    there = min(MOST_HEADER, len(content) - 8)
-    _require(length <= there, f"its header should have {length} bytes, more than there are")
-    try:
-        header = json.loads(content[8:8 + length].decode())
-    except (ValueError, RecursionError):
-        raise _Damaged("its header is not JSON") from None
-    _require(isinstance(header, dict) and isinstance(header.get("__metadata__"), dict), "its header has no metadata")
-    metadata, data = header.pop("__metadata__"), memoryview(content)[8 + length:]
-    text = metadata.get("fastmlp")
-    _require(isinstance(text, str), "it was not written by fastmlp")
-    for name, row in header.items():
-        _check_row(name, row, len(data))
-    ends = sorted(row["data_offsets"] for row in header.values())
-    tiled = all(a[1] == b[0] for a, b in zip([[0, 0], *ends], [*ends, [len(data)] * 2]))
-    _require(tiled, "its tensors do not lie one after the other")
-    _require(metadata.get("sha256") == digest(text, header, data), "its checksum is wrong")
-    return text, {name: _tensor(row, data) for name, row in header.items()}
 
 
 def _tensor(row: dict[str, Any], data: memoryview) -> Floats:
@@ -129,9 +140,10 @@ def _check_row(name: str, row: Any, size: int) -> None:
     _require(bytes_ == place[1] - place[0], f"tensor {name!r} has {place[1] - place[0]} bytes for shape {shape}")
 
 
-def digest(text: str, header: Mapping[str, Any], data: bytes | memoryview) -> str:
-    """The checksum of a text, the tensors' rows of the header and the data."""
+def digest(text: str, header: Mapping[str, Any], *data: Any) -> str:
+    """The checksum of a text, the tensors' rows of the header and the data, bytes or arrays that follow each other."""
     h = hashlib.sha256(text.encode())
     h.update(json.dumps(header, sort_keys=True).encode())
-    h.update(data)
+    for block in whole.blocks(data):
+        h.update(block)
     return h.hexdigest()

@@ -19,7 +19,7 @@ from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
 from .._running import alone, fitting
 from .._types import Floats
-from ..layers import Dense, Dropout
+from ..layers import MOST_UNITS, Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
 from . import _lbfgs, _solvers, _stochastic
@@ -71,7 +71,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "n_iter_no_change": [_at_least(1, Integral), Options(Real, {np.inf})],
         "max_fun": [_at_least(1, Integral)],
         "dtype": [StrOptions({"float32", "float64"}), None],
-        "n_threads": [_at_least(1, Integral), None],
+        "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
         "optimizer": [optim.Optimizer, None],
         "l1": [_at_least(0)],
         "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
@@ -129,6 +129,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if np.any(np.array(sizes) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        for size in sizes:
+            _checks.integer("hidden_layer_sizes", size, 1, MOST_UNITS)
         return sizes
 
     def _each(self, argument, n_hidden, one):
@@ -218,6 +220,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _fit(self, X, y, sample_weight=None, incremental=False, validation_data=None):
         hidden = self._hidden_sizes()
+        for name in self._parameter_constraints:
+            if name != "n_iter_no_change":  # which may be infinite
+                _checks.bounded(name, getattr(self, name), self.dtype or np.float64)
         self._check_loss()
         if not self._stochastic:
             _lbfgs.check_lbfgs(self, validation_data)
@@ -234,7 +239,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.n_outputs_ = y.shape[1] if y.ndim == 2 else self._n_outputs()
         sizes = [X.shape[1], *hidden, self.n_outputs_]
         self.out_activation_ = self._out_activation()
-        net = self._first_mlp(sizes, X.dtype) if first else self._next_mlp(sizes)
+        with _checks.within_memory("hidden_layer_sizes"):
+            net = self._first_mlp(sizes, X.dtype) if first else self._next_mlp(sizes)
         data = net._network.bind(X, self._targets(y, net.dtype), weight)
         if first:
             self._start(sizes)

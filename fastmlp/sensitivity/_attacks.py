@@ -10,7 +10,7 @@ import numpy as np
 from .. import _checks
 from .._robust import Attack
 from .._types import Floats
-from ._target import Model, Target, required
+from ._target import MOST_DRAWS, Model, Target, required
 
 
 def fgsm(model: Model, X: Any, y: Any, eps: float, norm: float = math.inf,
@@ -35,10 +35,10 @@ def pgd(model: Model, X: Any, y: Any, eps: float, eps_step: float | None = None,
     keeps for each row the worst. clip : (low, high), the range of X, kept, or None. Returns (n, d(0)). ValueError and
     TypeError as of fgsm.
     """
-    _checks.integer("num_random_init", num_random_init, 0)
+    _checks.integer("num_random_init", num_random_init, 0, MOST_DRAWS)
     spec = Attack(eps, eps_step, max_iter, norm, clip, num_random_init > 0)
     f, starts = Target(model, X, required(y)), max(1, num_random_init)
-    seeds = np.random.default_rng(random_state).integers(2**63, size=starts)
+    seeds = _checks.generator(random_state).integers(2**63, size=starts)
     tries = (_moved(f, spec, int(seed)) for seed in seeds)
     worst = next(tries)
     if starts > 1:

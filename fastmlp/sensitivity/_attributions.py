@@ -23,8 +23,9 @@ from numpy.typing import ArrayLike
 
 from .. import _arrays, _checks
 from .._types import Floats
-from ._target import Model, Target, dense_rows, naming, network, standard_deviations
+from ._target import MOST_DRAWS, Model, Target, dense_rows, naming, network, standard_deviations
 
+MOST_STEPS = 4096  # nodes of a rule, whose weights take time by their cube
 # of m rows x (m, 1, d(0)) and their numbers: points (m, n_points, d(0)), and what derivatives there are multiplied by
 Points = Callable[[Floats, slice], tuple[Floats, Any]]
 
@@ -53,7 +54,7 @@ def integrated_gradients(model: Model, X: Any, y: Any = None, output: Any = None
     """
     f = Target(model, X, y, output, at)
     B, dtype = _baselines(baselines, f), f.net.dtype
-    nodes, weights = np.polynomial.legendre.leggauss(_checks.integer("n_steps", n_steps, 1))
+    nodes, weights = np.polynomial.legendre.leggauss(_checks.integer("n_steps", n_steps, 1, MOST_STEPS))
     t, w = ((a / 2).astype(dtype)[:, None] for a in (nodes + 1, weights))
 
     def way(x: Floats, rows: slice) -> tuple[Floats, Floats]:
@@ -76,7 +77,7 @@ def smooth_grad(model: Model, X: Any, y: Any = None, output: Any = None, at: str
     range.
     """
     f = Target(model, X, y, output, at)
-    n_samples = _checks.integer("n_samples", n_samples, 1)
+    n_samples = _checks.integer("n_samples", n_samples, 1, MOST_DRAWS)
     stdev = standard_deviations("stdev", stdev, f.d, f.net.dtype)
     rng = _checks.generator(random_state)
 
@@ -95,7 +96,7 @@ def expected_gradients(model: Model, X: Any, y: Any = None, output: Any = None, 
     for the chance of the draws.
     """
     f = Target(model, X, y, output, at)
-    n_samples, rng = _checks.integer("n_samples", n_samples, 1), _checks.generator(random_state)
+    n_samples, rng = _checks.integer("n_samples", n_samples, 1, MOST_DRAWS), _checks.generator(random_state)
     with naming("background"):
         _, background, _ = network(model, background)
 

@@ -12,7 +12,7 @@ from .. import _arrays, _checks, metrics
 from .._types import Floats
 from ..model import MLP
 from ._attributions import saliency
-from ._target import Model, dense_rows, naming, network, require_network, required, standard_deviations
+from ._target import MOST_DRAWS, Model, dense_rows, naming, network, require_network, required, standard_deviations
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
 SMALL = 2  # the number of the sigma that verdicts go by
@@ -58,7 +58,7 @@ def noise_curve(model: Model, X: Any, y: Any, sigmas: ArrayLike, *, n_repeats: i
     sigmas = _sigmas(sigmas, net.dtype)
     scale = standard_deviations("scale", scale, net.d[0], net.dtype)
     rng, n = _checks.generator(random_state), X.shape[0]
-    sums = np.zeros((len(sigmas), _checks.integer("n_repeats", n_repeats, 1), 2))
+    sums = np.zeros((len(sigmas), _checks.integer("n_repeats", n_repeats, 1, MOST_DRAWS), 2))
     for r in range(n_repeats):
         for rows in _arrays.blocks(n, 3 * net.d[0] * net.dtype.itemsize):
             x = dense_rows(X, rows, net.dtype)

@@ -15,6 +15,7 @@ from .._types import Floats, Integers
 from ..model import MLP
 
 Model = Any  # an MLP, or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder
+MOST_DRAWS = 2**20  # of random numbers for each row
 Rows = slice | NDArray[Any]  # numbers of rows
 
 

@@ -1,0 +1,188 @@
+"""Files that are there whole or not at all, and errors that name the path that was asked for.
+
+A file is written under a temporary name beside the place where it is to be, and then takes that name. Writers hold a lock
+on their temporary file, which ends with them: one that nobody holds was left by a writer that was killed, and the next
+one to the same path removes it.
+"""
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+from .. import _checks
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
+
+BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # for a writer, were it a FIFO
+BLOCK_BYTES = 2**24  # that are written or read at a time, between which Ctrl-C is heard
+
+
+def path_text(path: Any) -> str:
+    """A path as a string. TypeError, ValueError where it is none."""
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
+        raise TypeError(f"path must be a string or an os.PathLike of one, got {_checks.described(path)}")
+    if not text:
+        raise ValueError("path must name a file, got an empty one")
+    try:
+        good = b"\0" not in os.fsencode(text)
+    except UnicodeError:
+        good = False
+    if not good:
+        raise ValueError(f"path must have no null characters or halves of others, got {_checks.described(path)}")
+    return text
+
+
+@contextlib.contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Errors of the system name the path, whichever file they were about."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename == path:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def blocks(parts: Iterable[Any]) -> Iterator[memoryview]:
+    """Bytes and arrays in pieces of which none is large."""
+    for part in parts:
+        view = memoryview(part)
+        view = view.cast("B") if view.nbytes else memoryview(b"")
+        for begin in range(0, len(view), BLOCK_BYTES):
+            yield view[begin:begin + BLOCK_BYTES]
+
+
+# ---- reading
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[tuple[BinaryIO, int]]:
+    """(A regular file that is open, its size). OSError where it is none or cannot be read."""
+    with naming(path):
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAIT)) as file:
+            state = os.fstat(file.fileno())
+            _require_regular(state, path)
+            yield file, state.st_size
+
+
+# ---- writing
+
+
+def write(path: str, parts: Iterable[Any]) -> None:
+    """Write bytes and arrays, one after the other, to a file that is there whole or not at all.
+
+    A symbolic link stays, and what it points to is written. What is there keeps its permissions, and its owner where we
+    may give it away. Where it has other names, hard links, these keep the old content. OSError, and what is there stays,
+    where it is no regular file or may not be written.
+    """
+    with naming(path):
+        target = os.path.realpath(path)
+        old = _state(target)
+        if path.endswith(("/", os.sep)):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if old is not None:
+            _require_regular(old, path)
+            if not os.access(target, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        folder, name = os.path.split(target)
+        prefix = os.path.join(folder, f".fastmlp-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-")
+        _remove_leftovers(folder, os.path.basename(prefix))
+        _write_and_replace(target, prefix, old, parts)
+
+
+def _write_and_replace(target: str, prefix: str, old: os.stat_result | None, parts: Iterable[Any]) -> None:
+    descriptor, temporary = _create(prefix, 0o666 if old is None else old.st_mode & 0o700)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for block in blocks(parts):
+                file.write(block)
+            file.flush()
+            os.fsync(descriptor)
+            if old is not None:
+                _keep_owner(temporary, old)
+                os.chmod(temporary, stat.S_IMODE(old.st_mode))
+            if os.name != "nt":  # while the lock is held; Windows wants it closed
+                os.replace(temporary, target)
+        if os.name == "nt":
+            os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _state(target: str) -> os.stat_result | None:
+    """What is at a path, None for nothing."""
+    try:
+        return os.stat(target)
+    except FileNotFoundError:
+        return None
+
+
+def _require_regular(state: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(state.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(state.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file", path)
+
+
+def _create(prefix: str, mode: int) -> tuple[int, str]:
+    """(descriptor, name) of a new file, locked. The kernel takes the umask from the mode."""
+    while True:
+        temporary = f"{prefix}{secrets.token_hex(8)}.tmp"
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | BINARY, mode)
+        if _lock(descriptor) and os.fstat(descriptor).st_nlink > 0:
+            return descriptor, temporary
+        os.close(descriptor)  # another writer took it for one that was left
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether nobody else holds a file, which is ours from now on, until it is closed."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _keep_owner(temporary: str, old: os.stat_result) -> None:
+    if hasattr(os, "chown"):
+        with contextlib.suppress(PermissionError):
+            os.chown(temporary, old.st_uid, old.st_gid)
+
+
+def _remove_leftovers(folder: str, prefix: str) -> None:
+    """Remove what writers to the same path left that were killed."""
+    with contextlib.suppress(OSError):  # a folder that may be written but not listed; writing says what is wrong
+        for name in os.listdir(folder):
+            if name.startswith(prefix):
+                _remove_if_left(os.path.join(folder, name))
+
+
+def _remove_if_left(temporary: str) -> None:
+    with contextlib.suppress(OSError):  # it is gone, or not ours
+        descriptor = os.open(temporary, os.O_RDONLY | NO_WAIT | BINARY)
+        try:
+            left = fcntl is not None and _lock(descriptor)
+            if left:
+                os.unlink(temporary)
+        finally:
+            os.close(descriptor)
+        if fcntl is None:
+            os.unlink(temporary)
