@@ -96,7 +96,8 @@ def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[s
         raise ValueError(f"{argument} {name!r} takes no number, got {value!r}")
     if not extra:
         return name, default
-    return name, number(f"the number of {argument} {name!r}", *extra, **limits.get(name, {}), dtype=dtype)
+    held_to: Any = limits.get(name, {})
+    return name, number(f"the number of {argument} {name!r}", *extra, dtype=dtype, **held_to)
 
 
 @contextlib.contextmanager

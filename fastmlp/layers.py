@@ -126,7 +126,8 @@ class Dropout(Layer):
     kind: ClassVar[str] = "dropout"
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        return replace(super().checked(name, dtype), rate=_checks.number(f"rate of {name}", self.rate, least=0, below=1, dtype=np.float32))
+        rate = _checks.number(f"rate of {name}", self.rate, least=0, below=1, dtype=np.float32)
+        return replace(super().checked(name, dtype), rate=rate)
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         return super().engine_row(shape) | {"rate": self.rate}
@@ -154,9 +155,10 @@ class BatchNorm(Layer):
     bias = True
     init = 1.0
 
-    def checked(self, name: str) -> Self:
-        return replace(super().checked(name), eps=_checks.number(f"eps of {name}", self.eps, above=0),
-                       momentum=_checks.number(f"momentum of {name}", self.momentum, above=0, most=1))
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        eps = _checks.number(f"eps of {name}", self.eps, above=0, dtype=dtype)
+        momentum = _checks.number(f"momentum of {name}", self.momentum, above=0, most=1)
+        return replace(super().checked(name, dtype), eps=eps, momentum=momentum)
 
     def weights(self, shape: Shape) -> Shape:
         return shape[-1:]
