@@ -68,7 +68,7 @@ def _held(x: float, dtype: DTypeLike) -> float:
     """A number as the engine has it: rounded to a dtype, 0 where it is smaller than the normal numbers."""
     if not abs(x) <= float(np.finfo(dtype).max):
         return math.copysign(math.inf, x) if x == x else x
-    held = float(np.dtype(dtype).type(x))
+    held = float(np.asarray(x, dtype))
     return held if abs(held) >= np.finfo(dtype).tiny else 0.0
 
 
@@ -96,8 +96,8 @@ def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[s
         raise ValueError(f"{argument} {name!r} takes no number, got {value!r}")
     if not extra:
         return name, default
-    held_to: Any = limits.get(name, {})
-    return name, number(f"the number of {argument} {name!r}", *extra, dtype=dtype, **held_to)
+    wanted: dict[str, Any] = {**limits.get(name, {}), "dtype": dtype}
+    return name, number(f"the number of {argument} {name!r}", extra[0], **wanted)
 
 
 @contextlib.contextmanager
