@@ -1,7 +1,9 @@
 """MLPAutoencoder."""
 import warnings
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils._param_validation import StrOptions
@@ -10,11 +12,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from .._arrays import blocks, weights
 from .._fit.options import described, is_tuple_of
 from .._running import alone
+from .._types import Floats
 from ..layers import Dropout
 from ..sensitivity._target import dense_rows
 from ..ties import tie_transpose
 from . import _solvers
-from ._base import BaseMLP, with_callbacks
+from ._base import BaseMLP, either, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
 
 
@@ -61,7 +64,7 @@ class MLPAutoencoder(BaseMLP):
                  nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
                  epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
                  dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None,
-                 restore_best=False, max_time=None, callbacks=None):
+                 restore_best=False, max_time=None, callbacks=None) -> None:
         self._set_parameters(locals())
 
     # ---- the network
@@ -125,34 +128,37 @@ class MLPAutoencoder(BaseMLP):
     @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, validation_data=None):
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, validation_data: Any = None, *,
+            X_val: Any = None, y_val: Any = None, sample_weight_val: ArrayLike | None = None) -> Self:
         """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
-        y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X,
-        or a pair of them and their weights. Returns self.
+        y, y_val : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part
+        of X, or a pair of them and their weights; or these as X_val and sample_weight_val, for
+        Pipeline(.., transform_input=["X_val"]). Returns self.
         """
-        return self._fit(X, None, sample_weight, validation_data=validation_data)
+        given = None if X_val is None else (X_val, sample_weight_val)
+        return self._fit(X, None, sample_weight, validation_data=either(validation_data, given, sample_weight_val))
 
     @alone
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X."""
         return self._fit(X, None, sample_weight, incremental=True)
 
     # ---- using
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """The codes, (n_samples, units of the code)."""
         check_is_fitted(self, "coefs_")
-        return super().transform(X, layer=len(self.coefs_) // 2 - 1)
+        return self._activations(X, len(self.coefs_) // 2 - 1)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Any) -> Floats:
         """Codes -> rows, (n_samples, n_features)."""
         check_is_fitted(self, "coefs_")
         specs = self._layers_of_use()
         return self._part([self._n_features_out, *specs[len(specs) // 2 + 1:]]).predict(X)
 
-    def score(self, X, y=None, sample_weight=None):
+    def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2.
 
         By scikit-learn's conventions for r2: where no feature varies the share of features that come back exactly, and of

@@ -1,7 +1,9 @@
 """MLPClassifier."""
-from numbers import Real
+from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
@@ -14,11 +16,13 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._running import alone
+from .._types import Floats
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._hidden import HiddenLayerTransformer
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
     __doc__ = f"""A multilayer perceptron that classifies: scikit-learn's MLPClassifier on fastmlp's core.
 
     Minimises the log-loss, for several labels a row (y an indicator matrix) the sum of theirs. With the same
@@ -30,6 +34,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 {PARAMETERS}
     class_weight : a dict class -> weight, or "balanced" for n_samples / (n_classes * count); times sample_weight.
     label_smoothing : epsilon: targets are (1 - epsilon) y + epsilon / n_classes (Szegedy et al. 2016). Default 0.
+    transform_layer : the hidden layer whose activations transform gives, 0 for the first, -1 for the last. Default -1.
 
     Attributes
     ----------
@@ -49,6 +54,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "transform_layer": [Integral],
     }
     loss = "log_loss"
 
@@ -58,7 +64,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                  early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
                  n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0, dropout=0.0,
                  gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None, restore_best=False,
-                 max_time=None, callbacks=None, class_weight=None, label_smoothing=0.0):
+                 max_time=None, callbacks=None, class_weight=None, label_smoothing=0.0, transform_layer=-1) -> None:
         self._set_parameters(locals())
 
     # ---- what y is
@@ -138,7 +144,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @available_if(lambda est: est._check_solver())
     @alone
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
+                    classes: ArrayLike | None = None) -> Self:
         """One epoch over X and y.
 
         classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced",
@@ -152,19 +159,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._y_type, self._y_sparse = binarizer.y_type_, binarizer.sparse_input_
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Any:
         """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse
         where y was."""
         return self._decode(self._outputs(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> Floats:
         """Probabilities of `classes_`, (n_samples, n_classes): of a single class all 1."""
         p = self._outputs(X)
         if len(self.classes_) == 1:
             return np.ones_like(p)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> Floats:
         """Their logarithms, exact also where a probability is near 0."""
         s = self._outputs(X, linked=False)
         if self.out_activation_ == "softmax":
@@ -176,7 +183,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         # in the order of predict_proba, ties at 1 too
         return np.where(s > 0, np.log(expit(np.maximum(s, 0))), log_expit(s))
 
-    def to_art(self, clip_values=None, at="probabilities"):
+    def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Any:
         """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss
         or of classes.
 

@@ -16,7 +16,7 @@ def check_lbfgs(est, validation_data):
         raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', "
                          "which wants a smooth loss that is the same each time")
     asked = {"gradient_clip": est.gradient_clip, "monitor": None if est.monitor == "loss" else est.monitor,
-             "validation_data": validation_data}
+             "validation_data": validation_data}  # or X_val, which is the same
     refused = [name for name, value in asked.items() if value is not None]
     if refused:
         raise ValueError(f"{' and '.join(refused)} must be None for solver='lbfgs', "

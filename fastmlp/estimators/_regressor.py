@@ -1,5 +1,9 @@
 """MLPRegressor."""
+from numbers import Integral
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
@@ -8,15 +12,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._arrays import dense
 from .._running import alone
+from .._types import Floats
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._hidden import HiddenLayerTransformer
 
 LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error",
           "huber": "huber", "quantile": "quantile"}  # the estimator's names -> the network's
 WITH_NUMBER = ("huber", "quantile")
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(RegressorMixin, HiddenLayerTransformer, BaseMLP):
     __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on
     fastmlp's core.
 
@@ -30,6 +36,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "absolute_error"; "huber" or ("huber", threshold); "quantile" (the median) or ("quantile", q). The others are
         sums over outputs.
 {PARAMETERS}
+    transform_layer : the hidden layer whose activations transform gives, 0 for the first, -1 for the last. Default -1.
 
     Attributes
     ----------
@@ -45,7 +52,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
-    _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple]}
+    _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple],
+                              "transform_layer": [Integral]}
 
     def __init__(self, loss="squared_error", hidden_layer_sizes=(100,), activation="relu", *, solver="adam",
                  alpha=0.0001, batch_size="auto", learning_rate="constant", learning_rate_init=0.001, power_t=0.5,
@@ -53,7 +61,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                  nesterovs_momentum=True, early_stopping=False, validation_fraction=0.1, beta_1=0.9, beta_2=0.999,
                  epsilon=1e-8, n_iter_no_change=10, max_fun=15000, dtype=None, n_threads=None, optimizer=None, l1=0.0,
                  dropout=0.0, gradient_penalty=0.0, input_noise=0.0, gradient_clip=None, monitor=None,
-                 restore_best=False, max_time=None, callbacks=None):
+                 restore_best=False, max_time=None, callbacks=None, transform_layer=-1) -> None:
         self._set_parameters(locals())
 
     # ---- what y is
@@ -83,20 +91,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _decode(self, outputs):
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     # ---- using
 
     @available_if(lambda est: est._check_solver())
     @alone
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X and y."""
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> Floats:
         """(n_samples,), or (n_samples, n_outputs) for several outputs."""
         return self._decode(self._outputs(X))
 
-    def to_art(self, clip_values=None):
+    def to_art(self, clip_values: tuple[Any, Any] | None = None) -> Any:
         """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.
 
         clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor,
