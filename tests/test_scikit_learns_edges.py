@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 from sklearn.utils import get_tags
 
-from fastmlp import MLPAutoencoder, MLPClassifier, MLPRegressor
+from fastmlp import MLPAutoencoder, MLPClassifier, MLPRegressor, sensitivity
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
 
@@ -147,3 +147,26 @@ def test_skops_finds_copies_equal(make):
     data = skops.dumps(model)
     again = skops.loads(data, trusted=skops.get_untrusted_types(data=data))
     utils.assert_params_equal(vars(model), vars(again))
+
+
+# ---- the output of two classes
+
+
+def test_class_1_of_two():
+    """Its output is s with p = 1 / (1 + exp(-s)), so the derivative of p is p (1 - p) that of s."""
+    model = MLPClassifier((5,), "tanh", max_iter=3, random_state=0).fit(IRIS, SPECIES > 0)
+    g, p = model.input_gradient(IRIS, output=1), model.predict_proba(IRIS)[:, 1:]
+    for k in (1, np.int64(1), 0, np.ones(150, int), [1] * 150, np.arange(150) % 2):
+        assert (sensitivity.saliency(model, IRIS, output=k) == abs(g)).all()
+    found = sensitivity.saliency(model, IRIS, output=1, at="probabilities")
+    np.testing.assert_allclose(found, abs(p * (1 - p) * g), rtol=1e-12)
+    h = 1e-6 * np.eye(4)[2]
+    odds = lambda X: np.diff(model.predict_log_proba(X)).ravel()
+    np.testing.assert_allclose(g[:, 2], (odds(IRIS + h) - odds(IRIS - h)) / 2e-6, rtol=1e-6)
+    for wrong in (2, -1, np.full(150, 2)):
+        with pytest.raises(ValueError, match="output must be"):
+            sensitivity.saliency(model, IRIS, output=wrong)
+    with pytest.raises(TypeError, match="output must be an integer"):
+        sensitivity.saliency(model, IRIS, output=True)
+    with pytest.raises(ValueError, match="output must be at most 0, got 1"):
+        MLPRegressor(max_iter=2).fit(IRIS, IRIS[:, 0]).input_gradient(IRIS, output=1)

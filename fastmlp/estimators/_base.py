@@ -350,7 +350,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """How each row's error, or an output, depends on its features.
 
         X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs
-        before their link. With neither: of the winning class, or of the only output. Returns (n_samples, n_features).
+        before their link; of two classes the only output, that of the second, is called 1 or 0. With neither: of the
+        winning class, or of the only output. Returns (n_samples, n_features).
         """
         f = Target(self, X, y, output)
         return f.gradient(f.X, np.arange(f.n))
