@@ -68,6 +68,8 @@ class EarlyStopping(Callback):
     The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it. It ends the waiting; which
     weights are the best by "loss" is found by measuring it on the training rows after each epoch.
 
+    Each fit and partial_fit begins with no best and no waiting.
+
     best_epoch is then the number of the epoch whose weights are the best, None before the first.
     """
 

@@ -19,8 +19,12 @@ PARAMETERS = """\
     random_state : None, an int or a RandomState: weights, held-out rows, the order of rows, dropout.
     tol : what counts as better. Default 1e-4.
     verbose : print the loss of each epoch.
-    warm_start : fit goes on from the last fit's weights, with its optimiser's state, and its rate unless solver,
-        optimizer, learning_rate or learning_rate_init are set anew. Default False.
+    warm_start : fit goes on from the last fit's weights, with its optimiser's state, its stream of random numbers, and
+        its rate unless solver, optimizer, learning_rate or learning_rate_init are set anew. The best and the waiting of
+        patience go on where the same number of the same rows is watched and the last fit was not ended by patience, and
+        begin afresh else. loss_curve_ goes on. "lbfgs" keeps nothing but weights: it begins without a memory of the
+        curvature, and what comes after it with a fresh optimiser, rate and curve. Callbacks begin anew in each fit.
+        Default False.
     momentum, nesterovs_momentum : of "sgd". Default 0.9, True.
     early_stopping : hold out validation_fraction of the rows, stop when their score does not become better, and keep
         the best weights. Default False.

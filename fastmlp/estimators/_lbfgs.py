@@ -32,6 +32,7 @@ def fit_lbfgs(job):
     callbacks = _solvers.callbacks_of(est)
     _solvers.start_curves(est)
     est.n_iter_ = est.t_ = 0
+    network.progress.optimizer_state = None  # of weights that these steps leave behind
     with network.team(job.data.n, 3 * est.max_iter) as team, notifying(callbacks, job.net, est.max_iter) as notify, \
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
