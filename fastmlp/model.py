@@ -223,7 +223,8 @@ class MLP:
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
             adversarial: Attack | None = None) -> History:
-        """Train from the present weights with a fresh optimiser and a fresh History. The stream of random numbers goes on.
+        """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
+        on.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense

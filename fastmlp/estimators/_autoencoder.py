@@ -94,7 +94,8 @@ class MLPAutoencoder(BaseMLP):
         """Of all features together; where none varies and of a single row what scikit-learn's r2_score says."""
         n, d = y.shape
         if n < 2:
-            warnings.warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning)
+            warnings.warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning,
+                          stacklevel=2)
             return np.nan
         weight = np.ones(n) if weight is None else weights(weight, n, np.float64)
         parts, first = blocks(n, 4 * 8 * d), dense_rows(y, slice(0, 1), float)
@@ -144,9 +145,10 @@ class MLPAutoencoder(BaseMLP):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X.
 
-        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state, rate
-        and random stream are kept, curves grow, patience waits on but ends nothing (with learning_rate="adaptive" it cuts
-        the rate). Callbacks begin anew in each call. ValueError with early_stopping=True.
+        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
+        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
+        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        early_stopping=True.
         """
         return self._fit(X, None, sample_weight, incremental=True)
 
@@ -166,8 +168,8 @@ class MLPAutoencoder(BaseMLP):
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2.
 
-        By scikit-learn's conventions for r2: where no feature varies the share of features that come back exactly, and of
-        a single row NaN, with a warning. sample_weight : (n_samples,), at least 0 and not all 0, or ValueError.
+        By scikit-learn's conventions for r2: where no feature varies the share of features that come back exactly, and
+        of a single row NaN, with a warning. sample_weight : (n_samples,), at least 0 and not all 0, or ValueError.
         """
         check_is_fitted(self, "coefs_")
         X, y = self._validate_input(X, None, incremental=True, reset=False)

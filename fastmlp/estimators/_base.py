@@ -425,8 +425,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
 
 def either(validation_data, given, *beside):
-    """Validation rows, which come in one way or the other. given : what X_val stands for, None without; beside : what is
-    given with it."""
+    """Validation rows, which come in one way or the other. given : what X_val stands for, None without; beside : what
+    is given with it."""
     if given is None:
         if any(a is not None for a in beside):
             raise ValueError("X_val must be given where y_val or sample_weight_val is, got None")

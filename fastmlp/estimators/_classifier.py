@@ -148,9 +148,10 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
                     classes: ArrayLike | None = None) -> Self:
         """One epoch over X and y.
 
-        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state, rate
-        and random stream are kept, curves grow, patience waits on but ends nothing (with learning_rate="adaptive" it cuts
-        the rate). Callbacks begin anew in each call. ValueError with early_stopping=True.
+        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
+        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
+        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        early_stopping=True.
 
         classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced",
         which has to see all rows.

@@ -44,7 +44,7 @@ def fit_lbfgs(job):
             iterations.x = result.x
         except KeyboardInterrupt:
             iterations.stopped = True
-            warnings.warn("Training interrupted by user.")
+            warnings.warn("Training interrupted by user.", stacklevel=2)
         finally:
             est.loss_ = function(iterations.x)[0]
     est.best_loss_ = min([*est.loss_curve_, est.loss_])

@@ -104,9 +104,10 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, BaseMLP):
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X and y.
 
-        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state, rate
-        and random stream are kept, curves grow, patience waits on but ends nothing (with learning_rate="adaptive" it cuts
-        the rate). Callbacks begin anew in each call. ValueError with early_stopping=True.
+        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
+        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
+        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        early_stopping=True.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 

@@ -78,8 +78,8 @@ def standard_deviations(argument: str, value: Any, d: int, dtype: DTypeLike) -> 
 
 
 def output_of_class(model: Model, output: Any) -> Any:
-    """The number of a network's output, where what is asked for may be a class: two classes have a single output, that of
-    the second, which is so called 1 as well as 0."""
+    """The number of a network's output, where what is asked for may be a class: two classes have a single output, that
+    of the second, which is so called 1 as well as 0."""
     if len(getattr(model, "classes_", ())) != 2 or model.n_outputs_ != 1:
         return output
     if isinstance(output, np.ndarray) and output.ndim == 1 and output.dtype.kind in "iu":
