@@ -51,8 +51,8 @@ def loss_and_gradient(network: Network, X: Any, y: Any, sample_weight: Any, **pe
 
 
 def finite_or_nan(total: float, derivative: Floats) -> tuple[float, Floats]:
-    """A sum of losses and its derivative, which is NaN where the sum is not finite: the engine leaves zeros there, and an
-    optimiser would take them for a minimum."""
+    """A sum of losses and its derivative, which is NaN where the sum is not finite: the engine leaves zeros there, and
+    an optimiser would take them for a minimum."""
     if not np.isfinite(total):
         derivative.fill(np.nan)
     return total, derivative

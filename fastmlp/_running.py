@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 
 
 class Fit:
-    """A fit of one object. training_loss: gives the mean loss of the training rows at the present weights; None where the
-    logged loss is just that."""
+    """A fit of one object. training_loss: gives the mean loss of the training rows at the present weights; None where
+    the logged loss is just that."""
 
     def __init__(self) -> None:
         self.thread = threading.current_thread()

@@ -25,8 +25,8 @@ class Callback:
     batch with its number in the epoch and {"loss": the batch's}; it costs a call of Python a batch. on_fit_end is
     called however the fit ended, after an exception and Ctrl-C too.
 
-    Callbacks are parameters of estimators, which are cloned, pickled and cross-validated: those here can be copied before,
-    during and after a fit, and keep no file open after it. Yours should, too.
+    Callbacks are parameters of estimators, which are cloned, pickled and cross-validated: those here can be copied
+    before, during and after a fit, and keep no file open after it. So should yours.
     """
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
@@ -65,8 +65,10 @@ class EarlyStopping(Callback):
         yours, which need "min" or "max".
     restore_best : the best epoch's weights come back at the end, however the fit ended.
 
-    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it. It ends the waiting; which
-    weights are the best by "loss" is found by measuring it on the training rows after each epoch.
+    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it. It ends the waiting;
+    which weights are the best by "loss" is found by measuring it on the training rows after each epoch.
+
+    Each fit and partial_fit begins with no best and no waiting.
 
     best_epoch is then the number of the epoch whose weights are the best, None before the first.
     """
@@ -85,11 +87,9 @@ class EarlyStopping(Callback):
         self.best_epoch: int | None = None
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        self._patience.look(logged(self.monitor, logs))
+        is_best = self._patience.look(logged(self.monitor, logs))
         if self.restore_best:
             is_best = self._best.look(of_present_weights(self.monitor, net, logs), lambda: net.params)
-        else:
-            is_best = self._patience.waited == 0
         if is_best:
             self.best_epoch = epoch
         return self._patience.waited >= self.patience

@@ -225,7 +225,8 @@ class MLP:
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
             adversarial: Attack | None = None) -> History:
-        """Train from the present weights with a fresh optimiser.
+        """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
+        on.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
@@ -274,7 +275,10 @@ class MLP:
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
                     jacobian_penalty: float = 0.0, adversarial: Attack | None = None) -> History:
-        """Go on with training: as fit, but the optimiser's state, the count of epochs and the random stream go on.
+        """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
+
+        Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
+        validation_fraction holds out are the same as long as there are as many.
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
         """

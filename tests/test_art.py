@@ -54,10 +54,27 @@ def test_predictions_and_gradients(problem, at, evasion):
         np.testing.assert_allclose(art.loss_gradient(X, y), expected, rtol=1e-12, atol=1e-15)
 
 
+@problems
+def test_the_loss(problem, evasion):
+    """The negative logarithm of the probability of a row's class."""
+    model = classifier(problem)
+    art, X, k = model.to_art(), DIGITS[:9], len(model.classes_)
+    codes = np.searchsorted(model.classes_, PROBLEMS[problem][:9])
+    expected = -model.predict_log_proba(X)[np.arange(9), codes]
+    for y in (codes, np.eye(k)[codes]):
+        np.testing.assert_allclose(art.compute_loss(X, y), expected, rtol=1e-10)
+        for reduction in ("mean", "sum"):
+            assert art.compute_loss(X, y, reduction=reduction) == pytest.approx(getattr(expected, reduction)())
+    with pytest.raises(ValueError, match="reduction must be one of mean, none, sum, got 'max'"):
+        art.compute_loss(X, codes, reduction="max")
+
+
 ATTACKS = {  # name -> how it is made, the largest change of a feature
     "fast gradient": (lambda e, art: e.FastGradientMethod(art, eps=0.2), 0.2),
     "projected gradient": (lambda e, art: e.ProjectedGradientDescent(art, eps=0.15, eps_step=0.03, max_iter=10,
                                                                      verbose=False), 0.15),
+    "automatic": (lambda e, art: e.AutoProjectedGradientDescent(art, eps=0.15, eps_step=0.05, max_iter=20,
+                                                                verbose=False), 0.15),
     "deep fool": (lambda e, art: e.DeepFool(art, max_iter=30, verbose=False), 1),
     "carlini": (lambda e, art: e.CarliniL2Method(art, max_iter=5, binary_search_steps=3, initial_const=1.0,
                                                  verbose=False), 1),

@@ -20,6 +20,7 @@ from fastmlp import (
     Frozen,
     History,
     MaxPool2D,
+    MLPAutoencoder,
     MLPClassifier,
     MLPRegressor,
     ProgressBar,
@@ -104,7 +105,9 @@ def sensitive() -> str:
 def estimators() -> None:
     classifier = MLPClassifier(max_iter=5, random_state=0).fit(X, labels)
     regressor = MLPRegressor(max_iter=5, random_state=0).fit(X, y)
-    print(classifier.predict_proba(X), regressor.score(X, y))
+    print(classifier.predict_proba(X), regressor.score(X, y), classifier.transform(X, layer=0))
+    coder = MLPAutoencoder((3,), max_iter=5).fit(X, X_val=X)
+    print(coder.inverse_transform(coder.transform(X)), regressor.input_gradient(X), coder.partial_fit(X).score(X))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,15 @@ class _Adapter(LossGradientsMixin, BaseEstimator):
     def input_shape(self):
         return (self.model.n_features_in_,)
 
+    def compute_loss(self, x, y, reduction="none", **kwargs):
+        """e_i of each row, (n,), of the network's loss, or with reduction "mean" or "sum" the one number."""
+        _checks.one_of("reduction", reduction, ("none", "mean", "sum"))
+        network = self.model._mlp()._network
+        data = network.bind(x, self._targets(np.asarray(y)))
+        with network.team(data.n, 1) as team:
+            values = network.core.pull(data, team)[1]
+        return values if reduction == "none" else getattr(values, reduction)()
+
     def loss_gradient(self, x, y, **kwargs):
         """de_i/dx_i of each row, (n, d), of the network's loss."""
         return self.model._mlp().input_gradient(x, self._targets(np.asarray(y)))

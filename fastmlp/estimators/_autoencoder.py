@@ -21,7 +21,7 @@ from ..optim import Optimizer
 from ..sensitivity._target import dense_rows
 from ..ties import tie_transpose
 from . import _solvers
-from ._base import BaseMLP, with_callbacks
+from ._base import BaseMLP, either, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
@@ -107,7 +107,8 @@ class MLPAutoencoder(BaseMLP):
         """Of all features together; where none varies and of a single row what scikit-learn's r2_score says."""
         n, d = y.shape
         if n < 2:
-            warnings.warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning)
+            warnings.warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning,
+                          stacklevel=2)
             return np.nan
         weight = np.ones(n) if weight is None else weights(weight, n, np.float64)
         parts, first = blocks(n, 4 * 8 * d), dense_rows(y, slice(0, 1), float)
@@ -141,26 +142,35 @@ class MLPAutoencoder(BaseMLP):
     @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, validation_data: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, validation_data: Any = None, *,
+            X_val: Any = None, y_val: Any = None, sample_weight_val: ArrayLike | None = None) -> Self:
         """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
-        y : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part of X,
-        or a pair of them and their weights. Returns self.
+        y, y_val : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part
+        of X, or a pair of them and their weights; or these as X_val and sample_weight_val, for
+        Pipeline(.., transform_input=["X_val"]). Returns self.
         """
-        return self._fit(X, None, sample_weight, validation_data=validation_data)
+        given = None if X_val is None else (X_val, sample_weight_val)
+        return self._fit(X, None, sample_weight, validation_data=either(validation_data, given, sample_weight_val))
 
     @alone
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
-        """One epoch over X."""
+        """One epoch over X.
+
+        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
+        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
+        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        early_stopping=True.
+        """
         return self._fit(X, None, sample_weight, incremental=True)
 
     # ---- using
 
-    def transform(self, X: Any) -> Floats:  # type: ignore[override]  # of one layer, the code
+    def transform(self, X: Any) -> Any:
         """The codes, (n_samples, units of the code)."""
         check_is_fitted(self, "coefs_")
-        return super().transform(X, layer=len(self.coefs_) // 2 - 1)
+        return self._activations(X, len(self.coefs_) // 2 - 1)
 
     def inverse_transform(self, X: Any) -> Floats:
         """Codes -> rows, (n_samples, n_features)."""
@@ -171,8 +181,8 @@ class MLPAutoencoder(BaseMLP):
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2.
 
-        By scikit-learn's conventions for r2: where no feature varies the share of features that come back exactly, and of
-        a single row NaN, with a warning. sample_weight : (n_samples,), at least 0 and not all 0, or ValueError.
+        By scikit-learn's conventions for r2: where no feature varies the share of features that come back exactly, and
+        of a single row NaN, with a warning. sample_weight : (n_samples,), at least 0 and not all 0, or ValueError.
         """
         check_is_fitted(self, "coefs_")
         X, y = self._validate_input(X, None, incremental=True, reset=False)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from dataclasses import replace
 from numbers import Integral, Real
 from operator import is_
 from typing import Any, Self
@@ -165,8 +166,12 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
-        return self._threaded(MLP(layers, loss=self._network_loss(), dtype=dtype, random_state=0,
-                                  ties=self._ties(layers)))
+        loss, ties = self._network_loss(), self._ties(layers)
+        net = MLP(layers, loss=loss, dtype=dtype, random_state=0, ties=ties)
+        # its specs need not keep the arrays that the weights started from
+        net._network.layers = tuple(replace(y, init="zeros", bias_init=0.0) if isinstance(y, Dense) else y
+                                    for y in net.layers)
+        return self._threaded(net)
 
     def _threaded(self, net):
         """A network, which takes as many threads as are wanted now."""
@@ -203,7 +208,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, validation_data: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
+            validation_data: tuple[Any, ...] | None = None, *, X_val: Any = None, y_val: Any = None,
+            sample_weight_val: ArrayLike | None = None) -> Self:
         """Fit to X and y.
 
         X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
@@ -211,12 +218,17 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         sample_weight : (n_samples,), at least 0: how often a row is there. Beside alpha and l1, which are not weighted,
             their size counts.
         validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping
-            on. Not with "lbfgs".
+            on. Not with "lbfgs". The steps of a Pipeline before this one do not see them.
+        X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them:
+            Pipeline(.., transform_input=["X_val"]) transforms X_val as X.
 
         Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
-        max_iter came first.
+        max_iter came first; RuntimeError while the estimator is being fitted by another call.
         """
-        return self._fit(X, y, sample_weight, validation_data=validation_data)
+        if y_val is None and X_val is not None:
+            raise ValueError("y_val must be given where X_val is, got None")
+        given = None if X_val is None else (X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation_data=either(validation_data, given, y_val, sample_weight_val))
 
     def _fit(self, X, y, sample_weight=None, incremental=False, validation_data=None):
         hidden = self._hidden_sizes()
@@ -328,26 +340,27 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return network.predict(X, linked)
 
-    def transform(self, X: Any, layer: int = -1) -> Floats:
-        """The activations of a hidden layer.
-
-        X : (n_samples, n_features). layer : 0 for the first hidden layer, .., -1 for the last.
-        Returns (n_samples, units of that layer). ValueError where there is no such layer.
-        """
-        check_is_fitted(self, "coefs_")
-        n_hidden = len(self.coefs_) - 1
+    def _hidden_layer(self, argument):
+        """The number of the hidden layer that transform gives, 0 the first. argument : where it comes from."""
+        n_hidden, layer = len(self.coefs_) - 1, self.transform_layer
         if not n_hidden:
             raise ValueError("transform gives the activations of a hidden layer, but hidden_layer_sizes has none")
-        if not -n_hidden <= _checks.integer("layer", layer, -n_hidden) < n_hidden:
-            raise ValueError(f"layer must be one of {n_hidden} hidden layers, -{n_hidden}..{n_hidden - 1}, got {layer}")
+        if not -n_hidden <= _checks.integer(argument, layer, -n_hidden) < n_hidden:
+            raise ValueError(f"{argument} must be one of {n_hidden} hidden layers, -{n_hidden}..{n_hidden - 1}, "
+                             f"got {layer}")
+        return layer % n_hidden
+
+    def _activations(self, X, hidden):
+        """Of the hidden layer of a number, 0 the first."""
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return self._part(self._layers_of_use()[:layer % n_hidden + 2]).predict(X)
+        return self._part(self._layers_of_use()[:hidden + 2]).predict(X)
 
     def input_gradient(self, X: Any, y: Any = None, output: Any = None) -> Floats:
         """How each row's error, or an output, depends on its features.
 
         X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs
-        before their link. With neither: of the winning class, or of the only output. Returns (n_samples, n_features).
+        before their link; of two classes the only output, that of the second, is called 1 or 0. With neither: of the
+        winning class, or of the only output. Returns (n_samples, n_features).
         """
         f = Target(self, X, y, output)
         return f.gradient(f.X, np.arange(f.n))
@@ -368,10 +381,6 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         return _lbfgs.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
 
     @property
-    def _n_features_out(self):
-        return self.coefs_[-1].shape[0]
-
-    @property
     def _optimizer(self):
         """The solver's current rate, under scikit-learn's name."""
         if "_rate" not in self.__dict__:
@@ -381,6 +390,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        kept = ["float64", "float32"] if self._stochastic else ["float64"]
+        tags.transformer_tags.preserves_dtype = kept if self.dtype is None else [self.dtype]
         return tags
 
     # ---- state: arrays and what Python has built in
@@ -420,6 +431,18 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
                     exported = {"optimizer": _solvers.optimizer_of(self), **run["state"]}
                     progress.optimizer_state = OptimizerState.restore(network.parameters, exported)
             self._adopt(net)
+
+
+def either(validation_data, given, *beside):
+    """Validation rows, which come in one way or the other. given : what X_val stands for, None without; beside : what
+    is given with it."""
+    if given is None:
+        if any(a is not None for a in beside):
+            raise ValueError("X_val must be given where y_val or sample_weight_val is, got None")
+        return validation_data
+    if validation_data is not None:
+        raise ValueError("validation_data and X_val must not both be given")
+    return given
 
 
 def column(y):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._hidden import HiddenLayerTransformer
 from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ._art import Classifier
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
     __doc__ = f"""A multilayer perceptron that classifies: scikit-learn's MLPClassifier on fastmlp's core.
 
     Minimises the log-loss, for several labels a row (y an indicator matrix) the sum of theirs. With the same
@@ -44,6 +45,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 {PARAMETERS}
     class_weight : a dict class -> weight, or "balanced" for n_samples / (n_classes * count); times sample_weight.
     label_smoothing : epsilon: targets are (1 - epsilon) y + epsilon / n_classes (Szegedy et al. 2016). Default 0.
+    transform_layer : the hidden layer whose activations transform gives, 0 for the first, -1 for the last. Default -1.
 
     Attributes
     ----------
@@ -63,6 +65,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "transform_layer": [Integral],
     }
     loss = "log_loss"
 
@@ -78,7 +81,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                  gradient_penalty: float = 0.0, input_noise: float = 0.0, gradient_clip: float | None = None,
                  monitor: Monitored = None, restore_best: bool = False, max_time: float | None = None,
                  callbacks: Callbacks | None = None, class_weight: dict[Any, float] | str | None = None,
-                 label_smoothing: float = 0.0) -> None:
+                 label_smoothing: float = 0.0, transform_layer: int = -1) -> None:
         self._set_parameters(locals())
 
     # ---- what y is
@@ -162,6 +165,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                     classes: ArrayLike | None = None) -> Self:
         """One epoch over X and y.
 
+        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
+        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
+        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        early_stopping=True.
+
         classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced",
         which has to see all rows.
         """
@@ -186,7 +194,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The share of rows that are classified right, of several labels a row all of them: see ClassifierMixin.score."""
+        """The share of rows that are right, of several labels a row all of them: see ClassifierMixin.score."""
         return super().score(X, sound("y", y), sample_weight)
 
     def predict_log_proba(self, X: Any) -> Floats:
@@ -201,7 +209,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         # in the order of predict_proba, ties at 1 too
         return np.where(s > 0, np.log(expit(np.maximum(s, 0))), log_expit(s))
 
-    def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Classifier:
+    def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Any:
         """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss
         or of classes.
 

@@ -10,8 +10,8 @@ PARAMETERS = """\
     alpha : L2 penalty alpha/2 ||W||^2 on the sum of a batch's losses, of weights, not of biases. Default 1e-4.
     batch_size : rows a step, or "auto" for min(200, n_samples).
     learning_rate : for "sgd": "constant"; "invscaling", learning_rate_init / t^power_t; "adaptive", a fifth whenever
-        nothing became better for n_iter_no_change epochs, from where training stands at that time. For both solvers: a callable of the epoch (0, 1, ..), such as
-        those of fastmlp.schedules.
+        nothing became better for n_iter_no_change epochs, counted anew from there. For both solvers: a callable of the
+        epoch (0, 1, ..), such as those of fastmlp.schedules.
     learning_rate_init : Default 1e-3.
     power_t : the exponent of "invscaling". Default 0.5.
     max_iter : most epochs, or iterations of L-BFGS. Default 200.
@@ -19,8 +19,12 @@ PARAMETERS = """\
     random_state : None, an int or a RandomState: weights, held-out rows, the order of rows, dropout.
     tol : what counts as better. Default 1e-4.
     verbose : print the loss of each epoch.
-    warm_start : fit goes on from the last fit's weights, with its optimiser's state, and its rate unless solver,
-        optimizer, learning_rate or learning_rate_init are set anew. Default False.
+    warm_start : fit goes on from the last fit's weights, with its optimiser's state, its stream of random numbers, and
+        its rate unless solver, optimizer, learning_rate or learning_rate_init are set anew. The best and the waiting of
+        patience go on where the same number of the same rows is watched and the last fit was not ended by patience, and
+        begin afresh else. loss_curve_ goes on. "lbfgs" keeps nothing but weights: it begins without a memory of the
+        curvature, and what comes after it with a fresh optimiser, rate and curve. Callbacks begin anew in each fit.
+        Default False.
     momentum, nesterovs_momentum : of "sgd". Default 0.9, True.
     early_stopping : hold out validation_fraction of the rows, stop when their score does not become better, and keep
         the best weights. Default False.
@@ -41,8 +45,8 @@ PARAMETERS = """\
     monitor : what patience looks at: "loss"; "score", the estimator's own; a scorer's name, as "neg_log_loss", or a
         scorer. None: the score of held-out rows where there are, else the training loss.
     restore_best : the best epoch's weights by what is monitored come back, however training ended. With held-out rows
-        they always do. The training loss is measured for this after each epoch, since what loss_curve_ has is a mean over
-        the steps, at weights that are gone.
+        they always do. The training loss is measured for this after each epoch, since what loss_curve_ has is a mean
+        over the steps, at weights that are gone.
     max_time : seconds after which no new epoch begins.
     callbacks : fastmlp.Callback objects, or functions of (net, epoch, logs) that may return True to stop."""
 

@@ -16,7 +16,7 @@ def check_lbfgs(est, validation_data):
         raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', "
                          "which wants a smooth loss that is the same each time")
     asked = {"gradient_clip": est.gradient_clip, "monitor": None if est.monitor == "loss" else est.monitor,
-             "validation_data": validation_data}
+             "validation_data": validation_data}  # or X_val, which is the same
     refused = [name for name, value in asked.items() if value is not None]
     if refused:
         raise ValueError(f"{' and '.join(refused)} must be None for solver='lbfgs', "
@@ -32,6 +32,7 @@ def fit_lbfgs(job):
     callbacks = _solvers.callbacks_of(est)
     _solvers.start_curves(est)
     est.n_iter_ = est.t_ = 0
+    network.progress.optimizer_state = None  # of weights that these steps leave behind
     with network.team(job.data.n, 3 * est.max_iter) as team, notifying(callbacks, job.net, est.max_iter) as notify, \
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
@@ -43,7 +44,7 @@ def fit_lbfgs(job):
             iterations.x = result.x
         except KeyboardInterrupt:
             iterations.stopped = True
-            warnings.warn("Training interrupted by user.")
+            warnings.warn("Training interrupted by user.", stacklevel=2)
         finally:
             est.loss_ = function(iterations.x)[0]
     est.best_loss_ = min([*est.loss_curve_, est.loss_])

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._hidden import HiddenLayerTransformer
 from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
@@ -30,7 +32,7 @@ LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute
 WITH_NUMBER = ("huber", "quantile")
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(RegressorMixin, HiddenLayerTransformer, BaseMLP):
     __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on
     fastmlp's core.
 
@@ -44,6 +46,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "absolute_error"; "huber" or ("huber", threshold); "quantile" (the median) or ("quantile", q). The others are
         sums over outputs.
 {PARAMETERS}
+    transform_layer : the hidden layer whose activations transform gives, 0 for the first, -1 for the last. Default -1.
 
     Attributes
     ----------
@@ -59,7 +62,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     True
     """
 
-    _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple]}
+    _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple],
+                              "transform_layer": [Integral]}
 
     def __init__(self, loss: str | tuple[str, float] = "squared_error", hidden_layer_sizes: ArrayLike = (100,),
                  activation: Activations = "relu", *, solver: str = "adam", alpha: float = 0.0001,
@@ -72,7 +76,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                  n_threads: int | None = None, optimizer: Optimizer | None = None, l1: float = 0.0,
                  dropout: float | Sequence[float] = 0.0, gradient_penalty: float = 0.0, input_noise: float = 0.0,
                  gradient_clip: float | None = None, monitor: Monitored = None, restore_best: bool = False,
-                 max_time: float | None = None, callbacks: Callbacks | None = None) -> None:
+                 max_time: float | None = None, callbacks: Callbacks | None = None,
+                 transform_layer: int = -1) -> None:
         self._set_parameters(locals())
 
     # ---- what y is
@@ -102,20 +107,31 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _decode(self, outputs):
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     # ---- using
 
     @available_if(lambda est: est._check_solver())
     @alone
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
-        """One epoch over X and y."""
+        """One epoch over X and y.
+
+        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
+        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
+        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        early_stopping=True.
+        """
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Floats:
         """(n_samples,), or (n_samples, n_outputs) for several outputs."""
         return self._decode(self._outputs(X))
 
-    def to_art(self, clip_values: tuple[Any, Any] | None = None) -> Regressor:
+    def to_art(self, clip_values: tuple[Any, Any] | None = None) -> Any:
         """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.
 
         clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor,

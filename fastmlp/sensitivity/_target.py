@@ -3,6 +3,7 @@ wanted."""
 from __future__ import annotations
 
 import contextlib
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,6 +78,18 @@ def standard_deviations(argument: str, value: Any, d: int, dtype: DTypeLike) -> 
     return a
 
 
+def output_of_class(model: Model, output: Any) -> Any:
+    """The number of a network's output, where what is asked for may be a class: two classes have a single output, that
+    of the second, which is so called 1 as well as 0."""
+    if len(getattr(model, "classes_", ())) != 2 or model.n_outputs_ != 1:
+        return output
+    if isinstance(output, np.ndarray) and output.ndim == 1 and output.dtype.kind in "iu":
+        return np.where(output == 1, 0, output)
+    if isinstance(output, (list, tuple)):
+        return [output_of_class(model, k) for k in output]
+    return 0 if isinstance(output, numbers.Integral) and not isinstance(output, bool) and output == 1 else output
+
+
 class Target:
     """A number f of each row: its loss for targets y, or an output of it.
 
@@ -92,7 +105,7 @@ class Target:
         self.n, (self.d, self.k) = self.X.shape[0], (self.net.d[0], self.net.d[-1])
         self.net._network.parameters.require_finite()
         if y is None:
-            self.output = self._predicted() if output is None else self._given(output)
+            self.output = self._predicted() if output is None else self._given(output_of_class(model, output))
 
     def _predicted(self) -> Integers:
         """The number of the only output, or of the class that is predicted for each row."""
