@@ -68,11 +68,10 @@ def blocks(parts: Iterable[Any]) -> Iterator[memoryview]:
 @contextlib.contextmanager
 def reading(path: str) -> Iterator[tuple[BinaryIO, int]]:
     """(A regular file that is open, its size). OSError where it is none or cannot be read."""
-    with naming(path):
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAIT)) as file:
-            state = os.fstat(file.fileno())
-            _require_regular(state, path)
-            yield file, state.st_size
+    with naming(path), open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAIT)) as file:
+        state = os.fstat(file.fileno())
+        _require_regular(state, path)
+        yield file, state.st_size
 
 
 # ---- writing

@@ -30,7 +30,7 @@ from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
-    from ._art import Classifier
+    pass
 
 
 class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):

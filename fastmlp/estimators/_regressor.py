@@ -25,7 +25,7 @@ from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
-    from ._art import Regressor
+    pass
 
 LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error",
           "huber": "huber", "quantile": "quantile"}  # the estimator's names -> the network's
