@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from fastmlp import MLPClassifier, MLPRegressor
+from fastmlp import LambdaCallback, MLPClassifier, MLPRegressor
 from fastmlp.estimators._lbfgs import LossAndGradient
 
 RNG = np.random.default_rng(0)
@@ -73,9 +73,10 @@ def test_ctrl_c_in_a_callback():
 
 def test_ctrl_c_of_a_long_fit():
     rows = np.tile(X, (4000, 1))
-    model = MLPRegressor("squared_error", (64,), solver="lbfgs", random_state=0, max_iter=100000, tol=0.0, n_threads=1)
-    timer = threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    begin = LambdaCallback(on_fit_begin=lambda net, logs: timer.start())
+    model = MLPRegressor("squared_error", (64,), solver="lbfgs", random_state=0, max_iter=100000, tol=0.0, n_threads=1,
+                         callbacks=[begin])
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model.fit(rows, np.tile(Y, 4000))
     timer.join()

@@ -40,7 +40,8 @@ def test_stopping_after_three(fit, epochs):
         tracemalloc.stop()
 
 
-def test_a_rate_is_asked_for_once_as_its_epoch_begins():
+def test_a_rate_is_asked_for_once_and_beyond_some_as_its_epoch_begins(monkeypatch):
+    monkeypatch.setattr("fastmlp._fit.mlp.RATES_AHEAD", 2)
     events = []
 
     def schedule(epoch):
@@ -50,5 +51,5 @@ def test_a_rate_is_asked_for_once_as_its_epoch_begins():
     net = MLP([3, 1], random_state=0)
     with pytest.raises(ValueError, match="the learning rate of epoch 2 must be finite, at least 0, got -1"):
         net.fit(X, Y, SGD(schedule), epochs=9, callbacks=[lambda net, epoch, logs: events.append(("end of", epoch))])
-    assert events == [("rate", 0), ("end of", 1), ("rate", 1), ("end of", 2), ("rate", 2)]
+    assert events == [("rate", 0), ("rate", 1), ("end of", 1), ("end of", 2), ("rate", 2)]
     assert net.history["lr"] == [0.1, 0.1]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..model import MLP
 
 
+RATES_AHEAD = 10_000  # epochs whose rates are asked for, and so checked, before anything is changed
+
+
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """Train a network; its History.
 
@@ -45,8 +48,9 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
                          "BatchNorm, whose rows depend on each other in training")
     network.parameters.require_finite()
     first = 0 if previous is None else previous.epoch
-    rates = itertools.chain([optim.rate(options.optimizer, first)],  # which is so checked before anything is changed
-                            (optim.rate(options.optimizer, first + e) for e in itertools.count(1)))
+    ahead = min(options.epochs, RATES_AHEAD)
+    rates = itertools.chain([optim.rate(options.optimizer, first + e) for e in range(ahead)],
+                            (optim.rate(options.optimizer, first + e) for e in itertools.count(ahead)))
     order = Shuffled(data.n, rows, progress.seed) if options.shuffle else InOrder(data.n, rows)
     batch = min(order.n, options.batch_size or order.n)
     with network.team(order.n, 3 * options.epochs, options.n_threads, batch) as team:
@@ -68,8 +72,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
 
 
 class NetworkPlan(loop.Plan):
-    """Rates by the epoch, each asked for as its epoch begins; each epoch's numbers go to the network's History. When to
-    stop is the callbacks' to say."""
+    """Rates by the epoch; each epoch's numbers go to the network's History. When to stop is the callbacks' to say."""
 
     def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures) -> None:
         self.net, self.rates, self.epochs, self.measures = net, rates, epochs, measures
