@@ -171,8 +171,8 @@ def _check_range(y: Any, loss: str | None) -> None:
 
 
 def sound(argument: str, a: Any) -> Any:
-    """a, of which scipy may be asked for anything if it is sparse: its conversions and products believe all indices, and
-    write where these point. ValueError where that is outside of the matrix."""
+    """a, of which scipy may be asked for anything if it is sparse: its conversions and products believe all indices,
+    and write where these point. ValueError where that is outside of the matrix."""
     form = getattr(a, "format", None)
     if form in _INDEX_BOUNDS:
         bounds = _INDEX_BOUNDS[form](a)

@@ -25,7 +25,8 @@ Activation = str | tuple[str, float]
 ByAxis = int | Sequence[int]  # a number for all axes, or one for each
 MOST_UNITS = 2**31 - 1  # of a layer, or of a map with its padding
 MOST_WEIGHTS = 2**48  # of a network; more than there is memory for
-# activation -> what its number must be, where it has one: the engine takes theta'(s) from theta(s), so its sign must be s's
+# activation -> what its number must be, where it has one: the engine takes theta'(s) from theta(s), so its sign must be
+# that of s
 LIMITS: dict[str, _checks.Limits] = {
     "leaky_relu": {"least": 0},
     "elu": {"least": 0},
@@ -98,7 +99,8 @@ class Dense(Layer):
     kind: ClassVar[str] = "dense"
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        return replace(super().checked(name, dtype), units=_checks.integer(f"units of {name}", self.units, 1, MOST_UNITS))
+        units = _checks.integer(f"units of {name}", self.units, 1, MOST_UNITS)
+        return replace(super().checked(name, dtype), units=units)
 
     def after(self, shape: Shape) -> Shape:
         return (self.units,)

@@ -65,8 +65,8 @@ class TiedGroup(Tie):
     """Members that are one parameter p: each is its scale times p, exactly.
 
     members : (l, i, j) for row i and column j of W(l), 0-based (of a convolution (l, *index)), or (l, None, j) for bias
-    j. scales : a number for each member, default 1, from 1.2e-38 to 8.5e37, in float64 from 1.5e-154 to 6.7e153. At the start p is such that the first member, in the order of
-        layers and rows, keeps its start.
+    j. scales : a number for each member, default 1, from 1.2e-38 to 8.5e37, in float64 from 1.5e-154 to 6.7e153. At the
+        start p is such that the first member, in the order of layers and rows, keeps its start.
     """
 
     members: Sequence[Member]

@@ -15,7 +15,8 @@ REFUSED = {
                          r"activation of layers\[1\] 'leaky_relu' must be finite, at least 0.*got -1"),
     "alpha of a layer in a block": (lambda dtype: MLP([3, Residual(Dense(3, ("elu", -0.5))), 3], dtype=dtype),
                                     r"activation of layers\[1\]\.layers\[0\] 'elu' must be .*at least 0.*got -0.5"),
-    "dropout of all": (lambda dtype: MLP([3, Dropout(1 - 1e-9), 3], dtype=dtype), r"rate of layers\[1\] .*below 1 in float32"),
+    "dropout of all": (lambda dtype: MLP([3, Dropout(1 - 1e-9), 3], dtype=dtype),
+                       r"rate of layers\[1\] .*below 1 in float32"),
 }
 # numbers that float64 holds, and float32 does not
 REFUSED_IN_FLOAT32 = {
@@ -29,8 +30,10 @@ REFUSED_IN_FLOAT32 = {
                            "between 0 and 1 in float32, got 1e-46"),
     "quantile that is 1": (lambda dtype: MLP([3, 3], loss=("quantile", 1 - 1e-9), dtype=dtype),
                            "between 0 and 1 in float32"),
-    "eps that is 0": (lambda dtype: fitted(dtype, Adam(eps=1e-50)), "eps must be finite.*above 0 in float32, got 1e-50"),
-    "eps below the root of the least v": (lambda dtype: fitted(dtype, Adam(eps=1e-20)), "eps must .*at least 1.08.*e-19"),
+    "eps that is 0": (lambda dtype: fitted(dtype, Adam(eps=1e-50)),
+                      "eps must be finite.*above 0 in float32, got 1e-50"),
+    "eps below the root of the least v": (lambda dtype: fitted(dtype, Adam(eps=1e-20)),
+                                          "eps must .*at least 1.08.*e-19"),
     "beta1 that is 1": (lambda dtype: fitted(dtype, Adam(beta1=1 - 1e-9)), "beta1 .*below 1 in float32"),
     "beta2 that is 1": (lambda dtype: fitted(dtype, AdamW(beta2=1 - 1e-9)), "beta2 .*below 1 in float32"),
     "rate that is 0": (lambda dtype: fitted(dtype, SGD(1e-50)), "lr must be finite, above 0 in float32, got 1e-50"),
@@ -85,7 +88,8 @@ def test_what_no_dtype_can_bear_is_refused_at_once(optimizer, name):
 @pytest.mark.parametrize("a", [0.0, 0.25, 1.0, 3.0])
 @pytest.mark.parametrize("name, at_minus_ln_2", [("leaky_relu", 1.0), ("elu", 0.5)])
 def test_derivatives_with_the_numbers_that_are_allowed(name, at_minus_ln_2, a):
-    net = MLP([1, Dense(1, (name, a), init="zeros"), Dense(1, init=[[1.0]])], loss="half_squared_error", dtype="float64")
+    net = MLP([1, Dense(1, (name, a), init="zeros"), Dense(1, init=[[1.0]])], loss="half_squared_error",
+              dtype="float64")
     net.W[1][...] = 1
     s = np.array([[-np.log(2)], [0.0], [1.0]])
     delta = net.backprop(s, net.forward(s).x[2] - 1).delta[1]  # so that de/dx(2) = 1

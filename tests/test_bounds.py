@@ -150,8 +150,8 @@ def test_scales_that_multiply_until_they_leave_the_numbers():
 def test_scales_at_the_border():
     """The first member keeps its start, and the gradient by p is the sum of scale times the members' own."""
     least = 2.0**-63
-    net = MLP([2, 1], ties=[TiedGroup([(1, 0, 0), (1, 1, 0)], [least, 1 / least]), Frozen(1, np.ones(1, bool), 0.0, biases=True)],
-              random_state=0)
+    group = TiedGroup([(1, 0, 0), (1, 1, 0)], [least, 1 / least])
+    net = MLP([2, 1], ties=[group, Frozen(1, np.ones(1, bool), 0.0, biases=True)], random_state=0)
     start = MLP([2, 1], random_state=0).W[1][0, 0]
     assert net.W[1][0, 0] == start and net.W[1][1, 0] == start * 2.0**126
     run = net.backprop(X[:1] * 2.0**-120, Y[:1, :1])
@@ -173,7 +173,8 @@ def test_scales_in_a_crafted_file(tmp_path):
 
 
 @pytest.mark.parametrize("place, value", [
-    ("d0", 2**62), ("d0", 2**31), ("units", 2**62), ("units", 2**70), ("epochs_ever", 2**62), ("rate", 1.0), ("lr", 1e39),
+    ("d0", 2**62), ("d0", 2**31), ("units", 2**62), ("units", 2**70), ("epochs_ever", 2**62), ("rate", 1.0),
+    ("lr", 1e39),
     ("activation", ["elu", -1.0]), ("activation", ["leaky_relu", 1e39])])
 def test_numbers_in_a_crafted_file(place, value, tmp_path):
     path = tmp_path / "net"

@@ -138,7 +138,8 @@ def test_a_file_that_may_not_be_written_stays(tmp_path):
 
 
 @pytest.mark.parametrize("path, error", [
-    ("", ValueError), ("a\0b", ValueError), ("\ud800", ValueError), (None, TypeError), (3, TypeError), (b"net", TypeError),
+    ("", ValueError), ("a\0b", ValueError), ("\ud800", ValueError), (None, TypeError), (3, TypeError),
+    (b"net", TypeError),
     (["net"], TypeError), (3.5, TypeError), (True, TypeError)], ids=repr)
 def test_what_is_no_path(path, error):
     for use in (NETS[0].save, MLP.load):
@@ -324,7 +325,8 @@ def assert_refused_at_once(path, message):
 
 
 @pytest.mark.parametrize("history", [
-    {"loss": [1e400, -1e400, math.nan], "lr": [0] * 3}, {"é\ud800\U0001f600": [1] * 1000}, {"": []}, {"loss": [10**300]}],
+    {"loss": [1e400, -1e400, math.nan], "lr": [0] * 3}, {"é\ud800\U0001f600": [1] * 1000}, {"": []},
+    {"loss": [10**300]}],
     ids=["not finite", "names", "empty", "long"])
 def test_what_loads_can_be_saved_and_loaded(history, tmp_path):
     path = tmp_path / "net"

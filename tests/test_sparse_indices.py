@@ -63,7 +63,8 @@ USES = {
     "classifier validation": lambda a: MLPClassifier((4,), max_iter=2).fit(X, LABELS, validation_data=(X, a)),
     "regressor X": lambda a: MLPRegressor(hidden_layer_sizes=(4,), max_iter=2).fit(a, LABELS),
     "regressor y": lambda a: MLPRegressor(hidden_layer_sizes=(4,), max_iter=2).fit(X, a),
-    "regressor validation": lambda a: MLPRegressor(hidden_layer_sizes=(4,), max_iter=2).fit(X, LABELS, validation_data=(a, LABELS)),
+    "regressor validation": lambda a: MLPRegressor(hidden_layer_sizes=(4,), max_iter=2).fit(
+        X, LABELS, validation_data=(a, LABELS)),
     "autoencoder": lambda a: MLPAutoencoder((4,), max_iter=2).fit(a),
     "fitted.predict": lambda a: fitted().predict(a),
     "fitted.transform": lambda a: fitted().transform(a),
@@ -142,7 +143,8 @@ assert trained(True).tobytes() == trained(False).tobytes()
 @pytest.mark.parametrize("kind", ["network", "MLPClassifier", "MLPRegressor", "early stopping", "lbfgs"])
 def test_changes_by_a_callback_do_not_show(kind, part, value):
     """In a process of its own, which ends by a signal where it reads or writes outside of its memory."""
-    more = {"network": "", "MLPClassifier": "kind, more = MLPClassifier, {}", "MLPRegressor": "kind, more = MLPRegressor, {}",
+    more = {"network": "", "MLPClassifier": "kind, more = MLPClassifier, {}",
+            "MLPRegressor": "kind, more = MLPRegressor, {}",
             "early stopping": "kind, more = MLPClassifier, {'early_stopping': True}",
             "lbfgs": "kind, more = MLPRegressor, {'solver': 'lbfgs'}"}[kind]
     program = CHANGES.format(part=part, value=value, kind=kind, more=more)

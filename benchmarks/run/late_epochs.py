@@ -73,8 +73,9 @@ def main():
     if sys.argv[1:] == ["--one"]:
         return not table()
     print("| instruction set | | float32 | float64 |\n|---|---|---|---|", flush=True)
-    return any([subprocess.run([sys.executable, __file__, "--one"], env={**os.environ, "FASTMLP_ISA": isa}).returncode
-                for isa in _core.available_isas()])
+    runs = [subprocess.run([sys.executable, __file__, "--one"], env={**os.environ, "FASTMLP_ISA": isa})
+            for isa in _core.available_isas()]
+    return any(run.returncode for run in runs)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,8 @@ class Document:
         n_tied = math.prod(found["params"][1]) if self.ties else None
         wanted = tensor_shapes(self.entries, self.optimizer, n_tied, self.dtype)
         shapes = {name: shape for name, (_, shape) in found.items()}
-        wrong_dtype = any(dtype != (np.float64 if name == "powers" else self.dtype) for name, (dtype, _) in found.items())
+        wrong_dtype = any(dtype != (np.float64 if name == "powers" else self.dtype)
+                          for name, (dtype, _) in found.items())
         if shapes != wanted or wrong_dtype:
             raise ValueError(f"its tensors should be {wanted} of {self.dtype}, got {shapes}")
 

@@ -46,7 +46,8 @@ def header(text: str, tensors: Mapping[str, Floats]) -> tuple[bytes, list[Floats
     for name, a in arrays.items():
         rows[name] = {"dtype": names[a.dtype], "shape": list(a.shape), "data_offsets": [place, place + a.nbytes]}
         place += a.nbytes
-    head = json.dumps({"__metadata__": {"fastmlp": text, "sha256": digest(text, rows, *arrays.values())}, **rows}).encode()
+    metadata = {"fastmlp": text, "sha256": digest(text, rows, *arrays.values())}
+    head = json.dumps({"__metadata__": metadata, **rows}).encode()
     head += b" " * (-len(head) % 8)
     if len(head) > MOST_HEADER:
         raise ValueError(f"specs must take at most {MOST_HEADER} bytes in a file, got {len(head)}: arrays of ties are "
@@ -73,7 +74,8 @@ class Container:
             header = json.loads(file.read(length).decode())
         except (ValueError, RecursionError):
             raise _Damaged("its header is not JSON") from None
-        _require(isinstance(header, dict) and isinstance(header.get("__metadata__"), dict), "its header has no metadata")
+        has_metadata = isinstance(header, dict) and isinstance(header.get("__metadata__"), dict)
+        _require(has_metadata, "its header has no metadata")
         self._metadata, self._rows, self._bytes = header.pop("__metadata__"), header, size - 8 - length
         self.text: str = self._metadata.get("fastmlp")
         _require(isinstance(self.text, str), "it was not written by fastmlp")

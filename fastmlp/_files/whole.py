@@ -1,8 +1,8 @@
 """Files that are there whole or not at all, and errors that name the path that was asked for.
 
-A file is written under a temporary name beside the place where it is to be, and then takes that name. Writers hold a lock
-on their temporary file, which ends with them: one that nobody holds was left by a writer that was killed, and the next
-one to the same path removes it.
+A file is written under a temporary name beside the place where it is to be, and then takes that name. Writers hold a
+lock on their temporary file, which ends with them: one that nobody holds was left by a writer that was killed, and the
+next one to the same path removes it.
 """
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def write(path: str, parts: Iterable[Any]) -> None:
     """Write bytes and arrays, one after the other, to a file that is there whole or not at all.
 
     A symbolic link stays, and what it points to is written. What is there keeps its permissions, and its owner where we
-    may give it away. Where it has other names, hard links, these keep the old content. OSError, and what is there stays,
-    where it is no regular file or may not be written.
+    may give it away. Where it has other names, hard links, these keep the old content. OSError, and what is there
+    stays, where it is no regular file or may not be written.
     """
     with naming(path):
         target = os.path.realpath(path)

@@ -5,7 +5,7 @@ from .. import _arrays
 
 
 def validate_data(estimator, X, y="no_validation", **options):
-    """scikit-learn's validate_data. It asks scipy for conversions of sparse matrices, so what these believe comes first.
+    """scikit-learn's validate_data. It asks scipy to convert sparse matrices, so what conversions believe comes first.
 
     ValueError where indices of a sparse matrix point outside of it.
     """

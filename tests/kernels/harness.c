@@ -3,7 +3,8 @@
  *     harness ISA
  *
  * Lines are the same for every instruction set with a fused multiply-add, whatever the machine and the compiler. All is
- * run twice: in the mode that threads begin in, and in the engine's, where half of what goes in is about as small as the
+ * run twice: in the mode that threads begin in, and in the engine's, where half of what goes in is about as small as
+ * the
  * smallest normal number, so that much is subnormal on the way. What goes in is so too, but where a number may come out
  * as it went in (relu, max pooling): it is for compilers and processors to choose whether a mere choice makes it 0.
  * Compile with -DREAL=float -DDTYPE="'f'" or -DREAL=double -DDTYPE="'d'". Sizes in vectors are multiples of 16, the
@@ -36,8 +37,8 @@ static uint64_t next(void) /* splitmix64 */
 }
 static real fraction(void) { return (real)((int)(next() >> 40 & 0x3fff) - 0x2000) / 2048; } /* [-4, 4) */
 enum { MANTISSA = sizeof(real) == 4 ? 23 : 52, EXPONENT = 8 * sizeof(real) - 1 - MANTISSA };
-static int flushed;   /* the engine's mode */
-static int all_normal; /* nothing subnormal goes in */
+static int flushed;                                  /* the engine's mode */
+static int all_normal;                               /* nothing subnormal goes in */
 static real number(uint64_t exponent, uint64_t bits) /* of that exponent; the others from the lowest of the bits */
 {
     const uint64_t sign = bits >> MANTISSA & 1, mantissa = bits & (((uint64_t)1 << MANTISSA) - 1);
