@@ -5,7 +5,6 @@ cdef double TRY_SECONDS = 3e-4      # one that measures
 cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin or wake up
 cdef double RETRY_SECONDS = 0.01    # between two measurements of the slower number of threads, once the other has become it:
 cdef double PATIENCE_SECONDS = 1.0  # a thread that has just started is slow. Twice as long each time it is so again, up to this.
-cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
 
 
 cdef class Pace:
@@ -23,6 +22,7 @@ cdef class Pace:
         cdef double began, now, checked = now_seconds()
         cdef int threads
         job.team = &team.team
+        call.watch()
         while chunk < last:
             threads = self.plan(job, team, &count)
             count = min(count, last - chunk)

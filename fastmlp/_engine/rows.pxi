@@ -32,6 +32,8 @@ cdef void push_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char
     cdef Layer *layer = job.net.layers
     cdef int l
     for l in range(job.net.L):
+        if job.signals.layers and stopped(job, scratch):
+            return
         layer += 1
         layer.kind.forward(job, layer, pos, row, m, scratch)
 
@@ -88,6 +90,8 @@ cdef void backward_rows(Job *job, Layer *layers, Py_ssize_t pos, Py_ssize_t row,
     cdef Layer *layer = &layers[job.net.L]
     finish_delta(job, layer, row, m)
     while layer.number > last:
+        if job.signals.layers and stopped(job, scratch):
+            return
         if layer.input.dx != NULL:
             layer.kind.backward(job, layer, pos, row, m, scratch)
             finish_input(job, &layer.input, row, m)
@@ -100,7 +104,7 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
     """This thread's part of the m rows from pos, of which the first is row at_row of the batch: forward, loss, delta sweep."""
     cdef char *values = at(job, job.results.values, at_row)
     cdef Py_ssize_t each = rows_each(m, job.team.active)
-    cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next
+    cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next, until_look = job.signals.blocks
     cdef char *scratch = job.shares.scratch[thread]
     while row < hi:
         k = min(job.batches.block, hi - row)
@@ -122,3 +126,10 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
             store(&job.results.bad, 1)
         MARK(thread, PHASE_delta)
         row += k
+        until_look -= 1
+        if until_look == 0:
+            until_look = job.signals.blocks
+            if stopped(job, scratch):
+                break
+    if load(&job.signals.stopped):
+        store(&job.results.bad, 1)
