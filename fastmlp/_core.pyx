@@ -46,9 +46,11 @@ __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
     CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta, about what the caches hold, but 512 rows at least
+    # but of work so many multiply-adds at most, twice of float32: a tenth of a second, in which the weight phase looks for
+    # no signals
+    CHUNK_WORK = 2000000000
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
-    SIGNAL_WORK = 1000000000    # floating point operations of a forward pass between two looks for signals
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
     # networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, sum
     # batches in two groups, see group_rows; part of the promise of bits
@@ -305,13 +307,14 @@ cdef class Core:
 
     cdef Py_ssize_t chunk_for(self, Py_ssize_t batch):
         """Rows whose activations are held at once, of a batch."""
-        cdef Py_ssize_t width = 0
+        cdef Py_ssize_t width = 0, chunk
         cdef int l
         if self.chunk_rows:
             return min(batch, self.chunk_rows)
         for l in range(self.blank.net.L + 1):
             width += 2 * self.blank.net.layers[l].d_out * self.blank.size
-        return min(batch, max(512, CHUNK_BYTES // width // 64 * 64))
+        chunk = max(512, CHUNK_BYTES // width // 64 * 64)
+        return min(batch, chunk, max(64, 8 // self.blank.size * CHUNK_WORK // self.blank.net.work // 64 * 64))
 
     # ---- training
 
@@ -394,7 +397,7 @@ cdef class Core:
         """Predictions into out, or losses by blocks of EVALUATE_ROWS; returns the sum of the losses."""
         cdef Job *job = &call.job
         cdef Batches *of = &job.batches
-        cdef Py_ssize_t pos = 0, step, summed
+        cdef Py_ssize_t pos = 0, summed
         cdef double total = 0
         cdef char *losses = <char *>address(values) if values is not None else NULL
         of.block = self.block_for(data)
@@ -402,15 +405,14 @@ cdef class Core:
         call.read_in_place(data)
         call.lay_out("forward", of.block * team.n, 0, team.n, False, False)
         job.results.out = <char *>address(out) if out is not None else NULL
-        step = max(of.block * team.n, SIGNAL_WORK // (2 * job.net.work))
+        job.results.values = losses
+        summed = EVALUATE_ROWS if losses != NULL else job.rows.n
         while pos < job.rows.n:
-            summed = pos // EVALUATE_ROWS * EVALUATE_ROWS     # where the losses that are summed together begin
-            of.first, of.end = pos, min(pos + step, summed + EVALUATE_ROWS, job.rows.n)
-            job.results.values = at(job, losses, pos - summed) if losses != NULL else NULL
+            of.first, of.end = pos, min(pos + summed, job.rows.n)
             call.run(team, forward_job)
+            if losses != NULL:
+                total += job.k.sum(of.end - pos, losses)
             pos = of.end
-            if losses != NULL and (pos == job.rows.n or pos == summed + EVALUATE_ROWS):
-                total += job.k.sum(pos - summed, losses)
         return total
 
     cdef room_for_losses(self, Call call):
@@ -522,17 +524,13 @@ cdef class Core:
         """What a job makes of each row, (n, width), and the rows' losses, where it has any."""
         cdef Job *job = &call.job
         cdef Batches *of = &job.batches
-        cdef Py_ssize_t pos = 0, step
         of.block = self.block_for(data)
         call.lay_out(use, of.block * team.n, 0, team.n, True, False)
         out = np.empty((data.n, width), self.dtype)
         values = np.empty(data.n, self.dtype)
         job.results.out, job.results.values = <char *>address(out), <char *>address(values)
-        step = max(of.block * team.n, SIGNAL_WORK // (4 * job.net.work * (1 + job.sensitivity.attack_steps)))
-        while pos < job.rows.n:
-            of.first, of.end = pos, min(pos + step, job.rows.n)
-            call.run(team, work)
-            pos = of.end
+        of.first, of.end = 0, job.rows.n
+        call.run(team, work)
         self.give(call)
         return out, values
 
@@ -571,7 +569,7 @@ cdef class Core:
         cdef int l, L = job.net.L
         call.bind(data, None)
         self.cut(call, data, data.n)
-        job.batches.chunk, job.batches.chunks, job.batches.first, job.batches.end = data.n, 1, 0, data.n
+        job.batches.chunks, job.batches.first, job.batches.end = 1, 0, data.n
         job.rows.delta_weight, job.rows.loss.weight = <char *>data.weight, NULL
         call.sweep_to(0 if backward else L + 1)
         call.lay_out("sweep", data.n, 0, team.n, backward, True, True)

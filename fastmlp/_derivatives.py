@@ -77,7 +77,9 @@ def input_gradient(network: Network, X: Any, y: Any, output: int | None, at: str
         raise ValueError("one of y, for the loss, and output, for a single output, must be given")
     if y is None:
         output = _checks.integer("output", output, 0, network.d[-1] - 1)
-        return vjp(network, X, np.tile(np.eye(network.d[-1])[output], (_n_rows(X), 1)), at)
+        U = np.zeros((_n_rows(X), network.d[-1]), network.dtype)
+        U[:, output] = 1
+        return vjp(network, X, U, at)
     data = network.bind(X, y)
     network.parameters.require_finite()
     with network.team(data.n, 2) as team:

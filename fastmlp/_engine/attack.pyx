@@ -16,6 +16,8 @@ cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, ch
     if job.sensitivity.attack_random:
         start_anywhere(job, pos, m, x0, d, x)
     for _ in range(job.sensitivity.attack_steps):
+        if stopped(job, scratch):
+            return
         push_rows(job, pos, row, m, scratch)
         loss_rows(job, pos, row, m, value, 1, True, scratch)
         backward_rows(job, job.net.layers, pos, row, m, 0, scratch)

@@ -3,6 +3,7 @@
 cdef enum:
     SHORT_ROW = 256             # bytes of a row that the processor does not see coming
     FAR_BYTES = 8 * 1024 * 1024     # of rows, about what the caches hold
+    LOOK_WORK = 10000000            # multiply-adds between two looks at the clock, a millisecond at most
 
 PENALTIES = {"gradient_penalty": PENALTY_GRADIENT, "jacobian_penalty": PENALTY_JACOBIAN}
 
@@ -168,13 +169,31 @@ cdef class Call:
         if function is not None:
             self.job.optimizer.exchange = exchange_gradient
 
+    cdef watch(self):
+        """Have the threads look for signals, as often as the work of a block of rows makes it necessary."""
+        cdef Job *job = &self.job
+        cdef Signals *of = &job.signals
+        cdef Py_ssize_t sweeps = 3 + 2 * job.sensitivity.attack_steps, layers = job.net.L * sweeps
+        cdef double block = <double>job.batches.block * job.net.work * sweeps
+        of.blocks = max(1, <Py_ssize_t>(LOOK_WORK / (block + 1)))
+        of.layers = block > <double>LOOK_WORK * layers
+        of.looked, of.look = now_seconds(), look_for_signals
+        store(&of.stopped, 0)
+
     cdef run(self, Team team, job_fn work):
         """All threads do some work; then what Python raised in it, and signals."""
         self.job.team = &team.team
+        self.watch()
         with nogil:
             team_run(self.job.team, team.n, work, &self.job)
         self.raise_error()
         PyErr_CheckSignals()
+
+    cdef fail(self, error):
+        """Keep what Python raised in the threads' work first, which they stop for."""
+        if self.error is None:
+            self.error = error
+        store(&self.job.signals.stopped, 1)
 
     cdef raise_error(self):
         """Raise what Python raised in the threads' work."""
@@ -201,6 +220,20 @@ cdef void mirror_layers(Job *job, Layer *layers) noexcept:
             layers[l].kind.mirror(job, &layers[l], 0, layers[l].weights.rows)
 
 
+cdef void look_for_signals(Job *job) noexcept nogil:
+    """Run the handlers of signals, on thread 0, in the caller's floating point mode."""
+    set_float_mode(job.team.outside)
+    run_handlers(job)
+    set_float_mode(ENGINE_MODE)
+
+
+cdef void run_handlers(Job *job) noexcept with gil:
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<Call>job.rows.call).fail(error)
+
+
 cdef bint python_loss(Job *job, loss_t *loss) noexcept nogil:
     """What the kernels' loss does, by the user's function, in the caller's floating point mode."""
     cdef bint finite
@@ -211,12 +244,14 @@ cdef bint python_loss(Job *job, loss_t *loss) noexcept nogil:
 
 
 cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
-    """The user's loss. An exception is kept for the caller to raise."""
+    """The user's loss. An exception is kept for the caller to raise; then there are no more calls."""
     cdef Call call = <Call>job.rows.call
     cdef Py_ssize_t i, n = loss.n, size = job.size
     cdef const char *weight = <const char *>loss.weight
     cdef char *delta
     cdef double w
+    if call.error is not None:
+        return False
     try:
         dtype = np.float32 if size == 4 else np.float64
         last = loss.first + loss.m
@@ -236,7 +271,7 @@ cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
         memcpy(loss.value, <char *>address(value), loss.m * size)
         return bool(np.isfinite(value).all())
     except BaseException as error:
-        call.error = error
+        call.fail(error)
         return False
 
 
@@ -255,7 +290,7 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
         call.exchanged(call.G[0], found)
         job.results.batch_loss = found[0]
-        store(&job.results.bad, found[1] != 0)
+        store(&job.results.bad, found[1] != 0 or call.error is not None)
     except BaseException as error:
-        call.error = error
+        call.fail(error)
         store(&job.results.bad, 1)

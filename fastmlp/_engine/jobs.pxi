@@ -78,6 +78,8 @@ cdef struct Part:
     Py_ssize_t pos, end         # of what is left
     Py_ssize_t row              # of the buffers, where each block has its place
     Py_ssize_t m                # rows of the present block
+    Py_ssize_t until_look       # blocks until the next look for signals
+    const char *scratch         # of the thread
 
 
 cdef inline Part part_of(const Job *job, int thread) noexcept nogil:
@@ -86,12 +88,19 @@ cdef inline Part part_of(const Job *job, int thread) noexcept nogil:
     part.pos = min(job.batches.first + thread * each, job.batches.end)
     part.end = min(part.pos + each, job.batches.end)
     part.row = thread * job.batches.block
-    part.m = 0
+    part.m, part.until_look = 0, job.signals.blocks
+    part.scratch = job.shares.scratch[thread]
     return part
 
 
-cdef inline bint next_block(const Job *job, Part *part) noexcept nogil:
+cdef inline bint next_block(Job *job, Part *part) noexcept nogil:
+    """Whether there is one more."""
     part.pos += part.m
+    if part.until_look == 0:
+        part.until_look = job.signals.blocks
+        if stopped(job, part.scratch):
+            return False
+    part.until_look -= 1
     part.m = min(job.batches.block, part.end - part.pos)
     return part.m > 0
 
@@ -179,12 +188,18 @@ cdef void sweep_job(void *arg, int thread) noexcept nogil:
     cdef int l
     cdef Layer *layer
     cdef Part part = part_of(job, thread)
-    cdef Py_ssize_t n = job.rows.n, row = part.pos
+    cdef Py_ssize_t n = job.rows.n, row = part.pos, chunk = job.batches.chunk
     row_phase(job, 0, 0, n, 1, thread)
     for l in range(1, job.net.L + 1):
+        if stopped(job, part.scratch):
+            break
         layer = &job.net.layers[l]
         job.k.scale_rows(part.end - row, pad(layer.d_out, job.k.lanes), at(job, layer.delta, row * layer.ld), layer.ld,
                          NULL if job.rows.delta_weight == NULL else at(job, job.rows.delta_weight, row),
                          job.rows.weight_scale / n, at(job, layer.delta_w, row * layer.ld))
     team_barrier(job.team, thread)
-    weight_phase(job, 0, n, n, NULL, thread)
+    row = 0
+    while row < n:
+        if row + chunk >= n or not stopped(job, part.scratch):  # the last chunk has a barrier in it
+            full_gradient(job, row, row, min(chunk, n - row), n, thread)
+        row += chunk

@@ -7,7 +7,6 @@ cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other t
 # started is slow; twice as long each time it is so again, up to the second of these
 cdef double RETRY_SECONDS = 0.01
 cdef double PATIENCE_SECONDS = 1.0
-cdef double SIGNAL_SECONDS = 0.05   # between two looks for signals
 
 
 cdef class Pace:
@@ -26,6 +25,7 @@ cdef class Pace:
         cdef double began, now, checked = now_seconds()
         cdef int threads
         job.team = &team.team
+        call.watch()
         while chunk < last:
             threads = self.plan(job, team, &count)
             count = min(count, last - chunk)

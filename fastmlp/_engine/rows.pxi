@@ -32,6 +32,8 @@ cdef void push_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char
     cdef Layer *layer = job.net.layers
     cdef int l
     for l in range(job.net.L):
+        if job.signals.layers and stopped(job, scratch):
+            return
         layer += 1
         layer.kind.forward(job, layer, pos, row, m, scratch)
 
@@ -86,6 +88,8 @@ cdef inline void backward_part(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_
                                char *scratch) noexcept nogil:
     """From delta of a layer down to delta(last)."""
     while layer.number > last:
+        if job.signals.layers and stopped(job, scratch):
+            return
         if layer.input.dx != NULL:
             layer.kind.backward(job, layer, pos, row, m, scratch)
             finish_input(job, &layer.input, row, m)
@@ -106,7 +110,7 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
     sweep."""
     cdef char *values = at(job, job.results.values, at_row)
     cdef Py_ssize_t each = rows_each(m, job.team.active)
-    cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next
+    cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next, until_look = job.signals.blocks
     cdef char *scratch = job.shares.scratch[thread]
     if job.net.settles and job.batches.training:
         settling_rows(job, pos, first, hi, m, scale, thread)
@@ -132,6 +136,13 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
             store(&job.results.bad, 1)
         MARK(thread, PHASE_delta)
         row += k
+        until_look -= 1
+        if until_look == 0:
+            until_look = job.signals.blocks
+            if stopped(job, scratch):
+                break
+    if load(&job.signals.stopped):
+        store(&job.results.bad, 1)
 
 
 cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, Py_ssize_t m, double scale,
@@ -160,6 +171,8 @@ cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t h
             team_barrier(job.team, thread)
             begin = l
     backward_segment(job, pos, first, hi, begin, job.last_layer, thread)
+    if load(&job.signals.stopped):
+        store(&job.results.bad, 1)
     MARK(thread, PHASE_delta)
 
 

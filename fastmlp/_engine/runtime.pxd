@@ -42,7 +42,9 @@ cdef class Call:
     cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
     cdef gradient_room(self, bint full)
     cdef exchange(self, function)
+    cdef watch(self)
     cdef run(self, Team team, job_fn work)
+    cdef fail(self, error)
     cdef raise_error(self)
 
 

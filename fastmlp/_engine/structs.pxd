@@ -14,6 +14,12 @@ cdef enum:
     ALIGN = 64      # bytes of a cache line
     TILE_I = 16     # rows of W that grad_step takes at a time
 
+cdef extern from *:
+    """
+    #define SIGNAL_SECONDS 0.05 /* between two looks for signals */
+    """
+    const double SIGNAL_SECONDS
+
 
 # ---- what the network is
 
@@ -286,6 +292,16 @@ cdef struct Results:
     Py_ssize_t bad_chunk
 
 
+# Ctrl-C while a job runs. Thread 0 looks for signals now and then; once one raises, or a Python loss has raised, all
+# threads pass over the rows that are left, and results are nothing.
+cdef struct Signals:
+    Py_ssize_t blocks           # blocks between two looks at the clock
+    bint layers                 # and one between each two layers, where those of a block take long
+    double looked               # when thread 0 last looked for signals
+    void (*look)(Job *job) noexcept nogil
+    shared_int stopped
+
+
 # One call into the engine, which all its threads see.
 cdef struct Job:
     const kernels_t *k
@@ -300,6 +316,7 @@ cdef struct Job:
     Optimizer optimizer
     Sensitivity sensitivity
     Shares shares
+    Signals signals
     Results results
 
 
@@ -336,6 +353,17 @@ cdef inline uint64_t mix(uint64_t z) noexcept nogil:
     z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
     z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111eb
     return z ^ (z >> 31)
+
+
+cdef inline bint stopped(Job *job, const char *scratch) noexcept nogil:
+    """Whether the rows that are left are to be passed over. A thread is known by its scratch."""
+    cdef double now
+    if scratch == job.shares.scratch[0]:
+        now = now_seconds()
+        if now - job.signals.looked > SIGNAL_SECONDS:
+            job.signals.looked = now
+            job.signals.look(job)
+    return load(&job.signals.stopped)
 
 
 cdef inline char *x_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:

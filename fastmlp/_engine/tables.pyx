@@ -5,8 +5,12 @@ import os
 import numpy as np
 
 from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_STRIDES
+from cpython.exc cimport PyErr_CheckSignals
 
 from fastmlp._engine.structs cimport *
+
+cdef enum:
+    ELEMENTS = 1 << 24      # of an array that are looked at between two looks for signals
 
 ACTIVATIONS = {fastmlp_activations[i].name.decode(): (i, fastmlp_activations[i].arg) for i in range(N_ACTIVATIONS)}
 LINKS = {fastmlp_links[i].decode(): i for i in range(N_LINKS)}
@@ -107,8 +111,15 @@ def function(str name, x, isa=None):
 
 
 def all_finite(a):
-    """Whether a contiguous float array holds no NaN or infinity."""
-    return bool(kernels_for(a.dtype).all_finite(a.size, <void *>address(a)))
+    """Whether a contiguous float array holds no NaN or infinity. Looks for signals, as a user's may have any size."""
+    cdef const kernels_t *k = kernels_for(a.dtype)
+    cdef const char *first = <const char *>address(a)
+    cdef Py_ssize_t i, n = a.size
+    for i in range(0, n, ELEMENTS):
+        if not k.all_finite(min(ELEMENTS, n - i), first + i * k.itemsize):
+            return False
+        PyErr_CheckSignals()
+    return True
 
 
 def largest(a):

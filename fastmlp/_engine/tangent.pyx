@@ -68,6 +68,8 @@ cdef void push_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
     cdef Layer *tangent
     cdef int l
     for l in range(1, job.net.L + 1):
+        if job.signals.layers and stopped(job, scratch):
+            return
         layer, tangent = &job.net.layers[l], &job.sensitivity.tangent[l]
         if layer.kind.tangent != NULL:
             layer.kind.tangent(job, layer, tangent, pos, row, m, scratch)
@@ -96,6 +98,8 @@ cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, d
         job.k.loss_curve(&loss, at(job, tangent.x, row * tangent.ld), tangent.ld)
     finish_tangent(job, job.net.L, row, m)
     for l in range(job.net.L, 1, -1):
+        if job.signals.layers and stopped(job, scratch):
+            return
         layer, tangent = &job.net.layers[l], &job.sensitivity.tangent[l]
         if tangent.input.dx == NULL and tangent.second.dx == NULL:
             continue

@@ -32,19 +32,20 @@ cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint mor
                             job.gradient.T2 if group == 1 else job.gradient.T, scratch)
 
 
-cdef void full_gradient(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, int thread) noexcept nogil:
-    """The gradient over the m rows of a chunk that starts at a row of its batch, on top of the chunks before."""
+cdef void full_gradient(Job *job, Py_ssize_t row, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, int thread) noexcept nogil:
+    """The gradient over the m rows of a chunk that starts at a row of its batch, on top of the chunks before. row: where it
+    starts in the buffers."""
     cdef Py_ssize_t cut = group_rows(job, batch), one = min(max(cut - at_row, 0), m)
     cdef bint last = at_row + m == batch
     if cut == batch:
-        grad_group(job, -1, 0, m, at_row > 0, thread)
+        grad_group(job, -1, row, m, at_row > 0, thread)
         if last and job.sensitivity.tangent != NULL:
             add_gradient(job, job.gradient.T, thread)
         return
     if one > 0:
-        grad_group(job, 0, 0, one, at_row > 0, thread)
+        grad_group(job, 0, row, one, at_row > 0, thread)
     if m > one:
-        grad_group(job, 1, one, m - one, at_row > cut, thread)
+        grad_group(job, 1, row + one, m - one, at_row > cut, thread)
     if last:
         team_barrier(job.team, thread)
         add_gradient(job, job.gradient.G2, thread)
@@ -73,7 +74,7 @@ cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t bat
     if not job.gradient.full:
         step_layers(job, m, step, thread)
         return
-    full_gradient(job, at_row, m, batch, thread)
+    full_gradient(job, 0, at_row, m, batch, thread)
     if at_row + m < batch or not job.optimizer.stepping:
         return
     if job.optimizer.exchange != NULL:

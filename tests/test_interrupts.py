@@ -1,0 +1,184 @@
+"""Ctrl-C in every call that may take long, at random times: seen within 0.2 s, and the network is unharmed."""
+import copy
+import os
+import random
+import signal
+import tempfile
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from fastmlp import MLP, SGD, Adam, Conv2D, Dense, MLPClassifier, MLPRegressor, sensitivity, tie_map, tie_transpose
+from fastmlp.sensitivity import Attack
+
+SECONDS = 0.2  # of the caller's CPU time, so that it does not matter what else the machine does,
+PATIENCE = 30 if "asan" in os.environ.get("LD_PRELOAD", "") else 3  # and of time, on a busy machine
+
+pytestmark = pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="needs the clock of a thread")
+
+
+def wide(**more):
+    return MLP([784, 512, 512, 10], loss="cross_entropy", random_state=0, **more)
+
+
+def steep(**more):
+    return MLP([200, Dense(512, "tanh"), 100], random_state=0, **more)
+
+
+def huge():
+    return MLP([2000, 4000, 2000], random_state=0)
+
+
+def middling():
+    return MLP([1000, 2000, 1000], random_state=0)
+
+
+def convolutions():
+    return MLP([(32, 32, 3), Conv2D(64, 5), Conv2D(64, 5), 10], loss="cross_entropy", random_state=0)
+
+
+# name: a function that gives a model and what is called then, which takes seconds
+CALLS = {
+    "fit": lambda: fitting(wide(), 40_000, epochs=100),
+    "fit, one large batch": lambda: fitting(huge(), 4000, SGD(1e-4), 50, None),
+    "fit, tiny": lambda: fitting(MLP([2, 2, 1]), 64, SGD(1e-4), 10**6, 1),
+    "fit, float64": lambda: fitting(steep(dtype="float64"), 50_000, SGD(1e-4), 100, 10_000),
+    "fit, convolutions": lambda: fitting(convolutions(), 2000, epochs=100, batch_size=500),
+    "fit, gradient_penalty": lambda: fitting(wide(), 20_000, epochs=100, batch_size=None, gradient_penalty=0.1),
+    "fit, adversarial": lambda: fitting(wide(), 20_000, epochs=100, batch_size=5000, adversarial=Attack(0.1, max_iter=100)),
+    "fit, validation": lambda: fitting(wide(), 10, epochs=100, validation_data=data(wide(), 200_000)),
+    "predict": lambda: using(wide(), "predict", 1_000_000),
+    "predict, floats": lambda: using(steep(), "predict", 500_000, np.float32),
+    "predict, tiny": lambda: using(MLP([2, 2, 1]), "predict", 100_000_000),
+    "evaluate": lambda: using(wide(), "evaluate", 1_000_000, y=True),
+    "forward": lambda: using(steep(), "forward", 200_000),
+    "backprop": lambda: using(steep(), "backprop", 200_000, y=True),
+    "loss_and_grad": lambda: using(wide(), "loss_and_grad", 400_000, y=True),
+    "hvp": lambda: hvp(wide(), 400_000),
+    "jacobian": lambda: using(steep(), "jacobian", 10_000),
+    "vjp": lambda: along(steep(), "vjp", 400_000, 100),
+    "jvp": lambda: along(steep(), "jvp", 400_000, 200),
+    "fgsm": lambda: asking(wide(), sensitivity.fgsm, 400_000, eps=0.1),
+    "pgd": lambda: asking(wide(), sensitivity.pgd, 20_000, eps=0.1, max_iter=1000),
+    "pgd of few rows": lambda: asking(MLP([2, 2, 1]), sensitivity.pgd, 3, eps=0.1, max_iter=10**7),
+    "saliency": lambda: asking(wide(), sensitivity.saliency, 400_000),
+    "integrated_gradients": lambda: asking(wide(), sensitivity.integrated_gradients, 20_000, n_steps=200),
+    "smooth_grad": lambda: asking(wide(), sensitivity.smooth_grad, 20_000, n_samples=200),
+    "expected_gradients": lambda: asking(wide(), sensitivity.expected_gradients, 20_000, background=bytes_of(1000, 784)),
+    "local_lipschitz": lambda: (net := steep(), lambda: sensitivity.local_lipschitz(net, bytes_of(20_000, 200))),
+    "noise_curve": lambda: asking(wide(), sensitivity.noise_curve, 100_000, sigmas=[0.1, 0.5]),
+    "classifier": lambda: fitting(MLPClassifier((300,), max_iter=1000, n_iter_no_change=1000), 50_000),
+    "lbfgs": lambda: fitting(MLPRegressor(hidden_layer_sizes=(300,), solver="lbfgs", max_iter=1000), 50_000),
+    "save": lambda: (net := middling(), lambda: [net.save(FILE) for _ in range(50)]),
+    "load": lambda: (net := middling(), net.save(FILE), lambda: [MLP.load(FILE) for _ in range(50)])[::2],
+    "copy": lambda: (net := middling(), lambda: [copy.deepcopy(net) for _ in range(1000)]),
+    "summary": lambda: (net := middling(), lambda: [net.summary() for _ in range(10**5)]),
+    "ties": lambda: (middling(), lambda: MLP([2000, 1000, 2000], ties=[tie_transpose(1, 2)])),
+    "tie_map": lambda: (middling(), lambda: MLP([2000, 1000, 1], ties=[tie_map(1, np.arange(2 * 10**6).reshape(2000, 1000) % 9)])),
+}
+FILE = os.path.join(tempfile.mkdtemp(), "network")
+
+
+def bytes_of(n, d, dtype=np.uint8):
+    """(n, d) of numbers 0 .. 6, each row the one before moved by one: they take n + d elements of memory."""
+    return np.lib.stride_tricks.sliding_window_view(np.resize(np.arange(7, dtype=dtype), n + d - 1), d)
+
+
+def data(net, n):
+    """Rows and targets for a network or an estimator."""
+    if not isinstance(net, MLP):
+        return np.array(bytes_of(n, 100), float), np.arange(n) % 9
+    if net.loss.name == "cross_entropy":
+        return bytes_of(n, net.d[0]), np.arange(n) % net.d[-1]
+    return bytes_of(n, net.d[0]), np.array(bytes_of(n, net.d[-1]), net.dtype)
+
+
+def fitting(net, n, *arguments, **more):
+    X, y = data(net, n)
+    return net, lambda: net.fit(X, y, *arguments, **more)
+
+
+def using(net, method, n, dtype=np.uint8, y=False):
+    given = data(net, n) if y else (np.array(bytes_of(n, net.d[0], dtype)),)
+    return net, lambda: getattr(net, method)(*given)
+
+
+def hvp(net, n):
+    X, y = data(net, n)
+    v = np.ones(net.n_params, np.float32)
+    return net, lambda: net.hvp(v, X, y)
+
+
+def along(net, method, n, d):
+    X, V = bytes_of(n, net.d[0]), np.ones((n, d), np.float32)
+    return net, lambda: getattr(net, method)(X, V)
+
+
+def asking(net, function, n, **more):
+    X, y = data(net, n)
+    return net, lambda: function(net, X, y, **more)
+
+
+def interrupted(call, after):
+    """Send a signal some seconds after a call began. (CPU time of the caller, time) until it came back by it, or None
+    where the call was done before."""
+    caller, sent = time.pthread_getcpuclockid(threading.get_ident()), []
+    done = threading.Event()
+
+    def send():
+        if not done.wait(after):
+            sent.append((time.clock_gettime(caller), time.monotonic()))
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=send, daemon=True)
+    try:
+        sender.start()
+        call()  # an estimator returns when it is interrupted, as scikit-learn's do
+        done.set()
+        sender.join()
+    except KeyboardInterrupt:
+        done.set()
+    return (time.clock_gettime(caller) - sent[0][0], time.monotonic() - sent[0][1]) if sent else None
+
+
+def unharmed(model):
+    """The weights are finite, and it trains on as one that is made anew of its weights does."""
+    net = model if isinstance(model, MLP) else vars(model).get("_net", (None,))[0]
+    if net is None:
+        return
+    assert np.isfinite(net.params).all()
+    again = MLP([net.shapes[0] if len(net.shapes[0]) > 1 else net.d[0], *net.layers], loss=net.loss.spec, dtype=net.dtype)
+    again.params = net.params
+    X, y = data(net, 50)
+    assert np.array_equal(net.predict(X), again.predict(X))
+    for n in (net, again):
+        n.fit(X, y, Adam(1e-4), epochs=2, shuffle=False)
+    assert np.array_equal(net.params, again.params)
+
+
+def interrupt(name, times, seed=0):
+    rng, (model, call), waits = random.Random(seed), CALLS[name](), []
+    for _ in range(times):
+        wait = interrupted(call, rng.uniform(0.02, 1.0))
+        if wait is not None:
+            waits.append(wait)
+    unharmed(model)
+    return waits
+
+
+def in_time(waits):
+    assert waits, "no call took so long as to be interrupted"
+    assert max(cpu for cpu, _ in waits) < SECONDS and max(passed for _, passed in waits) < PATIENCE
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_signal_is_seen_soon(name):
+    in_time(interrupt(name, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_signals_at_two_hundred_times(name):
+    in_time(interrupt(name, 200, seed=1))
