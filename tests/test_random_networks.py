@@ -237,7 +237,7 @@ def compare(data):
         w[rng.integers(n)] = 1
     given = layout(X, draw(st.sampled_from(LAYOUTS), label="layout"))
     given_y = sparse.csr_array(y) if loss != LABELS and draw(st.booleans(), label="sparse y") else y
-    net._network.n_threads = draw(some(1, 3), label="threads")
+    net._network.n_threads = draw(st.sampled_from([1] * 9 + [2]), label="threads")
     if draw(st.booleans(), label="small blocks"):
         net._network.core.block_rows, net._network.core.chunk_rows = 8, 16
     twin = twin_of(net, spec)
@@ -312,7 +312,7 @@ NO_LIMIT = dict(deadline=None, suppress_health_check=list(HealthCheck), database
 
 
 @pytest.mark.filterwarnings("ignore:the loss was not finite")
-@settings(max_examples=1500, derandomize=True, phases=[Phase.generate], **NO_LIMIT)
+@settings(max_examples=600, derandomize=True, phases=[Phase.generate], **NO_LIMIT)
 @given(st.data())
 def test_random_networks(data):
     compare(data)
@@ -320,7 +320,7 @@ def test_random_networks(data):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the loss was not finite")
-@settings(max_examples=40_000, phases=[Phase.generate, Phase.shrink], **NO_LIMIT)
+@settings(max_examples=12_000, phases=[Phase.generate, Phase.shrink], **NO_LIMIT)
 @given(st.data())
 def test_many_random_networks(data):
     """About 20 minutes."""
