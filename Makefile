@@ -9,7 +9,7 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
-.PHONY: demo lint $(LINTS) test test-all test-kernels sanitize debug bench costs bench-quick phases clean
+.PHONY: demo lint $(LINTS) test test-all fuzz test-kernels sanitize debug bench costs bench-quick phases clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -22,6 +22,11 @@ test: lint $(TEST_STAMP)
 
 test-all: lint $(TEST_STAMP)
 	$(BIN)/pytest
+
+# a million calls of all that is public, with values of every wrong kind; FASTMLP_FUZZ_SEED draws others
+FASTMLP_FUZZ ?= 1000000
+fuzz: $(TEST_STAMP)
+	FASTMLP_FUZZ=$(FASTMLP_FUZZ) $(BIN)/pytest tests/test_fuzz.py
 
 # what can be said about the sources without running them; pyproject.toml has the rules
 lint: $(LINTS)

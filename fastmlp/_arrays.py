@@ -5,6 +5,8 @@ they are.
 """
 from __future__ import annotations
 
+import decimal
+import numbers
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from . import _core
 from ._types import Floats, Shape
 
 BLOCK_BYTES = 2**26  # of what is held at once besides the result
+OBJECTS = (numbers.Real, decimal.Decimal, np.bool_)  # that arrays of objects may hold
 # loss -> what its targets must be: least, most, in words
 RANGES: dict[str, tuple[float, float | None, str]] = {
     "poisson": (0, None, "at least 0"),
@@ -41,26 +44,42 @@ def finite(argument: str, a: NDArray[Any], dtype: DTypeLike) -> None:
 
 def numeric(argument: str, a: Any, dtype: DTypeLike) -> NDArray[Any]:
     """a as an array of an element type that the engine reads, else a conversion to dtype."""
-    array: NDArray[Any] = a if type(a) is np.ndarray else _array(argument, a)
+    array: NDArray[Any] = a if type(a) is np.ndarray else as_array(argument, a)
     if array.dtype in _core.SOURCES:
         return array
-    if array.dtype.kind in "cmM":
+    kind = array.dtype.kind
+    if kind in "cmMV":
         raise TypeError(f"{argument} must be real numbers, got {array.dtype}")
-    if array.dtype.kind in "US":
+    if kind in "UST":
         raise TypeError(f"{argument} must be numbers, got text, {array.dtype}")
+    if kind == "O":
+        wrong = [t for t in set(map(type, array.flat)) if not issubclass(t, OBJECTS) or issubclass(t, np.timedelta64)]
+        if wrong:
+            raise TypeError(f"{argument} must be numbers, got an array of objects, some of them {wrong[0].__name__}")
     try:
-        return array.astype(dtype)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{argument} must be numbers, got an array of {array.dtype}") from error
+        with np.errstate(over="ignore"):  # infinite then
+            return array.astype(dtype)
+    except OverflowError:
+        raise ValueError(f"{argument} must be finite in {np.dtype(dtype).name}, got a larger number") from None
 
 
-def _array(argument: str, a: Any) -> NDArray[Any]:
+def as_array(argument: str, a: Any) -> NDArray[Any]:
+    """a as an array of any kind."""
     if np.ma.is_masked(a):
         raise ValueError(f"{argument} must have no masked elements, got {a.mask.sum()}")
+    if is_sparse(a):
+        raise TypeError(f"{argument} must be dense, got {type(a).__name__}")
     try:
         return np.asarray(a)
     except ValueError as error:
         raise ValueError(f"{argument} must be an array, its rows of one length: {error}") from error
+    except Exception as error:  # a user's object may do as it likes
+        raise TypeError(f"{argument} must be an array, got {type(a).__name__}: {error!r}") from error
+
+
+def is_sparse(a: Any) -> bool:
+    """Whether a is one of scipy's sparse matrices or arrays."""
+    return hasattr(type(a), "tocsr")
 
 
 def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any]:
@@ -81,7 +100,7 @@ def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 def dense(a: Any, argument: str = "a sparse matrix") -> Any:
     """a, or what is sparse as an array. ValueError where its indices point outside of it."""
-    return sound(argument, a).toarray() if hasattr(a, "toarray") else a
+    return sound(argument, a).toarray() if is_sparse(a) else a
 
 
 def blocks(n: int, row_bytes: int) -> list[slice]:
@@ -95,8 +114,8 @@ def blocks(n: int, row_bytes: int) -> list[slice]:
 
 def features(X: Any, d: int, dtype: DTypeLike) -> Any:
     """X as a 2-D array or a CSR matrix of d columns."""
-    if hasattr(X, "tocsr"):
-        return _csr("X", sound("X", X).tocsr(), d, dtype)
+    if is_sparse(X):
+        return _csr("X", sound("X", X), d, dtype)
     X = numeric("X", X, dtype)
     if X.ndim != 2:
         hint = "; one row is X.reshape(1, -1)" if X.ndim == 1 else ""
@@ -112,7 +131,7 @@ def features(X: Any, d: int, dtype: DTypeLike) -> Any:
 def targets(y: Any, n: int, d: int, loss: str | None, dtype: DTypeLike) -> Any:
     """y for n rows and d outputs: int32 labels (n,) for cross_entropy with labels, else (n, d) of dtype, C-contiguous
     or canonical CSR. loss: its name, None for a function."""
-    sparse = hasattr(y, "tocsr") and y.ndim == 2
+    sparse = is_sparse(y) and y.ndim == 2
     y = sound("y", y).tocsr() if sparse else numeric("y", dense(y, "y"), dtype)
     if y.shape[:1] != (n,):
         raise ValueError(f"y must have {n} rows, as X has, got shape {y.shape}")
@@ -209,6 +228,7 @@ def _csr(argument: str, X: Any, d: int, dtype: DTypeLike) -> Any:
     """
     if X.ndim != 2 or X.shape[1] != d:
         raise ValueError(f"{argument} must have {d} columns, got shape {X.shape}")
+    X = X.tocsr()
     if X.shape[0] == 0:
         raise ValueError(f"{argument} must have at least one row, got none")
     values = numeric(argument, X.data, dtype)

@@ -5,6 +5,7 @@ Each error names the argument, what came and what was wanted.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import numbers
 from collections.abc import Collection, Iterator, Mapping
@@ -15,6 +16,7 @@ from numpy.typing import DTypeLike
 
 # the commonest type first: isinstance of an abstract class takes a microsecond
 INTEGRAL, REAL = (int, numbers.Integral), (float, int, numbers.Real)
+NO_NUMBERS = (bool, np.timedelta64)
 MOST = 2**63 - 1  # of an integer where nothing else is said: what the engine counts by
 LONG = 200  # letters of what an error shows
 
@@ -22,16 +24,26 @@ Limits = Mapping[str, float]  # by the names that `number` has for them
 NO_LIMITS: Mapping[str, Limits] = {}
 
 
+def is_integer(value: Any) -> bool:
+    """Whether value is an integer: True and durations, which call themselves so, are not."""
+    return isinstance(value, INTEGRAL) and not isinstance(value, NO_NUMBERS)
+
+
+def is_number(value: Any) -> bool:
+    """Whether value is a real number."""
+    return isinstance(value, REAL) and not isinstance(value, NO_NUMBERS)
+
+
 def one_of(argument: str, value: Any, known: Collection[str]) -> Any:
     """value, which must be one of the known names."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument} must be one of {', '.join(sorted(known))}, got {value!r}")
+        raise ValueError(f"{argument} must be one of {', '.join(sorted(known))}, got {described(value)}")
     return value
 
 
 def integer(argument: str, value: Any, least: int, most: float = MOST) -> int:
     """value as an int of at least `least`, and at most `most`."""
-    if isinstance(value, bool) or not isinstance(value, INTEGRAL):
+    if not is_integer(value):
         raise TypeError(f"{argument} must be an integer, got {described(value)}")
     value = int(value)
     if value < least:
@@ -45,7 +57,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
            above: float | None = None, most: float | None = None, dtype: DTypeLike = np.float64) -> float:
     """value as a float that, as the engine has it in a dtype, is finite, least <= value <= most, above < value < below.
     """
-    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, REAL):  # timedelta64 calls itself an integer
+    if not is_number(value):
         raise TypeError(f"{argument} must be a number, got {described(value)}")
     try:
         x = float(value)
@@ -60,7 +72,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
         else:
             wanted = "".join(f", {word} {limit:g}" for word, limit in limits.items() if limit is not None)
         where = "" if dtype is np.float64 else f" in {np.dtype(dtype).name}"
-        raise ValueError(f"{argument} must be finite{wanted}{where}, got {x:g}")
+        raise ValueError(f"{argument} must be finite{where}{wanted}, got {x:g}")
     return x
 
 
@@ -70,6 +82,14 @@ def _held(x: float, dtype: DTypeLike) -> float:
         return math.copysign(math.inf, x) if x == x else x
     held = float(np.asarray(x, dtype))
     return held if abs(held) >= np.finfo(dtype).tiny else 0.0
+
+
+def builtin_fields(spec: Any) -> None:
+    """Make NumPy's numbers in a frozen dataclass Python's, which neither wrap nor round in arithmetic of their own."""
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if isinstance(value, np.generic) and is_number(value):
+            object.__setattr__(spec, field.name, int(value) if is_integer(value) else float(value))
 
 
 def described(value: Any) -> str:
@@ -90,10 +110,10 @@ def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[s
     """
     name, *extra = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     if not isinstance(name, str):
-        raise TypeError(f"{argument} must be a name or a pair (name, number), got {value!r}")
+        raise TypeError(f"{argument} must be a name or a pair (name, number), got {described(value)}")
     default = table[one_of(argument, name, table)][-1]
     if extra and not default:
-        raise ValueError(f"{argument} {name!r} takes no number, got {value!r}")
+        raise ValueError(f"{argument} {name!r} takes no number, got {described(value)}")
     if not extra:
         return name, default
     wanted: dict[str, Any] = {**limits.get(name, {}), "dtype": dtype}
@@ -112,16 +132,16 @@ def within_memory(argument: str) -> Iterator[None]:
 def bounded(argument: str, value: Any, dtype: DTypeLike = np.float64) -> None:
     """ValueError where value is a number that no engine takes, whatever it is for: an integer that is too large, or one
     that is not finite in a dtype."""
-    if isinstance(value, INTEGRAL):
-        integer(argument, int(value), -MOST)
-    elif isinstance(value, REAL):
+    if is_integer(value):
+        integer(argument, value, -MOST)
+    elif is_number(value):
         number(argument, value, dtype=dtype)
 
 
 def boolean(argument: str, value: Any) -> None:
     """TypeError unless value is a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{argument} must be True or False, got {value!r}")
+        raise TypeError(f"{argument} must be True or False, got {described(value)}")
 
 
 def floating(dtype: Any) -> np.dtype[Any]:
@@ -129,10 +149,10 @@ def floating(dtype: Any) -> np.dtype[Any]:
     known: np.dtype[Any] | None
     try:
         known = None if dtype is None else np.dtype(dtype)  # None means float64 to NumPy
-    except TypeError:
+    except Exception:  # what is none may raise as it likes
         known = None
     if known is None or known not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {described(dtype)}")
     return known
 
 
@@ -140,9 +160,9 @@ def generator(random_state: Any) -> np.random.Generator:
     """The generator that a random_state stands for: None, an int, or a numpy Generator or RandomState."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
-    if isinstance(random_state, numbers.Integral):
+    if is_integer(random_state):
         return np.random.default_rng(integer("random_state", random_state, 0, math.inf))
     if random_state is None or isinstance(random_state, np.random.Generator):
         return np.random.default_rng(random_state)
     raise TypeError("random_state must be None, an int, or a numpy Generator or RandomState, "
-                    f"got {random_state!r}")
+                    f"got {described(random_state)}")

@@ -77,7 +77,8 @@ def input_gradient(network: Network, X: Any, y: Any, output: int | None, at: str
         raise ValueError("one of y, for the loss, and output, for a single output, must be given")
     if y is None:
         output = _checks.integer("output", output, 0, network.d[-1] - 1)
-        U = np.zeros((_n_rows(X), network.d[-1]), network.dtype)
+        X = network.features(X)
+        U = np.zeros((X.shape[0], network.d[-1]), network.dtype)
         U[:, output] = 1
         return vjp(network, X, U, at)
     data = network.bind(X, y)
@@ -87,7 +88,8 @@ def input_gradient(network: Network, X: Any, y: Any, output: int | None, at: str
 
 
 def jacobian(network: Network, X: Any, at: str) -> Floats:
-    J = np.empty((_n_rows(X), network.d[-1], network.d[0]), network.dtype)
+    X = network.features(X)
+    J = np.empty((X.shape[0], network.d[-1], network.d[0]), network.dtype)
     for k in range(network.d[-1]):
         J[:, k] = input_gradient(network, X, None, k, at)
     return J
@@ -107,7 +109,7 @@ def vjp(network: Network, X: Any, U: Any, at: str) -> Floats:
 def jvp(network: Network, X: Any, V: Any, at: str) -> Floats:
     data = network.bind_inputs(X)
     _checks.one_of("at", at, OUTPUTS)
-    V = _along("V", V, (data.n, network.d[0]), network.dtype)
+    V = _along("V", network.flat_rows(V, "V"), (data.n, network.d[0]), network.dtype)
     network.parameters.require_finite()
     with network.team(data.n, 2) as team:
         along = network.core.push(data, team, V)
@@ -115,14 +117,10 @@ def jvp(network: Network, X: Any, V: Any, at: str) -> Floats:
 
 
 def _along(name: str, a: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Floats:
-    return np.ascontiguousarray(_arrays.shaped(name, a, shape, dtype), dtype)
+    return np.ascontiguousarray(_arrays.shaped(name, _arrays.dense(a), shape, dtype), dtype)
 
 
 def _through_link(network: Network, data: _core.Data, team: _core.Team, u: Floats) -> Floats:
     """u, (n, d(L)), times the Jacobian of the loss's link."""
     link = next(name for name, number in _core.LINKS.items() if number == network.loss.link)
     return LINKS[link](network.core.predict(data, team), u)
-
-
-def _n_rows(X: Any) -> int:
-    return X.shape[0] if hasattr(X, "shape") else len(X)

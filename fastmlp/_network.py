@@ -93,16 +93,28 @@ class Network:
         """y for n rows as the engine reads it, checked."""
         return _arrays.targets(y, n, self.d[-1], self.loss.name, self.dtype)
 
-    def flat_rows(self, X: Any) -> Any:
+    def flat_rows(self, X: Any, argument: str = "X") -> Any:
         """Maps (n, h, w, c), or without a single channel, as rows (n, d(0)); anything else as it is."""
         shape = self.shapes[0]
-        if len(shape) == 1 or hasattr(X, "tocsr"):
+        if len(shape) == 1 or _arrays.is_sparse(X):
             return X
-        X = np.asarray(X)
-        if X.ndim > 2 and X.shape[1:] not in ((shape, shape[:-1]) if shape[-1] == 1 else (shape,)):
+        X = _arrays.as_array(argument, X)
+        if X.ndim > 2 and X.shape[1:] not in self._maps():
             map_of_rows = f"(n, {', '.join(map(str, shape))})"
-            raise ValueError(f"X must have shape {map_of_rows} or (n, {self.d[0]}), got {X.shape}")
+            raise ValueError(f"{argument} must have shape {map_of_rows} or (n, {self.d[0]}), got {X.shape}")
         return X.reshape(len(X), self.d[0]) if X.ndim > 2 else X
+
+    def flat_row(self, x: Any, argument: str) -> Any:
+        """A map (h, w, c), or without a single channel, as a row (d(0),); anything else as it is."""
+        if len(self.shapes[0]) == 1:
+            return x
+        x = _arrays.as_array(argument, x)
+        return x.reshape(self.d[0]) if x.shape in self._maps() else x
+
+    def _maps(self) -> tuple[Shape, ...]:
+        """The shapes in which a row may come besides (d(0),)."""
+        shape = self.shapes[0]
+        return (shape, shape[:-1]) if shape[-1] == 1 else (shape,)
 
     # ---- threads
 

@@ -159,7 +159,7 @@ class TiedParameters(Parameters):
     def assign(self, p: Floats) -> None:
         q = self.core.P[self._homes]
         q[self.ties.free] = p
-        self._hold(q)
+        self._hold(q, self._still)
 
     def start(self, W: ByLayer, b: ByLayer) -> None:
         super().start(W, b)
@@ -169,18 +169,23 @@ class TiedParameters(Parameters):
         super().resume(all_weights, p)
         q = self.ties.start(all_weights)
         q[self.ties.free] = p
-        self._hold(q)
+        self._hold(q, all_weights[self._frozen])
 
-    def _hold(self, q: Floats) -> None:
-        """Give all parameters the values q: their own places, all weights, and what the engine keeps as it is."""
+    def _hold(self, q: Floats, still: Floats | None = None) -> None:
+        """Give all parameters the values q: their own places, all weights, and what the engine keeps as it is.
+
+        still: the frozen weights, which scale times q may miss by rounding; None for scale times q."""
         core, ties, dtype = self.core, self.ties, self.core.P.dtype
         with np.errstate(over="ignore"):  # refused below
             q = np.asarray(q, dtype)
         weights = ties.spread(q)
+        if still is not None:
+            weights[self._frozen] = still
         _arrays.finite("ties: scale times parameter", weights, dtype)
         self._fill(weights, core.P)
         core.P[self._homes] = np.where(ties.free, q, weights[ties.first])
-        core.tie(*self._program, weights[self._frozen].astype(np.float64), ties.whole)
+        self._still = weights[self._frozen]
+        core.tie(*self._program, self._still.astype(np.float64), ties.whole)
 
     def gather(self, padded_gradient: Floats) -> Floats:
         return self.ties.gather(self.core.flat(padded_gradient))

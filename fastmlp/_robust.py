@@ -52,18 +52,21 @@ class Attack:
     random_start: bool = False
 
     def __post_init__(self) -> None:
+        _checks.builtin_fields(self)
         _checks.number("eps", self.eps, least=0)
         if self.eps_step is not None:
             _checks.number("eps_step", self.eps_step, above=0)
         _checks.integer("max_iter", self.max_iter, 1, 2**31 - 1)
-        if self.norm not in (2, math.inf):
-            raise ValueError(f"norm must be 2 or math.inf, got {self.norm!r}")
+        if not _checks.is_number(self.norm) or self.norm not in (2, math.inf):
+            raise ValueError(f"norm must be 2 or math.inf, got {_checks.described(self.norm)}")
         if self.clip is not None:
             if not isinstance(self.clip, (tuple, list)) or len(self.clip) != 2:
-                raise TypeError(f"clip must be (low, high) or None, got {self.clip!r}")
+                raise TypeError(f"clip must be (low, high) or None, got {_checks.described(self.clip)}")
             low, high = (_checks.number("clip", end) for end in self.clip)
             if not low < high:
-                raise ValueError(f"clip must be (low, high) with low < high, got {self.clip!r}")
+                raise ValueError(f"clip must be (low, high) with low < high, got {_checks.described(self.clip)}")
+
+        _checks.boolean("random_start", self.random_start)
 
     def numbers(self, X: Any) -> AttackNumbers:
         """For the core, AttackNumbers. X : what is going to be moved; ValueError where it is not within clip."""
@@ -83,5 +86,5 @@ def attack(spec: Any, X: Any) -> AttackNumbers | None:
     if spec is None:
         return None
     if not isinstance(spec, Attack):
-        raise TypeError(f"adversarial must be a fastmlp.sensitivity.Attack(..) or None, got {spec!r}")
+        raise TypeError(f"adversarial must be a fastmlp.sensitivity.Attack(..) or None, got {_checks.described(spec)}")
     return spec.numbers(X)

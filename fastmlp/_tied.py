@@ -47,12 +47,14 @@ class Places:
 
     def find(self, member: Any) -> int:
         """The place of a TiedGroup's member."""
+        if not isinstance(member, (list, tuple, np.ndarray)) or len(member) < 2:
+            raise TypeError(f"a tied member must be (l, i, j) or (l, None, j), got {_checks.described(member)}")
         try:
             l, *index = member
             bias = len(index) == 2 and index[0] is None
             index = tuple(_checks.integer("the index of a tied member", i, 0) for i in (index[1:] if bias else index))
         except TypeError as error:
-            raise TypeError(f"a tied member must be (l, i, j) or (l, None, j), got {member!r}") from error
+            raise TypeError(f"a tied member must be (l, i, j) or (l, None, j), got {_checks.described(member)}") from error
         places = self.of(l, bias)
         if len(index) != places.ndim or any(i >= n for i, n in zip(index, places.shape)):
             raise ValueError(f"tied member {member!r} must be inside of {'b' if bias else 'W'}({l}), whose shape is "
@@ -98,7 +100,7 @@ class Ties:
     def __init__(self, specs: Sequence[Tie], places: Places, dtype: DTypeLike) -> None:
         for spec in specs:
             if not isinstance(spec, Tie):
-                raise TypeError(f"ties must be TiedGroup, Frozen, tie_transpose, tie_layers or tie_map, got {spec!r}")
+                raise TypeError(f"ties must be TiedGroup, Frozen, tie_transpose, tie_layers or tie_map, got {_checks.described(spec)}")
         self.places = places
         edges = [tied for tied in (spec.edges(places) for spec in specs) if tied is not None]
         a, b, scale_a, scale_b = (np.concatenate([tied[k] for tied in edges] + [[]]) for k in range(4))

@@ -43,11 +43,7 @@ def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argumen
 
 def given(values: Any, shape: tuple[int, ...], argument: str, dtype: np.dtype[Any]) -> NDArray[np.float64]:
     """A user's own array of a shape, or a number for all of it, checked."""
-    try:
-        values = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{argument} must be a name or an array of shape {shape}, "
-                        f"got {type(values).__name__}") from error
+    values = _arrays.numeric(argument, values, np.float64).astype(np.float64)
     if values.ndim and values.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}, got {values.shape}")
     values = np.broadcast_to(values, shape)

@@ -6,7 +6,6 @@ A kind of layer is one class here: what the constructor, files, summaries and th
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -14,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from . import _checks, _core
+from . import _arrays, _checks, _core
 from ._types import Shape
 from .ties import Frozen, TiedMap, tie_map
 
@@ -275,22 +274,22 @@ class _Windowed(Layer):
     def _padding(self, shape: Shape, kernel: Shape, stride: Shape, reach: list[int]) -> tuple[Sequence[int], list[int]]:
         """How many zeros stand before the map and how many around it, by axis."""
         name = type(self).__name__
-        if self.padding == "same":
+        if isinstance(self.padding, str) and self.padding == "same":
             around = [max((-(-size // s) - 1) * s + r - size, 0) for size, s, r in zip(shape, stride, reach)]
             return [a // 2 for a in around], around
         if isinstance(self.padding, str) and self.padding != "valid":
-            raise ValueError(f"padding of {name} must be 'valid', 'same' or integers, got {self.padding!r}")
-        before = self._by_axis("padding", 0 if self.padding == "valid" else self.padding, 0)
+            raise ValueError(f"padding of {name} must be 'valid', 'same' or integers, got {_checks.described(self.padding)}")
+        before = self._by_axis("padding", 0 if isinstance(self.padding, str) else self.padding, 0)
         if self.kind == "max_pool" and any(2 * p > k for p, k in zip(before, kernel)):
             raise ValueError(f"padding of {name} must be at most half its kernel {kernel}, got {before}")
         return before, [2 * p for p in before]
 
     def _by_axis(self, name: str, value: Any, least: int) -> Shape:
         """A number for each axis, of one for all or of as many as there are axes."""
-        values = (value,) * self.axes if isinstance(value, numbers.Integral) else value
+        values = (value,) * self.axes if _checks.is_integer(value) else value
         name = f"{name} of {type(self).__name__}"
         if not isinstance(values, (tuple, list)) or len(values) != self.axes:
-            raise TypeError(f"{name} must be an integer or {self.axes} of them, got {value!r}")
+            raise TypeError(f"{name} must be an integer or {self.axes} of them, got {_checks.described(value)}")
         return tuple(_checks.integer(name, v, least, MOST_UNITS) for v in values)
 
     def after(self, shape: Shape) -> Shape:
@@ -322,12 +321,16 @@ class _Conv(_Linear):
     kind: ClassVar[str] = "conv"
     filters: int
 
+    @property
+    def channels(self) -> int:
+        """filters, checked."""
+        return _checks.integer(f"filters of {type(self).__name__}", self.filters, 1, MOST_UNITS)
+
     def after(self, shape: Shape) -> Shape:
-        filters = _checks.integer(f"filters of {type(self).__name__}", self.filters, 1, MOST_UNITS)
-        return (*super().after(shape)[:-1], filters)
+        return (*super().after(shape)[:-1], self.channels)
 
     def weights(self, shape: Shape) -> Shape:
-        return (*self._by_axis("kernel", self.kernel, 1), shape[-1], self.filters)
+        return (*self._by_axis("kernel", self.kernel, 1), shape[-1], self.channels)
 
     def as_dense(self, input_shape: Sequence[int], layer: int, W: ArrayLike | None = None,
                  b: ArrayLike | None = None) -> tuple[Dense, list[Frozen | TiedMap]]:
@@ -338,13 +341,13 @@ class _Conv(_Linear):
         the kernel and its biases start from; None for zeros, from which relu units never learn. ValueError where W or b
         has another shape than the layer's.
         """
-        ids = self.weight_ids(input_shape)
+        ids, layer = self.weight_ids(input_shape), _checks.integer("layer", layer, 1)
         wanted = self.weights(map_shape(input_shape))
         for name, values, shape in (("W", W, wanted), ("b", b, wanted[-1:])):
-            if values is not None and np.shape(values) != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {np.shape(values)}")
+            if values is not None:
+                _arrays.shaped(name, values, shape, np.float64)
         units = ids.shape[1]
-        bias_ids = np.tile(np.arange(self.filters), units // self.filters)
+        bias_ids = np.tile(np.arange(self.channels), units // self.channels)
         kernel = np.zeros(ids.max() + 1) if W is None else np.ravel(W)
         spec = Dense(units, self.activation, self.bias, np.where(ids < 0, 0.0, kernel[ids]),
                      0.0 if b is None or not self.bias else np.ravel(b)[bias_ids])
@@ -352,7 +355,7 @@ class _Conv(_Linear):
         return spec, [tie_map(layer, ids), Frozen(layer, ids < 0, 0.0), *bias_tie]
 
     def _channel_ids(self, element: int, c: int) -> NDArray[np.int64]:
-        return np.arange(c * self.filters).reshape(c, self.filters) + element * c * self.filters
+        return np.arange(c * self.channels).reshape(c, self.channels) + element * c * self.channels
 
 
 class _AvgPool(_Linear):
@@ -365,7 +368,7 @@ class _AvgPool(_Linear):
         input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b are not
         used: a pool has none.
         """
-        ids = self.weight_ids(input_shape)
+        ids, layer = self.weight_ids(input_shape), _checks.integer("layer", layer, 1)
         share = 1 / math.prod(self._by_axis("kernel", self.kernel, 1))
         return (Dense(ids.shape[1], bias=False, init="zeros"),
                 [Frozen(layer, np.ones(ids.shape, bool), np.where(ids < 0, 0.0, share))])
@@ -483,7 +486,7 @@ def activation_name(activation: Activation) -> str:
 def map_shape(shape: Any) -> Shape:
     """A map's shape as a tuple of ints."""
     if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
-        raise TypeError(f"the shape of a map must be (length, c) or (h, w, c), got {shape!r}")
+        raise TypeError(f"the shape of a map must be (length, c) or (h, w, c), got {_checks.described(shape)}")
     checked = tuple(_checks.integer("the shape of a map", n, 1, MOST_UNITS) for n in shape)
     _checks.integer("the elements of a map", math.prod(checked), 1, MOST_UNITS)
     return checked
@@ -498,10 +501,12 @@ def input_shape(entry: Any) -> Shape:
 
 def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
     """The constructor's list with a spec in the place of each int."""
-    if isinstance(entries, (str, numbers.Integral)) or not hasattr(entries, "__len__"):
-        raise TypeError(f"layers must be a list such as [64, 100, 10], got {entries!r}")
+    if isinstance(entries, np.ndarray) and entries.ndim == 1 and entries.dtype.kind in "iu":
+        entries = entries.tolist()
+    if not isinstance(entries, (list, tuple)):
+        raise TypeError(f"layers must be a list such as [64, 100, 10], got {_checks.described(entries)}")
     if len(entries) < 2:
-        raise ValueError(f"layers must have an input and at least one layer, got {list(entries)!r}")
+        raise ValueError(f"layers must have an input and at least one layer, got {_checks.described(entries)}")
     _checks.named("activation", activation, _core.ACTIVATIONS, LIMITS)
     first, *hidden, last = entries
     return [first, *(with_specs(entry, activation, init) for entry in hidden), with_specs(last, "identity", init)]
@@ -509,7 +514,7 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
 
 def with_specs(entry: Any, activation: Any, init: Any) -> Any:
     """An entry of the list with a Dense spec in the place of an int, in a Residual too."""
-    if isinstance(entry, numbers.Integral):
+    if _checks.is_integer(entry):
         return Dense(int(entry), activation, init=init)
     if isinstance(entry, Residual):
         return Residual(*(with_specs(inner, activation, init) for inner in entry.layers), project=entry.project)
@@ -523,7 +528,7 @@ def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shap
     for i, entry in enumerate(entries[1:], 1):
         _append(entry, f"layers[{i}]", shapes, specs, dtype)
     if not isinstance(specs[-1], Dense):
-        raise ValueError(f"the last of layers must be a Dense layer or an int, got {entries[-1]!r}")
+        raise ValueError(f"the last of layers must be a Dense layer or an int, got {_checks.described(entries[-1])}")
     weights = [spec.weights(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1)]
     _checks.integer("the weights of layers", sum(math.prod(W) for W in weights if W is not None), 1, MOST_WEIGHTS)
     unread = {*range(len(specs))} - {l - back for l, spec in enumerate(specs, 1) for back in spec.reads}
@@ -538,7 +543,7 @@ def _append(entry: Any, name: str, shapes: list[Shape], specs: list[Layer], dtyp
         _append_residual(entry, name, shapes, specs, dtype)
         return
     if not isinstance(entry, Layer):
-        raise TypeError(f"{name} must be an int or a layer spec, got {entry!r}")
+        raise TypeError(f"{name} must be an int or a layer spec, got {_checks.described(entry)}")
     spec = entry.checked(name, dtype)
     if max(spec.reads) > len(shapes):
         raise ValueError(f"back of {name} must be at most {len(shapes)}, got {max(spec.reads)}")

@@ -38,7 +38,7 @@ class Loss:
         self.name: str | None = None
         self.kind, self.arg, self.link = 0, 0.0, _core.LINKS["identity"]
         if self.function is None:
-            self.name, self.arg = _checks.named("loss", spec, _core.LOSSES, LIMITS, dtype)
+            self.name, self.arg = _checks.named("loss", spec, _core.LOSSES, LIMITS, _checks.floating(dtype))
             self.kind, self.link, _ = _core.LOSSES[self.name]
 
     def rows(self, y: Any, dtype: np.dtype[Any]) -> Callable[[Integers, Floats], tuple[Floats, Floats]] | None:
@@ -52,7 +52,8 @@ class Loss:
             result = function(x, _arrays.dense(y[rows]))
             if not isinstance(result, tuple) or len(result) != 2:
                 raise TypeError(f"a loss function must return (values, derivatives), got {type(result).__name__}")
-            value, grad = (np.array(a, dtype, order="C") for a in result)
+            value, grad = (np.array(_arrays.numeric("what a loss function returns", a, dtype), dtype, order="C")
+                           for a in result)
             if value.shape != (len(x),) or grad.shape != x.shape:
                 raise ValueError(f"a loss function must return values of shape ({len(x)},) and derivatives of shape "
                                  f"{x.shape}, got {value.shape} and {grad.shape}")

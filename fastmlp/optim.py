@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._checks import Limits, boolean, number
+from ._checks import Limits, boolean, builtin_fields, number
 from ._core import STEPS
 from ._engine.requests import Step
 
@@ -34,6 +34,7 @@ class Optimizer:
     clip_norm: float | None
 
     def __post_init__(self) -> None:
+        builtin_fields(self)
         self.check(np.float64)
 
     def limits(self, dtype: DTypeLike) -> dict[str, Limits]:

@@ -13,7 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _checks, sensitivity
+from . import _arrays, _checks, sensitivity
+from ._types import Floats
 from .model import MLP
 
 try:
@@ -22,6 +23,18 @@ except ModuleNotFoundError as error:
     raise ImportError('pictures need matplotlib: pip install "fastmlp[plot]"') from error
 
 __all__ = ["SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay"]
+
+
+def _numbers(argument: str, values: Any) -> Floats:
+    """values as an array of floats."""
+    return _arrays.numeric(argument, values, float).astype(float)
+
+
+def _text(argument: str, value: Any) -> str:
+    """value, which must be text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be a string, got {_checks.described(value)}")
+    return value
 
 
 class _Display:
@@ -50,17 +63,21 @@ class SensitivityDisplay(_Display):
     def __init__(self, values: ArrayLike, *, feature_names: Sequence[str] | None = None,
                  image_shape: tuple[int, ...] | None = None, max_features: int = 20,
                  label: str = "sensitivity") -> None:
-        self.values = np.asarray(values, float)
+        self.values = _numbers("values", values)
         if self.values.ndim != 1 or not len(self.values):
             raise ValueError(f"values must have shape (d,), with d at least 1, got {self.values.shape}")
         d = len(self.values)
-        names = [f"x{j}" for j in range(d)] if feature_names is None else feature_names
+        names = [f"x{j}" for j in range(d)] if feature_names is None else _arrays.as_array("feature_names", feature_names)
+        if np.ndim(names) != 1:
+            raise TypeError(f"feature_names must be {d} names, got {_checks.described(names)}")
         self.feature_names = [str(name) for name in names]
         if len(self.feature_names) != d:
             raise ValueError(f"feature_names must be {d} names, got {len(self.feature_names)}")
-        if image_shape is not None and (len(image_shape) not in (2, 3) or math.prod(image_shape) != d):
-            raise ValueError(f"image_shape must be 2 or 3 numbers whose product is {d}, got {image_shape!r}")
-        self.image_shape, self.label = image_shape, label
+        if image_shape is not None and not (isinstance(image_shape, (tuple, list)) and len(image_shape) in (2, 3)
+                                            and all(map(_checks.is_integer, image_shape)) and math.prod(image_shape) == d):
+            raise ValueError(f"image_shape must be 2 or 3 numbers whose product is {d}, "
+                             f"got {_checks.described(image_shape)}")
+        self.image_shape, self.label = image_shape, _text("label", label)
         self.max_features = _checks.integer("max_features", max_features, 1)
 
     @classmethod
@@ -123,13 +140,13 @@ class NoiseCurveDisplay(_Display):
 
     def __init__(self, sigmas: ArrayLike, error: ArrayLike, error_std: ArrayLike | None = None, *,
                  name: str | None = None, measure: str = "error") -> None:
-        self.sigmas, self.error = np.asarray(sigmas, float), np.asarray(error, float)
-        self.error_std = None if error_std is None else np.asarray(error_std, float)
+        self.sigmas, self.error = _numbers("sigmas", sigmas), _numbers("error", error)
+        self.error_std = None if error_std is None else _numbers("error_std", error_std)
         given = [a for a in (self.sigmas, self.error, self.error_std) if a is not None]
         if self.sigmas.ndim != 1 or any(a.shape != self.sigmas.shape for a in given):
             shapes = ", ".join(str(a.shape) for a in given)
             raise ValueError(f"sigmas, error and error_std must have one shape (m,), got {shapes}")
-        self.name, self.measure = name, measure
+        self.name, self.measure = None if name is None else _text("name", name), _text("measure", measure)
 
     @classmethod
     def from_estimator(cls, model: Any, X: Any, y: Any, sigmas: ArrayLike, *, measure: str = "error",
@@ -164,7 +181,12 @@ class LossCurveDisplay(_Display):
     """
 
     def __init__(self, curves: Mapping[str, Sequence[float]]) -> None:
+        if not isinstance(curves, Mapping):
+            raise TypeError(f"curves must be lists of numbers by name, got {_checks.described(curves)}")
         self.curves = {name: values for name, values in curves.items() if name != "lr"}
+        for name, values in self.curves.items():
+            if _numbers(f"curves[{name!r}]", values).ndim != 1:
+                raise ValueError(f"curves[{name!r}] must be a list of numbers, got {_checks.described(values)}")
 
     @classmethod
     def from_estimator(cls, model: Any, *, ax: Any = None, **style: Any) -> Self:

@@ -14,6 +14,7 @@ class _Schedule:
     lr: float
 
     def __post_init__(self) -> None:
+        _checks.builtin_fields(self)
         _checks.number("lr", self.lr, least=0)
 
     def __call__(self, epoch: int) -> float:
@@ -73,7 +74,7 @@ class InverseScaling(_Schedule):
         _checks.number("power", self.power)
 
     def at(self, epoch: int) -> float:
-        divisor = _power(epoch + 1, abs(self.power))  # which is never 0
+        divisor = _power(epoch + 1, abs(self.power))  # at least 1
         return self.lr / divisor if self.power >= 0 else self.lr * divisor
 
 
@@ -121,7 +122,7 @@ class OneCycle(_Schedule):
 def _power(base: float, exponent: float) -> float:
     """base^exponent, infinite where it is too large for a float."""
     try:
-        return float(base**exponent)
+        return float(base) ** float(exponent)
     except OverflowError:
         return math.inf
 

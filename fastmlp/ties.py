@@ -72,6 +72,10 @@ class TiedGroup(Tie):
     members: Sequence[Member]
     scales: ArrayLike | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.members, (list, tuple)) and getattr(self.members, "ndim", 0) != 2:
+            raise TypeError(f"members of TiedGroup must be a list of (l, i, j), got {_checks.described(self.members)}")
+
     def layers(self) -> set[int]:
         return {member[0] for member in self.members}
 
@@ -98,6 +102,10 @@ class TiedLayers(Tie):
     m: int
     transposed: bool = False
     biases: bool = False
+
+    def __post_init__(self) -> None:
+        _checks.boolean("transposed of TiedLayers", self.transposed)
+        _checks.boolean("biases of TiedLayers", self.biases)
 
     def layers(self) -> set[int]:
         return {self.l, self.m}
@@ -126,11 +134,14 @@ class TiedMap(Tie):
     ids: ArrayLike
     biases: bool = False
 
+    def __post_init__(self) -> None:
+        _checks.boolean("biases of TiedMap", self.biases)
+
     def layers(self) -> set[int]:
         return {self.l}
 
     def edges(self, places: Places) -> Edges:
-        at, ids = places.of(self.l, self.biases), np.asarray(self.ids)
+        at, ids = places.of(self.l, self.biases), _arrays.as_array("ids of tie_map", self.ids)
         if ids.shape != at.shape or ids.dtype.kind not in "iu":
             raise ValueError(f"ids of tie_map must be integers shaped like {'b' if self.biases else 'W'}({self.l}), "
                              f"{at.shape}, got {ids.dtype} {ids.shape}")
@@ -154,17 +165,20 @@ class Frozen(Tie):
     value: ArrayLike | None = None
     biases: bool = False
 
+    def __post_init__(self) -> None:
+        _checks.boolean("biases of Frozen", self.biases)
+
     def layers(self) -> set[int]:
         return {self.l}
 
     def frozen(self, places: Places) -> tuple[Integers, Floats]:
-        at, mask = places.of(self.l, self.biases), np.asarray(self.mask)
+        at, mask = places.of(self.l, self.biases), _arrays.as_array("mask of Frozen", self.mask)
         if mask.shape != at.shape or mask.dtype != bool:
             raise ValueError(f"mask of Frozen must be booleans shaped like {'b' if self.biases else 'W'}({self.l}), "
                              f"{at.shape}, got {mask.dtype} {mask.shape}")
         if self.value is None:
             return at[mask], np.full(int(mask.sum()), np.nan)
-        value = np.asarray(self.value, np.float64)
+        value = _arrays.numeric("value of Frozen", self.value, np.float64).astype(np.float64)
         if value.shape not in ((), at.shape):
             raise ValueError(f"value of Frozen must be a number or an array of shape {at.shape}, "
                              f"got shape {value.shape}")

@@ -400,3 +400,24 @@ def test_random_patterns(groups, seed):
     net.fit(X[:, :3], Y[:, :2], Adam(0.01), epochs=2, n_threads=2)
     for s in merged:
         assert len({of(member, net.W, net.b) for member in s}) == 1
+
+
+@pytest.mark.parametrize("value", [None, 0.3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_frozen_weights_with_a_scale_stay_to_the_bit(value, dtype, tmp_path):
+    """They were scaled once more each time that params was set, and by rounding when a file was loaded."""
+    members, rng = [(1, i, i) for i in range(4)], np.random.default_rng(0)
+    ties = [TiedGroup(members, [0.7, 3.0, -1.1, 0.3]), Frozen(1, np.eye(6, 4, dtype=bool) & (np.arange(4) == 0), value)]
+    net = MLP([6, 4, 6], dtype=dtype, ties=ties, random_state=1)
+    frozen = [net.W[1][i, i] for i in range(4)]
+    np.testing.assert_allclose(np.divide(frozen, [0.7, 3.0, -1.1, 0.3]), frozen[0] / 0.7, rtol=1e-6)
+    if value is not None:
+        assert frozen[0] == np.dtype(dtype).type(value)
+    for _ in range(20):
+        net.params = rng.standard_normal(net.n_params)
+    net.fit(X, Y, Adam(0.01), epochs=2)
+    assert [net.W[1][i, i] for i in range(4)] == frozen
+    for _ in range(5):
+        net.save(tmp_path / "net")
+        net = pickle.loads(pickle.dumps(MLP.load(tmp_path / "net")))
+        assert [net.W[1][i, i] for i in range(4)] == frozen

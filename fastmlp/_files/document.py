@@ -85,7 +85,7 @@ class Document:
         self.document, self.dtype, run = document, document["dtype"], document["training"]
         _checks.one_of("dtype", self.dtype, ["float32", "float64"])
         if not isinstance(document["loss"], (str, list)):
-            raise TypeError(f"loss must be a name or a pair, got {document['loss']!r}")
+            raise TypeError(f"loss must be a name or a pair, got {_checks.described(document['loss'])}")
         self.history = checked_history(document["history"])
         self.entries = [decode(document["d0"]), *map(decode, document["layers"])]
         self.optimizer: optim.Optimizer | None = None if run is None else decode(run["optimizer"])
@@ -175,7 +175,7 @@ def encode(value: Any) -> Any:
         return [encode(v) for v in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise ValueError(f"a network with {value!r} in its specs cannot be saved: only numbers, names and fastmlp's own "
+    raise ValueError(f"a network with {_checks.described(value)} in its specs cannot be saved: only numbers, names and fastmlp's own "
                      "specs can")
 
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from .. import _checks
 from .._types import Floats, Shape
 from . import whole
 
@@ -33,6 +34,16 @@ def write(path: str | os.PathLike[str], text: str, tensors: Mapping[str, Floats]
     ValueError where the header would be larger than `read` takes; OSError where the file cannot be written.
     """
     path = whole.path_text(path)
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string, got {_checks.described(text)}")
+    try:
+        text.encode()
+    except UnicodeError as error:
+        raise ValueError(f"text must have no halves of characters: {error}") from error
+    if not isinstance(tensors, Mapping) or not all(
+            isinstance(name, str) and isinstance(a, np.ndarray) and a.dtype in (np.float32, np.float64)
+            for name, a in tensors.items()):
+        raise TypeError(f"tensors must be arrays of float32 or float64 by name, got {_checks.described(tensors)}")
     head, arrays = header(text, tensors)
     whole.write(path, [struct.pack("<Q", len(head)), head, *arrays])
 

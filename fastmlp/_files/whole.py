@@ -29,7 +29,11 @@ BLOCK_BYTES = 2**24  # that are written or read at a time, between which Ctrl-C 
 
 def path_text(path: Any) -> str:
     """A path as a string. TypeError, ValueError where it is none."""
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(text := os.fspath(path), str):
+    try:
+        text = os.fspath(path)
+    except Exception:  # a user's object may do as it likes
+        text = None
+    if not isinstance(text, str):
         raise TypeError(f"path must be a string or an os.PathLike of one, got {_checks.described(path)}")
     if not text:
         raise ValueError("path must name a file, got an empty one")

@@ -33,7 +33,7 @@ def pgd(model: Model, X: Any, y: Any, eps: float, eps_step: float | None = None,
     keeps for each row the worst. clip : (low, high), the range of X, kept, or None. Returns (n, d(0)). ValueError and
     TypeError as of fgsm.
     """
-    _checks.integer("num_random_init", num_random_init, 0, MOST_DRAWS)
+    num_random_init = _checks.integer("num_random_init", num_random_init, 0, MOST_DRAWS)
     spec = Attack(eps, eps_step, max_iter, norm, clip, num_random_init > 0)
     f, starts = Target(model, X, required(y)), max(1, num_random_init)
     seeds = _checks.generator(random_state).integers(2**63, size=starts)

@@ -46,15 +46,16 @@ def integrated_gradients(model: Model, X: Any, y: Any = None, output: Any = None
     """(x_j - b_j) times the mean of df/dx_j on the straight way from a baseline b to x (Sundararajan, Taly, Yan 2017,
     arXiv 1703.01365).
 
-    baselines : (d(0),), or (n, d(0)) for one for each row; None for zeros. n_steps : nodes of the Gauss-Legendre rule.
+    baselines : (d(0),), or (n, d(0)) for one for each row, flat or as maps; None for zeros. n_steps : nodes of the Gauss-Legendre rule.
 
     They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), delta (n,) by how much
     they miss it. That falls with n_steps: fast for smooth activations, as 1 / n_steps where relu or max pooling give
     df/dx jumps.
     """
+    _checks.boolean("return_convergence_delta", return_convergence_delta)
     f = Target(model, X, y, output, at)
-    B, dtype = _baselines(baselines, f), f.net.dtype
-    nodes, weights = np.polynomial.legendre.leggauss(_checks.integer("n_steps", n_steps, 1, MOST_STEPS))
+    B, dtype, n_steps = _baselines(baselines, f), f.net.dtype, _checks.integer("n_steps", n_steps, 1, MOST_STEPS)
+    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
     t, w = ((a / 2).astype(dtype)[:, None] for a in (nodes + 1, weights))
 
     def way(x: Floats, rows: slice) -> tuple[Floats, Floats]:
@@ -78,7 +79,7 @@ def smooth_grad(model: Model, X: Any, y: Any = None, output: Any = None, at: str
     """
     f = Target(model, X, y, output, at)
     n_samples = _checks.integer("n_samples", n_samples, 1, MOST_DRAWS)
-    stdev = standard_deviations("stdev", stdev, f.d, f.net.dtype)
+    stdev = standard_deviations("stdev", stdev, f.net)
     rng = _checks.generator(random_state)
 
     def around(x: Floats, rows: slice) -> tuple[Floats, float]:
@@ -122,8 +123,8 @@ def _weighted_sum(f: Target, n_points: int, points: Points) -> Floats:
 
 def _baselines(given: Any, f: Target) -> Floats:
     """baselines as (n, d(0))."""
-    b = np.zeros(f.d) if given is None else f.net._network.flat_rows(given)
-    b = _arrays.numeric("baselines", _arrays.dense(b), f.net.dtype)
+    b = np.zeros(f.d) if given is None else f.net._network.flat_row(_arrays.dense(given), "baselines")
+    b = _arrays.numeric("baselines", f.net._network.flat_rows(b, "baselines"), f.net.dtype)
     if b.shape not in ((f.d,), (1, f.d), (f.n, f.d)):
         raise ValueError(f"baselines must have shape ({f.d},) or ({f.n}, {f.d}), got {b.shape}")
     _arrays.finite("baselines", b, f.net.dtype)

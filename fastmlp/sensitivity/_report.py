@@ -56,9 +56,10 @@ def noise_curve(model: Model, X: Any, y: Any, sigmas: ArrayLike, *, n_repeats: i
     """
     net, X, y = _with_targets(model, X, y)
     sigmas = _sigmas(sigmas, net.dtype)
-    scale = standard_deviations("scale", scale, net.d[0], net.dtype)
+    scale = standard_deviations("scale", scale, net)
     rng, n = _checks.generator(random_state), X.shape[0]
-    sums = np.zeros((len(sigmas), _checks.integer("n_repeats", n_repeats, 1, MOST_DRAWS), 2))
+    n_repeats = _checks.integer("n_repeats", n_repeats, 1, MOST_DRAWS)
+    sums = np.zeros((len(sigmas), n_repeats, 2))
     for r in range(n_repeats):
         for rows in _arrays.blocks(n, 3 * net.d[0] * net.dtype.itemsize):
             x = dense_rows(X, rows, net.dtype)
@@ -209,13 +210,13 @@ def _with_targets(model: Model, X: Any, y: Any) -> tuple[MLP, Any, Any]:
 
 
 def _sigmas(given: Any, dtype: DTypeLike) -> Floats:
-    a = np.asarray(given)
+    a = _arrays.as_array("sigmas", given)
     if a.dtype.kind not in "iuf":
         raise TypeError(f"sigmas must be numbers, got an array of {a.dtype}")
     if a.ndim != 1 or not len(a):
         raise ValueError(f"sigmas must have shape (m,), with m at least 1, got {a.shape}")
     if not (np.isfinite(a).all() and a.min() >= 0):
-        raise ValueError(f"sigmas must be finite and at least 0, got {given!r}")
+        raise ValueError(f"sigmas must be finite and at least 0, got {_checks.described(given)}")
     return a.astype(dtype)
 
 

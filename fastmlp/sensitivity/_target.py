@@ -27,7 +27,7 @@ def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
     TypeError for another kind of model; what the model itself raises where it is not fitted or X or y does not fit it.
     """
     require_network(model)
-    if hasattr(model, "_as_network"):
+    if not isinstance(model, MLP):
         model, X, y = model._as_network(X, y)
     X = model._network.features(X)
     return model, X, None if y is None else model._network.targets(y, X.shape[0])
@@ -35,10 +35,17 @@ def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
 
 def require_network(model: Model) -> None:
     """TypeError where a model has no network of ours."""
-    if not hasattr(model, "_as_network") and not isinstance(model, MLP):
+    if not hasattr(type(model), "_as_network") and not isinstance(model, MLP):
         raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, "
                         f"got {type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, "
                         "and transform X before")
+
+
+def required_mlp(net: Any) -> MLP:
+    """net, which must be an MLP."""
+    if not isinstance(net, MLP):
+        raise TypeError(f"net must be an MLP, got {_checks.described(net)}")
+    return net
 
 
 def required(y: Any) -> Any:
@@ -64,14 +71,15 @@ def dense_rows(X: Any, rows: Rows, dtype: DTypeLike) -> Floats:
     return np.asarray(_arrays.dense(X[rows]), dtype)
 
 
-def standard_deviations(argument: str, value: Any, d: int, dtype: DTypeLike) -> Floats:
+def standard_deviations(argument: str, value: Any, net: MLP) -> Floats:
     """Standard deviations of noise: a number of at least 0 or one for each feature."""
-    a = np.asarray(value)
-    if a.ndim == 0:
-        return np.asarray(_checks.number(argument, a.item(), least=0), dtype)
-    if a.shape != (d,):
+    dtype, d = net.dtype, net.d[0]
+    if _checks.is_number(value):
+        _checks.number(argument, value, least=0)
+    a = _arrays.numeric(argument, net._network.flat_row(value, argument), dtype)
+    if a.shape not in ((), (d,)):
         raise ValueError(f"{argument} must be a number or have shape ({d},), got {a.shape}")
-    a = np.asarray(a, dtype)
+    a = a.astype(dtype)
     _arrays.finite(argument, a, dtype)
     if a.min() < 0:
         raise ValueError(f"{argument} must be at least 0, got {a.min():g}")
@@ -116,9 +124,9 @@ class Target:
         return np.concatenate([self.net.predict(self.X[rows]).argmax(axis=1) for rows in self.blocks()])
 
     def _given(self, output: Any) -> Integers:
-        if np.ndim(output) == 0:
-            return np.full(self.n, _checks.integer("output", output, 0, self.k - 1))
-        output = np.asarray(output)
+        given, output = output, _arrays.as_array("output", output)
+        if output.ndim == 0:
+            return np.full(self.n, _checks.integer("output", given, 0, self.k - 1))
         if output.dtype.kind not in "iu":
             raise TypeError(f"output must be an integer or an array of integers, got {output.dtype}")
         if output.shape != (self.n,):

@@ -1,0 +1,347 @@
+"""Random networks against the NumPy twin: layers of all kinds, blocks in blocks, ties, losses, weights, layouts of the data,
+optimisers. What is compared is all that a sweep keeps, predictions, gradients by the parameters, and training."""
+import math
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+import fastmlp
+import reference
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AdamW,
+    AvgPool1D,
+    AvgPool2D,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    Frozen,
+    GlobalAvgPool,
+    MaxPool1D,
+    MaxPool2D,
+    Residual,
+    TiedGroup,
+    tie_layers,
+    tie_map,
+    tie_transpose,
+)
+from test_twin import LABELS, targets
+
+TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
+SMOOTH = ("identity", "tanh", "sigmoid", "softplus", "silu", "gelu", "mish")
+SMOOTH_LOSSES = ("squared_error", "half_squared_error", "poisson", "binary_cross_entropy", "cross_entropy", LABELS)
+OPTIMIZERS = [SGD(0.02), SGD(0.02, momentum=0.8), SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.3), Adam(0.01),
+              Adam(0.01, 0.7, 0.9, 1e-3), Adam(0.01, clip_norm=0.1)]
+PENALISED = [SGD(0.02, l2=0.1, l1=0.01), SGD(0.02, momentum=0.8, l2=0.05), AdamW(0.01, weight_decay=0.2, l1=0.01)]
+some = lambda low, high: st.integers(low, high)  # noqa: E731
+
+
+class Same:
+    """What dropout is outside of training, and with a rate of 0."""
+
+    def forward(self, x, W):
+        return x
+
+    def backward(self, x, s, delta, W):
+        return delta, None
+
+
+# ---- what is drawn
+
+
+@st.composite
+def activations(draw, smooth):
+    name = draw(st.sampled_from(SMOOTH if smooth else fastmlp.activations()))
+    if name in ("leaky_relu", "elu") and draw(st.booleans()):
+        return name, draw(st.sampled_from([0.0, 0.2, 1.0, 1.7]))
+    return name
+
+
+@st.composite
+def windows(draw, shape, smooth):
+    """A layer that slides a window over a map of a shape."""
+    axes = len(shape) - 1
+    kind = draw(st.sampled_from(["conv", "avg"] if smooth else ["conv", "conv", "avg", "max"]))
+    spec = {"conv": (Conv1D, Conv2D), "avg": (AvgPool1D, AvgPool2D), "max": (MaxPool1D, MaxPool2D)}[kind][axes - 1]
+    kernel = tuple(draw(some(1, min(3, size))) for size in shape[:-1])
+    stride = tuple(draw(some(1, 3)) for _ in kernel)
+    padding = draw(st.sampled_from(["valid", "same", "numbers"]))
+    if padding == "numbers":
+        padding = tuple(draw(some(0, k // 2 if kind != "conv" else 2)) for k in kernel)
+    if kind != "conv":
+        return spec(kernel, draw(st.sampled_from([None, stride])), padding)
+    dilation = tuple(draw(some(1, 2)) if 2 * (k - 1) + 1 <= size else 1 for k, size in zip(kernel, shape))
+    return spec(draw(some(1, 5)), kernel, draw(activations(smooth)), stride, padding, dilation, draw(st.booleans()))
+
+
+@st.composite
+def blocks(draw, shape, smooth):
+    """A Residual after a layer of a shape."""
+    if len(shape) > 1:
+        spec = (Conv1D, Conv2D)[len(shape) - 2]
+        return Residual(*(spec(filters, draw(some(1, 2)), draw(activations(smooth)), padding="same")
+                          for filters in ([draw(some(1, 4))] * draw(st.booleans()) + [shape[-1]])))
+    inner = [Dense(draw(some(1, 9)), draw(activations(smooth)), draw(st.booleans())) for _ in range(draw(some(0, 1)))]
+    if draw(some(0, 3)) == 0:
+        inner.append(Residual(Dense(draw(some(1, 9)), draw(activations(smooth))), project=True))
+    project = draw(st.booleans())
+    size = draw(some(1, 9)) if project else shape[0]
+    return Residual(*inner, Dense(size, draw(activations(smooth))), project=project)
+
+
+@st.composite
+def architectures(draw, smooth):
+    shape = draw(st.one_of(st.tuples(some(1, 20)), st.tuples(some(1, 9), some(1, 4)), st.tuples(some(1, 7), some(1, 7), some(1, 3))))
+    layers = [shape[0] if len(shape) == 1 else shape]
+    for _ in range(draw(some(0, 4))):
+        kinds = ["dense", "block", "dropout"] + ["window"] * 4 * (len(shape) > 1) + ["flatten", "mean"] * (len(shape) > 1)
+        kind = draw(st.sampled_from(kinds))
+        layer = {"dense": lambda: Dense(draw(some(1, 20)), draw(activations(smooth)), draw(st.booleans())),
+                 "block": lambda: draw(blocks(shape, smooth)), "dropout": lambda: Dropout(0.0), "flatten": Flatten,
+                 "mean": GlobalAvgPool, "window": lambda: draw(windows(shape, smooth))}[kind]()
+        layers.append(layer)
+        if isinstance(layer, Residual):
+            shape = (layer.layers[-1].units,) if len(shape) == 1 else shape
+        else:
+            shape = layer.after(shape)
+    return [*layers, Dense(draw(some(1, 6)), draw(st.sampled_from(["identity", "tanh"])), draw(st.booleans()))]
+
+
+@st.composite
+def ties(draw, net):
+    """Up to three ties of a network, which may contradict each other."""
+    rng, found = np.random.default_rng(draw(some(0, 2**32))), []
+    weighted = [l for l, W in enumerate(net.W) if W is not None]
+    member = lambda l: (l, *(int(rng.integers(n)) for n in net.W[l].shape))  # noqa: E731
+    for kind in draw(st.lists(st.sampled_from(["group", "scales", "map", "zeros", "frozen", "layers", "transpose"]), max_size=3)):
+        l, m = (draw(st.sampled_from(weighted)) for _ in range(2))
+        if kind in ("group", "scales"):
+            members = list({member(draw(st.sampled_from(weighted))) for _ in range(draw(some(1, 5)))})
+            found.append(TiedGroup(members, rng.uniform(0.5, 2, len(members)) * rng.choice([-1, 1], len(members))
+                                   if kind == "scales" else None))
+        elif kind == "map":
+            found.append(tie_map(l, rng.integers(-1, 4, net.W[l].shape)))
+        elif kind == "zeros":
+            found.append(Frozen(l, rng.random(net.W[l].shape) < 0.4, 0.0))
+        elif kind == "frozen":
+            found.append(Frozen(l, rng.random(net.W[l].shape) < 0.4))
+        elif l != m:
+            found.append((tie_layers if kind == "layers" else tie_transpose)(l, m))
+    return found
+
+
+def layout(X, kind):
+    """The same numbers, held in another way."""
+    flat = X.reshape(len(X), -1)
+    return {"as it is": lambda: X, "flat": lambda: flat, "columns": lambda: np.asfortranarray(X), "list": lambda: X.tolist(),
+            "strides": lambda: np.repeat(X, 2, axis=0)[::-2][::-1], "backwards": lambda: np.ascontiguousarray(X[::-1])[::-1],
+            "float64": lambda: X.astype(float), "big-endian": lambda: X.astype(">f4"), "csr": lambda: sparse.csr_array(flat),
+            "csc": lambda: sparse.csc_array(flat), "table": lambda: pd.DataFrame(flat)}[kind]()
+
+
+LAYOUTS = ("as it is", "flat", "columns", "list", "strides", "backwards", "float64", "big-endian", "csr", "csc", "table")
+
+
+# ---- the twin
+
+
+def twin_of(net, loss):
+    kinds = [kind_of(layer, net.shapes[l - layer.reads[0]]) for l, layer in enumerate(net.layers, 1)]
+    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
+    W = [w[None] if w is not None and w.ndim == 3 else w for w in net.W]
+    return reference.Network(W, net.b, [layer.activation for layer in net.layers], loss, kinds, sources)
+
+
+def kind_of(layer, shape):
+    if layer.kind == "dropout" or isinstance(layer, Flatten):
+        return Same()
+    if layer.kind in ("dense", "sum"):
+        return reference.KINDS[layer.kind]()
+    if isinstance(layer, GlobalAvgPool):
+        kernel = stride = shape[:-1]
+        padding, dilation = [(0, 0)] * len(kernel), (1,) * len(kernel)
+    else:
+        kernel, stride, dilation = (a if isinstance(a, tuple) else (a,) * (len(shape) - 1)
+                                    for a in (layer.kernel, layer.stride or layer.kernel, layer.dilation))
+        padding = [(0, 0)] * len(kernel) if layer.padding == "valid" else layer.padding
+        if padding == "same":  # ceil(n / s) positions, where the zeros are odd one more behind
+            around = [max((math.ceil(n / s) - 1) * s + d * (k - 1) + 1 - n, 0)
+                      for n, k, s, d in zip(shape, kernel, stride, dilation)]
+            padding = [(a // 2, a - a // 2) for a in around]
+        padding = [p if isinstance(p, tuple) else (p, p) for p in padding]
+    if len(shape) == 2:
+        shape, kernel, stride, dilation, padding = (1, *shape), (1, *kernel), (1, *stride), (1, *dilation), [(0, 0), *padding]
+    return reference.KINDS[layer.kind](shape, kernel, stride, padding, dilation, getattr(layer, "filters", None))
+
+
+def flat(W, b):
+    return np.concatenate([a.ravel() for pair in zip(W[1:], b[1:]) for a in pair if a is not None])
+
+
+def unflat(values, like):
+    """Lists W and b by layer of a flat array, shaped like those of the twin."""
+    W, b, at = [None], [None], 0
+    for l in range(1, like.L + 1):
+        for arrays, shaped in ((W, like.W[l]), (b, like.b[l])):
+            size = 0 if shaped is None else shaped.size
+            arrays.append(None if shaped is None else values[at:at + size].reshape(shaped.shape))
+            at += size
+    return W, b
+
+
+def spread(net):
+    """E and what stands still: all weights = offset + E p, by setting one parameter at a time."""
+    p, columns = net.params, []
+    net.params = np.zeros_like(p)
+    offset = flat(net.W, net.b).astype(float)
+    for k in range(len(p)):
+        net.params = np.eye(len(p))[k]
+        columns.append(flat(net.W, net.b) - offset)
+    net.params = p
+    return np.array(columns, float).reshape(len(p), -1).T, offset
+
+
+def assert_tied(net):
+    """What the ties say holds."""
+    for tie in net.ties:
+        if isinstance(tie, TiedGroup):
+            scales = np.ones(len(tie.members)) if tie.scales is None else tie.scales
+            p = [net.W[l][tuple(index)] / scale for (l, *index), scale in zip(tie.members, scales)]
+            np.testing.assert_allclose(p, p[0], rtol=1e-5 if net.dtype == "float32" else 1e-12)
+        elif isinstance(tie, fastmlp.ties.TiedMap):
+            for i in set(np.ravel(tie.ids)) - {-1}:
+                assert len(set(net.W[tie.l][tie.ids == i])) == 1
+        elif isinstance(tie, fastmlp.ties.TiedLayers):
+            first, second = (net.W[l].reshape(-1, net.W[l].shape[-1]) for l in (tie.l, tie.m))
+            np.testing.assert_array_equal(first.T if tie.transposed else first, second)
+        elif tie.value is not None:
+            assert (net.W[tie.l][tie.mask] == tie.value).all()
+
+
+# ---- the test
+
+
+def compare(data):
+    draw = data.draw
+    dtype = draw(st.sampled_from(["float64", "float64", "float32"]), label="dtype")
+    smooth = dtype == "float32"  # at a kink its rounding decides
+    layers = draw(architectures(smooth), label="layers")
+    loss = draw(st.sampled_from(SMOOTH_LOSSES if smooth else [*reference.LOSSES, LABELS]), label="loss")
+    spec = {"huber": ("huber", 0.6), "quantile": ("quantile", 0.8), LABELS: "cross_entropy"}.get(loss, loss)
+    rng = np.random.default_rng(draw(some(0, 2**32), label="seed"))
+    net = MLP(layers, loss=spec, dtype=dtype, random_state=0)
+    tied = draw(ties(net), label="ties")
+    if tied:
+        try:
+            net = MLP(layers, loss=spec, dtype=dtype, random_state=0, ties=tied)
+        except ValueError as error:
+            assert "tie" in str(error)  # they contradict each other, or do not fit
+    if net.n_params:
+        net.params = rng.normal(0, 0.5, net.n_params).astype(np.float32)
+    assert_tied(net)
+    n = draw(some(1, 40), label="rows")
+    X, y = rng.standard_normal((n, *net.shapes[0])).astype(np.float32), targets(loss, n, net.d[-1], rng)
+    X *= rng.random(X.shape) < 0.7
+    y = y.astype(np.float32) if y.dtype.kind == "f" else y
+    w = rng.integers(0, 4, n) / 2 if draw(st.booleans(), label="weighted") else None
+    if w is not None:
+        w[rng.integers(n)] = 1
+    given = layout(X, draw(st.sampled_from(LAYOUTS), label="layout"))
+    given_y = sparse.csr_array(y) if loss != LABELS and draw(st.booleans(), label="sparse y") else y
+    net._network.n_threads = draw(st.sampled_from([1] * 9 + [2]), label="threads")
+    if draw(st.booleans(), label="small blocks"):
+        net._network.core.block_rows, net._network.core.chunk_rows = 8, 16
+    twin = twin_of(net, spec)
+    E = spread(net) if net.ties and net.n_params else None
+    assert_same_sweep(net, twin, E, (given, given_y, w), (X.reshape(n, -1), y, w), rng)
+    optimizer = draw(st.sampled_from(OPTIMIZERS + PENALISED * (not net.ties)), label="optimizer")
+    assert_same_training(net, twin, E, optimizer, (given, given_y, w), (X.reshape(n, -1), y, w), draw(some(1, n), label="batch"))
+
+
+def near(a, b, dtype):
+    if a is None or b is None:
+        assert a is b
+        return
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    assert a.size == b.size
+    np.testing.assert_allclose(a.ravel(), b.ravel(), rtol=0, atol=TOLERANCE[dtype] * max(1, np.abs(b).max(initial=0)))
+
+
+def assert_same_sweep(net, twin, E, given, plain, rng):
+    (X, y, w), dtype = plain, net.dtype.name
+    c = None if w is None else w / w.sum()
+    run, true = net.backprop(*given), twin.backprop(X, y, c)
+    for name in ("loss", "dX"):
+        near(getattr(run, name), getattr(true, name), dtype)
+    for name in ("s", "x", "delta", "dW", "db"):
+        for l in range(1, twin.L + 1):
+            if name != "s" or net.W[l] is not None:  # of other layers it is x
+                near(getattr(run, name)[l], getattr(true, name)[l], dtype)
+    loss, gradient = net.loss_and_grad(*given)
+    everything = flat(true.dW, true.db)
+    near(loss, true.loss, dtype)
+    if E is not None:
+        near(gradient, E[0].T @ everything, dtype)
+    elif not net.ties:
+        near(gradient, everything, dtype)
+    near(net.evaluate(*given), true.loss, dtype)
+    near(net.predict(given[0]), twin.predict(X), dtype)
+    U, V = rng.standard_normal((len(X), net.d[-1])), rng.standard_normal(X.shape)
+    sides = (net.vjp(given[0], U) * V).sum(), (U * net.jvp(given[0], V)).sum()
+    near(*sides, dtype)
+
+
+def assert_same_training(net, twin, E, optimizer, given, plain, batch):
+    X, y, w = plain
+    weights = np.ones(len(X)) if w is None else w / w.mean()
+    name = type(optimizer).__name__
+    steps = reference.OPTIMIZERS[name](**asdict(optimizer))
+    net.fit(given[0], given[1], optimizer, epochs=2, batch_size=batch, sample_weight=given[2], shuffle=False)
+    if net.history["loss"] and len(net.history["loss"]) < 2:
+        return  # diverged
+    p = None if E is None else np.linalg.lstsq(*((E[0], flat(twin.W, twin.b) - E[1])), rcond=None)[0]
+    for _ in range(2):
+        for i in range(0, len(X), batch):
+            rows = slice(i, i + batch)
+            if not weights[rows].any():
+                continue  # no step
+            g = twin.backprop(X[rows], y[rows], weights[rows] / len(X[rows]))
+            if E is not None:
+                steps.step([p], [E[0].T @ flat(g.dW, g.db)], [True])
+                twin.W, twin.b = unflat(E[1] + E[0] @ p, twin)
+            elif not net.ties:
+                trained = [(a, d, weight) for l in range(1, twin.L + 1)
+                           for a, d, weight in ((twin.W[l], g.dW[l], True), (twin.b[l], g.db[l], False)) if a is not None]
+                steps.step(*map(list, zip(*trained)))
+    for l in range(1, twin.L + 1):
+        near(net.W[l], twin.W[l], net.dtype.name)
+        near(net.b[l], twin.b[l], net.dtype.name)
+    assert_tied(net)
+
+
+NO_LIMIT = dict(deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+
+@pytest.mark.filterwarnings("ignore:the loss was not finite")
+@settings(max_examples=600, derandomize=True, phases=[Phase.generate], **NO_LIMIT)
+@given(st.data())
+def test_random_networks(data):
+    compare(data)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the loss was not finite")
+@settings(max_examples=12_000, phases=[Phase.generate, Phase.shrink], **NO_LIMIT)
+@given(st.data())
+def test_many_random_networks(data):
+    """About 20 minutes."""
+    compare(data)
