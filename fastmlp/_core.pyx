@@ -46,8 +46,8 @@ __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
     CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta, about what the caches hold, but 512 rows at least
-    # but of work so many multiply-adds at most, twice of float32: a tenth of a second, in which the weight phase looks for
-    # no signals
+    # but of work so many multiply-adds at most, twice of float32: a tenth of a second, in which the weight phase looks
+    # for no signals
     CHUNK_WORK = 2000000000
     SMALL_ROWS = 64             # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters

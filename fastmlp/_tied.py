@@ -50,11 +50,12 @@ class Places:
         if not isinstance(member, (list, tuple, np.ndarray)) or len(member) < 2:
             raise TypeError(f"a tied member must be (l, i, j) or (l, None, j), got {_checks.described(member)}")
         try:
-            l, *index = member
-            bias = len(index) == 2 and index[0] is None
-            index = tuple(_checks.integer("the index of a tied member", i, 0) for i in (index[1:] if bias else index))
+            l, *given = member
+            bias = len(given) == 2 and given[0] is None
+            index = tuple(_checks.integer("the index of a tied member", i, 0) for i in (given[1:] if bias else given))
         except TypeError as error:
-            raise TypeError(f"a tied member must be (l, i, j) or (l, None, j), got {_checks.described(member)}") from error
+            came = _checks.described(member)
+            raise TypeError(f"a tied member must be (l, i, j) or (l, None, j), got {came}") from error
         places = self.of(l, bias)
         if len(index) != places.ndim or any(i >= n for i, n in zip(index, places.shape)):
             raise ValueError(f"tied member {member!r} must be inside of {'b' if bias else 'W'}({l}), whose shape is "
@@ -100,7 +101,8 @@ class Ties:
     def __init__(self, specs: Sequence[Tie], places: Places, dtype: DTypeLike) -> None:
         for spec in specs:
             if not isinstance(spec, Tie):
-                raise TypeError(f"ties must be TiedGroup, Frozen, tie_transpose, tie_layers or tie_map, got {_checks.described(spec)}")
+                raise TypeError("ties must be TiedGroup, Frozen, tie_transpose, tie_layers or tie_map, "
+                                f"got {_checks.described(spec)}")
         self.places = places
         edges = [tied for tied in (spec.edges(places) for spec in specs) if tied is not None]
         a, b, scale_a, scale_b = (np.concatenate([tied[k] for tied in edges] + [[]]) for k in range(4))

@@ -278,7 +278,8 @@ class _Windowed(Layer):
             around = [max((-(-size // s) - 1) * s + r - size, 0) for size, s, r in zip(shape, stride, reach)]
             return [a // 2 for a in around], around
         if isinstance(self.padding, str) and self.padding != "valid":
-            raise ValueError(f"padding of {name} must be 'valid', 'same' or integers, got {_checks.described(self.padding)}")
+            raise ValueError(f"padding of {name} must be 'valid', 'same' or integers, "
+                             f"got {_checks.described(self.padding)}")
         before = self._by_axis("padding", 0 if isinstance(self.padding, str) else self.padding, 0)
         if self.kind == "max_pool" and any(2 * p > k for p, k in zip(before, kernel)):
             raise ValueError(f"padding of {name} must be at most half its kernel {kernel}, got {before}")

@@ -67,14 +67,16 @@ class SensitivityDisplay(_Display):
         if self.values.ndim != 1 or not len(self.values):
             raise ValueError(f"values must have shape (d,), with d at least 1, got {self.values.shape}")
         d = len(self.values)
-        names = [f"x{j}" for j in range(d)] if feature_names is None else _arrays.as_array("feature_names", feature_names)
+        names = ([f"x{j}" for j in range(d)] if feature_names is None
+                 else _arrays.as_array("feature_names", feature_names))
         if np.ndim(names) != 1:
             raise TypeError(f"feature_names must be {d} names, got {_checks.described(names)}")
         self.feature_names = [str(name) for name in names]
         if len(self.feature_names) != d:
             raise ValueError(f"feature_names must be {d} names, got {len(self.feature_names)}")
-        if image_shape is not None and not (isinstance(image_shape, (tuple, list)) and len(image_shape) in (2, 3)
-                                            and all(map(_checks.is_integer, image_shape)) and math.prod(image_shape) == d):
+        if image_shape is not None and not (
+                isinstance(image_shape, (tuple, list)) and len(image_shape) in (2, 3)
+                and all(map(_checks.is_integer, image_shape)) and math.prod(image_shape) == d):
             raise ValueError(f"image_shape must be 2 or 3 numbers whose product is {d}, "
                              f"got {_checks.described(image_shape)}")
         self.image_shape, self.label = image_shape, _text("label", label)

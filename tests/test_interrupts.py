@@ -1,4 +1,5 @@
 """Ctrl-C in every call that may take long, at random times: seen within 0.2 s, and the network is unharmed."""
+
 import copy
 import os
 import random
@@ -47,7 +48,9 @@ CALLS = {
     "fit, float64": lambda: fitting(steep(dtype="float64"), 50_000, SGD(1e-4), 100, 10_000),
     "fit, convolutions": lambda: fitting(convolutions(), 2000, epochs=100, batch_size=500),
     "fit, gradient_penalty": lambda: fitting(wide(), 20_000, epochs=100, batch_size=None, gradient_penalty=0.1),
-    "fit, adversarial": lambda: fitting(wide(), 20_000, epochs=100, batch_size=5000, adversarial=Attack(0.1, max_iter=100)),
+    "fit, adversarial": lambda: fitting(
+        wide(), 20_000, epochs=100, batch_size=5000, adversarial=Attack(0.1, max_iter=100)
+    ),
     "fit, validation": lambda: fitting(wide(), 10, epochs=100, validation_data=data(wide(), 200_000)),
     "predict": lambda: using(wide(), "predict", 1_000_000),
     "predict, floats": lambda: using(steep(), "predict", 500_000, np.float32),
@@ -66,7 +69,9 @@ CALLS = {
     "saliency": lambda: asking(wide(), sensitivity.saliency, 400_000),
     "integrated_gradients": lambda: asking(wide(), sensitivity.integrated_gradients, 20_000, n_steps=200),
     "smooth_grad": lambda: asking(wide(), sensitivity.smooth_grad, 20_000, n_samples=200),
-    "expected_gradients": lambda: asking(wide(), sensitivity.expected_gradients, 20_000, background=bytes_of(1000, 784)),
+    "expected_gradients": lambda: asking(
+        wide(), sensitivity.expected_gradients, 20_000, background=bytes_of(1000, 784)
+    ),
     "local_lipschitz": lambda: (net := steep(), lambda: sensitivity.local_lipschitz(net, bytes_of(20_000, 200))),
     "noise_curve": lambda: asking(wide(), sensitivity.noise_curve, 100_000, sigmas=[0.1, 0.5]),
     "classifier": lambda: fitting(MLPClassifier((300,), max_iter=1000, n_iter_no_change=1000), 50_000),
@@ -76,7 +81,10 @@ CALLS = {
     "copy": lambda: (net := middling(), lambda: [copy.deepcopy(net) for _ in range(1000)]),
     "summary": lambda: (net := middling(), lambda: [net.summary() for _ in range(10**5)]),
     "ties": lambda: (middling(), lambda: MLP([2000, 1000, 2000], ties=[tie_transpose(1, 2)])),
-    "tie_map": lambda: (middling(), lambda: MLP([2000, 1000, 1], ties=[tie_map(1, np.arange(2 * 10**6).reshape(2000, 1000) % 9)])),
+    "tie_map": lambda: (
+        middling(),
+        lambda: MLP([2000, 1000, 1], ties=[tie_map(1, np.arange(2 * 10**6).reshape(2000, 1000) % 9)]),
+    ),
 }
 FILE = os.path.join(tempfile.mkdtemp(), "network")
 
@@ -149,7 +157,9 @@ def unharmed(model):
     if net is None:
         return
     assert np.isfinite(net.params).all()
-    again = MLP([net.shapes[0] if len(net.shapes[0]) > 1 else net.d[0], *net.layers], loss=net.loss.spec, dtype=net.dtype)
+    again = MLP(
+        [net.shapes[0] if len(net.shapes[0]) > 1 else net.d[0], *net.layers], loss=net.loss.spec, dtype=net.dtype
+    )
     again.params = net.params
     X, y = data(net, 50)
     assert np.array_equal(net.predict(X), again.predict(X))

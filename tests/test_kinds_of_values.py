@@ -1,5 +1,6 @@
 """What is no number is not taken for one, without a word: imaginary parts, dates, text, bytes, booleans for sizes; and
 NumPy's small integers do not wrap. What is shaped like X comes as maps or flat."""
+
 import datetime
 import math
 
@@ -46,12 +47,19 @@ PLACES = {
     "mask": (lambda a: MLP([3, 3], ties=[Frozen(1, a)]), (3, 3), "mask of Frozen"),
     "W": (lambda a: Conv1D(1, 2).as_dense((3, 1), 1, W=a), (2, 1, 1), "W"),
     "baselines": (lambda a: sensitivity.integrated_gradients(MLP([3, 1]), X, baselines=a), (3,), "baselines"),
-    "background": (lambda a: sensitivity.expected_gradients(MLP([3, 1]), X, background=a, n_samples=1), (6, 3), "background: X"),
+    "background": (
+        lambda a: sensitivity.expected_gradients(MLP([3, 1]), X, background=a, n_samples=1),
+        (6, 3),
+        "background: X",
+    ),
     "stdev": (lambda a: sensitivity.smooth_grad(MLP([3, 1]), X, stdev=a), (3,), "stdev"),
     "scale": (lambda a: sensitivity.noise_curve(MLP([3, 3]), X, Y, [0.1], scale=a), (3,), "scale"),
     "sigmas": (lambda a: sensitivity.noise_curve(MLP([3, 3]), X, Y, a), (3,), "sigmas"),
-    "what a loss returns": (lambda a: MLP([3, 3], loss=lambda x, y: (np.ones(len(x)), a)).evaluate(X, Y), (6, 3),
-                            "what a loss function returns"),
+    "what a loss returns": (
+        lambda a: MLP([3, 3], loss=lambda x, y: (np.ones(len(x)), a)).evaluate(X, Y),
+        (6, 3),
+        "what a loss function returns",
+    ),
 }
 
 
@@ -59,7 +67,9 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_what_is_no_number(place, kind):
     use, shape, name = PLACES[place]
-    with pytest.raises((TypeError, ValueError) if name in ("ids of tie_map", "mask of Frozen") else TypeError, match=f"{name} must be"):
+    with pytest.raises(
+        (TypeError, ValueError) if name in ("ids of tie_map", "mask of Frozen") else TypeError, match=f"{name} must be"
+    ):
         use(NO_NUMBERS[kind](shape))
 
 
@@ -69,16 +79,34 @@ def test_numbers_as_objects_are_numbers(place):
     use(np.ones(shape).astype(object))
 
 
-@pytest.mark.parametrize("layers", [pd.Series([3, 2, 3]), pd.Index([3, 2, 3]), pd.DataFrame([[3, 2, 3]]), {3: 2}, {3, 2}, "323",
-                                    b"323", bytearray(b"ab"), memoryview(b"ab"), range(3, 5), np.array([3.0, 2.0]),
-                                    np.array([[3, 2]]), sparse.csr_array([[3, 2]]), iter([3, 2])], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "layers",
+    [
+        pd.Series([3, 2, 3]),
+        pd.Index([3, 2, 3]),
+        pd.DataFrame([[3, 2, 3]]),
+        {3: 2},
+        {3, 2},
+        "323",
+        b"323",
+        bytearray(b"ab"),
+        memoryview(b"ab"),
+        range(3, 5),
+        np.array([3.0, 2.0]),
+        np.array([[3, 2]]),
+        sparse.csr_array([[3, 2]]),
+        iter([3, 2]),
+    ],
+    ids=lambda v: type(v).__name__,
+)
 def test_what_is_no_list_of_layers(layers):
     with pytest.raises(TypeError, match="layers must be a list"):
         MLP(layers)
 
 
-@pytest.mark.parametrize("entry", [True, np.True_, np.timedelta64(3, "D"), 3.0, np.float64(3), "3", b"3", None, 3j, Dense, [[3]]],
-                         ids=repr)
+@pytest.mark.parametrize(
+    "entry", [True, np.True_, np.timedelta64(3, "D"), 3.0, np.float64(3), "3", b"3", None, 3j, Dense, [[3]]], ids=repr
+)
 def test_what_is_no_layer(entry):
     with pytest.raises(TypeError, match=r"layers\[1\] must be an int or a layer spec"):
         MLP([3, entry, 3])
@@ -92,14 +120,23 @@ def test_small_integers_of_numpy_do_not_wrap():
     twin = MLP([18, spec, 1], ties=ties, dtype="float64")
     x = np.random.default_rng(0).standard_normal((4, 18))
     np.testing.assert_allclose(twin.forward(x).s[1], net.forward(x).s[1], rtol=0, atol=1e-5)
-    wide, plain = (sensitivity.pgd(MLP([3, 3], random_state=0), X, Y, 0.1, max_iter=n, random_state=0) for n in (np.int8(100), 100))
+    wide, plain = (
+        sensitivity.pgd(MLP([3, 3], random_state=0), X, Y, 0.1, max_iter=n, random_state=0) for n in (np.int8(100), 100)
+    )
     assert np.array_equal(wide, plain)
     f = sensitivity.integrated_gradients(MLP([3, 1], random_state=0), X, n_steps=np.int8(100))
     assert np.array_equal(f, sensitivity.integrated_gradients(MLP([3, 1], random_state=0), X, n_steps=100))
 
 
-@pytest.mark.parametrize("make", [lambda n: SGD(n(0.1), momentum=n(0.9), l2=n(1e-3)), lambda n: AdamW(n(1e-3), weight_decay=n(1e-3)),
-                                  lambda n: SGD(schedules.OneCycle(n(0.1), 100, div=n(30.0)))], ids=["sgd", "adamw", "schedule"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: SGD(n(0.1), momentum=n(0.9), l2=n(1e-3)),
+        lambda n: AdamW(n(1e-3), weight_decay=n(1e-3)),
+        lambda n: SGD(schedules.OneCycle(n(0.1), 100, div=n(30.0))),
+    ],
+    ids=["sgd", "adamw", "schedule"],
+)
 def test_half_precision_numbers_are_taken_as_they_are(make):
     """Products of float16 would round, or be 0."""
     nets = []
@@ -139,11 +176,22 @@ def test_what_is_shaped_like_X(what, channels):
         "V": (lambda V: net.jvp(X, V), forms(other, channels)),
         "baselines": (lambda b: sensitivity.integrated_gradients(net, X, Y, baselines=b), forms(other, channels)),
         "a baseline": (lambda b: sensitivity.integrated_gradients(net, X, Y, baselines=b), one(other[0])),
-        "background": (lambda b: sensitivity.expected_gradients(net, X, Y, background=b, n_samples=3, random_state=0),
-                       forms(other, channels)),
-        "stdev": (lambda s: sensitivity.smooth_grad(net, X, Y, stdev=s, n_samples=3, random_state=0), one(other[0] ** 2)),
-        "scale": (lambda s: sensitivity.noise_curve(net, X, Y, [0.1], scale=s, random_state=0).error, one(other[0] ** 2)),
-        "attacks": (lambda x: sensitivity.fgsm(net, x, Y, 0.1), forms(sensitivity.pgd(net, X, Y, 0.1).reshape(X.shape), channels)),
+        "background": (
+            lambda b: sensitivity.expected_gradients(net, X, Y, background=b, n_samples=3, random_state=0),
+            forms(other, channels),
+        ),
+        "stdev": (
+            lambda s: sensitivity.smooth_grad(net, X, Y, stdev=s, n_samples=3, random_state=0),
+            one(other[0] ** 2),
+        ),
+        "scale": (
+            lambda s: sensitivity.noise_curve(net, X, Y, [0.1], scale=s, random_state=0).error,
+            one(other[0] ** 2),
+        ),
+        "attacks": (
+            lambda x: sensitivity.fgsm(net, x, Y, 0.1),
+            forms(sensitivity.pgd(net, X, Y, 0.1).reshape(X.shape), channels),
+        ),
     }
     use, given = uses[what]
     results = [use(a) for a in given]

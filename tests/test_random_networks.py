@@ -1,5 +1,6 @@
-"""Random networks against the NumPy twin: layers of all kinds, blocks in blocks, ties, losses, weights, layouts of the data,
-optimisers. What is compared is all that a sweep keeps, predictions, gradients by the parameters, and training."""
+"""Random networks against the NumPy twin: layers of all kinds, blocks in blocks, ties, losses, weights, layouts of the
+data, optimisers. What is compared is all that a sweep keeps, predictions, gradients by the parameters, and training."""
+
 import math
 from dataclasses import asdict
 
@@ -39,8 +40,14 @@ from test_twin import LABELS, targets
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
 SMOOTH = ("identity", "tanh", "sigmoid", "softplus", "silu", "gelu", "mish")
 SMOOTH_LOSSES = ("squared_error", "half_squared_error", "poisson", "binary_cross_entropy", "cross_entropy", LABELS)
-OPTIMIZERS = [SGD(0.02), SGD(0.02, momentum=0.8), SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.3), Adam(0.01),
-              Adam(0.01, 0.7, 0.9, 1e-3), Adam(0.01, clip_norm=0.1)]
+OPTIMIZERS = [
+    SGD(0.02),
+    SGD(0.02, momentum=0.8),
+    SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.3),
+    Adam(0.01),
+    Adam(0.01, 0.7, 0.9, 1e-3),
+    Adam(0.01, clip_norm=0.1),
+]
 PENALISED = [SGD(0.02, l2=0.1, l1=0.01), SGD(0.02, momentum=0.8, l2=0.05), AdamW(0.01, weight_decay=0.2, l1=0.01)]
 some = lambda low, high: st.integers(low, high)  # noqa: E731
 
@@ -88,8 +95,12 @@ def blocks(draw, shape, smooth):
     """A Residual after a layer of a shape."""
     if len(shape) > 1:
         spec = (Conv1D, Conv2D)[len(shape) - 2]
-        return Residual(*(spec(filters, draw(some(1, 2)), draw(activations(smooth)), padding="same")
-                          for filters in ([draw(some(1, 4))] * draw(st.booleans()) + [shape[-1]])))
+        return Residual(
+            *(
+                spec(filters, draw(some(1, 2)), draw(activations(smooth)), padding="same")
+                for filters in ([draw(some(1, 4))] * draw(st.booleans()) + [shape[-1]])
+            )
+        )
     inner = [Dense(draw(some(1, 9)), draw(activations(smooth)), draw(st.booleans())) for _ in range(draw(some(0, 1)))]
     if draw(some(0, 3)) == 0:
         inner.append(Residual(Dense(draw(some(1, 9)), draw(activations(smooth))), project=True))
@@ -100,14 +111,25 @@ def blocks(draw, shape, smooth):
 
 @st.composite
 def architectures(draw, smooth):
-    shape = draw(st.one_of(st.tuples(some(1, 20)), st.tuples(some(1, 9), some(1, 4)), st.tuples(some(1, 7), some(1, 7), some(1, 3))))
+    shape = draw(
+        st.one_of(
+            st.tuples(some(1, 20)), st.tuples(some(1, 9), some(1, 4)), st.tuples(some(1, 7), some(1, 7), some(1, 3))
+        )
+    )
     layers = [shape[0] if len(shape) == 1 else shape]
     for _ in range(draw(some(0, 4))):
-        kinds = ["dense", "block", "dropout"] + ["window"] * 4 * (len(shape) > 1) + ["flatten", "mean"] * (len(shape) > 1)
+        kinds = (
+            ["dense", "block", "dropout"] + ["window"] * 4 * (len(shape) > 1) + ["flatten", "mean"] * (len(shape) > 1)
+        )
         kind = draw(st.sampled_from(kinds))
-        layer = {"dense": lambda: Dense(draw(some(1, 20)), draw(activations(smooth)), draw(st.booleans())),
-                 "block": lambda: draw(blocks(shape, smooth)), "dropout": lambda: Dropout(0.0), "flatten": Flatten,
-                 "mean": GlobalAvgPool, "window": lambda: draw(windows(shape, smooth))}[kind]()
+        layer = {
+            "dense": lambda: Dense(draw(some(1, 20)), draw(activations(smooth)), draw(st.booleans())),
+            "block": lambda: draw(blocks(shape, smooth)),
+            "dropout": lambda: Dropout(0.0),
+            "flatten": Flatten,
+            "mean": GlobalAvgPool,
+            "window": lambda: draw(windows(shape, smooth)),
+        }[kind]()
         layers.append(layer)
         if isinstance(layer, Residual):
             shape = (layer.layers[-1].units,) if len(shape) == 1 else shape
@@ -122,12 +144,18 @@ def ties(draw, net):
     rng, found = np.random.default_rng(draw(some(0, 2**32))), []
     weighted = [l for l, W in enumerate(net.W) if W is not None]
     member = lambda l: (l, *(int(rng.integers(n)) for n in net.W[l].shape))  # noqa: E731
-    for kind in draw(st.lists(st.sampled_from(["group", "scales", "map", "zeros", "frozen", "layers", "transpose"]), max_size=3)):
+    for kind in draw(
+        st.lists(st.sampled_from(["group", "scales", "map", "zeros", "frozen", "layers", "transpose"]), max_size=3)
+    ):
         l, m = (draw(st.sampled_from(weighted)) for _ in range(2))
         if kind in ("group", "scales"):
             members = list({member(draw(st.sampled_from(weighted))) for _ in range(draw(some(1, 5)))})
-            found.append(TiedGroup(members, rng.uniform(0.5, 2, len(members)) * rng.choice([-1, 1], len(members))
-                                   if kind == "scales" else None))
+            found.append(
+                TiedGroup(
+                    members,
+                    rng.uniform(0.5, 2, len(members)) * rng.choice([-1, 1], len(members)) if kind == "scales" else None,
+                )
+            )
         elif kind == "map":
             found.append(tie_map(l, rng.integers(-1, 4, net.W[l].shape)))
         elif kind == "zeros":
@@ -142,13 +170,34 @@ def ties(draw, net):
 def layout(X, kind):
     """The same numbers, held in another way."""
     flat = X.reshape(len(X), -1)
-    return {"as it is": lambda: X, "flat": lambda: flat, "columns": lambda: np.asfortranarray(X), "list": lambda: X.tolist(),
-            "strides": lambda: np.repeat(X, 2, axis=0)[::-2][::-1], "backwards": lambda: np.ascontiguousarray(X[::-1])[::-1],
-            "float64": lambda: X.astype(float), "big-endian": lambda: X.astype(">f4"), "csr": lambda: sparse.csr_array(flat),
-            "csc": lambda: sparse.csc_array(flat), "table": lambda: pd.DataFrame(flat)}[kind]()
+    return {
+        "as it is": lambda: X,
+        "flat": lambda: flat,
+        "columns": lambda: np.asfortranarray(X),
+        "list": lambda: X.tolist(),
+        "strides": lambda: np.repeat(X, 2, axis=0)[::-2][::-1],
+        "backwards": lambda: np.ascontiguousarray(X[::-1])[::-1],
+        "float64": lambda: X.astype(float),
+        "big-endian": lambda: X.astype(">f4"),
+        "csr": lambda: sparse.csr_array(flat),
+        "csc": lambda: sparse.csc_array(flat),
+        "table": lambda: pd.DataFrame(flat),
+    }[kind]()
 
 
-LAYOUTS = ("as it is", "flat", "columns", "list", "strides", "backwards", "float64", "big-endian", "csr", "csc", "table")
+LAYOUTS = (
+    "as it is",
+    "flat",
+    "columns",
+    "list",
+    "strides",
+    "backwards",
+    "float64",
+    "big-endian",
+    "csr",
+    "csc",
+    "table",
+)
 
 
 # ---- the twin
@@ -170,16 +219,26 @@ def kind_of(layer, shape):
         kernel = stride = shape[:-1]
         padding, dilation = [(0, 0)] * len(kernel), (1,) * len(kernel)
     else:
-        kernel, stride, dilation = (a if isinstance(a, tuple) else (a,) * (len(shape) - 1)
-                                    for a in (layer.kernel, layer.stride or layer.kernel, layer.dilation))
+        kernel, stride, dilation = (
+            a if isinstance(a, tuple) else (a,) * (len(shape) - 1)
+            for a in (layer.kernel, layer.stride or layer.kernel, layer.dilation)
+        )
         padding = [(0, 0)] * len(kernel) if layer.padding == "valid" else layer.padding
         if padding == "same":  # ceil(n / s) positions, where the zeros are odd one more behind
-            around = [max((math.ceil(n / s) - 1) * s + d * (k - 1) + 1 - n, 0)
-                      for n, k, s, d in zip(shape, kernel, stride, dilation)]
+            around = [
+                max((math.ceil(n / s) - 1) * s + d * (k - 1) + 1 - n, 0)
+                for n, k, s, d in zip(shape, kernel, stride, dilation)
+            ]
             padding = [(a // 2, a - a // 2) for a in around]
         padding = [p if isinstance(p, tuple) else (p, p) for p in padding]
     if len(shape) == 2:
-        shape, kernel, stride, dilation, padding = (1, *shape), (1, *kernel), (1, *stride), (1, *dilation), [(0, 0), *padding]
+        shape, kernel, stride, dilation, padding = (
+            (1, *shape),
+            (1, *kernel),
+            (1, *stride),
+            (1, *dilation),
+            [(0, 0), *padding],
+        )
     return reference.KINDS[layer.kind](shape, kernel, stride, padding, dilation, getattr(layer, "filters", None))
 
 
@@ -193,7 +252,7 @@ def unflat(values, like):
     for l in range(1, like.L + 1):
         for arrays, shaped in ((W, like.W[l]), (b, like.b[l])):
             size = 0 if shaped is None else shaped.size
-            arrays.append(None if shaped is None else values[at:at + size].reshape(shaped.shape))
+            arrays.append(None if shaped is None else values[at : at + size].reshape(shaped.shape))
             at += size
     return W, b
 
@@ -264,7 +323,9 @@ def compare(data):
     E = spread(net) if net.ties and net.n_params else None
     assert_same_sweep(net, twin, E, (given, given_y, w), (X.reshape(n, -1), y, w), rng)
     optimizer = draw(st.sampled_from(OPTIMIZERS + PENALISED * (not net.ties)), label="optimizer")
-    assert_same_training(net, twin, E, optimizer, (given, given_y, w), (X.reshape(n, -1), y, w), draw(some(1, n), label="batch"))
+    assert_same_training(
+        net, twin, E, optimizer, (given, given_y, w), (X.reshape(n, -1), y, w), draw(some(1, n), label="batch")
+    )
 
 
 def near(a, b, dtype):
@@ -319,8 +380,12 @@ def assert_same_training(net, twin, E, optimizer, given, plain, batch):
                 steps.step([p], [E[0].T @ flat(g.dW, g.db)], [True])
                 twin.W, twin.b = unflat(E[1] + E[0] @ p, twin)
             elif not net.ties:
-                trained = [(a, d, weight) for l in range(1, twin.L + 1)
-                           for a, d, weight in ((twin.W[l], g.dW[l], True), (twin.b[l], g.db[l], False)) if a is not None]
+                trained = [
+                    (a, d, weight)
+                    for l in range(1, twin.L + 1)
+                    for a, d, weight in ((twin.W[l], g.dW[l], True), (twin.b[l], g.db[l], False))
+                    if a is not None
+                ]
                 steps.step(*map(list, zip(*trained)))
     for l in range(1, twin.L + 1):
         near(net.W[l], twin.W[l], net.dtype.name)

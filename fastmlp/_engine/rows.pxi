@@ -110,7 +110,8 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
     sweep."""
     cdef char *values = at(job, job.results.values, at_row)
     cdef Py_ssize_t each = rows_each(m, job.team.active)
-    cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next, until_look = job.signals.blocks
+    cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next
+    cdef Py_ssize_t until_look = job.signals.blocks
     cdef char *scratch = job.shares.scratch[thread]
     if job.net.settles and job.batches.training:
         settling_rows(job, pos, first, hi, m, scale, thread)

@@ -175,8 +175,8 @@ def encode(value: Any) -> Any:
         return [encode(v) for v in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise ValueError(f"a network with {_checks.described(value)} in its specs cannot be saved: only numbers, names and fastmlp's own "
-                     "specs can")
+    raise ValueError(f"a network with {_checks.described(value)} in its specs cannot be saved: only numbers, names and "
+                     "fastmlp's own specs can")
 
 
 def _without_start(field: str, value: Any) -> Any:

@@ -46,7 +46,8 @@ def integrated_gradients(model: Model, X: Any, y: Any = None, output: Any = None
     """(x_j - b_j) times the mean of df/dx_j on the straight way from a baseline b to x (Sundararajan, Taly, Yan 2017,
     arXiv 1703.01365).
 
-    baselines : (d(0),), or (n, d(0)) for one for each row, flat or as maps; None for zeros. n_steps : nodes of the Gauss-Legendre rule.
+    baselines : (d(0),), or (n, d(0)) for one for each row, flat or as maps; None for zeros. n_steps : nodes of the
+    Gauss-Legendre rule.
 
     They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), delta (n,) by how much
     they miss it. That falls with n_steps: fast for smooth activations, as 1 / n_steps where relu or max pooling give

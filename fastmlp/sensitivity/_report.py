@@ -84,7 +84,7 @@ def local_lipschitz(model: Model, X: Any, at: str = "logits") -> Floats:
     norms = []
     for rows in _arrays.blocks(X.shape[0], (8 + net.dtype.itemsize) * net.d[0] * net.d[-1]):
         J = net.jacobian(X[rows], at).astype(float)
-        step = max(1, 10**7 // min(net.d[0], net.d[-1]) ** 3)  # a hundredth of a second or so, in which no Ctrl-C is seen
+        step = max(1, 10**7 // min(net.d[0], net.d[-1]) ** 3)  # a hundredth of a second, without Ctrl-C
         for j in (J[i:i + step] for i in range(0, len(J), step)):
             gram = j @ j.mT if net.d[-1] <= net.d[0] else j.mT @ j
             norms.append(np.sqrt(np.maximum(np.linalg.eigvalsh(gram)[:, -1], 0)))
