@@ -34,8 +34,9 @@ cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint mor
 
 cdef void full_gradient(Job *job, Py_ssize_t row, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch,
                         int thread) noexcept nogil:
-    """The gradient over the m rows of a chunk that starts at a row of its batch, on top of the chunks before. row: where
-    it starts in the buffers."""
+    """The gradient over the m rows of a chunk that starts at a row of its batch, on top of the chunks before.
+
+    row: where it starts in the buffers."""
     cdef Py_ssize_t cut = group_rows(job, batch), one = min(max(cut - at_row, 0), m)
     cdef bint last = at_row + m == batch
     if cut == batch:
