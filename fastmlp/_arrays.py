@@ -209,7 +209,7 @@ def sound(argument: str, a: Any) -> Any:
 
 # (rows that indptr has, what indices are below) by format
 _INDEX_BOUNDS = {
-    "csr": lambda a: a.shape,
+    "csr": lambda a: (1, *a.shape)[-2:],
     "csc": lambda a: a.shape[::-1],
     "bsr": lambda a: tuple(n // size for n, size in zip(a.shape, a.data.shape[1:])),
 }
