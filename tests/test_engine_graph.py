@@ -72,11 +72,12 @@ def train(core, dtype, threads=1, exchange=None, objective=None, rows=slice(None
     slots, powers = [core.like_params(), core.like_params()], np.ones(2)
     bound, losses = data(dtype, rows), []
     n = bound.n
-    for _ in range(epochs):
-        sums = core.train(bound, _core.Team(threads), Batches(np.arange(n), batch, 0, -(-n // batch), key=3),
-                          Step(_core.STEPS["adam"][0], 0.01, 0.9, 0.999, 1e-8), State(slots, powers),
-                          objective or Objective(), exchange)
-        losses.append(sums.loss)
+    with _core.borrow_team(threads) as team:
+        for _ in range(epochs):
+            sums = core.train(bound, team, Batches(np.arange(n), batch, 0, -(-n // batch), key=3),
+                              Step(_core.STEPS["adam"][0], 0.01, 0.9, 0.999, 1e-8), State(slots, powers),
+                              objective or Objective(), exchange)
+            losses.append(sums.loss)
     return core.flat(core.P), losses, sums
 
 

@@ -32,6 +32,7 @@ from fastmlp import (
     AdamW,
     AvgPool1D,
     AvgPool2D,
+    BatchNorm,
     Conv1D,
     Conv2D,
     Dense,
@@ -372,6 +373,7 @@ CASES = {
     ),
     "Dense": (*as_layer(Dense), dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0)),
     "Dropout": (*as_layer(Dropout), dict(rate=0.5)),
+    "BatchNorm": (*as_layer(BatchNorm), dict(momentum=0.1, eps=1e-5)),
     "Add": (*as_layer(layers.Add, more=()), dict(back=2)),
     "Projection": (
         *as_layer(layers.Projection),
