@@ -117,7 +117,7 @@ def jvp(network: Network, X: Any, V: Any, at: str) -> Floats:
 
 
 def _along(name: str, a: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Floats:
-    return np.ascontiguousarray(_arrays.shaped(name, _arrays.dense(a), shape, dtype), dtype)
+    return np.ascontiguousarray(_arrays.shaped(name, _arrays.dense(a, name), shape, dtype), dtype)
 
 
 def _through_link(network: Network, data: _core.Data, team: _core.Team, u: Floats) -> Floats:

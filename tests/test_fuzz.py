@@ -601,7 +601,7 @@ CASES = {
     "MLPClassifier.fit": (
         MLPClassifier.fit,
         lambda **given: MLPClassifier((2,), max_iter=1).fit(**given),
-        dict(X=X, y=LABELS, sample_weight=WEIGHT, validation_data=None),
+        dict(X=X, y=LABELS, sample_weight=WEIGHT, validation_data=None, X_val=None, y_val=None, sample_weight_val=None),
     ),
 }
 # public, but not called here
@@ -647,7 +647,8 @@ OWNERS = {
     "Checkpoint": "callbacks.py",
     "CSVLogger": "callbacks.py",
 }
-ESTIMATORS_DATA = ("X", "y", "sample_weight", "validation_data")  # scikit-learn checks these, in its words
+# scikit-learn checks these, in its words
+ESTIMATORS_DATA = ("X", "y", "sample_weight", "validation_data", "X_val", "y_val", "sample_weight_val")
 FUNCTIONS = (
     "lr",
     "loss",

@@ -397,7 +397,7 @@ NO_LIMIT = dict(deadline=None, suppress_health_check=list(HealthCheck), database
 
 
 @pytest.mark.filterwarnings("ignore:the loss was not finite")
-@settings(max_examples=600, derandomize=True, phases=[Phase.generate], **NO_LIMIT)
+@settings(max_examples=200, derandomize=True, phases=[Phase.generate], **NO_LIMIT)
 @given(st.data())
 def test_random_networks(data):
     compare(data)
