@@ -14,12 +14,13 @@ import pytest
 from fastmlp import MLP, SGD, Adam, Conv2D, Dense, MLPClassifier, MLPRegressor, sensitivity, tie_map, tie_transpose
 from fastmlp.sensitivity import Attack
 
-pytestmark = pytest.mark.slow  # they time how soon a call ends, which a busy machine makes later
-
 SECONDS = 0.2  # of the caller's CPU time, so that it does not matter what else the machine does,
 PATIENCE = 30 if "asan" in os.environ.get("LD_PRELOAD", "") else 3  # and of time, on a busy machine
 
-pytestmark = pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="needs the clock of a thread")
+pytestmark = [
+    pytest.mark.slow,  # they time how soon a call ends, which a busy machine makes later
+    pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="needs the clock of a thread"),
+]
 
 
 def wide(**more):
