@@ -148,5 +148,5 @@ def test_changes_by_a_callback_do_not_show(kind, part, value):
             "early stopping": "kind, more = MLPClassifier, {'early_stopping': True}",
             "lbfgs": "kind, more = MLPRegressor, {'solver': 'lbfgs'}"}[kind]
     program = CHANGES.format(part=part, value=value, kind=kind, more=more)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
