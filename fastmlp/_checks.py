@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import numbers
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,12 +58,12 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
            above: float | None = None, most: float | None = None, dtype: DTypeLike = np.float64) -> float:
     """value as a float that, as the engine has it in a dtype, is finite, least <= value <= most, above < value < below.
     """
-    if not is_number(value):
+    if type(value) is float:
+        x = value
+    elif is_number(value):
+        x = _rounded(value)
+    else:
         raise TypeError(f"{argument} must be a number, got {described(value)}")
-    try:
-        x = float(value)
-    except OverflowError:
-        x = math.inf
     held = _held(x, dtype)
     if not (math.isfinite(held) and (least is None or held >= least) and (above is None or held > above)
             and (below is None or held < below) and (most is None or held <= most)):
@@ -76,12 +77,29 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
     return x
 
 
-def _held(x: float, dtype: DTypeLike) -> float:
+def _rounded(value: Any) -> float:
+    """A number as a float, infinite where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _held(x: float, dtype: Any) -> float:
     """A number as the engine has it: rounded to a dtype, 0 where it is smaller than the normal numbers."""
-    if not abs(x) <= float(np.finfo(dtype).max):
-        return math.copysign(math.inf, x) if x == x else x
-    held = float(np.asarray(x, dtype))
-    return held if abs(held) >= np.finfo(dtype).tiny else 0.0
+    rounded, largest, tiny = _range(dtype)
+    if -largest <= x <= largest:
+        held = rounded(x)
+        return held if held >= tiny or held <= -tiny else 0.0
+    return math.copysign(math.inf, x) if x == x else x
+
+
+@functools.cache
+def _range(dtype: Any) -> tuple[Callable[[float], float], float, float]:
+    """Of a dtype: what rounds a float to it, its largest number, its smallest normal one."""
+    bounds = np.finfo(dtype)
+    scalar = np.dtype(dtype).type
+    return (float if scalar is np.float64 else lambda x: float(scalar(x))), float(bounds.max), float(bounds.tiny)
 
 
 def builtin_fields(spec: Any) -> None:

@@ -215,7 +215,8 @@ class OptimizerState:
         """The state to train with after another, or after None: that one with the new optimiser's numbers where both
         are of the same kind, else a fresh one. ValueError where the weights' dtype cannot hold the optimiser's
         numbers."""
-        optimizer.check(parameters.core.dtype)
+        if previous is None or previous.optimizer is not optimizer:  # else it was checked when it came first
+            optimizer.check(parameters.core.dtype)
         if previous is None or previous.optimizer.step != optimizer.step:
             return cls(parameters, optimizer)
         previous.optimizer = optimizer

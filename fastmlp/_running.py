@@ -1,10 +1,9 @@
 """Fits that are going on now, by what is fitted: there is one at a time for each network and each estimator."""
 from __future__ import annotations
 
-import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 Options = ParamSpec("Options")
@@ -13,16 +12,28 @@ Result = TypeVar("Result")
 
 
 class Fit:
-    """A fit of one object. training_loss: gives the mean loss of the training rows at the present weights; None where
-    the logged loss is just that."""
+    """A fit of one object, and the context in which it goes on. RuntimeError on entering where the object is being
+    fitted already, by a call further out or another thread.
 
-    def __init__(self) -> None:
-        self.thread = threading.current_thread()
+    training_loss: gives the mean loss of the training rows at the present weights; None where the logged loss is just
+    that.
+    """
+
+    def __init__(self, fitted: Any) -> None:
+        self.fitted, self.thread = fitted, threading.current_thread()
         self.training_loss: Callable[[], float] | None = None
 
-    def is_alive(self) -> bool:
-        """False of those that a fork left behind: their thread is in the other process."""
-        return self.thread.is_alive()
+    def __enter__(self) -> Fit:
+        found = _fits.setdefault(id(self.fitted), self)  # which no other thread can come between
+        if found is not self and found.thread.is_alive():  # a fork leaves fits behind whose thread it does not have
+            where = "by the call that this one came from" if found.thread is self.thread else "in another thread"
+            raise RuntimeError(f"this {type(self.fitted).__name__} is being fitted {where}: it can be fitted again "
+                               "when that fit has ended, or fit a copy of it")
+        _fits[id(self.fitted)] = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _fits.pop(id(self.fitted), None)
 
 
 _fits: dict[int, Fit] = {}  # by the id of what is fitted
@@ -33,28 +44,12 @@ def fit_of(fitted: Any) -> Fit | None:
     return _fits.get(id(fitted))
 
 
-@contextlib.contextmanager
-def fitting(fitted: Any) -> Iterator[Fit]:
-    """A context in which it is fitted. RuntimeError where it is already, by a call further out or another thread."""
-    mine = Fit()
-    found = _fits.setdefault(id(fitted), mine)  # which no other thread can come between
-    if found is not mine and found.is_alive():
-        where = "by the call that this one came from" if found.thread is mine.thread else "in another thread"
-        raise RuntimeError(f"this {type(fitted).__name__} is being fitted {where}: it can be fitted again when that "
-                           "fit has ended, or fit a copy of it")
-    _fits[id(fitted)] = mine
-    try:
-        yield mine
-    finally:
-        _fits.pop(id(fitted), None)
-
-
 def alone(method: Callable[Concatenate[Fitted, Options], Result]) -> Callable[Concatenate[Fitted, Options], Result]:
     """A method that fits what it belongs to, and refuses to while that is being fitted."""
 
     @functools.wraps(method)
     def fit(self: Fitted, *args: Options.args, **options: Options.kwargs) -> Result:
-        with fitting(self):
+        with Fit(self):
             return method(self, *args, **options)
 
     return fit

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ..callbacks import Callback, overrides
 from .epochs import EpochResult, Epochs
@@ -68,9 +68,10 @@ def notifying(callbacks: Sequence[Callback], net: MLP, wanted: int) -> Iterator[
     begun: list[Callback] = []
 
     def notify(epoch: int, logs: dict[str, float]) -> bool:
-        last.clear()
-        last.update(logs)
-        return _any_of_all(callback.on_epoch_end(net, epoch, logs) for callback in callbacks)
+        nonlocal last
+        last = logs
+        answers = [callback.on_epoch_end(net, epoch, logs) for callback in callbacks]
+        return any(answers)
 
     try:
         for callback in callbacks:
@@ -93,11 +94,9 @@ def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, floa
 def batch_notifier(callbacks: Sequence[Callback], net: MLP) -> Notify | None:
     """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has."""
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
-    if not listening:
-        return None
-    return lambda batch, logs: _any_of_all(callback.on_batch_end(net, batch, logs) for callback in listening)
 
+    def notify(batch: int, logs: dict[str, float]) -> bool:
+        answers = [callback.on_batch_end(net, batch, logs) for callback in listening]
+        return any(answers)
 
-def _any_of_all(answers: Iterable[Any]) -> bool:
-    """Whether one is true. Unlike any, it asks for all of them: each callback is called."""
-    return any(list(answers))
+    return notify if listening else None

@@ -29,7 +29,7 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
     changed before all that was given is checked. RuntimeError where the network is being fitted already.
     """
-    with _running.fitting(net) as running:
+    with _running.Fit(net) as running:
         return _fit(net, X, y, options, fresh, running)
 
 

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from .. import _checks, _core, optim
 from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
-from .._running import alone, fitting
+from .._running import Fit, alone
 from .._types import Floats
 from ..layers import MOST_UNITS, Dense, Dropout
 from ..model import MLP
@@ -257,7 +257,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if first:
             self._start(sizes)
         self._adopt(net)
-        with fitting(net) as running:  # callbacks have it in hand
+        with Fit(net) as running:  # callbacks have it in hand
             job = _solvers.Job(self, net, data, X, y, weight, incremental, validation, running)
             (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
