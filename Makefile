@@ -107,7 +107,7 @@ sanitize:
 	CFLAGS="$(SANITIZE) -fno-omit-frame-pointer -g" LDFLAGS="$(SANITIZE)" \
 	    $(SANITIZE_VENV)/bin/python -m pip install --quiet --no-cache-dir "$(SANITIZE_VENV)/src[test]"
 	LD_PRELOAD="$(foreach library,asan ubsan stdc++,$$(gcc -print-file-name=lib$(library).so))" \
-	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -s -m "not slow" \
 	    --ignore tests/test_memory.py --ignore tests/test_bits.py
 
