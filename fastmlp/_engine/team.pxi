@@ -4,8 +4,20 @@ cdef enum:
     MOST_IDLE = 2               # teams kept for the next call, for a tenth of a second or so
 
 cdef list idle_teams = []       # the newest last
+cdef list busy_teams = []       # in calls, of more than the caller
+
+
+def leave_teams():
+    """In a child after a fork, which has none of their threads: callers of busy teams go on alone."""
+    cdef Team one
+    idle_teams.clear()
+    for one in busy_teams:
+        one.n = one.team.active = 1
+        store(&one.team.state, TEAM_OFF)    # should the child's only thread be one of the others
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=idle_teams.clear)    # threads are not forked
+    os.register_at_fork(after_in_child=leave_teams)
 
 
 def cores():
@@ -66,7 +78,11 @@ cdef class borrow_team:
     def __enter__(self):
         self.one = take_team(self.n)    # here, where no signal comes between
         self.one.auto, self.one.awake, self.one.waking = self.auto, False, False
+        if self.n > 1:
+            busy_teams.append(self.one)
         return self.one
 
     def __exit__(self, *exception):
+        if self.n > 1:
+            busy_teams.remove(self.one)
         give_team(self.one)
