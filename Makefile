@@ -69,6 +69,7 @@ bench: $(BENCH_VENV)/stamp
 costs: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/run/choices.py
 	$(BENCH) benchmarks/run/estimators.py
+	$(BENCH) benchmarks/run/late_epochs.py
 	$(BENCH) benchmarks/run/sensitivity.py
 	$(BENCH) benchmarks/run/ties.py
 	$(MAKE) phases
