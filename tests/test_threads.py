@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from conftest import threads
-from fastmlp import MLP, SGD, Adam, Callback, DivergenceWarning, _core, _threads
+from fastmlp import MLP, SGD, Adam, BatchNorm, Callback, DivergenceWarning, _core, _threads
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(500, 12)).astype(np.float32)
@@ -254,34 +254,71 @@ def test_fork_in_a_callback(at, then):
     assert in_child(fit_and_fork) == (True, 5)
 
 
+def normalised(**more):
+    """A network of which the threads meet within the row phase too."""
+    return MLP([12, 70, BatchNorm(), 40, BatchNorm(), 2], random_state=0, **more)
+
+
+def outcome_of_fork(fit, forked):
+    """In a child of the test, of which the fit's child is the child: (the error of the fit here, the exit code there,
+    5 where the fit failed for the fork, and the next one has the right bits)."""
+    try:
+        fit()
+        error = ""
+    except (RuntimeError, Left) as raised:
+        error = str(raised)
+    if forked[0]:
+        return error, os.waitstatus_to_exitcode(os.waitpid(forked[0], 0)[1])
+    os._exit(5 if "forked" in error and np.array_equal(trained(n_threads=2), trained()) else 6)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_fork_in_a_loss():
-    """The child, without the other thread, gets an error from its fit and computes on."""
-    main = threading.get_ident()
-
+@pytest.mark.parametrize("make", [network, normalised])
+@pytest.mark.parametrize("who", ["caller", "other"])
+def test_fork_in_a_loss(make, who):
+    """A child without the other thread gets an error from its fit and computes on; one without the caller ends."""
     def fit_and_fork():
-        forked, others = [], []
+        main, forked, both = threading.get_ident(), [], set()
 
         def loss(x, y):
-            if threading.get_ident() != main:
-                others.append(len(x))
-            elif others and not forked:  # both work
+            here = "caller" if threading.get_ident() == main else "other"
+            both.add(here)
+            if len(both) == 2 and here == who and not forked:
                 forked.append(os.fork())
             return ((x - y) ** 2).sum(axis=1), 2 * (x - y)
 
-        net = network(loss=loss)
-        try:
-            net.fit(X, Y, epochs=100, batch_size=200, n_threads=2)
-            error = ""
-        except RuntimeError as raised:
-            error = str(raised)
-        if forked[0]:
-            return error, os.waitstatus_to_exitcode(os.wait()[1])
-        os._exit(5 if "forked" in error and np.array_equal(trained(n_threads=2), wanted) else 6)
+        net = make(loss=loss)
+        return outcome_of_fork(lambda: net.fit(X, Y, epochs=20, batch_size=200, n_threads=2), forked)
 
-    wanted = trained()
-    assert in_child(fit_and_fork) == ("", 5)
+    assert in_child(fit_and_fork) == ("", 5 if who == "caller" else 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_fork_in_a_handler_of_a_signal():
+    """In the row phase, of which one batch takes far longer than the signal needs to come."""
+    rows, targets = np.resize(X, (100_000, 12)), np.ones((100_000, 2), np.float32)
+
+    def fit_and_fork():
+        forked, net = [], MLP([12, 300, BatchNorm(), 300, BatchNorm(), 2], random_state=0)
+
+        def fork(*_):
+            forked.append(os.fork())
+            if forked[0]:
+                raise Left("here")
+
+        def send():
+            while net._network.progress.optimizer_state is None:
+                time.sleep(0.001)
+            time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGALRM)
+
+        signal.signal(signal.SIGALRM, fork)
+        threading.Thread(target=send, daemon=True).start()
+        return outcome_of_fork(lambda: net.fit(rows, targets, epochs=2, batch_size=None, n_threads=2), forked)
+
+    assert in_child(fit_and_fork) == ("here", 5)
 
 
 # ---- how many: what others say that this process may have
@@ -297,7 +334,7 @@ def threads_of(n_threads=None):
 def threads_in(program):
     """What a program prints in a process whose environment says nothing of threads."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    done = subprocess.run([sys.executable, "-c", f"from test_threads import *\n{program}"], cwd=Path(__file__).parent,
+    done = subprocess.run([sys.executable, "-P", "-c", f"from test_threads import *\n{program}"], cwd=Path(__file__).parent,
                           env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -343,7 +380,7 @@ with threadpoolctl.threadpool_limits(1, user_api="blas"):
 
 def test_nothing_is_imported_for_it():
     program = "import sys\nthreads_of()\nprint([m for m in ('threadpoolctl', 'sklearn', 'ctypes') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", "from fastmlp._threads import allowed as threads_of\n" + program],
+    done = subprocess.run([sys.executable, "-P", "-c", "from fastmlp._threads import allowed as threads_of\n" + program],
                           env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True)
     assert "threadpoolctl" not in done.stdout and "sklearn" not in done.stdout, done.stderr
 

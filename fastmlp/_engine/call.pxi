@@ -220,6 +220,15 @@ cdef void mirror_layers(Job *job, Layer *layers) noexcept:
             layers[l].kind.mirror(job, &layers[l], 0, layers[l].weights.rows)
 
 
+# Python that runs in the threads' work: handlers of signals, a user's loss, an exchange
+
+cdef require_threads(Job *job):
+    """RuntimeError in a child that Python has forked in a job: what the other threads should do is not going to come."""
+    if job.team.active > 1 and load(&job.team.state) == TEAM_OFF:
+        raise RuntimeError("a loss, a handler of signals or an exchange must not return in a child that it has forked: "
+                           "the other threads of the call are missing there")
+
+
 cdef void look_for_signals(Job *job) noexcept nogil:
     """Run the handlers of signals, on thread 0, in the caller's floating point mode."""
     set_float_mode(job.team.outside)
@@ -230,6 +239,7 @@ cdef void look_for_signals(Job *job) noexcept nogil:
 cdef void run_handlers(Job *job) noexcept with gil:
     try:
         PyErr_CheckSignals()
+        require_threads(job)
     except BaseException as error:
         (<Call>job.rows.call).fail(error)
 
@@ -250,7 +260,6 @@ cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
     cdef const char *weight = <const char *>loss.weight
     cdef char *delta
     cdef double w
-    cdef int active = job.team.active
     if call.error is not None:
         return False
     try:
@@ -261,7 +270,7 @@ cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
         for i in range(loss.m):
             memcpy(<char *>address(x) + i * n * size, at(job, <char *>loss.x, i * loss.ldx), n * size)
         value, grad = call.loss(rows, x)
-        require_threads(job, active)
+        require_threads(job)
         for i in range(loss.m):
             w = 1 if weight == NULL else get(job, weight, rows[i])
             value[i] *= w
@@ -277,12 +286,6 @@ cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
         return False
 
 
-cdef require_threads(Job *job, int active):
-    """RuntimeError in a child that Python has forked between barriers: what the other threads do is not going to come."""
-    if job.team.active != active:
-        raise RuntimeError("a loss must not return in a child that it has forked, in which the other threads are missing")
-
-
 cdef void exchange_gradient(Job *job, Py_ssize_t rows, int thread) noexcept nogil:
     if thread == 0:
         set_float_mode(job.team.outside)
@@ -294,11 +297,10 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
     """The user's exchange. An exception is kept for the caller to raise, and ends the epoch as a loss that is not
     finite does."""
     cdef Call call = <Call>job.optimizer.exchanged
-    cdef int active = job.team.active
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
         call.exchanged(call.G[0], found)
-        require_threads(job, active)
+        require_threads(job)
         job.results.batch_loss = found[0]
         store(&job.results.bad, found[1] != 0 or call.error is not None)
     except BaseException as error:

@@ -8,12 +8,13 @@ cdef list busy_teams = []       # in calls, of more than the caller
 
 
 def leave_teams():
-    """In a child after a fork, which has none of their threads: callers of busy teams go on alone."""
+    """In a child after a fork, which has none of their threads: callers of busy teams do their next jobs alone. A job
+    that the fork was in ends, since barriers of a team that is off are open; see require_threads."""
     cdef Team one
     idle_teams.clear()
     for one in busy_teams:
-        one.n = one.team.active = 1
-        store(&one.team.state, TEAM_OFF)    # should the child's only thread be one of the others
+        one.n = 1
+        store(&one.team.state, TEAM_OFF)
 
 
 if hasattr(os, "register_at_fork"):
