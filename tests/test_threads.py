@@ -152,6 +152,8 @@ def test_threads_that_cannot_be_started():
         patch.setattr(_thread, "start_new_thread", limited)
         with pytest.raises(RuntimeError, match="can't start new thread"):
             net.fit(X, Y, Adam(0.01), epochs=4, n_threads=7)
+        with _core.borrow_team(7, True) as team:    # of a call that did not say how many
+            assert team.n == 1
     time.sleep(0.2)  # a thread counts once it has begun
     assert threads_left(before) == 0
     assert net.history is history and np.array_equal(net.params, params)

@@ -68,7 +68,7 @@ cdef give_team(Team one):
 cdef class borrow_team:
     """`with borrow_team(n) as t`: a Team for a call. Its threads are at hand for the next one for a while.
 
-    auto: let it use fewer threads where they do not pay."""
+    auto: let it use fewer threads where they do not pay, or the caller alone where others cannot be started."""
     cdef Team one
     cdef int n
     cdef bint auto
@@ -77,7 +77,12 @@ cdef class borrow_team:
         self.n, self.auto = n, auto and n > 1
 
     def __enter__(self):
-        self.one = take_team(self.n)    # here, where no signal comes between
+        try:
+            self.one = take_team(self.n)    # here, where no signal comes between
+        except RuntimeError:
+            if not self.auto:
+                raise
+            self.one = take_team(1)
         self.one.auto, self.one.awake, self.one.waking = self.auto, False, False
         if self.n > 1:
             busy_teams.append(self.one)
