@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _checks, _core
+from . import _arrays, _checks, _core, _threads
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
@@ -123,7 +123,8 @@ class Network:
         others for, or where they did not pay a moment ago.
 
         sweeps: passes over the weights for each row, 1 forward, 3 with the gradients, times the epochs. n_threads: None
-        for the network's, and where that is None too for as many as pay off. batch: rows of a step, in training.
+        for the network's, and where that is None too for as many as pay off and are allowed, see _threads. batch: rows
+        of a step, in training.
         """
         n_threads = self.n_threads if n_threads is None else n_threads
         if n_threads is not None:
@@ -131,7 +132,7 @@ class Network:
         if batch is not None and self.core.one_thread_pays(batch):
             return _core.borrow_team(1)
         work = 2.0 * self.core.work * rows * sweeps
-        return _core.borrow_team(_core.cores(), True) if work > WORTH_THREADS else _core.borrow_team(1)
+        return _core.borrow_team(_threads.allowed(), True) if work > WORTH_THREADS else _core.borrow_team(1)
 
     # ---- outputs
 

@@ -241,7 +241,8 @@ class MLP:
         callbacks : `Callback` objects, see fastmlp.callbacks, or functions of (net, epoch, logs) for the end of each
             epoch; a true result stops the fit.
         shuffle : a new order of the rows each epoch.
-        n_threads : threads to use, or None for as many as pay off. Results do not depend on it.
+        n_threads : threads to use, or None for as many as pay off and OMP_NUM_THREADS and threadpoolctl allow. Results
+            do not depend on it.
         verbose : 1 shows a progress bar, or without a terminal a line an epoch.
         validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of
             validation_data.

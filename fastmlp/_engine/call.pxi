@@ -220,6 +220,15 @@ cdef void mirror_layers(Job *job, Layer *layers) noexcept:
             layers[l].kind.mirror(job, &layers[l], 0, layers[l].weights.rows)
 
 
+# Python that runs in the threads' work: handlers of signals, a user's loss, an exchange
+
+cdef require_threads(Job *job):
+    """RuntimeError in a child that Python has forked in a job: what the other threads should do is not going to come."""
+    if job.team.active > 1 and load(&job.team.state) == TEAM_OFF:
+        raise RuntimeError("a loss, a handler of signals or an exchange must not return in a child that it has forked: "
+                           "the other threads of the call are missing there")
+
+
 cdef void look_for_signals(Job *job) noexcept nogil:
     """Run the handlers of signals, on thread 0, in the caller's floating point mode."""
     set_float_mode(job.team.outside)
@@ -230,6 +239,7 @@ cdef void look_for_signals(Job *job) noexcept nogil:
 cdef void run_handlers(Job *job) noexcept with gil:
     try:
         PyErr_CheckSignals()
+        require_threads(job)
     except BaseException as error:
         (<Call>job.rows.call).fail(error)
 
@@ -260,6 +270,7 @@ cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
         for i in range(loss.m):
             memcpy(<char *>address(x) + i * n * size, at(job, <char *>loss.x, i * loss.ldx), n * size)
         value, grad = call.loss(rows, x)
+        require_threads(job)
         for i in range(loss.m):
             w = 1 if weight == NULL else get(job, weight, rows[i])
             value[i] *= w
@@ -289,6 +300,7 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
         call.exchanged(call.G[0], found)
+        require_threads(job)
         job.results.batch_loss = found[0]
         store(&job.results.bad, found[1] != 0 or call.error is not None)
     except BaseException as error:

@@ -96,11 +96,8 @@ cdef inline Part part_of(const Job *job, int thread) noexcept nogil:
 cdef inline bint next_block(Job *job, Part *part) noexcept nogil:
     """Whether there is one more."""
     part.pos += part.m
-    if part.until_look == 0:
-        part.until_look = job.signals.blocks
-        if stopped(job, part.scratch):
-            return False
-    part.until_look -= 1
+    if part.m > 0 and passed_over(job, &part.until_look, part.scratch):
+        return False
     part.m = min(job.batches.block, part.end - part.pos)
     return part.m > 0
 
