@@ -102,6 +102,13 @@ def test_maps_ties_and_files(tmp_path):
     np.testing.assert_array_equal(net.params, again.params)
 
 
+def test_several_layers_read_the_input():
+    """Whose delta training has no place for."""
+    net, twin, X, y = problem([5, Residual(Residual(5)), 3], "float64")
+    assert_near(net.loss_and_grad(X, y)[1][:25], twin.backprop(X, y).dW[1].ravel(), 1e-12)
+    net.fit(X, y, epochs=2, jacobian_penalty=0.1)
+
+
 def test_numbers_of_layers():
     net = MLP([8, Residual(16, 8), 1])
     assert net.d == (8, 16, 8, 8, 1) and [layer.kind for layer in net.layers] == ["dense", "dense", "sum", "dense"]

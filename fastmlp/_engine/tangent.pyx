@@ -117,6 +117,8 @@ cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, d
 cdef void finish_tangent_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """Once a layer has given (de/dx)' of an input: add it to what others gave, finish it where it is whole."""
     cdef Layer *source = input.source
+    if input.dx == NULL:
+        return
     if input.adds:
         job.k.add(m * source.ld, at(job, input.dx, row * source.ld), at(job, source.delta, row * source.ld))
     if input.last:
