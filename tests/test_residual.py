@@ -19,9 +19,7 @@ def nested(activation="tanh"):
 
 def problem(layers, dtype, n=150):
     net = MLP(layers, activation="tanh", dtype=dtype, random_state=0)
-    kinds = [reference.KINDS[layer.kind]() for layer in net.layers]
-    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
-    twin = reference.Network(net.W, net.b, [layer.activation for layer in net.layers], "squared_error", kinds, sources)
+    twin = reference.twin_of(net)
     X, y = (RNG.standard_normal((n, d)).astype(np.float32) for d in (net.d[0], net.d[-1]))
     return net, twin, X, y
 

@@ -76,7 +76,7 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
     cdef Py_ssize_t lanes = job.k.lanes
     cdef bint large, backward
     forms.mirror = forms.panels = NULL
-    if layer.kind == NULL or layer.kind.grad == NULL:
+    if layer.kind == NULL or layer.kind.mirror == NULL:
         return offset
     backward = sweep and layer.input.source.number >= job.lowest
     large = (sweep and not keep and not W.flipped and layer.kind.grad_step != NULL
