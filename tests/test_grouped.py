@@ -106,6 +106,7 @@ def test_starts_files_and_text(tmp_path):
     net.save(tmp_path / "net")
     again = MLP.load(tmp_path / "net")
     assert repr(again) == repr(net) and "600 relu in 2 groups" in repr(net) and "2x200x300" in net.summary()
+    assert "120,600    240,000\n" in net.summary()  # parameters, and operations a row: two for each weight
     np.testing.assert_array_equal(again.predict(X), net.predict(X))
 
 
