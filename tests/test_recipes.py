@@ -144,7 +144,7 @@ class Mirrored(Layer):
     kind: ClassVar[str] = "mirrored"
 '''),
     Edit("fastmlp/_engine/kinds.pyx", """
-    if input.dx != NULL:
+    if input.dx != NULL and input.dx != layer.delta:
         job.k.rows(m, layer.d_out, at(job, layer.delta, row * layer.ld), layer.ld, at(job, input.dx, row * ld), ld)
 """, '''
 

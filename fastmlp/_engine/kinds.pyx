@@ -70,7 +70,7 @@ cdef void sum_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
 
 cdef void pass_delta(Job *job, Layer *layer, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     cdef Py_ssize_t ld = input.source.ld
-    if input.dx != NULL:
+    if input.dx != NULL and input.dx != layer.delta:
         job.k.rows(m, layer.d_out, at(job, layer.delta, row * layer.ld), layer.ld, at(job, input.dx, row * ld), ld)
 
 
@@ -124,10 +124,12 @@ DROPOUT.backward = dropout_backward
 IDENTITY.name = "identity"
 IDENTITY.forward = identity_forward
 IDENTITY.backward = identity_backward
+IDENTITY.passes = True
 
 SUM.name = "sum"
 SUM.forward = sum_forward
 SUM.backward = sum_backward
+SUM.passes = True
 
 CONCAT.name = "concat"
 CONCAT.forward = concat_forward

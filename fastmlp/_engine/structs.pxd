@@ -60,6 +60,7 @@ cdef struct LayerKind:
     # is linear in the input: then forward and backward serve
     tangent_fn tangent
     tangent_fn tangent_back
+    bint passes                 # de/dx of its last input is delta(l) itself, which nothing else needs
     # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
     # from pos on have x of the source, before forward; and once they have delta(l), before backward
     settle_fn settle
