@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import math
 import numbers
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
     if type(value) is float:
         x = value
     elif is_number(value):
-        x = _rounded(value)
+        x = rounded(value)
     else:
         raise TypeError(f"{argument} must be a number, got {described(value)}")
     held = _held(x, dtype)
@@ -77,7 +78,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
     return x
 
 
-def _rounded(value: Any) -> float:
+def rounded(value: Any) -> float:
     """A number as a float, infinite where it is too large for one."""
     try:
         return float(value)
@@ -160,6 +161,44 @@ def boolean(argument: str, value: Any) -> None:
     """TypeError unless value is a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False, got {described(value)}")
+
+
+def function(argument: str, value: Any) -> Any:
+    """value, which must be a function."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{argument} must be a function, got {described(value)}")
+    return value
+
+
+def text(argument: str, value: Any) -> str:
+    """value, which must be text that is not empty."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be a str, got {described(value)}")
+    if not value:
+        raise ValueError(f"{argument} must be a name, got an empty one")
+    return value
+
+
+def path(argument: str, value: Any) -> Any:
+    """value, which must be a path: text, bytes or a Path."""
+    try:
+        os.fspath(value)
+    except Exception:  # a user's object may do as it likes
+        raise TypeError(f"{argument} must be a str or a Path, got {described(value)}") from None
+    return value
+
+
+@contextlib.contextmanager
+def asking(arguments: str) -> Iterator[None]:
+    """TypeError or ValueError that names arguments, in the place of whatever else comes of asking users' objects."""
+    try:
+        yield
+    except (ValueError, TypeError, MemoryError, Warning):
+        raise
+    except OverflowError as error:
+        raise ValueError(f"{arguments} must be finite in float64, got a larger number: {error}") from error
+    except Exception as error:
+        raise TypeError(f"{arguments} must be of numbers: {error!r}") from error
 
 
 def floating(dtype: Any) -> np.dtype[Any]:

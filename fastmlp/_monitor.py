@@ -61,6 +61,7 @@ class Monitor:
 
 def monitor_of_logs(name: str, mode: str, min_delta: float = 0.0) -> Monitor:
     """The Monitor that a callback asks for. mode: "min", "max", or "auto" for the direction that the name has."""
+    _checks.text("monitor", name)
     _checks.one_of("mode", mode, ("auto", "min", "max"))
     return Monitor(name, larger_is_better(name) if mode == "auto" else mode == "max", min_delta)
 

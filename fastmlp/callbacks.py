@@ -48,9 +48,7 @@ class LambdaCallback(Callback):
     def __init__(self, **functions: Callable[..., Any]) -> None:
         for name, function in functions.items():
             _checks.one_of("the name of a callback's function", name, EVENTS)
-            if not callable(function):
-                raise TypeError(f"{name} must be a function, got {function!r}")
-            setattr(self, name, function)
+            setattr(self, name, _checks.function(name, function))
 
 
 EVENTS = ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end")
@@ -77,6 +75,7 @@ class EarlyStopping(Callback):
                  restore_best: bool = True) -> None:
         self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
         self.patience = _checks.integer("patience", patience, 1)
+        _checks.boolean("restore_best", restore_best)
         self._fresh_monitor()  # which checks mode and min_delta
 
     def _fresh_monitor(self) -> Monitor:
@@ -107,7 +106,8 @@ class Checkpoint(Callback):
 
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
                  mode: str = "auto") -> None:
-        self.path, self.monitor, self.best, self.mode = path, monitor, best, mode
+        self.path, self.monitor, self.best, self.mode = _checks.path("path", path), monitor, best, mode
+        _checks.boolean("best", best)
         self._fresh_monitor()  # which checks mode
 
     def _fresh_monitor(self) -> Monitor:
@@ -158,7 +158,8 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
-        self.path, self.append = path, append
+        self.path, self.append = _checks.path("path", path), append
+        _checks.boolean("append", append)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._file = os.path.abspath(self.path)  # wherever the process goes meanwhile
@@ -200,7 +201,8 @@ def as_callback(given: Any) -> Callback:
         return given
     if callable(given) and not isinstance(given, type):
         return LambdaCallback(on_epoch_end=given)
-    raise TypeError(f"callbacks must be Callback objects or functions of (net, epoch, logs), got {given!r}")
+    raise TypeError("callbacks must be Callback objects or functions of (net, epoch, logs), got "
+                    + _checks.described(given))
 
 
 def overrides(callback: Callback, event: str) -> bool:

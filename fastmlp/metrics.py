@@ -97,13 +97,18 @@ def larger_is_better(name: str) -> bool:
 def named_metrics(metrics: Any) -> dict[str, Metric]:
     """Users' metrics -> {name: function of (y, prediction, weight)}"""
     found: dict[str, Metric] = {}
-    for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
+    metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
+    if not isinstance(metrics, (list, tuple)):
+        raise TypeError("metrics must be a name, a function of (y, prediction) or a list of them, got "
+                        + _checks.described(metrics))
+    for metric in metrics:
         if callable(metric):
             found[getattr(metric, "__name__", type(metric).__name__)] = _call(metric)
         elif isinstance(metric, str):
             found[metric] = METRICS[_checks.one_of("metrics", metric, METRICS)]
         else:
-            raise TypeError(f"metrics must be names or functions of (y, prediction), got {metric!r}")
+            raise TypeError("metrics must be names or functions of (y, prediction), got "
+                            + _checks.described(metric))
     return found
 
 

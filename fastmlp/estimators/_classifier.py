@@ -18,7 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import sound
+from .._checks import asking
 from .._fit.options import Callbacks
 from .._running import alone
 from .._types import Floats
@@ -26,7 +26,7 @@ from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._hidden import HiddenLayerTransformer
-from ._input import validate_data
+from ._input import asked, validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
@@ -195,7 +195,8 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows that are right, of several labels a row all of them: see ClassifierMixin.score."""
-        return super().score(X, sound("y", y), sample_weight)
+        with asking("y and sample_weight"):
+            return super().score(X, asked("y", y), sample_weight)
 
     def predict_log_proba(self, X: Any) -> Floats:
         """Their logarithms, exact also where a probability is near 0."""
