@@ -171,11 +171,9 @@ def function(argument: str, value: Any) -> Any:
 
 
 def text(argument: str, value: Any) -> str:
-    """value, which must be text that is not empty."""
+    """value, which must be text."""
     if not isinstance(value, str):
-        raise TypeError(f"{argument} must be a str, got {described(value)}")
-    if not value:
-        raise ValueError(f"{argument} must be a name, got an empty one")
+        raise TypeError(f"{argument} must be a string, got {described(value)}")
     return value
 
 
@@ -199,6 +197,17 @@ def asking(arguments: str) -> Iterator[None]:
         raise ValueError(f"{arguments} must be finite in float64, got a larger number: {error}") from error
     except Exception as error:
         raise TypeError(f"{arguments} must be of numbers: {error!r}") from error
+
+
+@contextlib.contextmanager
+def under(argument: str) -> Iterator[None]:
+    """Have errors begin with the name of the argument, where what raises them does not know it."""
+    try:
+        with asking(argument):
+            yield
+    except (ValueError, TypeError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{argument}: {error}") from error
 
 
 def floating(dtype: Any) -> np.dtype[Any]:

@@ -18,7 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from .._checks import asking
+from .. import _arrays, _checks
 from .._fit.options import Callbacks
 from .._running import alone
 from .._types import Floats
@@ -176,8 +176,15 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
         if self.class_weight == "balanced":
             raise ValueError("class_weight must be a dict or None for partial_fit, which does not see all rows, "
                              "got 'balanced'")
-        if _check_partial_fit_first_call(self, classes):
-            binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+        if classes is not None and _arrays.as_array("classes", classes).ndim != 1:
+            raise ValueError(f"classes must be a list of labels, got {_checks.described(classes)}")
+        if not hasattr(self, "classes_"):
+            with _checks.under("y"):
+                several = type_of_target(asked("y", y)).startswith("multilabel")
+        with _checks.under("classes"):
+            first = _check_partial_fit_first_call(self, classes)
+        if first:
+            binarizer = LabelBinarizer().fit(y if several else classes)
             self._y_type, self._y_sparse = binarizer.y_type_, binarizer.sparse_input_
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -195,7 +202,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows that are right, of several labels a row all of them: see ClassifierMixin.score."""
-        with asking("y and sample_weight"):
+        with _checks.asking("y and sample_weight"):
             return super().score(X, asked("y", y), sample_weight)
 
     def predict_log_proba(self, X: Any) -> Floats:
