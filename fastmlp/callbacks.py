@@ -63,8 +63,9 @@ class EarlyStopping(Callback):
         yours, which need "min" or "max".
     restore_best : the best epoch's weights come back at the end, however the fit ended.
 
-    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it. It ends the waiting;
-    which weights are the best by "loss" is found by measuring it on the training rows after each epoch.
+    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it, and so are
+    "gradient_penalty" and "jacobian_penalty". They end the waiting; which weights are the best by them is found by
+    measuring them on the training rows after each epoch.
 
     Each fit and partial_fit begins with no best and no waiting.
 
@@ -190,9 +191,9 @@ class TimeLimit(Callback):
 
 
 def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
-    """A logged number as it is at the weights that the epoch ended with. All are but the loss, which is measured."""
+    """A logged number as it is at the weights that the epoch ended with. Where it is not, it is measured."""
     fit, number = fit_of(net), logged(name, logs)
-    return fit.training_loss() if name == "loss" and fit is not None and fit.training_loss is not None else number
+    return number if fit is None or name not in fit.present else fit.present[name]()
 
 
 def as_callback(given: Any) -> Callback:

@@ -32,8 +32,9 @@ def check_kinds(est):
         except Exception as error:  # a user's object may do as it likes
             raise TypeError(f"{name} must be of another type than {type(value).__name__}: {error!r}") from error
     for name in est._parameter_constraints:
-        if name != "n_iter_no_change":  # which may be infinite
-            _checks.bounded(name, getattr(est, name), est.dtype or np.float64)
+        value = getattr(est, name)
+        if not (name == "n_iter_no_change" and value == np.inf):
+            _checks.bounded(name, value, est.dtype or np.float64)
     for callback in est.callbacks or ():
         as_callback(callback)
 
