@@ -177,13 +177,23 @@ def text(argument: str, value: Any) -> str:
     return value
 
 
-def path(argument: str, value: Any) -> Any:
-    """value, which must be a path: text, bytes or a Path."""
+def path(argument: str, value: Any) -> str:
+    """A path as a string."""
     try:
-        os.fspath(value)
+        text = os.fspath(value)
     except Exception:  # a user's object may do as it likes
-        raise TypeError(f"{argument} must be a str or a Path, got {described(value)}") from None
-    return value
+        text = None
+    if not isinstance(text, str):
+        raise TypeError(f"{argument} must be a string or an os.PathLike of one, got {described(value)}")
+    if not text:
+        raise ValueError(f"{argument} must name a file, got an empty one")
+    try:
+        good = b"\0" not in os.fsencode(text)
+    except UnicodeError:
+        good = False
+    if not good:
+        raise ValueError(f"{argument} must have no null characters or halves of others, got {described(value)}")
+    return text
 
 
 @contextlib.contextmanager
@@ -206,8 +216,26 @@ def under(argument: str) -> Iterator[None]:
         with asking(argument):
             yield
     except (ValueError, TypeError) as error:
+        if argument in str(error):
+            raise
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{argument}: {error}") from error
+
+
+def result(function: str, value: Any) -> float:
+    """What a user's function returned as a float, which may be NaN or infinite."""
+    value = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    if not (is_number(value) or isinstance(value, (bool, np.bool_))):
+        raise TypeError(f"{function} must return a number, got {described(value)}")
+    return rounded(value)
+
+
+def verdict(function: str, value: Any) -> bool:
+    """What a user's function returned as a bool."""
+    try:
+        return bool(value)
+    except Exception:  # an array, a table or a missing value is neither
+        raise TypeError(f"{function} must return True or False, got {described(value)}") from None
 
 
 def floating(dtype: Any) -> np.dtype[Any]:

@@ -72,4 +72,7 @@ def logged(name: str, logs: Mapping[str, float]) -> float:
         raise ValueError(f"monitor must be one of {', '.join(logs)}, got {name!r}"
                          + ("; val_ names are there where fit is given validation_data or holds rows out"
                             if name.startswith("val_") and "val_loss" not in logs else ""))
-    return logs[name]
+    number = logs[name]
+    if not _checks.is_number(number):
+        raise TypeError(f"monitor {name!r} must be a number in the logs, got {_checks.described(number)}")
+    return number

@@ -107,7 +107,8 @@ class Checkpoint(Callback):
 
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
                  mode: str = "auto") -> None:
-        self.path, self.monitor, self.best, self.mode = _checks.path("path", path), monitor, best, mode
+        _checks.path("path", path)
+        self.path, self.monitor, self.best, self.mode = path, monitor, best, mode
         _checks.boolean("best", best)
         self._fresh_monitor()  # which checks mode
 
@@ -136,7 +137,7 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         self._done += 1
-        shown = {name: f"{value:.5g}" for name, value in logs.items()}
+        shown = {name: f"{value:.5g}" if _checks.is_number(value) else str(value) for name, value in logs.items()}
         if self._bar is None:
             print(f"epoch {self._done}/{self._epochs}: " + ", ".join(f"{k} {v}" for k, v in shown.items()), flush=True)
         else:
@@ -159,7 +160,8 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
-        self.path, self.append = _checks.path("path", path), append
+        _checks.path("path", path)
+        self.path, self.append = path, append
         _checks.boolean("append", append)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:

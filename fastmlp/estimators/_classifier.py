@@ -91,14 +91,16 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
                              dtype=(np.float64, np.float32), reset=reset)
         y = column(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            binarizer = LabelBinarizer().fit(y)
+            with _checks.under("y"):
+                binarizer = LabelBinarizer().fit(y)
             self.classes_, self._y_type, self._y_sparse = binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_
             return X, y
         several, fitted_several = (kind.startswith("multilabel") for kind in (type_of_target(y), self._y_type))
         if several != fitted_several:
             kinds = {False: "one label a row", True: "an indicator matrix, several labels a row"}
             raise ValueError(f"y must be {kinds[fitted_several]}, as what was fitted, got {kinds[several]}")
-        classes = unique_labels(y)
+        with _checks.under("y"):
+            classes = unique_labels(y)
         if self.warm_start and not incremental and set(classes) != set(self.classes_):
             raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to "
                              f"fit. Previously got {self.classes_}, `y` has {classes}")
@@ -142,7 +144,12 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
         if isinstance(of, dict):  # classes that are not in this y weigh nothing
             absent = {*self.classes_.tolist()} - {*unique_labels(y).tolist()}
             of = {name: weight for name, weight in of.items() if name not in absent}
+            for name, weight in of.items():
+                _checks.number(f"class_weight of {name!r}", weight, least=0)
         weight = compute_sample_weight(of, y)
+        if not weight.any():
+            raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
+                             + _checks.described(self.class_weight))
         return weight if sample_weight is None else weight * sample_weight
 
     _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
