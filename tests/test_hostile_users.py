@@ -28,6 +28,7 @@ from fastmlp import (
     MLPRegressor,
     ProgressBar,
 )
+from fastmlp.sensitivity import integrated_gradients
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:R.2 score", "ignore:the loss was not")
 
@@ -196,6 +197,12 @@ def loss(y, prediction):
     return 1.0
 
 
+def outside(a):
+    a = sparse.csr_array(a)
+    a.indices[-1] = 99
+    return a
+
+
 NO_RESULTS = {"text": "x", "None": None, "an array": np.ones(3), "complex": 1j, "a list": [1.0], "a date": pd.NaT}
 NO_VERDICTS = {"an array": np.array([1, 2]), "a table": pd.DataFrame([[1, 2]]), "a missing value": pd.NA}
 REFUSED = {
@@ -222,6 +229,10 @@ REFUSED = {
     "none held out": (lambda: classified(early_stopping=True, validation_fraction=0), "validation_fraction: "),
     "labels of several kinds": (lambda: classified(y=np.array([1, "a", 2.0] * 4, object)), "y: '<' not supported"),
     "labels of a generator": (lambda: classified(y=(i for i in LABELS)), "y must be an array"),
+    "no classes": (lambda: MLPClassifier((3,)).partial_fit(X, LABELS, classes=()), "classes must be a list of labels"),
+    "classes as text": (lambda: MLPClassifier((3,)).partial_fit(X, LABELS, classes="012"), "classes must be a list"),
+    "baselines of which indices point outside": (
+        lambda: integrated_gradients(MLP([4, 1]), X, baselines=outside(X)), "baselines is not a valid CSR matrix"),
     "sizes of text": (lambda: classified(hidden_layer_sizes=["3"]), "hidden_layer_sizes must be an integer, got '3'"),
     "sizes of None": (lambda: classified(hidden_layer_sizes=[None]), "hidden_layer_sizes must be an integer, got None"),
     "sizes that are True": (lambda: classified(hidden_layer_sizes=[True]), "hidden_layer_sizes must be an integer"),

@@ -52,7 +52,7 @@ class Measures:
             self._targets_of_metrics(network, y, weight)
 
     def _targets_of_metrics(self, network: Network, y: Any, weight: Any) -> None:
-        y = np.asarray(_arrays.dense(y))
+        y = np.asarray(_arrays.dense(y, "y"))
         labels = y.ndim == 1 and network.loss.name == "cross_entropy"
         y = y[:, None] if y.ndim == 1 and not labels else y
         of_rows = slice(None) if self.rows.numbers is None else self.rows.numbers

@@ -183,8 +183,10 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
         if self.class_weight == "balanced":
             raise ValueError("class_weight must be a dict or None for partial_fit, which does not see all rows, "
                              "got 'balanced'")
-        if classes is not None and _arrays.as_array("classes", classes).ndim != 1:
-            raise ValueError(f"classes must be a list of labels, got {_checks.described(classes)}")
+        if classes is not None:
+            given = _arrays.as_array("classes", classes)
+            if given.ndim != 1 or not given.size:
+                raise ValueError(f"classes must be a list of labels, got {_checks.described(classes)}")
         if not hasattr(self, "classes_"):
             with _checks.under("y"):
                 several = type_of_target(asked("y", y)).startswith("multilabel")
