@@ -63,6 +63,7 @@ class Monitor:
 
 def monitor_of_logs(name: str, mode: str, min_delta: float = 0.0) -> Monitor:
     """The Monitor that a callback asks for. mode: "min", "max", or "auto" for the direction that the name has."""
+    _checks.text("monitor", name)
     _checks.one_of("mode", mode, ("auto", "min", "max"))
     return Monitor(name, larger_is_better(name) if mode == "auto" else mode == "max", min_delta)
 
@@ -73,4 +74,7 @@ def logged(name: str, logs: Mapping[str, float]) -> float:
         raise ValueError(f"monitor must be one of {', '.join(logs)}, got {name!r}"
                          + ("; val_ names are there where fit is given validation_data or holds rows out"
                             if name.startswith("val_") and "val_loss" not in logs else ""))
-    return logs[name]
+    number = logs[name]
+    if not _checks.is_number(number):
+        raise TypeError(f"monitor {name!r} must be a number in the logs, got {_checks.described(number)}")
+    return number

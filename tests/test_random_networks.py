@@ -50,11 +50,17 @@ OPTIMIZERS = [
     SGD(0.02),
     SGD(0.02, momentum=0.8),
     SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.3),
-    Adam(0.01),
+    Adam(0.01, eps=1e-6),
     Adam(0.01, 0.7, 0.9, 1e-3),
-    Adam(0.01, clip_norm=0.1),
+    Adam(0.01, eps=1e-6, clip_norm=0.1),
+    Adam(0.01, eps=1e-3, clip_norm=0.1),
 ]
-PENALISED = [SGD(0.02, l2=0.1, l1=0.01), SGD(0.02, momentum=0.8, l2=0.05), AdamW(0.01, weight_decay=0.2, l1=0.01)]
+PENALISED = [
+    SGD(0.02, l2=0.1, l1=0.01),
+    SGD(0.02, momentum=0.8, l2=0.05),
+    AdamW(0.01, eps=1e-6, weight_decay=0.2, l1=0.01),
+    AdamW(0.01, eps=1e-3, weight_decay=0.2, l1=0.01),
+]
 BY_FEATURE = ("scale", "shift", "layer_norm", "rms_norm")
 some = lambda low, high: st.integers(low, high)  # noqa: E731
 
@@ -363,10 +369,18 @@ def compare(data):
     twin = twin_of(net, spec)
     E = spread(net) if net.ties and net.n_params else None
     assert_same_sweep(net, twin, E, (given, given_y, w), (X.reshape(n, -1), y, w), rng)
-    optimizer = draw(st.sampled_from(OPTIMIZERS + PENALISED * (not net.ties)), label="optimizer")
+    comparable = [how for how in OPTIMIZERS + PENALISED * (not net.ties) if can_be_compared(how, dtype)]
+    optimizer = draw(st.sampled_from(comparable), label="optimizer")
     assert_same_training(
         net, twin, E, optimizer, (given, given_y, w), (X.reshape(n, -1), y, w), draw(some(1, n), label="batch")
     )
+
+
+def can_be_compared(optimizer, dtype):
+    """Whether its steps move by less than the tolerance where gradients move by their rounding, some 16 units in the
+    last place. Those of Adam do not with a small eps in float32: a gradient of 0 but for rounding has any sign."""
+    amplified = optimizer.lr / optimizer.eps if isinstance(optimizer, Adam) else optimizer.lr
+    return 16 * np.finfo(dtype).eps * amplified < TOLERANCE[dtype]
 
 
 def near(a, b, dtype):
@@ -408,7 +422,7 @@ def assert_same_training(net, twin, E, optimizer, given, plain, batch):
     name = type(optimizer).__name__
     steps = reference.OPTIMIZERS[name](**asdict(optimizer))
     net.fit(given[0], given[1], optimizer, epochs=2, batch_size=batch, sample_weight=given[2], shuffle=False)
-    if net.history["loss"] and len(net.history["loss"]) < 2:
+    if len(net.history["loss"]) < 2:
         return  # diverged
     p = None if E is None else np.linalg.lstsq(*((E[0], flat(twin.W, twin.b) - E[1])), rcond=None)[0]
     for _ in range(2):
@@ -441,7 +455,7 @@ NO_LIMIT = dict(deadline=None, suppress_health_check=list(HealthCheck), database
 
 
 @pytest.mark.filterwarnings("ignore:the loss was not finite")
-@settings(max_examples=200, derandomize=True, phases=[Phase.generate], **NO_LIMIT)
+@settings(max_examples=600, derandomize=True, phases=[Phase.generate], **NO_LIMIT)
 @given(st.data())
 def test_random_networks(data):
     compare(data)

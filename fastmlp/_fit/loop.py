@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from .. import _checks
 from ..callbacks import Callback, overrides
 from .epochs import EpochResult, Epochs
 
@@ -70,7 +71,7 @@ def notifying(callbacks: Sequence[Callback], net: MLP, wanted: int) -> Iterator[
     def notify(epoch: int, logs: dict[str, float]) -> bool:
         nonlocal last
         last = logs
-        answers = [callback.on_epoch_end(net, epoch, logs) for callback in callbacks]
+        answers = [stops(callback, "on_epoch_end", net, epoch, logs) for callback in callbacks]
         return any(answers)
 
     try:
@@ -91,12 +92,18 @@ def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, floa
             _notify_of_end(callbacks[1:], net, logs)
 
 
+def stops(callback: Callback, event: str, net: MLP, number: int, logs: dict[str, float]) -> bool:
+    """Tell a callback of an event; whether it wants to stop."""
+    answer = getattr(callback, event)(net, number, logs)
+    return answer is not None and _checks.verdict(f"{event} of {type(callback).__name__}", answer)
+
+
 def batch_notifier(callbacks: Sequence[Callback], net: MLP) -> Notify | None:
     """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has."""
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
 
     def notify(batch: int, logs: dict[str, float]) -> bool:
-        answers = [callback.on_batch_end(net, batch, logs) for callback in listening]
+        answers = [stops(callback, "on_batch_end", net, batch, logs) for callback in listening]
         return any(answers)
 
     return notify if listening else None

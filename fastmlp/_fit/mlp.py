@@ -6,8 +6,11 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import _robust, _running, optim
-from .._engine.requests import Objective
+from .._engine.requests import Objective, Penalty
+from .._network import Network
 from .._parameters import OptimizerState
 from . import loop
 from .epochs import EpochResult, Epochs
@@ -61,7 +64,10 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
         on_batch_end = loop.batch_notifier(options.callbacks, net)
         epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end)
-        running.training_loss = epochs.loss
+        running.present["loss"] = epochs.loss
+        if penalty.kind:
+            name = _robust.PENALTY_NAMES[penalty.kind]
+            running.present[name] = lambda: present_penalty(network, epochs, X, y, options.sample_weight)
         plan = NetworkPlan(net, rates, epochs, measures)
         ending = loop.train(net, epochs, options.epochs, plan, options.callbacks)
     if ending is loop.Ending.DIVERGED:
@@ -69,6 +75,16 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
                       "holds the weights before the step that made it so; try a smaller learning rate",
                       loop.DivergenceWarning, stacklevel=4)
     return net.history
+
+
+def present_penalty(network: Network, epochs: Epochs, X: Any, y: Any, sample_weight: Any) -> float:
+    """The mean of the penalty over the training rows at the present weights, with the same projections each time."""
+    weight = np.ones(epochs.data.n) if sample_weight is None else np.array(sample_weight, float)
+    if epochs.order.rows is not None:
+        weight[np.setdiff1d(np.arange(epochs.data.n), epochs.order.rows)] = 0  # held out
+    data, penalty, key = network.bind(X, y, weight), epochs.objective.penalty, network.progress.seed
+    with_it, without = (network.core.gradient(data, epochs.team, p, key)[0] for p in (penalty, Penalty()))
+    return (with_it - without) / data.weight_sum
 
 
 class NetworkPlan(loop.Plan):

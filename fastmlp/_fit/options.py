@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .. import _checks, _core, optim
 from .._robust import Attack
 from ..callbacks import Callback, ProgressBar, as_callback
@@ -45,15 +47,19 @@ class Options:
         metrics by name. TypeError or ValueError names the option."""
         self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
         if not isinstance(self.optimizer, optim.Optimizer):
-            raise TypeError(f"optimizer must be SGD(..), Adam(..) or AdamW(..), got {self.optimizer!r}")
-        _checks.integer("epochs", self.epochs, 1)
+            raise TypeError("optimizer must be SGD(..), Adam(..) or AdamW(..), got "
+                            + _checks.described(self.optimizer))
+        self.epochs = _checks.integer("epochs", self.epochs, 1)
         if self.batch_size is not None:
-            _checks.integer("batch_size", self.batch_size, 1)
+            self.batch_size = _checks.integer("batch_size", self.batch_size, 1)
         _checks.boolean("shuffle", self.shuffle)
         if self.n_threads is not None:
             _checks.integer("n_threads", self.n_threads, 1, _core.MOST_THREADS)
+        if not isinstance(self.verbose, (bool, np.bool_)):
+            _checks.integer("verbose", self.verbose, 0)
         if not isinstance(self.callbacks, (list, tuple)):
-            raise TypeError(f"callbacks must be a list of Callback objects or functions, got {self.callbacks!r}")
+            raise TypeError("callbacks must be a list of Callback objects or functions, got "
+                            + _checks.described(self.callbacks))
         self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
         self.metrics = named_metrics(self.metrics)
         _checks.number("input_noise", self.input_noise, least=0)

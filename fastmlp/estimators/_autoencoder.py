@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import blocks, weights
 from .._fit.options import Callbacks, described, is_tuple_of
@@ -23,7 +23,7 @@ from ..ties import tie_transpose
 from . import _solvers
 from ._base import BaseMLP, either, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
-from ._input import validate_data
+from ._input import validate_data, validate_weight
 from ._types import Activations, LearningRate, Monitored, Seed
 
 
@@ -187,7 +187,7 @@ class MLPAutoencoder(BaseMLP):
         check_is_fitted(self, "coefs_")
         X, y = self._validate_input(X, None, incremental=True, reset=False)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            sample_weight = validate_weight(sample_weight, X, np.float64)
         return float(self._score_of(lambda part: self._outputs(X[part], check_input=False), y, sample_weight))
 
     @property

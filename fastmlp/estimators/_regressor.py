@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .. import _checks
 from .._arrays import dense
 from .._fit.options import Callbacks
 from .._running import alone
@@ -130,6 +131,11 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, BaseMLP):
     def predict(self, X: Any) -> Floats:
         """(n_samples,), or (n_samples, n_outputs) for several outputs."""
         return self._decode(self._outputs(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2, the mean over outputs: see RegressorMixin.score."""
+        with _checks.asking("y and sample_weight"):
+            return super().score(X, y, sample_weight)
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None) -> Any:
         """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.
