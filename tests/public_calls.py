@@ -374,7 +374,8 @@ NOT_CALLED = {
 # methods that the library calls, not its users
 INTERNAL = {
     "Callback": ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end"),
-    "Layer": ("after", "brief", "checked", "engine_row", "joins", "n_statistics", "weights", "window"),
+    "Layer": ("after", "brief", "checked", "engine_row", "initial_bias", "initial_weights", "joins", "n_statistics",
+              "weights", "window"),
     "Optimizer": ("at_rate", "check", "limits", "numbers"),
     "_Schedule": ("at",),
     "Tie": ("edges", "frozen", "layers"),
