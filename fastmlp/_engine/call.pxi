@@ -223,7 +223,7 @@ cdef void mirror_layers(Job *job, Layer *layers) noexcept:
 # Python that runs in the threads' work: handlers of signals, a user's loss, an exchange
 
 cdef require_threads(Job *job):
-    """RuntimeError in a child that Python has forked in a job: what the other threads should do is not going to come."""
+    """RuntimeError in a child that Python has forked in a job: what the other threads should do will not come."""
     if job.team.active > 1 and load(&job.team.state) == TEAM_OFF:
         raise RuntimeError("a loss, a handler of signals or an exchange must not return in a child that it has forked: "
                            "the other threads of the call are missing there")
