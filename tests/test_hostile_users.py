@@ -239,7 +239,7 @@ REFUSED = {
     "sizes in a table": (lambda: classified(hidden_layer_sizes=pd.DataFrame([[3]], columns=[3])), "hidden_layer_sizes"),
     "sizes as keys": (lambda: classified(hidden_layer_sizes={3: 2}), "hidden_layer_sizes must be .*list of integers"),
     "True for a number": (lambda: classified(alpha=True), "alpha must be a number, got True"),
-    "a duration for a number": (lambda: classified(tol=np.timedelta64(1, "s")), "tol must be a number"),
+    "a duration for a number": (lambda: classified(tol=np.timedelta64(1, "s")), "tol must be of another type"),
     **{f"{name} that no float32 bears": (lambda given=given: classified(dtype="float32", **given), f"^{name} must be")
        for name, given in {
            "epsilon": {"epsilon": 1e-30}, "learning_rate_init": {"learning_rate_init": 1e39},
@@ -325,6 +325,39 @@ def test_rows_that_change_in_a_fit(meddle):
     own = X.copy()
     weights = fitted(own, callbacks=[lambda net, epoch, logs: meddle(own)], epochs=5)
     assert np.isfinite(weights).all()
+
+
+REFUSALS = {  # (what is set, what is given)
+    "numbers": ({"epsilon": 1e-320}, {"X": X[:, :2]}),
+    "rows": ({}, {"X": X * math.nan}),
+    "labels": ({}, {"y": LABELS[:5]}),
+    "weights": ({}, {"weight": -np.ones(12)}),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_refused_fit_leaves_the_last_one(what):
+    model = MLPClassifier((3,), max_iter=2, random_state=0).fit(X, LABELS)
+    before, weights = model.predict_proba(pd.DataFrame(X)), [W.copy() for W in model.coefs_]
+    wrong, given = REFUSALS[what]
+    with pytest.raises(ValueError):
+        data = {"X": X, "y": LABELS, "weight": None} | given
+        model.set_params(**wrong).fit(data["X"], data["y"], data["weight"])
+    assert model.n_features_in_ == 4 and all(map(np.array_equal, weights, model.coefs_))
+    assert np.array_equal(model.predict_proba(pd.DataFrame(X)), before)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"X": X * math.nan}, {"classes": [0, 1]}, {"classes": [[0, 1, 2]]}, {"y": LABELS[:5]}],
+    ids=["rows", "classes", "shape of classes", "labels"],
+)
+def test_a_refused_first_partial_fit_is_none(given):
+    model, good = MLPClassifier((3,), random_state=0), {"X": X, "y": LABELS, "classes": [0, 1, 2]}
+    with pytest.raises(ValueError):
+        model.partial_fit(**{**good, **given})
+    assert np.array_equal(model.partial_fit(**good).classes_, [0, 1, 2])
+    assert np.array_equal(model.coefs_[0], MLPClassifier((3,), random_state=0).partial_fit(**good).coefs_[0])
 
 
 def test_a_callback_that_raises_leaves_a_network_that_works():

@@ -21,8 +21,6 @@ def check_kinds(est):
     """By scikit-learn's constraints, with its errors; TypeError also for what these let pass, or fail for."""
     for name, constraints in est._parameter_constraints.items():
         value = getattr(est, name)
-        if isinstance(value, Real) and not _checks.is_number(value) and not any(c in SWITCHES for c in constraints):
-            raise TypeError(f"{name} must be a number, got {_checks.described(value)}")
         if _checks.is_number(value) and not isinstance(value, (Integral, float)):
             value = _checks.rounded(value)  # NumPy's functions, by which it is compared, take no fractions
         try:
@@ -31,6 +29,8 @@ def check_kinds(est):
             raise
         except Exception as error:  # a user's object may do as it likes
             raise TypeError(f"{name} must be of another type than {type(value).__name__}: {error!r}") from error
+        if isinstance(value, bool) and not any(constraint in SWITCHES for constraint in constraints):
+            raise TypeError(f"{name} must be a number, got {value}")
     for name in est._parameter_constraints:
         value = getattr(est, name)
         if not (name == "n_iter_no_change" and value == np.inf):

@@ -30,7 +30,7 @@ def asked(argument, a):
 
 def numbers(argument, a):
     """The same of what has to be numbers. TypeError where it is text, dates, durations or records."""
-    a = asked(argument, a)
+    a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # lists once only
     if not _arrays.is_sparse(a):
         kinds = _kinds(argument, a)
         if kinds & set(NO_NUMBERS):
