@@ -621,6 +621,7 @@ CASES = {
 ELSEWHERE = {
     "Flatten": "takes nothing",
     "GlobalAvgPool": "takes nothing",
+    "MLP.folded": "takes nothing",
     "activations": "takes nothing",
     "losses": "takes nothing",
     "initializers": "takes nothing",
