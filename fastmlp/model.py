@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _arrays, _checks, _core, _derivatives
+from . import _arrays, _checks, _core, _derivatives, _entries
 from . import layers as specs
 from ._fit.history import History
 from ._fit.mlp import fit
@@ -78,7 +78,7 @@ class MLP:
                  ties: Sequence[Tie] = ()) -> None:
         floating = _checks.floating(dtype)
         minimised = Loss(loss, floating)
-        shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init), floating)
+        shapes, checked = _entries.checked_layers(_entries.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         rng = _checks.generator(random_state)

@@ -7,6 +7,7 @@ import pytest
 
 import fastmlp
 from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, LayerNorm, MaxPool2D, RMSNorm, _core
+from fastmlp.sensitivity import Attack
 from test_gradients import derivative
 
 # networks of smooth activations, so that difference quotients say something; dropout drops in training alone
@@ -99,6 +100,7 @@ def test_the_same_bits_for_any_number_of_threads_block_and_chunk(kind, dtype):
         net.fit(X, y, Adam(0.01), epochs=2, batch_size=70, n_threads=threads)
         if not net._network.core.settles:
             net.partial_fit(X, y, batch_size=70, n_threads=threads, gradient_penalty=0.1)
+            net.partial_fit(X, y, batch_size=70, n_threads=threads, adversarial=Attack(0.1, max_iter=2))
         seen.add(net.params.tobytes())
     assert len(seen) == 1
 
