@@ -199,14 +199,14 @@ class TiedParameters(Parameters):
 class OptimizerState:
     """What a fit leaves for the next partial_fit.
 
-    optimizer: SGD, Adam or AdamW. slots: its arrays by parameter, padded. powers: beta1^t and beta2^t, (2,) float64.
-    epoch: how many epochs it has seen, which schedules count by.
+    optimizer: its spec. slots: its arrays by parameter, padded. powers: beta1^t, beta2^t and what else falls from step
+    to step, (optimizer.n_powers,) float64. epoch: how many epochs it has seen, which schedules count by.
     """
 
     def __init__(self, parameters: Parameters, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.slots = [parameters.core.like_params() for _ in range(optimizer.n_slots)]
-        self.powers = np.ones(2)
+        self.powers = np.ones(optimizer.n_powers)
         self.epoch = 0
 
     @classmethod

@@ -231,8 +231,8 @@ class MLP:
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
             a few at a time, but y as a whole for metrics.
-        optimizer : SGD, Adam or AdamW; default SGD(0.01). A schedule is asked for
-            the rates of the first 10,000 epochs beforehand, for others as they begin.
+        optimizer : SGD, Adam, AdamW, NAdam, RMSprop, Adagrad or Lion; default SGD(0.01). A schedule is asked for the
+            rates of the first 10,000 epochs beforehand, for others as they begin.
         epochs : how many times all rows are trained on.
         batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,

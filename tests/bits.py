@@ -18,6 +18,7 @@ import fastmlp
 from fastmlp import (
     MLP,
     SGD,
+    Adagrad,
     Adam,
     AdamW,
     AvgPool2D,
@@ -25,14 +26,31 @@ from fastmlp import (
     Conv2D,
     Dense,
     Dropout,
+    Lion,
     MaxPool1D,
     MaxPool2D,
+    NAdam,
+    RMSprop,
     _core,
 )
 from fastmlp._engine import runtime
 from fastmlp.sensitivity import Attack
 
 TABLE = Path(__file__).with_name("bits.json")
+
+# name -> a spec, and what it is called with besides the rate: every step of the core's table; the twin takes them too
+OPTIMIZERS = {
+    "sgd": (SGD, {}),
+    "momentum": (SGD, {"momentum": 0.75}),
+    "nesterov": (SGD, {"momentum": 0.75, "nesterov": True}),
+    "adam": (Adam, {}),
+    "adamw": (AdamW, {"weight_decay": 1 / 8}),
+    "nadam": (NAdam, {"momentum_decay": 1 / 32}),
+    "rmsprop": (RMSprop, {"rho": 0.875}),
+    "rmsprop_momentum": (RMSprop, {"rho": 0.875, "momentum": 0.75}),
+    "adagrad": (Adagrad, {}),
+    "lion": (Lion, {"weight_decay": 1 / 8}),
+}
 
 # What must not show in the bits: threads, rows a thread takes at a time, rows whose activations are held at once, and
 # what scratch memory held before the call (two kinds of NaN, and large finite numbers).
@@ -132,16 +150,9 @@ def cases():
     """name -> Case. Every activation, loss and step of the core's tables is in it."""
     yield from ((f"activation {a}", Case(dense([5, 17, 9, 3], a), Adam(1 / 64), batch=17)) for a in _core.ACTIVATIONS)
     yield from ((f"loss {e}", Case(dense([7, 12, 3], "tanh"), loss=e, weighted=True)) for e in _core.LOSSES)
-    optimizers = {
-        "sgd": (SGD, {}),
-        "momentum": (SGD, {"momentum": 0.75}),
-        "nesterov": (SGD, {"momentum": 0.75, "nesterov": True}),
-        "adam": (Adam, {}),
-        "adamw": (AdamW, {"weight_decay": 1 / 8}),
-    }
     extras = {"": {}, " clipped": {"clip_norm": 0.125}, " l2 l1": {"l2": 1 / 32, "l1": 1 / 512},
               " clipped l2": {"clip_norm": 0.25, "l2": 1 / 64}}
-    for name, (kind, numbers) in optimizers.items():
+    for name, (kind, numbers) in OPTIMIZERS.items():
         for extra, more in extras.items():
             step = kind(1 / 64, **numbers, **more)
             yield f"step {name}{extra}", Case(dense([6, 20, 4], "relu"), step, rows=150, batch=70)

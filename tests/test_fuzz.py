@@ -18,18 +18,19 @@ import pathlib
 import re
 import signal
 import warnings
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
+import bits
 import fastmlp
 from fastmlp import (
     MLP,
     SGD,
     Adam,
-    AdamW,
     AvgPool1D,
     AvgPool2D,
     BatchNorm,
@@ -435,12 +436,10 @@ CASES = {
         dict(input_shape=(4, 1)),
     ),
     "Loss": (*plainly(Loss), dict(spec="huber", dtype=np.float64)),
-    "SGD": (*as_optimizer(SGD), dict(lr=0.1, momentum=0.5, nesterov=True, l2=0.1, l1=0.1, clip_norm=1.0)),
-    "Adam": (*as_optimizer(Adam), dict(lr=0.1, beta1=0.9, beta2=0.9, eps=1e-8, l2=0.1, l1=0.1, clip_norm=1.0)),
-    "AdamW": (
-        *as_optimizer(AdamW),
-        dict(lr=0.1, beta1=0.9, beta2=0.9, eps=1e-8, l2=0.1, l1=0.1, clip_norm=1.0, weight_decay=0.1),
-    ),
+    **{
+        kind.__name__: (*as_optimizer(kind), asdict(kind(0.1, l2=0.1, l1=0.1, clip_norm=1.0, **numbers)))
+        for kind, numbers in bits.OPTIMIZERS.values()
+    },
     "Constant": (*as_schedule(schedules.Constant), dict(lr=0.1)),
     "Step": (*as_schedule(schedules.Step), dict(lr=0.1, every=2, factor=0.5)),
     "Exponential": (*as_schedule(schedules.Exponential), dict(lr=0.1, factor=0.5)),

@@ -1,8 +1,29 @@
 # What the threads of a team run, each on its part of the rows.
 
-cdef inline double step_rate(const step_t *step, double p1, double p2) noexcept nogil:
-    """The learning rate of a step: Adam's with the bias corrections, from the powers of beta1 and beta2."""
-    return step.lr * sqrt(1 - p2) / (1 - p1) if step.kind == STEP_adam else step.lr
+cdef inline double nadam_momentum(const step_t *step, double fade) noexcept nogil:
+    """beta1 (1 - fade^t / 2)"""
+    return step.beta1 * (1 - 0.5 * fade)
+
+
+cdef inline Powers next_powers(const step_t *step, const Powers *now) noexcept nogil:
+    """The powers of the step to come."""
+    cdef Powers powers
+    powers.fade = now.fade * step.fade
+    powers.beta1 = now.beta1 * (nadam_momentum(step, powers.fade) if step.kind == STEP_nadam else step.beta1)
+    powers.beta2 = now.beta2 * step.beta2
+    return powers
+
+
+cdef inline void correct_bias(const step_t *given, const Powers *powers, step_t *step) noexcept nogil:
+    """Put the corrections of the running means' bias into the numbers of the step to come."""
+    cdef double ahead, root
+    if given.kind == STEP_adam:
+        step.lr = given.lr * sqrt(1 - powers.beta2) / (1 - powers.beta1)
+    elif given.kind == STEP_nadam:
+        root, ahead = sqrt(1 - powers.beta2), nadam_momentum(given, powers.fade * given.fade)
+        step.lr = given.lr * root * ahead / (1 - powers.beta1 * ahead)
+        step.lr_g = given.lr * root * (1 - nadam_momentum(given, powers.fade)) / (1 - powers.beta1)
+        step.eps = given.eps * root
 
 
 cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
@@ -24,7 +45,8 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
     cdef Py_ssize_t c, begin, pos, m, end, rows = 0
     cdef bint last, penal = optimizer.row_l2 > 0 or optimizer.row_l1 > 0, alone = optimizer.exchange == NULL
     cdef step_t step = optimizer.step
-    cdef double p1 = optimizer.beta1_power, p2 = optimizer.beta2_power, next1, next2, scale = 0
+    cdef Powers powers = optimizer.powers, next
+    cdef double scale = 0, average_power = optimizer.average_power
     begin = of.first // of.chunks * of.batch
     pos = begin + of.first % of.chunks * of.chunk
     MARK_START(thread)
@@ -37,8 +59,8 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             scale = job.rows.weight_scale / rows
             step.l2, step.l1 = optimizer.step.l2 + optimizer.row_l2 / rows, optimizer.step.l1 + optimizer.row_l1 / rows
         row_phase(job, pos, pos - begin, m, scale, thread)
-        next1, next2 = p1 * step.beta1, p2 * step.beta2
-        step.lr = step_rate(&optimizer.step, next1, next2)      # well before it is used: it takes long
+        next = next_powers(&optimizer.step, &powers)
+        correct_bias(&optimizer.step, &next, &step)     # well before it is used: it takes long
         team_barrier(job.team, thread)
         MARK(thread, PHASE_barrier)
         if alone and load(&job.results.bad):
@@ -50,7 +72,7 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             pos, begin = pos + m, end if last else begin
             continue
         if last:
-            p1, p2 = next1, next2
+            powers = next
             if penal:
                 penalize_rows(job, thread)
         weight_phase(job, pos - begin, m, end - begin, &step, thread)
@@ -58,6 +80,9 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             if thread == 0:
                 job.results.bad_chunk = c
             break
+        if last and optimizer.average != NULL:
+            average_power *= optimizer.average_decay
+            average_share(job, (1 - optimizer.average_decay) / (1 - average_power), thread)
         if thread == 0 and last:
             job.results.loss_sum += job.k.sum(end - begin, job.results.values) if alone else job.results.batch_loss
             if job.sensitivity.penalty:
@@ -70,7 +95,7 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
         if last:
             begin = end
     if thread == 0:
-        optimizer.beta1_power, optimizer.beta2_power = p1, p2
+        optimizer.powers, optimizer.average_power = powers, average_power
 
 
 # A thread's part of positions first .. end, a block at a time.

@@ -45,7 +45,7 @@ class Options:
         metrics by name. TypeError or ValueError names the option."""
         self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
         if not isinstance(self.optimizer, optim.Optimizer):
-            raise TypeError(f"optimizer must be SGD(..), Adam(..) or AdamW(..), got {self.optimizer!r}")
+            raise TypeError(f"optimizer must be one of {', '.join(optim.__all__)}, as Adam(0.001), got {self.optimizer!r}")
         _checks.integer("epochs", self.epochs, 1)
         if self.batch_size is not None:
             _checks.integer("batch_size", self.batch_size, 1)
