@@ -42,8 +42,11 @@ def parameters_of(core: _core.Core, weight_shapes: list[Shape | None], ties: Tie
 class Parameters:
     """The parameters of a network without ties: p are all W and b.
 
-    W, b: by layer, as tuples of views of the engine's weights. n: how many p has.
+    W, b: by layer, as tuples of views of the engine's weights. n: how many p has. tied: whether some of them stand in
+    several places, or still.
     """
+
+    tied = False
 
     def __init__(self, core: _core.Core, weight_shapes: list[Shape | None]) -> None:
         self.core, self._weight_shapes = core, weight_shapes
@@ -130,6 +133,8 @@ class TiedParameters(Parameters):
     A free parameter that stands in several places has a place of its own in padded arrays besides; the weights are
     copies that the engine writes after each step. `Ties` has a number q for each parameter, free or frozen.
     """
+
+    tied = True
 
     def __init__(self, core: _core.Core, weight_shapes: list[Shape | None], ties: Ties) -> None:
         super().__init__(core, weight_shapes)

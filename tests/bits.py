@@ -217,6 +217,15 @@ def cases():
         yield f"adversarial {norm}", Case(dense([20, 40, 3], "tanh"), Adam(1 / 64), "cross_entropy", input_noise=1 / 8,
                                           rows=150, batch=70,
                                           adversarial=Attack(1 / 4, 1 / 8, 2, norm, (-16.0, 16.0), True))
+    yield "ema", Case(dense([6, 20, 4], "relu"), Adam(1 / 64), ema=0.875, weighted=True)
+    yield "ema, wider", Case([50, Dense(131, "relu"), Dense(70, "relu"), 9], Adam(1 / 64), rows=75, batch=33, ema=0.875)
+    scaled = [50, Dense(131, "relu", lr_scale=0.5), Dense(70, "relu", decay=0.0), Dense(9, lr_scale=2.0, decay=4.0)]
+    yield "factors by layer", Case([6, *scaled[1:]], AdamW(1 / 64, l2=1 / 64))
+    yield "factors by layer, wider", Case(scaled, AdamW(1 / 64, l2=1 / 64), rows=75, batch=33)
+    yield "dropout by a schedule", Case([9, Dense(20, "relu"), Dropout(fastmlp.schedules.Step(0.5, 1, 0.5)), 3],
+                                        SGD(1 / 16), jacobian_penalty=1 / 8)
+    for e in ("cross_entropy", "binary_cross_entropy"):
+        yield f"smoothed {e}", Case(dense([7, 12, 3], "tanh"), loss=e, label_smoothing=1 / 8, weighted=True)
     yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)),
                               weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)

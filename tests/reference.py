@@ -319,9 +319,6 @@ class Adam:
             p -= lr * m / (np.sqrt(v) + self.eps) + decays * self.lr * self.weight_decay * p
 
 
-AdamW = Adam
-
-
 class NAdam:
     """m, v as Adam's; mu(t) = beta1 (1 - 0.96^(t momentum_decay) / 2), M(t) the product of mu(1) .. mu(t);
     w <- w - lr (mu(t+1) m / (1 - M(t+1)) + (1 - mu(t)) g / (1 - M(t))) / (sqrt(v / (1 - beta2^t)) + eps)."""
@@ -399,3 +396,7 @@ def total_gradient(optimizer, params, grads, penalised):
     scale = optimizer.clip_norm / norm if optimizer.clip_norm and norm > optimizer.clip_norm else 1.0
     return [scale * g + (optimizer.l2 * p + optimizer.l1 * np.sign(p) if penalty else 0.0)
             for p, g, penalty in zip(params, grads, penalised)]
+
+
+# spec's name -> class
+OPTIMIZERS = {name: kind for name, kind in [*globals().items()] if hasattr(kind, "step")} | {"AdamW": Adam}

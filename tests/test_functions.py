@@ -106,8 +106,8 @@ def test_range(name, dtype, isa):
 def test_periodic_functions_near_their_zeros(name, dtype, isa):
     """Where the argument is near a multiple of pi/2, so that all of its first digits cancel."""
     true, domain, _ = FUNCTIONS[name]
-    multiples = np.arange(-2**12, 2**12, dtype=np.longdouble) if dtype == "float32" else np.random.default_rng(0).integers(
-        -2**20, 2**20, 100_000).astype(np.longdouble)
+    n = round(domain[dtype][1] / (math.pi / 2))
+    multiples = np.random.default_rng(0).integers(-n, n + 1, 100_000).astype(np.longdouble)
     nearest = (multiples * np.arctan(np.longdouble(1)) * 2).astype(dtype)
     x = np.concatenate([nearest, np.nextafter(nearest, np.dtype(dtype).type(0)), nearest * 4])
     x = x[np.abs(x) <= domain[dtype][1]]

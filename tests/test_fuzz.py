@@ -359,6 +359,28 @@ def set_params(p):
 
 
 ALONG = dict(X=X, y=LABELS, output=None, at="logits")
+FIT = dict(
+    X=X,
+    y=Y,
+    optimizer=Adam(),
+    epochs=2,
+    batch_size=3,
+    sample_weight=WEIGHT,
+    validation_data=None,
+    callbacks=[stop],
+    shuffle=True,
+    n_threads=1,
+    verbose=0,
+    validation_fraction=0.0,
+    metrics=(),
+    input_noise=0.0,
+    gradient_penalty=0.0,
+    jacobian_penalty=0.0,
+    adversarial=None,
+    ema=0.9,
+    label_smoothing=0.0,
+    class_weight=None,
+)
 CASES = {
     "MLP": (
         *plainly(MLP),
@@ -372,13 +394,23 @@ CASES = {
             ties=(),
         ),
     ),
-    "Dense": (*as_layer(Dense), dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0)),
+    "Dense": (*as_layer(Dense), dict(
+        units=3, activation="relu", bias=True, init="zeros", bias_init=0.0, lr_scale=1.0, decay=1.0)),
     "Dropout": (*as_layer(Dropout), dict(rate=0.5)),
     "BatchNorm": (*as_layer(BatchNorm), dict(momentum=0.1, eps=1e-5)),
     "Add": (*as_layer(layers.Add, more=()), dict(back=2)),
     "Projection": (
         *as_layer(layers.Projection),
-        dict(units=3, activation="identity", bias=False, init="zeros", bias_init=0.0, back=1),
+        dict(
+            units=3,
+            activation="identity",
+            bias=False,
+            init="zeros",
+            bias_init=0.0,
+            lr_scale=1.0,
+            decay=1.0,
+            back=1,
+        ),
     ),
     "Residual": (
         Residual,
@@ -397,6 +429,8 @@ CASES = {
             bias=True,
             init="zeros",
             bias_init=0.0,
+            lr_scale=1.0,
+            decay=1.0,
         ),
     ),
     "Conv1D": (
@@ -411,6 +445,8 @@ CASES = {
             bias=True,
             init="zeros",
             bias_init=0.0,
+            lr_scale=1.0,
+            decay=1.0,
         ),
     ),
     **{
@@ -472,31 +508,12 @@ CASES = {
     "MLP.jvp": (*as_method("jvp"), dict(X=X, V=X, at="logits")),
     "MLP.jvp of maps": (*as_method("jvp", of_maps), dict(X=MAPS, V=MAPS, at="logits")),
     "MLP.vjp": (*as_method("vjp"), dict(X=X, U=Y, at="logits")),
-    **{
-        f"MLP.{method}": (
-            *as_method(method),
-            dict(
-                X=X,
-                y=Y,
-                optimizer=Adam(),
-                epochs=2,
-                batch_size=3,
-                sample_weight=WEIGHT,
-                validation_data=None,
-                callbacks=[stop],
-                shuffle=True,
-                n_threads=1,
-                verbose=0,
-                validation_fraction=0.0,
-                metrics=(),
-                input_noise=0.0,
-                gradient_penalty=0.0,
-                jacobian_penalty=0.0,
-                adversarial=None,
-            ),
-        )
-        for method in ("fit", "partial_fit")
-    },
+    "MLP.fit": (*as_method("fit"), FIT),
+    "MLP.partial_fit": (*as_method("partial_fit"), FIT),
+    "MLP.fit of labels": (
+        *as_method("fit", classifier),
+        FIT | dict(y=LABELS, label_smoothing=0.1, class_weight={0: 2.0, 1: 0.5}),
+    ),
     "MLP.save": (*as_method("save"), dict(path="net")),
     "MLP.load": (*as_method("load"), dict(path="net")),
     **{
@@ -623,16 +640,17 @@ ELSEWHERE = {
 }
 # what another file has to mend: the case, or the case and the parameter -> that file
 OWNERS = {
-    ("MLP.fit", "metrics"): "metrics.py",
-    ("MLP.partial_fit", "metrics"): "metrics.py",
-    ("MLP.fit", "verbose"): "_fit/options.py",
-    ("MLP.partial_fit", "verbose"): "_fit/options.py",
-    ("MLP.fit", "epochs"): "_fit/mlp.py",
-    ("MLP.partial_fit", "epochs"): "_fit/mlp.py",
-    ("MLP.fit", "optimizer"): "_fit/options.py",
-    ("MLP.partial_fit", "optimizer"): "_fit/options.py",
-    ("MLP.fit", "callbacks"): "_fit/options.py",
-    ("MLP.partial_fit", "callbacks"): "_fit/options.py",
+    **{
+        (f"MLP.{method}", name): file
+        for method in ("fit", "partial_fit", "fit of labels")
+        for name, file in {
+            "metrics": "metrics.py",
+            "verbose": "_fit/options.py",
+            "epochs": "_fit/mlp.py",
+            "optimizer": "_fit/options.py",
+            "callbacks": "_fit/options.py",
+        }.items()
+    },
     "MLPClassifier": "estimators/_base.py",
     "MLPRegressor": "estimators/_base.py",
     "MLPAutoencoder": "estimators/_base.py",
@@ -650,6 +668,7 @@ OWNERS = {
 ESTIMATORS_DATA = ("X", "y", "sample_weight", "validation_data", "X_val", "y_val", "sample_weight_val")
 FUNCTIONS = (
     "lr",
+    "rate",
     "loss",
     "spec",
     "metrics",

@@ -88,7 +88,7 @@ INLINE V_(vf) V_(step_signsgd)(V_(vf) p, V_(vf) g, V_(vf) *u, V_(vf) *v, const V
 }
 """),
     Edit("fastmlp/optim.py", '"Adagrad", "Lion"', ', "SignSGD"'),
-    Edit("fastmlp/optim.py", '''        return {"beta1": self.beta1, "beta2": self.beta2, "decay": lr * self.weight_decay}
+    Edit("fastmlp/optim.py", '''"beta2": self.beta2, "decay": lr * self.weight_decay}
 ''', '''
 
 @dataclass(frozen=True)

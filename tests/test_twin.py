@@ -126,7 +126,7 @@ def assert_same_steps(sizes, optimizer, rows, batch_size, weighted, loss="square
     net, twin, X, y, w = problem("silu", loss, dtype, sizes, n=rows)
     w = w if weighted else None
     epochs = -(-20 // -(-len(X) // batch_size))
-    twin.train(X, y, getattr(reference, type(optimizer).__name__)(**asdict(optimizer)), epochs, batch_size, w)
+    twin.train(X, y, reference.OPTIMIZERS[type(optimizer).__name__](**asdict(optimizer)), epochs, batch_size, w)
     net.fit(X, y, optimizer, epochs=epochs, batch_size=batch_size, sample_weight=w, shuffle=False)
     for l in range(1, len(sizes)):
         assert_near(net.W[l], twin.W[l], TOLERANCE[dtype])
