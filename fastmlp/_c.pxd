@@ -38,7 +38,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct loss_t:
         int kind, form
-        double arg, smooth, level
+        double arg
         Py_ssize_t m, n
         const void *x
         Py_ssize_t ldx

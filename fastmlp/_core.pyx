@@ -343,6 +343,7 @@ cdef class Core:
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
         cdef Py_ssize_t done, wanted
+        cdef double argument = job.rows.loss.arg
         call.bind(data, batches.order, batches.weight_scale)
         self.cut(call, data, batches.size)
         if job.net.settles:     # each layer sees the whole batch at once
@@ -353,7 +354,8 @@ cdef class Core:
         call.exchange(exchange)
         job.batches.training, job.batches.key = True, mix(<uint64_t>batches.key)
         job.batches.noise = objective.input_noise
-        job.rows.loss.smooth, job.rows.loss.level = objective.smooth, objective.level
+        if objective.smoothing:
+            job.rows.loss.arg = objective.smoothing
         call.drop_at(batches.rates)
         call.step_by(step, state.slots)
         call.average_into(state.average)
@@ -372,6 +374,7 @@ cdef class Core:
             state.powers[:] = powers[:len(state.powers)]
             if state.average is not None:
                 state.average.power[0] = optimizer.average_power
+        job.rows.loss.arg = argument
         self.give(call)
         return Sums(job.results.loss_sum, batches.last if done == wanted else done // job.batches.chunks,
                     job.results.penalty_sum, job.results.sensitivity_sum)

@@ -44,7 +44,6 @@ cdef class Call:
         rows.prefetch = (order is not None and not rows.X.indptr and 0 <= rows.X.cols * rows.X.col_stride <= SHORT_ROW
                          and data.n * rows.X.row_stride > FAR_BYTES)
         rows.loss.form, rows.loss.y, rows.loss.ldy, rows.loss.weight = data.form, data.y, data.ldy, data.weight
-        rows.loss.smooth = rows.loss.level = 0
         rows.function, rows.call = NULL, <void *>self
         if data.loss is not None:
             rows.function = python_loss

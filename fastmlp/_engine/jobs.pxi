@@ -5,25 +5,12 @@ cdef inline double nadam_momentum(const step_t *step, double fade) noexcept nogi
     return step.beta1 * (1 - 0.5 * fade)
 
 
-cdef inline Powers next_powers(const step_t *step, const Powers *now) noexcept nogil:
-    """The powers of the step to come."""
-    cdef Powers powers
-    powers.fade = now.fade * step.fade
-    powers.beta1 = now.beta1 * (nadam_momentum(step, powers.fade) if step.kind == STEP_nadam else step.beta1)
-    powers.beta2 = now.beta2 * step.beta2
-    return powers
-
-
-cdef inline void correct_bias(const step_t *given, const Powers *powers, step_t *step) noexcept nogil:
-    """Put the corrections of the running means' bias into the numbers of the step to come."""
-    cdef double ahead, root
-    if given.kind == STEP_adam:
-        step.lr = given.lr * sqrt(1 - powers.beta2) / (1 - powers.beta1)
-    elif given.kind == STEP_nadam:
-        root, ahead = sqrt(1 - powers.beta2), nadam_momentum(given, powers.fade * given.fade)
-        step.lr = given.lr * root * ahead / (1 - powers.beta1 * ahead)
-        step.lr_g = given.lr * root * (1 - nadam_momentum(given, powers.fade)) / (1 - powers.beta1)
-        step.eps = given.eps * root
+cdef void correct_nadam(const step_t *given, double product, double p2, double fade, step_t *step) noexcept nogil:
+    """NAdam's rates of a step and its eps, from the product of the momenta, the power of beta2 and that of fade."""
+    cdef double root = sqrt(1 - p2), ahead = nadam_momentum(given, fade * given.fade)
+    step.lr = given.lr * root * ahead / (1 - product * ahead)
+    step.lr_g = given.lr * root * (1 - nadam_momentum(given, fade)) / (1 - product)
+    step.eps = given.eps * root
 
 
 cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
@@ -45,8 +32,8 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
     cdef Py_ssize_t c, begin, pos, m, end, rows = 0
     cdef bint last, penal = optimizer.row_l2 > 0 or optimizer.row_l1 > 0, alone = optimizer.exchange == NULL
     cdef step_t step = optimizer.step
-    cdef Powers powers = optimizer.powers, next
-    cdef double scale = 0, average_power = optimizer.average_power
+    cdef double p1 = optimizer.powers.beta1, p2 = optimizer.powers.beta2, next1, next2, scale = 0
+    cdef double fade = optimizer.powers.fade, next_fade = fade, average_power = optimizer.average_power
     begin = of.first // of.chunks * of.batch
     pos = begin + of.first % of.chunks * of.chunk
     MARK_START(thread)
@@ -59,8 +46,13 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             scale = job.rows.weight_scale / rows
             step.l2, step.l1 = optimizer.step.l2 + optimizer.row_l2 / rows, optimizer.step.l1 + optimizer.row_l1 / rows
         row_phase(job, pos, pos - begin, m, scale, thread)
-        next = next_powers(&optimizer.step, &powers)
-        correct_bias(&optimizer.step, &next, &step)     # well before it is used: it takes long
+        next1, next2 = p1 * step.beta1, p2 * step.beta2
+        if step.kind == STEP_adam:      # the corrections of bias, well before they are used: they take long
+            step.lr = optimizer.step.lr * sqrt(1 - next2) / (1 - next1)
+        elif step.kind == STEP_nadam:
+            next_fade = fade * step.fade
+            next1 = p1 * nadam_momentum(&step, next_fade)
+            correct_nadam(&optimizer.step, next1, next2, next_fade, &step)
         team_barrier(job.team, thread)
         MARK(thread, PHASE_barrier)
         if alone and load(&job.results.bad):
@@ -72,7 +64,7 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             pos, begin = pos + m, end if last else begin
             continue
         if last:
-            powers = next
+            p1, p2, fade = next1, next2, next_fade
             if penal:
                 penalize_rows(job, thread)
         weight_phase(job, pos - begin, m, end - begin, &step, thread)
@@ -95,7 +87,8 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
         if last:
             begin = end
     if thread == 0:
-        optimizer.powers, optimizer.average_power = powers, average_power
+        optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade = p1, p2, fade
+        optimizer.average_power = average_power
 
 
 # A thread's part of positions first .. end, a block at a time.

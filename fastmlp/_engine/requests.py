@@ -89,7 +89,8 @@ class Objective(NamedTuple):
 
     row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
     input_noise: the standard deviation of the normal noise that is added to x(0). penalty: on the sensitivity to the
-    input. attack: moves the rows of each batch first. smooth, level: targets y are taken for (1 - smooth) y + level.
+    input. attack: moves the rows of each batch first. smoothing: of cross entropies, whose
+    targets y are taken for (1 - smoothing) y + smoothing / classes.
     """
 
     row_l2: float = 0.0
@@ -97,8 +98,7 @@ class Objective(NamedTuple):
     input_noise: float = 0.0
     penalty: Penalty = Penalty()
     attack: AttackNumbers | None = None
-    smooth: float = 0.0
-    level: float = 0.0
+    smoothing: float = 0.0
 
 
 class Sums(NamedTuple):

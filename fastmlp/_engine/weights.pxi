@@ -134,8 +134,8 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
 
 
 cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
-    """Step this thread's rows from G: as one vector where they are in one piece and no layer has factors of its own, and
-    no penalties are, which biases do not know."""
+    """Step this thread's rows from G: as one vector where they are in one piece and no layer has factors of its own,
+    and no penalties are, which biases do not know."""
     cdef int l
     cdef const Py_ssize_t *share = share_of(job, thread)
     cdef const Py_ssize_t *span = job.shares.spans + 2 * thread

@@ -1,4 +1,4 @@
-"""What MLP.fit does with classes: their weights, and targets that are smoothed."""
+"""What MLP.fit does with classes: their weights, and whether there are any to smooth targets by."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -53,13 +53,8 @@ def _factors(classes: list[int], class_weight: Mapping[Any, float]) -> Floats:
     return np.array([given.get(label, 1.0) for label in classes])
 
 
-def smoothing(network: Network, amount: float) -> dict[str, float]:
-    """What targets become, y (1 - smooth) + level, by the names that the engine has for it. ValueError where the loss
-    has no classes."""
-    if not amount:
-        return {}
-    classes = {"cross_entropy": network.d[-1], "binary_cross_entropy": 2}.get(network.loss.name or "")
-    if classes is None:
+def check_smoothing(network: Network, amount: float) -> None:
+    """ValueError where targets are to be smoothed and the loss has no classes."""
+    if amount and network.loss.name not in ("cross_entropy", "binary_cross_entropy"):
         raise ValueError("label_smoothing must be 0 unless the loss is cross_entropy or binary_cross_entropy, "
                          f"got {amount:g}")
-    return {"smooth": amount, "level": amount / classes}

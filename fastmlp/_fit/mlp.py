@@ -37,7 +37,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer)
     data = network.bind(X, y, options.sample_weight)
-    smoothing = classes.smoothing(network, options.label_smoothing)
+    classes.check_smoothing(network, options.label_smoothing)
     rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
     measures = Measures(network, data, held_out, y, options)
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
@@ -60,7 +60,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         progress.optimizer_state = state
         if previous is None:
             net.history = History(loss=[], lr=[])
-        objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack, **smoothing)
+        objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
+                              smoothing=options.label_smoothing)
         mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
         on_batch_end = loop.batch_notifier(options.callbacks, net)
         epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end, mean, dropped)

@@ -163,13 +163,12 @@ enum { TARGETS_rows, TARGETS_labels, TARGETS_csr };
 /* Rows that the loss kernels take at a time, whatever the vector width. */
 #define TILE_ROWS 16
 
-/* The loss of m rows. */
+/* The loss of m rows. It is copied for each block: up to 128 bytes by a few vectors, more by an instruction that takes a
+ * fifth of a step of 2-2-1. */
 typedef struct {
     int kind;             /* LOSS_* */
     int form;             /* TARGETS_* */
-    double arg;           /* the loss's argument */
-    double smooth;        /* targets y are taken for (1 - smooth) y + level, */
-    double level;         /*     0 for y as it is */
+    double arg;           /* the loss's argument; of cross entropies, by how much targets are smoothed */
     ptrdiff_t m, n;       /* rows, outputs */
     const void *x;        /* IN  (m, n) outputs of the last layer, before the link */
     ptrdiff_t ldx;        /* row stride of x */
