@@ -121,7 +121,7 @@ class SignSGD:
 KIND = Recipe("mirrored", [
     Edit("fastmlp/layers.py", '__all__ = ["Dense", "Dropout"', ', "Mirrored"'),
     Edit("fastmlp/layers.py", """
-        return super().engine_row(shape) | {"rate": self.rate}
+        return super().engine_row(shape) | {"rate": self.rate_at(0)}
 """, '''
 
 @dataclass(frozen=True)
