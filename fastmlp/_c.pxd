@@ -8,7 +8,7 @@ cdef extern from "kernels/kernels.h" nogil:
         TARGETS_rows, TARGETS_labels, TARGETS_csr
         N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
         ACT_identity, ACT_relu
-        STEP_adam
+        STEP_sgd, STEP_adam, STEP_nadam
         EPI_NONE, EPI_RELU, EPI_RELU_GRAD
 
     ctypedef struct gemm_t:
@@ -59,7 +59,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct step_t:
         int kind
-        double lr, beta1, beta2, eps, decay, l2, l1, gscale
+        double lr, lr_g, beta1, beta2, eps, fade, decay, l2, l1, gscale
         int narrow
 
     ctypedef struct kernels_t:

@@ -131,6 +131,8 @@ cdef class Core:
         layer.theta = theta_for(spec["activation"], spec["argument"])
         layer.weights.bias, layer.weights.penalised = spec["bias"], True
         layer.weights.positions = spec.get("positions", 1)
+        layer.weights.lr_scale, layer.weights.decay = spec.get("lr_scale", 1.0), spec.get("decay", 1.0)
+        layer.weights.scaled = layer.weights.lr_scale != 1 or layer.weights.decay != 1
         layer.rate, layer.groups = spec.get("rate", 0.0), spec.get("groups", 1)
         layer.features.n, layer.features.eps = spec.get("features", 0), spec.get("eps", 0.0)
         layer.features.scaled, layer.features.centred = spec.get("scaled", False), spec.get("centred", False)
@@ -349,7 +351,7 @@ cdef class Core:
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
         cdef Py_ssize_t done, wanted
-        cdef double *powers = <double *>address(state.powers)
+        cdef double argument = job.rows.loss.arg
         call.bind(data, batches.order, batches.weight_scale)
         self.cut(call, data, batches.size)
         if job.net.settles:     # each layer sees the whole batch at once
@@ -360,9 +362,13 @@ cdef class Core:
         call.exchange(exchange)
         job.batches.training, job.batches.key = True, mix(<uint64_t>batches.key)
         job.batches.noise = objective.input_noise
+        if objective.smoothing:
+            job.rows.loss.arg = objective.smoothing
+        call.drop_at(batches.rates)
         call.step_by(step, state.slots)
+        call.average_into(state.average)
         optimizer.row_l2, optimizer.row_l1 = objective.row_l2, objective.row_l1
-        optimizer.beta1_power, optimizer.beta2_power = powers[0], powers[1]
+        optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade = (*state.powers, 0.0)[:3]
         call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
         losses, penalties = np.empty(job.batches.batch, self.dtype), np.empty(job.batches.batch, self.dtype)
         job.results.values, job.sensitivity.penalties = <char *>address(losses), <char *>address(penalties)
@@ -372,7 +378,11 @@ cdef class Core:
             wanted = chunks_of(job, batches.last)
             done = self.pace.run_chunks(call, team, batches.first * job.batches.chunks, wanted)
         finally:
-            powers[0], powers[1] = optimizer.beta1_power, optimizer.beta2_power
+            powers = (optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade)
+            state.powers[:] = powers[:len(state.powers)]
+            if state.average is not None:
+                state.average.power[0] = optimizer.average_power
+        job.rows.loss.arg = argument
         self.give(call)
         return Sums(job.results.loss_sum, batches.last if done == wanted else done // job.batches.chunks,
                     job.results.penalty_sum, job.results.sensitivity_sum)

@@ -48,6 +48,7 @@ class Network:
         weight_shapes = [None, *(layer.weights(shape) for layer, shape in zip(layers, read))]
         bias_shapes = [None, *(shape[-1:] if layer.bias else None for layer, shape in zip(layers, shapes[1:]))]
         tied = Ties(ties, Places(weight_shapes, bias_shapes), dtype) if ties else None
+        _check_factors(layers, tied)
         rows = [layer.engine_row(shape) | {"sources": those} for layer, shape, those in zip(layers, read, sources)]
         self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0))
         self.parameters = parameters_of(self.core, weight_shapes, tied)
@@ -166,3 +167,12 @@ class Network:
         self.parameters.require_finite()
         with self.team(data.n, 1) as team:
             return self.core.evaluate(data, team) / data.weight_sum
+
+
+def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:
+    """ValueError where a layer with ties has a rate of its own: its parameters may stand in other layers too."""
+    for l in () if tied is None else tied.layers():
+        for factor in ("lr_scale", "decay"):
+            given = getattr(layers[l - 1], factor)
+            if given != 1:
+                raise ValueError(f"{factor} of layer {l} must be 1, since it has ties, got {given}")

@@ -37,7 +37,7 @@ class Layer:
     """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
 
     kind: the engine's name for it. reads: the one or two layers that it reads, each as so many before it. activation,
-    bias, init, bias_init: as of Dense.
+    bias, init, bias_init, lr_scale, decay: as of Dense.
     """
 
     kind: ClassVar[str]
@@ -46,11 +46,15 @@ class Layer:
     bias: bool = False
     init: Any = "zeros"
     bias_init: Any = 0.0
+    lr_scale: float = 1.0
+    decay: float = 1.0
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
         _checks.named(f"activation of {name}", self.activation, _core.ACTIVATIONS, LIMITS, dtype)
         _checks.boolean(f"bias of {name}", self.bias)
+        for factor in ("lr_scale", "decay"):
+            _checks.number(f"{factor} of {name}", getattr(self, factor), least=0, dtype=dtype)
         return self
 
     def after(self, shape: Shape) -> Shape:
@@ -80,7 +84,8 @@ class Layer:
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         """The layer as the engine takes it, after one of a shape; `Core` says what it wants to know."""
         name, argument = _checks.named("activation", self.activation, _core.ACTIVATIONS)
-        return {"kind": self.kind, "activation": _core.ACTIVATIONS[name][0], "argument": argument, "bias": self.bias}
+        return {"kind": self.kind, "activation": _core.ACTIVATIONS[name][0], "argument": argument, "bias": self.bias,
+                "lr_scale": float(self.lr_scale), "decay": float(self.decay)}
 
     def brief(self) -> str:
         """The layer in the text of a network."""
@@ -101,6 +106,8 @@ class Dense(Layer):
     init: how W starts: a name (see `fastmlp.initializers()`) or an array of shape (d(l-1), units).
     bias_init: the number that all of b start from, or an array of shape (units,).
     groups: at least 1; d(l-1) and units must be multiples of it.
+    lr_scale: factor of the learning rate of W and b, 0 to leave them as they are. decay: factor of the optimiser's l2,
+        l1 and weight_decay of W, 0 for none. Both 1 for layers with ties.
     """
 
     units: int
@@ -109,6 +116,8 @@ class Dense(Layer):
     init: str | ArrayLike = "glorot_uniform"
     bias_init: ArrayLike = 0.0
     groups: int = 1
+    lr_scale: float = 1.0
+    decay: float = 1.0
 
     @property
     def kind(self) -> str:  # type: ignore[override]
@@ -151,19 +160,29 @@ class Dropout(Layer):
     Which elements are dropped depends on the network's seed, the epoch, the row's number and the unit: not on threads
     or batches.
 
-    rate: at least 0 and below 1.
+    rate: at least 0 and below 1, or a callable of the epoch that gives it, such as those of `fastmlp.schedules`; epochs
+        are counted as for the learning rate.
     """
 
-    rate: float = 0.5
+    rate: Any = 0.5
 
     kind: ClassVar[str] = "dropout"
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        rate = _checks.number(f"rate of {name}", self.rate, least=0, below=1, dtype=np.float32)
+        rate = self.rate if callable(self.rate) else _dropout_rate(f"rate of {name}", self.rate)
         return replace(super().checked(name, dtype), rate=rate)
 
+    def rate_at(self, epoch: int) -> float:
+        """The rate of an epoch, 0 the first. ValueError where a schedule gives what is none."""
+        rate = self.rate(epoch) if callable(self.rate) else self.rate
+        return _dropout_rate(f"the rate of Dropout in epoch {epoch}", rate)
+
     def engine_row(self, shape: Shape) -> dict[str, Any]:
-        return super().engine_row(shape) | {"rate": self.rate}
+        return super().engine_row(shape) | {"rate": self.rate_at(0)}
+
+
+def _dropout_rate(name: str, rate: Any) -> float:
+    return _checks.number(name, rate, least=0, below=1, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -598,7 +617,7 @@ class Conv2D(_Conv):
     activation: a name, see `fastmlp.activations()`, or (name, argument).
     padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are
         odd, one more below and to the right), or a number, or one for each axis, on both sides.
-    bias, init, bias_init: as of Dense; the fan-in is kh kw c_in, the fan-out kh kw filters.
+    bias, init, bias_init, lr_scale, decay: as of Dense; the fan-in is kh kw c_in, the fan-out kh kw filters.
     """
 
     filters: int
@@ -610,6 +629,8 @@ class Conv2D(_Conv):
     bias: bool = True
     init: str | ArrayLike = "glorot_uniform"
     bias_init: ArrayLike = 0.0
+    lr_scale: float = 1.0
+    decay: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

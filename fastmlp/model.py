@@ -14,7 +14,7 @@ from . import _arrays, _checks, _core, _derivatives, _entries
 from . import layers as specs
 from ._fit.history import History
 from ._fit.mlp import fit
-from ._fit.options import Callbacks, Metrics, Options
+from ._fit.options import Callbacks, ClassWeight, Metrics, Options
 from ._network import Network
 from ._parameters import OptimizerState
 from ._robust import Attack
@@ -225,15 +225,16 @@ class MLP:
             validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
-            adversarial: Attack | None = None) -> History:
+            adversarial: Attack | None = None, ema: float | None = None, label_smoothing: float = 0.0,
+            class_weight: ClassWeight | None = None) -> History:
         """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
         on.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
             a few at a time, but y as a whole for metrics.
-        optimizer : SGD, Adam or AdamW; default SGD(0.01). A schedule is asked for
-            the rates of the first 10,000 epochs beforehand, for others as they begin.
+        optimizer : SGD, Adam, AdamW, NAdam, RMSprop, Adagrad or Lion; default SGD(0.01). A schedule is asked for the
+            rates of the first 10,000 epochs beforehand, for others as they begin.
         epochs : how many times all rows are trained on.
         batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
@@ -259,6 +260,17 @@ class MLP:
             projection of each row (Hoffman, Roberts and Yaida 2019).
         adversarial : a fastmlp.sensitivity.Attack: each batch is trained on, and penalties are taken, as the attack
             leaves it (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0.
+        ema : the weights that the fit leaves, and that validation, metrics and callbacks see at the end of each epoch,
+            are the exponential moving average of those after each step t, whose weights are ema^(T - t), in a sum of 1:
+            mean <- mean + (1 - ema) / (1 - ema^t) (w - mean), as in Adam (Kingma and Ba 2015, section 7.2). "loss" is
+            of the weights that are trained. BatchNorm's statistics are not averaged. At least 0, below 1; None: the
+            weights after the last step.
+        label_smoothing : of "cross_entropy" and "binary_cross_entropy": targets y are taken for
+            (1 - label_smoothing) y + label_smoothing / d(L), for the latter / 2 (Szegedy et al. 2016). "loss" is of
+            these, validation of y as it is.
+        class_weight : factors of the rows' sample weights by class, for labels: a dict {label: factor}, 1 for labels
+            that it does not have, or "balanced", n / (classes * rows of the class). For "cross_entropy" and, with 0
+            and 1 in one output, "binary_cross_entropy". Validation is without.
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
@@ -270,26 +282,31 @@ class MLP:
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
-            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=True)
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
+            label_smoothing=label_smoothing, class_weight=class_weight), fresh=True)
 
     def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
-                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None) -> History:
+                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None,
+                    ema: float | None = None, label_smoothing: float = 0.0,
+                    class_weight: ClassWeight | None = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
 
         Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
         validation_fraction holds out are the same as long as there are as many.
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
+        ema : the average begins anew in each call, which goes on from the weights that the last one left.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
-            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=False)
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
+            label_smoothing=label_smoothing, class_weight=class_weight), fresh=False)
 
     def folded(self) -> Self:
         """A new network that predicts the same, without the layers that only multiply and shift features: BatchNorm

@@ -18,6 +18,7 @@ import fastmlp
 from fastmlp import (
     MLP,
     SGD,
+    Adagrad,
     Adam,
     AdamW,
     AvgPool2D,
@@ -25,14 +26,31 @@ from fastmlp import (
     Conv2D,
     Dense,
     Dropout,
+    Lion,
     MaxPool1D,
     MaxPool2D,
+    NAdam,
+    RMSprop,
     _core,
 )
 from fastmlp._engine import runtime
 from fastmlp.sensitivity import Attack
 
 TABLE = Path(__file__).with_name("bits.json")
+
+# name -> a spec, and what it is called with besides the rate: every step of the core's table; the twin takes them too
+OPTIMIZERS = {
+    "sgd": (SGD, {}),
+    "momentum": (SGD, {"momentum": 0.75}),
+    "nesterov": (SGD, {"momentum": 0.75, "nesterov": True}),
+    "adam": (Adam, {}),
+    "adamw": (AdamW, {"weight_decay": 1 / 8}),
+    "nadam": (NAdam, {"momentum_decay": 1 / 32}),
+    "rmsprop": (RMSprop, {"rho": 0.875}),
+    "rmsprop_momentum": (RMSprop, {"rho": 0.875, "momentum": 0.75}),
+    "adagrad": (Adagrad, {}),
+    "lion": (Lion, {"weight_decay": 1 / 8}),
+}
 
 # What must not show in the bits: threads, rows a thread takes at a time, rows whose activations are held at once, and
 # what scratch memory held before the call (two kinds of NaN, and large finite numbers).
@@ -132,16 +150,9 @@ def cases():
     """name -> Case. Every activation, loss and step of the core's tables is in it."""
     yield from ((f"activation {a}", Case(dense([5, 17, 9, 3], a), Adam(1 / 64), batch=17)) for a in _core.ACTIVATIONS)
     yield from ((f"loss {e}", Case(dense([7, 12, 3], "tanh"), loss=e, weighted=True)) for e in _core.LOSSES)
-    optimizers = {
-        "sgd": (SGD, {}),
-        "momentum": (SGD, {"momentum": 0.75}),
-        "nesterov": (SGD, {"momentum": 0.75, "nesterov": True}),
-        "adam": (Adam, {}),
-        "adamw": (AdamW, {"weight_decay": 1 / 8}),
-    }
     extras = {"": {}, " clipped": {"clip_norm": 0.125}, " l2 l1": {"l2": 1 / 32, "l1": 1 / 512},
               " clipped l2": {"clip_norm": 0.25, "l2": 1 / 64}}
-    for name, (kind, numbers) in optimizers.items():
+    for name, (kind, numbers) in OPTIMIZERS.items():
         for extra, more in extras.items():
             step = kind(1 / 64, **numbers, **more)
             yield f"step {name}{extra}", Case(dense([6, 20, 4], "relu"), step, rows=150, batch=70)
@@ -232,6 +243,15 @@ def cases():
         yield f"adversarial {norm}", Case(dense([20, 40, 3], "tanh"), Adam(1 / 64), "cross_entropy", input_noise=1 / 8,
                                           rows=150, batch=70,
                                           adversarial=Attack(1 / 4, 1 / 8, 2, norm, (-16.0, 16.0), True))
+    yield "ema", Case(dense([6, 20, 4], "relu"), Adam(1 / 64), ema=0.875, weighted=True)
+    yield "ema, wider", Case([50, Dense(131, "relu"), Dense(70, "relu"), 9], Adam(1 / 64), rows=75, batch=33, ema=0.875)
+    scaled = [50, Dense(131, "relu", lr_scale=0.5), Dense(70, "relu", decay=0.0), Dense(9, lr_scale=2.0, decay=4.0)]
+    yield "factors by layer", Case([6, *scaled[1:]], AdamW(1 / 64, l2=1 / 64))
+    yield "factors by layer, wider", Case(scaled, AdamW(1 / 64, l2=1 / 64), rows=75, batch=33)
+    yield "dropout by a schedule", Case([9, Dense(20, "relu"), Dropout(fastmlp.schedules.Step(0.5, 1, 0.5)), 3],
+                                        SGD(1 / 16), jacobian_penalty=1 / 8)
+    for e in ("cross_entropy", "binary_cross_entropy"):
+        yield f"smoothed {e}", Case(dense([7, 12, 3], "tanh"), loss=e, label_smoothing=1 / 8, weighted=True)
     yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)),
                               weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)

@@ -9,16 +9,17 @@ import importlib
 import inspect
 import math
 import warnings
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 
+import bits
 import fastmlp
 from fastmlp import (
     MLP,
     SGD,
     Adam,
-    AdamW,
     AvgPool1D,
     AvgPool2D,
     BatchNorm,
@@ -96,13 +97,11 @@ def tie(spec, **good):
     return Call(spec, lambda **given: MLP([4, 4, 4], ties=[spec(**given)]), good)
 
 
-DENSE = dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0, groups=1)
+DENSE = dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0, groups=1, lr_scale=1.0, decay=1.0)
 CONV = dict(filters=2, kernel=2, activation="relu", stride=1, padding="valid", dilation=1, bias=True, init="zeros",
-            bias_init=0.0)
+            bias_init=0.0, lr_scale=1.0, decay=1.0)
 POOL = dict(kernel=2, stride=None, padding="valid")
 IDS = np.zeros((4, 4), int)
-NUMBERS = dict(l2=0.1, l1=0.1, clip_norm=1.0)
-ADAM = dict(lr=0.1, beta1=0.9, beta2=0.9, eps=1e-8, **NUMBERS)
 
 PARTS = {
     "Dense": layer(Dense, **DENSE),
@@ -130,9 +129,8 @@ PARTS = {
     "AvgPool1D.as_dense": method_of("as_dense", lambda: AvgPool1D(2), input_shape=(4, 1), layer=1, W=None, b=None),
     "Conv1D.weight_ids": method_of("weight_ids", lambda: Conv1D(2, 2), input_shape=(4, 1)),
     "Loss": plain(Loss, spec="huber", dtype=np.float64),
-    "SGD": optimizer(SGD, lr=0.1, momentum=0.5, nesterov=True, **NUMBERS),
-    "Adam": optimizer(Adam, **ADAM),
-    "AdamW": optimizer(AdamW, **ADAM, weight_decay=0.1),
+    **{kind.__name__: optimizer(kind, **asdict(kind(0.1, l2=0.1, l1=0.1, clip_norm=1.0, **numbers)))
+       for kind, numbers in bits.OPTIMIZERS.values()},
     "Constant": schedule(schedules.Constant, lr=0.1),
     "Step": schedule(schedules.Step, lr=0.1, every=2, factor=0.5),
     "Exponential": schedule(schedules.Exponential, lr=0.1, factor=0.5),
@@ -172,7 +170,8 @@ def set_params(p):
 DATA = dict(X=X, y=Y, sample_weight=WEIGHT)
 FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEIGHT, validation_data=None,
            callbacks=[stop], shuffle=True, n_threads=1, verbose=0, validation_fraction=0.0, metrics=(), input_noise=0.0,
-           gradient_penalty=0.0, jacobian_penalty=0.0, adversarial=None)
+           gradient_penalty=0.0, jacobian_penalty=0.0, adversarial=None, ema=0.9, label_smoothing=0.0,
+           class_weight=None)
 
 NETWORKS = {
     "MLP": plain(MLP, layers=[4, 3, 2], activation="relu", loss="squared_error", dtype="float32",
@@ -194,6 +193,8 @@ NETWORKS = {
     "MLP.vjp": method_of("vjp", network, X=X, U=Y, at="logits"),
     "MLP.fit": method_of("fit", network, **FIT),
     "MLP.partial_fit": method_of("partial_fit", network, **FIT),
+    "MLP.fit of labels": method_of("fit", classifier, **{**FIT, "y": LABELS, "label_smoothing": 0.1,
+                                                         "class_weight": {0: 2.0, 1: 0.5}}),
     "MLP.save": method_of("save", network, path="saved"),
     "MLP.load": plain(MLP.load, path=NETWORK),
     "io.read": plain(fastmlp.io.read, path=CONTAINER),

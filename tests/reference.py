@@ -51,6 +51,12 @@ ACTIVATIONS = {
     "softplus": (softplus, sigmoid),
     "tanh": (np.tanh, lambda s: 1.0 - np.tanh(s) ** 2),
     "sigmoid": (sigmoid, lambda s: sigmoid(s) * sigmoid(-s)),
+    "softsign": (lambda s: s / (1.0 + np.abs(s)), lambda s: (1.0 + np.abs(s)) ** -2.0),
+    "relu6": (lambda s: np.clip(s, 0.0, 6.0), lambda s: ((s > 0) & (s < 6)) * 1.0),
+    "hard_swish": (lambda s: s * np.clip(s + 3.0, 0.0, 6.0) / 6.0,
+                   lambda s: np.where(np.abs(s) < 3.0, (2.0 * s + 3.0) / 6.0, (s > 0) * 1.0)),
+    "sin": (np.sin, np.cos),
+    "cos": (np.cos, lambda s: -np.sin(s)),
 }
 
 # ---- losses: name -> (value per row (n,), derivative by x(L) (n, d(L))), functions of x(L), y and the loss's number
@@ -409,6 +415,77 @@ class Adam:
             p -= lr * m / (np.sqrt(v) + self.eps) + decays * self.lr * self.weight_decay * p
 
 
+class NAdam:
+    """m, v as Adam's; mu(t) = beta1 (1 - 0.96^(t momentum_decay) / 2), M(t) the product of mu(1) .. mu(t);
+    w <- w - lr (mu(t+1) m / (1 - M(t+1)) + (1 - mu(t)) g / (1 - M(t))) / (sqrt(v / (1 - beta2^t)) + eps)."""
+
+    def __init__(self, lr, beta1=0.9, beta2=0.999, eps=1e-8, momentum_decay=0.004, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.beta1, self.beta2, self.eps, self.momentum_decay = lr, beta1, beta2, eps, momentum_decay
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.m = self.v = None
+        self.t, self.product = 0, 1.0
+
+    def mu(self, t):
+        return self.beta1 * (1.0 - 0.5 * 0.96 ** (t * self.momentum_decay))
+
+    def step(self, params, grads, penalised):
+        self.m, self.v = (a or [np.zeros_like(p) for p in params] for a in (self.m, self.v))
+        self.t += 1
+        mu, ahead = self.mu(self.t), self.mu(self.t + 1)
+        self.product *= mu
+        for p, g, m, v in zip(params, total_gradient(self, params, grads, penalised), self.m, self.v):
+            m[...] = self.beta1 * m + (1.0 - self.beta1) * g
+            v[...] = self.beta2 * v + (1.0 - self.beta2) * g * g
+            mean = ahead * m / (1.0 - self.product * ahead) + (1.0 - mu) * g / (1.0 - self.product)
+            p -= self.lr * mean / (np.sqrt(v / (1.0 - self.beta2**self.t)) + self.eps)
+
+
+class RMSprop:
+    """v the running mean of g^2; u <- momentum u + g / (sqrt(v) + eps); w <- w - lr u."""
+
+    def __init__(self, lr, rho=0.99, eps=1e-8, momentum=0.0, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.rho, self.eps, self.momentum = lr, rho, eps, momentum
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.v = self.u = None
+
+    def step(self, params, grads, penalised):
+        self.v, self.u = (a or [np.zeros_like(p) for p in params] for a in (self.v, self.u))
+        for p, g, v, u in zip(params, total_gradient(self, params, grads, penalised), self.v, self.u):
+            v[...] = self.rho * v + (1.0 - self.rho) * g * g
+            u[...] = self.momentum * u + g / (np.sqrt(v) + self.eps)
+            p -= self.lr * u
+
+
+class Adagrad:
+    """v the sum of g^2; w <- w - lr g / (sqrt(v) + eps)."""
+
+    def __init__(self, lr, eps=1e-10, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.eps, self.l2, self.l1, self.clip_norm = lr, eps, l2, l1, clip_norm
+        self.v = None
+
+    def step(self, params, grads, penalised):
+        self.v = self.v or [np.zeros_like(p) for p in params]
+        for p, g, v in zip(params, total_gradient(self, params, grads, penalised), self.v):
+            v += g * g
+            p -= self.lr * g / (np.sqrt(v) + self.eps)
+
+
+class Lion:
+    """w <- (1 - lr weight_decay) w - lr sign(beta1 m + (1 - beta1) g); m the running mean of g, by beta2."""
+
+    def __init__(self, lr, beta1=0.9, beta2=0.99, weight_decay=0.0, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.beta1, self.beta2, self.weight_decay = lr, beta1, beta2, weight_decay
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.m = None
+
+    def step(self, params, grads, penalised):
+        self.m = self.m or [np.zeros_like(p) for p in params]
+        for p, g, m, decays in zip(params, total_gradient(self, params, grads, penalised), self.m, penalised):
+            direction = np.sign(self.beta1 * m + (1.0 - self.beta1) * g)
+            m[...] = self.beta2 * m + (1.0 - self.beta2) * g
+            p -= self.lr * direction + decays * self.lr * self.weight_decay * p
+
+
 def total_gradient(optimizer, params, grads, penalised):
     """grads clipped to the norm clip_norm, then + l2 w + l1 sign(w) for weights."""
     norm = math.sqrt(sum((g * g).sum() for g in grads))
@@ -417,4 +494,5 @@ def total_gradient(optimizer, params, grads, penalised):
             for p, g, penalty in zip(params, grads, penalised)]
 
 
-OPTIMIZERS = {"SGD": SGD, "Adam": Adam, "AdamW": Adam}
+# spec's name -> class
+OPTIMIZERS = {name: kind for name, kind in [*globals().items()] if hasattr(kind, "step")} | {"AdamW": Adam}

@@ -34,7 +34,7 @@ PAIRS = [(case, name) for case in CALLS for name in CALLS[case].good]
 # scikit-learn checks these, in its words
 ESTIMATORS_DATA = ("X", "y", "sample_weight", "validation_data", "X_val", "y_val", "sample_weight_val")
 # may be functions, which fail as they like
-FUNCTIONS = ("lr", "loss", "spec", "metrics", "callbacks", "functions", "monitor", "learning_rate", "method")
+FUNCTIONS = ("lr", "rate", "loss", "spec", "metrics", "callbacks", "functions", "monitor", "learning_rate", "method")
 # an argument that errors name by another word: by parameter, or by (case, parameter)
 OTHER_WORDS = {
     "units": "layers",

@@ -75,66 +75,53 @@ INLINE vf second_log_cosh(vf x, vf y, real a)
 '''),
 ], ["test_twin.py", "test_files.py"])
 
-OPTIMISER = Recipe("RMSprop", [
-    Edit("fastmlp/kernels/kernels.h", "X(nesterov, 1) X(adam, 2)", " X(rmsprop, 1)"),
+OPTIMISER = Recipe("SignSGD", [
+    Edit("fastmlp/kernels/kernels.h", "X(lion, 1)", " \\\n    X(signsgd, 0)"),
     Edit("fastmlp/kernels/step.inc", """
-    return V_(fma_)(p, h->keep, V_(set1)(0) - h->lr * *u / (V_(sqrt_)(*v) + h->eps));
+    return V_(fma_)(p, h->keep, V_(set1)(0) - h->lr * d);
 }
-""", """/* Tieleman and Hinton 2012 */
-INLINE V_(vf) V_(step_rmsprop)(V_(vf) p, V_(vf) g, V_(vf) *u, V_(vf) *v, const V_(hyper_t) *h)
+""", """
+/* signsgd (Bernstein et al. 2018): p -= lr sign(g) */
+INLINE V_(vf) V_(step_signsgd)(V_(vf) p, V_(vf) g, V_(vf) *u, V_(vf) *v, const V_(hyper_t) *h)
 {
-    (void)v;
-    *u = V_(fma_)(h->beta2, *u, h->rest2 * g * g);
-    return p - h->lr * g / (V_(sqrt_)(*u) + h->eps);
+    return V_(fma_)(V_(set1)(0) - h->lr, V_(sign_)(g), p);
 }
 """),
-    Edit("fastmlp/optim.py", '__all__ = ["SGD", "Adam", "AdamW"', ', "RMSprop"'),
-    Edit("fastmlp/optim.py", '''        number("weight_decay", self.weight_decay, least=0)
+    Edit("fastmlp/optim.py", '"Adagrad", "Lion"', ', "SignSGD"'),
+    Edit("fastmlp/optim.py", '''"beta2": self.beta2, "decay": lr * self.weight_decay}
 ''', '''
 
 @dataclass(frozen=True)
-class RMSprop(Optimizer):
-    """RMSprop (Tieleman and Hinton 2012): v <- rho v + (1 - rho) g^2, w <- w - lr g / (sqrt(v) + eps)."""
+class SignSGD(Optimizer):
+    """SignSGD (Bernstein et al. 2018): w <- w - lr sign(g)."""
 
     lr: Any = 0.001
-    rho: float = 0.9
-    eps: float = 1e-8
     l2: float = 0.0
     l1: float = 0.0
     clip_norm: float | None = None
 
-    step = "rmsprop"
-
-    def numbers(self, lr):
-        return {"beta2": self.rho, "eps": self.eps}
+    step = "signsgd"
 '''),
 ], [
-    Edit("tests/reference.py", "p -= lr * m / (np.sqrt(v) + self.eps) + decays * self.lr * self.weight_decay * p\n", '''
+    Edit("tests/reference.py", "p -= self.lr * direction + decays * self.lr * self.weight_decay * p\n", '''
 
-class RMSprop:
-    """v the running mean of g^2; w <- w - lr g / (sqrt(v) + eps)."""
+class SignSGD:
+    """w <- w - lr sign(g)."""
 
-    def __init__(self, lr, rho=0.9, eps=1e-8, l2=0.0, l1=0.0, clip_norm=None):
-        self.lr, self.rho, self.eps = lr, rho, eps
-        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
-        self.v = None
+    def __init__(self, lr, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.l2, self.l1, self.clip_norm = lr, l2, l1, clip_norm
 
     def step(self, params, grads, penalised):
-        self.v = self.v or [np.zeros_like(p) for p in params]
-        for p, g, v in zip(params, total_gradient(self, params, grads, penalised), self.v):
-            v[...] = self.rho * v + (1.0 - self.rho) * g * g
-            p -= self.lr * g / (np.sqrt(v) + self.eps)
+        for p, g in zip(params, total_gradient(self, params, grads, penalised)):
+            p -= self.lr * np.sign(g)
 '''),
-    Edit("tests/reference.py", '"Adam": Adam, "AdamW": Adam', ', "RMSprop": RMSprop'),
-    Edit("tests/test_twin.py", "    AdamW(0.01, weight_decay=0.2, l2=0.1, l1=0.01, clip_norm=0.2),\n",
-         "    fastmlp.RMSprop(0.01, rho=0.8, l2=0.1, l1=0.01, clip_norm=0.2),\n"),
-    Edit("tests/bits.py", '"adamw": (AdamW, {"weight_decay": 1 / 8})', ', "rmsprop": (fastmlp.RMSprop, {})'),
+    Edit("tests/bits.py", '"lion": (Lion, {"weight_decay": 1 / 8})', ', "signsgd": (fastmlp.SignSGD, {})'),
 ], ["test_twin.py"])
 
 KIND = Recipe("mirrored", [
     Edit("fastmlp/layers.py", '__all__ = ["Dense", "Dropout"', ', "Mirrored"'),
     Edit("fastmlp/layers.py", """
-        return super().engine_row(shape) | {"rate": self.rate}
+        return super().engine_row(shape) | {"rate": self.rate_at(0)}
 """, '''
 
 @dataclass(frozen=True)

@@ -244,7 +244,7 @@ cdef void share_weights(Job *job, int threads) noexcept:
 
 
 cdef void find_span(Job *job, int thread) noexcept:
-    """A thread's parameters as one piece, which they are unless a layer follows another."""
+    """A thread's parameters as one piece, which they are unless a layer follows another or has a rate of its own."""
     cdef Py_ssize_t *span = job.shares.spans + 2 * thread
     cdef const Py_ssize_t *share = job.shares.share + 2 * thread * (job.net.L + 1)
     cdef Weights *W
@@ -252,7 +252,7 @@ cdef void find_span(Job *job, int thread) noexcept:
     span[0] = span[1] = -1
     for l in range(1, job.net.L + 1):
         W = &job.net.layers[l].weights
-        if W.leader:
+        if W.leader or W.scaled:
             span[0] = -1
             return
         if share[2 * l] < share[2 * l + 1]:

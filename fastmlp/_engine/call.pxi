@@ -105,11 +105,24 @@ cdef class Call:
         cdef step_t *of = &optimizer.step
         optimizer.stepping, optimizer.clip = True, step.clip_norm
         of.kind, of.lr, of.beta1, of.beta2, of.eps = step.kind, step.lr, step.beta1, step.beta2, step.eps
-        of.decay, of.l2, of.l1 = step.decay, step.l2, step.l1
+        of.fade, of.decay, of.l2, of.l1 = step.fade, step.decay, step.l2, step.l1
         of.gscale, of.narrow = 1, self.job.net.narrow
         S1, S2 = (*slots, None, None)[:2]
         optimizer.S1 = <char *>address(S1) if S1 is not None else NULL
         optimizer.S2 = <char *>address(S2) if S2 is not None else NULL
+
+    cdef average_into(self, average):
+        """Have each step move an Average, where there is one."""
+        if average is not None:
+            self.job.optimizer.average = <char *>address(average.weights)
+            self.job.optimizer.average_decay, self.job.optimizer.average_power = average.decay, average.power[0]
+
+    cdef drop_at(self, rates):
+        """Give dropout layers (l, rate) their rates, in all copies of the layers."""
+        cdef int l, copy
+        for l, rate in rates:
+            for copy in range(4):
+                self.room[copy * (self.job.net.L + 1) + l].rate = rate
 
     cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep,
                  bint fresh=False):

@@ -90,6 +90,9 @@ cdef struct Weights:
     char *b
     bint bias
     bint penalised              # W is subject to decay and penalties
+    double lr_scale             # factors of the learning rate of W and b,
+    double decay                # and of W's decay and penalties
+    bint scaled                 # either is not 1
     bint flipped
     bint lone                   # there is no W: its only row is b
     Py_ssize_t positions        # of each row of X at which W is used: where a convolution's window stops, else 1
@@ -249,14 +252,24 @@ cdef struct Gradient:
     char *T2
 
 
+# What falls from step to step.
+cdef struct Powers:
+    double beta1                # beta1^t; NAdam: the product of its momenta
+    double beta2                # beta2^t
+    double fade                 # NAdam: fade^t
+
+
 cdef struct Optimizer:
     bint stepping
     step_t step                 # for weights; biases know neither decay nor penalties
     double clip                 # largest norm of the gradient, 0: any
     double row_l2, row_l1       # penalties on the sum over a batch's rows
-    double beta1_power, beta2_power
+    Powers powers
     char *S1                    # state, laid out as P
     char *S2
+    char *average               # the running mean of P, laid out as P, or NULL
+    double average_decay        # by which what it has is multiplied each step,
+    double average_power        # and that to the number of steps so far
     # between the whole gradient of a batch of some rows and its step, on all threads between barriers, or NULL: where
     # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
@@ -433,6 +446,17 @@ cdef inline step_t bias_step(const step_t *step) noexcept nogil:
     cdef step_t bias = step[0]
     bias.decay = bias.l2 = bias.l1 = 0
     return bias
+
+
+cdef inline const step_t *step_of(const Layer *layer, const step_t *step, step_t *room) noexcept nogil:
+    """A step with a layer's own factors, in room where it has any."""
+    cdef const Weights *W = &layer.weights
+    if not W.scaled:
+        return step
+    room[0] = step[0]
+    room.lr, room.lr_g = step.lr * W.lr_scale, step.lr_g * W.lr_scale
+    room.decay, room.l2, room.l1 = step.decay * W.lr_scale * W.decay, step.l2 * W.decay, step.l1 * W.decay
+    return room
 
 
 cdef inline Py_ssize_t span_end(const Job *job, const Layer *layer, Py_ssize_t hi) noexcept nogil:

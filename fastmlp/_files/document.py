@@ -151,7 +151,7 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
     n_statistics = sum(spec.n_statistics(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1))
     n_params = sum(map(math.prod, tensors.values())) if n_tied is None else n_tied
     if optimizer is not None:
-        tensors.update({f"slot.{i}": (n_params,) for i in range(optimizer.n_slots)}, powers=(2,))
+        tensors.update({f"slot.{i}": (n_params,) for i in range(optimizer.n_slots)}, powers=(optimizer.n_powers,))
     if n_tied is not None:
         tensors["params"] = (n_tied,)
     if n_statistics:

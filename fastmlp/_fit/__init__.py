@@ -4,6 +4,9 @@
     mlp.py        what MLP.fit and MLP.partial_fit do: bind the data, then the loop
     loop.py       the loop over epochs; a Plan says what a fit does around each of them
     epochs.py     one epoch: the call of the engine, and the way back from a step that led nowhere
+    average.py    the exponential moving average of the weights
+    rates.py      what schedules give, epoch by epoch
+    classes.py    weights of classes
     orders.py     which rows are trained on, and in which order
     measures.py   numbers of rows that are measured after each epoch: losses, outputs, metrics
     history.py    the numbers of each epoch

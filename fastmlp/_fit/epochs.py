@@ -6,7 +6,9 @@ step before that one.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +19,9 @@ from .._engine.requests import Batches, Objective, State
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
+from .average import RunningMean
 from .orders import Order
+from .rates import DroppedRates
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
@@ -45,9 +49,10 @@ class Sums:
 
 
 class Snapshot(NamedTuple):
-    """Weights and the optimiser's state at some time, with the rate and the number of the epoch then to be trained."""
+    """Weights and the optimiser's state at some time, with the rates and the number of the epoch then to be trained."""
 
     rate: float
+    dropped: DroppedRates
     epoch: int
     arrays: list[Floats]
 
@@ -56,15 +61,19 @@ class Epochs:
     """Runs epochs of a network.
 
     state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a
-    function of (batch, logs), whether to stop; each batch then is a call of the engine.
+    function of (batch, logs), whether to stop; each batch then is a call of the engine. mean: of the weights, which the
+    network holds between epochs; None for none. dropped: by epoch, for the dropout layers whose rate changes.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
 
     def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int,
-                 team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None) -> None:
+                 team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None,
+                 mean: RunningMean | None = None, dropped: Iterator[DroppedRates] | None = None) -> None:
         self.network, self.state = network, state
-        self.live = [network.core.P, network.core.statistics, *state.arrays()]  # what training changes
+        self.mean, self.dropped = mean, dropped or itertools.repeat(())
+        self.live = [network.core.P, network.core.statistics, *state.arrays(),  # what training changes
+                     *(() if mean is None else mean.arrays())]
         self.data, self.order, self.batch, self.team = data, order, batch, team
         self.objective, self.on_batch_end = objective, on_batch_end
         self.n, self.weight = order.n, data.weight_of(order.rows)
@@ -76,8 +85,12 @@ class Epochs:
 
     def run(self, rate: float) -> EpochResult | None:
         """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
+        with contextlib.nullcontext() if self.mean is None else self.mean.weights_in_place():
+            return self._run(rate)
+
+    def _run(self, rate: float) -> EpochResult | None:
         oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
-        start = self._snapshot(rate, oldest)
+        start = self._snapshot(rate, next(self.dropped), oldest)
         self.snapshots = [*self.snapshots[-1:], start]
         if self.on_batch_end is not None:
             sums, weight = self._train_batch_by_batch(start, self.on_batch_end)
@@ -116,14 +129,14 @@ class Epochs:
         """Batches first .. last of the epoch that begins with a Snapshot; fewer where a loss was not finite."""
         state, key = self.state, (self.network.progress.seed << 20) + start.epoch & 2**64 - 1
         step = state.optimizer.at_rate(start.rate)
+        changing = State(state.slots, state.powers, None if self.mean is None else self.mean.as_asked_for())
         sums = Sums(first)
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
             batches = Batches(self.section_rows, self.batch, sums.batches - begin, end - begin,
-                              weight_scale=self.n / self.weight, key=key)
-            found = self.network.core.train(self.data, self.team, batches, step, State(state.slots, state.powers),
-                                            self.objective)
+                              weight_scale=self.n / self.weight, key=key, rates=start.dropped)
+            found = self.network.core.train(self.data, self.team, batches, step, changing, self.objective)
             sums.batches = begin + found.done
             sums.loss += found.loss
             sums.row_penalty += found.weight_penalty / self.n
@@ -157,14 +170,14 @@ class Epochs:
             return True
         return bool(np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b))))
 
-    def _snapshot(self, rate: float, into: list[Floats] | None = None) -> Snapshot:
+    def _snapshot(self, rate: float, dropped: DroppedRates, into: list[Floats] | None = None) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""
         epoch = self.network.progress.epochs_ever
         if into is None:
-            return Snapshot(rate, epoch, [a.copy() for a in self.live])
+            return Snapshot(rate, dropped, epoch, [a.copy() for a in self.live])
         for copy, a in zip(into, self.live):
             np.copyto(copy, a)
-        return Snapshot(rate, epoch, into)
+        return Snapshot(rate, dropped, epoch, into)
 
     def _restore(self, snapshot: Snapshot) -> None:
         for a, copy in zip(self.live, snapshot.arrays):
@@ -176,7 +189,7 @@ class Epochs:
         self._restore(now)
         before = None
         for b in range(self.batches):
-            here = self._snapshot(now.rate)
+            here = self._snapshot(now.rate, now.dropped)
             if self._train(now, b, b + 1).batches == b:
                 break
             before = here

@@ -1,7 +1,6 @@
 """What MLP.fit and MLP.partial_fit do."""
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,18 +11,18 @@ from .. import _robust, _running, optim
 from .._engine.requests import Objective, Penalty
 from .._network import Network
 from .._parameters import OptimizerState
-from . import loop
+from . import classes, loop
+from .average import RunningMean
 from .epochs import EpochResult, Epochs
 from .history import History
 from .measures import Measures
 from .options import Options
 from .orders import InOrder, Shuffled, hold_out
+from .rates import ahead, dropout_rates
 
 if TYPE_CHECKING:
     from ..model import MLP
 
-
-RATES_AHEAD = 10_000  # epochs whose rates are asked for, and so checked, before anything is changed
 
 
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
@@ -41,6 +40,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer)
     data = network.bind(X, y, options.sample_weight)
+    classes.check_smoothing(network, options.label_smoothing)
     rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
     measures = Measures(network, data, held_out, y, options)
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
@@ -51,9 +51,11 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
                          "BatchNorm, whose rows depend on each other in training")
     network.parameters.require_finite()
     first = 0 if previous is None else previous.epoch
-    ahead = min(options.epochs, RATES_AHEAD)
-    rates = itertools.chain([optim.rate(options.optimizer, first + e) for e in range(ahead)],
-                            (optim.rate(options.optimizer, first + e) for e in itertools.count(ahead)))
+    rates = ahead(lambda epoch: optim.rate(options.optimizer, epoch), first, options.epochs)
+    dropped = dropout_rates(network, first, options.epochs)
+    if options.class_weight is not None:  # of the rows that are trained on; what was measured is bound already
+        weights = classes.weights(network, y, data.n, options.sample_weight, options.class_weight)
+        data = network.bind(X, y, weights)
     order = Shuffled(data.n, rows, progress.seed) if options.shuffle else InOrder(data.n, rows)
     batch = min(order.n, options.batch_size or order.n)
     with network.team(order.n, 3 * options.epochs, options.n_threads, batch) as team:
@@ -61,9 +63,11 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         progress.optimizer_state = state
         if previous is None:
             net.history = History(loss=[], lr=[])
-        objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
+        objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
+                              smoothing=options.label_smoothing)
+        mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
         on_batch_end = loop.batch_notifier(options.callbacks, net)
-        epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end)
+        epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end, mean, dropped)
         running.present["loss"] = epochs.loss
         if penalty.kind:
             name = _robust.PENALTY_NAMES[penalty.kind]

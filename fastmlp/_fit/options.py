@@ -5,7 +5,7 @@ tests/test_fit_options.py holds them to this table. What an option means is said
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..callbacks import Callback, ProgressBar, as_callback
 from ..metrics import named_metrics
 
 Callbacks = Sequence[Callback | Callable[..., Any]]
+ClassWeight = str | Mapping[Any, float]
 Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 
 OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
@@ -41,14 +42,17 @@ class Options:
     gradient_penalty: float = 0.0
     jacobian_penalty: float = 0.0
     adversarial: Attack | None = None
+    ema: float | None = None
+    label_smoothing: float = 0.0
+    class_weight: ClassWeight | None = None
 
     def check(self, default_optimizer: optim.Optimizer) -> None:
         """Check them, and bring them into the form in which the loop takes them: an optimiser, a list of callbacks,
         metrics by name. TypeError or ValueError names the option."""
         self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
         if not isinstance(self.optimizer, optim.Optimizer):
-            raise TypeError("optimizer must be SGD(..), Adam(..) or AdamW(..), got "
-                            + _checks.described(self.optimizer))
+            raise TypeError(f"optimizer must be one of {', '.join(optim.__all__)}, such as Adam(), "
+                            f"got {_checks.described(self.optimizer)}")
         self.epochs = _checks.integer("epochs", self.epochs, 1)
         if self.batch_size is not None:
             self.batch_size = _checks.integer("batch_size", self.batch_size, 1)
@@ -63,6 +67,9 @@ class Options:
         self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
         self.metrics = named_metrics(self.metrics)
         _checks.number("input_noise", self.input_noise, least=0)
+        if self.ema is not None:
+            self.ema = _checks.number("ema", self.ema, least=0, below=1)
+        self.label_smoothing = _checks.number("label_smoothing", self.label_smoothing, least=0, below=1)
         _checks.number("validation_fraction", self.validation_fraction, least=0, below=1)
         if self.validation_data is not None:
             if self.validation_fraction:
