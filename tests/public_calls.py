@@ -376,7 +376,7 @@ NOT_CALLED = {
 INTERNAL = {
     "Callback": ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end"),
     "Layer": ("after", "brief", "checked", "engine_row", "initial_bias", "initial_weights", "joins", "n_statistics",
-              "weights", "window"),
+              "rate_at", "weights", "window"),
     "Optimizer": ("at_rate", "check", "limits", "numbers"),
     "_Schedule": ("at",),
     "Tie": ("edges", "frozen", "layers"),

@@ -37,7 +37,7 @@ def _labels(network: Network, y: Any, n: int) -> Any:
     if loss == "cross_entropy" and targets.ndim == 1:
         return targets
     if loss == "binary_cross_entropy" and network.d[-1] == 1:
-        labels = _arrays.dense(targets).reshape(n)
+        labels = _arrays.dense(targets, "y").reshape(n)
         if np.isin(labels, (0, 1)).all():
             return labels.astype(np.int64)
     raise ValueError("class_weight must be left out unless y are labels: integers for cross_entropy, or 0 and 1 for "
