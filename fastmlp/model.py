@@ -44,7 +44,7 @@ class MLP:
     ----------
     layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or (length, c),
         channels last. Each entry after it is an int, a Dense layer of that many units with the network's `activation`
-        (the last one linear: the loss supplies its link), or a layer spec.
+        (the last one linear: the loss supplies its link), a layer spec, or a block of layers, Residual or Concat.
     activation : a name (`fastmlp.activations()`) or a pair (name, argument).
     loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
         loss(x, y) -> values (m,), derivatives (m, d(L)). The link of predictions is softmax for "cross_entropy",
@@ -71,7 +71,7 @@ class MLP:
     history : what the last fit and the partial_fits since it logged.
     """
 
-    def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer], *,
+    def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer | specs.Residual | specs.Concat], *,
                  activation: specs.Activation = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,

@@ -41,6 +41,7 @@ from fastmlp import (
     tie_map,
     tie_transpose,
 )
+from test_gradients import derivative
 from test_twin import LABELS, targets
 
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
@@ -459,6 +460,27 @@ NO_LIMIT = dict(deadline=None, suppress_health_check=list(HealthCheck), database
 @given(st.data())
 def test_random_networks(data):
     compare(data)
+
+
+@settings(max_examples=100, derandomize=True, phases=[Phase.generate], **NO_LIMIT)
+@given(architectures(smooth=True), some(1, 20), some(0, 2**32))
+def test_nested_derivatives(layers, n, seed):
+    """The Hessian times a vector and gradients with penalties, by difference quotients of first derivatives."""
+    net, rng = MLP(layers, dtype="float64", random_state=0), np.random.default_rng(seed)
+    p, v = rng.normal(0, 0.4, net.n_params), 0.02 * rng.standard_normal(net.n_params)
+    X, y = rng.standard_normal((n, net.d[0])), rng.standard_normal((n, net.d[-1]))
+
+    def along(h, f):
+        net.params = p + h * v
+        return f()
+
+    hvp = along(0, lambda: net.hvp(v, X, y))
+    quotient = derivative(lambda h: along(h, lambda: net.loss_and_grad(X, y)[1]))
+    np.testing.assert_allclose(hvp, quotient, rtol=0, atol=1e-7 * max(1, np.abs(hvp).max()))
+    for penalty in ({"gradient_penalty": 0.3}, {"jacobian_penalty": 0.3}):
+        slope = along(0, lambda penalty=penalty: net.loss_and_grad(X, y, **penalty)[1]) @ v
+        quotient = derivative(lambda h, penalty=penalty: along(h, lambda: net.loss_and_grad(X, y, **penalty)[0]))
+        assert slope == pytest.approx(quotient, rel=1e-7, abs=1e-7)
 
 
 @pytest.mark.slow
