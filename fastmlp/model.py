@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from . import _arrays, _checks, _core, _derivatives
 from . import layers as specs
+from ._exits import Exits
 from ._fit.history import History
 from ._fit.mlp import fit
 from ._fit.options import Callbacks, Metrics, Options
@@ -37,7 +38,7 @@ def losses() -> list[str]:
     return list(_core.LOSSES)
 
 
-class MLP:
+class MLP(Exits):
     """A multilayer perceptron: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), l = 1..L.
 
     Parameters

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 from dataclasses import replace
 from numbers import Integral, Real
 from operator import is_
@@ -15,7 +16,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from .. import _checks, _core, optim
+from .. import _checks, _core, _lazy, optim
 from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
 from .._running import Fit, alone
@@ -202,6 +203,23 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             return self._threaded(net)
         coefs, intercepts = [np.asarray(W) for W in self.coefs_], [np.asarray(b) for b in self.intercepts_]
         return self._build(coefs, intercepts, "float32" if coefs[0].dtype == np.float32 else "float64")
+
+    @property
+    def network_(self) -> MLP:
+        """The MLP behind `coefs_` and `intercepts_`, ready to predict: its outputs are those of the last layer and of
+        its link, for two classes the probability of the second alone. It is no copy: what it learns is learned here,
+        unless coefs_ or intercepts_ were set."""
+        check_is_fitted(self, "coefs_")
+        return self._mlp()
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+        """The fitted estimator as an ONNX model, with outputs named as skl2onnx names them: see fastmlp.export.to_onnx.
+
+        path : where it is written, None for nowhere. dtype : "float32" or "float64" of the input X, None for the
+            network's. Returns the onnx.ModelProto.
+        """
+        check_is_fitted(self, "coefs_")
+        return _lazy.load("export").to_onnx(self, path, dtype)
 
     # ---- fitting
 

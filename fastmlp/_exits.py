@@ -1,0 +1,45 @@
+"""Methods of MLP by which a network leaves Python, and comes back; `fastmlp.export` does the work."""
+from __future__ import annotations
+
+import os
+from typing import Any, Self
+
+from . import _lazy
+
+
+class Exits:
+    """What MLP has of them."""
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+        """The network as an ONNX model, whose output is what predict gives: see fastmlp.export.to_onnx.
+
+        path : where it is written, None for nowhere. dtype : "float32" or "float64", None for the network's. Returns
+        the onnx.ModelProto. Its input X is (n, *shapes[0]), its output `output` (n, d(L)).
+        """
+        return _lazy.load("export").to_onnx(self, path, dtype)
+
+    @classmethod
+    def from_onnx(cls, path: str | os.PathLike[str]) -> Self:
+        """The network that to_onnx, of an MLP or of an MLPClassifier or MLPRegressor, wrote to a file: the same
+        predictions to the bit. It has no ties, history or optimiser's state, which ONNX has no place for.
+
+        ValueError where the file is none of ours; OSError where it cannot be read; ImportError without onnx.
+        """
+        return _lazy.load("export").from_onnx(cls, path)
+
+    def to_c(self, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict") -> str:
+        """The network as one self-contained C99 file, which may also be included in C++, with
+
+            void predict(const float *x, float *out);                  out (d(L),) of a row x (d(0),)
+            void predict_rows(const float *x, size_t n, float *out);   of n rows, one after the other
+
+        path : where it is written, None for nowhere. dtype : "float32" or "float64", of the weights and of all that is
+        computed; then with double. name : of the first function, and what all other names begin with, so that a program
+        can have several networks.
+
+        No memory is allocated and no library is needed: exp and its like are the library's own. In the network's dtype
+        and compiled with fused multiply-add (-O3 -march=native, say) it gives the bits of predict, except where numbers
+        below the normal range are met, which the library takes for 0. Returns the text. ValueError where a layer has no
+        C, or weights are not finite in dtype; OSError where path cannot be written.
+        """
+        return _lazy.load("export").to_c(self, path, dtype, name)

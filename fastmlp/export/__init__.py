@@ -1,0 +1,59 @@
+"""Ways out of the process: ONNX, C, PyTorch, scikit-learn, and smaller networks for them.
+
+`_table.py` has what each kind of layer, activation and link becomes in each format. Nothing that a format needs is
+imported before it is asked for. The methods of MLP and of the estimators that have the same names call these functions.
+"""
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+__all__ = ["to_onnx", "from_onnx", "to_c", "register_skl2onnx"]
+
+
+def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+    """An MLP or a fitted estimator as an ONNX model.
+
+    path : where it is written, None for nowhere. dtype : "float32" or "float64", of its input X and of all that it
+    computes, None for the network's; runtimes have float32 for all operators, float64 for few.
+
+    Of an MLP X has the shape of its input, (n, *shapes[0]), maps with channels last, and `output` (n, d(L)) is what
+    predict gives. Of estimators outputs have the names of skl2onnx's: `label` (n,) and `probabilities`
+    (n, n_classes) of MLPClassifier, `variable` (n, n_outputs) of MLPRegressor, `variable` (n, units of the code) and
+    `reconstruction` (n, n_features) of MLPAutoencoder. Labels are int64, or strings.
+
+    Opset 17, IR 8; checked by onnx.checker. Returns the onnx.ModelProto. ValueError where a layer has no ONNX, weights
+    are not finite in dtype, or the model would have 2 GiB; ImportError without the package onnx; OSError where path
+    cannot be written.
+    """
+    from . import _onnx, _onnx_estimators
+
+    one_of = _onnx.of_network if hasattr(model, "layers") else _onnx_estimators.of_estimator
+    return one_of(model, path, dtype)
+
+
+def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:
+    """The network of an ONNX model that to_onnx wrote, as one of a class: see MLP.from_onnx."""
+    from . import _from_onnx
+
+    return _from_onnx.network(cls, path)
+
+
+def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict") -> str:
+    """A network as one self-contained C99 file, which is also a header for C++: see MLP.to_c."""
+    from . import _c
+
+    return _c.of_network(net, path, dtype, name)
+
+
+def register_skl2onnx() -> None:
+    """Let skl2onnx convert our estimators, as the last step of a Pipeline too: call it once before convert_sklearn.
+
+    Of MLPAutoencoder what transform gives is converted. ImportError without the package skl2onnx.
+    """
+    from . import _skl2onnx
+
+    _skl2onnx.register()
