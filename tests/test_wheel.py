@@ -21,6 +21,7 @@ def test_what_the_wheel_holds(tmp_path):
         extension = next(wheel.read(name) for name in names if name.endswith(EXTENSION_SUFFIXES[0]))
     endings = {pathlib.PurePath(name).suffix for name in names}
     assert endings == {".py", ".pyi", ".typed", ".inc", pathlib.PurePath(EXTENSION_SUFFIXES[0]).suffix}
-    sources_of_exports = {"export/c/scalar.inc", "export/c/layers.inc", "kernels/vecmath.inc", "kernels/activations.inc"}
+    sources_of_exports = {"export/c/scalar.inc", "export/c/layers.inc", "kernels/vecmath.inc",
+                          "kernels/activations.inc"}
     assert {name.removeprefix("fastmlp/") for name in names if name.endswith(".inc")} == sources_of_exports
     assert b".symtab" not in extension  # stripped

@@ -24,7 +24,7 @@ from .._types import Floats
 from ..layers import MOST_UNITS, Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
-from . import _lbfgs, _solvers, _stochastic
+from . import _files, _lbfgs, _solvers, _stochastic
 from ._input import validate_data
 
 try:  # new in scikit-learn 1.9, and experimental there
@@ -106,6 +106,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _stratification_labels(self, y):
         """Labels to stratify the split of held-out rows by, or None."""
         return None
+
+    def _decode(self, outputs):
+        """Outputs as predict gives them."""
+        return outputs
 
     def _total_weight(self, y, sample_weight):
         return sample_weight
@@ -220,6 +224,25 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """
         check_is_fitted(self, "coefs_")
         return _lazy.load("export").to_onnx(self, path, dtype)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the estimator to a file, fitted or not: parameters, weights, labels, names of features, the solver's
+        state and the random stream. The format is that of MLP.save; the file is there whole or not at all.
+
+        ValueError that names the parameter or attribute where it is or holds a function or another object, such as a
+        callback, which no file can. OSError that names the path where it cannot be written.
+        """
+        _files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The estimator that save of the same class wrote to a file. Its predictions are the same to the bit, and
+        partial_fit and warm starts go on as if it had never stopped.
+
+        ValueError where the file is damaged, foreign, of another class or of a later format; OSError where it cannot be
+        read. Nothing in a file is run.
+        """
+        return _files.load(cls, path)
 
     # ---- fitting
 
