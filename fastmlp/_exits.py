@@ -43,3 +43,25 @@ class Exits:
         C, or weights are not finite in dtype; OSError where path cannot be written.
         """
         return _lazy.load("export").to_c(self, path, dtype, name)
+
+    def to_torch(self, link: bool = True) -> Any:
+        """The network as a module of PyTorch, with copies of the weights, in the network's dtype and in eval mode: an
+        nn.Sequential, in which layers that read others than the one before are one module.
+
+        link : whether the loss's link follows, as in predict; False for outputs x(L), which losses such as
+        nn.CrossEntropyLoss want. The module takes rows (n, d(0)); maps also as (n, h, w, c). ImportError without torch.
+        """
+        return _lazy.load("export").to_torch(self, link)
+
+    @classmethod
+    def from_torch(cls, module: Any, input_shape: Any = None, loss: Any = None) -> Self:
+        """The network of an nn.Sequential of Linear, Conv1d and Conv2d, pools, BatchNorm, Dropout, Flatten and
+        activations, or of what to_torch gave; the weights are copies.
+
+        input_shape : of maps, (h, w, c) or (length, c), channels last as all maps here, where the module begins with
+        them. loss : as of MLP; None for squared_error or, by a Softmax, Sigmoid or Exp at the end, cross_entropy,
+        binary_cross_entropy or poisson, whose links these are.
+
+        ValueError names what a network here cannot be; ImportError without torch.
+        """
+        return _lazy.load("export").from_torch(cls, module, input_shape, loss)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..model import MLP
 
-__all__ = ["to_onnx", "from_onnx", "to_c", "register_skl2onnx"]
+__all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "register_skl2onnx"]
 
 
 def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
@@ -47,6 +47,20 @@ def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "flo
     from . import _c
 
     return _c.of_network(net, path, dtype, name)
+
+
+def to_torch(net: MLP, link: bool = True) -> Any:
+    """A network as a module of PyTorch: see MLP.to_torch."""
+    from . import _torch
+
+    return _torch.of_network(net, link)
+
+
+def from_torch(cls: type[MLP], module: Any, input_shape: Any = None, loss: Any = None) -> Any:
+    """The network of a module of PyTorch, as one of a class: see MLP.from_torch."""
+    from . import _from_torch
+
+    return _from_torch.network(cls, module, input_shape, loss)
 
 
 def register_skl2onnx() -> None:

@@ -111,7 +111,8 @@ def paddings(node: Node) -> tuple[tuple[int, ...], list[int]]:
     before, positions = numbers(node, 2), numbers(node, 4)
     after = [max((o - 1) * s + d * (k - 1) + 1 - n - p, 0) for o, s, d, k, n, p in
              zip(positions, strides(node), dilations(node), kernel(node), node.shapes[0], before)]
-    if all(b >= a for a, b in zip(after, before)) and all(2 * b <= k for b, k in zip(before, kernel(node))):
+    fits = node.W is not None or all(2 * b <= k for b, k in zip(before, kernel(node)))  # of pools at most half
+    if fits and all(b >= a for a, b in zip(after, before)):
         return before, []
     return (0,) * len(before), [n for pair in reversed([*zip(before, after)]) for n in pair]
 
