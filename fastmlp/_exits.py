@@ -65,3 +65,12 @@ class Exits:
         ValueError names what a network here cannot be; ImportError without torch.
         """
         return _lazy.load("export").from_torch(cls, module, input_shape, loss)
+
+    @classmethod
+    def from_sklearn(cls, est: Any) -> Self:
+        """The network of scikit-learn's fitted MLPClassifier or MLPRegressor: the same weights to the bit.
+
+        Its loss is the one that est minimises, half_squared_error for squares. TypeError where est is another;
+        ValueError where it is not fitted.
+        """
+        return _lazy.load("export").from_sklearn(cls, est)

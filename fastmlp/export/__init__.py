@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..model import MLP
 
-__all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "register_skl2onnx"]
+__all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "from_sklearn", "to_sklearn", "register_skl2onnx"]
 
 
 def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
@@ -61,6 +61,21 @@ def from_torch(cls: type[MLP], module: Any, input_shape: Any = None, loss: Any =
     from . import _from_torch
 
     return _from_torch.network(cls, module, input_shape, loss)
+
+
+def from_sklearn(cls: type[Any], est: Any) -> Any:
+    """scikit-learn's perceptron as an MLP or as one of our estimators, whichever class is given: see MLP.from_sklearn
+    and MLPClassifier.from_sklearn."""
+    from . import _sklearn
+
+    return (_sklearn.estimator if hasattr(cls, "get_params") else _sklearn.network)(cls, est)
+
+
+def to_sklearn(est: Any) -> Any:
+    """Our estimator as scikit-learn's: see MLPClassifier.to_sklearn."""
+    from . import _sklearn
+
+    return _sklearn.theirs(est)
 
 
 def register_skl2onnx() -> None:
