@@ -108,7 +108,7 @@ def test_the_loss_decides_what_a_sigmoid_is():
     (nn.Sequential(nn.Linear(3, 3), nn.GELU("tanh")), "approximate"),
     (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2), nn.Flatten(), nn.Linear(2, 2)), "groups"),
     (nn.Sequential(nn.Conv2d(2, 2, 1), nn.Flatten(), nn.Linear(2, 2)), "input_shape"),
-    (nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 3)), "3 inputs, got 4"),
+    (nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 3)), "3 inputs, .* got one for 4"),
     (nn.Sequential(nn.ReLU(), nn.Linear(4, 3)), "activation"),
     (nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Tanh()), "activation"),
     (nn.Sequential(nn.Linear(4, 3).half()), "float16"),

@@ -10,6 +10,7 @@ import decimal
 import fractions
 import functools
 import importlib
+import importlib.util
 import inspect
 import io
 import math
@@ -23,6 +24,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import neural_network
 
 import fastmlp
 from fastmlp import (
@@ -318,6 +320,15 @@ def fitted():
     return quiet(MLPClassifier(hidden_layer_sizes=(3,), max_iter=1, random_state=0).fit(X, LABELS))
 
 
+def theirs():
+    return quiet(neural_network.MLPClassifier((3,), max_iter=1).fit(X, LABELS))
+
+
+def from_onnx(path):
+    MLP([4, 2]).to_onnx("net.onnx")
+    MLP.from_onnx(path)
+
+
 def as_layer(spec, shape=(4,), more=()):
     return spec, lambda **given: MLP([shape if len(shape) > 1 else shape[0], spec(**given), *more, 2])
 
@@ -500,6 +511,8 @@ CASES = {
     },
     "MLP.save": (*as_method("save"), dict(path="net")),
     "MLP.load": (*as_method("load"), dict(path="net")),
+    "MLP.to_c": (*as_method("to_c"), dict(path="net.c", dtype="float32", name="predict")),
+    "MLP.from_sklearn": (*plainly(MLP.from_sklearn), dict(est=theirs())),
     **{
         f"sensitivity.{name}": (
             getattr(sensitivity, name),
@@ -604,6 +617,15 @@ CASES = {
         dict(X=X, y=LABELS, sample_weight=WEIGHT, validation_data=None, X_val=None, y_val=None, sample_weight_val=None),
     ),
 }
+if importlib.util.find_spec("onnx"):
+    CASES["MLP.to_onnx"] = (*as_method("to_onnx"), dict(path="net.onnx", dtype="float32"))
+    CASES["MLP.from_onnx"] = (MLP.from_onnx, from_onnx, dict(path="net.onnx"))
+if importlib.util.find_spec("torch"):
+    CASES["MLP.to_torch"] = (*as_method("to_torch"), dict(link=True))
+    CASES["MLP.from_torch"] = (
+        *plainly(MLP.from_torch),
+        dict(module=classifier().to_torch(), input_shape=None, loss=None),
+    )
 # public, but not called here
 ELSEWHERE = {
     "Flatten": "takes nothing",
@@ -617,6 +639,8 @@ ELSEWHERE = {
     "ProgressBar": "takes nothing",
     "History": "a dict",
     "DivergenceWarning": "a warning",
+    **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx"), "where onnx is installed"),
+    **dict.fromkeys(("MLP.to_torch", "MLP.from_torch"), "where torch is installed"),
     "NoiseCurve": "a result",
     "Report": "a result",
     "encode": "of what `of` gives",

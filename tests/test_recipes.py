@@ -250,7 +250,7 @@ class Mirrored:
     Edit("tests/bits.py", """Case(dense([6, 8, 5], "elu"), loss="cross_entropy", y=sixteenths)
 """, """    yield "kind mirrored", Case([9, fastmlp.Mirrored(), Dense(20, "relu"), fastmlp.Mirrored(), Dense(3)])
 """),
-    Edit("tests/export_cases.py", '    Flatten: [(6, 5, 2), Conv2D(3, 2, "tanh"), Flatten(), Dropout(0.1), Dense(4), 3],\n',
+    Edit("tests/export_cases.py", 'Conv2D(3, 2, "tanh"), Flatten(), Dropout(0.1), Dense(4), 3],\n',
          '    layers.Mirrored: [5, layers.Mirrored(), Dense(8, "tanh"), layers.Mirrored(), 3],\n'),
 ], ["test_kinds.py", "test_conv.py", *EXPORTS])
 
