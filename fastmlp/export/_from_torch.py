@@ -142,8 +142,8 @@ def linear(reader: Reader, module: Any) -> None:
         *size, c = reader.shape
         W = W.reshape(c, math.prod(size), -1).swapaxes(0, 1).reshape(W.shape)
     if len(W) != math.prod(reader.shape):
-        raise ValueError(f"module must have a linear layer for {math.prod(reader.shape)} inputs, by input_shape and the "
-                         f"layers before it, got one for {len(W)}")
+        raise ValueError(f"module must have a linear layer for {math.prod(reader.shape)} inputs, by input_shape and "
+                         f"the layers before it, got one for {len(W)}")
     units, bias = W.shape[1], b is not None
     spec = layers.Dense(units, bias=bias) if back == 1 else layers.Projection(units, bias=bias, back=back)
     reader.add(spec, W=W, b=b)
