@@ -23,7 +23,8 @@ class Exits:
         """The network that to_onnx, of an MLP or of an MLPClassifier or MLPRegressor, wrote to a file: the same
         predictions to the bit. It has no ties, history or optimiser's state, which ONNX has no place for.
 
-        ValueError where the file is none of ours; OSError where it cannot be read; ImportError without onnx.
+        ValueError where the file is none of ours, or of a network with functions of yours; OSError where it cannot be
+        read; ImportError without onnx.
         """
         return _lazy.load("export").from_onnx(cls, path)
 
