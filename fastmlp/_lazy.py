@@ -10,7 +10,7 @@ NAMES = {
     **dict.fromkeys(("MLPClassifier", "MLPRegressor", "MLPAutoencoder"), "estimators"),
     **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history"), "plot"),
 }
-MODULES = ("estimators", "io", "plot", "schedules", "sensitivity", "training")
+MODULES = ("estimators", "export", "io", "plot", "schedules", "sensitivity", "training")
 
 
 def load(name: str) -> Any:

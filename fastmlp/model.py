@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from . import _arrays, _checks, _core, _derivatives, _entries
 from . import layers as specs
+from ._exits import Exits
 from ._fit.history import History
 from ._fit.mlp import fit
 from ._fit.options import Callbacks, ClassWeight, Metrics, Options
@@ -21,7 +22,7 @@ from ._robust import Attack
 from ._types import Floats, Shape
 from .losses import Loss, LossFunction
 from .optim import Optimizer
-from .summary import summary
+from .summary import as_html, summary
 from .ties import Tie
 
 __all__ = ["MLP", "activations", "losses"]
@@ -37,7 +38,7 @@ def losses() -> list[str]:
     return list(_core.LOSSES)
 
 
-class MLP:
+class MLP(Exits):
     """A multilayer perceptron: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), l = 1..L.
 
     Parameters
@@ -348,6 +349,10 @@ class MLP:
     def summary(self) -> str:
         """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
         return summary(self)
+
+    def _repr_html_(self) -> str:
+        """The summary as notebooks show it."""
+        return as_html(self)
 
     # ---- copies and pickles. The state's names are those of the first version, whose pickles load.
 

@@ -6,6 +6,7 @@ inspected for its parameters, what is done with arguments of these names, and go
 
 import functools
 import importlib
+import importlib.util
 import inspect
 import math
 import warnings
@@ -13,6 +14,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import neural_network
 
 import bits
 import fastmlp
@@ -163,6 +165,21 @@ def of_maps():
     return MLP([IMAGE, Conv2D(2, 3), 2], random_state=0)
 
 
+def quiet(model, *data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(*data)
+
+
+def theirs():
+    return quiet(neural_network.MLPClassifier((3,), max_iter=1), X, LABELS)
+
+
+def from_onnx(path):
+    MLP([4, 2]).to_onnx("net.onnx")
+    MLP.from_onnx(path)
+
+
 def set_params(p):
     MLP([4, 2]).params = p
 
@@ -197,9 +214,24 @@ NETWORKS = {
                                                          "class_weight": {0: 2.0, 1: 0.5}}),
     "MLP.save": method_of("save", network, path="saved"),
     "MLP.load": plain(MLP.load, path=NETWORK),
+    "MLP.to_c": method_of("to_c", network, path="net.c", dtype="float32", name="predict", weights="int8"),
+    "MLP.pruned": method_of("pruned", network, threshold=0.1, X=X),
+    "MLP.quantized": method_of("quantized", network, kind="int8", X=X),
+    "MLP.from_sklearn": plain(MLP.from_sklearn, est=theirs()),
     "io.read": plain(fastmlp.io.read, path=CONTAINER),
     "io.write": plain(fastmlp.io.write, path="written", text="text", tensors={"a": np.ones(3)}),
 }
+
+if importlib.util.find_spec("onnx"):
+    NETWORKS |= {
+        "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32"),
+        "MLP.from_onnx": Call(MLP.from_onnx, from_onnx, dict(path="net.onnx")),
+    }
+if importlib.util.find_spec("torch"):
+    NETWORKS |= {
+        "MLP.to_torch": method_of("to_torch", network, link=True),
+        "MLP.from_torch": plain(MLP.from_torch, module=classifier().to_torch(), input_shape=None, loss=None),
+    }
 
 
 # ---- callbacks
@@ -307,12 +339,6 @@ def estimator(spec, y, **given_first):
     return Call(spec, lambda **given: spec(**{**given_first, **given}).fit(X, y), good)
 
 
-def quiet(model, *data):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return model.fit(*data)
-
-
 @functools.cache
 def fitted(spec):
     y = {MLPClassifier: [LABELS], MLPRegressor: [Y], MLPAutoencoder: []}[spec]
@@ -369,6 +395,8 @@ NOT_CALLED = {
     "io.encode": "takes what networks hold",
     "io.decode": "takes what encode gives",
     "training.State": "a name that old files know",
+    **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx"), "where onnx is installed"),
+    **dict.fromkeys(("MLP.to_torch", "MLP.from_torch"), "where torch is installed"),
     "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",
     "MLPRegressor.to_art": "wants the toolbox: tests/test_art.py",
 }

@@ -170,13 +170,18 @@ class MLPAutoencoder(BaseMLP):
     def transform(self, X: Any) -> Any:
         """The codes, (n_samples, units of the code)."""
         check_is_fitted(self, "coefs_")
-        return self._activations(X, len(self.coefs_) // 2 - 1)
+        return self._halves()[0].predict(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
+
+    def _halves(self):
+        """The encoder and the decoder, networks."""
+        specs = self._layers_of_use()
+        middle = len(specs) // 2 + 1
+        return self._part(specs[:middle]), self._part([self._n_features_out, *specs[middle:]])
 
     def inverse_transform(self, X: Any) -> Floats:
         """Codes -> rows, (n_samples, n_features)."""
         check_is_fitted(self, "coefs_")
-        specs = self._layers_of_use()
-        return self._part([self._n_features_out, *specs[len(specs) // 2 + 1:]]).predict(X)
+        return self._halves()[1].predict(X)
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2.

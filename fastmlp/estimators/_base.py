@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 from dataclasses import replace
 from numbers import Integral, Real
 from operator import is_
@@ -15,7 +16,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .. import _checks, _core, optim
+from .. import _checks, _core, _lazy, optim
 from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
 from .._running import Fit, alone
@@ -23,7 +24,7 @@ from .._types import Floats
 from ..layers import Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
-from . import _checked, _lbfgs, _solvers, _stochastic
+from . import _checked, _files, _lbfgs, _solvers, _stochastic
 from ._input import validate_data, validate_weight
 
 try:  # new in scikit-learn 1.9, and experimental there
@@ -111,6 +112,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """Labels to stratify the split of held-out rows by, or None."""
         return None
 
+    def _decode(self, outputs):
+        """Outputs as predict gives them."""
+        return outputs
+
     def _total_weight(self, y, sample_weight):
         return sample_weight
 
@@ -192,6 +197,42 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             return self._threaded(net)
         coefs, intercepts = [np.asarray(W) for W in self.coefs_], [np.asarray(b) for b in self.intercepts_]
         return self._build(coefs, intercepts, "float32" if coefs[0].dtype == np.float32 else "float64")
+
+    @property
+    def network_(self) -> MLP:
+        """The MLP behind `coefs_` and `intercepts_`, ready to predict: its outputs are those of the last layer and of
+        its link, for two classes the probability of the second alone. It is no copy: what it learns is learned here,
+        unless coefs_ or intercepts_ were set."""
+        check_is_fitted(self, "coefs_")
+        return self._mlp()
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+        """The fitted estimator as an ONNX model, with outputs named as skl2onnx names them: see fastmlp.export.to_onnx.
+
+        path : where it is written, None for nowhere. dtype : "float32" or "float64" of the input X, None for the
+            network's. Returns the onnx.ModelProto.
+        """
+        check_is_fitted(self, "coefs_")
+        return _lazy.load("export").to_onnx(self, path, dtype)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the estimator to a file, fitted or not: parameters, weights, labels, names of features, the solver's
+        state and the random stream. The format is that of MLP.save; the file is there whole or not at all.
+
+        ValueError that names the parameter or attribute where it is or holds a function or another object, such as a
+        callback, which no file can. OSError that names the path where it cannot be written.
+        """
+        _files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The estimator that save of the same class wrote to a file. Its predictions are the same to the bit, and
+        partial_fit and warm starts go on as if it had never stopped.
+
+        ValueError where the file is damaged, foreign, of another class or of a later format; OSError where it cannot be
+        read. Nothing in a file is run.
+        """
+        return _files.load(cls, path)
 
     # ---- fitting
 

@@ -25,6 +25,7 @@ from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
 from ._input import asked, validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     pass
 
 
-class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
+class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
     __doc__ = f"""A multilayer perceptron that classifies: scikit-learn's MLPClassifier on fastmlp's core.
 
     Minimises the log-loss, for several labels a row (y an indicator matrix) the sum of theirs. With the same

@@ -21,6 +21,7 @@ from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
 from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
@@ -33,7 +34,7 @@ LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute
 WITH_NUMBER = ("huber", "quantile")
 
 
-class MLPRegressor(RegressorMixin, HiddenLayerTransformer, BaseMLP):
+class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
     __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on
     fastmlp's core.
 
