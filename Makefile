@@ -65,9 +65,10 @@ bench: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/run/scaling.py
 	$(BENCH) benchmarks/run/readme.py
 
-# what choices, estimators, sensitivity and ties cost, and where the time goes
+# what choices, kinds of layers, estimators, sensitivity and ties cost, and where the time goes
 costs: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/run/choices.py
+	$(BENCH) benchmarks/run/layers.py
 	$(BENCH) benchmarks/run/estimators.py
 	$(BENCH) benchmarks/run/sensitivity.py
 	$(BENCH) benchmarks/run/ties.py

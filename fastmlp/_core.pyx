@@ -72,8 +72,11 @@ cdef class Core:
 
     d: sizes of x(0) .. x(L). layers: a dict each for layers 1 .. L: "kind", a name in KINDS; "sources", a tuple of the
     one or two layers that it reads; "activation", its number, and "argument"; "bias"; of convolutions and pooling
-    "window", the numbers of window_t in their order; of dropout "rate". loss: (number, argument). tail: numbers of tied
-    parameters with a place of their own, that count as weights and as biases."""
+    "window", the numbers of window_t in their order; of dropout "rate"; of grouped layers "groups"; of batch
+    normalisation "channels", "momentum" and "eps"; of what goes by features how many "features" a position has and
+    whether each is "scaled", of normalisations of rows "centred" and "eps"; of two layers side by side the "positions"
+    of a map. loss: (number, argument). tail: numbers of tied parameters with a place of their own, that count as
+    weights and as biases."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
@@ -126,8 +129,11 @@ cdef class Core:
         cdef window_t *g = &layer.windows.window
         layer.kind, layer.number = kind_of(spec["kind"]), l
         layer.theta = theta_for(spec["activation"], spec["argument"])
-        layer.weights.bias, layer.weights.positions, layer.weights.penalised = spec["bias"], 1, True
-        layer.rate = spec.get("rate", 0.0)
+        layer.weights.bias, layer.weights.penalised = spec["bias"], True
+        layer.weights.positions = spec.get("positions", 1)
+        layer.rate, layer.groups = spec.get("rate", 0.0), spec.get("groups", 1)
+        layer.features.n, layer.features.eps = spec.get("features", 0), spec.get("eps", 0.0)
+        layer.features.scaled, layer.features.centred = spec.get("scaled", False), spec.get("centred", False)
         layer.norm.channels = spec.get("channels", 0)
         layer.norm.momentum, layer.norm.eps = spec.get("momentum", 0.0), spec.get("eps", 0.0)
         first, *others = spec["sources"]
@@ -227,7 +233,7 @@ cdef class Core:
         """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P;
         None where the layer has none."""
         cdef Weights *W = &self.blank.net.layers[l].weights
-        if W.rows == 0:
+        if W.rows == 0 or W.lone:
             return None
         base = self.P if of is None else of
         kept = base[W.w_at:W.b_at].reshape(W.rows, W.ld)[:, :W.cols]
@@ -237,6 +243,8 @@ cdef class Core:
         """b(l) (d(l),) as a view, or None."""
         cdef Weights *W = &self.blank.net.layers[l].weights
         base = self.P if of is None else of
+        if W.lone:
+            return base[W.w_at:W.w_at + W.units]
         return base[W.b_at:W.b_at + W.units] if W.bias else None
 
     def flat(self, of):

@@ -12,7 +12,6 @@ from . import _arrays, _checks, _core
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
-from .initializers import given, initial
 from .layers import Layer
 from .losses import Loss
 
@@ -66,10 +65,20 @@ class Network:
     def start(self, rng: np.random.Generator) -> None:
         """Draw the weights that training starts from, layer by layer."""
         W, b = self.parameters.W, self.parameters.b
-        starts = [(None if W[l] is None else initial(layer.init, W[l].shape, rng, f"init of layer {l}", self.dtype),
-                   None if b[l] is None else given(layer.bias_init, b[l].shape, f"bias_init of layer {l}", self.dtype))
+        starts = [(None if W[l] is None else layer.initial_weights(W[l].shape, rng, f"layer {l}", self.dtype),
+                   None if b[l] is None else layer.initial_bias(b[l].shape, rng, f"layer {l}", self.dtype))
                   for l, layer in enumerate(self.layers, 1)]
         self.parameters.start(*([None, *arrays] for arrays in zip(*starts)))
+
+    @property
+    def learned(self) -> tuple[Floats, Floats]:
+        """(params, running statistics), copies of all that a prediction depends on; settable."""
+        return self.parameters.values(), self.core.statistics.copy()
+
+    @learned.setter
+    def learned(self, values: tuple[Floats, Floats]) -> None:
+        params, self.core.statistics[...] = values
+        self.parameters.assign(params)
 
     # ---- users' data
 

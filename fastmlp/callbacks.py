@@ -89,7 +89,7 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         is_best = self._patience.look(logged(self.monitor, logs))
         if self.restore_best:
-            is_best = self._best.look(of_present_weights(self.monitor, net, logs), lambda: net.params)
+            is_best = self._best.look(of_present_weights(self.monitor, net, logs), lambda: net._network.learned)
         if is_best:
             self.best_epoch = epoch
         return self._patience.waited >= self.patience

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _arrays, _checks, _core, _derivatives
+from . import _arrays, _checks, _core, _derivatives, _entries
 from . import layers as specs
 from ._exits import Exits
 from ._fit.history import History
@@ -61,7 +61,8 @@ class MLP(Exits):
     Attributes
     ----------
     W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
-        (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,). Writing into them changes the network; those of
+        (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,), of g groups (g, d(l-1) / g, d(l) / g), of what
+        scales and shifts by feature (features,) and (features,). Writing into them changes the network; those of
         layers with tied or frozen weights are read-only, set `params` instead.
     shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for
         one channel, or flat in C order; what is returned is flat, (n, d(l)).
@@ -78,7 +79,7 @@ class MLP(Exits):
                  ties: Sequence[Tie] = ()) -> None:
         floating = _checks.floating(dtype)
         minimised = Loss(loss, floating)
-        shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init), floating)
+        shapes, checked = _entries.checked_layers(_entries.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         rng = _checks.generator(random_state)
@@ -289,6 +290,18 @@ class MLP(Exits):
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=False)
+
+    def folded(self) -> Self:
+        """A new network that predicts the same, without the layers that only multiply and shift features: BatchNorm
+        with its running statistics, Scale and Shift go into the weights of the Dense layer or convolution before them,
+        where that has no activation and nothing else reads it, else into those of all layers that read them.
+
+        Ties, the optimiser and the history stay behind. ValueError that names the layer which goes nowhere: one before
+        a sum, a normalisation of rows, a maximum, or a convolution that sees zeros around the map.
+        """
+        from . import _folding  # not above: few ask for it
+
+        return _folding.folded(self)
 
     # ---- files
 

@@ -1,6 +1,7 @@
 """Networks and the library itself, described in text."""
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from typing import TYPE_CHECKING
@@ -32,8 +33,8 @@ def summary(net: MLP) -> str:
 
 def _work(net: MLP, l: int) -> int:
     """Floating point operations of a layer for one row, forward."""
-    W = net.W[l]
-    return net.d[l] if W is None else 2 * W.size * (net.d[l] // W.shape[-1])
+    W, positions = net.W[l], math.prod(net.shapes[l][:-1])
+    return net.d[l] if W is None else 2 * W.size * positions
 
 
 def _row(net: MLP, l: int, work: int) -> tuple[str, ...]:

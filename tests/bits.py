@@ -186,6 +186,32 @@ def cases():
                                          rows=75, batch=33)
     yield "kind batch_norm, maps", Case([(6, 5, 3), Conv2D(17, 2, "relu"), norm, MaxPool2D(2), norm, 2], Adam(1 / 64),
                                         rows=75, batch=33)
+    yield "kind identity", Case([9, Dense(20, "tanh"), fastmlp.Identity(), 3], Adam(1 / 64), rows=150, batch=70)
+    concat = fastmlp.Concat(Dense(12, "relu"), [Dense(20, "tanh"), Dense(5, "silu")], [])
+    yield "kind concat", Case([9, concat, fastmlp.Concat([], Dense(17, "relu")), 3], Adam(1 / 64),
+                              gradient_penalty=1 / 8, rows=150, batch=70)
+    yield "kind concat, maps", Case([(6, 5, 3), fastmlp.Concat([], Conv2D(5, 3, "tanh", padding="same")), 2],
+                                    Adam(1 / 64), rows=75, batch=33)
+    grouped = Dense(96, "relu", groups=3)
+    yield "kind grouped", Case([9, Dense(12, "tanh", groups=3), Dense(20, "relu", groups=2), Dense(3)], Adam(1 / 64),
+                               gradient_penalty=1 / 8, rows=150, batch=70)
+    yield "kind grouped, wider", Case([50, Dense(192, "relu", groups=2), grouped, grouped, 9], Adam(1 / 64, l2=1 / 8),
+                                      rows=75, batch=33)
+    scale, shift = fastmlp.Scale(), fastmlp.Shift()
+    yield "kind scale", Case([9, scale, Dense(20, "tanh"), scale, Dense(70, "relu"), scale, 3], Adam(1 / 64, l2=1 / 8),
+                             rows=150, batch=70, gradient_penalty=1 / 8)
+    yield "kind shift", Case([9, shift, Dense(20, "tanh"), shift, Dense(70, "relu"), shift, 3], Adam(1 / 64, l2=1 / 8),
+                             rows=150, batch=70, gradient_penalty=1 / 8)
+    for kind, spec in (("layer_norm", fastmlp.LayerNorm), ("rms_norm", fastmlp.RMSNorm)):
+        norm = spec()
+        yield f"kind {kind}", Case([9, norm, Dense(20, "relu"), fastmlp.Residual(norm, Dense(20, "tanh")), 3],
+                                   Adam(1 / 64, l2=1 / 8), rows=150, batch=70, weighted=True)
+        yield f"kind {kind}, penalty", Case([9, norm, Dense(20, "silu"), spec(scale=False), 3], Adam(1 / 64),
+                                            gradient_penalty=1 / 8, rows=75, batch=33)
+        yield f"kind {kind}, wider", Case([50, Dense(131, "relu"), norm, Dense(70, "tanh"), norm, 9], Adam(1 / 64),
+                                          rows=75, batch=33)
+        yield f"kind {kind}, maps", Case([(6, 5, 3), norm, Conv2D(17, 2, "tanh"), norm, MaxPool2D(2), scale, shift, 2],
+                                         Adam(1 / 64), rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
     yield "convolutions with many parameters", Case([(16, 16, 1), Conv2D(8, 3, "relu"), MaxPool2D(2),
                                                      Conv2D(16, 3, "relu"), 60, 3],

@@ -177,7 +177,81 @@ class Sum:
         return x + other
 
     def backward(self, x, s, delta, W):
+        return (delta, delta), None
+
+
+class Identity:
+    def forward(self, x, W):
+        return x
+
+    def backward(self, x, s, delta, W):
         return delta, None
+
+
+class Concat:
+    """The second source, then the first: rows of numbers."""
+
+    def forward(self, x, other, W):
+        self.first = other.shape[1]
+        return np.hstack([other, x])
+
+    def backward(self, x, s, delta, W):
+        return (delta[:, self.first:], delta[:, :self.first]), None
+
+
+class Scale:
+    """By a factor for each of the n features at each position, or without W by none."""
+
+    def scaled(self, x, W):
+        return x if W is None else (x.reshape(-1, len(W)) * W).reshape(x.shape)
+
+    forward = scaled
+
+    def backward(self, x, s, delta, W):
+        if W is None:
+            return delta, None
+        return self.scaled(delta, W), (x * delta).reshape(len(x), -1, len(W)).sum(axis=1)
+
+
+class LayerNorm(Scale):
+    """Of n features at each position, all of them without n."""
+
+    def __init__(self, n=None, eps=1e-5):
+        self.n, self.eps = n, eps
+
+    def center(self, features):
+        return features - features.mean(axis=-1, keepdims=True)
+
+    def forward(self, x, W):
+        features = self.center(x.reshape(len(x), -1, self.n or x.shape[1]))
+        self.scale = 1 / np.sqrt((features ** 2).mean(axis=-1, keepdims=True) + self.eps)
+        self.normal = features * self.scale
+        return self.scaled(self.normal.reshape(x.shape), W)
+
+    def backward(self, x, s, delta, W):
+        g, each = super().backward(self.normal.reshape(x.shape), s, delta, W)
+        g = g.reshape(self.normal.shape)
+        dx = self.scale * (self.center(g) - self.normal * (g * self.normal).mean(axis=-1, keepdims=True))
+        return dx.reshape(x.shape), each
+
+
+class RMSNorm(LayerNorm):
+    def center(self, features):
+        return features
+
+
+class Grouped:
+    """W (groups, d(l-1) / groups, d(l) / groups): the blocks."""
+
+    def parts(self, x, W):
+        return x.reshape(len(x), len(W), -1)
+
+    def forward(self, x, W):
+        return np.einsum("ngi,gij->ngj", self.parts(x, W), W).reshape(len(x), -1)
+
+    def backward(self, x, s, delta, W):
+        x, delta = self.parts(x, W), self.parts(delta, W)
+        return np.einsum("ngj,gij->ngi", delta, W).reshape(len(x), -1), x[..., None] * delta[:, :, None, :]
 
 
 class BatchNorm:
@@ -199,7 +273,9 @@ class BatchNorm:
         return dx.reshape(x.shape), each
 
 
-KINDS = {"dense": Dense, "sum": Sum, "batch_norm": BatchNorm, "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
+KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "scale": Scale,
+         "shift": Scale, "batch_norm": BatchNorm, "layer_norm": LayerNorm, "rms_norm": RMSNorm, "conv": Conv,
+         "max_pool": MaxPool, "avg_pool": AvgPool}
 
 
 class Network:
@@ -248,8 +324,8 @@ class Network:
             _, theta_prime, a = self.theta[l]
             delta[l] = dx[l] * theta_prime(s[l], *a)
             back, each = self.kinds[l].backward(x[self.sources[l][0]], s[l], delta[l], self.W[l])
-            for i in self.sources[l]:
-                dx[i] = dx[i] + back
+            for i, part in zip(self.sources[l], back if isinstance(back, tuple) else (back,)):
+                dx[i] = dx[i] + part
             dW[l] = None if self.W[l] is None else np.tensordot(c, each, 1)
             db[l] = None if self.b[l] is None else (c @ delta[l]).reshape(-1, len(self.b[l])).sum(axis=0)
         return SimpleNamespace(loss=c @ self.values(X, y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx[0])
@@ -268,6 +344,26 @@ class Network:
                 optimizer.step([self.W[l] for l in layers] + [self.b[l] for l in biases],
                                [g.dW[l] for l in layers] + [g.db[l] for l in biases],
                                [True] * self.L + [False] * len(biases))
+
+
+def twin_of(net):
+    """The twin of a network of the library, in training as far as that makes a difference."""
+    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
+    kinds = [kind_of(layer, net.shapes[first]) for layer, (first, *_) in zip(net.layers, sources)]
+    return Network(net.W, net.b, [layer.activation for layer in net.layers], net.loss.spec, kinds, sources)
+
+
+def kind_of(layer, shape):
+    """The twin of a layer after one of a shape."""
+    kind = KINDS[layer.kind]
+    if layer.kind in ("batch_norm", "layer_norm", "rms_norm"):
+        return kind(shape[-1], layer.eps)
+    if not hasattr(layer, "window"):
+        return kind()
+    h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = layer.window(shape)
+    padding = ((ph, max(0, (oh - 1) * sh + (kh - 1) * dh + 1 - h - ph)),
+               (pw, max(0, (ow - 1) * sw + (kw - 1) * dw + 1 - w - pw)))
+    return kind((h, w, c), (kh, kw), (sh, sw), padding, (dh, dw), getattr(layer, "filters", None))
 
 
 def pair(spec):

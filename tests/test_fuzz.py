@@ -35,17 +35,23 @@ from fastmlp import (
     AvgPool1D,
     AvgPool2D,
     BatchNorm,
+    Concat,
     Conv1D,
     Conv2D,
     Dense,
     Dropout,
     Frozen,
+    Identity,
+    LayerNorm,
     MaxPool1D,
     MaxPool2D,
     MLPAutoencoder,
     MLPClassifier,
     MLPRegressor,
     Residual,
+    RMSNorm,
+    Scale,
+    Shift,
     TiedGroup,
     callbacks,
     layers,
@@ -382,13 +388,20 @@ CASES = {
             ties=(),
         ),
     ),
-    "Dense": (*as_layer(Dense), dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0)),
+    "Dense": (*as_layer(Dense), dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0, groups=1)),
     "Dropout": (*as_layer(Dropout), dict(rate=0.5)),
     "BatchNorm": (*as_layer(BatchNorm), dict(momentum=0.1, eps=1e-5)),
+    "LayerNorm": (*as_layer(LayerNorm), dict(eps=1e-5, scale=True, shift=True)),
+    "RMSNorm": (*as_layer(RMSNorm), dict(eps=1e-5, scale=True)),
+    "Scale": (*as_layer(Scale), dict(init=1.0)),
+    "Shift": (*as_layer(Shift), dict(init=0.0)),
+    "Identity": (*as_layer(Identity), dict(back=1)),
+    "Join": (*as_layer(layers.Join, more=()), dict(back=2)),
+    "Concat": (Concat, lambda branches: MLP([4, Concat(branches, 3), 2]), dict(branches=3)),
     "Add": (*as_layer(layers.Add, more=()), dict(back=2)),
     "Projection": (
         *as_layer(layers.Projection),
-        dict(units=3, activation="identity", bias=False, init="zeros", bias_init=0.0, back=1),
+        dict(units=3, activation="identity", bias=False, init="zeros", bias_init=0.0, groups=1, back=1),
     ),
     "Residual": (
         Residual,
@@ -630,6 +643,7 @@ if importlib.util.find_spec("torch"):
 ELSEWHERE = {
     "Flatten": "takes nothing",
     "GlobalAvgPool": "takes nothing",
+    "MLP.folded": "takes nothing",
     "activations": "takes nothing",
     "losses": "takes nothing",
     "initializers": "takes nothing",
@@ -694,6 +708,8 @@ OTHER_WORDS = {
     "init": "layers",
     "bias_init": "layers",
     "back": "layers|x \\+ f",
+    "groups": "layers|units",
+    "branches": "Concat|activation|init",
     "layers": "Residual|activation|init|shape of a map",
     "members": "ties?d? member|TiedGroup|layer of a tie|ties|index",
     "scales": "ties",
@@ -920,5 +936,5 @@ def test_good_arguments_are_good_and_all_there_are(case, tmp_path, monkeypatch):
     inspected, call, good = CASES[case]
     parameters = [name for name in inspect.signature(inspected).parameters if name not in ("self", "cls")]
     assert parameters == list(good)
-    if case not in ("Add",):
+    if case not in ("Add", "Join"):
         call(**good)

@@ -20,6 +20,7 @@ from fastmlp import (
     AdamW,
     AvgPool1D,
     AvgPool2D,
+    Concat,
     Conv1D,
     Conv2D,
     Dense,
@@ -27,9 +28,14 @@ from fastmlp import (
     Flatten,
     Frozen,
     GlobalAvgPool,
+    Identity,
+    LayerNorm,
     MaxPool1D,
     MaxPool2D,
     Residual,
+    RMSNorm,
+    Scale,
+    Shift,
     TiedGroup,
     tie_layers,
     tie_map,
@@ -49,6 +55,7 @@ OPTIMIZERS = [
     Adam(0.01, clip_norm=0.1),
 ]
 PENALISED = [SGD(0.02, l2=0.1, l1=0.01), SGD(0.02, momentum=0.8, l2=0.05), AdamW(0.01, weight_decay=0.2, l1=0.01)]
+BY_FEATURE = ("scale", "shift", "layer_norm", "rms_norm")
 some = lambda low, high: st.integers(low, high)  # noqa: E731
 
 
@@ -110,6 +117,33 @@ def blocks(draw, shape, smooth):
 
 
 @st.composite
+def by_feature(draw, shape):
+    """A layer after one of a shape that scales, shifts or normalises; eps keeps rows of nearly equal units tame."""
+    kinds = ["scale", "shift", "rms_norm"] + ["layer_norm"] * (shape[-1] > 1)
+    return {
+        "scale": lambda: Scale(draw(st.sampled_from([0.5, 1.0]))),
+        "shift": lambda: Shift(draw(st.sampled_from([0.0, 0.5]))),
+        "rms_norm": lambda: RMSNorm(0.1, draw(st.booleans())),
+        "layer_norm": lambda: LayerNorm(0.1, draw(st.booleans()), draw(st.booleans())),
+    }[draw(st.sampled_from(kinds))]()
+
+
+@st.composite
+def branches(draw, smooth):
+    """A Concat after a row of units."""
+    layer = st.one_of(st.just(Identity()), st.builds(Dense, some(1, 9), activations(smooth), st.booleans()))
+    return Concat(*draw(st.lists(st.lists(layer, max_size=2), min_size=2, max_size=3)))
+
+
+@st.composite
+def grouped(draw, shape, smooth):
+    """A Dense layer in groups after a layer of a shape."""
+    d = math.prod(shape)
+    groups = draw(st.sampled_from([g for g in range(1, d + 1) if d % g == 0]))
+    return Dense(groups * draw(some(1, 5)), draw(activations(smooth)), draw(st.booleans()), groups=groups)
+
+
+@st.composite
 def architectures(draw, smooth):
     shape = draw(
         st.one_of(
@@ -119,19 +153,26 @@ def architectures(draw, smooth):
     layers = [shape[0] if len(shape) == 1 else shape]
     for _ in range(draw(some(0, 4))):
         kinds = (
-            ["dense", "block", "dropout"] + ["window"] * 4 * (len(shape) > 1) + ["flatten", "mean"] * (len(shape) > 1)
+            ["dense", "block", "dropout", "feature", "groups"]
+            + ["branches"] * (len(shape) == 1)
+            + ["window"] * 4 * (len(shape) > 1) + ["flatten", "mean"] * (len(shape) > 1)
         )
         kind = draw(st.sampled_from(kinds))
         layer = {
             "dense": lambda: Dense(draw(some(1, 20)), draw(activations(smooth)), draw(st.booleans())),
             "block": lambda: draw(blocks(shape, smooth)),
             "dropout": lambda: Dropout(0.0),
+            "feature": lambda: draw(by_feature(shape)),
+            "groups": lambda: draw(grouped(shape, smooth)),
+            "branches": lambda: draw(branches(smooth)),
             "flatten": Flatten,
             "mean": GlobalAvgPool,
             "window": lambda: draw(windows(shape, smooth)),
         }[kind]()
         layers.append(layer)
-        if isinstance(layer, Residual):
+        if isinstance(layer, Concat):
+            shape = MLP([shape[0], layer, 1]).shapes[-2]
+        elif isinstance(layer, Residual):
             shape = (layer.layers[-1].units,) if len(shape) == 1 else shape
         else:
             shape = layer.after(shape)
@@ -206,15 +247,15 @@ LAYOUTS = (
 def twin_of(net, loss):
     kinds = [kind_of(layer, net.shapes[l - layer.reads[0]]) for l, layer in enumerate(net.layers, 1)]
     sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
-    W = [w[None] if w is not None and w.ndim == 3 else w for w in net.W]
+    W = [w[None] if isinstance(layer, Conv1D) else w for layer, w in zip([None, *net.layers], net.W)]
     return reference.Network(W, net.b, [layer.activation for layer in net.layers], loss, kinds, sources)
 
 
 def kind_of(layer, shape):
     if layer.kind == "dropout" or isinstance(layer, Flatten):
         return Same()
-    if layer.kind in ("dense", "sum"):
-        return reference.KINDS[layer.kind]()
+    if not isinstance(layer, (Conv2D, AvgPool2D, MaxPool2D, GlobalAvgPool)):
+        return reference.kind_of(layer, shape)
     if isinstance(layer, GlobalAvgPool):
         kernel = stride = shape[:-1]
         padding, dilation = [(0, 0)] * len(kernel), (1,) * len(kernel)
@@ -383,7 +424,10 @@ def assert_same_training(net, twin, E, optimizer, given, plain, batch):
                 trained = [
                     (a, d, weight)
                     for l in range(1, twin.L + 1)
-                    for a, d, weight in ((twin.W[l], g.dW[l], True), (twin.b[l], g.db[l], False))
+                    for a, d, weight in (
+                        (twin.W[l], g.dW[l], net.layers[l - 1].kind not in BY_FEATURE),
+                        (twin.b[l], g.db[l], False),
+                    )
                     if a is not None
                 ]
                 steps.step(*map(list, zip(*trained)))

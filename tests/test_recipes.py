@@ -150,8 +150,8 @@ class Mirrored(Layer):
     kind: ClassVar[str] = "mirrored"
 '''),
     Edit("fastmlp/_engine/kinds.pyx", """
-cdef Py_ssize_t sum_scratch(const kernels_t *k, const Layer *layer) noexcept:
-    return pad(layer.d_out, k.lanes)
+    if input.dx != NULL and input.dx != layer.delta:
+        job.k.rows(m, layer.d_out, at(job, layer.delta, row * layer.ld), layer.ld, at(job, input.dx, row * ld), ld)
 """, '''
 
 cdef LayerKind MIRRORED

@@ -76,7 +76,7 @@ cdef inline void finish_delta(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t
 cdef inline void finish_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """Once backward has given de/dx of an input: add it to what other layers gave, apply theta' where it is whole."""
     cdef Layer *source = input.source
-    if input.fused:
+    if input.fused or input.dx == NULL:
         return
     if input.adds:
         job.k.add(m * source.ld, at(job, input.dx, row * source.ld), at(job, source.delta, row * source.ld))

@@ -55,11 +55,12 @@ cdef struct LayerKind:
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
     grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
-    mirror_fn mirror            # W's other forms, from its rows lo .. hi
+    mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
     # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at; or NULL where s
     # is linear in the input: then forward and backward serve
     tangent_fn tangent
     tangent_fn tangent_back
+    bint passes                 # de/dx of its last input is delta(l) itself, which nothing else needs
     # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
     # from pos on have x of the source, before forward; and once they have delta(l), before backward
     settle_fn settle
@@ -78,7 +79,8 @@ cdef struct Input:
 
 # W and b. W is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever takes fewer whole
 # vectors: a layer with one output is one row, not a column of them. Either is row-major, with rows of whole vectors
-# that are zero past their end; the bias follows. Of a convolution W is (kh kw c_in, c_out).
+# that are zero past their end; the bias follows. Of a convolution W is (kh kw c_in, c_out), of a grouped layer
+# (d(l-1), d(l) / groups), of one with a factor for each feature (1, features).
 cdef struct Weights:
     Py_ssize_t rows, cols       # of W as kept
     Py_ssize_t ld               # its row stride
@@ -89,6 +91,7 @@ cdef struct Weights:
     bint bias
     bint penalised              # W is subject to decay and penalties
     bint flipped
+    bint lone                   # there is no W: its only row is b
     Py_ssize_t positions        # of each row of X at which W is used: where a convolution's window stops, else 1
     Py_ssize_t columns          # of a product for the gradient
     int leader                  # the layer that this one follows as a whole, see ties.pyx, or 0;
@@ -136,6 +139,14 @@ cdef struct Norm:
     char *sum                   # and of delta
 
 
+# Of layers that treat each feature, or all of them, alike at each position.
+cdef struct Features:
+    Py_ssize_t n                # of a row, of a map's position: its channels
+    bint scaled                 # each has a factor that is learned, W
+    bint centred                # a normalisation takes their mean away
+    double eps                  # and adds this to their variance
+
+
 # What slides over a map.
 cdef struct Windows:
     window_t window
@@ -157,6 +168,8 @@ cdef struct Layer:
     Weights weights
     Windows windows             # of convolutions and pooling
     Norm norm                   # of batch normalisation
+    Features features           # of what goes by features
+    Py_ssize_t groups           # of units that see only as large a group of the source's
     double rate                 # of dropout
     # the call's buffers, rows of ld elements
     Py_ssize_t ld
@@ -389,6 +402,21 @@ cdef inline double weight_of_row(const Job *job, Py_ssize_t pos) noexcept nogil:
 cdef inline void clear_pad(const Job *job, const Layer *layer, char *row) noexcept nogil:
     """Zero past a row's last unit, where theta and theta' are going to look."""
     memset(at(job, row, layer.d_out), 0, (pad(layer.d_out, job.k.lanes) - layer.d_out) * job.size)
+
+
+cdef inline void clear_pads(const Job *job, const Layer *layer, char *rows, Py_ssize_t m) noexcept nogil:
+    """The same of m rows."""
+    cdef Py_ssize_t i
+    if layer.d_out != pad(layer.d_out, job.k.lanes):
+        for i in range(m):
+            clear_pad(job, layer, at(job, rows, i * layer.ld))
+
+
+cdef inline void activate(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """x(l) = theta(s(l))"""
+    if layer.theta.act != ACT_identity or layer.s != layer.x:
+        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, at(job, layer.s, row * layer.ld),
+                  at(job, layer.x, row * layer.ld))
 
 
 cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end,

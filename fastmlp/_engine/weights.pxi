@@ -27,7 +27,7 @@ cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint mor
         layer = &job.net.layers[l]
         layer.kind.grad(job, layer, share[2 * l], share[2 * l + 1], row, m, more,
                         job.gradient.G2 if group == 1 else job.gradient.G, scratch)
-        if job.sensitivity.tangent != NULL:
+        if job.sensitivity.tangent != NULL and not layer.weights.lone:
             layer.kind.grad(job, &job.sensitivity.tangent[l], share[2 * l], share[2 * l + 1], row, m, more,
                             job.gradient.T2 if group == 1 else job.gradient.T, scratch)
 

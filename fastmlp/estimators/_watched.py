@@ -60,7 +60,7 @@ class Watched:
         from it."""
         self.epochs = epochs
         if self.goes_on and self.holds_weights and not self.job.incremental:
-            self.kept.look(self.of_present_weights(), lambda: self.job.net.params)
+            self.kept.look(self.of_present_weights(), lambda: self.job.net._network.learned)
 
     def measure(self):
         """The number of the epoch that just ended."""
@@ -74,7 +74,7 @@ class Watched:
         """Take the number of one more epoch."""
         self._take(number)
         if self.holds_weights:
-            self.kept.look(self._of_weights_after(number), lambda: self.job.net.params)
+            self.kept.look(self._of_weights_after(number), lambda: self.job.net._network.learned)
 
     def diverged(self):
         """Take that the last epoch had none."""
@@ -221,7 +221,7 @@ class Score(Watched):
             self._forget()
             self.monitor = self._monitor_of_attributes()
         if self.goes_on and self.holds_weights:
-            self.kept.look(score, lambda: self.job.net.params)
+            self.kept.look(score, lambda: self.job.net._network.learned)
 
     def measure(self):
         if self.est.monitor == "loss":
