@@ -51,6 +51,12 @@ ACTIVATIONS = {
     "softplus": (softplus, sigmoid),
     "tanh": (np.tanh, lambda s: 1.0 - np.tanh(s) ** 2),
     "sigmoid": (sigmoid, lambda s: sigmoid(s) * sigmoid(-s)),
+    "softsign": (lambda s: s / (1.0 + np.abs(s)), lambda s: (1.0 + np.abs(s)) ** -2.0),
+    "relu6": (lambda s: np.clip(s, 0.0, 6.0), lambda s: ((s > 0) & (s < 6)) * 1.0),
+    "hard_swish": (lambda s: s * np.clip(s + 3.0, 0.0, 6.0) / 6.0,
+                   lambda s: np.where(np.abs(s) < 3.0, (2.0 * s + 3.0) / 6.0, (s > 0) * 1.0)),
+    "sin": (np.sin, np.cos),
+    "cos": (np.cos, lambda s: -np.sin(s)),
 }
 
 # ---- losses: name -> (value per row (n,), derivative by x(L) (n, d(L))), functions of x(L), y and the loss's number

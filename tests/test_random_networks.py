@@ -44,7 +44,7 @@ from fastmlp import (
 from test_twin import LABELS, targets
 
 TOLERANCE = {"float64": 1e-9, "float32": 2e-4}
-SMOOTH = ("identity", "tanh", "sigmoid", "softplus", "silu", "gelu", "mish")
+SMOOTH = ("identity", "tanh", "sigmoid", "softplus", "silu", "gelu", "mish", "sin", "cos")
 SMOOTH_LOSSES = ("squared_error", "half_squared_error", "poisson", "binary_cross_entropy", "cross_entropy", LABELS)
 OPTIMIZERS = [
     SGD(0.02),

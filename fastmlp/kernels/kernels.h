@@ -27,7 +27,12 @@
     X(mish, 1, 1, 0.0)        \
     X(softplus, 1, 1, 0.0)    \
     X(tanh, 0, 1, 0.0)        \
-    X(sigmoid, 0, 1, 0.0)
+    X(sigmoid, 0, 1, 0.0)     \
+    X(softsign, 1, 1, 0.0)    \
+    X(relu6, 0, 0, 0.0)       \
+    X(hard_swish, 1, 1, 0.0)  \
+    X(sin, 1, 1, 0.0)         \
+    X(cos, 1, 1, 0.0)
 
 /* name, link that turns x(L) into a prediction, default argument */
 #define LOSSES(X)                         \

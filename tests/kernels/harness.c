@@ -307,7 +307,7 @@ static void windows(void)
 static void functions(void)
 {
     enum { n = 8192 };
-    static const char *names[] = {"exp", "expm1", "log", "log1p", "erfc", "tanh", "sigmoid"};
+    static const char *names[] = {"exp", "expm1", "log", "log1p", "erfc", "tanh", "sigmoid", "sin", "cos"};
     for (ptrdiff_t i = 0; i < COUNT(names); i++) {
         start();
         fill_wide(A, n);
