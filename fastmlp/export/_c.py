@@ -39,6 +39,7 @@ HEAD = """\
 #ifndef {upper}_H
 #define {upper}_H
 
+#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -29,8 +29,10 @@ class Source(Protocol):
 def dense(file: Source, node: Node, x: str) -> str:
     assert node.W is not None
     W, b, out = weights(file, node)
-    d_in, d_out = node.W.shape
-    if d_out == 1 and d_in > 1 and node.sources[0] > 0:  # where the engine has `dots`
+    *groups, d_in, d_out = node.W.shape
+    if groups:
+        file.call("grouped", x, W, b, out, *groups, d_in, d_out)
+    elif d_out == 1 and d_in > 1 and node.sources[0] > 0:  # where the engine has `dots`
         file.call("lone_unit", x, W, b, out, d_in)
     else:
         file.call("dense", x, W, b, out, d_in, d_out)
@@ -45,6 +47,25 @@ def same(file: Source, node: Node, x: str) -> str:
 def add(file: Source, node: Node, x: str, other: str) -> str:
     out = file.room(node)
     file.call("add", x, other, out, node.size)
+    return out
+
+
+def join(file: Source, node: Node, x: str, other: str) -> str:
+    out, (n, m) = file.room(node), (shape[-1] for shape in node.shapes)
+    file.call("join", other, x, out, node.size // (n + m), m, n)
+    return out
+
+
+def affine(file: Source, node: Node, x: str) -> str:
+    gamma, beta, out = weights(file, node)
+    file.call("affine", x, gamma, beta, out, node.size // node.shape[-1], node.shape[-1])
+    return out
+
+
+def row_norm(file: Source, node: Node, x: str) -> str:
+    spec: Any = node.layer
+    gamma, beta, out = weights(file, node)
+    file.call("row_norm", x, gamma, beta, out, node.size // node.shape[-1], node.shape[-1], int(spec.centred), spec.eps)
     return out
 
 
