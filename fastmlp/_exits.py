@@ -74,3 +74,20 @@ class Exits:
         ValueError where it is not fitted.
         """
         return _lazy.load("export").from_sklearn(cls, est)
+
+    def pruned(self, threshold: float, X: Any = None) -> Any:
+        """A copy of the network in which weights of at most a size are 0, biases as they were, and what that costs.
+
+        threshold : at least 0. X : (n, d(0)), rows on which the predictions of both are compared, None for none.
+        Returns a named tuple: `network`; `zeros`, the share of weights that are 0; `largest` and `mean`, absolute
+        differences of predictions, None without X. ValueError where the network has ties.
+        """
+        return _lazy.load("export").pruned(self, threshold, X)
+
+    def quantized(self, kind: str, X: Any = None) -> Any:
+        """A copy of the network whose weights are few numbers, in the network's dtype, and what that costs.
+
+        kind : "int8", whole numbers -127 .. 127 times a factor for each unit or filter, or "bfloat16", the numbers with
+        8 bits of precision. Biases stay. X and what is returned are as of pruned.
+        """
+        return _lazy.load("export").quantized(self, kind, X)

@@ -22,7 +22,7 @@ from ._robust import Attack
 from ._types import Floats, Shape
 from .losses import Loss, LossFunction
 from .optim import Optimizer
-from .summary import summary
+from .summary import as_html, summary
 from .ties import Tie
 
 __all__ = ["MLP", "activations", "losses"]
@@ -331,6 +331,10 @@ class MLP(Exits):
     def summary(self) -> str:
         """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
         return summary(self)
+
+    def _repr_html_(self) -> str:
+        """The summary as notebooks show it."""
+        return as_html(self)
 
     # ---- copies and pickles. The state's names are those of the first version, whose pickles load.
 

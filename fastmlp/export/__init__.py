@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..model import MLP
 
-__all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "from_sklearn", "to_sklearn", "register_skl2onnx"]
+__all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "from_sklearn", "to_sklearn", "pruned",
+           "quantized", "register_skl2onnx"]
 
 
 def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
@@ -76,6 +77,20 @@ def to_sklearn(est: Any) -> Any:
     from . import _sklearn
 
     return _sklearn.theirs(est)
+
+
+def pruned(net: MLP, threshold: float, X: Any = None) -> Any:
+    """A network without its small weights, and what that costs: see MLP.pruned."""
+    from . import _smaller
+
+    return _smaller.pruned(net, threshold, X)
+
+
+def quantized(net: MLP, kind: str, X: Any = None) -> Any:
+    """A network whose weights are few numbers, and what that costs: see MLP.quantized."""
+    from . import _smaller
+
+    return _smaller.quantized(net, kind, X)
 
 
 def register_skl2onnx() -> None:
