@@ -100,7 +100,7 @@ def join(graph: Graph, node: Node, x: Value, other: Value) -> Value:
 
 def affine(graph: Graph, node: Node, x: Value) -> Value:
     """gamma x + beta, by features, as far as there are both"""
-    return x.through(lambda name: moved(graph, node, name))
+    return by_features(x, lambda name: moved(graph, node, name))
 
 
 def row_norm(graph: Graph, node: Node, x: Value) -> Value:
@@ -114,7 +114,14 @@ def row_norm(graph: Graph, node: Node, x: Value) -> Value:
         root = graph.op("Sqrt", graph.op("Add", square, number(graph, spec.eps)))
         return moved(graph, node, graph.op("Div", name, root))
 
-    return x.through(normalised)
+    return by_features(x, normalised)
+
+
+def by_features(x: Value, function: Any) -> Value:
+    """The value after a function, of names, that knows features: axis 1, of rows the units, of maps the channels."""
+    if len(x.shape) > 1:
+        return Value(x.graph, x.shape, maps=function(x.maps()))
+    return Value(x.graph, x.shape, rows=function(x.rows()))
 
 
 def moved(graph: Graph, node: Node, x: str) -> str:
@@ -137,9 +144,7 @@ def batch_norm(graph: Graph, node: Node, x: Value) -> Value:
     def normalised(name: str) -> str:
         return graph.op("BatchNormalization", name, gamma, beta, mean, var, epsilon=0.0)
 
-    if len(node.shape) > 1:
-        return Value(graph, node.shape, maps=normalised(x.maps()))
-    return Value(graph, node.shape, rows=normalised(x.rows()))
+    return by_features(x, normalised)
 
 
 def conv(graph: Graph, node: Node, x: Value) -> Value:
