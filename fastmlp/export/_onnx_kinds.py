@@ -156,10 +156,10 @@ def conv(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def max_pool(graph: Graph, node: Node, x: Value) -> Value:
-    """Zeros on one side alone are put there before: onnx.reference takes them for the other side's."""
+    """What never wins is put around the map before: onnx.reference mistakes the sides of MaxPool's own pads."""
     maps, attributes = x.maps(), window(node)
     top, left, bottom, right = attributes["pads"]
-    if (top, left) != (bottom, right):
+    if any(attributes["pads"]):
         around = graph.constant(np.array([0, 0, top, left, 0, 0, bottom, right]))
         maps = graph.op("Pad", maps, around, number(graph, -np.inf))
         attributes["pads"] = [0] * 4
