@@ -23,11 +23,13 @@ class Exits:
         """The network that to_onnx, of an MLP or of an MLPClassifier or MLPRegressor, wrote to a file: the same
         predictions to the bit. It has no ties, history or optimiser's state, which ONNX has no place for.
 
-        ValueError where the file is none of ours; OSError where it cannot be read; ImportError without onnx.
+        ValueError where the file is none of ours, or of a network with functions of yours; OSError where it cannot be
+        read; ImportError without onnx.
         """
         return _lazy.load("export").from_onnx(cls, path)
 
-    def to_c(self, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict") -> str:
+    def to_c(self, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
+             weights: str | None = None) -> str:
         """The network as one self-contained C99 file, which may also be included in C++, with
 
             void predict(const float *x, float *out);                  out (d(L),) of a row x (d(0),)
@@ -35,14 +37,15 @@ class Exits:
 
         path : where it is written, None for nowhere. dtype : "float32" or "float64", of the weights and of all that is
         computed; then with double. name : of the first function, and what all other names begin with, so that a program
-        can have several networks.
+        can have several networks. weights : "int8" or "bfloat16" to keep them in a quarter or half of the room, as
+        those of net.quantized(weights), which tells what that costs; biases stay.
 
         No memory is allocated and no library is needed: exp and its like are the library's own. In the network's dtype
         and compiled with fused multiply-add (-O3 -march=native, say) it gives the bits of predict, except where numbers
         below the normal range are met, which the library takes for 0. Returns the text. ValueError where a layer has no
         C, or weights are not finite in dtype; OSError where path cannot be written.
         """
-        return _lazy.load("export").to_c(self, path, dtype, name)
+        return _lazy.load("export").to_c(self, path, dtype, name, weights)
 
     def to_torch(self, link: bool = True) -> Any:
         """The network as a module of PyTorch, with copies of the weights, in the network's dtype and in eval mode: an

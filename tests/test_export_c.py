@@ -69,10 +69,10 @@ def loaded(folder, text, *options, **given):
     return ctypes.CDLL(build(folder, text, "-shared", "-fPIC", "-std=c99", *WARNINGS, *options, **given))
 
 
-def compiled(folder, net, *options, dtype=None):
+def compiled(folder, net, *options, dtype=None, **given):
     """predict_rows of a network, compiled."""
     dtype = net.dtype.name if dtype is None else dtype
-    return function(loaded(folder, net.to_c(None, dtype), *options), "predict", dtype, net.d[-1])
+    return function(loaded(folder, net.to_c(None, dtype, **given), *options), "predict", dtype, net.d[-1])
 
 
 def assert_same_bits(found, wanted):
@@ -130,6 +130,23 @@ def test_libm_gives_the_same_bits_without(tmp_path, dtype):
 def test_float32_of_a_network_of_float64(tmp_path):
     net, X = of_layers([6, Dense(20, "gelu"), 4], dtype="float64")
     np.testing.assert_allclose(compiled(tmp_path, net, "-O2", dtype="float32")(X), net.predict(X), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not FUSES, reason="no fused multiply-add")
+@dtypes
+@pytest.mark.parametrize("weights", ["int8", "bfloat16"])
+def test_weights_in_less_room(tmp_path, weights, dtype):
+    entries = [(6, 5, 2), fastmlp.Conv2D(3, 3, "gelu"), fastmlp.BatchNorm(), Dense(40, "relu"), Dense(9, "tanh"),
+               fastmlp.LayerNorm(), Dense(9, groups=3), 1]
+    net, X = of_layers(entries, dtype=dtype)
+    found = compiled(tmp_path, net, "-O3", "-march=native", weights=weights)(X)
+    assert_same_bits(found, net.quantized(weights).network.predict(X))
+    sizes = [build(tmp_path, net.to_c(None, dtype, weights=kept), "-c", "-Os", name=str(kept)).stat().st_size
+             for kept in (weights, None)]
+    assert sizes[1] - sizes[0] > 0.9 * (3 * 3 * 2 * 3 + 36 * 40 + 40 * 9 + 9) * (
+        np.dtype(dtype).itemsize - {"int8": 1, "bfloat16": 2}[weights]) - 500
+    with pytest.raises(ValueError, match="weights"):
+        net.to_c(weights="int4")
 
 
 MAIN = """

@@ -524,7 +524,7 @@ CASES = {
     },
     "MLP.save": (*as_method("save"), dict(path="net")),
     "MLP.load": (*as_method("load"), dict(path="net")),
-    "MLP.to_c": (*as_method("to_c"), dict(path="net.c", dtype="float32", name="predict")),
+    "MLP.to_c": (*as_method("to_c"), dict(path="net.c", dtype="float32", name="predict", weights="int8")),
     "MLP.pruned": (*as_method("pruned"), dict(threshold=0.1, X=X)),
     "MLP.quantized": (*as_method("quantized"), dict(kind="int8", X=X)),
     "MLP.from_sklearn": (*plainly(MLP.from_sklearn), dict(est=theirs())),

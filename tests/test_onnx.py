@@ -117,3 +117,11 @@ def test_files_of_others(tmp_path):
         MLP.from_onnx(tmp_path / "none")
     with pytest.raises(TypeError, match="path"):
         MLP([3, 2]).to_onnx(3)
+
+
+def test_functions_of_users(tmp_path):
+    net = MLP([3, 2], loss=lambda x, y: ((x - y) ** 2, 2 * (x - y)), random_state=0)
+    X = np.ones((1, 3), np.float32)
+    np.testing.assert_allclose(evaluated(net.to_onnx(tmp_path / "net.onnx"), X)["output"], net.predict(X), rtol=1e-6)
+    with pytest.raises(ValueError, match="path .* fastmlp wrote"):
+        MLP.from_onnx(tmp_path / "net.onnx")

@@ -43,11 +43,12 @@ def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:
     return _from_onnx.network(cls, path)
 
 
-def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict") -> str:
+def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
+         weights: str | None = None) -> str:
     """A network as one self-contained C99 file, which is also a header for C++: see MLP.to_c."""
     from . import _c
 
-    return _c.of_network(net, path, dtype, name)
+    return _c.of_network(net, path, dtype, name, weights)
 
 
 def to_torch(net: MLP, link: bool = True) -> Any:

@@ -14,11 +14,13 @@ from .._version import __version__
 from . import _c_kinds, _table
 from ._c_source import WORD, needed
 from ._nodes import Node, last_readers, link_of, nodes_of
+from ._smaller import bfloat16, int8
 
 if TYPE_CHECKING:
     from ..model import MLP
 
 BY_LINE = 8  # numbers
+WEIGHT_BITS = {"int8": 8, "bfloat16": 16}
 TAKEN = {  # what arguments are called, and keywords
     "x", "n", "out", "i", "j", "NULL", "size_t", "auto", "bool", "break", "case", "catch", "char", "class", "const",
     "continue", "default", "delete", "do", "double", "else", "enum", "export", "extern", "float", "for", "friend",
@@ -112,8 +114,8 @@ FAST = {32: "defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATUR
 class CFile:
     """Constants and calls, as the kinds of layers write them. It has the methods of Source."""
 
-    def __init__(self, dtype: np.dtype[Any], nodes: Sequence[Node]) -> None:
-        self.dtype, self.functions = dtype, {"real"}
+    def __init__(self, dtype: np.dtype[Any], nodes: Sequence[Node], kept: str | None) -> None:
+        self.dtype, self.kept, self.functions = dtype, kept, {"real"}
         self.constants: list[str] = []
         self.calls: list[str] = []
         self.rooms: list[int] = []  # sizes of the arrays that hold values of layers
@@ -125,9 +127,18 @@ class CFile:
     def array(self, name: str, values: Any) -> str:
         if values is None:
             return "NULL"
-        values = np.asarray(values, self.dtype)
-        self.constants.append(f"static const real {name}[{values.size}] = {{\n{self._numbers(values)}}};")
-        return name
+        form = "%.8ef" if self.dtype == np.float32 else "%.16e"
+        return self._constant("real", name, np.asarray(values, self.dtype), form)
+
+    def weights(self, name: str, values: Any) -> tuple[str, str]:
+        self.functions.add("weight")
+        if self.kept == "int8":
+            whole, factor = int8(values)
+            return self._constant("weight", name, whole, "%d"), self.array(f"factor_{name}", factor)
+        if self.kept == "bfloat16":
+            upper = bfloat16(values).astype(np.float32).view(np.uint32) >> 16
+            return self._constant("weight", name, upper, "0x%04x"), "NULL"
+        return self.array(name, values), "NULL"
 
     def window(self, name: str, numbers: Any) -> str:
         self.functions.add("window")
@@ -163,24 +174,27 @@ class CFile:
         """A number of which a compiler makes the same one."""
         return f"{value:.8e}f" if self.dtype == np.float32 else f"{value:.16e}"
 
-    def _numbers(self, values: Any) -> str:
-        form = "%.8ef" if self.dtype == np.float32 else "%.16e"
+    def _constant(self, kind: str, name: str, values: Any, form: str) -> str:
         flat = values.ravel().tolist()
         lines = (flat[i:i + BY_LINE] for i in range(0, len(flat), BY_LINE))
-        return ",\n".join("    " + ", ".join([form] * len(line)) % tuple(line) for line in lines)
+        text = ",\n".join("    " + ", ".join([form] * len(line)) % tuple(line) for line in lines)
+        self.constants.append(f"static const {kind} {name}[{len(flat)}] = {{\n{text}}};")
+        return name
 
     def lines(self) -> list[str]:
         """The statements of the function."""
         return [*(f"ROOM real room{i}[{size}];" for i, size in enumerate(self.rooms)), *self.calls]
 
 
-def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, name: str) -> str:
+def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, name: str, weights: str | None) -> str:
     """What MLP.to_c does."""
     floating, name = _checks.floating(dtype), checked_name(name)
+    if weights is not None:
+        _checks.one_of("weights", weights, WEIGHT_BITS)
     if path is not None:
         path = whole.path_text(path)
     nodes = nodes_of(net, floating)
-    file, values = CFile(floating, nodes), {0: "x"}
+    file, values = CFile(floating, nodes, weights), {0: "x"}
     for node in nodes:
         values[node.number] = _kind(node).c(file, node, *(values[source] for source in node.sources))
         file.activate(node, values[node.number])
@@ -207,7 +221,7 @@ def checked_name(name: Any) -> str:
 def rendered(net: MLP, file: CFile, name: str) -> str:
     """The text of the file; all that it has bears the network's name, so that a program may have several."""
     bits = 8 * file.dtype.itemsize
-    pieces = needed(file.functions, bits)
+    pieces = needed(file.functions, bits, WEIGHT_BITS[file.kept] if file.kept else 0)
     maps = f", a map {net.shapes[0]} in C order" if len(net.shapes[0]) > 1 else ""
     words = {"name": name, "upper": name.upper(), "real": "float" if bits == 32 else "double", "version": __version__,
              "network": comment(repr(net)), "d_in": net.d[0], "d_out": net.d[-1], "maps": maps,

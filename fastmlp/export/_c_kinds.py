@@ -16,6 +16,9 @@ class Source(Protocol):
     def array(self, name: str, values: Any) -> str:
         """A constant array; its name, NULL for None."""
 
+    def weights(self, name: str, values: Any) -> tuple[str, str]:
+        """Constant weights, as the file keeps them; the names of them and of the units' factors, NULL for none."""
+
     def window(self, name: str, numbers: Any) -> str:
         """A constant window; the address of it."""
 
@@ -28,14 +31,14 @@ class Source(Protocol):
 
 def dense(file: Source, node: Node, x: str) -> str:
     assert node.W is not None
-    W, b, out = weights(file, node)
+    (W, factor), b, out = matrices(file, node)
     *groups, d_in, d_out = node.W.shape
     if groups:
-        file.call("grouped", x, W, b, out, *groups, d_in, d_out)
+        file.call("grouped", x, W, factor, b, out, *groups, d_in, d_out)
     elif d_out == 1 and d_in > 1 and node.sources[0] > 0:  # where the engine has `dots`
-        file.call("lone_unit", x, W, b, out, d_in)
+        file.call("lone_unit", x, W, factor, b, out, d_in)
     else:
-        file.call("dense", x, W, b, out, d_in, d_out)
+        file.call("dense", x, W, factor, b, out, d_in, d_out)
     return out
 
 
@@ -57,14 +60,14 @@ def join(file: Source, node: Node, x: str, other: str) -> str:
 
 
 def affine(file: Source, node: Node, x: str) -> str:
-    gamma, beta, out = weights(file, node)
+    gamma, beta, out = vectors(file, node)
     file.call("affine", x, gamma, beta, out, node.size // node.shape[-1], node.shape[-1])
     return out
 
 
 def row_norm(file: Source, node: Node, x: str) -> str:
     spec: Any = node.layer
-    gamma, beta, out = weights(file, node)
+    gamma, beta, out = vectors(file, node)
     file.call("row_norm", x, gamma, beta, out, node.size // node.shape[-1], node.shape[-1], int(spec.centred), spec.eps)
     return out
 
@@ -72,7 +75,7 @@ def row_norm(file: Source, node: Node, x: str) -> str:
 def batch_norm(file: Source, node: Node, x: str) -> str:
     assert node.statistics is not None
     mean, var = node.statistics
-    gamma, beta, out = weights(file, node)
+    gamma, beta, out = vectors(file, node)
     scale = 1 / np.sqrt(var.astype(np.float64) + node.layer.eps)  # type: ignore[attr-defined]
     means, scales = (file.array(f"{name}{node.number}", values) for name, values in (("mean", mean), ("scale", scale)))
     file.call("normalise", x, means, scales, gamma, beta, out, node.size // len(mean), len(mean))
@@ -80,8 +83,8 @@ def batch_norm(file: Source, node: Node, x: str) -> str:
 
 
 def conv(file: Source, node: Node, x: str) -> str:
-    W, b, out = weights(file, node)
-    file.call("conv", windows(file, node), x, W, b, out, node.shape[-1])
+    (W, factor), b, out = matrices(file, node)
+    file.call("conv", windows(file, node), x, W, factor, b, out, node.shape[-1])
     return out
 
 
@@ -97,9 +100,14 @@ def avg_pool(file: Source, node: Node, x: str) -> str:
     return out
 
 
-def weights(file: Source, node: Node) -> tuple[str, str, str]:
-    """The names of W, b and the values."""
+def vectors(file: Source, node: Node) -> tuple[str, str, str]:
+    """The names of W and b, numbers by features, and of the values."""
     return file.array(f"W{node.number}", node.W), file.array(f"b{node.number}", node.b), file.room(node)
+
+
+def matrices(file: Source, node: Node) -> tuple[tuple[str, str], str, str]:
+    """The names of W and of its units' factors, of b, and of the values."""
+    return file.weights(f"W{node.number}", node.W), file.array(f"b{node.number}", node.b), file.room(node)
 
 
 def windows(file: Source, node: Node) -> str:

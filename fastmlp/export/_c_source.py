@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import NamedTuple
 
 FILES = ("export/c/scalar.inc", "kernels/vecmath.inc", "kernels/activations.inc", "export/c/layers.inc")
-CONDITION = re.compile(r"#if REAL_BITS == (\d+)$")
+CONDITION = re.compile(r"#if (REAL_BITS|WEIGHT_BITS) == (\d+)$")
 NAMES = re.compile(r"""
     ^\#define\ (?P<macro>\w+)                                   # a macro,
     | ^typedef\ .*?(?P<type>\w+)(\[\d+\])?;\Z                    # a type,
@@ -31,12 +31,14 @@ class Piece(NamedTuple):
     words: frozenset[str]
 
 
-def needed(names: Iterable[str], bits: int) -> list[Piece]:
-    """The pieces of some names and all that these need, in an order in which C takes them. bits: 32 or 64 of a real.
+def needed(names: Iterable[str], real_bits: int, weight_bits: int = 0) -> list[Piece]:
+    """The pieces of some names and all that these need, in an order in which C takes them.
+
+    real_bits: of a real, 32 or 64. weight_bits: of a weight, 0 for those of a real.
 
     KeyError where there is no piece of a name.
     """
-    known, wanted, new = pieces(bits), set(), set(names)
+    known, wanted, new = pieces(real_bits, weight_bits), set(), set(names)
     while new:
         wanted |= new
         new = {word for name in new for word in known[name].words if word in known} - wanted
@@ -44,27 +46,28 @@ def needed(names: Iterable[str], bits: int) -> list[Piece]:
 
 
 @functools.cache
-def pieces(bits: int) -> dict[str, Piece]:
+def pieces(real_bits: int, weight_bits: int = 0) -> dict[str, Piece]:
     """All pieces by name, in the order of the sources."""
     found = {}
     for file in FILES:
         text = resources.files("fastmlp").joinpath(file).read_text()
-        for chunk in chunks("\n".join(lines_for(bits, text.splitlines()))):
+        lines = lines_for({"REAL_BITS": real_bits, "WEIGHT_BITS": weight_bits}, text.splitlines())
+        for chunk in chunks("\n".join(lines)):
             match = NAMES.search(chunk)
             if match is not None:
                 name = match[str(match.lastgroup)] if match.lastgroup else ""
-                code = plain(name, chunk, bits)
+                code = plain(name, chunk, real_bits)
                 found[name] = Piece(name, code, frozenset(WORD.findall(without_comments(code))))
     return found
 
 
-def lines_for(bits: int, lines: Iterable[str]) -> Iterator[str]:
-    """The lines of a source as they are for reals of so many bits."""
+def lines_for(bits: Mapping[str, int], lines: Iterable[str]) -> Iterator[str]:
+    """The lines of a source as they are for reals and weights of so many bits."""
     outer: list[bool | None] = []  # for each #if that is open whether its lines are kept; None for one of other things
     for line in lines:
         condition = CONDITION.match(line)
         if condition is not None:
-            outer.append(int(condition[1]) == bits)
+            outer.append(int(condition[2]) == bits[condition[1]])
             continue
         if line.startswith("#if"):
             outer.append(None)

@@ -87,10 +87,12 @@ def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any) -> Any
 
 
 def described(net: MLP) -> dict[str, str]:
-    """What from_onnx wants to know of a network besides its arrays."""
-    text = {"d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
-            "layers": [document.encode(layer) for layer in net.layers],
-            "loss": document.encode(net.loss.spec) if net.loss.function is None else "squared_error"}
+    """What from_onnx wants to know of a network besides its arrays; nothing where it holds functions of users."""
+    try:
+        text = {"d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
+                "layers": [document.encode(layer) for layer in net.layers], "loss": document.encode(net.loss.spec)}
+    except ValueError:
+        return {}
     return {METADATA: json.dumps(text)}
 
 

@@ -58,11 +58,11 @@ def simpler(net: MLP, simple: Callable[[Floats], Floats], X: Any) -> Smaller:
 # ---- ways to quantise
 
 
-def int8(W: Floats) -> Floats:
-    """Whole numbers -127 .. 127 times a factor for each unit, or each filter of a convolution."""
+def int8(W: Floats) -> tuple[Floats, Floats]:
+    """(whole numbers -127 .. 127, a factor for each unit, or each filter of a convolution), whose product is near W."""
     largest = np.abs(W).max(axis=tuple(range(W.ndim - 1)))
     factor = np.where(largest > 0, largest / 127, 1).astype(W.dtype)
-    return (np.rint(W / factor) * factor).astype(W.dtype)
+    return np.rint(W / factor), factor
 
 
 def bfloat16(W: Floats) -> Floats:
@@ -72,4 +72,4 @@ def bfloat16(W: Floats) -> Floats:
     return rounded.astype(np.uint32).view(np.float32).astype(W.dtype)
 
 
-KINDS: dict[str, Callable[[Floats], Floats]] = {"int8": int8, "bfloat16": bfloat16}
+KINDS: dict[str, Callable[[Floats], Floats]] = {"int8": lambda W: np.multiply(*int8(W)), "bfloat16": bfloat16}
