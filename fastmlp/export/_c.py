@@ -45,7 +45,7 @@ HEAD = """\
 #include <stddef.h>
 #include <stdint.h>
 
-#if {fast}
+{fast}
 #define FUSED(a, b, c) __builtin_fma{suffix}(a, b, c)
 #elif defined({upper}_LIBM)
 #include <math.h>
@@ -107,8 +107,16 @@ TAIL = """\
 #endif
 """
 HEAD_WORDS = ("FUSED", "RESTRICT", "APART", "ROOM", "PUBLIC")
-FAST = {32: "defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)",
-        64: "defined(__FMA__) || defined(__FP_FAST_FMA) || (defined(__ARM_FEATURE_FMA) && defined(__aarch64__))"}
+# how to find out that the processor has the instruction. clang calls a library for it where there is no operating system
+FAST = {32: """\
+#if defined(__clang__) && defined(__arm__) && defined(__ARM_FEATURE_FMA)
+static inline float FUSED(float a, float b, float c)
+{
+    __asm__("vfma.f32 %0, %1, %2" : "+t"(c) : "t"(a), "t"(b));
+    return c;
+}
+#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)""", 64: """\
+#if defined(__FMA__) || defined(__FP_FAST_FMA) || (defined(__ARM_FEATURE_FMA) && defined(__aarch64__))"""}
 
 
 class CFile:
