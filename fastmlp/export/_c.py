@@ -107,7 +107,7 @@ TAIL = """\
 #endif
 """
 HEAD_WORDS = ("FUSED", "RESTRICT", "APART", "ROOM", "PUBLIC")
-# how to find out that the processor has the instruction. clang calls a library for it where there is no operating system
+# how to find out that the processor has the instruction; clang calls a library for it where there is no system
 FAST = {32: """\
 #if defined(__clang__) && defined(__arm__) && defined(__ARM_FEATURE_FMA)
 static inline float FUSED(float a, float b, float c)
