@@ -136,7 +136,8 @@ def test_float32_of_a_network_of_float64(tmp_path):
 @dtypes
 @pytest.mark.parametrize("weights", ["int8", "bfloat16"])
 def test_weights_in_less_room(tmp_path, weights, dtype):
-    entries = [(6, 5, 2), fastmlp.Conv2D(3, 3, "gelu"), fastmlp.BatchNorm(), Dense(40, "relu"), Dense(9, "tanh"), 1]
+    entries = [(6, 5, 2), fastmlp.Conv2D(3, 3, "gelu"), fastmlp.BatchNorm(), Dense(40, "relu"), Dense(9, "tanh"),
+               fastmlp.LayerNorm(), Dense(9, groups=3), 1]
     net, X = of_layers(entries, dtype=dtype)
     found = compiled(tmp_path, net, "-O3", "-march=native", weights=weights)(X)
     assert_same_bits(found, net.quantized(weights).network.predict(X))
@@ -225,15 +226,21 @@ def test_several_networks_in_one_program(tmp_path):
         np.testing.assert_allclose(found, net.predict(X), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("target", ["aarch64-linux-gnu-gcc", "arm-none-eabi-gcc"])
-def test_for_other_processors(tmp_path, target):
-    if shutil.which(target) is None:
-        pytest.skip(f"no {target}")
+CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-ffreestanding"]
+OTHERS = {"aarch64-linux-gnu-gcc": [], "arm-none-eabi-gcc": CORTEX_M4, "clang": ["--target=arm-none-eabi", *CORTEX_M4]}
+
+
+@pytest.mark.parametrize("weights", [None, "int8"])
+@pytest.mark.parametrize("compiler", OTHERS)
+def test_for_other_processors(tmp_path, compiler, weights):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
     net, _ = of_layers([16, Dense(32, "tanh"), 4], loss="cross_entropy")
-    options = ["-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"] if "eabi" in target else []
-    path = build(tmp_path, net.to_c(), "-c", "-std=c99", "-Os", *WARNINGS, *options, cc=target)
-    needed = subprocess.run(["nm", "-u", path], capture_output=True, text=True).stdout.split()
+    options = ["-c", "-std=c99", "-Os", *WARNINGS, *OTHERS[compiler]]
+    path = build(tmp_path, net.to_c(weights=weights), *options, cc=compiler)
+    needed = subprocess.run(["nm", "-u", path], capture_output=True, text=True, check=True).stdout.split()
     assert not {name for name in needed if name.startswith(("exp", "tanh", "fma", "malloc"))}
+    assert path.stat().st_size < (12_000 if weights is None else 9_000)  # bytes, with names and tables
 
 
 @pytest.mark.skipif(not shutil.which("qemu-aarch64") or not shutil.which("aarch64-linux-gnu-gcc"), reason="no emulator")

@@ -41,10 +41,11 @@ HEAD = """\
 #ifndef {upper}_H
 #define {upper}_H
 
+#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#if {fast}
+{fast}
 #define FUSED(a, b, c) __builtin_fma{suffix}(a, b, c)
 #elif defined({upper}_LIBM)
 #include <math.h>
@@ -106,8 +107,16 @@ TAIL = """\
 #endif
 """
 HEAD_WORDS = ("FUSED", "RESTRICT", "APART", "ROOM", "PUBLIC")
-FAST = {32: "defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)",
-        64: "defined(__FMA__) || defined(__FP_FAST_FMA) || (defined(__ARM_FEATURE_FMA) && defined(__aarch64__))"}
+# how to find out that the processor has the instruction; clang calls a library for it where there is no system
+FAST = {32: """\
+#if defined(__clang__) && defined(__arm__) && defined(__ARM_FEATURE_FMA)
+static inline float FUSED(float a, float b, float c)
+{
+    __asm__("vfma.f32 %0, %1, %2" : "+t"(c) : "t"(a), "t"(b));
+    return c;
+}
+#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)""", 64: """\
+#if defined(__FMA__) || defined(__FP_FAST_FMA) || (defined(__ARM_FEATURE_FMA) && defined(__aarch64__))"""}
 
 
 class CFile:
@@ -191,7 +200,7 @@ def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, name: 
     if weights is not None:
         _checks.one_of("weights", weights, WEIGHT_BITS)
     if path is not None:
-        path = whole.path_text(path)
+        path = _checks.path("path", path)
     nodes = nodes_of(net, floating)
     file, values = CFile(floating, nodes, weights), {0: "x"}
     for node in nodes:

@@ -32,8 +32,10 @@ class Source(Protocol):
 def dense(file: Source, node: Node, x: str) -> str:
     assert node.W is not None
     (W, factor), b, out = matrices(file, node)
-    d_in, d_out = node.W.shape
-    if d_out == 1 and d_in > 1 and node.sources[0] > 0:  # where the engine has `dots`
+    *groups, d_in, d_out = node.W.shape
+    if groups:
+        file.call("grouped", x, W, factor, b, out, *groups, d_in, d_out)
+    elif d_out == 1 and d_in > 1 and node.sources[0] > 0:  # where the engine has `dots`
         file.call("lone_unit", x, W, factor, b, out, d_in)
     else:
         file.call("dense", x, W, factor, b, out, d_in, d_out)
@@ -51,11 +53,29 @@ def add(file: Source, node: Node, x: str, other: str) -> str:
     return out
 
 
+def join(file: Source, node: Node, x: str, other: str) -> str:
+    out, (n, m) = file.room(node), (shape[-1] for shape in node.shapes)
+    file.call("join", other, x, out, node.size // (n + m), m, n)
+    return out
+
+
+def affine(file: Source, node: Node, x: str) -> str:
+    gamma, beta, out = vectors(file, node)
+    file.call("affine", x, gamma, beta, out, node.size // node.shape[-1], node.shape[-1])
+    return out
+
+
+def row_norm(file: Source, node: Node, x: str) -> str:
+    spec: Any = node.layer
+    gamma, beta, out = vectors(file, node)
+    file.call("row_norm", x, gamma, beta, out, node.size // node.shape[-1], node.shape[-1], int(spec.centred), spec.eps)
+    return out
+
+
 def batch_norm(file: Source, node: Node, x: str) -> str:
     assert node.statistics is not None
     mean, var = node.statistics
-    gamma, beta = file.array(f"W{node.number}", node.W), file.array(f"b{node.number}", node.b)
-    out = file.room(node)
+    gamma, beta, out = vectors(file, node)
     scale = 1 / np.sqrt(var.astype(np.float64) + node.layer.eps)  # type: ignore[attr-defined]
     means, scales = (file.array(f"{name}{node.number}", values) for name, values in (("mean", mean), ("scale", scale)))
     file.call("normalise", x, means, scales, gamma, beta, out, node.size // len(mean), len(mean))
@@ -78,6 +98,11 @@ def avg_pool(file: Source, node: Node, x: str) -> str:
     out = file.room(node)
     file.call("avg_pool", windows(file, node), x, out)
     return out
+
+
+def vectors(file: Source, node: Node) -> tuple[str, str, str]:
+    """The names of W and b, numbers by features, and of the values."""
+    return file.array(f"W{node.number}", node.W), file.array(f"b{node.number}", node.b), file.room(node)
 
 
 def matrices(file: Source, node: Node) -> tuple[tuple[str, str], str, str]:

@@ -56,7 +56,7 @@ def pieces(real_bits: int, weight_bits: int = 0) -> dict[str, Piece]:
             match = NAMES.search(chunk)
             if match is not None:
                 name = match[str(match.lastgroup)] if match.lastgroup else ""
-                code = plain(name, chunk)
+                code = plain(name, chunk, real_bits)
                 found[name] = Piece(name, code, frozenset(WORD.findall(without_comments(code))))
     return found
 
@@ -105,9 +105,10 @@ def without_comments(text: str) -> str:
     return re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
-def plain(name: str, chunk: str) -> str:
+def plain(name: str, chunk: str, bits: int) -> str:
     """A piece in plain C: no vectors, no pragmas, and arguments that are not used are said to be."""
-    text = WORD.sub(lambda match: PLAIN.get(match[0], match[0]), re.sub(r"\n *UNROLL\b", "", chunk))
+    words = {**PLAIN, "REAL_BITS": str(bits)}
+    text = WORD.sub(lambda match: words.get(match[0], match[0]), re.sub(r"\n *UNROLL\b", "", chunk))
     if name.startswith("act_") and not re.search(r"\ba\b", without_comments(text).partition("{")[2]):
         text = re.sub(r"\{", "{ (void)a;" if "{ " in text else "{\n    (void)a;", text, count=1)
     return text.rstrip()

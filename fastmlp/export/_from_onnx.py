@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from .. import _checks
 from .._files import document, whole
 from .._parameters import flatten
 from ._needs import needs
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def network(cls: type[Net], path: str | os.PathLike[str]) -> Net:
     """What MLP.from_onnx does, for a class of networks."""
-    text = whole.path_text(path)
+    text = _checks.path("path", path)
     onnx = needs("onnx", "from_onnx")
     with whole.reading(text) as (file, _):
         data = file.read()

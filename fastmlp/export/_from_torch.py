@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import _checks, layers
+from .. import _checks, _entries, layers
 from .._parameters import flatten
 from .._types import Shape
 from . import _table
@@ -45,7 +45,7 @@ def network(cls: type[Net], module: Any, input_shape: Any, loss: Any) -> Net:
     loss = LOSSES[link] if loss is None else loss
     if link != "identity" and link_of(cls([1, 1], loss=loss)) == link:
         modules.pop()
-    reader = Reader(None if input_shape is None else layers.input_shape(input_shape))
+    reader = Reader(None if input_shape is None else _entries.input_shape(input_shape))
     for one in modules:
         reader.read(one)
     return reader.network(cls, loss)
@@ -200,6 +200,27 @@ def dropout(reader: Reader, module: Any) -> None:
     reader.add(layers.Dropout(module.p))
 
 
+def identity(reader: Reader, module: Any) -> None:
+    reader.add(layers.Identity(len(reader.specs) + 1 - reader.source))
+
+
+def grouped(reader: Reader, module: Any) -> None:
+    W, b = array(module.weight), array(module.bias)
+    if not reader.shapes:
+        reader.shapes.append((W.shape[0] * W.shape[1],))
+    reader.add(layers.Dense(len(W) * W.shape[2], bias=b is not None, groups=len(W)), W=W, b=b)
+
+
+def features(reader: Reader, module: Any) -> None:
+    gamma, beta = array(module.weight), array(module.bias)
+    if not reader.shapes:
+        reader.shapes.append((len(gamma if beta is None else beta),))
+    spec = getattr(layers, type(module).__name__.removesuffix("Features"))
+    options = {"eps": module.eps, "scale": gamma is not None, "shift": beta is not None}
+    known = [name for name in options if name in spec.__dataclass_fields__]
+    reader.add(spec(**{name: options[name] for name in known}), W=gamma, b=beta)
+
+
 def global_mean(reader: Reader, module: Any) -> None:
     reader.add(layers.GlobalAvgPool())
 
@@ -224,8 +245,9 @@ def graph(reader: Reader, module: Any) -> None:
         if not reader.shapes:
             first = next(inner for inner in flat(layer) if hasattr(inner, "in_features"))
             reader.shapes.append((first.in_features,))
-        if type(layer).__name__ == "Add":
-            reader.add(layers.Add(len(reader.specs) + 1 - sources[1]))
+        if len(sources) > 1:
+            of_two = {"Add": layers.Add, "Join": layers.Join}[type(layer).__name__]
+            reader.add(of_two(len(reader.specs) + 1 - sources[1]))
             continue
         reader.source = sources[0]
         for inner in flat(layer):
@@ -238,9 +260,11 @@ def array(tensor: Any) -> Any:
 
 
 READERS: dict[str, Callable[[Reader, Any], None]] = {
-    "Linear": linear, "Conv1d": conv, "Conv2d": conv, "Dropout": dropout, "BatchNorm1d": batch_norm,
-    "BatchNorm2d": batch_norm, "Flatten": turn, "Maps": maps, "Rows": nothing, "Layers": graph,
-    "MaxPool1d": pool((layers.MaxPool1D, layers.MaxPool2D)), "MaxPool2d": pool((layers.MaxPool1D, layers.MaxPool2D)),
-    "AvgPool1d": pool((layers.AvgPool1D, layers.AvgPool2D)), "AvgPool2d": pool((layers.AvgPool1D, layers.AvgPool2D)),
-    "AdaptiveAvgPool1d": global_mean, "AdaptiveAvgPool2d": global_mean, "ConstantPad1d": pad, "ConstantPad2d": pad,
+    "Linear": linear, "Grouped": grouped, "Conv1d": conv, "Conv2d": conv, "Dropout": dropout, "BatchNorm1d": batch_norm,
+    "BatchNorm2d": batch_norm, "Flatten": turn, "Maps": maps, "Rows": nothing, "Layers": graph, "Identity": identity,
+    **dict.fromkeys(("ScaleFeatures", "ShiftFeatures", "LayerNormFeatures", "RMSNormFeatures"), features),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), pool((layers.MaxPool1D, layers.MaxPool2D))),
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), pool((layers.AvgPool1D, layers.AvgPool2D))),
+    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), global_mean),
+    **dict.fromkeys(("ConstantPad1d", "ConstantPad2d"), pad),
 }

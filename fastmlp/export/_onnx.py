@@ -99,7 +99,7 @@ def described(net: MLP) -> dict[str, str]:
 def saved(model: Any, path: str | os.PathLike[str] | None) -> Any:
     """A model, once it is checked and written."""
     if path is not None:
-        path = whole.path_text(path)
+        path = _checks.path("path", path)
     if model.ByteSize() > 2**31 - 2**20:
         raise ValueError(f"layers must make a model of less than 2 GiB for ONNX, got {model.ByteSize()} bytes")
     needs("onnx.checker", "to_onnx").check_model(model, full_check=True)

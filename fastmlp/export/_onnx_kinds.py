@@ -66,7 +66,12 @@ def reshaped(graph: Graph, x: str, shape: Shape) -> str:
 
 
 def dense(graph: Graph, node: Node, x: Value) -> Value:
+    assert node.W is not None
     W, b = weights(graph, node, node.W)
+    if node.W.ndim == 3:  # (groups, d_in, d_out) of each
+        apart = reshaped(graph, x.rows(), (len(node.W), 1, node.W.shape[1]))
+        out = reshaped(graph, graph.op("MatMul", apart, W), node.shape)
+        return Value(graph, node.shape, rows=graph.op("Add", out, b) if b else out)
     out = graph.op("Gemm", x.rows(), W, b) if b else graph.op("MatMul", x.rows(), W)
     return Value(graph, node.shape, rows=out)
 
@@ -86,6 +91,48 @@ def add(graph: Graph, node: Node, x: Value, other: Value) -> Value:
     return Value(graph, node.shape, rows=graph.op("Add", x.rows(), other.rows()))
 
 
+def join(graph: Graph, node: Node, x: Value, other: Value) -> Value:
+    """other and x side by side"""
+    if len(node.shape) > 1:
+        return Value(graph, node.shape, maps=graph.op("Concat", other.maps(), x.maps(), axis=1))
+    return Value(graph, node.shape, rows=graph.op("Concat", other.rows(), x.rows(), axis=1))
+
+
+def affine(graph: Graph, node: Node, x: Value) -> Value:
+    """gamma x + beta, by features, as far as there are both"""
+    return by_features(x, lambda name: moved(graph, node, name))
+
+
+def row_norm(graph: Graph, node: Node, x: Value) -> Value:
+    """gamma x^ + beta, x^ of the features of a row, of maps of the channels of a position, about their mean or 0"""
+    spec: Any = node.layer
+
+    def normalised(name: str) -> str:
+        if spec.centred:
+            name = graph.op("Sub", name, graph.op("ReduceMean", name, axes=[1]))
+        square = graph.op("ReduceMean", graph.op("Mul", name, name), axes=[1])
+        root = graph.op("Sqrt", graph.op("Add", square, number(graph, spec.eps)))
+        return moved(graph, node, graph.op("Div", name, root))
+
+    return by_features(x, normalised)
+
+
+def by_features(x: Value, function: Any) -> Value:
+    """The value after a function, of names, that knows features: axis 1, of rows the units, of maps the channels."""
+    if len(x.shape) > 1:
+        return Value(x.graph, x.shape, maps=function(x.maps()))
+    return Value(x.graph, x.shape, rows=function(x.rows()))
+
+
+def moved(graph: Graph, node: Node, x: str) -> str:
+    """gamma x + beta, of maps by channels."""
+    by_channels = (-1,) + (1,) * (2 if len(node.shape) > 1 else 0)
+    for kind, name, values in (("Mul", "W", node.W), ("Add", "b", node.b)):
+        if values is not None:
+            x = graph.op(kind, x, graph.constant(values.reshape(by_channels), f"{name}.{node.number}"))
+    return x
+
+
 def batch_norm(graph: Graph, node: Node, x: Value) -> Value:
     """eps is added to the variances by an operator of its own, since attributes are of float32."""
     assert node.statistics is not None
@@ -97,9 +144,7 @@ def batch_norm(graph: Graph, node: Node, x: Value) -> Value:
     def normalised(name: str) -> str:
         return graph.op("BatchNormalization", name, gamma, beta, mean, var, epsilon=0.0)
 
-    if len(node.shape) > 1:
-        return Value(graph, node.shape, maps=normalised(x.maps()))
-    return Value(graph, node.shape, rows=normalised(x.rows()))
+    return by_features(x, normalised)
 
 
 def conv(graph: Graph, node: Node, x: Value) -> Value:
@@ -179,6 +224,16 @@ def silu(graph: Graph, s: str, a: float) -> str:
 def softplus(graph: Graph, s: str, a: float) -> str:
     """relu(s) + log(1 + e^-|s|), in which nothing overflows"""
     return graph.op("Add", graph.op("Relu", s), graph.op("Softplus", graph.op("Neg", graph.op("Abs", s))))
+
+
+def relu6(graph: Graph, s: str, a: float) -> str:
+    return graph.op("Clip", s, number(graph, 0.0), number(graph, 6.0))
+
+
+def hard_swish(graph: Graph, s: str, a: float) -> str:
+    """s relu6(s + 3) / 6"""
+    above = relu6(graph, graph.op("Add", s, number(graph, 3.0)), a)
+    return graph.op("Mul", s, graph.op("Mul", above, number(graph, 1 / 6)))
 
 
 def mish(graph: Graph, s: str, a: float) -> str:

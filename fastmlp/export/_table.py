@@ -51,8 +51,14 @@ KINDS: dict[type[layers.Layer], Kind] = {
     layers.Dense: Kind(onnx.dense, c.dense, torch.dense),
     layers.Projection: Kind(onnx.dense, c.dense, torch.dense),
     layers.Dropout: Kind(onnx.same, c.same, torch.dropout),
+    layers.Identity: Kind(onnx.same, c.same, torch.same),
     layers.Add: Kind(onnx.add, c.add, torch.add),
+    layers.Join: Kind(onnx.join, c.join, torch.join),
     layers.BatchNorm: Kind(onnx.batch_norm, c.batch_norm, torch.batch_norm),
+    layers.LayerNorm: Kind(onnx.row_norm, c.row_norm, torch.features),
+    layers.RMSNorm: Kind(onnx.row_norm, c.row_norm, torch.features),
+    layers.Scale: Kind(onnx.affine, c.affine, torch.features),
+    layers.Shift: Kind(onnx.affine, c.affine, torch.features),
     layers.Conv1D: Kind(onnx.conv, c.conv, torch.conv),
     layers.Conv2D: Kind(onnx.conv, c.conv, torch.conv),
     layers.MaxPool1D: Kind(onnx.max_pool, c.max_pool, torch.max_pool),
@@ -75,6 +81,11 @@ ACTIVATIONS = {
     "softplus": Activation(onnx.softplus, Module("Softplus", more={"threshold": 40})),  # above it torch's is linear
     "tanh": Activation(operator("Tanh"), Module("Tanh")),
     "sigmoid": Activation(operator("Sigmoid"), Module("Sigmoid")),
+    "softsign": Activation(operator("Softsign"), Module("Softsign")),
+    "relu6": Activation(onnx.relu6, Module("ReLU6")),
+    "hard_swish": Activation(onnx.hard_swish, Module("Hardswish")),
+    "sin": Activation(operator("Sin"), Module("Sin")),
+    "cos": Activation(operator("Cos"), Module("Cos")),
 }
 
 LINKS = {

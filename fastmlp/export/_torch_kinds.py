@@ -28,8 +28,23 @@ class Module:
 
 def dense(nn: Any, node: Node) -> list[Any]:
     assert node.W is not None
+    if node.W.ndim == 3:
+        return [*flatten(nn, node), nn.Grouped(node.W, node.b)]
     made = nn.Linear(*node.W.shape, bias=node.b is not None, dtype=nn.dtype_of(node.W))
     return [*flatten(nn, node), nn.loaded(made, weight=node.W.T, bias=node.b)]
+
+
+def same(nn: Any, node: Node) -> list[Any]:
+    return [nn.Identity()]
+
+
+def join(nn: Any, node: Node) -> list[Any]:
+    return [nn.Join()]
+
+
+def features(nn: Any, node: Node) -> list[Any]:
+    """A module of the name of the layer."""
+    return [getattr(nn, f"{type(node.layer).__name__}Features")(node.W, node.b, getattr(node.layer, "eps", 0.0))]
 
 
 def flatten(nn: Any, node: Node) -> list[Any]:

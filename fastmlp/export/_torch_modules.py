@@ -17,6 +17,74 @@ class Exp(Module):
         return torch.exp(x)
 
 
+class Sin(Module):
+    """sin(x)"""
+
+    def forward(self, x: Any) -> Any:
+        return torch.sin(x)
+
+
+class Cos(Module):
+    """cos(x)"""
+
+    def forward(self, x: Any) -> Any:
+        return torch.cos(x)
+
+
+class Grouped(Module):
+    """Units in groups that see their own inputs: W (groups, inputs of each, units of each)."""
+
+    def __init__(self, W: Any, b: Any) -> None:
+        super().__init__()
+        self.weight, self.bias = parameter(W), parameter(b)
+
+    def forward(self, x: Any) -> Any:
+        groups, d_in, _ = self.weight.shape
+        out = torch.einsum("ngi,gio->ngo", x.reshape(-1, groups, d_in), self.weight).flatten(1)
+        return out if self.bias is None else out + self.bias
+
+
+class ScaleFeatures(Module):
+    """gamma x + beta, by features, of maps by channels; without gamma or beta 1 and 0."""
+
+    centred = False
+
+    def __init__(self, gamma: Any, beta: Any, eps: float) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = parameter(gamma), parameter(beta), eps
+
+    def forward(self, x: Any) -> Any:
+        by_channels = (-1, *[1] * (x.ndim - 2))
+        out = x if self.weight is None else x * self.weight.reshape(by_channels)
+        return out if self.bias is None else out + self.bias.reshape(by_channels)
+
+
+class ShiftFeatures(ScaleFeatures):
+    """The same, of beta alone."""
+
+
+class RMSNormFeatures(ScaleFeatures):
+    """gamma x^ + beta, x^ of the features of a row, of maps of the channels of a position."""
+
+    def forward(self, x: Any) -> Any:
+        if self.centred:
+            x = x - x.mean(1, keepdim=True)
+        return super().forward(x / (x.square().mean(1, keepdim=True) + self.eps).sqrt())
+
+
+class LayerNormFeatures(RMSNormFeatures):
+    """The same about the mean."""
+
+    centred = True
+
+
+class Join(Module):
+    """y and x side by side"""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return torch.cat([y, x], 1)
+
+
 class Maps(Module):
     """Rows (n, d), or maps (n, h, w, c), as PyTorch has maps, (n, c, h, w)."""
 
@@ -60,6 +128,11 @@ class Layers(Module):
         for layer, sources in zip(self.layers, self.sources):
             values.append(layer(*(values[source] for source in sources)))
         return values[-1]
+
+
+def parameter(values: Any) -> Any:
+    """A parameter of these numbers, None for None."""
+    return None if values is None else torch.nn.Parameter(torch.from_numpy(np.array(values)))
 
 
 def dtype_of(a: np.ndarray[Any, Any]) -> Any:
