@@ -119,6 +119,15 @@ def described(value: Any) -> str:
     return text if len(text) <= LONG else f"{text[:LONG]}..."
 
 
+def canonical(value: Any, aliases: Mapping[str, str]) -> Any:
+    """value with a name's other name, alone or in a pair (name, number), replaced by the name that the engine has."""
+    if isinstance(value, str):
+        return aliases.get(value, value)
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
+        return aliases.get(value[0], value[0]), value[1]
+    return value
+
+
 def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[str, Limits] = NO_LIMITS,
           dtype: DTypeLike = np.float64) -> tuple[str, float]:
     """(name, number) of a name in one of the engine's tables, or of a pair (name, number) where it takes a number.
@@ -160,6 +169,15 @@ def boolean(argument: str, value: Any) -> None:
     """TypeError unless value is a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False, got {described(value)}")
+
+
+def text(argument: str, value: Any) -> str:
+    """value, which must be text that is not empty."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be a str, got {described(value)}")
+    if not value:
+        raise ValueError(f"{argument} must be a name, got an empty one")
+    return value
 
 
 def floating(dtype: Any) -> np.dtype[Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import _checks
 from ._monitor import Monitor, logged, monitor_of_logs
 from ._running import fit_of
+from ._shown import Shown
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback"]
 
 
-class Callback:
+class Callback(Shown):
     """The protocol: override what you need. A true result of on_epoch_end or on_batch_end stops the fit.
 
     `logs` are numbers by name: what History gets of the epoch. on_batch_end, where overridden, is called after each
@@ -192,6 +193,15 @@ def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
     """A logged number as it is at the weights that the epoch ended with. All are but the loss, which is measured."""
     fit, number = fit_of(net), logged(name, logs)
     return fit.training_loss() if name == "loss" and fit is not None and fit.training_loss is not None else number
+
+
+def as_callbacks(given: Any) -> list[Callback]:
+    """A list or tuple of Callbacks and functions, or one of them alone, as a list of Callbacks."""
+    alone = isinstance(given, Callback) or callable(given)
+    if not alone and not isinstance(given, (list, tuple)):
+        raise TypeError("callbacks must be a Callback object, a function of (net, epoch, logs) or a list of them, "
+                        f"got {given!r}")
+    return [as_callback(c) for c in ([given] if alone else given)]
 
 
 def as_callback(given: Any) -> Callback:

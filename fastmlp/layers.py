@@ -31,6 +31,9 @@ LIMITS: dict[str, _checks.Limits] = {
     "elu": {"least": 0},
 }
 
+# other libraries' names -> ours
+ALIASES = {"swish": "silu", "logistic": "sigmoid", "linear": "identity"}
+
 
 class Layer:
     """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
@@ -48,9 +51,10 @@ class Layer:
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
-        _checks.named(f"activation of {name}", self.activation, _core.ACTIVATIONS, LIMITS, dtype)
+        activation = _checks.canonical(self.activation, ALIASES)
+        _checks.named(f"activation of {name}", activation, _core.ACTIVATIONS, LIMITS, dtype)
         _checks.boolean(f"bias of {name}", self.bias)
-        return self
+        return self if activation is self.activation else replace(self, activation=activation)  # type: ignore[type-var]
 
     def after(self, shape: Shape) -> Shape:
         """The shape of x(l), given that of x(l-1). ValueError where the layer cannot come after it."""
@@ -508,7 +512,7 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
         raise TypeError(f"layers must be a list such as [64, 100, 10], got {_checks.described(entries)}")
     if len(entries) < 2:
         raise ValueError(f"layers must have an input and at least one layer, got {_checks.described(entries)}")
-    _checks.named("activation", activation, _core.ACTIVATIONS, LIMITS)
+    _checks.named("activation", _checks.canonical(activation, ALIASES), _core.ACTIVATIONS, LIMITS)
     first, *hidden, last = entries
     return [first, *(with_specs(entry, activation, init) for entry in hidden), with_specs(last, "identity", init)]
 

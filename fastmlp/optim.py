@@ -3,28 +3,30 @@
 lr is a number, or a callable of the epoch such as those of `fastmlp.schedules`.
 l2 adds l2/2 ||W||^2 and l1 adds l1 ||W||_1 to what is minimised, for weights, not for biases; the losses that fit
 reports are without them. clip_norm scales the gradient of all parameters down to that Euclidean norm where it is
-larger, before penalties.
+larger, before penalties. learning_rate, of all of them and by keyword alone, is another name for lr in the call:
+Adam(learning_rate=0.01) is Adam(lr=0.01).
 """
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._checks import Limits, boolean, builtin_fields, number
+from ._checks import Limits, boolean, builtin_fields, described, number, one_of
 from ._core import STEPS
 from ._engine.requests import Step
+from ._shown import Shown
 
 __all__ = ["SGD", "Adam", "AdamW"]
 
 
-class Optimizer:
+class Optimizer(Shown):
     """What is asked of an optimiser's spec.
 
-    step: the name of its step in the engine's table STEPS. lr, l2, l1, clip_norm: as above.
+    step: the name of its step in the engine's table STEPS. lr, learning_rate, l2, l1, clip_norm: as above.
     """
 
     step: Any  # str, of the class or of its numbers
@@ -33,7 +35,12 @@ class Optimizer:
     l1: float
     clip_norm: float | None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, learning_rate: Any) -> None:
+        if learning_rate is not None:
+            if self.lr is not type(self).lr:  # type: ignore[misc]  # the default is of the class
+                raise ValueError(f"learning_rate is another name for lr: one of them must be left out, got "
+                                 f"{described(learning_rate)} and {described(self.lr)}")
+            object.__setattr__(self, "lr", learning_rate)
         builtin_fields(self)
         self.check(np.float64)
 
@@ -63,7 +70,7 @@ class Optimizer:
         return STEPS[self.step][1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent: u <- momentum u - lr g, w <- w + u.
 
@@ -76,6 +83,7 @@ class SGD(Optimizer):
     l2: float = 0.0
     l1: float = 0.0
     clip_norm: float | None = None
+    learning_rate: InitVar[Any] = field(default=None, kw_only=True)
 
     def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
         return super().limits(dtype) | {"momentum": {"least": 0, "most": 1}}
@@ -93,7 +101,7 @@ class SGD(Optimizer):
         return {"beta1": self.momentum}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015): m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2,
     w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)."""
@@ -105,6 +113,7 @@ class Adam(Optimizer):
     l2: float = 0.0
     l1: float = 0.0
     clip_norm: float | None = None
+    learning_rate: InitVar[Any] = field(default=None, kw_only=True)
 
     step = "adam"
     weight_decay = 0.0
@@ -118,7 +127,7 @@ class Adam(Optimizer):
         return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "decay": lr * self.weight_decay}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019): each step also takes lr weight_decay w from
     weights w, not from biases."""
@@ -127,6 +136,22 @@ class AdamW(Adam):
 
     def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
         return super().limits(dtype) | {"weight_decay": {"least": 0}}
+
+
+# the lower-case names of those that there are -> the specs, whose defaults a name stands for
+BY_NAME = {name.lower(): spec for name, spec in list(globals().items())
+           if name in __all__ and issubclass(spec, Optimizer)}
+
+
+def named(given: Any) -> Optimizer:
+    """An optimiser's spec, or its name, which stands for its defaults, as a spec."""
+    if isinstance(given, Optimizer):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(f"optimizer must be SGD(..), Adam(..) or one of the other optimisers, or a name of one of "
+                        f"{', '.join(BY_NAME)}, got {described(given)}")
+    spec: type[Optimizer] = BY_NAME[one_of("optimizer", given, BY_NAME)]
+    return spec()
 
 
 def rate(optimizer: Optimizer, epoch: int, dtype: DTypeLike = np.float64) -> float:

@@ -36,7 +36,7 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
-    options.check(optim.SGD() if previous is None else previous.optimizer)
+    options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
     data = network.bind(X, y, options.sample_weight)
     rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
     measures = Measures(network, data, held_out, y, options)

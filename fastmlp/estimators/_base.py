@@ -20,7 +20,8 @@ from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
 from .._running import Fit, alone
 from .._types import Floats
-from ..layers import MOST_UNITS, Dense, Dropout
+from ..callbacks import Callback
+from ..layers import ALIASES, MOST_UNITS, Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
 from . import _lbfgs, _solvers, _stochastic
@@ -36,7 +37,6 @@ except ImportError:
 
 
 FORMAT = 1  # of pickled state
-ACTIVATIONS = {"logistic": "sigmoid"}  # scikit-learn's names that are not the core's
 
 
 def _at_least(number, kind=Real, closed="left"):
@@ -49,7 +49,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
-        "activation": [StrOptions({*ACTIVATIONS, *_core.ACTIVATIONS}), list, tuple],
+        "activation": [StrOptions({*ALIASES, *_core.ACTIVATIONS}), list, tuple],
         "solver": [StrOptions({"lbfgs", *_solvers.STOCHASTIC})],
         "alpha": [_at_least(0)],
         "batch_size": [StrOptions({"auto"}), _at_least(1, Integral)],
@@ -73,7 +73,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "max_fun": [_at_least(1, Integral)],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
-        "optimizer": [optim.Optimizer, None],
+        "optimizer": [optim.Optimizer, StrOptions(set(optim.BY_NAME)), None],
         "l1": [_at_least(0)],
         "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
         "gradient_penalty": [_at_least(0)],
@@ -82,7 +82,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "monitor": [str, callable, None],
         "restore_best": ["boolean"],
         "max_time": [_at_least(0, closed="neither"), None],
-        "callbacks": [list, tuple, None],
+        "callbacks": [list, tuple, callable, Callback, None],
     }
 
     def _set_parameters(self, parameters):
@@ -147,8 +147,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _layers(self, coefs, intercepts):
         """The list that MLP takes, with these weights to start from."""
         n_hidden = len(coefs) - 1
-        given = self._each("activation", n_hidden, str)
-        activations = [ACTIVATIONS.get(a, a) if isinstance(a, str) else a for a in given]
+        activations = self._each("activation", n_hidden, str)
         rates = self._each("dropout", n_hidden, Real)
         layers = [len(coefs[0])]
         for W, b, activation, rate in zip(coefs, intercepts, [*activations, "identity"], [*rates, 0.0]):

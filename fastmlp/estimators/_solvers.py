@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from .. import optim
-from ..callbacks import TimeLimit, as_callback
+from ..callbacks import TimeLimit, as_callbacks
 
 STOCHASTIC = {
     "sgd": lambda est: optim.SGD(est.learning_rate_init, est.momentum, est.nesterovs_momentum),
@@ -60,14 +60,17 @@ def start_curves(est):
 
 def optimizer_of(est):
     """The optimiser's spec."""
-    spec = est.optimizer or STOCHASTIC[est.solver if est.solver in STOCHASTIC else "adam"](est)
+    if est.optimizer:
+        spec = optim.named(est.optimizer)
+    else:
+        spec = STOCHASTIC[est.solver if est.solver in STOCHASTIC else "adam"](est)
     return spec if est.gradient_clip is None else replace(spec, clip_norm=est.gradient_clip)
 
 
 def callbacks_of(est):
     """The callbacks, with one for max_time."""
     limit = [] if est.max_time is None else [TimeLimit(est.max_time)]
-    return [as_callback(c) for c in est.callbacks or ()] + limit
+    return as_callbacks(est.callbacks or ()) + limit
 
 
 class Tasks:
