@@ -11,6 +11,7 @@ except ImportError as error:
 from . import _lazy, callbacks, layers, optim
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
+from ._fit.scales import ScaleWarning
 from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .initializers import INITIALIZERS
@@ -29,10 +30,11 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports them
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 
 __all__ = [
-    "MLP", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit",
-    "LambdaCallback", "History", "DivergenceWarning", "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map",
-    "activations", "losses", "initializers", "instruction_set", "show_config", "MLPClassifier", "MLPRegressor",
-    "MLPAutoencoder", "SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay",
+    "MLP", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger",
+    "TimeLimit", "LambdaCallback", "History", "DivergenceWarning", "ScaleWarning", "TiedGroup", "Frozen",
+    "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers", "instruction_set",
+    "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay", "NoiseCurveDisplay",
+    "LossCurveDisplay",
 ]
 __all__ += layers.__all__
 __all__ += optim.__all__

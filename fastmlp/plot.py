@@ -92,7 +92,8 @@ class SensitivityDisplay(_Display):
         """Of the mean over rows of an attribution.
 
         model : an MLP, a fitted estimator, or a Pipeline that ends with one. X, y, output, at : as of
-        fastmlp.sensitivity.saliency: with y of the loss, else of an output. method : a function of (model, X, y, output, at), such as those of fastmlp.sensitivity.
+        fastmlp.sensitivity.saliency: with y of the loss, else of an output. method : a function of (model, X, y,
+        output, at), such as those of fastmlp.sensitivity.
         feature_names, image_shape : None for the model's own, where it has them: its feature_names_in_, the map that it
         takes.
         """

@@ -635,6 +635,7 @@ ELSEWHERE = {
     "ProgressBar": "takes nothing",
     "History": "a dict",
     "DivergenceWarning": "a warning",
+    "ScaleWarning": "a warning",
     "NoiseCurve": "a result",
     "Report": "a result",
     "encode": "of what `of` gives",

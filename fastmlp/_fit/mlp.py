@@ -15,6 +15,7 @@ from .history import History
 from .measures import Measures
 from .options import Options
 from .orders import InOrder, Shuffled, hold_out
+from .scales import warn_of_scales
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -37,7 +38,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
-    data = network.bind(X, y, options.sample_weight)
+    arrays = network.checked(X, y, options.sample_weight)
+    data = network.bind_checked(*arrays)
     rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
     measures = Measures(network, data, held_out, y, options)
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
@@ -47,6 +49,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")
     network.parameters.require_finite()
+    warn_of_scales(network, *arrays[:2], options.epochs, stacklevel=4)
     first = 0 if previous is None else previous.epoch
     ahead = min(options.epochs, RATES_AHEAD)
     rates = itertools.chain([optim.rate(options.optimizer, first + e) for e in range(ahead)],

@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .. import _checks, _core, optim
 from .._fit.options import described, is_tuple_of
+from .._fit.scales import warn_of_scales
 from .._parameters import OptimizerState
 from .._running import Fit, alone
 from .._types import Floats
@@ -252,7 +253,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.out_activation_ = self._out_activation()
         with _checks.within_memory("hidden_layer_sizes"):
             net = self._first_mlp(sizes, X.dtype) if first else self._next_mlp(sizes)
-        data = net._network.bind(X, self._targets(y, net.dtype), weight)
+        targets = self._targets(y, net.dtype)
+        data = net._network.bind(X, targets, weight)
+        if not incremental:
+            warn_of_scales(net._network, X, targets, self.max_iter, stacklevel=2)
         if first:
             self._start(sizes)
         self._adopt(net)
