@@ -275,8 +275,8 @@ class MLP:
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
         those before the step that made it so. TypeError or ValueError names the argument that does not fit, before
-        anything is changed. ScaleWarning where X or y has columns of thousands and more, of fits long enough for looking
-        to cost nothing. RuntimeError from within another fit of the same network, as from a callback or another
+        anything is changed. ScaleWarning where X or y has columns of thousands and more, of fits that are long
+        enough for looking to cost nothing. RuntimeError from within another fit of the same network, as from a callback or another
         thread: that one goes on unharmed.
         """
         return fit(self, X, y, Options(
