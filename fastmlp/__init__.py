@@ -22,10 +22,13 @@ from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 
 if TYPE_CHECKING:  # at run time `__getattr__` imports them
+    from . import estimators as estimators
     from . import io as io
+    from . import metrics as metrics
     from . import plot as plot
     from . import schedules
     from . import sensitivity as sensitivity
+    from . import training as training
     from .estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 

@@ -131,7 +131,8 @@ class ProgressBar(Callback):
             from tqdm.auto import tqdm
         except ImportError:
             return
-        if sys.stderr.isatty() or tqdm.__module__ == "tqdm.notebook":
+        in_notebook = any(parent.__module__ == "tqdm.notebook" for parent in tqdm.__mro__)
+        if in_notebook or sys.stderr.isatty():
             self._bar = tqdm(total=self._epochs, unit="epoch")
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:

@@ -22,7 +22,7 @@ from ._robust import Attack
 from ._types import Floats, Shape
 from .losses import Loss, LossFunction
 from .optim import Optimizer
-from .summary import summary
+from .summary import html, summary
 from .ties import Tie
 
 __all__ = ["MLP", "activations", "losses"]
@@ -73,7 +73,7 @@ class MLP:
     history : what the last fit and the partial_fits since it logged.
     """
 
-    def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer], *,
+    def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer | specs.Residual], *,
                  activation: specs.Activation = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
@@ -276,8 +276,8 @@ class MLP:
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
         those before the step that made it so. TypeError or ValueError names the argument that does not fit, before
         anything is changed. ScaleWarning where X or y has columns of thousands and more, of fits that are long
-        enough for looking to cost nothing. RuntimeError from within another fit of the same network, as from a callback or another
-        thread: that one goes on unharmed.
+        enough for looking to cost nothing. RuntimeError from within another fit of the same network, as from a callback
+        or another thread: that one goes on unharmed.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
@@ -332,6 +332,9 @@ class MLP:
     def summary(self) -> str:
         """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
         return summary(self)
+
+    def _repr_html_(self) -> str:
+        return html(self)
 
     # ---- copies and pickles. The state's names are those of the first version, whose pickles load.
 

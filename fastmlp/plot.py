@@ -6,6 +6,7 @@ image or the lines.
 """
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -21,6 +22,7 @@ from .sensitivity._target import last_step
 
 try:
     import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 except ModuleNotFoundError as error:
     raise ImportError('pictures need matplotlib: pip install "fastmlp[plot]"') from error
 
@@ -225,3 +227,12 @@ class LossCurveDisplay(_Display):
 def plot_history(history: Mapping[str, Sequence[float]], ax: Any = None) -> Any:
     """A History's LossCurveDisplay; returns its axes."""
     return LossCurveDisplay(history).plot(ax).ax_
+
+
+def history_as_png(history: Mapping[str, Sequence[float]]) -> bytes:
+    """A small picture of a History, which leaves matplotlib's current figure as it is."""
+    figure = Figure(figsize=(4, 2.5), layout="constrained")
+    LossCurveDisplay(history).plot(figure.subplots())
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=90)
+    return image.getvalue()

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from html import escape
 from typing import TYPE_CHECKING
 
 from . import _core
@@ -18,16 +19,36 @@ N_OF_TEXT = 5  # columns; those after them are numbers, to the right
 
 def summary(net: MLP) -> str:
     """What MLP.summary returns."""
-    work = [_work(net, l) for l in range(1, len(net.d))]
-    rows = [COLUMNS, *(_row(net, l, flops) for l, flops in enumerate(work, 1))]
+    head, rows, foot = _table(net)
+    rows = [COLUMNS, *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(cell.ljust(width) if i < N_OF_TEXT else cell.rjust(width)
                        for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join([head, *lines, foot])
+
+
+def html(net: MLP) -> str:
+    """The same as a table for notebooks."""
+    head, rows, foot = _table(net)
+
+    def line(tag: str, row: tuple[str, ...]) -> str:
+        cells = (f'<{tag} style="text-align: {"left" if i < N_OF_TEXT else "right"}">{escape(cell)}</{tag}>'
+                 for i, cell in enumerate(row))
+        return f"<tr>{''.join(cells)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return (f"<div>MLP: {escape(head)}<table><thead>{line('th', COLUMNS)}</thead><tbody>{body}</tbody></table>"
+            f"{escape(foot)}</div>")
+
+
+def _table(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
+    """What is said of a network as a whole, of each layer by column, and of their sum."""
+    work = [_work(net, l) for l in range(1, len(net.d))]
     size = net.n_params * net.dtype.itemsize
-    return "\n".join([f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}", *lines,
-                      f"{net.n_params:,} parameters, {size:,} bytes; {sum(work):,} floating point operations a row "
-                      "forward"])
+    return (f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}",
+            [_row(net, l, flops) for l, flops in enumerate(work, 1)],
+            f"{net.n_params:,} parameters, {size:,} bytes; {sum(work):,} floating point operations a row forward")
 
 
 def _work(net: MLP, l: int) -> int:
