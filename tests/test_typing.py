@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pages
 import pytest
-import sources
 
 import fastmlp
+import pages
+import sources
 from fastmlp import _lazy
 
 EXAMPLE = Path(__file__).with_name("typing_example.py")
