@@ -1,5 +1,8 @@
 """The documentation: each public name is on one page of the API reference, docstrings are read as they are meant, and
 the whole builds without warnings."""
+import doctest
+import importlib
+import pathlib
 import subprocess
 import sys
 
@@ -52,6 +55,19 @@ def test_docstrings(text, expected):
     import docstrings
 
     assert docstrings.to_rst(text.split("\n")) == expected
+
+
+PACKAGE = pathlib.Path(fastmlp.__file__).parent
+WITH_EXAMPLES = [path for path in sorted(PACKAGE.rglob("*.py")) if ">>> " in path.read_text()]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_examples_in_docstrings(path):
+    pytest.importorskip("sklearn")
+    name = ".".join(("fastmlp", *path.relative_to(PACKAGE).with_suffix("").parts))
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted and not found.failed
 
 
 @pytest.mark.slow
