@@ -23,7 +23,14 @@ from ._shown import Shown
 __all__ = ["SGD", "Adam", "AdamW"]
 
 
-class Optimizer(Shown):
+@dataclass(frozen=True, repr=False)
+class _OtherName:
+    """Gives all specs below the keyword learning_rate, another name for lr."""
+
+    learning_rate: InitVar[Any] = field(default=None, kw_only=True)
+
+
+class Optimizer(_OtherName, Shown):
     """What is asked of an optimiser's spec.
 
     step: the name of its step in the engine's table STEPS. lr, learning_rate, l2, l1, clip_norm: as above.
@@ -83,7 +90,6 @@ class SGD(Optimizer):
     l2: float = 0.0
     l1: float = 0.0
     clip_norm: float | None = None
-    learning_rate: InitVar[Any] = field(default=None, kw_only=True)
 
     def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
         return super().limits(dtype) | {"momentum": {"least": 0, "most": 1}}
@@ -113,7 +119,6 @@ class Adam(Optimizer):
     l2: float = 0.0
     l1: float = 0.0
     clip_norm: float | None = None
-    learning_rate: InitVar[Any] = field(default=None, kw_only=True)
 
     step = "adam"
     weight_decay = 0.0

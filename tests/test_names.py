@@ -111,6 +111,12 @@ def test_reprs(thing, text):
     assert repr(thing) == text
 
 
+@pytest.mark.parametrize("spec", optim.BY_NAME.values())
+def test_reprs_of_all_optimisers(spec):
+    """@dataclass(frozen=True, repr=False) leaves them to Optimizer."""
+    assert repr(spec()) == f"{spec.__name__}()" and repr(spec(l2=0.5)) == f"{spec.__name__}(l2=0.5)"
+
+
 def test_the_repr_of_a_callback_of_a_users():
     class Own(fastmlp.Callback):
         def __init__(self, every, *, file=None, **more):
