@@ -198,11 +198,12 @@ def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
 
 def as_callbacks(given: Any) -> list[Callback]:
     """A list or tuple of Callbacks and functions, or one of them alone, as a list of Callbacks."""
-    alone = isinstance(given, Callback) or callable(given)
-    if not alone and not isinstance(given, (list, tuple)):
-        raise TypeError("callbacks must be a Callback object, a function of (net, epoch, logs) or a list of them, "
-                        f"got {given!r}")
-    return [as_callback(c) for c in ([given] if alone else given)]
+    if isinstance(given, (list, tuple)):
+        return [as_callback(c) for c in given]
+    if isinstance(given, Callback) or callable(given):
+        return [as_callback(given)]
+    raise TypeError("callbacks must be a Callback object, a function of (net, epoch, logs) or a list of them, "
+                    f"got {_checks.described(given)}")
 
 
 def as_callback(given: Any) -> Callback:

@@ -187,6 +187,8 @@ def named_metrics(metrics: Any, loss: str | None) -> dict[str, Metric]:
     metrics: one or a list of names, of METRICS or of scikit-learn's scorers, functions of (y, prediction) and scorers,
     functions of (estimator, X, y); or a dict of such by the names to log them under.
     """
+    if type(metrics) is tuple and not metrics:  # the default, first: each fit comes by here
+        return {}
     given = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
     if not isinstance(given, (list, tuple, Mapping)):
         raise TypeError("metrics must be a name, a function of (y, prediction) or a list or dict of them, got "

@@ -69,17 +69,21 @@ class Measures:
 
     def __init__(self, network: Network, data: _core.Data, held_out: Integers | None, y: Any,
                  options: Options) -> None:
+        self.sets: list[MeasuredSet] = []
         metrics = options.metrics
-        if options.validation_data is None:
-            name, rows = "" if held_out is None else "val", MeasuredRows(network, data, held_out)
-            self.sets = [MeasuredSet(network, name, rows, metrics, y, options.sample_weight)] if name or metrics else []
-        else:
+        if options.validation_data is not None:
             self.sets = [MeasuredSet(network, name, MeasuredRows(network, _bound(network, name, given)),
                                      metrics, *given[1:]) for name, given in options.validation_data.items()]
+        elif held_out is not None or metrics:
+            name, rows = "" if held_out is None else "val", MeasuredRows(network, data, held_out)
+            self.sets = [MeasuredSet(network, name, rows, metrics, y, options.sample_weight)]
 
     def __call__(self, team: _core.Team) -> dict[str, float]:
         """Numbers by name."""
-        return {name: number for measured in self.sets for name, number in measured(team).items()}
+        logs: dict[str, float] = {}
+        for measured in self.sets:
+            logs |= measured(team)
+        return logs
 
 
 def targets(network: Network, y: Any) -> tuple[Any, bool]:
