@@ -9,7 +9,8 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
-.PHONY: demo lint $(LINTS) test test-all fuzz interrupts test-kernels sanitize sanitize-thread debug bench costs bench-quick phases clean
+.PHONY: demo lint $(LINTS) test test-all fuzz interrupts test-kernels sanitize sanitize-thread debug bench costs bench-quick phases \
+        docs release-check clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -39,7 +40,7 @@ lint: $(LINTS)
 $(LINTS): $(TEST_STAMP)
 
 lint-ruff:
-	$(BIN)/ruff check fastmlp benchmarks examples tests setup.py
+	$(BIN)/ruff check fastmlp benchmarks docs examples tests setup.py
 
 # it looks for pycodestyle on the path
 lint-cython:
@@ -145,6 +146,21 @@ phases:
 	FASTMLP_PROFILE=1 $(PROFILE_VENV)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall $(PROFILE_VENV)/src
 	$(PROFILE_VENV)/bin/python benchmarks/run/phases.py
 
+# the documentation, in docs/_build/html; warnings are errors
+docs: $(VENV)/docs.stamp
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+# an sdist and a wheel as an index takes them; the wheel installs where there is no compiler, the sdist where there is
+# one, and each trains a network; a wheel of Linux gets the oldest glibc that it runs on
+release-check: $(VENV)/release.stamp
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	if [ "$$(uname)" = Linux ]; then \
+	    $(BIN)/auditwheel show dist/*.whl && $(BIN)/auditwheel repair --wheel-dir dist dist/*-linux_*.whl && \
+	    rm dist/*-linux_*.whl; fi
+	$(BIN)/twine check --strict dist/*
+	for file in dist/*.whl dist/*.tar.gz; do sh tests/smoke.sh $(PYTHON) "$$file" || exit 1; done
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -154,4 +170,5 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist *.egg-info $(GENERATED)
+	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist docs/_build docs/api docs/results \
+          *.egg-info $(GENERATED)

@@ -11,6 +11,7 @@ except ImportError as error:
 from . import _lazy, callbacks, layers, optim
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
+from ._fit.scales import ScaleWarning
 from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .initializers import INITIALIZERS
@@ -21,19 +22,23 @@ from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 
 if TYPE_CHECKING:  # at run time `__getattr__` imports them
+    from . import estimators as estimators
     from . import export as export
     from . import io as io
+    from . import metrics as metrics
     from . import plot as plot
     from . import schedules
     from . import sensitivity as sensitivity
+    from . import training as training
     from .estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
 
 __all__ = [
-    "MLP", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit",
-    "LambdaCallback", "History", "DivergenceWarning", "TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map",
-    "activations", "losses", "initializers", "instruction_set", "show_config", "MLPClassifier", "MLPRegressor",
-    "MLPAutoencoder", "SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay",
+    "MLP", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger",
+    "TimeLimit", "LambdaCallback", "History", "DivergenceWarning", "ScaleWarning", "TiedGroup", "Frozen",
+    "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers", "instruction_set",
+    "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay", "NoiseCurveDisplay",
+    "LossCurveDisplay",
 ]
 __all__ += layers.__all__
 __all__ += optim.__all__

@@ -17,6 +17,7 @@ from ._types import Floats, Shape
 
 BLOCK_BYTES = 2**26  # of what is held at once besides the result
 OBJECTS = (numbers.Real, decimal.Decimal, np.bool_)  # that arrays of objects may hold
+OF_TEXT = {"y": "; MLPClassifier takes labels of any kind"}  # argument -> what to do about text
 # loss -> what its targets must be: least, most, in words
 RANGES: dict[str, tuple[float, float | None, str]] = {
     "poisson": (0, None, "at least 0"),
@@ -51,7 +52,7 @@ def numeric(argument: str, a: Any, dtype: DTypeLike) -> NDArray[Any]:
     if kind in "cmMV":
         raise TypeError(f"{argument} must be real numbers, got {array.dtype}")
     if kind in "UST":
-        raise TypeError(f"{argument} must be numbers, got text, {array.dtype}")
+        raise TypeError(f"{argument} must be numbers, got text, {array.dtype}{OF_TEXT.get(argument, '')}")
     if kind == "O":
         wrong = [t for t in set(map(type, array.flat)) if not issubclass(t, OBJECTS) or issubclass(t, np.timedelta64)]
         if wrong:

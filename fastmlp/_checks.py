@@ -120,6 +120,15 @@ def described(value: Any) -> str:
     return text if len(text) <= LONG else f"{text[:LONG]}..."
 
 
+def canonical(value: Any, aliases: Mapping[str, str]) -> Any:
+    """value with a name's other name, alone or in a pair (name, number), replaced by the name that the engine has."""
+    if isinstance(value, str):
+        return aliases.get(value, value)
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
+        return aliases.get(value[0], value[0]), value[1]
+    return value
+
+
 def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[str, Limits] = NO_LIMITS,
           dtype: DTypeLike = np.float64) -> tuple[str, float]:
     """(name, number) of a name in one of the engine's tables, or of a pair (name, number) where it takes a number.
@@ -175,6 +184,13 @@ def text(argument: str, value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be a string, got {described(value)}")
     return value
+
+
+def name(argument: str, value: Any) -> str:
+    """value, which must be text that is not empty."""
+    if not text(argument, value):
+        raise ValueError(f"{argument} must be a name, got an empty one")
+    return str(value)
 
 
 def path(argument: str, value: Any) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from . import _checks, _core
 from ._types import Shape
 from .layers import (
+    ALIASES,
     LIMITS,
     MOST_UNITS,
     Add,
@@ -42,7 +43,7 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
         raise TypeError(f"layers must be a list such as [64, 100, 10], got {_checks.described(entries)}")
     if len(entries) < 2:
         raise ValueError(f"layers must have an input and at least one layer, got {_checks.described(entries)}")
-    _checks.named("activation", activation, _core.ACTIVATIONS, LIMITS)
+    _checks.named("activation", _checks.canonical(activation, ALIASES), _core.ACTIVATIONS, LIMITS)
     first, *hidden, last = entries
     return [first, *(with_specs(entry, activation, init) for entry in hidden), with_specs(last, "identity", init)]
 

@@ -8,7 +8,8 @@ from typing import Any
 # name -> the module that has it
 NAMES = {
     **dict.fromkeys(("MLPClassifier", "MLPRegressor", "MLPAutoencoder"), "estimators"),
-    **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history"), "plot"),
+    **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history",
+                     "history_as_png"), "plot"),
 }
 MODULES = ("estimators", "export", "io", "plot", "schedules", "sensitivity", "training")
 

@@ -85,10 +85,16 @@ class Network:
 
     def bind(self, X: Any, y: Any, sample_weight: Any = None) -> _core.Data:
         """X, y and sample_weight of fit, checked and bound for the engine, which copies what it cannot read."""
+        return self.bind_checked(*self.checked(X, y, sample_weight))
+
+    def checked(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Floats | None]:
+        """X, y and sample_weight of fit as the engine can read them."""
         X = self.features(X)
         n = X.shape[0]
-        y = self.targets(y, n)
-        weights = _arrays.weights(sample_weight, n, self.dtype)
+        return X, self.targets(y, n), _arrays.weights(sample_weight, n, self.dtype)
+
+    def bind_checked(self, X: Any, y: Any, weights: Floats | None) -> _core.Data:
+        """What `checked` gives, bound for the engine."""
         return _core.Data(X, y, weights, self.loss.rows(y, self.dtype))
 
     def bind_inputs(self, X: Any) -> _core.Data:

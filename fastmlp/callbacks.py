@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import _checks
 from ._monitor import Monitor, logged, monitor_of_logs
 from ._running import fit_of
+from ._shown import Shown
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit", "LambdaCallback"]
 
 
-class Callback:
+class Callback(Shown):
     """The protocol: override what you need. A true result of on_epoch_end or on_batch_end stops the fit.
 
     `logs` are numbers by name: what History gets of the epoch. on_batch_end, where overridden, is called after each
@@ -132,7 +133,8 @@ class ProgressBar(Callback):
             from tqdm.auto import tqdm
         except ImportError:
             return
-        if sys.stderr.isatty() or tqdm.__module__ == "tqdm.notebook":
+        in_notebook = any(parent.__module__ == "tqdm.notebook" for parent in tqdm.__mro__)
+        if in_notebook or sys.stderr.isatty():
             self._bar = tqdm(total=self._epochs, unit="epoch")
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
@@ -196,6 +198,16 @@ def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
     """A logged number as it is at the weights that the epoch ended with. Where it is not, it is measured."""
     fit, number = fit_of(net), logged(name, logs)
     return number if fit is None or name not in fit.present else fit.present[name]()
+
+
+def as_callbacks(given: Any) -> list[Callback]:
+    """A list or tuple of Callbacks and functions, or one of them alone, as a list of Callbacks."""
+    if isinstance(given, (list, tuple)):
+        return [as_callback(c) for c in given]
+    if isinstance(given, Callback) or callable(given):
+        return [as_callback(given)]
+    raise TypeError("callbacks must be a Callback object, a function of (net, epoch, logs) or a list of them, "
+                    f"got {_checks.described(given)}")
 
 
 def as_callback(given: Any) -> Callback:

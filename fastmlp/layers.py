@@ -32,6 +32,9 @@ LIMITS: dict[str, _checks.Limits] = {
     "elu": {"least": 0},
 }
 
+# other libraries' names -> ours
+ALIASES = {"swish": "silu", "logistic": "sigmoid", "linear": "identity"}
+
 
 class Layer:
     """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
@@ -51,11 +54,12 @@ class Layer:
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
-        _checks.named(f"activation of {name}", self.activation, _core.ACTIVATIONS, LIMITS, dtype)
+        activation = _checks.canonical(self.activation, ALIASES)
+        _checks.named(f"activation of {name}", activation, _core.ACTIVATIONS, LIMITS, dtype)
         _checks.boolean(f"bias of {name}", self.bias)
         for factor in ("lr_scale", "decay"):
             _checks.number(f"{factor} of {name}", getattr(self, factor), least=0, dtype=dtype)
-        return self
+        return self if activation is self.activation else replace(self, activation=activation)  # type: ignore[type-var]
 
     def after(self, shape: Shape) -> Shape:
         """The shape of x(l), given that of x(l-1). ValueError where the layer cannot come after it."""

@@ -20,19 +20,33 @@ LIMITS: dict[str, _checks.Limits] = {
 }
 
 
+# other libraries' names -> ours
+ALIASES = {
+    "mse": "squared_error",
+    "mean_squared_error": "squared_error",
+    "mae": "absolute_error",
+    "mean_absolute_error": "absolute_error",
+    "log_loss": "cross_entropy",
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+}
+
+
 class Loss:
     """What a network minimises: the mean over rows of e(x(L), y), itself a sum over the outputs.
 
-    spec: a name of the engine's table, a pair (name, number) for huber's threshold or the quantile, or a callable
-    loss(x, y) that gets blocks of rows x = x(L) and y, both (m, d(L)), and returns their values (m,) and derivatives
-    de/dx (m, d(L)). dtype: in which it is computed. ValueError or TypeError for others, and for a number that it cannot
-    be computed with.
+    spec: a name of the engine's table or of ALIASES, a pair (name, number) for huber's threshold or the quantile, or a
+    callable loss(x, y) that gets blocks of rows x = x(L) and y, both (m, d(L)), and returns their values (m,) and
+    derivatives de/dx (m, d(L)). dtype: in which it is computed. ValueError or TypeError for others, and for a
+    number that it cannot be computed with.
 
     name: of the engine's table, None for a callable; function: the callable, or None. kind, arg, link: as the engine
     takes them.
     """
 
     def __init__(self, spec: str | tuple[str, float] | LossFunction, dtype: DTypeLike = np.float64) -> None:
+        spec = spec if callable(spec) else _checks.canonical(spec, ALIASES)
         self.spec = spec
         self.function: LossFunction | None = spec if callable(spec) else None
         self.name: str | None = None

@@ -1,6 +1,8 @@
 """Metrics by name: numbers of targets and predictions that fit logs."""
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,20 +15,59 @@ from ._types import Floats
 Metric = Callable[[Any, Floats, Any], float]  # of targets, predictions and sample weights or None
 
 
-def _classes(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Targets and predictions as classes: a column an output, or one."""
-    if prediction.shape[1] > 1 and y.ndim == 1:
-        return y, prediction.argmax(axis=1)
-    if prediction.shape[1] > 1 and np.allclose(y.sum(axis=1), 1) and np.allclose(prediction.sum(axis=1), 1, atol=1e-3):
-        return y.argmax(axis=1), prediction.argmax(axis=1)
-    return y > 0.5, prediction > 0.5
+def classes(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], Floats, bool]:
+    """Targets and probabilities as (labels (n,), probabilities of all classes, False), or where several outputs are yes
+    or no each (0 or 1 for each of them, their probabilities, True)."""
+    if prediction.shape[1] == 1:
+        return (y > 0.5).astype(int).ravel(), np.hstack([1 - prediction, prediction], dtype=np.float64), False
+    if y.ndim == 1:
+        return y, prediction, False
+    if np.allclose(y.sum(axis=1), 1) and np.allclose(prediction.sum(axis=1), 1, atol=1e-3):
+        return y.argmax(axis=1), prediction, False
+    return (y > 0.5).astype(int), prediction, True
+
+
+def _guesses(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Targets and predictions as labels (n,), or 0 or 1 for each of several outputs."""
+    true, p, several = classes(y, prediction)
+    return true, (p > 0.5).astype(int) if several else p.argmax(axis=1)
 
 
 def accuracy(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     """The share of rows whose class is right; of several yes-or-no outputs, of rows with all right."""
-    true, guess = _classes(y, prediction)
+    true, guess = _guesses(y, prediction)
     right = (true == guess).reshape(len(prediction), -1).all(axis=1)
     return float(np.average(right, weights=weight))
+
+
+def balanced_accuracy(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+    """The mean over classes of the share of their rows that are right; of several yes-or-no outputs, their mean."""
+    true, guess = (a.reshape(len(prediction), -1) for a in _guesses(y, prediction))
+    shares = []
+    for column, guessed in zip(true.T, guess.T):
+        rows = [column == k for k in np.unique(column)]
+        shares.append(np.mean([np.average(guessed[of] == column[of], weights=None if weight is None else weight[of])
+                               for of in rows if weight is None or weight[of].any()]))
+    return float(np.mean(shares))
+
+
+def f1(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+    """2 precision recall / (precision + recall) of the second of two classes; of more classes, or of several yes-or-no
+    outputs, the mean of theirs; scikit-learn's."""
+    true, guess = _guesses(y, prediction)
+    average = "binary" if prediction.shape[1] <= 2 and true.ndim == 1 else "macro"
+    return float(_of_sklearn("f1_score")(true, guess, sample_weight=weight, average=average, zero_division=0))
+
+
+def log_loss(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+    """The mean of -log of the probability of the class that is right; of several yes-or-no outputs, their sum."""
+    true, p, several = classes(y, prediction)
+    p = np.maximum(p, np.finfo(p.dtype).tiny)
+    if several:
+        rows = -np.log(np.where(true == 1, p, np.maximum(1 - p, np.finfo(p.dtype).tiny))).sum(axis=1)
+    else:
+        rows = -np.log(p[np.arange(len(p)), true.astype(int)])
+    return float(np.average(rows, weights=weight))
 
 
 def r2(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
@@ -43,46 +84,92 @@ def mae(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     return float(np.average(np.abs(y - prediction).mean(axis=1), weights=weight))
 
 
+def mse(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+    """The mean squared error, over rows and outputs."""
+    return float(np.average(((y - prediction) ** 2).mean(axis=1), weights=weight))
+
+
+def rmse(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+    """The root of the mean squared error over rows, the mean over outputs."""
+    return float(np.sqrt(np.average((y - prediction) ** 2, axis=0, weights=weight)).mean())
+
+
 def auc(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     """The area under the ROC curve, one against the rest for several classes; scikit-learn's."""
-    from sklearn.metrics import roc_auc_score
+    y, p = _ranked(y, prediction)
+    return float(_of_sklearn("roc_auc_score")(y, p, sample_weight=weight, multi_class="ovr"))
 
+
+def average_precision(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+    """The area under the curve of precision over recall, as a sum; the mean of several classes or outputs;
+    scikit-learn's."""
+    y, p = _ranked(y, prediction)
+    return float(_of_sklearn("average_precision_score")(y, p, sample_weight=weight))
+
+
+def _ranked(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], Floats]:
+    """Targets and what rows are ranked by: of two classes the probability of the second."""
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     two = prediction.shape[1] == 1 or (prediction.shape[1] == 2 and y.ndim == 1)
-    p = prediction[:, -1] if two else prediction
-    return float(roc_auc_score(y, p, sample_weight=weight, multi_class="ovr"))
+    return y, prediction[:, -1] if two else prediction
+
+
+def _of_sklearn(name: str) -> Callable[..., float]:
+    """A function of scikit-learn's metrics."""
+    try:
+        from sklearn import metrics
+    except ModuleNotFoundError as error:
+        raise ImportError(f'metrics by {name} need scikit-learn: pip install "fastmlp[sklearn]"') from error
+    function: Callable[..., float] = getattr(metrics, name)
+    return function
 
 
 LOGGED = ("loss", "lr", *_core.PENALTIES)  # what fit logs besides
-METRICS: dict[str, Metric] = {"accuracy": accuracy, "r2": r2, "mae": mae, "auc": auc}
-# last words of names, by which of two numbers is better; scikit-learn's functions end so, too
-LARGER, SMALLER = {"accuracy", "r2", "auc", "score"}, {"loss", "error", "mae", "deviance", "penalty", "lr"}
+METRICS: dict[str, Metric] = {
+    "accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "log_loss": log_loss, "r2": r2, "mae": mae,
+    "mse": mse, "rmse": rmse, "auc": auc, "average_precision": average_precision,
+}
+OF_NUMBERS = ("r2", "mae", "mse", "rmse")  # not of labels
+OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "log_loss")  # of labels, or of targets from 0 to 1
+OF_YES_OR_NO = ("auc", "average_precision")  # of labels, or of targets that are 0 or 1
+CLASSIFYING = ("cross_entropy", "binary_cross_entropy")  # losses whose predictions are probabilities
+# last words of names, by which of two numbers is better; scikit-learn's functions and scorers end so, too
+LARGER = {"accuracy", "r2", "auc", "score", "f1", "precision", "recall", "jaccard", "macro", "micro", "weighted",
+          "samples", "ovr", "ovo"}
+SMALLER = {"loss", "error", "mae", "mse", "rmse", "deviance", "penalty", "lr"}
 
 
 def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) -> None:
     """ValueError where a metric by name is not for such targets: labels (n,), or (n, d(L))."""
     own = [name for name, metric in metrics.items() if metric is METRICS.get(name)]
     if labels:
-        of_numbers = [name for name in own if name in ("r2", "mae")]
+        of_numbers = [name for name in own if name in OF_NUMBERS]
         if of_numbers:
             raise ValueError(f"metrics {' and '.join(of_numbers)} want numbers for y, got labels")
         return
-    if "accuracy" in own and not (y.min() >= 0 and y.max() <= 1):
-        raise ValueError("metrics accuracy wants labels for y, or columns of 0 to 1, "
-                         f"got values from {y.min():g} to {y.max():g}")
-    if "auc" in own and not ((y == 0) | (y == 1)).all():
-        raise ValueError("metrics auc wants labels for y, or columns of 0 and 1, got other numbers")
+    for name in own:
+        if name in OF_CLASSES and not (y.min() >= 0 and y.max() <= 1):
+            raise ValueError(f"metrics {name} wants labels for y, or columns of 0 to 1, "
+                             f"got values from {y.min():g} to {y.max():g}")
+        if name in OF_YES_OR_NO and not ((y == 0) | (y == 1)).all():
+            raise ValueError(f"metrics {name} wants labels for y, or columns of 0 and 1, got other numbers")
 
 
-def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int) -> None:
-    """ValueError where a metric by name is not defined for just these rows with weight: labels (n,), or (n, d(L))."""
+def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int, weight: NDArray[Any] | None) -> None:
+    """ValueError where a metric by name or a scorer is not defined for just these rows: labels (n,), or (n, d(L)), and
+    their weights, without which a row does not count."""
+    if weight is not None:
+        y, weight = y[weight > 0], weight[weight > 0]
+    for name, metric in metrics.items():
+        if isinstance(metric, Scorer):
+            metric.check(name, y, outputs, weight)
     if metrics.get("r2") is r2 and len(y) < 2:
         raise ValueError(f"metrics r2 wants two rows at least, got {len(y)}")
-    if metrics.get("auc") is auc:
+    for name in [name for name in OF_YES_OR_NO if metrics.get(name) is METRICS[name]]:
         columns = [y == k for k in range(outputs)] if y.ndim == 1 else list(y.T)
         without = [k for k, column in enumerate(columns) if not 0 < np.count_nonzero(column) < len(column)]
         if without:
-            raise ValueError("metrics auc wants rows that are of each class and rows that are not, "
+            raise ValueError(f"metrics {name} wants rows that are of each class and rows that are not, "
                              f"got only one kind for {', '.join(map(str, without))}")
 
 
@@ -95,26 +182,87 @@ def larger_is_better(name: str) -> bool:
     return last in LARGER or name.removeprefix("val_").startswith("neg_")
 
 
-def named_metrics(metrics: Any) -> dict[str, Metric]:
-    """Users' metrics -> {name: function of (y, prediction, weight)}"""
-    found: dict[str, Metric] = {}
-    metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
-    if not isinstance(metrics, (list, tuple)):
-        raise TypeError("metrics must be a name, a function of (y, prediction) or a list of them, got "
+def named_metrics(metrics: Any, loss: str | None) -> dict[str, Metric]:
+    """Users' metrics -> {name: function of (y, prediction, weight)}, for a network with a loss.
+
+    metrics: one or a list of names, of METRICS or of scikit-learn's scorers, functions of (y, prediction) and scorers,
+    functions of (estimator, X, y); or a dict of such by the names to log them under.
+    """
+    if type(metrics) is tuple and not metrics:  # the default, first: each fit comes by here
+        return {}
+    given = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
+    if not isinstance(given, (list, tuple, Mapping)):
+        raise TypeError("metrics must be a name, a function of (y, prediction) or a list or dict of them, got "
                         + _checks.described(metrics))
-    for metric in metrics:
-        if callable(metric):
-            name = getattr(metric, "__name__", type(metric).__name__)
-            if name in found or name in LOGGED:
-                raise ValueError(f"metrics must have names of their own, got a second {name!r}")
-            found[name] = _call(metric)
-        elif isinstance(metric, str):
-            found[metric] = METRICS[_checks.one_of("metrics", metric, METRICS)]
-        else:
-            raise TypeError("metrics must be names or functions of (y, prediction), got "
-                            + _checks.described(metric))
+    pairs = given.items() if isinstance(given, Mapping) else [(_name_of(metric), metric) for metric in given]
+    found: dict[str, Metric] = {}
+    for name, metric in pairs:
+        if _checks.name("the names of metrics", name) in found or name in LOGGED:
+            raise ValueError(f"metrics must have names of their own, got a second {name!r}")
+        found[name] = _metric(metric, loss)
     return found
 
 
-def _call(metric: Callable[[Any, Floats], float]) -> Metric:
+def _name_of(metric: Any) -> str:
+    """What a metric is logged under that is given without a name."""
+    function = getattr(metric, "_score_func", metric)  # of scikit-learn's scorers
+    return metric if isinstance(metric, str) else str(getattr(function, "__name__", type(metric).__name__))
+
+
+def _metric(metric: Any, loss: str | None) -> Metric:
+    if isinstance(metric, str):
+        return METRICS[metric] if metric in METRICS else Scorer(_scorer(metric), loss in CLASSIFYING)
+    if not callable(metric):
+        raise TypeError("metrics must be names, functions of (y, prediction) or scorers, got "
+                        + _checks.described(metric))
+    if _is_scorer(metric):
+        return Scorer(metric, loss in CLASSIFYING)
     return lambda y, prediction, weight: metric(y, prediction)
+
+
+def _scorer(name: str) -> Callable[..., Any]:
+    """One of scikit-learn's by its name."""
+    try:
+        from sklearn.metrics import get_scorer
+
+        scorer: Callable[..., Any] = get_scorer(name)
+    except (ModuleNotFoundError, ValueError) as error:
+        raise ValueError(f"metrics must be one of {', '.join(sorted(METRICS))}, or the name of one of scikit-learn's "
+                         f"scorers, where it is installed, got {_checks.described(name)}") from error
+    return scorer
+
+
+def _is_scorer(metric: Callable[..., Any]) -> bool:
+    """Whether it is a function of (estimator, X, y), as scikit-learn's scorers are."""
+    try:
+        return next(iter(inspect.signature(metric).parameters), None) == "estimator"
+    except (TypeError, ValueError):  # it has no signature
+        return False
+
+
+class Scorer:
+    """A scorer as a metric. classifies: whether predictions are probabilities."""
+
+    def __init__(self, scorer: Callable[..., Any], classifies: bool) -> None:
+        self.scorer, self.classifies = scorer, classifies
+
+    def __call__(self, y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+        from ._scored import Classifier, Regressor
+
+        if self.classifies:
+            true, p, several = classes(y, prediction)
+            estimator, outputs = Classifier(p, several), p
+        else:
+            true, outputs = (a[:, 0] if a.shape[1] == 1 else a for a in (y, prediction))
+            estimator = Regressor()
+        score: float = self.scorer(estimator, outputs, true, **({} if weight is None else {"sample_weight": weight}))
+        return score
+
+    def check(self, name: str, y: NDArray[Any], outputs: int, weight: Any) -> None:
+        """ValueError where it is not for such targets or such a loss: with predictions that are all the same."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                _checks.result(name, self(y, np.full((len(y), outputs), 1 / outputs), weight))
+            except Exception as error:  # a scorer may be anyone's
+                raise ValueError(f"metrics {name} must be for these targets and this loss: {error}") from error

@@ -14,15 +14,16 @@ from . import _arrays, _checks, _core, _derivatives, _entries
 from . import layers as specs
 from ._exits import Exits
 from ._fit.history import History
+from ._fit.measures import score
 from ._fit.mlp import fit
-from ._fit.options import Callbacks, ClassWeight, Metrics, Options
+from ._fit.options import Callbacks, ClassWeight, Metrics, Options, ValidationData
 from ._network import Network
 from ._parameters import OptimizerState
 from ._robust import Attack
 from ._types import Floats, Shape
 from .losses import Loss, LossFunction
 from .optim import Optimizer
-from .summary import as_html, summary
+from .summary import html, summary
 from .ties import Tie
 
 __all__ = ["MLP", "activations", "losses"]
@@ -46,10 +47,12 @@ class MLP(Exits):
     layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or (length, c),
         channels last. Each entry after it is an int, a Dense layer of that many units with the network's `activation`
         (the last one linear: the loss supplies its link), a layer spec, or a block of layers, Residual or Concat.
-    activation : a name (`fastmlp.activations()`) or a pair (name, argument).
+    activation : a name (`fastmlp.activations()`) or a pair (name, argument). "swish", "logistic" and "linear" are other
+        names of "silu", "sigmoid" and "identity".
     loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
         loss(x, y) -> values (m,), derivatives (m, d(L)). The link of predictions is softmax for "cross_entropy",
-        sigmoid for "binary_cross_entropy", exp for "poisson", else the identity.
+        sigmoid for "binary_cross_entropy", exp for "poisson", else the identity. "mse", "mae" and "log_loss" are other
+        names of "squared_error", "absolute_error" and "cross_entropy"; Keras' names are known, too.
     dtype : "float32" or "float64", of the weights and of all that is computed.
     init : how the weights of int layers start: a name of `fastmlp.initializers()`.
     random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
@@ -159,6 +162,14 @@ class MLP(Exits):
         """
         return self._network.evaluate(X, y, sample_weight)
 
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """How well it predicts, 1 at best: with "cross_entropy" and "binary_cross_entropy" the accuracy, of several
+        yes-or-no outputs that of rows with all right; with other losses R^2, the mean over outputs.
+
+        X, y, sample_weight : as of evaluate.
+        """
+        return score(self._network, X, y, sample_weight)
+
     # ---- derivatives by the parameters
 
     def backprop(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> SimpleNamespace:
@@ -221,9 +232,9 @@ class MLP(Exits):
 
     # ---- training
 
-    def fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 10,
+    def fit(self, X: Any, y: Any, optimizer: Optimizer | str | None = None, epochs: int = 10,
             batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
-            validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
+            validation_data: ValidationData | None = None, callbacks: Callbacks = (), shuffle: bool = True,
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
             adversarial: Attack | None = None, ema: float | None = None, label_smoothing: float = 0.0,
@@ -234,23 +245,27 @@ class MLP(Exits):
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
             a few at a time, but y as a whole for metrics.
-        optimizer : SGD, Adam, AdamW, NAdam, RMSprop, Adagrad or Lion; default SGD(0.01). A schedule is asked for the
-            rates of the first 10,000 epochs beforehand, for others as they begin.
+        optimizer : SGD, Adam, AdamW, NAdam, RMSprop, Adagrad or Lion, or a name in lower case, "adam", for its
+            defaults; default SGD(0.01). A schedule is asked for the rates of the first 10,000 epochs beforehand, for
+            others as they begin.
         epochs : how many times all rows are trained on.
         batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
             with w scaled to mean 1 over the data.
-        validation_data : (X, y) or (X, y, sample_weight); its mean loss is logged after each epoch as "val_loss".
-        callbacks : `Callback` objects, see fastmlp.callbacks, or functions of (net, epoch, logs) for the end of each
-            epoch; a true result stops the fit.
+        validation_data : (X, y) or (X, y, sample_weight); its mean loss is logged after each epoch as "val_loss". Or
+            several such by name, {"train": (X, y), "new": (X_new, y_new)}, logged as "train_loss" and "new_loss".
+        callbacks : a `Callback`, see fastmlp.callbacks, or a function of (net, epoch, logs) for the end of each epoch,
+            whose true result stops the fit; or a list of them.
         shuffle : a new order of the rows each epoch.
         n_threads : threads to use, or None for as many as pay off and OMP_NUM_THREADS and threadpoolctl allow. Results
             do not depend on it.
         verbose : 1 shows a progress bar, or without a terminal a line an epoch.
         validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of
             validation_data.
-        metrics : "accuracy", "r2", "mae", "auc", or functions of (y, prediction); logged after each epoch of the
-            validation rows as "val_" and the name, or without validation of the training rows.
+        metrics : names: "accuracy", "balanced_accuracy", "f1", "log_loss", "auc", "average_precision", "r2", "mae",
+            "mse", "rmse", or of scikit-learn's scorers; functions of (y, prediction); or scorers, functions of
+            (estimator, X, y). One, a list, or a dict by the names to log them under. Logged after each epoch of the
+            validation rows as "val_" and the name, or without validation of the training rows. See fastmlp.metrics.
         input_noise : the standard deviation of normal noise that is added to X, anew in each epoch: it makes the
             network less sensitive to its input (Bishop 1995).
         gradient_penalty : lam, adds lam/2 times the (weighted) mean of ||de_i/dx_i(0)||^2 to what is minimised: double
@@ -276,8 +291,9 @@ class MLP(Exits):
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
         those before the step that made it so. TypeError or ValueError names the argument that does not fit, before
-        anything is changed. RuntimeError from within another fit of the same network, as from a callback or another
-        thread: that one goes on unharmed.
+        anything is changed. ScaleWarning where X or y has columns of thousands and more, of fits that are long
+        enough for looking to cost nothing. RuntimeError from within another fit of the same network, as from a callback
+        or another thread: that one goes on unharmed.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
@@ -286,9 +302,9 @@ class MLP(Exits):
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
             label_smoothing=label_smoothing, class_weight=class_weight), fresh=True)
 
-    def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 1,
+    def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | str | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
-                    validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
+                    validation_data: ValidationData | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
                     jacobian_penalty: float = 0.0, adversarial: Attack | None = None,
@@ -351,8 +367,7 @@ class MLP(Exits):
         return summary(self)
 
     def _repr_html_(self) -> str:
-        """The summary as notebooks show it."""
-        return as_html(self)
+        return html(self)
 
     # ---- copies and pickles. The state's names are those of the first version, whose pickles load.
 

@@ -3,21 +3,23 @@
 lr is a number, or a callable of the epoch such as those of `fastmlp.schedules`.
 l2 adds l2/2 ||W||^2 and l1 adds l1 ||W||_1 to what is minimised, for weights, not for biases; the losses that fit
 reports are without them. clip_norm scales the gradient of all parameters down to that Euclidean norm where it is
-larger, before penalties.
+larger, before penalties. learning_rate, of all of them and by keyword alone, is another name for lr in the call:
+Adam(learning_rate=0.01) is Adam(lr=0.01).
 """
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ._checks import Limits, boolean, builtin_fields, number
+from ._checks import Limits, boolean, builtin_fields, described, number, one_of
 from ._core import STEPS
 from ._engine.requests import Step
+from ._shown import Shown
 
 __all__ = ["SGD", "Adam", "AdamW", "NAdam", "RMSprop", "Adagrad", "Lion"]
 
@@ -30,10 +32,17 @@ def eps_limits(dtype: DTypeLike) -> Limits:
     return {"above": 0, "least": math.sqrt(np.finfo(dtype).tiny)}
 
 
-class Optimizer:
+@dataclass(frozen=True, repr=False)
+class _OtherName:
+    """Gives all specs below the keyword learning_rate, another name for lr."""
+
+    learning_rate: InitVar[Any] = field(default=None, kw_only=True)
+
+
+class Optimizer(_OtherName, Shown):
     """What is asked of an optimiser's spec.
 
-    step: the name of its step in the engine's table STEPS. lr, l2, l1, clip_norm: as above.
+    step: the name of its step in the engine's table STEPS. lr, learning_rate, l2, l1, clip_norm: as above.
     """
 
     step: Any  # str, of the class or of its numbers
@@ -43,7 +52,12 @@ class Optimizer:
     clip_norm: float | None
     n_powers = 2  # of what changes from step to step: those of beta1 and beta2
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, learning_rate: Any) -> None:
+        if learning_rate is not None:
+            if self.lr is not type(self).lr:  # type: ignore[misc]  # the default is of the class
+                raise ValueError(f"learning_rate is another name for lr: one of them must be left out, got "
+                                 f"{described(learning_rate)} and {described(self.lr)}")
+            object.__setattr__(self, "lr", learning_rate)
         builtin_fields(self)
         self.check(np.float64)
 
@@ -73,7 +87,7 @@ class Optimizer:
         return STEPS[self.step][1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent: u <- momentum u - lr g, w <- w + u.
 
@@ -103,7 +117,7 @@ class SGD(Optimizer):
         return {"beta1": self.momentum}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015): m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2,
     w <- w - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps)."""
@@ -126,7 +140,7 @@ class Adam(Optimizer):
         return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "decay": lr * self.weight_decay}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019): each step also takes lr weight_decay w from
     weights w, not from biases."""
@@ -137,7 +151,7 @@ class AdamW(Adam):
         return super().limits(dtype) | {"weight_decay": {"least": 0}}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NAdam(Optimizer):
     """Adam with Nesterov's momentum (Dozat 2016), as PyTorch has it: m and v as Adam's,
     mu(t) = beta1 (1 - 0.96^(t momentum_decay) / 2), M(t) the product of mu(1) .. mu(t), and
@@ -164,7 +178,7 @@ class NAdam(Optimizer):
         return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "fade": fade}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RMSprop(Optimizer):
     """RMSprop (Tieleman and Hinton 2012): v <- rho v + (1 - rho) g^2, w <- w - lr g / (sqrt(v) + eps); with momentum,
     u <- momentum u + g / (sqrt(v) + eps), w <- w - lr u."""
@@ -189,7 +203,7 @@ class RMSprop(Optimizer):
         return {"beta1": self.momentum, "beta2": self.rho, "eps": self.eps}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Adagrad(Optimizer):
     """Adagrad (Duchi, Hazan and Singer 2011): v <- v + g^2, w <- w - lr g / (sqrt(v) + eps)."""
 
@@ -208,7 +222,7 @@ class Adagrad(Optimizer):
         return {"eps": self.eps}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lion(Optimizer):
     """Lion (Chen et al. 2023): w <- (1 - lr weight_decay) w - lr sign(beta1 m + (1 - beta1) g), then
     m <- beta2 m + (1 - beta2) g; the decay is of weights, not of biases. lr and weight_decay suit it where they are a
@@ -229,6 +243,22 @@ class Lion(Optimizer):
 
     def numbers(self, lr: float) -> dict[str, float]:
         return {"beta1": self.beta1, "beta2": self.beta2, "decay": lr * self.weight_decay}
+
+
+# the lower-case names of those that there are -> the specs, whose defaults a name stands for
+BY_NAME = {name.lower(): spec for name, spec in list(globals().items())
+           if name in __all__ and issubclass(spec, Optimizer)}
+
+
+def named(given: Any) -> Optimizer:
+    """An optimiser's spec, or its name, which stands for its defaults, as a spec."""
+    if isinstance(given, Optimizer):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(f"optimizer must be SGD(..), Adam(..) or one of the other optimisers, or a name of one of "
+                        f"{', '.join(BY_NAME)}, got {described(given)}")
+    spec: type[Optimizer] = BY_NAME[one_of("optimizer", given, BY_NAME)]
+    return spec()
 
 
 def rate(optimizer: Optimizer, epoch: int, dtype: DTypeLike = np.float64) -> float:

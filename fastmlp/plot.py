@@ -6,6 +6,7 @@ image or the lines.
 """
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -16,10 +17,13 @@ from numpy.typing import ArrayLike
 from . import _arrays, _checks, sensitivity
 from ._types import Floats
 from .model import MLP
+from .sensitivity._target import feature_names as names_of_features
+from .sensitivity._target import last_step
 
 try:
     import matplotlib.pyplot as plt
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 except ModuleNotFoundError as error:
     raise ImportError('pictures need matplotlib: pip install "fastmlp[plot]"') from error
 
@@ -85,15 +89,16 @@ class SensitivityDisplay(_Display):
                        **style: Any) -> Self:
         """Of the mean over rows of an attribution.
 
-        model : an MLP or a fitted estimator. X, y, output, at : as of fastmlp.sensitivity.saliency: with y of the loss,
-        else of an output. method : a function of (model, X, y, output, at), such as those of fastmlp.sensitivity.
+        model : an MLP, a fitted estimator, or a Pipeline that ends with one. X, y, output, at : as of
+        fastmlp.sensitivity.saliency: with y of the loss, else of an output. method : a function of (model, X, y,
+        output, at), such as those of fastmlp.sensitivity.
         feature_names, image_shape : None for the model's own, where it has them: its feature_names_in_, the map that it
         takes.
         """
         _checks.function("method", method)
         values = _numbers("what method returns", method(model, X, y, output, at)).mean(axis=0)
         if feature_names is None:
-            feature_names = getattr(model, "feature_names_in_", None)
+            feature_names = names_of_features(model)
         if image_shape is None and isinstance(model, MLP) and len(model.shapes[0]) > 1:
             image_shape = model.shapes[0] if len(model.shapes[0]) == 3 else (1, *model.shapes[0])
         words = getattr(method, "__name__", "attribution").replace("_", " ")
@@ -160,7 +165,7 @@ class NoiseCurveDisplay(_Display):
         error, error_std = getattr(curve, measure), getattr(curve, f"{measure}_std")
         if error is None:
             raise ValueError("measure must be 'error' where the loss is not a cross-entropy, got 'misclassified'")
-        name = type(model).__name__ if name is None else name
+        name = type(last_step(model)).__name__ if name is None else name
         return cls(curve.sigmas, error, error_std, name=name, measure=measure).plot(ax, **style)
 
     def _draw(self, ax: Any, style: dict[str, Any]) -> None:
@@ -191,6 +196,7 @@ class LossCurveDisplay(_Display):
     def from_estimator(cls, model: Any, *, ax: Any = None, **style: Any) -> Self:
         """Of an MLP's history, or an estimator's loss_curve_ and validation_scores_. ValueError where it has none of
         these: before a fit, or after one with solver "lbfgs"."""
+        model = last_step(model)
         attributes = {"loss": "loss_curve_", "score": "validation_scores_"}
         curves = getattr(model, "history", None) or {name: getattr(model, attribute, None)
                                                      for name, attribute in attributes.items()}
@@ -218,3 +224,12 @@ class LossCurveDisplay(_Display):
 def plot_history(history: Mapping[str, Sequence[float]], ax: Any = None) -> Any:
     """A History's LossCurveDisplay; returns its axes."""
     return LossCurveDisplay(history).plot(ax).ax_
+
+
+def history_as_png(history: Mapping[str, Sequence[float]]) -> bytes:
+    """A small picture of a History, which leaves matplotlib's current figure as it is."""
+    figure = Figure(figsize=(4, 2.5), layout="constrained")
+    LossCurveDisplay(history).plot(figure.subplots())
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=90)
+    return image.getvalue()

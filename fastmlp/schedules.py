@@ -5,12 +5,13 @@ import math
 from dataclasses import dataclass
 
 from . import _checks
+from ._shown import Shown
 
 __all__ = ["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle"]
 
 
-@dataclass(frozen=True)
-class _Schedule:
+@dataclass(frozen=True, repr=False)
+class _Schedule(Shown):
     lr: float
 
     def __post_init__(self) -> None:
@@ -25,7 +26,7 @@ class _Schedule:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Constant(_Schedule):
     """lr, always."""
 
@@ -33,7 +34,7 @@ class Constant(_Schedule):
         return self.lr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Step(_Schedule):
     """lr times factor after every `every` epochs."""
 
@@ -49,7 +50,7 @@ class Step(_Schedule):
         return self.lr * _power(self.factor, epoch // self.every)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exponential(_Schedule):
     """lr times factor^epoch."""
 
@@ -63,7 +64,7 @@ class Exponential(_Schedule):
         return self.lr * _power(self.factor, epoch)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InverseScaling(_Schedule):
     """lr / (epoch + 1)^power."""
 
@@ -78,7 +79,7 @@ class InverseScaling(_Schedule):
         return self.lr / divisor if self.power >= 0 else self.lr * divisor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cosine(_Schedule):
     """Half a cosine from lr down to `final` over `epochs` epochs, and `final` from then on (Loshchilov and Hutter
     2017)."""
@@ -95,7 +96,7 @@ class Cosine(_Schedule):
         return _cosine(self.lr, self.final, epoch / max(1, self.epochs - 1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OneCycle(_Schedule):
     """Warm-up by half a cosine from lr / div to lr over the first `warmup` of `epochs`, then by half a cosine down to
     lr / final_div (Smith and Topin 2018)."""

@@ -1,10 +1,10 @@
 """Networks and the library itself, described in text."""
 from __future__ import annotations
 
-import html
 import math
 import platform
 import sys
+from html import escape
 from typing import TYPE_CHECKING
 
 from . import _core
@@ -20,7 +20,8 @@ N_OF_TEXT = 5  # columns; those after them are numbers, to the right
 
 def summary(net: MLP) -> str:
     """What MLP.summary returns."""
-    head, rows, foot = _parts(net)
+    head, rows, foot = _table(net)
+    rows = [COLUMNS, *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(cell.ljust(width) if i < N_OF_TEXT else cell.rjust(width)
                        for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
@@ -28,26 +29,26 @@ def summary(net: MLP) -> str:
     return "\n".join([head, *lines, foot])
 
 
-def as_html(net: MLP) -> str:
+def html(net: MLP) -> str:
     """The same as a table for notebooks."""
-    head, (columns, *rows), foot = _parts(net)
+    head, rows, foot = _table(net)
 
-    def row(tag: str, cells: tuple[str, ...]) -> str:
-        sides = ["left" if i < N_OF_TEXT else "right" for i in range(len(cells))]
-        return "<tr>" + "".join(f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
-                                for side, cell in zip(sides, cells)) + "</tr>"
+    def line(tag: str, row: tuple[str, ...]) -> str:
+        cells = (f'<{tag} style="text-align: {"left" if i < N_OF_TEXT else "right"}">{escape(cell)}</{tag}>'
+                 for i, cell in enumerate(row))
+        return f"<tr>{''.join(cells)}</tr>"
 
-    body = "".join(row("td", cells) for cells in rows)
-    return (f"<table><caption>{html.escape(head)}</caption><thead>{row('th', columns)}</thead>"
-            f"<tbody>{body}</tbody></table><p>{html.escape(foot)}</p>")
+    body = "".join(line("td", row) for row in rows)
+    return (f"<div>MLP: {escape(head)}<table><thead>{line('th', COLUMNS)}</thead><tbody>{body}</tbody></table>"
+            f"{escape(foot)}</div>")
 
 
-def _parts(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
-    """(what comes before the table, its rows, the columns' names first, what comes after it)"""
+def _table(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
+    """What is said of a network as a whole, of each layer by column, and of their sum."""
     work = [_work(net, l) for l in range(1, len(net.d))]
     size = net.n_params * net.dtype.itemsize
     return (f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}",
-            [COLUMNS, *(_row(net, l, flops) for l, flops in enumerate(work, 1))],
+            [_row(net, l, flops) for l, flops in enumerate(work, 1)],
             f"{net.n_params:,} parameters, {size:,} bytes; {sum(work):,} floating point operations a row forward")
 
 

@@ -131,7 +131,8 @@ PARTS = {
     "AvgPool1D.as_dense": method_of("as_dense", lambda: AvgPool1D(2), input_shape=(4, 1), layer=1, W=None, b=None),
     "Conv1D.weight_ids": method_of("weight_ids", lambda: Conv1D(2, 2), input_shape=(4, 1)),
     "Loss": plain(Loss, spec="huber", dtype=np.float64),
-    **{kind.__name__: optimizer(kind, **asdict(kind(0.1, l2=0.1, l1=0.1, clip_norm=1.0, **numbers)))
+    **{kind.__name__: optimizer(kind, **asdict(kind(0.1, l2=0.1, l1=0.1, clip_norm=1.0, **numbers)),
+                                  learning_rate=None)
        for kind, numbers in bits.OPTIMIZERS.values()},
     "Constant": schedule(schedules.Constant, lr=0.1),
     "Step": schedule(schedules.Step, lr=0.1, every=2, factor=0.5),
@@ -200,6 +201,8 @@ NETWORKS = {
     "MLP.predict of maps": method_of("predict", of_maps, X=MAPS),
     "MLP.evaluate": method_of("evaluate", network, **DATA),
     "MLP.evaluate of labels": method_of("evaluate", classifier, **{**DATA, "y": LABELS}),
+    "MLP.score": method_of("score", network, **DATA),
+    "MLP.score of labels": method_of("score", classifier, **{**DATA, "y": LABELS}),
     "MLP.backprop": method_of("backprop", network, **DATA),
     "MLP.loss_and_grad": method_of("loss_and_grad", network, **DATA, gradient_penalty=0.0, jacobian_penalty=0.0),
     "MLP.hvp": method_of("hvp", lambda: MLP([4, 2]), v=np.ones(10), **DATA),
@@ -390,6 +393,7 @@ NOT_CALLED = {
     "Callback": "the protocol",
     "History": "a dict that fit makes",
     "DivergenceWarning": "a warning",
+    "ScaleWarning": "a warning",
     "sensitivity.NoiseCurve": "a result",
     "sensitivity.Report": "a result",
     "io.encode": "takes what networks hold",

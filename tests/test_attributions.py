@@ -237,9 +237,8 @@ def test_bad_arguments(case):
 
 @methods
 def test_bad_models(method):
-    with pytest.raises(TypeError,
-                       match="model must be an MLP or a fitted MLPClassifier, .* got sklearn.pipeline.Pipeline"):
-        METHODS[method](make_pipeline(StandardScaler(), MLPClassifier()), rows())
+    with pytest.raises(TypeError, match="model must be an MLP or .* or a Pipeline .* got .*StandardScaler"):
+        METHODS[method](make_pipeline(StandardScaler()).fit(rows()), rows())
     with pytest.raises(NotFittedError):
         METHODS[method](MLPClassifier(), rows())
     net = NETWORKS["one output"](random_state=0)

@@ -260,6 +260,9 @@ def test_blocks_hold_pages_and_parts(tmp_path):
     assert ("<!-- results/a.md: float32 -->\n\nfloat32, 8 threads:\n\nfast\n\n"
             "a machine. `python benchmarks/run/a.py`\n\n<!-- end -->\nafter\n") in filled
     assert readme.filled(filled, tmp_path) == filled
+    (tmp_path / "b.md").write_text("# Title\n\n| a |\n|---|\n| 1 |\n| 2 |\n| 3 |\n\na machine.\n")
+    assert readme.filled("<!-- results/b.md, rows 1, 3 -->\n<!-- end -->", tmp_path) == (
+        "<!-- results/b.md, rows 1, 3 -->\n\n| a |\n|---|\n| 1 |\n| 3 |\n\na machine.\n\n<!-- end -->")
 
 
 BLOCKS = [(path, found) for path in readme.READMES for found in readme.BLOCK.finditer(path.read_text())]

@@ -119,7 +119,8 @@ def test_stopping_at_a_batch_of_no_weight():
     assert network().fit(X, Y, batch_size=16, shuffle=False, sample_weight=w, callbacks=[stop])["loss"] == [0.0]
 
 
-@pytest.mark.parametrize("callbacks", [[5], [None], ["loss"], [EarlyStopping], [Callback(), 5], 5, Callback()], ids=str)
+@pytest.mark.parametrize("callbacks", [[5], [None], ["loss"], [EarlyStopping], [Callback(), 5], 5, EarlyStopping],
+                         ids=str)
 def test_what_is_no_callback_is_an_error_before_anything_changed(callbacks):
     net = network()
     net.fit(X, Y, epochs=1)

@@ -1,7 +1,9 @@
 """The callbacks that come with the library, and the History."""
+import base64
 import builtins
 import csv
 import io
+import re
 import sys
 
 import numpy as np
@@ -15,6 +17,7 @@ from fastmlp import (
     CSVLogger,
     DivergenceWarning,
     EarlyStopping,
+    History,
     LambdaCallback,
     ProgressBar,
     TimeLimit,
@@ -239,6 +242,27 @@ def test_a_name_that_is_not_logged_in_every_epoch_keeps_its_epochs():
     frame = history.to_frame()
     assert frame["loss"].tolist() == history["loss"] and len(frame) == 5
     assert frame["val_loss"].isna().tolist() == [True, True, False, True, True]
+
+
+def test_a_history_as_one_line():
+    history = network().fit(X, Y, epochs=3, metrics="mae")
+    assert repr(history) == (f"History(3 epochs: loss {history['loss'][-1]:.4g}, lr 0.01, "
+                             f"mae {history['mae'][-1]:.4g})")
+    assert repr(History()) == "History(0 epochs)" and repr(History(loss=[1.0])) == "History(1 epoch: loss 1)"
+
+
+@pytest.mark.parametrize("matplotlib", [True, False])
+def test_a_history_in_a_notebook(matplotlib, monkeypatch):
+    history = network().fit(X, Y, epochs=3)
+    if not matplotlib:
+        monkeypatch.setattr("fastmlp._lazy.load", lambda name: (_ for _ in ()).throw(ImportError(name)))
+        assert history._repr_html_() == f"<div>{history!r}</div>"
+        return
+    plt = pytest.importorskip("matplotlib.pyplot")
+    before = plt.get_fignums()
+    line, image = re.fullmatch(r'<div>(.*)</div><img src="data:image/png;base64,(.*)">', history._repr_html_()).groups()
+    assert line == repr(history) and base64.b64decode(image).startswith(b"\x89PNG") and plt.get_fignums() == before
+    assert History(loss=[])._repr_html_() == "<div>History(0 epochs)</div>"
 
 
 def test_a_history_as_a_picture():

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastmlp import MLP, SGD, Adam, Dropout
+from fastmlp import MLP, SGD, Adam, Dropout, EarlyStopping
+from fastmlp.metrics import larger_is_better
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 RNG = np.random.default_rng(0)
@@ -67,6 +68,131 @@ def test_auc(w):
     assert logs["val_auc"] == area(np.eye(3)[LABELS], p)
 
 
+# name -> the same by scikit-learn: of labels and guesses, or with "p" of labels and probabilities
+BY_CLASSES = {
+    "balanced_accuracy": sklearn_metrics.balanced_accuracy_score,
+    "f1": lambda y, guess, **how: sklearn_metrics.f1_score(
+        y, guess, average="macro" if max(y) > 1 else "binary", **how),
+    "f1_macro": lambda y, guess, **how: sklearn_metrics.f1_score(y, guess, average="macro", **how),
+    "matthews_corrcoef": sklearn_metrics.matthews_corrcoef,
+}
+BY_PROBABILITIES = {
+    "log_loss": sklearn_metrics.log_loss,
+    "neg_log_loss": lambda y, p, **how: -sklearn_metrics.log_loss(y, p, **how),
+    "average_precision": lambda y, p, **how: sklearn_metrics.average_precision_score(
+        y, p if max(y) > 1 else p[:, 1], **how),
+    "roc_auc_ovr": lambda y, p, **how: sklearn_metrics.roc_auc_score(
+        y, p if max(y) > 1 else p[:, 1], multi_class="ovr", **how),
+}
+
+
+@weighting
+@pytest.mark.parametrize("name", [*BY_CLASSES, *BY_PROBABILITIES])
+def test_of_classes(name, w):
+    by_sklearn = BY_CLASSES.get(name) or BY_PROBABILITIES[name]
+    cases = [("cross_entropy", LABELS, 3), ("cross_entropy", np.eye(3)[LABELS], 3),
+             ("cross_entropy", (LABELS > 0) * 1, 2), ("binary_cross_entropy", LABELS > 0, 1)]
+    for loss, y, outputs in cases:
+        if name == "matthews_corrcoef" and w is not None and y.ndim == 2:
+            continue
+        logs, p = logged(loss, y, name, w, outputs)
+        p = np.hstack([1 - p, p]) if outputs == 1 else p
+        labels = y.argmax(axis=1) if y.ndim == 2 else y * 1
+        expected = by_sklearn(labels, p if name in BY_PROBABILITIES else p.argmax(axis=1), sample_weight=w)
+        assert logs[f"val_{name}"] == pytest.approx(expected, rel=1e-9) and np.isfinite(expected)
+
+
+@weighting
+def test_of_several_yes_or_no_outputs(w):
+    y = np.stack([LABELS > 0, LABELS > 1], axis=1) * 1
+    logs, p = logged("binary_cross_entropy", y, ["f1", "balanced_accuracy", "log_loss", "f1_samples", "roc_auc"], w, 2)
+    guess, how = (p > 0.5) * 1, {"sample_weight": w}
+    assert logs["val_f1"] == pytest.approx(sklearn_metrics.f1_score(y, guess, average="macro", **how))
+    assert logs["val_balanced_accuracy"] == pytest.approx(
+        np.mean([sklearn_metrics.balanced_accuracy_score(y[:, k], guess[:, k], **how) for k in range(2)]))
+    assert logs["val_log_loss"] == pytest.approx(sum(sklearn_metrics.log_loss(y[:, k], p[:, k], **how)
+                                                     for k in range(2)), rel=1e-9)
+    assert logs["val_log_loss"] == pytest.approx(logs["val_loss"], rel=1e-9)
+    assert logs["val_roc_auc"] == pytest.approx(sklearn_metrics.roc_auc_score(y, p, **how))
+    assert logs["val_f1_samples"] == pytest.approx(
+        sklearn_metrics.f1_score(y, guess, average="samples", zero_division=0, **how))
+
+
+@weighting
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_of_numbers(w, outputs):
+    names = ["mse", "rmse", "neg_root_mean_squared_error", "explained_variance"]
+    logs, p = logged("squared_error", Y[:, :outputs], names, w, outputs)
+    found = [logs[f"val_{name}"] for name in names]
+    args = Y[:, :outputs], p
+    root = sklearn_metrics.root_mean_squared_error(*args, sample_weight=w)
+    assert found == pytest.approx([sklearn_metrics.mean_squared_error(*args, sample_weight=w), root, -root,
+                                   sklearn_metrics.explained_variance_score(*args, sample_weight=w)], rel=1e-9)
+
+
+def test_scorers_and_names_of_ones_own():
+    f2 = sklearn_metrics.make_scorer(sklearn_metrics.fbeta_score, beta=2, average="macro")
+
+    def classes_seen(estimator, X, y):
+        return len(set(estimator.predict(X))) / len(set(y))
+
+    logs, p = logged("cross_entropy", LABELS, [f2, classes_seen], None, 3)
+    assert list(logs) == ["loss", "lr", "val_loss", "val_fbeta_score", "val_classes_seen"]
+    assert logs["val_fbeta_score"] == sklearn_metrics.fbeta_score(LABELS, p.argmax(axis=1), beta=2, average="macro")
+    assert logs["val_classes_seen"] == len(set(p.argmax(axis=1))) / 3
+    again, _ = logged("cross_entropy", LABELS, {"F2": f2, "hits": "accuracy"}, None, 3)
+    assert again["val_F2"] == logs["val_fbeta_score"] and "val_hits" in again
+
+
+@pytest.mark.parametrize("loss, y, metric", [
+    ("squared_error", Y[:, :1], "neg_log_loss"), ("cross_entropy", LABELS, "f1_wrong"),
+    ("cross_entropy", LABELS, lambda estimator, X, y: estimator.nothing)], ids=["no classes", "no name", "own"])
+def test_a_scorer_that_is_not_for_the_targets_is_found_out_before_training(loss, y, metric):
+    net = MLP([4, 3 if loss == "cross_entropy" else 1], loss=loss, random_state=0)
+    start = net.params
+    with pytest.raises(ValueError, match="metrics"):
+        net.fit(X, y, metrics=metric)
+    assert net.params.tobytes() == start.tobytes() and not net.history
+
+
+def test_of_scorers_by_name_larger_is_better():
+    unsure = {"explained_variance", "matthews_corrcoef", "positive_likelihood_ratio"}
+    for name in sklearn_metrics.get_scorer_names():
+        if name in unsure or name.startswith("d2_") and not name.endswith("score"):
+            continue
+        assert larger_is_better(name) and larger_is_better(f"val_{name}"), name
+
+
+def test_several_sets_of_rows_by_name():
+    w, other = RNG.random(N), X[:20] + 0.1
+    net = MLP([4, 8, 2], dtype="float64", random_state=0)
+    history = net.fit(X, Y, Adam(0.02), epochs=3, metrics="mae",
+                      validation_data={"train": (X, Y, w), "new": (other, Y[:20])},
+                      callbacks=EarlyStopping("new_loss", patience=9))
+    assert list(history) == ["loss", "lr", "train_loss", "train_mae", "new_loss", "new_mae"]
+    assert history["train_loss"][-1] == pytest.approx(net.evaluate(X, Y, w), rel=1e-12)
+    assert history["new_loss"][-1] == pytest.approx(net.evaluate(other, Y[:20]), rel=1e-12)
+    assert history["new_mae"][-1] == pytest.approx(np.abs(net.predict(other) - Y[:20]).mean(), rel=1e-12)
+    alone = MLP([4, 8, 2], dtype="float64", random_state=0).fit(X, Y, Adam(0.02), epochs=3,
+                                                                validation_data={"val": (X, Y, w)})
+    assert alone["val_loss"] == history["train_loss"]
+
+
+@weighting
+def test_score(w):
+    how = {"sample_weight": w}
+    net = MLP([4, 8, 3], loss="cross_entropy", random_state=0)
+    guess = net.predict(X).argmax(axis=1)
+    assert net.score(X, LABELS, w) == pytest.approx(sklearn_metrics.accuracy_score(LABELS, guess, **how))
+    assert net.score(X, np.eye(3)[LABELS], w) == net.score(X, LABELS, w)
+    net = MLP([4, 8, 2], loss="binary_cross_entropy", random_state=0)
+    y = np.stack([LABELS > 0, LABELS > 1], axis=1) * 1
+    assert net.score(X, y, w) == pytest.approx(sklearn_metrics.accuracy_score(y, (net.predict(X) > 0.5) * 1, **how))
+    net = MLP([4, 8, 2], dtype="float64", random_state=0)
+    assert net.score(X, Y, w) == pytest.approx(sklearn_metrics.r2_score(Y, net.predict(X), **how))
+    assert net.score(X, sparse.csr_array(Y), w) == net.score(X, Y, w)
+
+
 def test_functions_get_the_targets_and_the_predictions():
     got = []
 
@@ -97,9 +223,11 @@ def test_without_validation_metrics_are_of_the_training_rows(w):
 def test_names_and_kinds_that_are_none():
     net = MLP([4, 2], random_state=0)
     start = net.params
-    with pytest.raises(ValueError, match="metrics must be one of accuracy, auc, mae, r2, got 'f1'"):
-        net.fit(X, Y, metrics=["mae", "f1"])
-    for bad in (5, [5], [None]):
+    with pytest.raises(ValueError, match="metrics must be one of accuracy, .*, rmse, or .* scorers.*, got 'f7'"):
+        net.fit(X, Y, metrics=["mae", "f7"])
+    with pytest.raises(ValueError, match="metrics f1 wants labels"):
+        net.fit(X, Y, metrics="f1")
+    for bad in (5, [5], [None], {1: "mae"}):
         with pytest.raises(TypeError):
             net.fit(X, Y, metrics=bad)
     assert net.params.tobytes() == start.tobytes() and not net.history
@@ -185,6 +313,11 @@ def test_dropout_and_held_out_rows():
      "sample_weight"),
     ({"validation_data": (X,)}, ValueError, "validation_data"),
     ({"validation_data": [X, Y]}, ValueError, "validation_data"),
+    ({"validation_data": {}}, ValueError, "validation_data"),
+    ({"validation_data": {"a": (X,)}}, ValueError, "validation_data"),
+    ({"validation_data": {1: (X, Y)}}, TypeError, "names of validation_data"),
+    ({"validation_data": {"": (X, Y)}}, ValueError, "names of validation_data"),
+    ({"validation_data": {"a": (X, Y), "b": (X[:, :3], Y)}}, ValueError, r"validation_data\['b'\]: X must have 4"),
 ])
 def test_bad_validation(options, error, message):
     net = MLP([4, 8, 2], random_state=0)

@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import scale
+from sklearn.preprocessing import StandardScaler, scale
 
 from fastmlp import MLP, Conv2D, Dense, MLPAutoencoder, MLPClassifier, MLPRegressor, _arrays
 from fastmlp import sensitivity as S
@@ -201,8 +201,8 @@ BAD = {
     "y": (ValueError, "y must be the model's targets, got None", dict(y=None)),
     "y's rows": (ValueError, "y must have 30 rows, as X has", dict(y=Y[:3])),
     "X": (ValueError, "X must have 6 columns, got 2", dict(X=X[:, :2])),
-    "model": (TypeError, "model must be an MLP or a fitted MLPClassifier, .* got sklearn.pipeline.Pipeline",
-              dict(model=make_pipeline(MLPClassifier()))),
+    "model": (TypeError, "model must be an MLP or a fitted MLPClassifier, .* got sklearn.*StandardScaler",
+              dict(model=make_pipeline(StandardScaler()))),
 }
 
 

@@ -1,6 +1,8 @@
 """What summary, repr and show_config say."""
 import platform
 import re
+from html import escape
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -47,6 +49,19 @@ def test_sums(sizes, dtype, size):
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", last)]
     assert numbers == [n, n * size, 2 * sum(a * b for a, b in zip(sizes, sizes[1:]))]
     assert sum(int(row["parameters"].replace(",", "")) for row in rows) == n == net.n_params
+
+
+def test_html():
+    """The table of summary, cell by cell, and what comes before and after it."""
+    net = MLP([4, Dense(8, ("elu", 0.5)), Dropout(0.25), 2], loss=("huber", 0.5))
+    html = net._repr_html_()
+    cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
+    first, head, _, *rows, last = net.summary().split("\n")
+    assert [" ".join(row).split() for row in cells] == [line.split() for line in (head, *rows)]
+    assert escape(first) in html and escape(last) in html
+    ElementTree.fromstring(html)  # well-formed
+    nasty = MLP([2, 1], loss=type("<b>", (), {"__call__": lambda self, x, y: None, "__repr__": lambda self: "<b>"})())
+    assert "<b>" not in nasty._repr_html_() and "&lt;b&gt;" in nasty._repr_html_()
 
 
 def test_repr():

@@ -13,6 +13,7 @@ from fastmlp import (
     SGD,
     Adam,
     AdamW,
+    Callback,
     Conv2D,
     Dense,
     Dropout,
@@ -61,6 +62,32 @@ def keep(path: Path) -> MLP:
             callbacks=[EarlyStopping(patience=20), ProgressBar(), lambda net, epoch, logs: epoch > 5])
     net.save(path)
     return MLP.load(path)
+
+
+class StopBelow(Callback):
+    """A callback of a user's."""
+
+    def __init__(self, loss: float) -> None:
+        self.loss = loss
+
+    def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
+        self.least = float("inf")
+
+    def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> bool:
+        self.least = min(self.least, logs["loss"])
+        return self.least < self.loss
+
+
+def names_and_sets() -> float:
+    net = MLP([8, 10, 2], activation="swish", loss="log_loss", random_state=0)
+    history = net.fit(X, labels, "adamw", epochs=2, callbacks=StopBelow(0.01), metrics={"F1": "f1_macro"},
+                      validation_data={"train": (X, labels), "new": (X, labels, np.ones(len(X)))})
+    net.partial_fit(X, labels, Adam(learning_rate=schedules.Cosine(0.01, 5)), metrics=["f1", score_of_mine])
+    return history["new_F1"][-1] + net.score(X, labels)
+
+
+def score_of_mine(y: NDArray[Any], prediction: NDArray[Any]) -> float:
+    return float(prediction.max())
 
 
 def own_loss(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -118,4 +145,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         print(keep(Path(folder) / "net.fastmlp"))
     print(*tied(), gradients()(np.zeros(21)), sensitive())
+    print(names_and_sets())
     estimators()

@@ -9,6 +9,7 @@
     classes.py    weights of classes
     orders.py     which rows are trained on, and in which order
     measures.py   numbers of rows that are measured after each epoch: losses, outputs, metrics
+    scales.py     a warning where numbers are too large to train on
     history.py    the numbers of each epoch
 
 What a fit leaves for the next partial_fit is in `Network.progress`.

@@ -1,8 +1,10 @@
 """The numbers of each epoch of a fit."""
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 from .. import _lazy
@@ -20,6 +22,23 @@ class History(dict[str, list[float]]):
                 self[name] = [math.nan] * epochs
         for name, numbers in self.items():
             numbers.append(logs.get(name, math.nan))
+
+    def __repr__(self) -> str:
+        """One line: how many epochs there were, and the numbers of the last."""
+        epochs = len(next(iter(self.values()), []))
+        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.items() if values)
+        return f"History({epochs} epoch{'' if epochs == 1 else 's'}{': ' * bool(last)}{last})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the same line, and where matplotlib is installed a small picture."""
+        line = f"<div>{escape(repr(self))}</div>"
+        if not any(self.values()):
+            return line
+        try:
+            image = _lazy.load("history_as_png")(self)
+        except ImportError:
+            return line
+        return f'{line}<img src="data:image/png;base64,{base64.b64encode(image).decode()}">'
 
     def to_frame(self) -> Any:
         """A pandas DataFrame, a row an epoch."""

@@ -19,6 +19,7 @@ from .measures import Measures
 from .options import Options
 from .orders import InOrder, Shuffled, hold_out
 from .rates import ahead, dropout_rates
+from .scales import warn_of_scales
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -38,8 +39,9 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
-    options.check(optim.SGD() if previous is None else previous.optimizer)
-    data = network.bind(X, y, options.sample_weight)
+    options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
+    arrays = network.checked(X, y, options.sample_weight)
+    data = network.bind_checked(*arrays)
     classes.check_smoothing(network, options.label_smoothing)
     rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
     measures = Measures(network, data, held_out, y, options)
@@ -50,6 +52,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")
     network.parameters.require_finite()
+    warn_of_scales(network, *arrays[:2], options.epochs, stacklevel=4)
     first = 0 if previous is None else previous.epoch
     rates = ahead(lambda epoch: optim.rate(options.optimizer, epoch), first, options.epochs)
     dropped = dropout_rates(network, first, options.epochs)

@@ -13,12 +13,14 @@ import numpy as np
 
 from .. import _checks, _core, optim
 from .._robust import Attack
-from ..callbacks import Callback, ProgressBar, as_callback
+from ..callbacks import Callback, ProgressBar, as_callbacks
 from ..metrics import named_metrics
 
-Callbacks = Sequence[Callback | Callable[..., Any]]
+Callbacks = Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]]
 ClassWeight = str | Mapping[Any, float]
-Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
+Metric = str | Callable[..., Any]
+Metrics = Metric | Sequence[Metric] | Mapping[str, Metric]
+ValidationData = tuple[Any, ...] | Mapping[str, tuple[Any, ...]]
 
 OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
 
@@ -31,7 +33,7 @@ class Options:
     epochs: int = 10
     batch_size: int | None = 32
     sample_weight: Any = None
-    validation_data: tuple[Any, ...] | None = None
+    validation_data: Any = None  # ValidationData | None; tuples by name once checked
     callbacks: Any = ()  # Callbacks; list[Callback] once checked
     shuffle: bool = True
     n_threads: int | None = None
@@ -46,13 +48,11 @@ class Options:
     label_smoothing: float = 0.0
     class_weight: ClassWeight | None = None
 
-    def check(self, default_optimizer: optim.Optimizer) -> None:
-        """Check them, and bring them into the form in which the loop takes them: an optimiser, a list of callbacks,
-        metrics by name. TypeError or ValueError names the option."""
-        self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
-        if not isinstance(self.optimizer, optim.Optimizer):
-            raise TypeError(f"optimizer must be one of {', '.join(optim.__all__)}, such as Adam(), "
-                            f"got {_checks.described(self.optimizer)}")
+    def check(self, default_optimizer: optim.Optimizer, loss: str | None) -> None:
+        """Check them, for a network with a loss of a name, and bring them into the form in which the loop takes them:
+        an optimiser, a list of callbacks, metrics and validation rows by name. TypeError or ValueError names the
+        option."""
+        self.optimizer = default_optimizer if self.optimizer is None else optim.named(self.optimizer)
         self.epochs = _checks.integer("epochs", self.epochs, 1)
         if self.batch_size is not None:
             self.batch_size = _checks.integer("batch_size", self.batch_size, 1)
@@ -61,11 +61,8 @@ class Options:
             _checks.integer("n_threads", self.n_threads, 1, _core.MOST_THREADS)
         if not isinstance(self.verbose, (bool, np.bool_)):
             _checks.integer("verbose", self.verbose, 0)
-        if not isinstance(self.callbacks, (list, tuple)):
-            raise TypeError("callbacks must be a list of Callback objects or functions, got "
-                            + _checks.described(self.callbacks))
-        self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
-        self.metrics = named_metrics(self.metrics)
+        self.callbacks = as_callbacks(self.callbacks) + [ProgressBar()] * bool(self.verbose)
+        self.metrics = named_metrics(self.metrics, loss)
         _checks.number("input_noise", self.input_noise, least=0)
         if self.ema is not None:
             self.ema = _checks.number("ema", self.ema, least=0, below=1)
@@ -74,9 +71,20 @@ class Options:
         if self.validation_data is not None:
             if self.validation_fraction:
                 raise ValueError("validation_data and validation_fraction must not both be given")
-            if not is_tuple_of(self.validation_data, 2, 3):
-                raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got "
-                                 + described(self.validation_data))
+            self.validation_data = validation_sets(self.validation_data)
+
+
+def validation_sets(given: Any) -> dict[str, tuple[Any, ...]]:
+    """validation_data as {name: (X, y) or (X, y, sample_weight)}: what comes without a name is "val"."""
+    sets = given if isinstance(given, Mapping) else {"val": given}
+    for name, rows in sets.items():
+        _checks.name("the names of validation_data", name)
+        if not is_tuple_of(rows, 2, 3):
+            raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), or a dict of them by name, got "
+                             + described(rows))
+    if not sets:
+        raise ValueError("validation_data must have rows, got an empty dict")
+    return dict(sets)
 
 
 def is_tuple_of(given: Any, *lengths: int) -> bool:

@@ -18,10 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks, _core, _lazy, optim
 from .._fit.options import described, is_tuple_of
+from .._fit.scales import warn_of_scales
 from .._parameters import OptimizerState
 from .._running import Fit, alone
 from .._types import Floats
-from ..layers import Dense, Dropout
+from ..callbacks import Callback
+from ..layers import ALIASES, Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
 from . import _checked, _files, _lbfgs, _solvers, _stochastic
@@ -37,7 +39,6 @@ except ImportError:
 
 
 FORMAT = 1  # of pickled state
-ACTIVATIONS = {"logistic": "sigmoid"}  # scikit-learn's names that are not the core's
 
 
 def _at_least(number, kind=Real, closed="left"):
@@ -50,7 +51,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
-        "activation": [StrOptions({*ACTIVATIONS, *_core.ACTIVATIONS}), list, tuple],
+        "activation": [StrOptions({*ALIASES, *_core.ACTIVATIONS}), list, tuple],
         "solver": [StrOptions({"lbfgs", *_solvers.STOCHASTIC})],
         "alpha": [_at_least(0)],
         "batch_size": [StrOptions({"auto"}), _at_least(1, Integral)],
@@ -74,7 +75,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "max_fun": [_at_least(1, Integral)],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
-        "optimizer": [optim.Optimizer, None],
+        "optimizer": [optim.Optimizer, StrOptions(set(optim.BY_NAME)), None],
         "l1": [_at_least(0)],
         "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
         "gradient_penalty": [_at_least(0)],
@@ -83,7 +84,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "monitor": [str, callable, None],
         "restore_best": ["boolean"],
         "max_time": [_at_least(0, closed="neither"), None],
-        "callbacks": [list, tuple, None],
+        "callbacks": [list, tuple, callable, Callback, None],
     }
 
     def _validate_params(self):
@@ -141,8 +142,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _layers(self, coefs, intercepts):
         """The list that MLP takes, with these weights to start from."""
         n_hidden = len(coefs) - 1
-        given = _checked.each_hidden(self, "activation", n_hidden, str)
-        activations = [ACTIVATIONS.get(a, a) if isinstance(a, str) else a for a in given]
+        activations = _checked.each_hidden(self, "activation", n_hidden, str)
         rates = _checked.each_hidden(self, "dropout", n_hidden, Real)
         layers = [len(coefs[0])]
         for W, b, activation, rate in zip(coefs, intercepts, [*activations, "identity"], [*rates, 0.0]):
@@ -281,7 +281,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self.out_activation_ = self._out_activation()
         with _checks.within_memory("hidden_layer_sizes"):
             net = self._first_mlp(sizes, X.dtype) if first else self._next_mlp(sizes)
-        data = net._network.bind(X, self._targets(y, net.dtype), weight)
+        targets = self._targets(y, net.dtype)
+        data = net._network.bind(X, targets, weight)
+        if not incremental:
+            warn_of_scales(net._network, X, targets, self.max_iter, stacklevel=2)
         if first:
             self._start(sizes)
         self._adopt(net)

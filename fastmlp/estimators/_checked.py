@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 
 from .. import _arrays, _checks
-from ..callbacks import as_callback
+from ..callbacks import as_callbacks
 from ..layers import MOST_UNITS
 from . import _solvers
 
@@ -35,8 +35,7 @@ def check_kinds(est):
         value = getattr(est, name)
         if not (name == "n_iter_no_change" and value == np.inf):
             _checks.bounded(name, value, est.dtype or np.float64)
-    for callback in est.callbacks or ():
-        as_callback(callback)
+    as_callbacks(est.callbacks or ())
 
 
 def check_numbers(est, dtype):

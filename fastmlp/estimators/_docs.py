@@ -36,7 +36,8 @@ PARAMETERS = """\
         about twice as fast.
     n_threads : threads to use, None for as many as pay off and OMP_NUM_THREADS and threadpoolctl allow. Results do not
         depend on it.
-    optimizer : a spec such as fastmlp.Adam(), in place of solver, rates and momentum; its penalties add to alpha's.
+    optimizer : a spec such as fastmlp.Adam(), or a name, "adam", in place of solver, rates and momentum; its penalties
+        add to alpha's.
     l1 : L1 penalty l1 ||W||_1 on the sum of a batch's losses, as alpha. Default 0.
     dropout : the share of the hidden units' outputs that is dropped in training, or a list, one for each hidden layer.
     gradient_penalty : lam, adds lam/2 times the mean over rows of ||de_i/dx_i||^2 to the loss, e_i what the solver
@@ -49,7 +50,7 @@ PARAMETERS = """\
         they always do. The training loss is measured for this after each epoch, since what loss_curve_ has is a mean
         over the steps, at weights that are gone.
     max_time : seconds after which no new epoch begins.
-    callbacks : fastmlp.Callback objects, or functions of (net, epoch, logs) that may return True to stop."""
+    callbacks : a fastmlp.Callback, or a function of (net, epoch, logs) that may return True to stop; or a list."""
 
 ATTRIBUTES = """\
     coefs_, intercepts_ : lists of arrays (d(l-1), d(l)) and (d(l),), views into the network: writing into them changes

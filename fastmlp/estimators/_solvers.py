@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from .. import optim
-from ..callbacks import TimeLimit, as_callback
+from ..callbacks import TimeLimit, as_callbacks
 
 # solver -> (its optimiser, the optimiser's numbers by the names that the estimators have for them)
 STOCHASTIC = {
@@ -62,7 +62,7 @@ def start_curves(est):
 def numbers_of_optimizer(est):
     """(an optimiser's spec, its numbers that come from the estimator: their names -> names of parameters)"""
     default, parameters = STOCHASTIC.get(est.solver, STOCHASTIC["adam"])
-    spec, parameters = (default(), parameters) if est.optimizer is None else (est.optimizer, {})
+    spec, parameters = (default(), parameters) if est.optimizer is None else (optim.named(est.optimizer), {})
     return spec, parameters if est.gradient_clip is None else {**parameters, "clip_norm": "gradient_clip"}
 
 
@@ -75,7 +75,7 @@ def optimizer_of(est):
 def callbacks_of(est):
     """The callbacks, with one for max_time."""
     limit = [] if est.max_time is None else [TimeLimit(est.max_time)]
-    return [as_callback(c) for c in est.callbacks or ()] + limit
+    return as_callbacks(est.callbacks or ()) + limit
 
 
 class Tasks:

@@ -72,7 +72,7 @@ class EstimatorPlan(loop.Plan):
         self.tasks.begin_epoch()
         est = self.est
         if est.optimizer is not None:
-            est._rate = optim.rate(est.optimizer, self.epochs.state.epoch)
+            est._rate = optim.rate(optim.named(est.optimizer), self.epochs.state.epoch)
         elif callable(est.learning_rate):
             est._rate = optim.rate(optim.SGD(est.learning_rate), self.epochs.state.epoch)
         return est._rate

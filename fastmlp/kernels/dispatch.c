@@ -5,16 +5,22 @@
 
 /* The instruction sets of this build, best last; and for each whether this machine runs it. */
 static int has_generic(void) { return 1; }
-#if defined(__GNUC__) && defined(__x86_64__)
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
 #define ISAS(X) X(generic) X(avx2) X(avx512)
-/* the compiler's test covers the operating system's saving of the registers too */
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-static int has_avx512(void)
+/* Intel's manual, volume 1, 14.3 and 15.2. Compilers have a test of their own, but not all link with what it needs. */
+#include <cpuid.h>
+static int has_bits(unsigned word, unsigned wanted) { return (word & wanted) == wanted; }
+/* saved: bits of XCR0, the registers that the operating system saves; extensions: bits of leaf 7's EBX */
+static int has(unsigned saved, unsigned extensions)
 {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+    unsigned a, b, c, d, low, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !has_bits(c, bit_FMA | bit_OSXSAVE | bit_AVX)) return 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return has_bits(low, saved) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && has_bits(b, extensions);
 }
-#elif defined(__GNUC__) && defined(__aarch64__)
+static int has_avx2(void) { return has(0x06, bit_AVX2); }
+static int has_avx512(void) { return has(0xe6, bit_AVX2 | bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL); }
+#elif (defined(__GNUC__) || defined(__clang__)) && defined(__aarch64__)
 #define ISAS(X) X(generic) X(neon)
 static int has_neon(void) { return 1; } /* part of the base instruction set */
 #else

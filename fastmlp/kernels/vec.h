@@ -41,7 +41,7 @@ typedef uint64_t natural;
 
 /* ---- What compilers call things */
 
-#if defined(__GNUC__)
+#if defined(__GNUC__) || defined(__clang__)
 #define INLINE static inline __attribute__((always_inline, unused))
 #define NOINLINE __attribute__((noinline))
 #define UNROLL _Pragma("GCC unroll 32")
@@ -83,7 +83,7 @@ INLINE void require_failed(const char *file, int line, const char *kernel, const
 #elif defined(ISA_NEON)
 #include <arm_neon.h>
 #define VB 16
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) || defined(__clang__)
 #define VB 16
 #endif
 

@@ -8,7 +8,7 @@ from typing import Any
 from .. import _checks
 from .._robust import Attack
 from .._types import Floats
-from ._target import MOST_DRAWS, Model, Target, required
+from ._target import MOST_DRAWS, Model, Target, require_network, required
 
 
 def fgsm(model: Model, X: Any, y: Any, eps: float, norm: float = math.inf,
@@ -19,6 +19,7 @@ def fgsm(model: Model, X: Any, y: Any, eps: float, norm: float = math.inf,
     X : (n, d(0)). y : the model's targets. eps : how far. clip : (low, high), the range of X, kept, or None. Returns
     (n, d(0)). ValueError and TypeError where an argument does not fit, or X is not within clip.
     """
+    require_network(model, pipelines=False)
     return _moved(Target(model, X, required(y)), Attack(eps, norm=norm, clip=clip), 0)
 
 
@@ -34,6 +35,7 @@ def pgd(model: Model, X: Any, y: Any, eps: float, eps_step: float | None = None,
     TypeError as of fgsm.
     """
     num_random_init = _checks.integer("num_random_init", num_random_init, 0, MOST_DRAWS)
+    require_network(model, pipelines=False)
     spec = Attack(eps, eps_step, max_iter, norm, clip, num_random_init > 0)
     f, starts = Target(model, X, required(y)), max(1, num_random_init)
     seeds = _checks.generator(random_state).integers(2**63, size=starts)

@@ -1,10 +1,11 @@
 """Attributions: how much each feature of a row has to do with an output, or with the row's error.
 
-All take `model`, an MLP or a fitted estimator; X (n, d(0)), dense or sparse, as the model takes it; and say of which
-number f of each row they speak: y, the model's targets (labels of a classifier's classes_), for the loss; or output, k
-or one for each row (n,); or neither, for the only output, or of a softmax the class that is predicted. They return (n,
-d(0)) in the network's dtype, and work in blocks of rows: what they hold besides is about 100 MiB, or what one row
-needs. Random numbers do not depend on the blocks.
+All take `model`, an MLP, a fitted estimator, or a fitted Pipeline that ends with one, whose last step is what they
+speak of, by the features that the steps before give it; X (n, d(0)), dense or sparse, as the model takes it; and say of
+which number f of each row they speak: y, the model's targets (labels of a classifier's classes_), for the loss; or
+output, k or one for each row (n,); or neither, for the only output, or of a softmax the class that is predicted. They
+return (n, d(0)) in the network's dtype, and work in blocks of rows: what they hold besides is about 100 MiB, or what
+one row needs. Random numbers do not depend on the blocks.
 
 at="logits", the default, is of x(L), before the loss's link, at="probabilities" of what predict gives. Where a softmax
 is sure of itself its derivatives vanish, though the logits still say what the network looks at; and a probability also

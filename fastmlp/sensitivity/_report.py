@@ -12,7 +12,17 @@ from .. import _arrays, _checks, metrics
 from .._types import Floats
 from ..model import MLP
 from ._attributions import saliency
-from ._target import MOST_DRAWS, Model, dense_rows, naming, network, require_network, required, standard_deviations
+from ._target import (
+    MOST_DRAWS,
+    Model,
+    dense_rows,
+    feature_names,
+    naming,
+    network,
+    require_network,
+    required,
+    standard_deviations,
+)
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
 SMALL = 2  # the number of the sigma that verdicts go by
@@ -170,8 +180,8 @@ def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *
     Then it is too sensitive. Neither is steady, both is fitted to noise; "more than 1.5 times" is a rise of more than
     half the error's size.
     """
-    names = getattr(model, "feature_names_in_", None)
     require_network(model)
+    names = feature_names(model)
     with naming("X_train, y_train"):
         net, X, y = _with_targets(model, X_train, y_train)
     with naming("X_test, y_test"):

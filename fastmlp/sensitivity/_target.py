@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import numbers
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from .._derivatives import OUTPUTS
 from .._types import Floats, Integers
 from ..model import MLP
 
-Model = Any  # an MLP, or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder
+Model = Any  # an MLP, a fitted MLPClassifier, MLPRegressor or MLPAutoencoder, or a Pipeline that ends with one
 MOST_DRAWS = 2**20  # of random numbers for each row
 Rows = slice | NDArray[Any]  # numbers of rows
 
@@ -27,18 +28,57 @@ def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
     TypeError for another kind of model; what the model itself raises where it is not fitted or X or y does not fit it.
     """
     require_network(model)
+    if is_pipeline(model):
+        model, X = last_step(model), features_of_last_step(model, X)
     if not isinstance(model, MLP):
         model, X, y = model._as_network(X, y)
     X = model._network.features(X)
     return model, X, None if y is None else model._network.targets(y, X.shape[0])
 
 
-def require_network(model: Model) -> None:
-    """TypeError where a model has no network of ours."""
-    if not hasattr(type(model), "_as_network") and not isinstance(model, MLP):
+def require_network(model: Model, pipelines: bool = True) -> None:
+    """TypeError where a model has no network of ours, nor as the last step of a Pipeline where these may be."""
+    last = last_step(model) if pipelines else model
+    if not hasattr(type(last), "_as_network") and not isinstance(last, MLP):
+        hint = "; of a Pipeline take the last step, and transform X before" if is_pipeline(model) else ""
         raise TypeError("model must be an MLP or a fitted MLPClassifier, MLPRegressor or MLPAutoencoder of fastmlp, "
-                        f"got {type(model).__module__}.{type(model).__qualname__}; of a Pipeline take the last step, "
-                        "and transform X before")
+                        + ("or a Pipeline that ends with one, " if pipelines else "")
+                        + f"got {type(last).__module__}.{type(last).__qualname__}{hint}")
+
+
+# ---- Pipelines: what is said of one is said of its last step, whose features are what the steps before it give
+
+
+def is_pipeline(model: Model) -> bool:
+    """Whether a model is one of scikit-learn's Pipelines, without importing scikit-learn."""
+    module = sys.modules.get("sklearn.pipeline")
+    return module is not None and isinstance(model, module.Pipeline)
+
+
+def last_step(model: Model) -> Model:
+    """The last step of a Pipeline; of another model the model."""
+    while is_pipeline(model):
+        model = model[-1]
+    return model
+
+
+def features_of_last_step(pipeline: Any, X: Any) -> Any:
+    """X as the last step of a Pipeline gets it."""
+    while is_pipeline(pipeline):
+        X = pipeline[:-1].transform(X) if len(pipeline.steps) > 1 else X
+        pipeline = pipeline[-1]
+    return X
+
+
+def feature_names(model: Model) -> Any:
+    """The names of the network's features, or None where it has none: of a Pipeline those that the steps before the
+    last give."""
+    if is_pipeline(model) and len(model.steps) > 1:
+        try:
+            return model[:-1].get_feature_names_out()
+        except (AttributeError, ValueError):  # a step does not say
+            return None
+    return getattr(last_step(model), "feature_names_in_", None)
 
 
 def required_mlp(net: Any) -> MLP:
@@ -89,6 +129,7 @@ def standard_deviations(argument: str, value: Any, net: MLP) -> Floats:
 def output_of_class(model: Model, output: Any) -> Any:
     """The number of a network's output, where what is asked for may be a class: two classes have a single output, that
     of the second, which is so called 1 as well as 0."""
+    model = last_step(model)
     if len(getattr(model, "classes_", ())) != 2 or model.n_outputs_ != 1:
         return output
     if isinstance(output, np.ndarray) and output.ndim == 1 and output.dtype.kind in "iu":

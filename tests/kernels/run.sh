@@ -1,7 +1,8 @@
 #!/bin/sh
 # Compiles the kernels for this machine and for aarch64, runs every function of theirs (harness.c), the aarch64 code
 # under qemu, and wants the same bits from all: from compilers, instruction sets and machines.
-# Prints "skipped: .." and succeeds where a cross compiler or qemu is missing.
+# Prints "skipped: .." and succeeds where a cross compiler or qemu is missing. Where there are zig (on the path) and wine
+# (Debian: wine64) also for Windows, as clang-cl compiles them.
 cd "$(dirname "$0")/../.." || exit 1
 skip() { echo "skipped: $*"; exit 0; }
 [ "$(uname -m)" = x86_64 ] || skip "this machine is not x86-64"
@@ -34,7 +35,9 @@ build() {
 # run NAME ISA [EMULATOR]: run both and compare with what the first run printed
 run() {
     { $3 "$OUT/$1.float" "$2" && $3 "$OUT/$1.double" "$2"; } >"$OUT/lines" 2>"$OUT/error"
-    case $? in
+    status=$?
+    sed -i 's/\r$//' "$OUT/lines" # of Windows
+    case $status in
     0) ;;
     2) echo "$1 $2: $(cat "$OUT/error")"; return ;;
     *) echo "$1 $2: FAILED"; cat "$OUT/error"; failed=1; return ;;
@@ -52,6 +55,34 @@ run() {
     fi
 }
 
+# build_windows: kernels by clang in its mode for Microsoft's headers, of which they use little, linked for wine
+build_windows() {
+    mkdir "$OUT/include"
+    echo '#include <stddef.h>
+void *memcpy(void *, const void *, size_t); void *memset(void *, int, size_t); int strcmp(const char *, const char *);' \
+        >"$OUT/include/string.h"
+    echo 'double sqrt(double), fabs(double), fma(double, double, double); float sqrtf(float), fabsf(float);
+float fmaf(float, float, float);
+#define INFINITY __builtin_inff()
+#define NAN __builtin_nanf("")' >"$OUT/include/math.h"
+    echo '#include <stddef.h>
+void *malloc(size_t), *_aligned_malloc(size_t, size_t); void free(void *), _aligned_free(void *), abort(void);' \
+        >"$OUT/include/stdlib.h"
+    echo >"$OUT/include/stdio.h" && cp "$OUT/include/stdio.h" "$OUT/include/malloc.h"
+    echo 'int _fltused = 1;' >"$OUT/fltused.c"
+    lib=$(zig env | sed -n 's/.*lib_dir[" =:]*"\(.*\)".*/\1/p')
+    for f in fastmlp/kernels/*.c; do
+        case $f in */generic*) more="-mfma -D__FP_FAST_FMA -D__FP_FAST_FMAF" ;; *) more= ;; esac
+        zig clang --target=x86_64-pc-windows-msvc $FLAGS $more -isystem "$OUT/include" -isystem "$lib/include" -c "$f" \
+            -o "$OUT/windows-$(basename "$f" .c).o" || exit 1
+    done
+    for type in float double; do
+        letter=$(echo $type | cut -c1)
+        zig cc -target x86_64-windows-gnu $FLAGS -DREAL=$type -DDTYPE="'$letter'" tests/kernels/harness.c \
+            "$OUT/fltused.c" "$OUT/windows"-*.o -o "$OUT/windows.$type" || exit 1
+    done
+}
+
 build gcc gcc -mfma
 run gcc avx2
 run gcc avx512
@@ -64,6 +95,13 @@ if command -v clang >/dev/null; then
     run clang avx2
     run clang avx512
     run clang generic
+fi
+WINE=$(command -v wine64 || command -v /usr/lib/wine/wine64) || WINE=
+if command -v zig >/dev/null && [ -n "$WINE" ]; then
+    export WINEPREFIX="$OUT/wine" WINEDEBUG=-all
+    build_windows
+    for isa in avx2 avx512 generic; do run windows $isa "$WINE"; done
+    sleep 5 # until wine's server has gone
 fi
 [ -n "$first" ] || { echo "nothing ran"; exit 1; }
 exit $failed

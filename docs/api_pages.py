@@ -1,0 +1,59 @@
+"""The pages of the API reference: which public name is on which page. tests/test_docs.py holds them to be complete."""
+import importlib
+
+import fastmlp
+from fastmlp import export, layers, optim, schedules, sensitivity
+
+# page -> (title, what it is about, names, where they are)
+PAGES = {
+    "mlp": ("Networks", "The network itself, and what it gives back.", ["MLP", "History"], "fastmlp"),
+    "estimators": ("Estimators", "With scikit-learn: `pip install \"fastmlp[sklearn]\"`.",
+                   ["MLPClassifier", "MLPRegressor", "MLPAutoencoder"], "fastmlp"),
+    "layers": ("Layers", "What `MLP` takes in its list, besides sizes.", layers.__all__, "fastmlp"),
+    "optimizers": ("Optimisers", "What `fit` takes as `optimizer`, by object or by lower-case name.", optim.__all__,
+                   "fastmlp"),
+    "schedules": ("Schedules", "Rates that change, for `lr` and for `Dropout`.", schedules.__all__,
+                  "fastmlp.schedules"),
+    "callbacks": ("Callbacks", "What looks on while a network trains.",
+                  ["Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger", "TimeLimit",
+                   "LambdaCallback"], "fastmlp"),
+    "metrics": ("Metrics", "What `fit` takes as `metrics` by name: functions of targets, predictions and weights.",
+                list(importlib.import_module("fastmlp.metrics").METRICS), "fastmlp.metrics"),
+    "ties": ("Ties", "Weights that share a parameter, or stand still.",
+             ["TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map"], "fastmlp"),
+    "sensitivity": ("Sensitivity", "How outputs and the error depend on the input.", sensitivity.__all__,
+                    "fastmlp.sensitivity"),
+    "export": ("Other formats", "ONNX, C, PyTorch, scikit-learn; `MLP` and estimators have methods of these names.",
+               export.__all__, "fastmlp.export"),
+    "plot": ("Pictures", "With matplotlib: `pip install \"fastmlp[plot]\"`.",
+             ["SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay"], "fastmlp"),
+    "other": ("Names, warnings, versions", "What there is, and how it was built.",
+              ["activations", "losses", "initializers", "instruction_set", "show_config", "DivergenceWarning",
+               "ScaleWarning"], "fastmlp"),
+}
+MODULES = ("schedules", "callbacks", "sensitivity", "metrics", "export")  # public as modules, whose pages are above
+
+
+def page(title, about, names, module):
+    """A page in reStructuredText."""
+    lines = [title, "=" * len(title), "", about.replace("`", "``"), ""]
+    for name in names:
+        thing = getattr(importlib.import_module(module), name)
+        directive = "autofunction" if not isinstance(thing, type) else "autoclass"
+        lines += [f".. {directive}:: {module}.{name}", *(["   :members:", "   :inherited-members: dict, Warning, "
+                  "RuntimeWarning, UserWarning, BaseEstimator, TransformerMixin, ClassifierMixin, RegressorMixin, "
+                  "ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Shown"]
+                  if directive == "autoclass" else []), ""]
+    return "\n".join(lines)
+
+
+def write(folder):
+    """Write the pages, and one that lists them, where they are not there as they should be."""
+    folder.mkdir(exist_ok=True)
+    toc = ["API reference", "=============", "",
+           f"Every public name of fastmlp {fastmlp.__version__}.", "", ".. toctree::", "   :maxdepth: 2", "",
+           *(f"   {name}" for name in PAGES), ""]
+    for name, text in {"index": "\n".join(toc), **{name: page(*row) for name, row in PAGES.items()}}.items():
+        path = folder / f"{name}.rst"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)

@@ -1,0 +1,45 @@
+"""Sphinx: make docs. The API reference is written here, from what the package says is public."""
+import inspect
+import shutil
+import sys
+from pathlib import Path
+
+import fastmlp
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+import api_pages  # noqa: E402
+import docstrings  # noqa: E402
+
+project, author, copyright = "fastmlp", "fastmlp developers", "the fastmlp developers"
+version = release = fastmlp.__version__
+extensions = ["sphinx.ext.autodoc", "myst_parser"]
+exclude_patterns = ["_build", "TESTING.md"]  # the latter is for work on the sources, with CONTRIBUTING.md
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "show_toc_level": 2}
+html_show_sourcelink = False
+myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence"]
+autodoc_typehints = "none"  # docstrings say what arguments are
+autodoc_member_order = "bysource"
+smartquotes = False
+
+
+def process_docstring(app, what, name, obj, options, lines):
+    lines[:] = docstrings.to_rst(inspect.cleandoc("\n".join(lines)).split("\n"))
+
+
+def copy_results():
+    """The pages of benchmarks/results, with their pictures, into the documentation."""
+    to = DOCS / "results"
+    to.mkdir(exist_ok=True)
+    for path in sorted((DOCS.parent / "benchmarks" / "results").iterdir()):
+        if path.suffix in (".md", ".png"):
+            shutil.copy(path, to)
+
+
+def setup(app):
+    api_pages.write(DOCS / "api")
+    copy_results()
+    app.connect("autodoc-process-docstring", process_docstring)

@@ -1,0 +1,56 @@
+"""A word to those whose numbers are so large that training can hardly go well."""
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from .. import _arrays, _core
+from .._network import Network
+
+LARGE = 1000.0  # root mean square of a column
+ROWS, ELEMENTS = 1000, 2**14  # that are looked at, at most
+WORTH = 2e8  # floating point operations of a fit beside which looking takes less than a hundredth
+SCALED = ("dense", "conv")  # kinds of first layers that take X as numbers of some scale
+OF_NUMBERS = ("squared_error", "half_squared_error", "absolute_error", "huber", "quantile")
+REMEDIES = {"X": "sklearn.preprocessing.StandardScaler, in a Pipeline, brings each column to mean 0 and variance 1",
+            "y": "sklearn.compose.TransformedTargetRegressor with a StandardScaler fits to scaled targets and predicts "
+                 "in the units of y"}
+
+
+class ScaleWarning(UserWarning):
+    """X or y has columns of so large numbers that training can hardly go well. Weights start at a scale that is for
+    numbers of about 1, and the steps of an optimiser are of one size for all of them."""
+
+
+def warn_of_scales(network: Network, X: Any, y: Any, epochs: int, stacklevel: int) -> None:
+    """ScaleWarning where a column of X or y is far too large, of a fit that is long enough for looking to cost nothing.
+
+    X, y: checked, (n, d) or (n,), all rows of a fit of so many epochs. Some rows are looked at; nothing that is sparse,
+    labels, nor counts. stacklevel: as warnings.warn has it.
+    """
+    if 6.0 * network.core.work * X.shape[0] * epochs < WORTH:
+        return
+    given = {"X": X if network.layers[0].kind in SCALED else None, "y": y if network.loss.name in OF_NUMBERS else None}
+    for name, a in given.items():
+        if a is None or _arrays.is_sparse(a):
+            continue
+        column, size = _largest_column(a.reshape(len(a), -1))
+        if size > LARGE:
+            where = f"column {column} of {name}" if a.ndim > 1 and a.shape[1] > 1 else name
+            warnings.warn(f"{where} has values around {10 ** round(math.log10(size)):g}, with which training can "
+                          f"hardly go well: {REMEDIES[name]}", ScaleWarning, stacklevel=stacklevel + 1)
+
+
+def _largest_column(a: Any) -> tuple[int, float]:
+    """(the number of the column with the largest root mean square, that), of some of the rows (n, d)."""
+    step = -(-len(a) // max(1, min(ROWS, ELEMENTS // a.shape[1])))
+    some = np.ascontiguousarray(a[::step], np.float64)
+    if _core.largest(some) <= LARGE:
+        return 0, 0.0
+    with np.errstate(over="ignore"):
+        sizes = np.sqrt(np.mean(some ** 2, axis=0))
+    column = int(sizes.argmax())
+    return column, min(float(sizes[column]), np.finfo(np.float64).max)

@@ -1,0 +1,81 @@
+"""The documentation: each public name is on one page of the API reference, docstrings are read as they are meant, and
+the whole builds without warnings."""
+import doctest
+import importlib
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import fastmlp
+import sources
+from fastmlp import _lazy
+
+DOCS = sources.ROOT / "docs"
+
+
+@pytest.fixture(autouse=True)
+def docs_on_the_path(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+
+
+def test_every_public_name_is_on_one_page():
+    import api_pages
+
+    names = [f"{module}.{name}" for _, _, listed, module in api_pages.PAGES.values() for name in listed]
+    assert len(names) == len(set(names))
+    wanted = {f"fastmlp.{name}" for name in fastmlp.__all__ if name not in api_pages.MODULES}
+    for module in (fastmlp.schedules, fastmlp.sensitivity, fastmlp.export):
+        wanted |= {f"{module.__name__}.{name}" for name in module.__all__}
+    metrics = {f"fastmlp.metrics.{name}" for name in fastmlp.metrics.METRICS}
+    assert set(names) == wanted | metrics
+    assert set(api_pages.MODULES) <= {*_lazy.MODULES, "callbacks", "metrics"}
+
+
+def test_every_public_name_has_a_docstring():
+    import api_pages
+
+    for _, _, listed, module in api_pages.PAGES.values():
+        for name in listed:
+            thing = getattr(sys.modules[module], name, None) or getattr(fastmlp, name)
+            assert (thing.__doc__ or "").strip(), name
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("Adds a*b to |x|.", ["Adds a\\*b to \\|x\\|.", ""]),
+    ("Of `params` and coefs_.", ["Of ``params`` and coefs\\_.", ""]),
+    ("X : (n, d).\n    More of it.\ny : (n,).", ["", "- **X** : (n, d).", "  More of it.", "- **y** : (n,).", ""]),
+    ("W, b : arrays.", ["", "- **W, b** : arrays.", ""]),
+    ("Parameters\n----------\nlr: a rate.", [".. rubric:: Parameters", "", "", "- **lr** : a rate.", ""]),
+    (">>> 1 + 1\n2", [">>> 1 + 1", "2", ""]),
+    ("Errors: none.", ["Errors: none.", ""]),
+    ("As\n\n    a picture", ["As", "", "::", "", "    a picture", ""])])
+def test_docstrings(text, expected):
+    import docstrings
+
+    assert docstrings.to_rst(text.split("\n")) == expected
+
+
+PACKAGE = pathlib.Path(fastmlp.__file__).parent
+WITH_EXAMPLES = [path for path in sorted(PACKAGE.rglob("*.py")) if ">>> " in path.read_text()]
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_examples_in_docstrings(path):
+    pytest.importorskip("sklearn")
+    name = ".".join(("fastmlp", *path.relative_to(PACKAGE).with_suffix("").parts))
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted and not found.failed
+
+
+@pytest.mark.slow
+def test_it_builds_without_warnings(tmp_path):
+    pytest.importorskip("sphinx")
+    pytest.importorskip("pydata_sphinx_theme")
+    pytest.importorskip("myst_parser")
+    command = [sys.executable, "-P", "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "MLPClassifier" in (tmp_path / "api" / "estimators.html").read_text()
