@@ -74,7 +74,7 @@ def plain(function, **good):
     return Call(function, function, good)
 
 
-def method_of(name, make, **good):
+def method_of(name, make, /, **good):
     """Of an object that is made anew for each call."""
     return Call(getattr(make(), name), lambda **given: getattr(make(), name)(**given), good)
 
@@ -348,12 +348,12 @@ def fitted(spec):
     return quiet(spec(hidden_layer_sizes=(3,), max_iter=1, random_state=0), X, *y)
 
 
-def using(spec, name, **good):
+def using(spec, name, /, **good):
     """A method of an estimator that is fitted already."""
     return method_of(name, lambda: fitted(spec), **good)
 
 
-def fitting(spec, name, **good):
+def fitting(spec, name, /, **good):
     """A method of one that is new."""
     return method_of(name, lambda: spec(hidden_layer_sizes=(2,), max_iter=1), **good)
 
