@@ -174,7 +174,8 @@ class NAdam(Optimizer):
                                         "momentum_decay": {"least": 0}}
 
     def numbers(self, lr: float) -> dict[str, float]:
-        fade = float(Decimal("0.96") ** Decimal(self.momentum_decay))  # rounded the same way on every machine
+        # rounded the same way on every machine
+        fade = float(Decimal("0.96") ** Decimal(float(self.momentum_decay)))
         return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "fade": fade}
 
 

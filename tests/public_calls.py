@@ -358,6 +358,11 @@ def fitting(spec, name, /, **good):
     return method_of(name, lambda: spec(hidden_layer_sizes=(2,), max_iter=1), **good)
 
 
+def load_estimator(path):
+    fitted(MLPClassifier).save("estimator")
+    MLPClassifier.load(path)
+
+
 OF_LABELS = dict(X=X, y=LABELS, sample_weight=WEIGHT)
 OF_ROWS = dict(X=X, y=None, sample_weight=WEIGHT)
 HELD_OUT = dict(validation_data=None, X_val=None, y_val=None, sample_weight_val=None)
@@ -375,6 +380,9 @@ ESTIMATORS = {
     "MLPClassifier.score": using(MLPClassifier, "score", **OF_LABELS),
     "MLPClassifier.transform": using(MLPClassifier, "transform", X=X, layer=0),
     "MLPClassifier.input_gradient": using(MLPClassifier, "input_gradient", X=X, y=LABELS, output=None),
+    "MLPClassifier.save": using(MLPClassifier, "save", path="saved"),
+    "MLPClassifier.load": Call(MLPClassifier.load, load_estimator, dict(path="estimator")),
+    "MLPClassifier.from_sklearn": plain(MLPClassifier.from_sklearn, est=theirs()),
     "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT),
     "MLPRegressor.partial_fit": fitting(MLPRegressor, "partial_fit", **DATA),
     "MLPRegressor.predict": using(MLPRegressor, "predict", X=X),
@@ -385,6 +393,9 @@ ESTIMATORS = {
     "MLPAutoencoder.inverse_transform": using(MLPAutoencoder, "inverse_transform", X=np.ones((6, 3))),
     "MLPAutoencoder.score": using(MLPAutoencoder, "score", **OF_ROWS),
 }
+
+if importlib.util.find_spec("onnx"):
+    ESTIMATORS["MLPClassifier.to_onnx"] = using(MLPClassifier, "to_onnx", path="model.onnx", dtype="float32")
 
 
 CALLS = {**PARTS, **NETWORKS, **CALLBACKS, **SENSITIVITY, **ESTIMATORS}
@@ -401,6 +412,10 @@ NOT_CALLED = {
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx"), "where onnx is installed"),
     **dict.fromkeys(("MLP.to_torch", "MLP.from_torch"), "where torch is installed"),
+    **dict.fromkeys((f"{spec}.to_onnx" for spec in ("MLPClassifier", "MLPRegressor", "MLPAutoencoder")),
+                    "where onnx is installed"),
+    **dict.fromkeys((f"export.{name}" for name in fastmlp.export.__all__),
+                    "what methods of the same names call, which are called here; or takes nothing"),
     "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",
     "MLPRegressor.to_art": "wants the toolbox: tests/test_art.py",
 }

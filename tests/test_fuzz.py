@@ -76,7 +76,7 @@ OTHER_WORDS = {
     "y_test": "y",
     "feature_names": "feature_names",
     "model": "model|X|y|features|fitted",
-    "callbacks": "callback",
+    "callbacks": "callback|monitor",
     "metrics": "metric",
     "y": "labels|targets|output",
     "output": "y",
