@@ -8,9 +8,10 @@ from typing import Any
 # name -> the module that has it
 NAMES = {
     **dict.fromkeys(("MLPClassifier", "MLPRegressor", "MLPAutoencoder"), "estimators"),
+    "communicator_of": "distributed",
     **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history"), "plot"),
 }
-MODULES = ("estimators", "io", "plot", "schedules", "sensitivity", "training")
+MODULES = ("distributed", "estimators", "io", "plot", "schedules", "sensitivity", "training")
 
 
 def load(name: str) -> Any:

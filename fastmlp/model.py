@@ -224,7 +224,7 @@ class MLP:
             validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
-            adversarial: Attack | None = None) -> History:
+            adversarial: Attack | None = None, comm: Any = None) -> History:
         """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
         on.
 
@@ -257,6 +257,12 @@ class MLP:
             projection of each row (Hoffman, Roberts and Yaida 2019).
         adversarial : a fastmlp.sensitivity.Attack: each batch is trained on, and penalties are taken, as the attack
             leaves it (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0.
+        comm : the processes that train the network together, each with rows of its own in X, y, sample_weight and
+            validation_data: an mpi4py communicator such as MPI.COMM_WORLD, or an object like those of
+            fastmlp.distributed. They start from the weights and the random numbers of rank 0 and end with the same. A
+            batch has rows of each rank in proportion to how many it has, which may be 0; what is logged is of the rows
+            of all; callbacks are called on rank 0 (see Callback.every_rank); an error of one ends the fit for all.
+            Not with BatchNorm.
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
@@ -268,14 +274,15 @@ class MLP:
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
-            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=True)
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
+            comm=comm), fresh=True)
 
     def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
-                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None) -> History:
+                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None, comm: Any = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
 
         Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
@@ -287,7 +294,8 @@ class MLP:
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
-            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial), fresh=False)
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
+            comm=comm), fresh=False)
 
     # ---- files
 

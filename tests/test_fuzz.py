@@ -494,6 +494,7 @@ CASES = {
                 gradient_penalty=0.0,
                 jacobian_penalty=0.0,
                 adversarial=None,
+                comm=None,
             ),
         )
         for method in ("fit", "partial_fit")

@@ -17,7 +17,9 @@ from .._engine.requests import Batches, Objective, State
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
+from .cuts import Stretch
 from .orders import Order
+from .ranks import ALONE, Ranks
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
@@ -55,23 +57,27 @@ class Snapshot(NamedTuple):
 class Epochs:
     """Runs epochs of a network.
 
-    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a
-    function of (batch, logs), whether to stop; each batch then is a call of the engine.
+    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step, None for all.
+    on_batch_end: a function of (batch, logs), whether to stop; each batch then is a call of the engine. ranks: those
+    that train the network together; n, weight: the number and the weight of their rows.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
 
-    def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int,
-                 team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None) -> None:
+    def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int | None,
+                 team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None,
+                 ranks: Ranks = ALONE) -> None:
         self.network, self.state = network, state
         self.live = [network.core.P, network.core.statistics, *state.arrays()]  # what training changes
-        self.data, self.order, self.batch, self.team = data, order, batch, team
+        self.data, self.order, self.team, self.ranks = data, order, team, ranks
         self.objective, self.on_batch_end = objective, on_batch_end
-        self.n, self.weight = order.n, data.weight_of(order.rows)
-        self.batches = -(-self.n // batch)
-        self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // batch)
+        self.cut = ranks.cut(order.n, batch)
+        self.n, self.batches = self.cut.n, self.cut.batches
+        self.weight, = ranks.sums(data.weight_of(order.rows))
+        self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // self.cut.batch)
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
-        self.section_rows = np.empty(0, np.int64)    # and the rows of its batches
+        self.section_rows = np.empty(0, np.int64)    # and this rank's rows of its batches
+        self.section_begin = 0                       # the place of the first of them
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
 
     def run(self, rate: float) -> EpochResult | None:
@@ -89,11 +95,18 @@ class Epochs:
         self.state.epoch += 1
         self.network.progress.epochs_ever += 1
         mean_loss = sums.loss / weight if weight else 0.0
-        return EpochResult(rate, mean_loss, sums.row_penalty, sums.sensitivity, sums.stopped)
+        sensitivity, = self.ranks.sums(sums.sensitivity)
+        return EpochResult(rate, mean_loss, sums.row_penalty, sensitivity, sums.stopped)
 
     def loss(self) -> float:
         """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
-        return self.network.core.evaluate(self.data, self.team, self.order.rows) / self.weight
+        return self._total_loss(self.order.rows) / self.weight
+
+    def _total_loss(self, rows: Integers | None) -> float:
+        """The sum over all ranks of the losses of some of this rank's rows, None for all, at the present weights."""
+        some = rows is None or len(rows) > 0
+        total, = self.ranks.sums(self.network.core.evaluate(self.data, self.team, rows) if some else 0.0)
+        return total
 
     def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
         """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
@@ -102,7 +115,7 @@ class Epochs:
             one = self._train(start, b, b + 1)
             if one.batches == b:
                 break
-            batch_weight = self.data.weight_of(self._rows_of_batch(b))
+            batch_weight, = self.ranks.sums(self.data.weight_of(self._rows_of_batch(b)))
             total.batches, weight = b + 1, weight + batch_weight
             total.loss += one.loss
             total.row_penalty += one.row_penalty
@@ -114,38 +127,65 @@ class Epochs:
 
     def _train(self, start: Snapshot, first: int, last: int) -> Sums:
         """Batches first .. last of the epoch that begins with a Snapshot; fewer where a loss was not finite."""
-        state, key = self.state, (self.network.progress.seed << 20) + start.epoch & 2**64 - 1
-        step = state.optimizer.at_rate(start.rate)
         sums = Sums(first)
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
-            batches = Batches(self.section_rows, self.batch, sums.batches - begin, end - begin,
-                              weight_scale=self.n / self.weight, key=key)
-            found = self.network.core.train(self.data, self.team, batches, step, State(state.slots, state.powers),
-                                            self.objective)
-            sums.batches = begin + found.done
-            sums.loss += found.loss
-            sums.row_penalty += found.weight_penalty / self.n
-            sums.sensitivity += found.sensitivity_penalty / self.weight
-            if sums.batches < end:
-                break
+            for stretch in self._with_weight(self.cut.stretches(sums.batches, end)):
+                self._train_stretch(start, stretch, sums)
+                if sums.batches < stretch.last:
+                    return sums
+            sums.batches = end
         return sums
+
+    def _with_weight(self, stretches: list[Stretch]) -> list[Stretch]:
+        """Without the batches in which no rank has a row of weight: there is no step then. The engine sees to that
+        where it has all rows."""
+        if not self.ranks.weighted:
+            return stretches
+        return [part for stretch in stretches for part in stretch.where(self.ranks.sum_(np.array(
+            [self.data.weight_of(self._rows_of_batch(b)) for b in range(stretch.first, stretch.last)])) > 0)]
+
+    def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: Sums) -> None:
+        """The batches of a stretch of the section. Where this rank has no rows in them, a row of its data stands in,
+        and nothing of it counts."""
+        state, objective, rows = self.state, self.objective, stretch.rows or 1
+        order = self._section_part(stretch.begin, stretch.end)
+        if not stretch.rows:
+            order = np.zeros(stretch.last - stretch.first, np.int64)
+        if rows != stretch.whole:  # means are over the rows of all ranks
+            part = rows / stretch.whole
+            objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
+        key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) & 2**64 - 1
+        batches = Batches(order, rows, 0, stretch.last - stretch.first,
+                          weight_scale=self.n / self.weight * (rows / stretch.whole), key=key)
+        found = self.network.core.train(self.data, self.team, batches, state.optimizer.at_rate(start.rate),
+                                        State(state.slots, state.powers), objective,
+                                        self.ranks.exchange(stretch.rows))
+        sums.batches = stretch.first + found.done
+        sums.loss += found.loss
+        sums.row_penalty += found.weight_penalty / self.n
+        if stretch.rows:
+            sums.sensitivity += found.sensitivity_penalty / self.weight
 
     def _open_section(self, epoch: int, number: int) -> int:
         """Have the rows of a section; its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
             self.section_rows = np.empty(0, np.int64)  # two are not held at once
-            end = min((begin + self.section_batches) * self.batch, self.n)
-            self.section_rows = self.order(epoch, begin * self.batch, end)
+            end = min(begin + self.section_batches, self.batches)
+            self.section_begin = self.cut.begin(begin)
+            self.section_rows = self.order(epoch, self.section_begin, self.cut.begin(end))
             self.section = epoch, number
         return begin
 
+    def _section_part(self, begin: int, end: int) -> Integers:
+        """The rows at places begin .. end of the epoch, which are in the section that is open."""
+        return self.section_rows[begin - self.section_begin:end - self.section_begin]
+
     def _rows_of_batch(self, b: int) -> Integers:
         """The rows of a batch of the section that was trained last."""
-        begin = b % self.section_batches * self.batch
-        return self.section_rows[begin:begin + self.batch]
+        return self._section_part(self.cut.begin(b), self.cut.begin(b + 1))
 
     # ---- what is not finite, and the way back
 
@@ -155,7 +195,7 @@ class Epochs:
         largest = _core.largest(core.P)
         if largest < VERY_LARGE:
             return True
-        return bool(np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b))))
+        return bool(np.isfinite(largest) and np.isfinite(self._total_loss(self._rows_of_batch(b))))
 
     def _snapshot(self, rate: float, into: list[Floats] | None = None) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""

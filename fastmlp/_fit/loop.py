@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..callbacks import Callback, overrides
 from .epochs import EpochResult, Epochs
+from .ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -47,7 +48,9 @@ class Plan:
 
 
 def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence[Callback]) -> Ending:
-    """Train for `wanted` epochs, or until something ends it sooner; the Ending."""
+    """Train for `wanted` epochs, or until something ends it sooner; the Ending. callbacks: those of this rank."""
+    ranks = epochs.ranks
+    changing = ranks.any(bool(callbacks))
     with notifying(callbacks, net, wanted) as notify:
         for _ in range(wanted):
             result = epochs.run(plan.begin_epoch())
@@ -55,8 +58,10 @@ def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence
                 plan.diverged()
                 return Ending.DIVERGED
             stops = notify(*plan.end_epoch(result))
-            if plan.should_stop() or stops or result.stopped:
+            if ranks.any(plan.should_stop() or stops or result.stopped):
                 return Ending.STOPPED
+            if changing:
+                ranks.follow(epochs.network)
     return Ending.COMPLETED
 
 
@@ -91,12 +96,15 @@ def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, floa
             _notify_of_end(callbacks[1:], net, logs)
 
 
-def batch_notifier(callbacks: Sequence[Callback], net: MLP) -> Notify | None:
-    """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has."""
+def batch_notifier(callbacks: Sequence[Callback], net: MLP, ranks: Ranks = ALONE) -> Notify | None:
+    """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has on any
+    rank."""
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
 
     def notify(batch: int, logs: dict[str, float]) -> bool:
         answers = [callback.on_batch_end(net, batch, logs) for callback in listening]
-        return any(answers)
+        stops = ranks.any(any(answers))
+        ranks.follow(net._network)
+        return stops
 
-    return notify if listening else None
+    return notify if ranks.any(bool(listening)) else None

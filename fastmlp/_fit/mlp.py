@@ -2,19 +2,22 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _robust, _running, optim
 from .._engine.requests import Objective
 from .._parameters import OptimizerState
+from ..callbacks import Callback
 from . import loop
 from .epochs import EpochResult, Epochs
 from .history import History
 from .measures import Measures
 from .options import Options
 from .orders import InOrder, Shuffled, hold_out
+from .ranks import Ranks, ranks_of
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -29,41 +32,46 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
     changed before all that was given is checked. RuntimeError where the network is being fitted already.
     """
-    with _running.Fit(net) as running:
-        return _fit(net, X, y, options, fresh, running)
+    with _running.Fit(net) as running, ranks_of(options.comm) as ranks:
+        return _fit(net, X, y, options, fresh, running, ranks)
 
 
-def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit) -> History:
+def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer)
-    data = network.bind(X, y, options.sample_weight)
-    rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
-    measures = Measures(network, data, held_out, y, options)
+    ranks.require_same(net, options, previous)
+    seed, first = ranks.integers(progress.seed, 0 if previous is None else previous.epoch)
+    data, rows = ranks.bind(network, X, y, options.sample_weight)
+    rows, held_out = hold_out(data, rows, options.validation_fraction, seed, ranks)
+    measures = Measures(network, data, rows if held_out is None else held_out, y, options, ranks)
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
     attack = _robust.attack(options.adversarial, X)
     if network.core.settles and (penalty.kind or attack):
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")
+    ranks.require_row_losses(network)
     network.parameters.require_finite()
-    first = 0 if previous is None else previous.epoch
     ahead = min(options.epochs, RATES_AHEAD)
     rates = itertools.chain([optim.rate(options.optimizer, first + e) for e in range(ahead)],
                             (optim.rate(options.optimizer, first + e) for e in itertools.count(ahead)))
-    order = Shuffled(data.n, rows, progress.seed) if options.shuffle else InOrder(data.n, rows)
+    order = Shuffled(data.n, rows, seed + ranks.rank) if options.shuffle else InOrder(data.n, rows)
+    callbacks = ranks.listening(options.callbacks)
     batch = min(order.n, options.batch_size or order.n)
-    with network.team(order.n, 3 * options.epochs, options.n_threads, batch) as team:
+    with network.team(order.n, 3 * options.epochs, ranks.threads(options.n_threads), batch) as team:
         state = OptimizerState.following(previous, network.parameters, options.optimizer)
+        ranks.follow(network, state)
         progress.optimizer_state = state
         if previous is None:
             net.history = History(loss=[], lr=[])
         objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
-        on_batch_end = loop.batch_notifier(options.callbacks, net)
-        epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end)
-        running.training_loss = epochs.loss
+        on_batch_end = loop.batch_notifier(callbacks, net, ranks)
+        epochs = Epochs(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks)
         plan = NetworkPlan(net, rates, epochs, measures)
-        ending = loop.train(net, epochs, options.epochs, plan, options.callbacks)
+        running.training_loss = plan.watch_loss(callbacks)
+        ending = loop.train(net, epochs, options.epochs, plan, callbacks)
+        ranks.follow(network)
     if ending is loop.Ending.DIVERGED:
         warnings.warn(f"the loss was not finite in epoch {state.epoch + 1}: training stopped, the network "
                       "holds the weights before the step that made it so; try a smaller learning rate",
@@ -76,6 +84,18 @@ class NetworkPlan(loop.Plan):
 
     def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures) -> None:
         self.net, self.rates, self.epochs, self.measures = net, rates, epochs, measures
+        self.measures_loss, self.measured_loss = False, math.nan
+
+    def watch_loss(self, callbacks: Sequence[Callback]) -> Callable[[], float]:
+        """What gives the callbacks the mean loss of the training rows at the weights after an epoch.
+
+        It takes all ranks to measure it. So where there are several they all do after each epoch, if callbacks of one
+        want it; one rank measures it when it is asked for."""
+        ranks = self.epochs.ranks
+        if ranks.size == 1:
+            return self.epochs.loss
+        self.measures_loss = ranks.any(any(getattr(one, "monitor", None) == "loss" for one in callbacks))
+        return lambda: self.measured_loss
 
     def begin_epoch(self) -> float:
         return next(self.rates)
@@ -87,4 +107,6 @@ class NetworkPlan(loop.Plan):
             logs[_robust.PENALTY_NAMES[penalty.kind]] = result.sensitivity
         logs |= self.measures(self.epochs.team)
         self.net.history.log(logs)
+        if self.measures_loss:
+            self.measured_loss = self.epochs.loss()
         return self.epochs.state.epoch, logs

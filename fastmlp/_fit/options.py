@@ -6,7 +6,7 @@ tests/test_fit_options.py holds them to this table. What an option means is said
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from .. import _checks, _core, optim
@@ -18,6 +18,7 @@ Callbacks = Sequence[Callback | Callable[..., Any]]
 Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 
 OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
+OF_A_RANK = ("sample_weight", "validation_data", "callbacks", "n_threads", "verbose", "comm")
 
 
 @dataclass
@@ -39,6 +40,12 @@ class Options:
     gradient_penalty: float = 0.0
     jacobian_penalty: float = 0.0
     adversarial: Attack | None = None
+    comm: Any = None
+
+    def of_all(self) -> dict[str, Any]:
+        """What must be the same on all ranks, by name: all but the rows of each, and what is local to it."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in OF_A_RANK}
+        return given | {"validation_data (whether there is)": self.validation_data is not None}
 
     def check(self, default_optimizer: optim.Optimizer) -> None:
         """Check them, and bring them into the form in which the loop takes them: an optimiser, a list of callbacks,

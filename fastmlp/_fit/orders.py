@@ -5,26 +5,33 @@ import numpy as np
 
 from .. import _core
 from .._types import Integers
+from .ranks import ALONE, Ranks
 
 
-def hold_out(data: _core.Data, fraction: float, seed: int) -> tuple[Integers | None, Integers | None]:
+def hold_out(data: _core.Data, rows: Integers | None, fraction: float, seed: int,
+             ranks: Ranks) -> tuple[Integers | None, Integers | None]:
     """(numbers of the rows to train on, or None for all, numbers of those held out for validation, or None): a part
-    that the seed draws. ValueError where one side would be without rows, or without weight."""
+    that the seed draws, on each rank of its own. ValueError where one side would be without rows, or without weight.
+
+    rows: the numbers that there are, None for all.
+    """
     if not fraction:
-        return None, None
-    order = np.empty(data.n, np.int64)
+        return rows, None
+    order = np.empty(data.n if rows is None else len(rows), np.int64)
     _core.shuffle(order, seed, 2**40)  # an epoch that no fit reaches
-    held = round(data.n * fraction)
-    if not 0 < held < data.n:
-        raise ValueError(f"validation_fraction must leave rows on both sides, got {fraction:g} of {data.n} rows")
+    held = round(len(order) * fraction)
+    trained, of_all = ranks.sums(len(order) - held, len(order))
+    if not 0 < trained < of_all:
+        raise ValueError(f"validation_fraction must leave rows on both sides, got {fraction:g} of {of_all:g} rows")
     rows, held_out = np.sort(order[held:]), np.sort(order[:held])
-    require_weight(data, rows, held_out)
+    require_weight(data, rows, held_out, ranks)
     return rows, held_out
 
 
-def require_weight(data: _core.Data, rows: Integers, held_out: Integers) -> None:
+def require_weight(data: _core.Data, rows: Integers, held_out: Integers, ranks: Ranks = ALONE) -> None:
     """ValueError where the rows to train on or those held out are without weight."""
-    if not data.weight_of(rows) > 0 or not data.weight_of(held_out) > 0:
+    trained, held = ranks.sums(data.weight_of(rows), data.weight_of(held_out))
+    if not trained > 0 or not held > 0:
         raise ValueError("sample_weight must not be all 0 on either side of validation_fraction")
 
 
