@@ -40,12 +40,19 @@ class Cut:
 
     def __init__(self, n: int, batch: int) -> None:
         self.n, self.batch, self.batches = n, batch, -(-n // batch)
+        self.asked = 0, 0  # what stretches was asked for last, as in each epoch,
+        self.answer: list[Stretch] = []  # and what it said
 
     def begin(self, b: int) -> int:
         return min(b * self.batch, self.n)
 
     def stretches(self, first: int, last: int) -> list[Stretch]:
         """Batches first .. last, as few stretches as can be."""
+        if self.asked != (first, last):
+            self.asked, self.answer = (first, last), self._stretches(first, last)
+        return self.answer
+
+    def _stretches(self, first: int, last: int) -> list[Stretch]:
         return [Stretch(first, last, self.begin(first), self.begin(last), self.batch, self.batch)]
 
 
@@ -69,7 +76,7 @@ class ProportionalCut(Cut):
     def begin(self, b: int) -> int:
         return int(self.begins[b])
 
-    def stretches(self, first: int, last: int) -> list[Stretch]:
+    def _stretches(self, first: int, last: int) -> list[Stretch]:
         found = []
         for i in range(int(np.searchsorted(self.starts, first, "right")) - 1, len(self.starts)):
             begin = max(first, int(self.starts[i]))

@@ -131,7 +131,8 @@ class Epochs:
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
-            for stretch in self._with_weight(self.cut.stretches(sums.batches, end)):
+            stretches = self.cut.stretches(sums.batches, end)
+            for stretch in self._with_weight(stretches) if self.ranks.weighted else stretches:
                 self._train_stretch(start, stretch, sums)
                 if sums.batches < stretch.last:
                     return sums
@@ -141,8 +142,6 @@ class Epochs:
     def _with_weight(self, stretches: list[Stretch]) -> list[Stretch]:
         """Without the batches in which no rank has a row of weight: there is no step then. The engine sees to that
         where it has all rows."""
-        if not self.ranks.weighted:
-            return stretches
         return [part for stretch in stretches for part in stretch.where(self.ranks.sum_(np.array(
             [self.data.weight_of(self._rows_of_batch(b)) for b in range(stretch.first, stretch.last)])) > 0)]
 
@@ -150,15 +149,16 @@ class Epochs:
         """The batches of a stretch of the section. Where this rank has no rows in them, a row of its data stands in,
         and nothing of it counts."""
         state, objective, rows = self.state, self.objective, stretch.rows or 1
-        order = self._section_part(stretch.begin, stretch.end)
+        order = self.section_rows[stretch.begin - self.section_begin:stretch.end - self.section_begin]
         if not stretch.rows:
             order = np.zeros(stretch.last - stretch.first, np.int64)
+        scale = self.n / self.weight
         if rows != stretch.whole:  # means are over the rows of all ranks
             part = rows / stretch.whole
+            scale *= part
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
         key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) & 2**64 - 1
-        batches = Batches(order, rows, 0, stretch.last - stretch.first,
-                          weight_scale=self.n / self.weight * (rows / stretch.whole), key=key)
+        batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key)
         found = self.network.core.train(self.data, self.team, batches, state.optimizer.at_rate(start.rate),
                                         State(state.slots, state.powers), objective,
                                         self.ranks.exchange(stretch.rows))
@@ -179,13 +179,9 @@ class Epochs:
             self.section = epoch, number
         return begin
 
-    def _section_part(self, begin: int, end: int) -> Integers:
-        """The rows at places begin .. end of the epoch, which are in the section that is open."""
-        return self.section_rows[begin - self.section_begin:end - self.section_begin]
-
     def _rows_of_batch(self, b: int) -> Integers:
         """The rows of a batch of the section that was trained last."""
-        return self._section_part(self.cut.begin(b), self.cut.begin(b + 1))
+        return self.section_rows[self.cut.begin(b) - self.section_begin:self.cut.begin(b + 1) - self.section_begin]
 
     # ---- what is not finite, and the way back
 

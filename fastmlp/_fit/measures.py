@@ -60,8 +60,9 @@ class Measures:
         if options.validation_data is not None:
             data, rows = _validation_data(network, options.validation_data, ranks)
             _, y, weight = (*options.validation_data, None)[:3]
-        self.ranks = ranks
-        self.rows = MeasuredRows(network, data, rows)
+        if not self.metrics and not self.validates:
+            return
+        self.ranks, self.rows = ranks, MeasuredRows(network, data, rows)
         self.total_weight, = ranks.sums(self.rows.weight)
         if self.metrics:
             self._targets_of_metrics(network, y, weight)
