@@ -224,7 +224,8 @@ class MLP:
             validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
-            adversarial: Attack | None = None, comm: Any = None) -> History:
+            adversarial: Attack | None = None, comm: Any = None,
+            window: int | None = None) -> History:
         """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
         on.
 
@@ -263,6 +264,13 @@ class MLP:
             batch has rows of each rank in proportion to how many it has, which may be 0; what is logged is of the rows
             of all; callbacks are called on rank 0 (see Callback.every_rank); an error of one ends the fit for all.
             Not with BatchNorm.
+        window : rows of X and y that are held at once, twice, for data larger than memory: X and y then are anything
+            that has shape, dtype and slices by rows (memory maps, h5py, zarr, fastmlp.data.Parquet). While a window is
+            trained on, a thread reads the next. With shuffle each epoch takes blocks of rows in a new order, some 32 of
+            them a window, or chunks of the file where these are larger, and shuffles the rows of a window; what comes
+            depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory.
+            Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
+            validation_data, which is held in memory.
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
@@ -275,14 +283,15 @@ class MLP:
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
-            comm=comm), fresh=True)
+            comm=comm, window=window), fresh=True)
 
     def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
-                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None, comm: Any = None) -> History:
+                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None, comm: Any = None,
+                    window: int | None = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
 
         Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
@@ -295,7 +304,7 @@ class MLP:
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
-            comm=comm), fresh=False)
+            comm=comm, window=window), fresh=False)
 
     # ---- files
 

@@ -162,7 +162,8 @@ def test_networks(name, sizes):
                          ids=["all", "none on rank 0", "few"])
 def test_weights_of_rows(weight):
     """Their mean is 1 over all ranks; a batch without any is no step."""
-    assert_as_one((40, 40), weight=weight, batch=4)
+    for sizes in (40, 40), (43, 0, 37):
+        assert_as_one(sizes, weight=weight, batch=4)
 
 
 def test_a_sensitivity_penalty():
@@ -210,6 +211,17 @@ def test_threads_and_chunks_do_not_change_bits(threads, chunk):
 
     nets = together((60, 20), make, X, Y, batch_size=40, epochs=3, n_threads=threads)
     assert_the_same([*nets, *together((60, 20), network, X, Y, batch_size=40, epochs=3, n_threads=1)])
+
+
+@pytest.mark.parametrize("sizes", [(60, 20), (50, 0, 30)])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_windows_of_rows_on_each_rank(sizes, weight):
+    options = dict(batch_size=10, epochs=3, shuffle=False, weight=weight)
+    whole, read = together(sizes, network, X, Y, **options), together(sizes, network, X, Y, window=20, **options)
+    for one, other in zip(whole, read):
+        assert one.params.tobytes() == other.params.tobytes()
+        np.testing.assert_allclose(one.history["loss"], other.history["loss"], rtol=1e-13)
+    assert_the_same(together(sizes, network, X, Y, window=20, batch_size=10, callbacks=[EarlyStopping("loss")]))
 
 
 def test_one_rank_is_none():

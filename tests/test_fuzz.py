@@ -495,6 +495,7 @@ CASES = {
                 jacobian_penalty=0.0,
                 adversarial=None,
                 comm=None,
+                window=4,
             ),
         )
         for method in ("fit", "partial_fit")

@@ -18,7 +18,7 @@ from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
 from .cuts import Stretch
-from .orders import Order
+from .orders import Order, Place
 from .ranks import ALONE, Ranks
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
@@ -73,11 +73,12 @@ class Epochs:
         self.objective, self.on_batch_end = objective, on_batch_end
         self.cut = ranks.cut(order.n, batch)
         self.n, self.batches = self.cut.n, self.cut.batches
-        self.weight, = ranks.sums(data.weight_of(order.rows))
-        self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // self.cut.batch)
+        self.weight, = ranks.sums(order.weight_of_all(data))
+        most = order.window or _core.WHOLE
+        self.section_batches = self.batches if self.n <= most else max(1, most // self.cut.batch)
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
         self.section_rows = np.empty(0, np.int64)    # and this rank's rows of its batches
-        self.section_begin = 0                       # the place of the first of them
+        self.section_begin = self.section_salt = 0   # the place of the first of them; see Section
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
 
     def run(self, rate: float) -> EpochResult | None:
@@ -94,19 +95,14 @@ class Epochs:
             return None
         self.state.epoch += 1
         self.network.progress.epochs_ever += 1
-        mean_loss = sums.loss / weight if weight else 0.0
+        loss, row_penalty = self.ranks.of_first(sums.loss, sums.row_penalty)
         sensitivity, = self.ranks.sums(sums.sensitivity)
-        return EpochResult(rate, mean_loss, sums.row_penalty, sensitivity, sums.stopped)
+        return EpochResult(rate, loss / weight if weight else 0.0, row_penalty, sensitivity, sums.stopped)
 
     def loss(self) -> float:
         """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
-        return self._total_loss(self.order.rows) / self.weight
-
-    def _total_loss(self, rows: Integers | None) -> float:
-        """The sum over all ranks of the losses of some of this rank's rows, None for all, at the present weights."""
-        some = rows is None or len(rows) > 0
-        total, = self.ranks.sums(self.network.core.evaluate(self.data, self.team, rows) if some else 0.0)
-        return total
+        total, = self.ranks.sums(self.order.total_loss(self.network.core, self.data, self.team))
+        return total / self.weight
 
     def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
         """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
@@ -142,8 +138,11 @@ class Epochs:
     def _with_weight(self, stretches: list[Stretch]) -> list[Stretch]:
         """Without the batches in which no rank has a row of weight: there is no step then. The engine sees to that
         where it has all rows."""
-        return [part for stretch in stretches for part in stretch.where(self.ranks.sum_(np.array(
-            [self.data.weight_of(self._rows_of_batch(b)) for b in range(stretch.first, stretch.last)])) > 0)]
+        first = stretches[0].first
+        weights = [self.data.weight_of(self._rows_of_batch(b)) for b in range(first, stretches[-1].last)]
+        wanted = self.ranks.sum_(np.array(weights)) > 0
+        return [part for stretch in stretches for part in stretch.where(wanted[stretch.first - first:
+                                                                               stretch.last - first])]
 
     def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: Sums) -> None:
         """The batches of a stretch of the section. Where this rank has no rows in them, a row of its data stands in,
@@ -157,7 +156,7 @@ class Epochs:
             part = rows / stretch.whole
             scale *= part
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
-        key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) & 2**64 - 1
+        key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key)
         found = self.network.core.train(self.data, self.team, batches, state.optimizer.at_rate(start.rate),
                                         State(state.slots, state.powers), objective,
@@ -173,11 +172,17 @@ class Epochs:
         begin = number * self.section_batches
         if self.section != (epoch, number):
             self.section_rows = np.empty(0, np.int64)  # two are not held at once
-            end = min(begin + self.section_batches, self.batches)
-            self.section_begin = self.cut.begin(begin)
-            self.section_rows = self.order(epoch, self.section_begin, self.cut.begin(end))
-            self.section = epoch, number
+            place = self._place(epoch, begin)
+            self.data, self.section_rows, self.section_salt = self.order.open(self.data, place)
+            self.order.look_ahead(self._place(epoch, begin + self.section_batches))
+            self.section, self.section_begin = (epoch, number), place[1]
         return begin
+
+    def _place(self, epoch: int, begin: int) -> Place:
+        """Of this rank's rows in the section that begins with a batch; beyond the last one that is the first of the
+        next epoch."""
+        epoch, begin = (epoch, begin) if begin < self.batches else (epoch + 1, 0)
+        return epoch, self.cut.begin(begin), self.cut.begin(min(begin + self.section_batches, self.batches))
 
     def _rows_of_batch(self, b: int) -> Integers:
         """The rows of a batch of the section that was trained last."""
@@ -191,7 +196,9 @@ class Epochs:
         largest = _core.largest(core.P)
         if largest < VERY_LARGE:
             return True
-        return bool(np.isfinite(largest) and np.isfinite(self._total_loss(self._rows_of_batch(b))))
+        rows = self._rows_of_batch(b)
+        loss, = self.ranks.sums(core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)
+        return bool(np.isfinite(largest) and np.isfinite(loss))
 
     def _snapshot(self, rate: float, into: list[Floats] | None = None) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""

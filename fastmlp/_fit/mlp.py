@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .. import _robust, _running, optim
 from .._engine.requests import Objective
 from .._parameters import OptimizerState
@@ -16,8 +18,9 @@ from .epochs import EpochResult, Epochs
 from .history import History
 from .measures import Measures
 from .options import Options
-from .orders import InOrder, Shuffled, hold_out
-from .ranks import Ranks, ranks_of
+from .orders import InOrder, Order, Shuffled, hold_out
+from .ranks import Ranks, ranks_of, stand_in
+from .windows import windows_of
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -42,12 +45,18 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     options.check(optim.SGD() if previous is None else previous.optimizer)
     ranks.require_same(net, options, previous)
     seed, first = ranks.integers(progress.seed, 0 if previous is None else previous.epoch)
-    data, rows = ranks.bind(network, X, y, options.sample_weight)
-    rows, held_out = hold_out(data, rows, options.validation_fraction, seed, ranks)
-    measures = Measures(network, data, rows if held_out is None else held_out, y, options, ranks)
+    order: Order
+    if options.window is None:
+        data, rows = ranks.bind(network, X, y, options.sample_weight)
+        rows, held_out = hold_out(data, rows, options.validation_fraction, seed, ranks)
+        order = Shuffled(data.n, rows, seed + ranks.rank) if options.shuffle else InOrder(data.n, rows)
+    else:
+        data, held_out = stand_in(network), None
+        order = windows_of(network, X, y, options, seed + ranks.rank, ranks)
+    measures = Measures(network, data, order.rows if held_out is None else held_out, y, options, ranks)
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
-    attack = _robust.attack(options.adversarial, X)
+    attack = _robust.attack(options.adversarial, X if options.window is None else np.empty((0, network.d[0])))
     if network.core.settles and (penalty.kind or attack):
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")
@@ -56,10 +65,9 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     ahead = min(options.epochs, RATES_AHEAD)
     rates = itertools.chain([optim.rate(options.optimizer, first + e) for e in range(ahead)],
                             (optim.rate(options.optimizer, first + e) for e in itertools.count(ahead)))
-    order = Shuffled(data.n, rows, seed + ranks.rank) if options.shuffle else InOrder(data.n, rows)
     callbacks = ranks.listening(options.callbacks)
     batch = min(order.n, options.batch_size or order.n)
-    with network.team(order.n, 3 * options.epochs, ranks.threads(options.n_threads), batch) as team:
+    with order, network.team(order.n, 3 * options.epochs, ranks.threads(options.n_threads), batch) as team:
         state = OptimizerState.following(previous, network.parameters, options.optimizer)
         ranks.follow(network, state)
         progress.optimizer_state = state

@@ -41,6 +41,7 @@ class Options:
     jacobian_penalty: float = 0.0
     adversarial: Attack | None = None
     comm: Any = None
+    window: int | None = None
 
     def of_all(self) -> dict[str, Any]:
         """What must be the same on all ranks, by name: all but the rows of each, and what is local to it."""
@@ -57,6 +58,8 @@ class Options:
         if self.batch_size is not None:
             _checks.integer("batch_size", self.batch_size, 1)
         _checks.boolean("shuffle", self.shuffle)
+        if self.window is not None:
+            _checks.integer("window", self.window, 1)
         if self.n_threads is not None:
             _checks.integer("n_threads", self.n_threads, 1, _core.MOST_THREADS)
         if not isinstance(self.callbacks, (list, tuple)):

@@ -1,6 +1,8 @@
 """Which rows of the data are trained on, and in what order."""
 from __future__ import annotations
 
+from typing import NamedTuple, Self
+
 import numpy as np
 
 from .. import _core
@@ -35,10 +37,23 @@ def require_weight(data: _core.Data, rows: Integers, held_out: Integers, ranks: 
         raise ValueError("sample_weight must not be all 0 on either side of validation_fraction")
 
 
+Place = tuple[int, int, int]  # of rows: (epoch, begin, end)
+
+
+class Section(NamedTuple):
+    """Rows of some batches that follow each other: the data that they are in, their numbers there, and what makes the
+    random numbers of rows differ from those of the same numbers in other data."""
+
+    data: _core.Data
+    rows: Integers
+    salt: int
+
+
 class Order:
     """The rows to train on, and their order in each epoch.
 
-    rows: their numbers, or None for all `available` rows of the data. n: how many they are.
+    rows: their numbers, or None for all `available` rows of the data. n: how many they are. window: how many are held
+    at once, None where all data are.
 
     A call gives the numbers of the rows at places begin .. end of an epoch, and the same when it is asked for the same
     again, of the present epoch and of the one before: a step that led nowhere is undone by training once more up to it.
@@ -47,8 +62,31 @@ class Order:
     def __init__(self, available: int, rows: Integers | None = None) -> None:
         self.rows, self.n = rows, available if rows is None else len(rows)
 
+    window: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """The fit has ended."""
+
     def __call__(self, epoch: int, begin: int, end: int) -> Integers:
         raise NotImplementedError
+
+    def open(self, data: _core.Data, place: Place) -> Section:
+        """The rows at a place."""
+        return Section(data, self(*place), 0)
+
+    def look_ahead(self, place: Place) -> None:
+        """What is likely to be asked for next."""
+
+    def weight_of_all(self, data: _core.Data) -> float:
+        """The weight of all rows to train on."""
+        return data.weight_of(self.rows)
+
+    def total_loss(self, core: _core.Core, data: _core.Data, team: _core.Team) -> float:
+        """The sum of their weighted losses. There may be none."""
+        return core.evaluate(data, team, self.rows) if self.n else 0.0
 
 
 class InOrder(Order):

@@ -58,6 +58,10 @@ class Ranks:
         """Of each of at most three numbers the sum over all ranks."""
         return numbers
 
+    def of_first(self, *numbers: float) -> Sequence[float]:
+        """Those of rank 0, which other ranks may have rounded otherwise."""
+        return numbers
+
     def any(self, flag: bool) -> bool:
         """Whether it is so on some rank."""
         return flag
@@ -88,6 +92,10 @@ class Ranks:
         """(this rank's rows bound for the engine, their numbers, None for all). A rank may have none; its data then are
         a row that stands in, of no number."""
         return network.bind(X, y, sample_weight), None
+
+    def weights(self, network: Network, sample_weight: Any, n: int) -> Floats | None:
+        """sample_weight of this rank's n rows, checked and scaled to mean 1 over the rows of all, or None."""
+        return _arrays.weights(sample_weight, n, network.dtype)
 
     def cut(self, n: int, batch: int | None) -> Cut:
         """The batches of an epoch, of this rank's n rows and those of all others; batch: their rows, None for all."""
@@ -171,6 +179,9 @@ class Together(Ranks):
         with self.deferred:
             return self._sums(numbers)[:len(numbers)]
 
+    def of_first(self, *numbers: float) -> Sequence[float]:
+        return self.sums(*(number if self.rank == 0 else 0 for number in numbers))
+
     def any(self, flag: bool) -> bool:
         return self.sums(flag)[0] > 0
 
@@ -235,19 +246,17 @@ class Together(Ranks):
                                                                              state.epoch)
 
     def bind(self, network: Network, X: Any, y: Any, sample_weight: Any = None) -> tuple[_core.Data, Integers | None]:
-        rows = None
         if _shape(y)[:1] == (0,) == _shape(X)[:1]:
-            labels = network.loss.name == "cross_entropy"  # of which one is 1
-            X, y, sample_weight, rows = np.zeros((1, network.d[0])), np.eye(1, network.d[-1]) * labels, None, NO_ROWS
+            self.weights(network, None, 0)
+            return stand_in(network), NO_ROWS
         X = network.features(X)
-        n = X.shape[0]
-        y = network.targets(y, n)
-        weight = None if sample_weight is None else _arrays.unscaled_weights(sample_weight, n, network.dtype)
-        weight = self._scaled(weight, n if rows is None else 0, network.dtype)
-        return _core.Data(X, y, weight, network.loss.rows(y, network.dtype)), rows
+        y = network.targets(y, X.shape[0])
+        weight = self.weights(network, sample_weight, X.shape[0])
+        return _core.Data(X, y, weight, network.loss.rows(y, network.dtype)), None
 
-    def _scaled(self, weight: Floats | None, n: int, dtype: np.dtype[Any]) -> Floats | None:
-        """Weights of n rows, so that their mean is 1 over the rows of all ranks; None where none has any."""
+    def weights(self, network: Network, sample_weight: Any, n: int) -> Floats | None:
+        dtype = network.dtype
+        weight = None if sample_weight is None or n == 0 else _arrays.unscaled_weights(sample_weight, n, dtype)
         total = float(n if weight is None else weight.sum(dtype=np.float64))
         all_n, all_total, weighted = self.sums(n, total, weight is not None)
         self.weighted = self.weighted or weighted > 0
@@ -291,6 +300,12 @@ class Together(Ranks):
         hosts[self.rank] = zlib.crc32(platform.node().encode())
         self.sum_(hosts)
         return n_threads or max(1, _core.cores() // int((hosts == hosts[self.rank]).sum()))
+
+
+def stand_in(network: Network) -> _core.Data:
+    """A row of zeros, for a rank that has none."""
+    y = np.eye(1, network.d[-1]) * (network.loss.name == "cross_entropy")  # probabilities, of which one is 1
+    return network.bind(np.zeros((1, network.d[0])), y)
 
 
 def ranks_of(comm: Any) -> Ranks:
