@@ -266,7 +266,7 @@ class MLP:
             Not with BatchNorm.
         window : rows of X and y that are held at once, twice, for data larger than memory: X and y then are anything
             that has shape, dtype and slices by rows (memory maps, h5py, zarr, fastmlp.data.Parquet). While a window is
-            trained on, a thread reads the next. With shuffle each epoch takes blocks of rows in a new order, some 32 of
+            trained on, a thread reads the next. With shuffle each epoch takes runs of rows in a new order, some 32 of
             them a window, or chunks of the file where these are larger, and shuffles the rows of a window; what comes
             depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory.
             Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by

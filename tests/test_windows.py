@@ -71,7 +71,7 @@ def test_shuffled_each_row_comes_once_an_epoch(window, chunks):
         orders.append(seen)
     assert orders[0] != orders[1] != orders[2]
     neighbours = np.mean(np.abs(np.diff(orders[0])) == 1)
-    assert neighbours < 0.1     # of a shuffle of one level, all but one in a block
+    assert neighbours < 0.1     # of a shuffle of one level, all but one in a run
 
 
 def test_shuffled_bits_depend_on_the_seed_alone():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._types import Integers
 
-BLOCK = 2**20  # numbers that are worked on at once
+AT_ONCE = 2**20  # numbers
 
 
 class Stretch(NamedTuple):
@@ -66,7 +66,7 @@ class ProportionalCut(Cut):
     def __init__(self, sizes: Integers, rank: int, batch: int) -> None:
         super().__init__(int(sizes.sum()), batch)
         ends = np.minimum(np.arange(self.batches + 1) * batch, self.n)
-        step = max(1, BLOCK // len(sizes))
+        step = max(1, AT_ONCE // len(sizes))
         self.begins = np.concatenate([taken(sizes, ends[i:i + step])[:, rank] for i in range(0, len(ends), step)])
         rows, whole = np.diff(self.begins), np.diff(ends)
         changes = (rows[1:] != rows[:-1]) | (whole[1:] != whole[:-1])

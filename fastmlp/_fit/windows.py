@@ -1,6 +1,6 @@
 """Rows that are read a window at a time, from what is too large for memory.
 
-An epoch takes all blocks of rows that follow each other in the data, in an order that is shuffled by the seed and the
+An epoch takes all runs of rows, which follow each other in the data, in an order that is shuffled by the seed and the
 epoch; a window is what some batches in a row need of them, and its rows are shuffled once more. While a window is
 trained on, a thread reads the next: no more than two are held.
 """
@@ -20,7 +20,7 @@ from .orders import Order, Place, Section
 from .ranks import NO_ROWS, Ranks
 
 SALT = 0x9e3779b97f4a7c15  # times a place: far from what differs by epochs
-BLOCKS = 32  # of a window, at least, where they need not be larger to be read well
+RUNS = 32  # of a window, where they need not be larger to be read well
 
 
 class Part(NamedTuple):
@@ -46,9 +46,9 @@ class Windows(Order):
         super().__init__(X.shape[0])
         self.network, self.X, self.y, self.weight = network, X, y, weight
         self.window, self.shuffle, self.seed = window, shuffle, seed
-        self.small = max(1, window // BLOCKS)  # rows that are held besides two windows
+        self.small = max(1, window // RUNS)  # rows that are held besides two windows
         piece = max(rows_read_at_once(X), rows_read_at_once(y))
-        self.block = max(1, self.small // piece) * piece if shuffle else max(1, self.n)
+        self.run = max(1, self.small // piece) * piece if shuffle else max(1, self.n)
         self.reader = ThreadPoolExecutor(1, "fastmlp-windows")
         self.ahead: tuple[Place, Future[Rows]] | None = None
 
@@ -91,14 +91,14 @@ class Windows(Order):
     # ---- which rows, and in which order
 
     def parts(self, epoch: int, begin: int, end: int) -> Iterator[Part]:
-        """The rows at places begin .. end of an epoch, as parts of the data; all blocks are whole but the last one."""
-        blocks = np.arange(-(-self.n // self.block))
+        """The rows at places begin .. end of an epoch, as parts of the data; all runs are whole but the last one."""
+        runs = np.arange(-(-self.n // self.run))
         if self.shuffle:
-            _core.shuffle(blocks, self.seed, epoch)
-        first = blocks * self.block
-        sizes = np.minimum(self.block, self.n - first)
+            _core.shuffle(runs, self.seed, epoch)
+        first = runs * self.run
+        sizes = np.minimum(self.run, self.n - first)
         ends = np.cumsum(sizes)
-        for i in range(int(np.searchsorted(ends, begin, "right")), len(blocks)):
+        for i in range(int(np.searchsorted(ends, begin, "right")), len(runs)):
             start = int(ends[i] - sizes[i])  # its place in the epoch
             if start >= end:
                 return
