@@ -225,7 +225,7 @@ class MLP:
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
             adversarial: Attack | None = None, comm: Any = None,
-            window: int | None = None) -> History:
+            sync: str | int = "step", window: int | None = None) -> History:
         """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
         on.
 
@@ -264,6 +264,11 @@ class MLP:
             batch has rows of each rank in proportion to how many it has, which may be 0; what is logged is of the rows
             of all; callbacks are called on rank 0 (see Callback.every_rank); an error of one ends the fit for all.
             Not with BatchNorm.
+        sync : "step": the ranks of comm sum their gradients before each step, as one process would. A number H: each
+            takes H steps of its own between two averages of the weights and of the optimiser's state, weighted by the
+            rows that each rank has taken since the last, and there is one at the end of each epoch: local SGD (Stich
+            2019), for slow networks. What is logged then is the mean over each rank's own steps; where a loss is not
+            finite the weights are those before the epoch. Not with callbacks that have an on_batch_end.
         window : rows of X and y that are held at once, twice, for data larger than memory: X and y then are anything
             that has shape, dtype and slices by rows (memory maps, h5py, zarr, fastmlp.data.Parquet). While a window is
             trained on, a thread reads the next. With shuffle each epoch takes runs of rows in a new order, some 32 of
@@ -283,7 +288,7 @@ class MLP:
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
-            comm=comm, window=window), fresh=True)
+            comm=comm, sync=sync, window=window), fresh=True)
 
     def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
@@ -291,7 +296,7 @@ class MLP:
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
                     jacobian_penalty: float = 0.0, adversarial: Attack | None = None, comm: Any = None,
-                    window: int | None = None) -> History:
+                    sync: str | int = "step", window: int | None = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
 
         Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
@@ -304,7 +309,7 @@ class MLP:
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
-            comm=comm, window=window), fresh=False)
+            comm=comm, sync=sync, window=window), fresh=False)
 
     # ---- files
 

@@ -228,6 +228,62 @@ def test_one_rank_is_none():
     assert_the_same([plain, ranked])
 
 
+# ---- steps of their own between averages
+
+
+@pytest.mark.parametrize("sizes", [(48, 48), (60, 20), (50, 0, 30)])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+@pytest.mark.parametrize("ties", [(), [TiedGroup([(1, 0, 0), (2, 3, 1)]), Frozen(2, np.eye(7, OUT, dtype=bool), 0.5)]])
+def test_an_average_after_each_step_of_sgd_is_the_step_of_all(sizes, weight, ties):
+    options = dict(optimizer=SGD(0.05), batch_size=10, epochs=3, shuffle=False, weight=weight)
+    make = lambda seed: network(ties=ties, seed=seed)
+    step, local = together(sizes, make, X, Y, **options), together(sizes, make, X, Y, sync=1, **options)
+    assert_the_same(local)
+    np.testing.assert_allclose(local[0].params, step[0].params, **CLOSE)
+    np.testing.assert_allclose(local[0].history["loss"], step[0].history["loss"], **CLOSE)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 100])
+@pytest.mark.parametrize("window", [None, 24])
+def test_averages_of_weights_and_state(steps, window):
+    """By hand: two networks apart, averaged after each of some steps and at the end of each epoch."""
+    sizes, batch, batches, epochs = (40, 20), 12, 5, 2
+    nets = together(sizes, network, X, Y, optimizer=Adam(0.01), batch_size=batch, epochs=epochs, shuffle=False,
+                    sync=steps, window=window)
+    assert_the_same(nets)
+    apart = [network() for _ in sizes]
+    rows = [shard(X, sizes, rank) for rank in range(2)], [shard(Y, sizes, rank) for rank in range(2)]
+    for _ in range(epochs):
+        for begin in range(0, batches, steps):
+            end = min(begin + steps, batches)
+            for rank, (net, take) in enumerate(zip(apart, (8, 4))):
+                part = slice(begin * take, end * take)
+                net.partial_fit(rows[0][rank][part], rows[1][rank][part], Adam(0.01), batch_size=take, shuffle=False)
+            states = [net._network.progress.optimizer_state for net in apart]
+            mean = lambda a, b: (2 * a + b) / 3     # the first has twice as many rows
+            both = [mean(*arrays) for arrays in zip(*(state.arrays() for state in states))]
+            p = mean(*(net.params for net in apart))
+            for net, state in zip(apart, states):
+                net.params = p
+                for a, values in zip(state.arrays(), both):
+                    a[...] = values
+    np.testing.assert_allclose(nets[0].params, apart[0].params, **CLOSE)
+
+
+@pytest.mark.filterwarnings("ignore:the loss was not finite")
+def test_a_loss_that_is_not_finite_between_averages():
+    y = Y.copy()
+    y[48 + 30] = 1e200
+    nets = together((48, 48), network, X, y, batch_size=16, epochs=3, shuffle=False, sync=4)
+    assert_the_same(nets)
+    assert (nets[1].params == network().params).all() and nets[0].history["loss"] == []
+
+
+def test_no_callbacks_of_batches_between_averages():
+    _, errors = on_ranks(2, lambda comm: network().fit(X[:40], Y[:40], callbacks=[Batches()], sync=2, comm=comm))
+    assert all("on_batch_end" in str(error) for error in errors)
+
+
 # ---- what is measured
 
 

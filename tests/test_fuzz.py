@@ -495,6 +495,7 @@ CASES = {
                 jacobian_penalty=0.0,
                 adversarial=None,
                 comm=None,
+                sync="step",
                 window=4,
             ),
         )

@@ -4,7 +4,11 @@
     mlp.py        what MLP.fit and MLP.partial_fit do: bind the data, then the loop
     loop.py       the loop over epochs; a Plan says what a fit does around each of them
     epochs.py     one epoch: the call of the engine, and the way back from a step that led nowhere
+    local.py      epochs of ranks that take steps of their own between averages
     orders.py     which rows are trained on, and in which order
+    windows.py    rows that are read a window at a time
+    cuts.py       where an epoch is cut into batches
+    ranks.py      what several processes decide together; signals.py: signals meanwhile
     measures.py   numbers of rows that are measured after each epoch: losses, outputs, metrics
     history.py    the numbers of each epoch
 

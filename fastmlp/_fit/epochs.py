@@ -127,13 +127,19 @@ class Epochs:
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
-            stretches = self.cut.stretches(sums.batches, end)
-            for stretch in self._with_weight(stretches) if self.ranks.weighted else stretches:
-                self._train_stretch(start, stretch, sums)
-                if sums.batches < stretch.last:
-                    return sums
-            sums.batches = end
+            if not self._train_section(start, sums, end):
+                break
         return sums
+
+    def _train_section(self, start: Snapshot, sums: Sums, end: int) -> bool:
+        """Batches up to `end`, of the section that is open; whether all losses were finite."""
+        stretches = self.cut.stretches(sums.batches, end)
+        for stretch in self._with_weight(stretches) if self.ranks.weighted else stretches:
+            self._train_stretch(start, stretch, sums)
+            if sums.batches < stretch.last:
+                return False
+        sums.batches = end
+        return True
 
     def _with_weight(self, stretches: list[Stretch]) -> list[Stretch]:
         """Without the batches in which no rank has a row of weight: there is no step then. The engine sees to that

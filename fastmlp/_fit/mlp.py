@@ -16,6 +16,7 @@ from ..callbacks import Callback
 from . import loop
 from .epochs import EpochResult, Epochs
 from .history import History
+from .local import LocalEpochs
 from .measures import Measures
 from .options import Options
 from .orders import InOrder, Order, Shuffled, hold_out
@@ -35,7 +36,7 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
     changed before all that was given is checked. RuntimeError where the network is being fitted already.
     """
-    with _running.Fit(net) as running, ranks_of(options.comm) as ranks:
+    with _running.Fit(net) as running, ranks_of(options) as ranks:
         return _fit(net, X, y, options, fresh, running, ranks)
 
 
@@ -75,7 +76,11 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
             net.history = History(loss=[], lr=[])
         objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
         on_batch_end = loop.batch_notifier(callbacks, net, ranks)
-        epochs = Epochs(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks)
+        if on_batch_end is not None and ranks.local_steps:
+            raise ValueError("callbacks must have no on_batch_end where ranks take steps of their own, which is what "
+                             f"sync={options.sync} means")
+        kind = LocalEpochs if ranks.local_steps else Epochs
+        epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks)
         plan = NetworkPlan(net, rates, epochs, measures)
         running.training_loss = plan.watch_loss(callbacks)
         ending = loop.train(net, epochs, options.epochs, plan, callbacks)

@@ -41,12 +41,21 @@ class Options:
     jacobian_penalty: float = 0.0
     adversarial: Attack | None = None
     comm: Any = None
+    sync: str | int = "step"
     window: int | None = None
 
     def of_all(self) -> dict[str, Any]:
         """What must be the same on all ranks, by name: all but the rows of each, and what is local to it."""
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in OF_A_RANK}
         return given | {"validation_data (whether there is)": self.validation_data is not None}
+
+    def local_steps(self) -> int | None:
+        """Steps between two averages of the ranks' weights, None where all take each step together. TypeError or
+        ValueError where sync says neither."""
+        if isinstance(self.sync, str):
+            _checks.one_of("sync", self.sync, ("step",))
+            return None
+        return _checks.integer("sync", self.sync, 1)
 
     def check(self, default_optimizer: optim.Optimizer) -> None:
         """Check them, and bring them into the form in which the loop takes them: an optimiser, a list of callbacks,

@@ -43,10 +43,12 @@ class Ranks:
     """The one rank of a fit without a communicator.
 
     rank, size: its number, and how many there are. weighted: whether it is for the ranks to see that a batch has no
-    weight.
+    weight. local_steps: how many steps each takes of its own between two averages of the weights; None where all take
+    each step together.
     """
 
     rank, size, weighted = 0, 1, False
+    local_steps: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -101,6 +103,9 @@ class Ranks:
         """The batches of an epoch, of this rank's n rows and those of all others; batch: their rows, None for all."""
         return Cut(n, min(n, batch or n))
 
+    def average(self, arrays: Sequence[NDArray[Any]], rows: int) -> None:
+        """Have the mean of the arrays of all ranks, weighted by rows, in place."""
+
     def exchange(self, rows: int) -> Exchange | None:
         """What the engine calls between the gradient of this rank's rows of a batch and the step."""
         return None
@@ -120,7 +125,8 @@ ALONE = Ranks()
 class Together(Ranks):
     """Ranks that talk through a communicator, see fastmlp.distributed."""
 
-    def __init__(self, communicator: Communicator) -> None:
+    def __init__(self, communicator: Communicator, local_steps: int | None) -> None:
+        self.local_steps = local_steps
         self.communicator, self.rank, self.size = communicator, communicator.rank, communicator.size
         self.deferred, self.ended = Deferred(), False
         self.given = np.zeros(1 + NUMBERS)  # whether this rank has failed, and the numbers of `sums`
@@ -276,7 +282,15 @@ class Together(Ranks):
         whole = int(sizes.sum())
         return ProportionalCut(sizes, self.rank, min(whole, batch or whole))
 
+    def average(self, arrays: Sequence[NDArray[Any]], rows: int) -> None:
+        total, = self.sums(rows)
+        for a in arrays:
+            a *= rows / total
+            self.sum_(a)
+
     def exchange(self, rows: int) -> Exchange | None:
+        if self.local_steps:
+            return None
         gives = rows > 0
 
         def exchange(G: Floats, found: NDArray[np.float64], error: BaseException | None) -> None:
@@ -308,12 +322,13 @@ def stand_in(network: Network) -> _core.Data:
     return network.bind(np.zeros((1, network.d[0])), y)
 
 
-def ranks_of(comm: Any) -> Ranks:
-    """The ranks of a communicator, or of None. TypeError where it is none."""
-    if comm is None:
+def ranks_of(options: Options) -> Ranks:
+    """The ranks of a fit. TypeError or ValueError where its comm or sync is none."""
+    local_steps = options.local_steps()
+    if options.comm is None:
         return ALONE
-    communicator = load("communicator_of")(comm)
-    return Together(communicator) if communicator.size > 1 else ALONE
+    communicator = load("communicator_of")(options.comm)
+    return Together(communicator, local_steps) if communicator.size > 1 else ALONE
 
 
 def _shape(a: Any) -> tuple[int, ...]:
