@@ -219,13 +219,13 @@ class MLP:
 
     # ---- training
 
-    def fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 10,
+    def fit(self, X: Any = None, y: Any = None, optimizer: Optimizer | None = None, epochs: int = 10,
             batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
             validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
-            adversarial: Attack | None = None, comm: Any = None,
-            sync: str | int = "step", window: int | None = None) -> History:
+            adversarial: Attack | None = None, comm: Any = None, sync: str | int = "step",
+            window: int | None = None, batches: Any = None) -> History:
         """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
         on.
 
@@ -276,6 +276,9 @@ class MLP:
             depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory.
             Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
             validation_data, which is held in memory.
+        batches : in the place of X and y, for rows that come from anywhere: tuples (X, y) or (X, y, sample_weight),
+            each the rows of a step, from a list or the like, or from a function that returns an iterator anew for
+            each epoch. batch_size and shuffle mean nothing then, and weights count within their batch.
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
@@ -288,15 +291,15 @@ class MLP:
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
-            comm=comm, sync=sync, window=window), fresh=True)
+            comm=comm, sync=sync, window=window, batches=batches), fresh=True)
 
-    def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | None = None, epochs: int = 1,
+    def partial_fit(self, X: Any = None, y: Any = None, optimizer: Optimizer | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
                     jacobian_penalty: float = 0.0, adversarial: Attack | None = None, comm: Any = None,
-                    sync: str | int = "step", window: int | None = None) -> History:
+                    sync: str | int = "step", window: int | None = None, batches: Any = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
 
         Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
@@ -309,7 +312,7 @@ class MLP:
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
-            comm=comm, sync=sync, window=window), fresh=False)
+            comm=comm, sync=sync, window=window, batches=batches), fresh=False)
 
     # ---- files
 

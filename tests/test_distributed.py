@@ -383,7 +383,7 @@ def test_a_callback_on_rank_0_may_change_the_weights():
     def half(net, epoch, logs):
         net.params = net.params / 2
 
-    assert_the_same(together((60, 20), network, X, Y, epochs=3, callbacks=[half]))
+    assert_as_one((60, 20), epochs=3, callbacks=[half])
 
 
 def test_files_are_written_by_rank_0(tmp_path):

@@ -497,6 +497,7 @@ CASES = {
                 comm=None,
                 sync="step",
                 window=4,
+                batches=None,
             ),
         )
         for method in ("fit", "partial_fit")

@@ -7,6 +7,7 @@
     local.py      epochs of ranks that take steps of their own between averages
     orders.py     which rows are trained on, and in which order
     windows.py    rows that are read a window at a time
+    stream.py     batches that the user's own iterator gives
     cuts.py       where an epoch is cut into batches
     ranks.py      what several processes decide together; signals.py: signals meanwhile
     measures.py   numbers of rows that are measured after each epoch: losses, outputs, metrics

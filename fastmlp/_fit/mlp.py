@@ -21,12 +21,14 @@ from .measures import Measures
 from .options import Options
 from .orders import InOrder, Order, Shuffled, hold_out
 from .ranks import Ranks, ranks_of, stand_in
+from .stream import Stream, StreamEpochs, stream_of
 from .windows import windows_of
 
 if TYPE_CHECKING:
     from ..model import MLP
 
 
+MANY = 10**6  # rows, where nobody knows how many
 RATES_AHEAD = 10_000  # epochs whose rates are asked for, and so checked, before anything is changed
 
 
@@ -47,17 +49,20 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     ranks.require_same(net, options, previous)
     seed, first = ranks.integers(progress.seed, 0 if previous is None else previous.epoch)
     order: Order
-    if options.window is None:
-        data, rows = ranks.bind(network, X, y, options.sample_weight)
-        rows, held_out = hold_out(data, rows, options.validation_fraction, seed, ranks)
-        order = Shuffled(data.n, rows, seed + ranks.rank) if options.shuffle else InOrder(data.n, rows)
+    if options.batches is not None:
+        order, data, held_out = stream_of(X, y, options), stand_in(network), None
+    elif options.window is None:
+        data, numbers = ranks.bind(network, X, y, options.sample_weight)
+        numbers, held_out = hold_out(data, numbers, options.validation_fraction, seed, ranks)
+        order = Shuffled(data.n, numbers, seed + ranks.rank) if options.shuffle else InOrder(data.n, numbers)
     else:
         data, held_out = stand_in(network), None
         order = windows_of(network, X, y, options, seed + ranks.rank, ranks)
     measures = Measures(network, data, order.rows if held_out is None else held_out, y, options, ranks)
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
-    attack = _robust.attack(options.adversarial, X if options.window is None else np.empty((0, network.d[0])))
+    in_memory = options.window is None and options.batches is None
+    attack = _robust.attack(options.adversarial, X if in_memory else np.empty((0, network.d[0])))
     if network.core.settles and (penalty.kind or attack):
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")
@@ -67,8 +72,9 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     rates = itertools.chain([optim.rate(options.optimizer, first + e) for e in range(ahead)],
                             (optim.rate(options.optimizer, first + e) for e in itertools.count(ahead)))
     callbacks = ranks.listening(options.callbacks)
-    batch = min(order.n, options.batch_size or order.n)
-    with order, network.team(order.n, 3 * options.epochs, ranks.threads(options.n_threads), batch) as team:
+    batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
+    rows = MANY if isinstance(order, Stream) else order.n
+    with order, network.team(rows, 3 * options.epochs, ranks.threads(options.n_threads), batch) as team:
         state = OptimizerState.following(previous, network.parameters, options.optimizer)
         ranks.follow(network, state)
         progress.optimizer_state = state
@@ -79,10 +85,10 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         if on_batch_end is not None and ranks.local_steps:
             raise ValueError("callbacks must have no on_batch_end where ranks take steps of their own, which is what "
                              f"sync={options.sync} means")
-        kind = LocalEpochs if ranks.local_steps else Epochs
+        kind = StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps else Epochs
         epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks)
         plan = NetworkPlan(net, rates, epochs, measures)
-        running.training_loss = plan.watch_loss(callbacks)
+        running.training_loss = None if isinstance(order, Stream) else plan.watch_loss(callbacks)
         ending = loop.train(net, epochs, options.epochs, plan, callbacks)
         ranks.follow(network)
     if ending is loop.Ending.DIVERGED:

@@ -18,7 +18,7 @@ Callbacks = Sequence[Callback | Callable[..., Any]]
 Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 
 OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
-OF_A_RANK = ("sample_weight", "validation_data", "callbacks", "n_threads", "verbose", "comm")
+OF_A_RANK = ("sample_weight", "validation_data", "callbacks", "n_threads", "verbose", "comm", "batches")
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Options:
     comm: Any = None
     sync: str | int = "step"
     window: int | None = None
+    batches: Any = None
 
     def of_all(self) -> dict[str, Any]:
         """What must be the same on all ranks, by name: all but the rows of each, and what is local to it."""
