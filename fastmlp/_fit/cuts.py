@@ -36,7 +36,8 @@ class Stretch(NamedTuple):
 
 
 class Cut:
-    """Batches of `batch` of n rows each, but the last one. begin(b): the place of a batch's first row."""
+    """Batches of `batch` of n rows each, but the last one. begin(b): the place of a batch's first row; of one past the
+    last, the end."""
 
     def __init__(self, n: int, batch: int) -> None:
         self.n, self.batch, self.batches = n, batch, -(-n // batch)
@@ -74,7 +75,7 @@ class ProportionalCut(Cut):
         self.rows, self.whole = rows[self.starts], whole[self.starts]
 
     def begin(self, b: int) -> int:
-        return int(self.begins[b])
+        return int(self.begins[min(b, self.batches)])
 
     def _stretches(self, first: int, last: int) -> list[Stretch]:
         found = []

@@ -95,8 +95,7 @@ class Epochs:
             return None
         self.state.epoch += 1
         self.network.progress.epochs_ever += 1
-        loss, row_penalty = self.ranks.of_first(sums.loss, sums.row_penalty)
-        sensitivity, = self.ranks.sums(sums.sensitivity)
+        loss, row_penalty, sensitivity = self.ranks.of_epoch(sums.loss, sums.row_penalty, sums.sensitivity)
         return EpochResult(rate, loss / weight if weight else 0.0, row_penalty, sensitivity, sums.stopped)
 
     def loss(self) -> float:
@@ -166,7 +165,7 @@ class Epochs:
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key)
         found = self.network.core.train(self.data, self.team, batches, state.optimizer.at_rate(start.rate),
                                         State(state.slots, state.powers), objective,
-                                        self.ranks.exchange(stretch.rows))
+                                        None if self.ranks.size == 1 else self.ranks.exchange(stretch.rows))
         sums.batches = stretch.first + found.done
         sums.loss += found.loss
         sums.row_penalty += found.weight_penalty / self.n
@@ -178,17 +177,21 @@ class Epochs:
         begin = number * self.section_batches
         if self.section != (epoch, number):
             self.section_rows = np.empty(0, np.int64)  # two are not held at once
-            place = self._place(epoch, begin)
-            self.data, self.section_rows, self.section_salt = self.order.open(self.data, place)
-            self.order.look_ahead(self._place(epoch, begin + self.section_batches))
+            place = epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
+            if self.order.window is None:
+                self.section_rows = self.order(*place)
+            else:
+                self.data, self.section_rows, self.section_salt = self.order.open(self.data, place)
+                self.order.look_ahead(self._place_after(epoch, begin + self.section_batches))
             self.section, self.section_begin = (epoch, number), place[1]
         return begin
 
-    def _place(self, epoch: int, begin: int) -> Place:
+    def _place_after(self, epoch: int, begin: int) -> Place:
         """Of this rank's rows in the section that begins with a batch; beyond the last one that is the first of the
         next epoch."""
-        epoch, begin = (epoch, begin) if begin < self.batches else (epoch + 1, 0)
-        return epoch, self.cut.begin(begin), self.cut.begin(min(begin + self.section_batches, self.batches))
+        if begin >= self.batches:
+            epoch, begin = epoch + 1, 0
+        return epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
 
     def _rows_of_batch(self, b: int) -> Integers:
         """The rows of a batch of the section that was trained last."""

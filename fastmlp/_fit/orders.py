@@ -74,11 +74,11 @@ class Order:
         raise NotImplementedError
 
     def open(self, data: _core.Data, place: Place) -> Section:
-        """The rows at a place."""
-        return Section(data, self(*place), 0)
+        """The rows at a place, where there is a window, after what was opened last."""
+        raise NotImplementedError
 
     def look_ahead(self, place: Place) -> None:
-        """What is likely to be asked for next."""
+        """What is likely to be opened next."""
 
     def weight_of_all(self, data: _core.Data) -> float:
         """The weight of all rows to train on."""

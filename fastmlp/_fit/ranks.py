@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import platform
 import re
 import zlib
 from collections.abc import Sequence
@@ -60,9 +59,10 @@ class Ranks:
         """Of each of at most three numbers the sum over all ranks."""
         return numbers
 
-    def of_first(self, *numbers: float) -> Sequence[float]:
-        """Those of rank 0, which other ranks may have rounded otherwise."""
-        return numbers
+    def of_epoch(self, loss: float, row_penalty: float, sensitivity: float) -> Sequence[float]:
+        """What an epoch gave: loss and penalty as rank 0 has them, which others may have rounded otherwise, and of the
+        sensitivity of each one's rows the sum."""
+        return loss, row_penalty, sensitivity
 
     def any(self, flag: bool) -> bool:
         """Whether it is so on some rank."""
@@ -185,8 +185,8 @@ class Together(Ranks):
         with self.deferred:
             return self._sums(numbers)[:len(numbers)]
 
-    def of_first(self, *numbers: float) -> Sequence[float]:
-        return self.sums(*(number if self.rank == 0 else 0 for number in numbers))
+    def of_epoch(self, loss: float, row_penalty: float, sensitivity: float) -> Sequence[float]:
+        return self.sums(*((loss, row_penalty) if self.rank == 0 else (0, 0)), sensitivity)
 
     def any(self, flag: bool) -> bool:
         return self.sums(flag)[0] > 0
@@ -310,6 +310,8 @@ class Together(Ranks):
 
     def threads(self, n_threads: int | None) -> int | None:
         """By default the cores of a machine are shared by the ranks on it."""
+        import platform  # which takes long, and is seldom wanted
+
         hosts = np.zeros(self.size, np.int64)
         hosts[self.rank] = zlib.crc32(platform.node().encode())
         self.sum_(hosts)

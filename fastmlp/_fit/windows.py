@@ -7,8 +7,7 @@ trained on, a thread reads the next: no more than two are held.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,9 @@ from .._network import Network
 from .._types import Floats
 from .orders import Order, Place, Section
 from .ranks import NO_ROWS, Ranks
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 SALT = 0x9e3779b97f4a7c15  # times a place: far from what differs by epochs
 RUNS = 32  # of a window, where they need not be larger to be read well
@@ -43,6 +45,8 @@ class Windows(Order):
 
     def __init__(self, network: Network, X: Any, y: Any, weight: Floats | None, window: int, shuffle: bool,
                  seed: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # which takes long, and is seldom wanted
+
         super().__init__(X.shape[0])
         self.network, self.X, self.y, self.weight = network, X, y, weight
         self.window, self.shuffle, self.seed = window, shuffle, seed
