@@ -466,6 +466,8 @@ BAD = {
     "sample_weight of one rank": lambda rank: dict(sample_weight=WEIGHT[:40] * (-1) ** rank),
     "sample_weight of all": lambda rank: dict(sample_weight=np.zeros(40)),
     "epochs": lambda rank: dict(epochs=2 + rank),
+    "sync of one rank": lambda rank: dict(sync=1 - rank),
+    "sync": lambda rank: dict(sync=1 + rank),
     "optimizer": lambda rank: dict(optimizer=Adam(0.1 * (1 + rank))),
     "batch_size": lambda rank: dict(batch_size=8 * (1 + rank)),
     "shuffle": lambda rank: dict(shuffle=rank == 0),
@@ -492,6 +494,18 @@ def test_what_is_wrong_on_one_rank_is_an_error_on_all_before_anything_changed(na
 
     first, second = all_of(2, fit)
     assert first.removeprefix("rank 1: ") == second.removeprefix("rank 0: ")
+
+
+def test_a_network_that_is_being_fitted_on_one_rank():
+    def fit(comm):
+        together = lambda net, *_: net.fit(X[:40], Y[:40], comm=comm)
+        if comm.rank == 0:
+            together(network())
+        else:
+            network().fit(X[:40], Y[:40], callbacks=[together])
+
+    _, errors = on_ranks(2, fit)
+    assert isinstance(errors[1], RuntimeError) and str(errors[0]) == f"rank 1: {errors[1]}"
 
 
 # ---- communicators

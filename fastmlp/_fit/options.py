@@ -68,6 +68,7 @@ class Options:
         if self.batch_size is not None:
             _checks.integer("batch_size", self.batch_size, 1)
         _checks.boolean("shuffle", self.shuffle)
+        self.local_steps()
         if self.window is not None:
             _checks.integer("window", self.window, 1)
         if self.n_threads is not None:

@@ -125,8 +125,7 @@ ALONE = Ranks()
 class Together(Ranks):
     """Ranks that talk through a communicator, see fastmlp.distributed."""
 
-    def __init__(self, communicator: Communicator, local_steps: int | None) -> None:
-        self.local_steps = local_steps
+    def __init__(self, communicator: Communicator) -> None:
         self.communicator, self.rank, self.size = communicator, communicator.rank, communicator.size
         self.deferred, self.ended = Deferred(), False
         self.given = np.zeros(1 + NUMBERS)  # whether this rank has failed, and the numbers of `sums`
@@ -224,6 +223,7 @@ class Together(Ranks):
                 self.communicator.broadcast_(a)
 
     def require_same(self, net: MLP, options: Options, previous: OptimizerState | None) -> None:
+        self.local_steps = options.local_steps()
         given = {"the network": net, "its optimizer so far": previous and previous.optimizer, **options.of_all()}
         texts = {name: _text(value) for name, value in given.items()}
         of_first = np.array([zlib.crc32(text.encode()) for text in texts.values()], np.int64)
@@ -324,13 +324,12 @@ def stand_in(network: Network) -> _core.Data:
     return network.bind(np.zeros((1, network.d[0])), y)
 
 
-def ranks_of(options: Options) -> Ranks:
-    """The ranks of a fit. TypeError or ValueError where its comm or sync is none."""
-    local_steps = options.local_steps()
-    if options.comm is None:
+def ranks_of(comm: Any) -> Ranks:
+    """The ranks of a communicator, or of None. TypeError where it is none."""
+    if comm is None:
         return ALONE
-    communicator = load("communicator_of")(options.comm)
-    return Together(communicator, local_steps) if communicator.size > 1 else ALONE
+    communicator = load("communicator_of")(comm)
+    return Together(communicator) if communicator.size > 1 else ALONE
 
 
 def _shape(a: Any) -> tuple[int, ...]:
