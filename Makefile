@@ -9,7 +9,7 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
-.PHONY: demo lint $(LINTS) test test-all fuzz test-kernels sanitize debug bench costs bench-quick phases clean
+.PHONY: demo lint $(LINTS) test test-all fuzz interrupts test-kernels sanitize sanitize-thread debug bench costs bench-quick phases clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -28,6 +28,11 @@ FASTMLP_FUZZ ?= 1000000
 fuzz: $(TEST_STAMP)
 	FASTMLP_FUZZ=$(FASTMLP_FUZZ) $(BIN)/pytest tests/test_fuzz.py
 
+# signals to every long call, at random times; FASTMLP_INTERRUPTS_SEED draws others
+FASTMLP_INTERRUPTS ?= 200
+interrupts: $(TEST_STAMP)
+	FASTMLP_INTERRUPTS=$(FASTMLP_INTERRUPTS) $(BIN)/pytest tests/test_interrupts.py
+
 # what can be said about the sources without running them; pyproject.toml has the rules
 lint: $(LINTS)
 
@@ -41,7 +46,7 @@ lint-cython:
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint fastmlp
 
 lint-c:
-	$(BIN)/clang-format --dry-run -Werror fastmlp/kernels/* tests/kernels/*.c
+	$(BIN)/clang-format --dry-run -Werror fastmlp/kernels/* fastmlp/export/c/* tests/kernels/*.c
 
 lint-types:
 	$(BIN)/mypy
@@ -65,10 +70,12 @@ bench: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/run/scaling.py
 	$(BENCH) benchmarks/run/readme.py
 
-# what choices, estimators, sensitivity and ties cost, and where the time goes
+# what choices, kinds of layers, estimators, sensitivity and ties cost, and where the time goes
 costs: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/run/choices.py
+	$(BENCH) benchmarks/run/layers.py
 	$(BENCH) benchmarks/run/estimators.py
+	$(BENCH) benchmarks/run/late_epochs.py
 	$(BENCH) benchmarks/run/sensitivity.py
 	$(BENCH) benchmarks/run/ties.py
 	$(MAKE) phases
@@ -107,9 +114,21 @@ sanitize:
 	CFLAGS="$(SANITIZE) -fno-omit-frame-pointer -g" LDFLAGS="$(SANITIZE)" \
 	    $(SANITIZE_VENV)/bin/python -m pip install --quiet --no-cache-dir "$(SANITIZE_VENV)/src[test]"
 	LD_PRELOAD="$(foreach library,asan ubsan stdc++,$$(gcc -print-file-name=lib$(library).so))" \
-	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -s -m "not slow" \
 	    --ignore tests/test_memory.py --ignore tests/test_bits.py
+
+# tests that compute with several threads, with the thread sanitizer; left out are those that fork, which it does not go
+# with, and those that time Ctrl-C, which it slows. The barrier is made of atomics that it knows: nothing is suppressed.
+THREAD_VENV := .venv-thread
+THREAD_TESTS := threads batch_norm kinds ties penalties dropout attacks
+sanitize-thread:
+	$(call apart,$(THREAD_VENV))
+	CFLAGS="-fsanitize=thread -fno-omit-frame-pointer -g" LDFLAGS="-fsanitize=thread" \
+	    $(THREAD_VENV)/bin/python -m pip install --quiet --no-cache-dir "$(THREAD_VENV)/src[test]"
+	LD_PRELOAD="$$(gcc -print-file-name=libtsan.so)" TSAN_OPTIONS="exitcode=66" PYTHONMALLOC=malloc \
+	    $(THREAD_VENV)/bin/pytest -p no:cacheprovider -s -m "not slow" -k "not fork and not ctrl_c" \
+	    $(THREAD_TESTS:%=tests/test_%.py)
 
 # the tests with bounds checks in Cython and assertions in C; without those that measure memory
 DEBUG_VENV := .venv-debug
@@ -135,4 +154,4 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist *.egg-info $(GENERATED)
+	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist *.egg-info $(GENERATED)

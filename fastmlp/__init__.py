@@ -21,6 +21,7 @@ from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 
 if TYPE_CHECKING:  # at run time `__getattr__` imports them
+    from . import export as export
     from . import io as io
     from . import plot as plot
     from . import schedules

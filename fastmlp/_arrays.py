@@ -98,7 +98,7 @@ def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     return np.require(a, dtype, ["C", "A"])
 
 
-def dense(a: Any, argument: str = "a sparse matrix") -> Any:
+def dense(a: Any, argument: str) -> Any:
     """a, or what is sparse as an array. ValueError where its indices point outside of it."""
     return sound(argument, a).toarray() if is_sparse(a) else a
 

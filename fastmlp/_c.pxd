@@ -8,7 +8,7 @@ cdef extern from "kernels/kernels.h" nogil:
         TARGETS_rows, TARGETS_labels, TARGETS_csr
         N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
         ACT_identity, ACT_relu
-        STEP_adam
+        STEP_sgd, STEP_adam, STEP_nadam
         EPI_NONE, EPI_RELU, EPI_RELU_GRAD
 
     ctypedef struct gemm_t:
@@ -59,7 +59,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct step_t:
         int kind
-        double lr, beta1, beta2, eps, decay, l2, l1, gscale
+        double lr, lr_g, beta1, beta2, eps, fade, decay, l2, l1, gscale
         int narrow
 
     ctypedef struct kernels_t:
@@ -84,6 +84,8 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*scale_rows)(Py_ssize_t m, Py_ssize_t n, const void *D, Py_ssize_t ld, const void *weight, double scale,
                            void *out) noexcept nogil
         void (*add)(Py_ssize_t n, const void *x, void *into) noexcept nogil
+        void (*sum_rows)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, const void *y, Py_ssize_t ldy,
+                         void *out, Py_ssize_t ldo) noexcept nogil
         void (*fetch)(Py_ssize_t m, Py_ssize_t n, const void *P, Py_ssize_t ldp) noexcept nogil
         void (*moments)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *x,
                         Py_ssize_t ldx, const void *weight, const int64_t *order, Py_ssize_t first, double total,
@@ -100,6 +102,20 @@ cdef extern from "kernels/kernels.h" nogil:
                                const void *gamma, const void *weight, const int64_t *order, Py_ssize_t first,
                                double total, const void *sum_x, const void *sum, void *out,
                                Py_ssize_t ldo) noexcept nogil
+        void (*affine)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx,
+                       const void *gamma, const void *beta, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*feature_sums)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx,
+                             const void *delta, Py_ssize_t ldd, int accumulate, void *sum_x, void *sum) noexcept nogil
+        void (*row_norm)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, int centred, double eps, const void *x,
+                         Py_ssize_t ldx, const void *gamma, const void *beta, void *normal, void *scale,
+                         Py_ssize_t ldn, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*row_norm_slope)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, int centred, const void *normal,
+                               const void *scale, Py_ssize_t ldn, const void *gamma, const void *v, Py_ssize_t ldv,
+                               void *out, Py_ssize_t ldo) noexcept nogil
+        void (*row_norm_curve)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, int centred, const void *normal,
+                               const void *scale, Py_ssize_t ldn, const void *gamma, const void *delta,
+                               Py_ssize_t ldd, const void *xt, Py_ssize_t ldxt, const void *normalt, Py_ssize_t ldnt,
+                               void *out, Py_ssize_t ldo) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_abs)(Py_ssize_t n, const void *x) noexcept nogil

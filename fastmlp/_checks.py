@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import math
 import numbers
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
     if type(value) is float:
         x = value
     elif is_number(value):
-        x = _rounded(value)
+        x = rounded(value)
     else:
         raise TypeError(f"{argument} must be a number, got {described(value)}")
     held = _held(x, dtype)
@@ -77,7 +78,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
     return x
 
 
-def _rounded(value: Any) -> float:
+def rounded(value: Any) -> float:
     """A number as a float, infinite where it is too large for one."""
     try:
         return float(value)
@@ -160,6 +161,81 @@ def boolean(argument: str, value: Any) -> None:
     """TypeError unless value is a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False, got {described(value)}")
+
+
+def function(argument: str, value: Any) -> Any:
+    """value, which must be a function."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{argument} must be a function, got {described(value)}")
+    return value
+
+
+def text(argument: str, value: Any) -> str:
+    """value, which must be text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be a string, got {described(value)}")
+    return value
+
+
+def path(argument: str, value: Any) -> str:
+    """A path as a string."""
+    try:
+        text = os.fspath(value)
+    except Exception:  # a user's object may do as it likes
+        text = None
+    if not isinstance(text, str):
+        raise TypeError(f"{argument} must be a string or an os.PathLike of one, got {described(value)}")
+    if not text:
+        raise ValueError(f"{argument} must name a file, got an empty one")
+    try:
+        good = b"\0" not in os.fsencode(text)
+    except UnicodeError:
+        good = False
+    if not good:
+        raise ValueError(f"{argument} must have no null characters or halves of others, got {described(value)}")
+    return text
+
+
+@contextlib.contextmanager
+def asking(arguments: str) -> Iterator[None]:
+    """TypeError or ValueError that names arguments, in the place of whatever else comes of asking users' objects."""
+    try:
+        yield
+    except (ValueError, TypeError, MemoryError, Warning):
+        raise
+    except OverflowError as error:
+        raise ValueError(f"{arguments} must be finite in float64, got a larger number: {error}") from error
+    except Exception as error:
+        raise TypeError(f"{arguments} must be of numbers: {error!r}") from error
+
+
+@contextlib.contextmanager
+def under(argument: str) -> Iterator[None]:
+    """Have errors begin with the name of the argument, where what raises them does not know it."""
+    try:
+        with asking(argument):
+            yield
+    except (ValueError, TypeError) as error:
+        if argument in str(error):
+            raise
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{argument}: {error}") from error
+
+
+def result(function: str, value: Any) -> float:
+    """What a user's function returned as a float, which may be NaN or infinite."""
+    value = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
+    if not (is_number(value) or isinstance(value, (bool, np.bool_))):
+        raise TypeError(f"{function} must return a number, got {described(value)}")
+    return rounded(value)
+
+
+def verdict(function: str, value: Any) -> bool:
+    """What a user's function returned as a bool."""
+    try:
+        return bool(value)
+    except Exception:  # an array, a table or a missing value is neither
+        raise TypeError(f"{function} must return True or False, got {described(value)}") from None
 
 
 def floating(dtype: Any) -> np.dtype[Any]:

@@ -72,8 +72,11 @@ cdef class Core:
 
     d: sizes of x(0) .. x(L). layers: a dict each for layers 1 .. L: "kind", a name in KINDS; "sources", a tuple of the
     one or two layers that it reads; "activation", its number, and "argument"; "bias"; of convolutions and pooling
-    "window", the numbers of window_t in their order; of dropout "rate". loss: (number, argument). tail: numbers of tied
-    parameters with a place of their own, that count as weights and as biases."""
+    "window", the numbers of window_t in their order; of dropout "rate"; of grouped layers "groups"; of batch
+    normalisation "channels", "momentum" and "eps"; of what goes by features how many "features" a position has and
+    whether each is "scaled", of normalisations of rows "centred" and "eps"; of two layers side by side the "positions"
+    of a map. loss: (number, argument). tail: numbers of tied parameters with a place of their own, that count as
+    weights and as biases."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
@@ -126,8 +129,13 @@ cdef class Core:
         cdef window_t *g = &layer.windows.window
         layer.kind, layer.number = kind_of(spec["kind"]), l
         layer.theta = theta_for(spec["activation"], spec["argument"])
-        layer.weights.bias, layer.weights.positions, layer.weights.penalised = spec["bias"], 1, True
-        layer.rate = spec.get("rate", 0.0)
+        layer.weights.bias, layer.weights.penalised = spec["bias"], True
+        layer.weights.positions = spec.get("positions", 1)
+        layer.weights.lr_scale, layer.weights.decay = spec.get("lr_scale", 1.0), spec.get("decay", 1.0)
+        layer.weights.scaled = layer.weights.lr_scale != 1 or layer.weights.decay != 1
+        layer.rate, layer.groups = spec.get("rate", 0.0), spec.get("groups", 1)
+        layer.features.n, layer.features.eps = spec.get("features", 0), spec.get("eps", 0.0)
+        layer.features.scaled, layer.features.centred = spec.get("scaled", False), spec.get("centred", False)
         layer.norm.channels = spec.get("channels", 0)
         layer.norm.momentum, layer.norm.eps = spec.get("momentum", 0.0), spec.get("eps", 0.0)
         first, *others = spec["sources"]
@@ -227,7 +235,7 @@ cdef class Core:
         """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P;
         None where the layer has none."""
         cdef Weights *W = &self.blank.net.layers[l].weights
-        if W.rows == 0:
+        if W.rows == 0 or W.lone:
             return None
         base = self.P if of is None else of
         kept = base[W.w_at:W.b_at].reshape(W.rows, W.ld)[:, :W.cols]
@@ -237,6 +245,8 @@ cdef class Core:
         """b(l) (d(l),) as a view, or None."""
         cdef Weights *W = &self.blank.net.layers[l].weights
         base = self.P if of is None else of
+        if W.lone:
+            return base[W.w_at:W.w_at + W.units]
         return base[W.b_at:W.b_at + W.units] if W.bias else None
 
     def flat(self, of):
@@ -341,7 +351,7 @@ cdef class Core:
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
         cdef Py_ssize_t done, wanted
-        cdef double *powers = <double *>address(state.powers)
+        cdef double argument = job.rows.loss.arg
         call.bind(data, batches.order, batches.weight_scale)
         self.cut(call, data, batches.size)
         if job.net.settles:     # each layer sees the whole batch at once
@@ -352,9 +362,13 @@ cdef class Core:
         call.exchange(exchange)
         job.batches.training, job.batches.key = True, mix(<uint64_t>batches.key)
         job.batches.noise = objective.input_noise
+        if objective.smoothing:
+            job.rows.loss.arg = objective.smoothing
+        call.drop_at(batches.rates)
         call.step_by(step, state.slots)
+        call.average_into(state.average)
         optimizer.row_l2, optimizer.row_l1 = objective.row_l2, objective.row_l1
-        optimizer.beta1_power, optimizer.beta2_power = powers[0], powers[1]
+        optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade = (*state.powers, 0.0)[:3]
         call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
         losses, penalties = np.empty(job.batches.batch, self.dtype), np.empty(job.batches.batch, self.dtype)
         job.results.values, job.sensitivity.penalties = <char *>address(losses), <char *>address(penalties)
@@ -364,7 +378,11 @@ cdef class Core:
             wanted = chunks_of(job, batches.last)
             done = self.pace.run_chunks(call, team, batches.first * job.batches.chunks, wanted)
         finally:
-            powers[0], powers[1] = optimizer.beta1_power, optimizer.beta2_power
+            powers = (optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade)
+            state.powers[:] = powers[:len(state.powers)]
+            if state.average is not None:
+                state.average.power[0] = optimizer.average_power
+        job.rows.loss.arg = argument
         self.give(call)
         return Sums(job.results.loss_sum, batches.last if done == wanted else done // job.batches.chunks,
                     job.results.penalty_sum, job.results.sensitivity_sum)

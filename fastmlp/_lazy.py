@@ -11,7 +11,7 @@ NAMES = {
     "communicator_of": "distributed",
     **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history"), "plot"),
 }
-MODULES = ("data", "distributed", "estimators", "io", "plot", "schedules", "sensitivity", "training")
+MODULES = ("data", "distributed", "estimators", "export", "io", "plot", "schedules", "sensitivity", "training")
 
 
 def load(name: str) -> Any:

@@ -12,14 +12,16 @@ from .metrics import larger_is_better
 if TYPE_CHECKING:
     from .model import MLP
 
+Learned = tuple[Floats, Floats]
+
 
 class Monitor:
     """Watches one number from epoch to epoch.
 
     name: of the number. larger_is_better: the direction. min_delta: by how much a number has to be better to count.
 
-    waited is the number of epochs since the last progress; best_weights are the `params` that were handed in with the
-    best number, or None where none were.
+    waited is the number of epochs since the last progress; best_weights are what a Network has `learned`, as it was
+    handed in with the best number, or None where it was not.
     """
 
     def __init__(self, name: str, larger_is_better: bool, min_delta: float = 0.0) -> None:
@@ -27,14 +29,14 @@ class Monitor:
         self.sign = -1.0 if larger_is_better else 1.0  # numbers times sign are costs: less is better
         self.least_cost = math.inf
         self.waited = 0
-        self.best_weights: Floats | None = None
+        self.best_weights: Learned | None = None
 
     @property
     def best(self) -> float:
         """The best number so far; before the first one the infinity that any number is better than."""
         return self.sign * self.least_cost
 
-    def look(self, number: float, weights: Callable[[], Floats] | None = None) -> bool:
+    def look(self, number: float, weights: Callable[[], Learned] | None = None) -> bool:
         """Take the number of one more epoch; whether it is the best so far.
 
         weights: a function that gives the weights which have this number, called where it is the best.
@@ -56,11 +58,12 @@ class Monitor:
     def restore(self, net: MLP) -> None:
         """Give a network the best weights, where there are any."""
         if self.best_weights is not None:
-            net.params = self.best_weights
+            net._network.learned = self.best_weights
 
 
 def monitor_of_logs(name: str, mode: str, min_delta: float = 0.0) -> Monitor:
     """The Monitor that a callback asks for. mode: "min", "max", or "auto" for the direction that the name has."""
+    _checks.text("monitor", name)
     _checks.one_of("mode", mode, ("auto", "min", "max"))
     return Monitor(name, larger_is_better(name) if mode == "auto" else mode == "max", min_delta)
 
@@ -71,4 +74,7 @@ def logged(name: str, logs: Mapping[str, float]) -> float:
         raise ValueError(f"monitor must be one of {', '.join(logs)}, got {name!r}"
                          + ("; val_ names are there where fit is given validation_data or holds rows out"
                             if name.startswith("val_") and "val_loss" not in logs else ""))
-    return logs[name]
+    number = logs[name]
+    if not _checks.is_number(number):
+        raise TypeError(f"monitor {name!r} must be a number in the logs, got {_checks.described(number)}")
+    return number

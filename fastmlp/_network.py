@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _checks, _core
+from . import _arrays, _checks, _core, _threads
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
-from .initializers import given, initial
 from .layers import Layer
 from .losses import Loss
 
@@ -49,6 +48,7 @@ class Network:
         weight_shapes = [None, *(layer.weights(shape) for layer, shape in zip(layers, read))]
         bias_shapes = [None, *(shape[-1:] if layer.bias else None for layer, shape in zip(layers, shapes[1:]))]
         tied = Ties(ties, Places(weight_shapes, bias_shapes), dtype) if ties else None
+        _check_factors(layers, tied)
         rows = [layer.engine_row(shape) | {"sources": those} for layer, shape, those in zip(layers, read, sources)]
         self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0))
         self.parameters = parameters_of(self.core, weight_shapes, tied)
@@ -66,10 +66,20 @@ class Network:
     def start(self, rng: np.random.Generator) -> None:
         """Draw the weights that training starts from, layer by layer."""
         W, b = self.parameters.W, self.parameters.b
-        starts = [(None if W[l] is None else initial(layer.init, W[l].shape, rng, f"init of layer {l}", self.dtype),
-                   None if b[l] is None else given(layer.bias_init, b[l].shape, f"bias_init of layer {l}", self.dtype))
+        starts = [(None if W[l] is None else layer.initial_weights(W[l].shape, rng, f"layer {l}", self.dtype),
+                   None if b[l] is None else layer.initial_bias(b[l].shape, rng, f"layer {l}", self.dtype))
                   for l, layer in enumerate(self.layers, 1)]
         self.parameters.start(*([None, *arrays] for arrays in zip(*starts)))
+
+    @property
+    def learned(self) -> tuple[Floats, Floats]:
+        """(params, running statistics), copies of all that a prediction depends on; settable."""
+        return self.parameters.values(), self.core.statistics.copy()
+
+    @learned.setter
+    def learned(self, values: tuple[Floats, Floats]) -> None:
+        params, self.core.statistics[...] = values
+        self.parameters.assign(params)
 
     # ---- users' data
 
@@ -123,7 +133,8 @@ class Network:
         others for, or where they did not pay a moment ago.
 
         sweeps: passes over the weights for each row, 1 forward, 3 with the gradients, times the epochs. n_threads: None
-        for the network's, and where that is None too for as many as pay off. batch: rows of a step, in training.
+        for the network's, and where that is None too for as many as pay off and are allowed, see _threads. batch: rows
+        of a step, in training.
         """
         n_threads = self.n_threads if n_threads is None else n_threads
         if n_threads is not None:
@@ -131,7 +142,7 @@ class Network:
         if batch is not None and self.core.one_thread_pays(batch):
             return _core.borrow_team(1)
         work = 2.0 * self.core.work * rows * sweeps
-        return _core.borrow_team(_core.cores(), True) if work > WORTH_THREADS else _core.borrow_team(1)
+        return _core.borrow_team(_threads.allowed(), True) if work > WORTH_THREADS else _core.borrow_team(1)
 
     # ---- outputs
 
@@ -156,3 +167,12 @@ class Network:
         self.parameters.require_finite()
         with self.team(data.n, 1) as team:
             return self.core.evaluate(data, team) / data.weight_sum
+
+
+def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:
+    """ValueError where a layer with ties has a rate of its own: its parameters may stand in other layers too."""
+    for l in () if tied is None else tied.layers():
+        for factor in ("lr_scale", "decay"):
+            given = getattr(layers[l - 1], factor)
+            if given != 1:
+                raise ValueError(f"{factor} of layer {l} must be 1, since it has ties, got {given}")

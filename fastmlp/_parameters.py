@@ -42,8 +42,11 @@ def parameters_of(core: _core.Core, weight_shapes: list[Shape | None], ties: Tie
 class Parameters:
     """The parameters of a network without ties: p are all W and b.
 
-    W, b: by layer, as tuples of views of the engine's weights. n: how many p has.
+    W, b: by layer, as tuples of views of the engine's weights. n: how many p has. tied: whether some of them stand in
+    several places, or still.
     """
+
+    tied = False
 
     def __init__(self, core: _core.Core, weight_shapes: list[Shape | None]) -> None:
         self.core, self._weight_shapes = core, weight_shapes
@@ -131,6 +134,8 @@ class TiedParameters(Parameters):
     copies that the engine writes after each step. `Ties` has a number q for each parameter, free or frozen.
     """
 
+    tied = True
+
     def __init__(self, core: _core.Core, weight_shapes: list[Shape | None], ties: Ties) -> None:
         super().__init__(core, weight_shapes)
         self.ties = ties
@@ -199,14 +204,14 @@ class TiedParameters(Parameters):
 class OptimizerState:
     """What a fit leaves for the next partial_fit.
 
-    optimizer: SGD, Adam or AdamW. slots: its arrays by parameter, padded. powers: beta1^t and beta2^t, (2,) float64.
-    epoch: how many epochs it has seen, which schedules count by.
+    optimizer: its spec. slots: its arrays by parameter, padded. powers: beta1^t, beta2^t and what else falls from step
+    to step, (optimizer.n_powers,) float64. epoch: how many epochs it has seen, which schedules count by.
     """
 
     def __init__(self, parameters: Parameters, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self.slots = [parameters.core.like_params() for _ in range(optimizer.n_slots)]
-        self.powers = np.ones(2)
+        self.powers = np.ones(optimizer.n_powers)
         self.epoch = 0
 
     @classmethod

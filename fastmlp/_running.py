@@ -15,13 +15,13 @@ class Fit:
     """A fit of one object, and the context in which it goes on. RuntimeError on entering where the object is being
     fitted already, by a call further out or another thread.
 
-    training_loss: gives the mean loss of the training rows at the present weights; None where the logged loss is just
-    that.
+    present: functions that measure logged numbers of the training rows at the present weights, by name: of those that
+    are logged as means over an epoch's steps.
     """
 
     def __init__(self, fitted: Any) -> None:
         self.fitted, self.thread = fitted, threading.current_thread()
-        self.training_loss: Callable[[], float] | None = None
+        self.present: dict[str, Callable[[], float]] = {}
 
     def __enter__(self) -> Fit:
         found = _fits.setdefault(id(self.fitted), self)  # which no other thread can come between

@@ -54,9 +54,7 @@ class LambdaCallback(Callback):
     def __init__(self, **functions: Callable[..., Any]) -> None:
         for name, function in functions.items():
             _checks.one_of("the name of a callback's function", name, EVENTS)
-            if not callable(function):
-                raise TypeError(f"{name} must be a function, got {function!r}")
-            setattr(self, name, function)
+            setattr(self, name, _checks.function(name, function))
 
 
 EVENTS = ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end")
@@ -71,8 +69,9 @@ class EarlyStopping(Callback):
         yours, which need "min" or "max".
     restore_best : the best epoch's weights come back at the end, however the fit ended.
 
-    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it. It ends the waiting;
-    which weights are the best by "loss" is found by measuring it on the training rows after each epoch.
+    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it, and so are
+    "gradient_penalty" and "jacobian_penalty". They end the waiting; which weights are the best by them is found by
+    measuring them on the training rows after each epoch.
 
     Each fit and partial_fit begins with no best and no waiting.
 
@@ -83,6 +82,7 @@ class EarlyStopping(Callback):
                  restore_best: bool = True) -> None:
         self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
         self.patience = _checks.integer("patience", patience, 1)
+        _checks.boolean("restore_best", restore_best)
         self._fresh_monitor()  # which checks mode and min_delta
 
     def _fresh_monitor(self) -> Monitor:
@@ -95,7 +95,7 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         is_best = self._patience.look(logged(self.monitor, logs))
         if self.restore_best:
-            is_best = self._best.look(of_present_weights(self.monitor, net, logs), lambda: net.params)
+            is_best = self._best.look(of_present_weights(self.monitor, net, logs), lambda: net._network.learned)
         if is_best:
             self.best_epoch = epoch
         return self._patience.waited >= self.patience
@@ -113,7 +113,9 @@ class Checkpoint(Callback):
 
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
                  mode: str = "auto") -> None:
+        _checks.path("path", path)
         self.path, self.monitor, self.best, self.mode = path, monitor, best, mode
+        _checks.boolean("best", best)
         self._fresh_monitor()  # which checks mode
 
     def _fresh_monitor(self) -> Monitor:
@@ -141,7 +143,7 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         self._done += 1
-        shown = {name: f"{value:.5g}" for name, value in logs.items()}
+        shown = {name: f"{value:.5g}" if _checks.is_number(value) else str(value) for name, value in logs.items()}
         if self._bar is None:
             print(f"epoch {self._done}/{self._epochs}: " + ", ".join(f"{k} {v}" for k, v in shown.items()), flush=True)
         else:
@@ -164,7 +166,9 @@ class CSVLogger(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
+        _checks.path("path", path)
         self.path, self.append = path, append
+        _checks.boolean("append", append)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._file = os.path.abspath(self.path)  # wherever the process goes meanwhile
@@ -195,9 +199,9 @@ class TimeLimit(Callback):
 
 
 def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
-    """A logged number as it is at the weights that the epoch ended with. All are but the loss, which is measured."""
+    """A logged number as it is at the weights that the epoch ended with. Where it is not, it is measured."""
     fit, number = fit_of(net), logged(name, logs)
-    return fit.training_loss() if name == "loss" and fit is not None and fit.training_loss is not None else number
+    return number if fit is None or name not in fit.present else fit.present[name]()
 
 
 def as_callback(given: Any) -> Callback:
@@ -206,7 +210,8 @@ def as_callback(given: Any) -> Callback:
         return given
     if callable(given) and not isinstance(given, type):
         return LambdaCallback(on_epoch_end=given)
-    raise TypeError(f"callbacks must be Callback objects or functions of (net, epoch, logs), got {given!r}")
+    raise TypeError("callbacks must be Callback objects or functions of (net, epoch, logs), got "
+                    + _checks.described(given))
 
 
 def overrides(callback: Callback, event: str) -> bool:

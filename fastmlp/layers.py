@@ -15,15 +15,16 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _arrays, _checks, _core
 from ._types import Shape
+from .initializers import given, initial
 from .ties import Frozen, TiedMap, tie_map
 
-__all__ = ["Dense", "Dropout", "BatchNorm", "Residual", "Add", "Projection", "Conv1D", "Conv2D", "MaxPool1D",
-           "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool", "Flatten"]
+__all__ = ["Dense", "Dropout", "BatchNorm", "LayerNorm", "RMSNorm", "Scale", "Shift", "Identity", "Residual", "Add",
+           "Projection", "Concat", "Join", "Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D",
+           "GlobalAvgPool", "Flatten"]
 
 Activation = str | tuple[str, float]
 ByAxis = int | Sequence[int]  # a number for all axes, or one for each
 MOST_UNITS = 2**31 - 1  # of a layer, or of a map with its padding
-MOST_WEIGHTS = 2**48  # of a network; more than there is memory for
 # activation -> what its number must be, where it has one: the engine takes theta'(s) from theta(s), so its sign must be
 # that of s
 LIMITS: dict[str, _checks.Limits] = {
@@ -36,7 +37,7 @@ class Layer:
     """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
 
     kind: the engine's name for it. reads: the one or two layers that it reads, each as so many before it. activation,
-    bias, init, bias_init: as of Dense.
+    bias, init, bias_init, lr_scale, decay: as of Dense.
     """
 
     kind: ClassVar[str]
@@ -45,11 +46,15 @@ class Layer:
     bias: bool = False
     init: Any = "zeros"
     bias_init: Any = 0.0
+    lr_scale: float = 1.0
+    decay: float = 1.0
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
         _checks.named(f"activation of {name}", self.activation, _core.ACTIVATIONS, LIMITS, dtype)
         _checks.boolean(f"bias of {name}", self.bias)
+        for factor in ("lr_scale", "decay"):
+            _checks.number(f"{factor} of {name}", getattr(self, factor), least=0, dtype=dtype)
         return self
 
     def after(self, shape: Shape) -> Shape:
@@ -68,10 +73,19 @@ class Layer:
         """How many running statistics it keeps after a layer of a shape."""
         return 0
 
+    def initial_weights(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
+        """What W(l), of a shape, starts from; errors call the layer by a name."""
+        return initial(self.init, shape, rng, f"init of {name}", dtype)
+
+    def initial_bias(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
+        """The same of b(l)."""
+        return given(self.bias_init, shape, f"bias_init of {name}", dtype)
+
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         """The layer as the engine takes it, after one of a shape; `Core` says what it wants to know."""
         name, argument = _checks.named("activation", self.activation, _core.ACTIVATIONS)
-        return {"kind": self.kind, "activation": _core.ACTIVATIONS[name][0], "argument": argument, "bias": self.bias}
+        return {"kind": self.kind, "activation": _core.ACTIVATIONS[name][0], "argument": argument, "bias": self.bias,
+                "lr_scale": float(self.lr_scale), "decay": float(self.decay)}
 
     def brief(self) -> str:
         """The layer in the text of a network."""
@@ -82,11 +96,18 @@ class Layer:
 class Dense(Layer):
     """A layer of `units` units, each connected to all units of the layer before: s = W^T x + b, x' = theta(s).
 
+    With groups=g the units before and these are cut into g groups of one size, and units see only those of their own
+    group: W is g blocks on the diagonal, kept and computed without the zeros between them. `net.W[l]` has shape
+    (g, d(l-1) / g, units / g).
+
     units: d(l), at least 1.
     activation: a name, see `fastmlp.activations()`, or (name, argument), as ("elu", 0.5).
     bias: whether the layer has a bias b.
     init: how W starts: a name (see `fastmlp.initializers()`) or an array of shape (d(l-1), units).
     bias_init: the number that all of b start from, or an array of shape (units,).
+    groups: at least 1; d(l-1) and units must be multiples of it.
+    lr_scale: factor of the learning rate of W and b, 0 to leave them as they are. decay: factor of the optimiser's l2,
+        l1 and weight_decay of W, 0 for none. Both 1 for layers with ties.
     """
 
     units: int
@@ -94,21 +115,41 @@ class Dense(Layer):
     bias: bool = True
     init: str | ArrayLike = "glorot_uniform"
     bias_init: ArrayLike = 0.0
+    groups: int = 1
+    lr_scale: float = 1.0
+    decay: float = 1.0
 
-    kind: ClassVar[str] = "dense"
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        return "dense" if self.groups == 1 else "grouped"
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         units = _checks.integer(f"units of {name}", self.units, 1, MOST_UNITS)
-        return replace(super().checked(name, dtype), units=units)
+        groups = _checks.integer(f"groups of {name}", self.groups, 1, MOST_UNITS)
+        if units % groups:
+            raise ValueError(f"units of {name} must be a multiple of its groups, {groups}, got {units}")
+        return replace(super().checked(name, dtype), units=units, groups=groups)
 
     def after(self, shape: Shape) -> Shape:
+        if math.prod(shape) % self.groups:
+            raise ValueError(f"groups must divide the units before, {math.prod(shape)}, got {self.groups}")
         return (self.units,)
 
     def weights(self, shape: Shape) -> Shape:
-        return math.prod(shape), self.units
+        block = math.prod(shape) // self.groups, self.units // self.groups
+        return block if self.groups == 1 else (self.groups, *block)
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"groups": self.groups}
+
+    def initial_weights(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
+        if self.groups == 1 or not isinstance(self.init, str):
+            return super().initial_weights(shape, rng, name, dtype)
+        return np.stack([super(Dense, self).initial_weights(shape[1:], rng, name, dtype) for _ in range(self.groups)])
 
     def brief(self) -> str:
-        return f"{self.units} {activation_name(self.activation)}"
+        groups = f" in {self.groups} groups" if self.groups > 1 else ""
+        return f"{self.units} {activation_name(self.activation)}{groups}"
 
 
 @dataclass(frozen=True)
@@ -119,19 +160,29 @@ class Dropout(Layer):
     Which elements are dropped depends on the network's seed, the epoch, the row's number and the unit: not on threads
     or batches.
 
-    rate: at least 0 and below 1.
+    rate: at least 0 and below 1, or a callable of the epoch that gives it, such as those of `fastmlp.schedules`; epochs
+        are counted as for the learning rate.
     """
 
-    rate: float = 0.5
+    rate: Any = 0.5
 
     kind: ClassVar[str] = "dropout"
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        rate = _checks.number(f"rate of {name}", self.rate, least=0, below=1, dtype=np.float32)
+        rate = self.rate if callable(self.rate) else _dropout_rate(f"rate of {name}", self.rate)
         return replace(super().checked(name, dtype), rate=rate)
 
+    def rate_at(self, epoch: int) -> float:
+        """The rate of an epoch, 0 the first. ValueError where a schedule gives what is none."""
+        rate = self.rate(epoch) if callable(self.rate) else self.rate
+        return _dropout_rate(f"the rate of Dropout in epoch {epoch}", rate)
+
     def engine_row(self, shape: Shape) -> dict[str, Any]:
-        return super().engine_row(shape) | {"rate": self.rate}
+        return super().engine_row(shape) | {"rate": self.rate_at(0)}
+
+
+def _dropout_rate(name: str, rate: Any) -> float:
+    return _checks.number(name, rate, least=0, below=1, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +220,135 @@ class BatchNorm(Layer):
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         return super().engine_row(shape) | {"channels": shape[-1], "momentum": self.momentum, "eps": self.eps}
+
+
+class _ByFeature(Layer):
+    """A layer with a factor gamma and a summand beta for each feature, as far as it has them: each of the units of a
+    row, or of the channels of a map, which are the same at all positions.
+
+    scale, shift: whether it has them. centred, eps: of a normalisation.
+    """
+
+    scale: bool = True
+    shift: bool = False
+    centred: ClassVar[bool] = False
+    eps: float = 0.0
+
+    @property
+    def bias(self) -> bool:  # type: ignore[override]
+        return self.shift
+
+    def weights(self, shape: Shape) -> Shape | None:
+        return shape[-1:] if self.scale else None
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"features": shape[-1], "scaled": self.scale, "centred": self.centred,
+                                            "eps": self.eps}
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(_ByFeature):
+    """s = gamma x: one learned factor for each unit, of maps for each channel. gamma is `net.W[l]` (units,); penalties
+    and weight decay leave it alone.
+
+    init: the number that all of gamma start from, an array of shape (units,), or a name as of Dense.
+    """
+
+    init: str | ArrayLike = 1.0
+
+    kind: ClassVar[str] = "scale"
+
+    def brief(self) -> str:
+        return "Scale()"
+
+
+@dataclass(frozen=True, eq=False)
+class Shift(_ByFeature):
+    """s = x + beta: one learned summand for each unit, of maps for each channel. beta is `net.b[l]` (units,).
+
+    init: the number that all of beta start from, an array of shape (units,), or a name as of Dense.
+    """
+
+    init: str | ArrayLike = 0.0
+
+    kind: ClassVar[str] = "shift"
+    scale = False
+    shift = True
+
+    def initial_bias(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
+        return initial(self.init, shape, rng, f"init of {name}", dtype)
+
+    def brief(self) -> str:
+        return "Shift()"
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNorm(_ByFeature):
+    """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), row by row: mean and var are those of the row's own units
+    (Ba et al. 2016). Of maps those of the channels at each position, position by position, as in ConvNeXt.
+
+    gamma is `net.W[l]` (units,), from 1, beta `net.b[l]`, from 0; penalties and weight decay leave both alone.
+
+    eps: above 0. scale, shift: whether there is a gamma, a beta; without, 1 and 0.
+    """
+
+    eps: float = 1e-5
+    scale: bool = True
+    shift: bool = True
+
+    kind: ClassVar[str] = "layer_norm"
+    centred: ClassVar[bool] = True
+    init = 1.0
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        _checks.boolean(f"scale of {name}", self.scale)
+        _checks.boolean(f"shift of {name}", self.shift)
+        eps = _checks.number(f"eps of {name}", self.eps, above=0, dtype=dtype)
+        return replace(super().checked(name, dtype), eps=eps)
+
+    def after(self, shape: Shape) -> Shape:
+        if shape[-1] == 1:
+            raise ValueError("LayerNorm must come after at least 2 units or channels, got 1, of which it makes 0")
+        return shape
+
+
+@dataclass(frozen=True, eq=False)
+class RMSNorm(_ByFeature):
+    """s = gamma x^, x^ = x / sqrt(mean(x^2) + eps), row by row: the mean is over the row's own units (Zhang and
+    Sennrich 2019). Of maps it is over the channels at each position. gamma as of LayerNorm.
+
+    eps: above 0. scale: whether there is a gamma.
+    """
+
+    eps: float = 1e-5
+    scale: bool = True
+
+    kind: ClassVar[str] = "rms_norm"
+    init = 1.0
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        _checks.boolean(f"scale of {name}", self.scale)
+        eps = _checks.number(f"eps of {name}", self.eps, above=0, dtype=dtype)
+        return replace(super().checked(name, dtype), eps=eps)
+
+
+@dataclass(frozen=True)
+class Identity(Layer):
+    """x(l) = x(l-back), as it is.
+
+    back: at least 1, the layer before.
+    """
+
+    back: int = 1
+
+    kind: ClassVar[str] = "identity"
+
+    @property
+    def reads(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.back,)
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 1, MOST_UNITS))
 
 
 @dataclass(frozen=True)
@@ -234,6 +414,54 @@ class Residual:
     def __repr__(self) -> str:
         inner = [*map(repr, self.layers), *["project=True"] * self.project]
         return f"Residual({', '.join(inner)})"
+
+
+@dataclass(frozen=True)
+class Join(Layer):
+    """x(l-back) and x(l-1) side by side, of maps the channels at each position: what joins the branches of a Concat.
+
+    back: at least 2.
+    """
+
+    back: int = 2
+
+    kind: ClassVar[str] = "concat"
+
+    @property
+    def reads(self) -> tuple[int, ...]:  # type: ignore[override]
+        return 1, self.back
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 2, MOST_UNITS))
+
+    def joins(self, *shapes: Shape) -> Shape:
+        if shapes[0][:-1] != shapes[1][:-1]:
+            raise ValueError(f"what stands side by side must be rows of numbers, or maps of one size, got {shapes[1]} "
+                             f"and {shapes[0]}")
+        return *shapes[0][:-1], shapes[1][-1] + shapes[0][-1]
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"positions": math.prod(shape[:-1])}
+
+
+class Concat:
+    """Branches that all read one layer, and their outputs side by side, in their order (of maps the channels at each
+    position): `MLP([8, Concat(16, [32, 4], Identity()), 1])` has 16 + 4 + 8 units before the last layer.
+
+    branches: at least two, each a layer as in MLP's list, or a list of layers in a row; `Identity()` or an empty list
+    is x itself.
+
+    In the network the layers of the branches come one by one, each with a number l of its own: those after the first
+    branch begin with an Identity, which reads what the branches read, and end with a Join to what came before.
+    """
+
+    def __init__(self, *branches: Any) -> None:
+        if len(branches) < 2:
+            raise ValueError(f"Concat must have at least two branches, got {len(branches)}")
+        self.branches = tuple(list(branch) if isinstance(branch, (list, tuple)) else [branch] for branch in branches)
+
+    def __repr__(self) -> str:
+        return f"Concat({', '.join(map(repr, self.branches))})"
 
 
 class _Windowed(Layer):
@@ -389,7 +617,7 @@ class Conv2D(_Conv):
     activation: a name, see `fastmlp.activations()`, or (name, argument).
     padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are
         odd, one more below and to the right), or a number, or one for each axis, on both sides.
-    bias, init, bias_init: as of Dense; the fan-in is kh kw c_in, the fan-out kh kw filters.
+    bias, init, bias_init, lr_scale, decay: as of Dense; the fan-in is kh kw c_in, the fan-out kh kw filters.
     """
 
     filters: int
@@ -401,6 +629,8 @@ class Conv2D(_Conv):
     bias: bool = True
     init: str | ArrayLike = "glorot_uniform"
     bias_init: ArrayLike = 0.0
+    lr_scale: float = 1.0
+    decay: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -476,7 +706,7 @@ class Flatten(_Windowed):
         return (math.prod(shape),)
 
 
-# ---- the constructor's list
+# ---- texts and shapes
 
 
 def activation_name(activation: Activation) -> str:
@@ -491,78 +721,3 @@ def map_shape(shape: Any) -> Shape:
     checked = tuple(_checks.integer("the shape of a map", n, 1, MOST_UNITS) for n in shape)
     _checks.integer("the elements of a map", math.prod(checked), 1, MOST_UNITS)
     return checked
-
-
-def input_shape(entry: Any) -> Shape:
-    """The first entry of the constructor's list as a shape."""
-    if isinstance(entry, (tuple, list)):
-        return map_shape(entry)
-    return (_checks.integer("layers[0]", entry, 1, MOST_UNITS),)
-
-
-def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
-    """The constructor's list with a spec in the place of each int."""
-    if isinstance(entries, np.ndarray) and entries.ndim == 1 and entries.dtype.kind in "iu":
-        entries = entries.tolist()
-    if not isinstance(entries, (list, tuple)):
-        raise TypeError(f"layers must be a list such as [64, 100, 10], got {_checks.described(entries)}")
-    if len(entries) < 2:
-        raise ValueError(f"layers must have an input and at least one layer, got {_checks.described(entries)}")
-    _checks.named("activation", activation, _core.ACTIVATIONS, LIMITS)
-    first, *hidden, last = entries
-    return [first, *(with_specs(entry, activation, init) for entry in hidden), with_specs(last, "identity", init)]
-
-
-def with_specs(entry: Any, activation: Any, init: Any) -> Any:
-    """An entry of the list with a Dense spec in the place of an int, in a Residual too."""
-    if _checks.is_integer(entry):
-        return Dense(int(entry), activation, init=init)
-    if isinstance(entry, Residual):
-        return Residual(*(with_specs(inner, activation, init) for inner in entry.layers), project=entry.project)
-    return entry
-
-
-def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:
-    """(shapes of x(0) .. x(L), a checked spec for each layer) of the input, an int or a shape, and specs."""
-    shapes: list[Shape] = [input_shape(entries[0])]
-    specs: list[Layer] = []
-    for i, entry in enumerate(entries[1:], 1):
-        _append(entry, f"layers[{i}]", shapes, specs, dtype)
-    if not isinstance(specs[-1], Dense):
-        raise ValueError(f"the last of layers must be a Dense layer or an int, got {_checks.described(entries[-1])}")
-    weights = [spec.weights(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1)]
-    _checks.integer("the weights of layers", sum(math.prod(W) for W in weights if W is not None), 1, MOST_WEIGHTS)
-    unread = {*range(len(specs))} - {l - back for l, spec in enumerate(specs, 1) for back in spec.reads}
-    if unread:
-        raise ValueError(f"each of layers must be read by a later one, got none that reads x({min(unread)})")
-    return tuple(shapes), tuple(specs)
-
-
-def _append(entry: Any, name: str, shapes: list[Shape], specs: list[Layer], dtype: DTypeLike) -> None:
-    """Append an entry's layers, checked, and their shapes; errors call it by a name."""
-    if isinstance(entry, Residual):
-        _append_residual(entry, name, shapes, specs, dtype)
-        return
-    if not isinstance(entry, Layer):
-        raise TypeError(f"{name} must be an int or a layer spec, got {_checks.described(entry)}")
-    spec = entry.checked(name, dtype)
-    if max(spec.reads) > len(shapes):
-        raise ValueError(f"back of {name} must be at most {len(shapes)}, got {max(spec.reads)}")
-    try:
-        shapes.append(spec.joins(*(shapes[-back] for back in spec.reads)))
-        _checks.integer("its units", math.prod(shapes[-1]), 1, MOST_UNITS)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-    specs.append(spec)
-
-
-def _append_residual(block: Residual, name: str, shapes: list[Shape], specs: list[Layer], dtype: DTypeLike) -> None:
-    x = len(shapes) - 1  # the number of the layer that the block reads
-    for i, inner in enumerate(block.layers):
-        _append(inner, f"{name}.layers[{i}]", shapes, specs, dtype)
-    if block.project:
-        if len(shapes[-1]) > 1 or len(shapes[x]) > 1:
-            raise ValueError(f"{name}: project must be False for maps, got shapes {shapes[x]} and {shapes[-1]}")
-        _append(Projection(shapes[-1][0], back=len(shapes) - x), name, shapes, specs, dtype)
-        x = len(shapes) - 2  # now it is W^T x and f(x) that are added
-    _append(Add(len(shapes) - x), name, shapes, specs, dtype)

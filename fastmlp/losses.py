@@ -49,7 +49,7 @@ class Loss:
             return None
 
         def call(rows: Integers, x: Floats) -> tuple[Floats, Floats]:
-            result = function(x, _arrays.dense(y[rows]))
+            result = function(x, _arrays.dense(y[rows], "y"))
             if not isinstance(result, tuple) or len(result) != 2:
                 raise TypeError(f"a loss function must return (values, derivatives), got {type(result).__name__}")
             value, grad = (np.array(_arrays.numeric("what a loss function returns", a, dtype), dtype, order="C")

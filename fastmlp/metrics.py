@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks
+from . import _checks, _core
 from ._types import Floats
 
 Metric = Callable[[Any, Floats, Any], float]  # of targets, predictions and sample weights or None
@@ -53,6 +53,7 @@ def auc(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     return float(roc_auc_score(y, p, sample_weight=weight, multi_class="ovr"))
 
 
+LOGGED = ("loss", "lr", *_core.PENALTIES)  # what fit logs besides
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "r2": r2, "mae": mae, "auc": auc}
 # last words of names, by which of two numbers is better; scikit-learn's functions end so, too
 LARGER, SMALLER = {"accuracy", "r2", "auc", "score"}, {"loss", "error", "mae", "deviance", "penalty", "lr"}
@@ -97,13 +98,21 @@ def larger_is_better(name: str) -> bool:
 def named_metrics(metrics: Any) -> dict[str, Metric]:
     """Users' metrics -> {name: function of (y, prediction, weight)}"""
     found: dict[str, Metric] = {}
-    for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
+    metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
+    if not isinstance(metrics, (list, tuple)):
+        raise TypeError("metrics must be a name, a function of (y, prediction) or a list of them, got "
+                        + _checks.described(metrics))
+    for metric in metrics:
         if callable(metric):
-            found[getattr(metric, "__name__", type(metric).__name__)] = _call(metric)
+            name = getattr(metric, "__name__", type(metric).__name__)
+            if name in found or name in LOGGED:
+                raise ValueError(f"metrics must have names of their own, got a second {name!r}")
+            found[name] = _call(metric)
         elif isinstance(metric, str):
             found[metric] = METRICS[_checks.one_of("metrics", metric, METRICS)]
         else:
-            raise TypeError(f"metrics must be names or functions of (y, prediction), got {metric!r}")
+            raise TypeError("metrics must be names or functions of (y, prediction), got "
+                            + _checks.described(metric))
     return found
 
 

@@ -10,18 +10,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _arrays, _checks, _core, _derivatives
+from . import _arrays, _checks, _core, _derivatives, _entries
 from . import layers as specs
+from ._exits import Exits
 from ._fit.history import History
 from ._fit.mlp import fit
-from ._fit.options import Callbacks, Metrics, Options
+from ._fit.options import Callbacks, ClassWeight, Metrics, Options
 from ._network import Network
 from ._parameters import OptimizerState
 from ._robust import Attack
 from ._types import Floats, Shape
 from .losses import Loss, LossFunction
 from .optim import Optimizer
-from .summary import summary
+from .summary import as_html, summary
 from .ties import Tie
 
 __all__ = ["MLP", "activations", "losses"]
@@ -37,14 +38,14 @@ def losses() -> list[str]:
     return list(_core.LOSSES)
 
 
-class MLP:
+class MLP(Exits):
     """A multilayer perceptron: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), l = 1..L.
 
     Parameters
     ----------
     layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or (length, c),
         channels last. Each entry after it is an int, a Dense layer of that many units with the network's `activation`
-        (the last one linear: the loss supplies its link), or a layer spec.
+        (the last one linear: the loss supplies its link), a layer spec, or a block of layers, Residual or Concat.
     activation : a name (`fastmlp.activations()`) or a pair (name, argument).
     loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
         loss(x, y) -> values (m,), derivatives (m, d(L)). The link of predictions is softmax for "cross_entropy",
@@ -60,7 +61,8 @@ class MLP:
     Attributes
     ----------
     W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
-        (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,). Writing into them changes the network; those of
+        (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,), of g groups (g, d(l-1) / g, d(l) / g), of what
+        scales and shifts by feature (features,) and (features,). Writing into them changes the network; those of
         layers with tied or frozen weights are read-only, set `params` instead.
     shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for
         one channel, or flat in C order; what is returned is flat, (n, d(l)).
@@ -70,14 +72,14 @@ class MLP:
     history : what the last fit and the partial_fits since it logged.
     """
 
-    def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer], *,
+    def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer | specs.Residual | specs.Concat], *,
                  activation: specs.Activation = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
                  ties: Sequence[Tie] = ()) -> None:
         floating = _checks.floating(dtype)
         minimised = Loss(loss, floating)
-        shapes, checked = specs.checked_layers(specs.entries_to_specs(layers, activation, init), floating)
+        shapes, checked = _entries.checked_layers(_entries.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         rng = _checks.generator(random_state)
@@ -224,7 +226,8 @@ class MLP:
             validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
-            adversarial: Attack | None = None, comm: Any = None, sync: str | int = "step",
+            adversarial: Attack | None = None, ema: float | None = None, label_smoothing: float = 0.0,
+            class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
             window: int | None = None, batches: Any = None) -> History:
         """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
         on.
@@ -232,8 +235,8 @@ class MLP:
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
             a few at a time, but y as a whole for metrics.
-        optimizer : SGD, Adam or AdamW; default SGD(0.01). A schedule is asked for
-            the rates of the first 10,000 epochs beforehand, for others as they begin.
+        optimizer : SGD, Adam, AdamW, NAdam, RMSprop, Adagrad or Lion; default SGD(0.01). A schedule is asked for the
+            rates of the first 10,000 epochs beforehand, for others as they begin.
         epochs : how many times all rows are trained on.
         batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
@@ -242,7 +245,8 @@ class MLP:
         callbacks : `Callback` objects, see fastmlp.callbacks, or functions of (net, epoch, logs) for the end of each
             epoch; a true result stops the fit.
         shuffle : a new order of the rows each epoch.
-        n_threads : threads to use, or None for as many as pay off. Results do not depend on it.
+        n_threads : threads to use, or None for as many as pay off and OMP_NUM_THREADS and threadpoolctl allow. Results
+            do not depend on it.
         verbose : 1 shows a progress bar, or without a terminal a line an epoch.
         validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of
             validation_data.
@@ -258,6 +262,18 @@ class MLP:
             projection of each row (Hoffman, Roberts and Yaida 2019).
         adversarial : a fastmlp.sensitivity.Attack: each batch is trained on, and penalties are taken, as the attack
             leaves it (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0.
+        ema : the weights that the fit leaves, and that validation, metrics and callbacks see at the end of each epoch,
+            are the exponential moving average of those after each step t, whose weights are ema^(T - t), in a sum of 1:
+            mean <- mean + (1 - ema) / (1 - ema^t) (w - mean), as in Adam (Kingma and Ba 2015, section 7.2). "loss" is
+            of the weights that are trained. BatchNorm's statistics are not averaged. At least 0, below 1; None: the
+            weights after the last step. Not with sync=H.
+        label_smoothing : of "cross_entropy" and "binary_cross_entropy": targets y are taken for
+            (1 - label_smoothing) y + label_smoothing / d(L), for the latter / 2 (Szegedy et al. 2016). "loss" is of
+            these, validation of y as it is.
+        class_weight : factors of the rows' sample weights by class, for labels: a dict {label: factor}, 1 for labels
+            that it does not have, or "balanced", n / (classes * rows of the class). For "cross_entropy" and, with 0
+            and 1 in one output, "binary_cross_entropy". Rows are counted on all ranks of comm. Validation is without.
+            Not with window nor batches, which take sample_weight.
         comm : the processes that train the network together, each with rows of its own in X, y, sample_weight and
             validation_data: an mpi4py communicator such as MPI.COMM_WORLD, or an object like those of
             fastmlp.distributed. They start from the weights and the random numbers of rank 0 and end with the same. A
@@ -290,29 +306,46 @@ class MLP:
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
-            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
-            comm=comm, sync=sync, window=window, batches=batches), fresh=True)
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
+            label_smoothing=label_smoothing, class_weight=class_weight, comm=comm, sync=sync, window=window,
+            batches=batches), fresh=True)
 
     def partial_fit(self, X: Any = None, y: Any = None, optimizer: Optimizer | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: tuple[Any, ...] | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
-                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None, comm: Any = None,
-                    sync: str | int = "step", window: int | None = None, batches: Any = None) -> History:
+                    jacobian_penalty: float = 0.0, adversarial: Attack | None = None,
+                    ema: float | None = None, label_smoothing: float = 0.0,
+                    class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
+                    window: int | None = None, batches: Any = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
 
         Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
         validation_fraction holds out are the same as long as there are as many.
 
         optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
+        ema : the average begins anew in each call, which goes on from the weights that the last one left.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
-            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial,
-            comm=comm, sync=sync, window=window, batches=batches), fresh=False)
+            gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
+            label_smoothing=label_smoothing, class_weight=class_weight, comm=comm, sync=sync, window=window,
+            batches=batches), fresh=False)
+
+    def folded(self) -> Self:
+        """A new network that predicts the same, without the layers that only multiply and shift features: BatchNorm
+        with its running statistics, Scale and Shift go into the weights of the Dense layer or convolution before them,
+        where that has no activation and nothing else reads it, else into those of all layers that read them.
+
+        Ties, the optimiser and the history stay behind. ValueError that names the layer which goes nowhere: one before
+        a sum, a normalisation of rows, a maximum, or a convolution that sees zeros around the map.
+        """
+        from . import _folding  # not above: few ask for it
+
+        return _folding.folded(self)
 
     # ---- files
 
@@ -342,6 +375,10 @@ class MLP:
     def summary(self) -> str:
         """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
         return summary(self)
+
+    def _repr_html_(self) -> str:
+        """The summary as notebooks show it."""
+        return as_html(self)
 
     # ---- copies and pickles. The state's names are those of the first version, whose pickles load.
 

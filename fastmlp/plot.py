@@ -19,6 +19,7 @@ from .model import MLP
 
 try:
     import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
 except ModuleNotFoundError as error:
     raise ImportError('pictures need matplotlib: pip install "fastmlp[plot]"') from error
 
@@ -30,19 +31,14 @@ def _numbers(argument: str, values: Any) -> Floats:
     return _arrays.numeric(argument, values, float).astype(float)
 
 
-def _text(argument: str, value: Any) -> str:
-    """value, which must be text."""
-    if not isinstance(value, str):
-        raise TypeError(f"{argument} must be a string, got {_checks.described(value)}")
-    return value
-
-
 class _Display:
     ax_: Any
     figure_: Any
 
     def plot(self, ax: Any = None, **style: Any) -> Self:
         """Draw it, on ax or on axes of its own. Returns self."""
+        if not (ax is None or isinstance(ax, Axes)):
+            raise TypeError(f"ax must be matplotlib's Axes, got {_checks.described(ax)}")
         self.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
         self.figure_ = self.ax_.figure
         self._draw(self.ax_, style)
@@ -79,7 +75,7 @@ class SensitivityDisplay(_Display):
                 and all(map(_checks.is_integer, image_shape)) and math.prod(image_shape) == d):
             raise ValueError(f"image_shape must be 2 or 3 numbers whose product is {d}, "
                              f"got {_checks.described(image_shape)}")
-        self.image_shape, self.label = image_shape, _text("label", label)
+        self.image_shape, self.label = image_shape, _checks.text("label", label)
         self.max_features = _checks.integer("max_features", max_features, 1)
 
     @classmethod
@@ -94,7 +90,8 @@ class SensitivityDisplay(_Display):
         feature_names, image_shape : None for the model's own, where it has them: its feature_names_in_, the map that it
         takes.
         """
-        values = method(model, X, y, output, at).mean(axis=0, dtype=float)
+        _checks.function("method", method)
+        values = _numbers("what method returns", method(model, X, y, output, at)).mean(axis=0)
         if feature_names is None:
             feature_names = getattr(model, "feature_names_in_", None)
         if image_shape is None and isinstance(model, MLP) and len(model.shapes[0]) > 1:
@@ -148,7 +145,7 @@ class NoiseCurveDisplay(_Display):
         if self.sigmas.ndim != 1 or any(a.shape != self.sigmas.shape for a in given):
             shapes = ", ".join(str(a.shape) for a in given)
             raise ValueError(f"sigmas, error and error_std must have one shape (m,), got {shapes}")
-        self.name, self.measure = None if name is None else _text("name", name), _text("measure", measure)
+        self.name, self.measure = None if name is None else _checks.text("name", name), _checks.text("measure", measure)
 
     @classmethod
     def from_estimator(cls, model: Any, X: Any, y: Any, sigmas: ArrayLike, *, measure: str = "error",

@@ -1,6 +1,8 @@
 """Networks and the library itself, described in text."""
 from __future__ import annotations
 
+import html
+import math
 import platform
 import sys
 from typing import TYPE_CHECKING
@@ -18,22 +20,41 @@ N_OF_TEXT = 5  # columns; those after them are numbers, to the right
 
 def summary(net: MLP) -> str:
     """What MLP.summary returns."""
-    work = [_work(net, l) for l in range(1, len(net.d))]
-    rows = [COLUMNS, *(_row(net, l, flops) for l, flops in enumerate(work, 1))]
+    head, rows, foot = _parts(net)
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(cell.ljust(width) if i < N_OF_TEXT else cell.rjust(width)
                        for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join([head, *lines, foot])
+
+
+def as_html(net: MLP) -> str:
+    """The same as a table for notebooks."""
+    head, (columns, *rows), foot = _parts(net)
+
+    def row(tag: str, cells: tuple[str, ...]) -> str:
+        sides = ["left" if i < N_OF_TEXT else "right" for i in range(len(cells))]
+        return "<tr>" + "".join(f'<{tag} style="text-align: {side}">{html.escape(cell)}</{tag}>'
+                                for side, cell in zip(sides, cells)) + "</tr>"
+
+    body = "".join(row("td", cells) for cells in rows)
+    return (f"<table><caption>{html.escape(head)}</caption><thead>{row('th', columns)}</thead>"
+            f"<tbody>{body}</tbody></table><p>{html.escape(foot)}</p>")
+
+
+def _parts(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
+    """(what comes before the table, its rows, the columns' names first, what comes after it)"""
+    work = [_work(net, l) for l in range(1, len(net.d))]
     size = net.n_params * net.dtype.itemsize
-    return "\n".join([f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}", *lines,
-                      f"{net.n_params:,} parameters, {size:,} bytes; {sum(work):,} floating point operations a row "
-                      "forward"])
+    return (f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}",
+            [COLUMNS, *(_row(net, l, flops) for l, flops in enumerate(work, 1))],
+            f"{net.n_params:,} parameters, {size:,} bytes; {sum(work):,} floating point operations a row forward")
 
 
 def _work(net: MLP, l: int) -> int:
     """Floating point operations of a layer for one row, forward."""
-    W = net.W[l]
-    return net.d[l] if W is None else 2 * W.size * (net.d[l] // W.shape[-1])
+    W, positions = net.W[l], math.prod(net.shapes[l][:-1])
+    return net.d[l] if W is None else 2 * W.size * positions
 
 
 def _row(net: MLP, l: int, work: int) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import fastmlp
 from fastmlp import (
     MLP,
     SGD,
+    Adagrad,
     Adam,
     AdamW,
     AvgPool2D,
@@ -25,14 +26,31 @@ from fastmlp import (
     Conv2D,
     Dense,
     Dropout,
+    Lion,
     MaxPool1D,
     MaxPool2D,
+    NAdam,
+    RMSprop,
     _core,
 )
 from fastmlp._engine import runtime
 from fastmlp.sensitivity import Attack
 
 TABLE = Path(__file__).with_name("bits.json")
+
+# name -> a spec, and what it is called with besides the rate: every step of the core's table; the twin takes them too
+OPTIMIZERS = {
+    "sgd": (SGD, {}),
+    "momentum": (SGD, {"momentum": 0.75}),
+    "nesterov": (SGD, {"momentum": 0.75, "nesterov": True}),
+    "adam": (Adam, {}),
+    "adamw": (AdamW, {"weight_decay": 1 / 8}),
+    "nadam": (NAdam, {"momentum_decay": 1 / 32}),
+    "rmsprop": (RMSprop, {"rho": 0.875}),
+    "rmsprop_momentum": (RMSprop, {"rho": 0.875, "momentum": 0.75}),
+    "adagrad": (Adagrad, {}),
+    "lion": (Lion, {"weight_decay": 1 / 8}),
+}
 
 # What must not show in the bits: threads, rows a thread takes at a time, rows whose activations are held at once, and
 # what scratch memory held before the call (two kinds of NaN, and large finite numbers).
@@ -132,16 +150,9 @@ def cases():
     """name -> Case. Every activation, loss and step of the core's tables is in it."""
     yield from ((f"activation {a}", Case(dense([5, 17, 9, 3], a), Adam(1 / 64), batch=17)) for a in _core.ACTIVATIONS)
     yield from ((f"loss {e}", Case(dense([7, 12, 3], "tanh"), loss=e, weighted=True)) for e in _core.LOSSES)
-    optimizers = {
-        "sgd": (SGD, {}),
-        "momentum": (SGD, {"momentum": 0.75}),
-        "nesterov": (SGD, {"momentum": 0.75, "nesterov": True}),
-        "adam": (Adam, {}),
-        "adamw": (AdamW, {"weight_decay": 1 / 8}),
-    }
     extras = {"": {}, " clipped": {"clip_norm": 0.125}, " l2 l1": {"l2": 1 / 32, "l1": 1 / 512},
               " clipped l2": {"clip_norm": 0.25, "l2": 1 / 64}}
-    for name, (kind, numbers) in optimizers.items():
+    for name, (kind, numbers) in OPTIMIZERS.items():
         for extra, more in extras.items():
             step = kind(1 / 64, **numbers, **more)
             yield f"step {name}{extra}", Case(dense([6, 20, 4], "relu"), step, rows=150, batch=70)
@@ -186,6 +197,32 @@ def cases():
                                          rows=75, batch=33)
     yield "kind batch_norm, maps", Case([(6, 5, 3), Conv2D(17, 2, "relu"), norm, MaxPool2D(2), norm, 2], Adam(1 / 64),
                                         rows=75, batch=33)
+    yield "kind identity", Case([9, Dense(20, "tanh"), fastmlp.Identity(), 3], Adam(1 / 64), rows=150, batch=70)
+    concat = fastmlp.Concat(Dense(12, "relu"), [Dense(20, "tanh"), Dense(5, "silu")], [])
+    yield "kind concat", Case([9, concat, fastmlp.Concat([], Dense(17, "relu")), 3], Adam(1 / 64),
+                              gradient_penalty=1 / 8, rows=150, batch=70)
+    yield "kind concat, maps", Case([(6, 5, 3), fastmlp.Concat([], Conv2D(5, 3, "tanh", padding="same")), 2],
+                                    Adam(1 / 64), rows=75, batch=33)
+    grouped = Dense(96, "relu", groups=3)
+    yield "kind grouped", Case([9, Dense(12, "tanh", groups=3), Dense(20, "relu", groups=2), Dense(3)], Adam(1 / 64),
+                               gradient_penalty=1 / 8, rows=150, batch=70)
+    yield "kind grouped, wider", Case([50, Dense(192, "relu", groups=2), grouped, grouped, 9], Adam(1 / 64, l2=1 / 8),
+                                      rows=75, batch=33)
+    scale, shift = fastmlp.Scale(), fastmlp.Shift()
+    yield "kind scale", Case([9, scale, Dense(20, "tanh"), scale, Dense(70, "relu"), scale, 3], Adam(1 / 64, l2=1 / 8),
+                             rows=150, batch=70, gradient_penalty=1 / 8)
+    yield "kind shift", Case([9, shift, Dense(20, "tanh"), shift, Dense(70, "relu"), shift, 3], Adam(1 / 64, l2=1 / 8),
+                             rows=150, batch=70, gradient_penalty=1 / 8)
+    for kind, spec in (("layer_norm", fastmlp.LayerNorm), ("rms_norm", fastmlp.RMSNorm)):
+        norm = spec()
+        yield f"kind {kind}", Case([9, norm, Dense(20, "relu"), fastmlp.Residual(norm, Dense(20, "tanh")), 3],
+                                   Adam(1 / 64, l2=1 / 8), rows=150, batch=70, weighted=True)
+        yield f"kind {kind}, penalty", Case([9, norm, Dense(20, "silu"), spec(scale=False), 3], Adam(1 / 64),
+                                            gradient_penalty=1 / 8, rows=75, batch=33)
+        yield f"kind {kind}, wider", Case([50, Dense(131, "relu"), norm, Dense(70, "tanh"), norm, 9], Adam(1 / 64),
+                                          rows=75, batch=33)
+        yield f"kind {kind}, maps", Case([(6, 5, 3), norm, Conv2D(17, 2, "tanh"), norm, MaxPool2D(2), scale, shift, 2],
+                                         Adam(1 / 64), rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
     yield "convolutions with many parameters", Case([(16, 16, 1), Conv2D(8, 3, "relu"), MaxPool2D(2),
                                                      Conv2D(16, 3, "relu"), 60, 3],
@@ -206,6 +243,15 @@ def cases():
         yield f"adversarial {norm}", Case(dense([20, 40, 3], "tanh"), Adam(1 / 64), "cross_entropy", input_noise=1 / 8,
                                           rows=150, batch=70,
                                           adversarial=Attack(1 / 4, 1 / 8, 2, norm, (-16.0, 16.0), True))
+    yield "ema", Case(dense([6, 20, 4], "relu"), Adam(1 / 64), ema=0.875, weighted=True)
+    yield "ema, wider", Case([50, Dense(131, "relu"), Dense(70, "relu"), 9], Adam(1 / 64), rows=75, batch=33, ema=0.875)
+    scaled = [50, Dense(131, "relu", lr_scale=0.5), Dense(70, "relu", decay=0.0), Dense(9, lr_scale=2.0, decay=4.0)]
+    yield "factors by layer", Case([6, *scaled[1:]], AdamW(1 / 64, l2=1 / 64))
+    yield "factors by layer, wider", Case(scaled, AdamW(1 / 64, l2=1 / 64), rows=75, batch=33)
+    yield "dropout by a schedule", Case([9, Dense(20, "relu"), Dropout(fastmlp.schedules.Step(0.5, 1, 0.5)), 3],
+                                        SGD(1 / 16), jacobian_penalty=1 / 8)
+    for e in ("cross_entropy", "binary_cross_entropy"):
+        yield f"smoothed {e}", Case(dense([7, 12, 3], "tanh"), loss=e, label_smoothing=1 / 8, weighted=True)
     yield "python loss", Case(dense([6, 9, 2], "tanh"), loss=lambda x, y: (abs(x - y).max(axis=1), np.sign(x - y)),
                               weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)

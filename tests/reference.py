@@ -51,6 +51,12 @@ ACTIVATIONS = {
     "softplus": (softplus, sigmoid),
     "tanh": (np.tanh, lambda s: 1.0 - np.tanh(s) ** 2),
     "sigmoid": (sigmoid, lambda s: sigmoid(s) * sigmoid(-s)),
+    "softsign": (lambda s: s / (1.0 + np.abs(s)), lambda s: (1.0 + np.abs(s)) ** -2.0),
+    "relu6": (lambda s: np.clip(s, 0.0, 6.0), lambda s: ((s > 0) & (s < 6)) * 1.0),
+    "hard_swish": (lambda s: s * np.clip(s + 3.0, 0.0, 6.0) / 6.0,
+                   lambda s: np.where(np.abs(s) < 3.0, (2.0 * s + 3.0) / 6.0, (s > 0) * 1.0)),
+    "sin": (np.sin, np.cos),
+    "cos": (np.cos, lambda s: -np.sin(s)),
 }
 
 # ---- losses: name -> (value per row (n,), derivative by x(L) (n, d(L))), functions of x(L), y and the loss's number
@@ -177,7 +183,81 @@ class Sum:
         return x + other
 
     def backward(self, x, s, delta, W):
+        return (delta, delta), None
+
+
+class Identity:
+    def forward(self, x, W):
+        return x
+
+    def backward(self, x, s, delta, W):
         return delta, None
+
+
+class Concat:
+    """The second source, then the first: rows of numbers."""
+
+    def forward(self, x, other, W):
+        self.first = other.shape[1]
+        return np.hstack([other, x])
+
+    def backward(self, x, s, delta, W):
+        return (delta[:, self.first:], delta[:, :self.first]), None
+
+
+class Scale:
+    """By a factor for each of the n features at each position, or without W by none."""
+
+    def scaled(self, x, W):
+        return x if W is None else (x.reshape(-1, len(W)) * W).reshape(x.shape)
+
+    forward = scaled
+
+    def backward(self, x, s, delta, W):
+        if W is None:
+            return delta, None
+        return self.scaled(delta, W), (x * delta).reshape(len(x), -1, len(W)).sum(axis=1)
+
+
+class LayerNorm(Scale):
+    """Of n features at each position, all of them without n."""
+
+    def __init__(self, n=None, eps=1e-5):
+        self.n, self.eps = n, eps
+
+    def center(self, features):
+        return features - features.mean(axis=-1, keepdims=True)
+
+    def forward(self, x, W):
+        features = self.center(x.reshape(len(x), -1, self.n or x.shape[1]))
+        self.scale = 1 / np.sqrt((features ** 2).mean(axis=-1, keepdims=True) + self.eps)
+        self.normal = features * self.scale
+        return self.scaled(self.normal.reshape(x.shape), W)
+
+    def backward(self, x, s, delta, W):
+        g, each = super().backward(self.normal.reshape(x.shape), s, delta, W)
+        g = g.reshape(self.normal.shape)
+        dx = self.scale * (self.center(g) - self.normal * (g * self.normal).mean(axis=-1, keepdims=True))
+        return dx.reshape(x.shape), each
+
+
+class RMSNorm(LayerNorm):
+    def center(self, features):
+        return features
+
+
+class Grouped:
+    """W (groups, d(l-1) / groups, d(l) / groups): the blocks."""
+
+    def parts(self, x, W):
+        return x.reshape(len(x), len(W), -1)
+
+    def forward(self, x, W):
+        return np.einsum("ngi,gij->ngj", self.parts(x, W), W).reshape(len(x), -1)
+
+    def backward(self, x, s, delta, W):
+        x, delta = self.parts(x, W), self.parts(delta, W)
+        return np.einsum("ngj,gij->ngi", delta, W).reshape(len(x), -1), x[..., None] * delta[:, :, None, :]
 
 
 class BatchNorm:
@@ -199,7 +279,9 @@ class BatchNorm:
         return dx.reshape(x.shape), each
 
 
-KINDS = {"dense": Dense, "sum": Sum, "batch_norm": BatchNorm, "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
+KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "scale": Scale,
+         "shift": Scale, "batch_norm": BatchNorm, "layer_norm": LayerNorm, "rms_norm": RMSNorm, "conv": Conv,
+         "max_pool": MaxPool, "avg_pool": AvgPool}
 
 
 class Network:
@@ -248,8 +330,8 @@ class Network:
             _, theta_prime, a = self.theta[l]
             delta[l] = dx[l] * theta_prime(s[l], *a)
             back, each = self.kinds[l].backward(x[self.sources[l][0]], s[l], delta[l], self.W[l])
-            for i in self.sources[l]:
-                dx[i] = dx[i] + back
+            for i, part in zip(self.sources[l], back if isinstance(back, tuple) else (back,)):
+                dx[i] = dx[i] + part
             dW[l] = None if self.W[l] is None else np.tensordot(c, each, 1)
             db[l] = None if self.b[l] is None else (c @ delta[l]).reshape(-1, len(self.b[l])).sum(axis=0)
         return SimpleNamespace(loss=c @ self.values(X, y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx[0])
@@ -268,6 +350,26 @@ class Network:
                 optimizer.step([self.W[l] for l in layers] + [self.b[l] for l in biases],
                                [g.dW[l] for l in layers] + [g.db[l] for l in biases],
                                [True] * self.L + [False] * len(biases))
+
+
+def twin_of(net):
+    """The twin of a network of the library, in training as far as that makes a difference."""
+    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
+    kinds = [kind_of(layer, net.shapes[first]) for layer, (first, *_) in zip(net.layers, sources)]
+    return Network(net.W, net.b, [layer.activation for layer in net.layers], net.loss.spec, kinds, sources)
+
+
+def kind_of(layer, shape):
+    """The twin of a layer after one of a shape."""
+    kind = KINDS[layer.kind]
+    if layer.kind in ("batch_norm", "layer_norm", "rms_norm"):
+        return kind(shape[-1], layer.eps)
+    if not hasattr(layer, "window"):
+        return kind()
+    h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = layer.window(shape)
+    padding = ((ph, max(0, (oh - 1) * sh + (kh - 1) * dh + 1 - h - ph)),
+               (pw, max(0, (ow - 1) * sw + (kw - 1) * dw + 1 - w - pw)))
+    return kind((h, w, c), (kh, kw), (sh, sw), padding, (dh, dw), getattr(layer, "filters", None))
 
 
 def pair(spec):
@@ -313,6 +415,77 @@ class Adam:
             p -= lr * m / (np.sqrt(v) + self.eps) + decays * self.lr * self.weight_decay * p
 
 
+class NAdam:
+    """m, v as Adam's; mu(t) = beta1 (1 - 0.96^(t momentum_decay) / 2), M(t) the product of mu(1) .. mu(t);
+    w <- w - lr (mu(t+1) m / (1 - M(t+1)) + (1 - mu(t)) g / (1 - M(t))) / (sqrt(v / (1 - beta2^t)) + eps)."""
+
+    def __init__(self, lr, beta1=0.9, beta2=0.999, eps=1e-8, momentum_decay=0.004, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.beta1, self.beta2, self.eps, self.momentum_decay = lr, beta1, beta2, eps, momentum_decay
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.m = self.v = None
+        self.t, self.product = 0, 1.0
+
+    def mu(self, t):
+        return self.beta1 * (1.0 - 0.5 * 0.96 ** (t * self.momentum_decay))
+
+    def step(self, params, grads, penalised):
+        self.m, self.v = (a or [np.zeros_like(p) for p in params] for a in (self.m, self.v))
+        self.t += 1
+        mu, ahead = self.mu(self.t), self.mu(self.t + 1)
+        self.product *= mu
+        for p, g, m, v in zip(params, total_gradient(self, params, grads, penalised), self.m, self.v):
+            m[...] = self.beta1 * m + (1.0 - self.beta1) * g
+            v[...] = self.beta2 * v + (1.0 - self.beta2) * g * g
+            mean = ahead * m / (1.0 - self.product * ahead) + (1.0 - mu) * g / (1.0 - self.product)
+            p -= self.lr * mean / (np.sqrt(v / (1.0 - self.beta2**self.t)) + self.eps)
+
+
+class RMSprop:
+    """v the running mean of g^2; u <- momentum u + g / (sqrt(v) + eps); w <- w - lr u."""
+
+    def __init__(self, lr, rho=0.99, eps=1e-8, momentum=0.0, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.rho, self.eps, self.momentum = lr, rho, eps, momentum
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.v = self.u = None
+
+    def step(self, params, grads, penalised):
+        self.v, self.u = (a or [np.zeros_like(p) for p in params] for a in (self.v, self.u))
+        for p, g, v, u in zip(params, total_gradient(self, params, grads, penalised), self.v, self.u):
+            v[...] = self.rho * v + (1.0 - self.rho) * g * g
+            u[...] = self.momentum * u + g / (np.sqrt(v) + self.eps)
+            p -= self.lr * u
+
+
+class Adagrad:
+    """v the sum of g^2; w <- w - lr g / (sqrt(v) + eps)."""
+
+    def __init__(self, lr, eps=1e-10, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.eps, self.l2, self.l1, self.clip_norm = lr, eps, l2, l1, clip_norm
+        self.v = None
+
+    def step(self, params, grads, penalised):
+        self.v = self.v or [np.zeros_like(p) for p in params]
+        for p, g, v in zip(params, total_gradient(self, params, grads, penalised), self.v):
+            v += g * g
+            p -= self.lr * g / (np.sqrt(v) + self.eps)
+
+
+class Lion:
+    """w <- (1 - lr weight_decay) w - lr sign(beta1 m + (1 - beta1) g); m the running mean of g, by beta2."""
+
+    def __init__(self, lr, beta1=0.9, beta2=0.99, weight_decay=0.0, l2=0.0, l1=0.0, clip_norm=None):
+        self.lr, self.beta1, self.beta2, self.weight_decay = lr, beta1, beta2, weight_decay
+        self.l2, self.l1, self.clip_norm = l2, l1, clip_norm
+        self.m = None
+
+    def step(self, params, grads, penalised):
+        self.m = self.m or [np.zeros_like(p) for p in params]
+        for p, g, m, decays in zip(params, total_gradient(self, params, grads, penalised), self.m, penalised):
+            direction = np.sign(self.beta1 * m + (1.0 - self.beta1) * g)
+            m[...] = self.beta2 * m + (1.0 - self.beta2) * g
+            p -= self.lr * direction + decays * self.lr * self.weight_decay * p
+
+
 def total_gradient(optimizer, params, grads, penalised):
     """grads clipped to the norm clip_norm, then + l2 w + l1 sign(w) for weights."""
     norm = math.sqrt(sum((g * g).sum() for g in grads))
@@ -321,4 +494,5 @@ def total_gradient(optimizer, params, grads, penalised):
             for p, g, penalty in zip(params, grads, penalised)]
 
 
-OPTIMIZERS = {"SGD": SGD, "Adam": Adam, "AdamW": Adam}
+# spec's name -> class
+OPTIMIZERS = {name: kind for name, kind in [*globals().items()] if hasattr(kind, "step")} | {"AdamW": Adam}

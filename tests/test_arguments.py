@@ -71,7 +71,7 @@ REFUSED_IN_FLOAT32 = {
     ),
     "eps of an estimator": (
         lambda dtype: MLPRegressor(epsilon=1e-50, dtype=dtype, max_iter=1).fit(X, Y),
-        "eps must be .* in float32, .*got 1e-50",
+        "^epsilon must be .* in float32, .*got 1e-50",
     ),
 }
 

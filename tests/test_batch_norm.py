@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 import reference
-from fastmlp import MLP, SGD, Adam, AvgPool2D, BatchNorm, Conv2D, Dense, DivergenceWarning, Residual
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    DivergenceWarning,
+    EarlyStopping,
+    LambdaCallback,
+    Residual,
+)
 from test_twin import TOLERANCE
 
 RNG = np.random.default_rng(0)
@@ -23,25 +35,11 @@ def problem(name, dtype="float64", n=60):
     return net, X, y
 
 
-def twin_of(net):
-    """The NumPy network of a batch that is trained on."""
-    kinds = []
-    for layer, shape in zip(net.layers, net.shapes):
-        if layer.kind == "batch_norm":
-            kinds.append(reference.BatchNorm(shape[-1], layer.eps))
-        elif layer.kind == "conv":
-            kinds.append(reference.Conv(shape, (2, 2), (1, 1), ((1, 1), (1, 1)), channels=layer.filters))
-        else:
-            kinds.append(reference.KINDS[layer.kind]())
-    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
-    return reference.Network(net.W, net.b, [y.activation for y in net.layers], "squared_error", kinds, sources)
-
-
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", LAYERS)
 def test_steps_are_the_twins(name, dtype):
     net, X, y = problem(name, dtype)
-    twin = twin_of(net)
+    twin = reference.twin_of(net)
     net.fit(X, y, SGD(0.05, momentum=0.9), epochs=2, batch_size=25, shuffle=False, n_threads=2)
     optimizer = reference.SGD(0.05, momentum=0.9)
     for _ in range(2):
@@ -118,6 +116,18 @@ def test_a_fit_that_diverges_goes_back_to_the_statistics_before():
         net.fit(X, y, SGD(0.01), epochs=1, batch_size=5, shuffle=False)
     twin.fit(X[:5], y[:5], SGD(0.01), epochs=1, batch_size=5, shuffle=False)
     np.testing.assert_array_equal(net._network.core.statistics, twin._network.core.statistics)
+
+
+def test_the_best_epoch_comes_back_with_its_statistics():
+    """The rate is such that the best epoch is not the last."""
+    net, X, y = problem("rows")
+    seen = []
+    watch = LambdaCallback(on_epoch_end=lambda net, epoch, logs: seen.append((logs["val_loss"], net.predict(X))))
+    net.fit(X, y, SGD(lambda epoch: 0.01 * 2.0**epoch), epochs=6, validation_data=(X, y),
+            callbacks=[EarlyStopping(patience=9), watch])
+    best = min(range(len(seen)), key=lambda i: seen[i][0])
+    assert best < len(seen) - 1
+    np.testing.assert_array_equal(net.predict(X), seen[best][1])
 
 
 @pytest.mark.parametrize("option", [{"gradient_penalty": 0.1}, {"jacobian_penalty": 0.1}])

@@ -44,6 +44,34 @@ def test_options_act_on_them():
         np.testing.assert_allclose(streamed.history[name], whole.history[name], rtol=1e-12)
 
 
+def test_the_mean_of_the_weights_and_smoothed_targets():
+    labels = RNG.integers(0, OUT, N)
+    whole, streamed = network(loss="cross_entropy"), network(loss="cross_entropy")
+    options = dict(epochs=3, ema=0.8, label_smoothing=0.2)
+    whole.fit(X, labels, batch_size=BATCH, shuffle=False, **options)
+    streamed.fit(batches=cut(X, labels), **options)
+    assert streamed.params.tobytes() == whole.params.tobytes()
+    for other in {"ema": None}, {"label_smoothing": 0.0}:
+        net = network(loss="cross_entropy")
+        net.fit(batches=cut(X, labels), **options | other)
+        assert not np.allclose(net.params, streamed.params)
+
+
+def test_rates_of_dropout_that_change():
+    rates = [0.5, 0.0, 0.2]
+    whole, streamed = (network((D, 9, Dropout(lambda epoch: rates[epoch]), OUT)) for _ in range(2))
+    whole.fit(X, Y, epochs=3, batch_size=None, shuffle=False)
+    streamed.fit(batches=[(X, Y)], epochs=3)
+    assert streamed.params.tobytes() == whole.params.tobytes()
+
+
+def test_a_mean_of_weights_that_ran_away_is_undone():
+    net = network(dtype="float32")
+    with pytest.warns(match="not finite"):
+        net.fit(batches=cut(X, Y), optimizer=SGD(1e30), epochs=3, ema=0.5)
+    assert np.isfinite(net.params).all()
+
+
 def test_a_generator_is_one_epoch():
     whole, streamed = network(), network()
     whole.fit(X, Y, epochs=1, batch_size=BATCH, shuffle=False)
@@ -105,6 +133,7 @@ def test_weights_that_run_away_come_back():
 BAD = {
     "X": (dict(X=X, batches=cut(X, Y)), ValueError, "^X must be None"),
     "sample_weight": (dict(sample_weight=np.ones(N), batches=cut(X, Y)), ValueError, "^sample_weight must be None"),
+    "class_weight": (dict(class_weight="balanced", batches=cut(X, Y)), ValueError, "^class_weight must be None"),
     "window": (dict(window=3, batches=cut(X, Y)), ValueError, "^window must be None"),
     "a number": (dict(batches=3), TypeError, "^batches must be a function"),
     "no tuples": (dict(batches=[X]), ValueError, r"^batches must give \(X, y\)"),

@@ -206,6 +206,9 @@ COSTS = {  # what was measured, and a line of the page
                 "| of which over NumPy | 30 ms | 20 ms |"),
     "choices": ({"rows": [{"item": "wide", "choice": "tanh", "these": [3.0, 6.0], "those": [2.0, 4.0]}]},
                 "| wide | 1.50 ±0% |"),
+    "layers": ({"rows": [{"item": "64 units", "kind": "Scale", "these": [3.0, 6.0], "those": [2.0, 4.0], "goal": None,
+                          "torch": torch} for torch in (None, [6.0, 12.0])]},
+               "| 64 units | Scale | 1.50 ±0% | - | - |\n| 64 units | Scale | 1.50 ±0% | - | 2.00 ±0% |"),
     "estimators": ({"rows": [{"item": "wide", "contestant": name, "rates": [rate], "seconds": [s]} for name, rate, s in
                              (("fastmlp", 60.0, 1.0), ("scikit-learn, 1", 20.0, 5.0),
                               ("scikit-learn, all", 30.0, 6.0))],

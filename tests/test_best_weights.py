@@ -7,6 +7,9 @@ from sklearn.datasets import load_iris
 from sklearn.preprocessing import scale
 
 from fastmlp import MLP, SGD, Checkpoint, Dense, EarlyStopping, MLPAutoencoder, MLPClassifier, MLPRegressor, schedules
+from fastmlp._fit.orders import hold_out
+from fastmlp._fit.ranks import ALONE
+from fastmlp.callbacks import of_present_weights
 from fastmlp.estimators._watched import Patience
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
@@ -57,6 +60,38 @@ def test_a_checkpoint_of_the_training_loss(tmp_path):
     net = one_weight()
     net.fit(ONE, ZERO, SGD(schedules.Step(0.25, 2, 8.0)), epochs=4, callbacks=[Checkpoint(tmp_path / "best", "loss")])
     assert MLP.load(tmp_path / "best").params == 2 and net.params == 18
+
+
+# penalty: lam/2 times the square of de/dx = 2 w^2, or of dx(1)/dx = w, at x = 1, y = 0
+PENALTIES = {"gradient_penalty": lambda w: 0.5 * 4 * w**4, "jacobian_penalty": lambda w: 0.5 * w**2}
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_penalties_are_better_where_they_are_less(name, tmp_path):
+    """And are of the weights that come back: each is logged of the weights that the epoch before left."""
+    net = MLP([1, Dense(1, bias=False, init=np.array([[1.0]]))], dtype="float64")
+    weights, stopping = [1.0], EarlyStopping(name, patience=2)
+    history = net.fit(ONE, ZERO, SGD(schedules.Step(0.05, 3, 30.0)), epochs=9, **{name: 1.0},
+                      callbacks=[lambda net, epoch, logs: weights.append(net.params[0]), stopping,
+                                 Checkpoint(tmp_path / "best", name)])
+    np.testing.assert_allclose(history[name], [PENALTIES[name](w) for w in weights[:-1]], rtol=1e-12)
+    assert np.argmin(np.abs(weights)) == 3 == stopping.best_epoch and len(weights) == 7
+    assert net.params == weights[3] == MLP.load(tmp_path / "best").params
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("weight", [None, RNG.random(60)], ids=["unweighted", "weighted"])
+def test_penalties_of_the_present_weights_are_of_the_training_rows(name, weight):
+    net, found = MLP([5, 4, 1], activation="tanh", dtype="float64", random_state=0), []
+    rows, _ = hold_out(net._network.bind(X, Y, weight), None, 0.3, net._network.progress.seed, ALONE)
+    of = (X[rows], Y[rows], None if weight is None else weight[rows])
+
+    def look(net, epoch, logs):
+        of_rows = net.loss_and_grad(*of, **{name: 0.5})[0] - net.loss_and_grad(*of)[0]
+        found.append((of_present_weights(name, net, logs), of_rows))
+
+    net.fit(X, Y, SGD(0.1), 3, 7, weight, callbacks=[look], validation_fraction=0.3, **{name: 0.5})
+    np.testing.assert_allclose(*zip(*found), rtol=1e-9)  # of one output, whose projections are +1 and -1
 
 
 def falls_and_jumps(epoch):

@@ -28,6 +28,10 @@ from test_damaged_files import put_together, taken_apart
 X, Y = np.random.default_rng(0).standard_normal((2, 8, 2))
 LARGE = (2**31, 2**62, 2**63, 2**64, 10**400)
 
+def stop(net, epoch, logs):
+    return True
+
+
 # what is given so large: (a function of it, the name in the message)
 INTEGERS = {
     "inputs": (lambda n: MLP([n, 1]), r"layers\[0\]"),
@@ -55,6 +59,11 @@ COUNTS = {
     "epochs of a schedule": (lambda n: schedules.Cosine(0.1, n), "epochs"),
     "batch_size": (lambda n: MLP([2, 2]).fit(X, Y, batch_size=n, epochs=1), "batch_size"),
     "patience": (lambda n: EarlyStopping(patience=n), "patience"),
+    "epochs": (lambda n: MLP([2, 2]).fit(X, Y, epochs=n, callbacks=[stop]), "epochs"),
+    "epochs of partial_fit": (lambda n: MLP([2, 2]).partial_fit(X, Y, epochs=n, callbacks=[stop]), "epochs"),
+    "max_fun": (lambda n: MLPRegressor(solver="lbfgs", max_fun=n, max_iter=2).fit(X, Y), "max_fun"),
+    "max_iter of lbfgs": (lambda n: MLPRegressor(solver="lbfgs", max_iter=n, max_time=1e-9).fit(X, Y), "max_iter"),
+    "n_iter_no_change": (lambda n: MLPRegressor(n_iter_no_change=n, max_iter=1).fit(X, Y), "n_iter_no_change"),
     "max_iter of an estimator": (lambda n: MLPRegressor(max_iter=n, max_time=1e-9).fit(X, Y), "max_iter"),
 }
 

@@ -156,7 +156,7 @@ WRONG = {
     "history": [None, [], 5, "x", {"loss": 5}, {"loss": ["x"]}, {"loss": [[1]]}, {"loss": {}}],
     "layers": [None, [], {}, "xy", [1], [{}], [[]], 5],
     "layers 0 units": ["5", 5.0, None, HUGE, True],
-    "layers 0 activation": [None, 5, "sin", ["elu"], ["elu", "x"], ["elu", HUGE], [["elu", 1], 1], {}],
+    "layers 0 activation": [None, 5, "sine", ["elu"], ["elu", "x"], ["elu", HUGE], [["elu", 1], 1], {}],
     "layers 0 bias": [False],
     "layers 0 bias_init": [HUGE, "x", [1], {}],
     "layers 0 init": [HUGE, "x", [[1]], {}],

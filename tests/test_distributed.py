@@ -168,6 +168,25 @@ def test_a_sensitivity_penalty():
     np.testing.assert_allclose(nets[0].history["gradient_penalty"], one.history["gradient_penalty"], **CLOSE)
 
 
+@pytest.mark.parametrize("sizes", [(60, 20), (50, 0, 30)])
+def test_the_mean_of_the_weights(sizes):
+    nets, _ = assert_as_one(sizes, ema=0.9, callbacks=[lambda net, epoch, logs: False])
+    assert not np.allclose(nets[0].params, assert_as_one(sizes)[1].params)
+
+
+@pytest.mark.parametrize("sizes", [(60, 20), (50, 0, 30)])
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 2.0, 2: 0.5}])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_classes_are_counted_on_all_ranks(sizes, class_weight, weight):
+    labels = np.sort(LABELS)  # some ranks do not have some of them
+    assert_as_one(sizes, NETWORKS["cross entropy"], (X, labels), weight, label_smoothing=0.1, class_weight=class_weight)
+
+
+def test_rates_of_dropout_that_change():
+    rates = [0.5, 0.0, 0.2]
+    assert_as_one((40, 0), lambda seed: network((D, 7, Dropout(lambda epoch: rates[epoch]), OUT), seed=seed), epochs=3)
+
+
 def test_the_optimizer_state_goes_on():
     """Two fits that follow each other, of which the second goes on, also where the ranks' networks were others."""
     sizes, order = (60, 20), order_of_the_union((60, 20), 16)
@@ -284,6 +303,11 @@ def test_no_callbacks_of_batches_between_averages():
     assert all("on_batch_end" in str(error) for error in errors)
 
 
+def test_no_mean_of_the_weights_between_averages():
+    _, errors = on_ranks(2, lambda comm: network().fit(X[:40], Y[:40], ema=0.9, sync=2, comm=comm))
+    assert all("ema must be None" in str(error) for error in errors)
+
+
 # ---- what is measured
 
 
@@ -361,14 +385,14 @@ def test_a_callback_of_batches():
     assert batches[0] == pytest.approx(network().evaluate(X[rows], Y[rows]), rel=1e-12)
 
 
-@pytest.mark.parametrize("monitor", ["val_loss", "loss"])
+@pytest.mark.parametrize("monitor", ["val_loss", "loss", "gradient_penalty"])
 def test_early_stopping_gives_all_ranks_the_best_weights(monitor):
     validation = X[:80], Y[::-1][:80]
 
     def fit(comm):
         net, stop = network(seed=comm.rank), EarlyStopping(monitor, patience=2)
         part = [shard(a, (60, 20), comm.rank) for a in (X, Y)]
-        net.fit(*part, SGD(0.3), epochs=40, comm=comm, callbacks=[stop],
+        net.fit(*part, SGD(0.3), epochs=40, comm=comm, callbacks=[stop], gradient_penalty=0.01,
                 validation_data=tuple(shard(a, (60, 20), comm.rank) for a in validation))
         return net, stop
 

@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bits
 import fastmlp
-from fastmlp import MLP, SGD, Adam, AdamW, Dense, Dropout, schedules
+from fastmlp import MLP, SGD, Adam, Dense, Dropout, schedules
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((40, 4)), RNG.random((40, 3))
-OPTIMIZERS = [SGD(0.05), SGD(0.02, momentum=0.9), SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.5),
-              Adam(0.01, 0.8, 0.99, 1e-6, l2=1e-3, l1=1e-4), AdamW(0.01, weight_decay=0.1), *(Adam(s) for s in (
+OPTIMIZERS = [*(kind(0.02, **numbers) for kind, numbers in bits.OPTIMIZERS.values()),
+              SGD(0.02, momentum=0.9, nesterov=True, clip_norm=0.5),
+              Adam(0.01, 0.8, 0.99, 1e-6, l2=1e-3, l1=1e-4), *(Adam(s) for s in (
                   schedules.Constant(0.01), schedules.Step(0.01, 2, 0.3), schedules.Exponential(0.01, 0.9),
                   schedules.InverseScaling(0.01, 0.3), schedules.Cosine(0.01, 12, 1e-4),
                   schedules.OneCycle(0.01, 12, 0.4, 9.0, 99.0)))]

@@ -18,6 +18,9 @@ def sigmoid(x):
 
 erfc = np.vectorize(math.erfc, otypes=[float])
 
+# where sin and cos are accurate: |x| <= n pi/2
+PERIODIC = {dtype: (-n * math.pi / 2, n * math.pi / 2) for dtype, n in (("float32", 2**12), ("float64", 2**20))}
+
 # name -> the truth; its domain by dtype, as far as results are neither 0 nor infinite; special values
 FUNCTIONS = {
     "exp": (np.exp, {"float32": (-104, 88.72), "float64": (-745.2, 709.78)}, [INF, -INF, NAN, 0.0, -0.0, 1e30, -1e30]),
@@ -27,6 +30,8 @@ FUNCTIONS = {
     "erfc": (erfc, {"float32": (0, 10.05), "float64": (0, 27.2)}, [INF, NAN, 1e30]),
     "tanh": (np.tanh, {"float32": (-20, 20), "float64": (-40, 40)}, [INF, -INF, NAN, 0.0, -0.0, 1e30, -1e30]),
     "sigmoid": (sigmoid, {"float32": (-103, 104), "float64": (-744, 746)}, [INF, -INF, NAN, 0.0, -0.0, 1e30, -1e30]),
+    "sin": (np.sin, PERIODIC, [INF, -INF, NAN, 0.0]),
+    "cos": (np.cos, PERIODIC, [INF, -INF, NAN, 0.0]),
 }
 
 functions = pytest.mark.parametrize("name", FUNCTIONS)
@@ -90,9 +95,34 @@ def test_special_values(name, dtype, isa):
 def test_range(name, dtype, isa):
     """A probability is never above 1 by more than rounding, nor below 0."""
     low, high = {"exp": (0, INF), "expm1": (-1, 0), "log1p": (0, math.log(2)), "erfc": (0, 1), "tanh": (-1, 1),
-                 "sigmoid": (0, 1)}.get(name, (-INF, INF))
+                 "sigmoid": (0, 1), "sin": (-1, 1), "cos": (-1, 1)}.get(name, (-INF, INF))
     out = _core.function(name, arguments(*FUNCTIONS[name][1][dtype], np.dtype(dtype).type), isa)
     assert out.min() >= low and out.max() <= np.nextafter(np.dtype(dtype).type(high), np.dtype(dtype).type(INF))
+
+
+@isas
+@dtypes
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_periodic_functions_near_their_zeros(name, dtype, isa):
+    """Where the argument is near a multiple of pi/2, so that all of its first digits cancel."""
+    true, domain, _ = FUNCTIONS[name]
+    n = round(domain[dtype][1] / (math.pi / 2))
+    multiples = np.random.default_rng(0).integers(-n, n + 1, 100_000).astype(np.longdouble)
+    nearest = (multiples * np.arctan(np.longdouble(1)) * 2).astype(dtype)
+    x = np.concatenate([nearest, np.nextafter(nearest, np.dtype(dtype).type(0)), nearest * 4])
+    x = x[np.abs(x) <= domain[dtype][1]]
+    error = ulps(_core.function(name, x, isa), true(x.astype(np.longdouble)))
+    assert error.max() <= ULP
+
+
+@isas
+@dtypes
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_periodic_functions_of_numbers_too_large_for_them(name, dtype, isa):
+    """Still a number between -1 and 1."""
+    x = np.geomspace(1e4, np.finfo(dtype).max / 2, 10_000).astype(dtype)
+    out = _core.function(name, np.concatenate([x, -x]), isa)
+    assert (np.abs(out) <= 1).all()
 
 
 @dtypes

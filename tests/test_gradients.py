@@ -6,7 +6,7 @@ from fastmlp import MLP, Dense
 
 SIZES = (1, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 100, 101, 127, 129)
 BATCHES = (1, 2, 31, 32, 33, 200)
-SMOOTH = ("tanh", "sigmoid", "softplus", "gelu", "silu", "mish")
+SMOOTH = ("tanh", "sigmoid", "softplus", "gelu", "silu", "mish", "sin", "cos")
 LOSSES = ("squared_error", "poisson", "binary_cross_entropy", "cross_entropy")
 STEP = 2e-3
 TOLERANCE = 1e-7

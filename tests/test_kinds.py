@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastmlp
-from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, MaxPool2D, _core
+from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, LayerNorm, MaxPool2D, RMSNorm, _core
+from fastmlp.sensitivity import Attack
 from test_gradients import derivative
 
 # networks of smooth activations, so that difference quotients say something; dropout drops in training alone
@@ -15,6 +16,15 @@ CASES = {
     "dropout": [5, Dense(8, "tanh"), Dropout(0.5), Dense(7, "gelu"), 3],
     "sum": [5, Dense(8, "tanh"), fastmlp.Residual(Dense(6, "gelu"), 8),
             fastmlp.Residual(Dense(4, "tanh"), project=True), 3],
+    "grouped": [6, Dense(8, "tanh", groups=2), Dense(12, "silu", groups=4), Dense(3, groups=3)],
+    "concat": [5, fastmlp.Concat([8, 3], [], fastmlp.Residual(Dense(4, "gelu"), 5)), 7, fastmlp.Concat([], 2, 3), 3],
+    "identity": [5, Dense(8, "tanh"), fastmlp.Identity(), Dense(7, "silu"), 3],
+    "scale": [5, fastmlp.Scale(), Dense(8, "tanh"), fastmlp.Scale(0.5), 3],
+    "shift": [5, fastmlp.Shift(), Dense(8, "tanh"), fastmlp.Shift(0.5), 3],
+    "layer_norm": [5, LayerNorm(), Dense(8, "tanh"), fastmlp.Residual(LayerNorm(), Dense(20, "gelu"), 8),
+                   LayerNorm(0.1, scale=False), 3],
+    "rms_norm": [5, RMSNorm(), Dense(8, "tanh"), fastmlp.Residual(RMSNorm(0.1), Dense(20, "gelu"), 8),
+                 RMSNorm(scale=False), 3],
     "batch_norm": [5, fastmlp.BatchNorm(), Dense(8, "tanh"), fastmlp.Residual(fastmlp.BatchNorm(0.3), 8), 3],
     "conv": [(5, 4, 2), Conv2D(3, 2, "tanh", padding=1), Conv2D(4, 3, "gelu", stride=2), 3],
     "max_pool": [(6, 5, 2), Conv2D(3, 2, "tanh"), MaxPool2D(2, 1), Dense(6, "tanh"), 3],
@@ -90,6 +100,7 @@ def test_the_same_bits_for_any_number_of_threads_block_and_chunk(kind, dtype):
         net.fit(X, y, Adam(0.01), epochs=2, batch_size=70, n_threads=threads)
         if not net._network.core.settles:
             net.partial_fit(X, y, batch_size=70, n_threads=threads, gradient_penalty=0.1)
+            net.partial_fit(X, y, batch_size=70, n_threads=threads, adversarial=Attack(0.1, max_iter=2))
         seen.add(net.params.tobytes())
     assert len(seen) == 1
 

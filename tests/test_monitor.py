@@ -1,5 +1,6 @@
 """The monitor that callbacks and estimators share: better or worse, waiting, and the best weights."""
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,13 +54,11 @@ def test_what_is_no_number():
 
 
 def test_weights_are_asked_for_where_they_are_the_best_only():
-    class Network:
-        params = "the last"
-
-    monitor, net, asked = Monitor("loss", False), Network(), []
+    network = SimpleNamespace(learned="the last")
+    monitor, net, asked = Monitor("loss", False), SimpleNamespace(_network=network), []
     monitor.restore(net)
-    assert net.params == "the last"
+    assert network.learned == "the last"
     for number in (2, 3, 1, 4):
         monitor.look(number, lambda: asked.append(number) or f"of {number}")
     monitor.restore(net)
-    assert asked == [2, 1] and net.params == "of 1"
+    assert asked == [2, 1] and network.learned == "of 1"

@@ -19,9 +19,7 @@ def nested(activation="tanh"):
 
 def problem(layers, dtype, n=150):
     net = MLP(layers, activation="tanh", dtype=dtype, random_state=0)
-    kinds = [reference.KINDS[layer.kind]() for layer in net.layers]
-    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
-    twin = reference.Network(net.W, net.b, [layer.activation for layer in net.layers], "squared_error", kinds, sources)
+    twin = reference.twin_of(net)
     X, y = (RNG.standard_normal((n, d)).astype(np.float32) for d in (net.d[0], net.d[-1]))
     return net, twin, X, y
 
@@ -100,6 +98,13 @@ def test_maps_ties_and_files(tmp_path):
     for one in (net, again):
         one.partial_fit(X, y)
     np.testing.assert_array_equal(net.params, again.params)
+
+
+def test_several_layers_read_the_input():
+    """Whose delta training has no place for."""
+    net, twin, X, y = problem([5, Residual(Residual(5)), 3], "float64")
+    assert_near(net.loss_and_grad(X, y)[1][:25], twin.backprop(X, y).dW[1].ravel(), 1e-12)
+    net.fit(X, y, epochs=2, jacobian_penalty=0.1)
 
 
 def test_numbers_of_layers():

@@ -4,9 +4,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+import bits
 import fastmlp
 import reference
-from fastmlp import MLP, SGD, Adam, AdamW, Dense, _core
+from fastmlp import MLP, SGD, Adam, Dense, _core
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 ARGUMENTS = {"leaky_relu": 0.3, "elu": 0.7, "huber": 0.6, "quantile": 0.8}
@@ -110,17 +111,10 @@ def test_saturation(loss):
 
 
 OPTIMIZERS = [
-    SGD(0.05),
-    SGD(0.05, l2=0.1, l1=0.01, clip_norm=0.2),
-    SGD(0.02, momentum=0.9),
-    SGD(0.02, momentum=0.9, l2=0.1, l1=0.01, clip_norm=0.2),
-    SGD(0.02, momentum=0.9, nesterov=True),
-    SGD(0.02, momentum=0.8, nesterov=True, l2=0.1, l1=0.01, clip_norm=0.2),
+    *(kind(0.02, **numbers, **more) for kind, numbers in bits.OPTIMIZERS.values()
+      for more in ({}, {"l2": 0.1, "l1": 0.01, "clip_norm": 0.2})),
     SGD(0.05, momentum=0.0, nesterov=True),
-    Adam(0.01),
     Adam(0.01, beta1=0.8, beta2=0.95, eps=1e-3, l2=0.1, l1=0.01, clip_norm=0.2),
-    AdamW(0.01, weight_decay=0.2),
-    AdamW(0.01, weight_decay=0.2, l2=0.1, l1=0.01, clip_norm=0.2),
 ]
 # networks that are stepped as one vector, of halves of vectors where there are any and whole, and one that is stepped
 # tile by tile

@@ -20,5 +20,8 @@ def test_what_the_wheel_holds(tmp_path):
         names = [name for name in wheel.namelist() if name.startswith("fastmlp/")]
         extension = next(wheel.read(name) for name in names if name.endswith(EXTENSION_SUFFIXES[0]))
     endings = {pathlib.PurePath(name).suffix for name in names}
-    assert endings == {".py", ".pyi", ".typed", pathlib.PurePath(EXTENSION_SUFFIXES[0]).suffix}
+    assert endings == {".py", ".pyi", ".typed", ".inc", pathlib.PurePath(EXTENSION_SUFFIXES[0]).suffix}
+    sources_of_exports = {"export/c/scalar.inc", "export/c/layers.inc", "kernels/vecmath.inc",
+                          "kernels/activations.inc"}
+    assert {name.removeprefix("fastmlp/") for name in names if name.endswith(".inc")} == sources_of_exports
     assert b".symtab" not in extension  # stripped

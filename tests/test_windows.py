@@ -47,6 +47,19 @@ def test_in_their_order_rows_give_the_bits_of_those_in_memory(window, weight):
     np.testing.assert_allclose(read.history["loss"], whole.history["loss"], rtol=1e-13)
 
 
+def test_the_mean_of_the_weights_and_smoothed_targets():
+    whole, read = (fitted(X, LABELS, network(loss="cross_entropy"), shuffle=False, ema=0.8, label_smoothing=0.2,
+                          window=window) for window in (None, 200))
+    assert read.params.tobytes() == whole.params.tobytes()
+
+
+def test_rates_of_dropout_that_change():
+    rates = [0.5, 0.0, 0.2, 0.1]
+    whole, read = (fitted(X, Y, network((D, 9, Dropout(lambda epoch: rates[epoch]), OUT)), shuffle=False, window=window)
+                   for window in (None, N))
+    assert read.params.tobytes() == whole.params.tobytes()
+
+
 def test_labels_and_float32():
     whole = fitted(X.astype("f"), LABELS, network(loss="cross_entropy", dtype="float32"), shuffle=False)
     read = fitted(Source(X.astype("f")), Source(LABELS), network(loss="cross_entropy", dtype="float32"), shuffle=False,
@@ -180,6 +193,7 @@ BAD = {
     "columns": (dict(X=X[:, 1:]), ValueError, "^X must have 6 columns"),
     "none": (dict(X=X[:0], y=Y[:0]), ValueError, "^X must have at least one row"),
     "window": (dict(window=0), ValueError, "^window must be at least 1"),
+    "class_weight": (dict(class_weight="balanced"), ValueError, "^class_weight must be None"),
     "fraction": (dict(validation_fraction=0.1), ValueError, "^validation_fraction must be 0"),
     "metrics": (dict(metrics="r2"), ValueError, "^metrics must be"),
     "columns of y": (dict(y=np.ones((N, 3))), ValueError, "^y must have"),

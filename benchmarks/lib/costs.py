@@ -1,4 +1,4 @@
-"""Pages in Markdown of what things cost: imports, choices, phases of a step, estimators, ties, sensitivity, ranks."""
+"""Pages in Markdown of what things cost: imports, choices, layers, phases of a step, estimators, ties, ranks."""
 import statistics
 
 from .tables import duration, figure, number, page, percent, ratios, table
@@ -31,6 +31,18 @@ def choices(found):
                 "`python benchmarks/run/choices.py`",
                 table(["workload", *titles], [[item, *(cells.get(title, "-") for title in titles)]
                                               for item, cells in by_item.items()]))
+
+
+def layers(found):
+    lines = [[row["item"], row["kind"], figure(ratios(row["these"], row["those"])), row["goal"] or "-",
+              figure(ratios(row["torch"], row["these"])) if row["torch"] else "-"] for row in found["rows"]]
+    return page("What a kind of layer costs", found["info"],
+                "Ratios of times of training with Adam at batch 256, float32, all networks by turns in one process: "
+                "median of the rounds and half of what their middle half spans. Four Dense layers, a layer of the kind "
+                "after each, a Residual around each; groups are held against one of their blocks alone, times their "
+                "number. PyTorch, eager, trains the same networks with as many threads (goal: 2 times as long). "
+                "threads: as many as pay (`n_threads=None`) in the place of one. `python benchmarks/run/layers.py`",
+                table(["units", "kind", "with it over without", "goal, at 256 units", "PyTorch over ours"], lines))
 
 
 def estimators(found):

@@ -18,6 +18,8 @@ cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_ro
         offset = place_rows(job, &job.net.layers[l], base, offset, rows, sweep, keep)
         offset = place_forms(job, &job.net.layers[l], base, offset, sweep, keep)
         offset = place_norm(job, &job.net.layers[l].norm, base, offset)
+    if sweep and not keep:
+        share_deltas(job)
     if sweep:
         offset = place_inputs(job, job.net.layers, base, offset, rows)
     offset = place_scratch(job, base, offset, panel_rows, threads)
@@ -76,7 +78,7 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
     cdef Py_ssize_t lanes = job.k.lanes
     cdef bint large, backward
     forms.mirror = forms.panels = NULL
-    if layer.kind == NULL or layer.kind.grad == NULL:
+    if layer.kind == NULL or layer.kind.mirror == NULL:
         return offset
     backward = sweep and layer.input.source.number >= job.lowest
     large = (sweep and not keep and not W.flipped and layer.kind.grad_step != NULL
@@ -100,6 +102,19 @@ cdef Py_ssize_t place_norm(Job *job, Norm *norm, char *base, Py_ssize_t offset) 
     norm.mean, norm.var, norm.scale = base + offset, base + offset + room, base + offset + 2 * room
     norm.sum_x, norm.sum = base + offset + 3 * room, base + offset + 4 * room
     return offset + 5 * room
+
+
+cdef void share_deltas(Job *job) noexcept:
+    """Let delta of a layer begin as that of the first reader in the delta sweep, in its place, where that passes it on:
+    down a chain of sums it is not copied."""
+    cdef Layer *layer
+    cdef Input *input
+    cdef int l
+    for l in range(job.net.L, 0, -1):
+        layer = &job.net.layers[l]
+        input = &layer.second if layer.second.source != NULL else &layer.input
+        if layer.kind.passes and not input.adds and input.source.number >= job.lowest and input.source.ld == layer.ld:
+            input.source.delta = input.source.delta_w = layer.delta
 
 
 cdef Py_ssize_t place_inputs(Job *job, Layer *layers, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
@@ -229,7 +244,7 @@ cdef void share_weights(Job *job, int threads) noexcept:
 
 
 cdef void find_span(Job *job, int thread) noexcept:
-    """A thread's parameters as one piece, which they are unless a layer follows another."""
+    """A thread's parameters as one piece, which they are unless a layer follows another or has a rate of its own."""
     cdef Py_ssize_t *span = job.shares.spans + 2 * thread
     cdef const Py_ssize_t *share = job.shares.share + 2 * thread * (job.net.L + 1)
     cdef Weights *W
@@ -237,7 +252,7 @@ cdef void find_span(Job *job, int thread) noexcept:
     span[0] = span[1] = -1
     for l in range(1, job.net.L + 1):
         W = &job.net.layers[l].weights
-        if W.leader:
+        if W.leader or W.scaled:
             span[0] = -1
             return
         if share[2 * l] < share[2 * l + 1]:

@@ -105,11 +105,24 @@ cdef class Call:
         cdef step_t *of = &optimizer.step
         optimizer.stepping, optimizer.clip = True, step.clip_norm
         of.kind, of.lr, of.beta1, of.beta2, of.eps = step.kind, step.lr, step.beta1, step.beta2, step.eps
-        of.decay, of.l2, of.l1 = step.decay, step.l2, step.l1
+        of.fade, of.decay, of.l2, of.l1 = step.fade, step.decay, step.l2, step.l1
         of.gscale, of.narrow = 1, self.job.net.narrow
         S1, S2 = (*slots, None, None)[:2]
         optimizer.S1 = <char *>address(S1) if S1 is not None else NULL
         optimizer.S2 = <char *>address(S2) if S2 is not None else NULL
+
+    cdef average_into(self, average):
+        """Have each step move an Average, where there is one."""
+        if average is not None:
+            self.job.optimizer.average = <char *>address(average.weights)
+            self.job.optimizer.average_decay, self.job.optimizer.average_power = average.decay, average.power[0]
+
+    cdef drop_at(self, rates):
+        """Give dropout layers (l, rate) their rates, in all copies of the layers."""
+        cdef int l, copy
+        for l, rate in rates:
+            for copy in range(4):
+                self.room[copy * (self.job.net.L + 1) + l].rate = rate
 
     cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep,
                  bint fresh=False):
@@ -220,6 +233,15 @@ cdef void mirror_layers(Job *job, Layer *layers) noexcept:
             layers[l].kind.mirror(job, &layers[l], 0, layers[l].weights.rows)
 
 
+# Python that runs in the threads' work: handlers of signals, a user's loss, an exchange
+
+cdef require_threads(Job *job):
+    """RuntimeError in a child that Python has forked in a job: what the other threads should do will not come."""
+    if job.team.active > 1 and load(&job.team.state) == TEAM_OFF:
+        raise RuntimeError("a loss, a handler of signals or an exchange must not return in a child that it has forked: "
+                           "the other threads of the call are missing there")
+
+
 cdef void look_for_signals(Job *job) noexcept nogil:
     """Run the handlers of signals, on thread 0, in the caller's floating point mode."""
     set_float_mode(job.team.outside)
@@ -230,6 +252,7 @@ cdef void look_for_signals(Job *job) noexcept nogil:
 cdef void run_handlers(Job *job) noexcept with gil:
     try:
         PyErr_CheckSignals()
+        require_threads(job)
     except BaseException as error:
         (<Call>job.rows.call).fail(error)
 
@@ -260,6 +283,7 @@ cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
         for i in range(loss.m):
             memcpy(<char *>address(x) + i * n * size, at(job, <char *>loss.x, i * loss.ldx), n * size)
         value, grad = call.loss(rows, x)
+        require_threads(job)
         for i in range(loss.m):
             w = 1 if weight == NULL else get(job, weight, rows[i])
             value[i] *= w
@@ -289,6 +313,7 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
         call.exchanged(call.G[0], found, call.error)
+        require_threads(job)
         job.results.batch_loss = found[0]
         store(&job.results.bad, found[1] != 0 or call.error is not None)
     except BaseException as error:

@@ -102,12 +102,11 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     cdef Weights *W = &layer.weights
     cdef Py_ssize_t i, p, n
     cdef const char *before
-    cdef char *x = at(job, layer.x, row * layer.ld)
     cdef char *s = at(job, layer.s, row * layer.ld)
     cdef char *room = at(job, scratch, job.shares.kind_at)
     cdef char *out
     cdef bint placed
-    cdef bint fused = layer.theta.act == ACT_relu and s == x
+    cdef bint fused = layer.theta.act == ACT_relu and layer.s == layer.x
     cdef Py_ssize_t in_place = positions_in_place(job, layer)
     cdef gemm_t g
     memset(&g, 0, sizeof(g))
@@ -130,8 +129,8 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
                 job.k.rows(n, W.units, room, g.N, out, W.units)
             p += n
         clear_pad(job, layer, at(job, s, i * layer.ld))
-    if not fused and (layer.theta.act != ACT_identity or s != x):
-        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, s, x)
+    if not fused:
+        activate(job, layer, row, m)
 
 
 cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,

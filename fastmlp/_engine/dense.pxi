@@ -68,8 +68,7 @@ cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
         job.k.gemm(&layer.products.for_s, m, x, s, NULL, scratch)
         if layer.products.for_s.epilogue == EPI_RELU:
             return
-    if layer.theta.act != ACT_identity or layer.s != layer.x:
-        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, s, at(job, layer.x, row * layer.ld))
+    activate(job, layer, row, m)
 
 
 cdef void dense_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,

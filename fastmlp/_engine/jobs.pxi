@@ -1,8 +1,16 @@
 # What the threads of a team run, each on its part of the rows.
 
-cdef inline double step_rate(const step_t *step, double p1, double p2) noexcept nogil:
-    """The learning rate of a step: Adam's with the bias corrections, from the powers of beta1 and beta2."""
-    return step.lr * sqrt(1 - p2) / (1 - p1) if step.kind == STEP_adam else step.lr
+cdef inline double nadam_momentum(const step_t *step, double fade) noexcept nogil:
+    """beta1 (1 - fade^t / 2)"""
+    return step.beta1 * (1 - 0.5 * fade)
+
+
+cdef void correct_nadam(const step_t *given, double product, double p2, double fade, step_t *step) noexcept nogil:
+    """NAdam's rates of a step and its eps, from the product of the momenta, the power of beta2 and that of fade."""
+    cdef double root = sqrt(1 - p2), ahead = nadam_momentum(given, fade * given.fade)
+    step.lr = given.lr * root * ahead / (1 - product * ahead)
+    step.lr_g = given.lr * root * (1 - nadam_momentum(given, fade)) / (1 - product)
+    step.eps = given.eps * root
 
 
 cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
@@ -24,7 +32,8 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
     cdef Py_ssize_t c, begin, pos, m, end, rows = 0
     cdef bint last, penal = optimizer.row_l2 > 0 or optimizer.row_l1 > 0, alone = optimizer.exchange == NULL
     cdef step_t step = optimizer.step
-    cdef double p1 = optimizer.beta1_power, p2 = optimizer.beta2_power, next1, next2, scale = 0
+    cdef double p1 = optimizer.powers.beta1, p2 = optimizer.powers.beta2, next1, next2, scale = 0
+    cdef double fade = optimizer.powers.fade, next_fade = fade, average_power = optimizer.average_power
     begin = of.first // of.chunks * of.batch
     pos = begin + of.first % of.chunks * of.chunk
     MARK_START(thread)
@@ -38,7 +47,12 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             step.l2, step.l1 = optimizer.step.l2 + optimizer.row_l2 / rows, optimizer.step.l1 + optimizer.row_l1 / rows
         row_phase(job, pos, pos - begin, m, scale, thread)
         next1, next2 = p1 * step.beta1, p2 * step.beta2
-        step.lr = step_rate(&optimizer.step, next1, next2)      # well before it is used: it takes long
+        if step.kind == STEP_adam:      # the corrections of bias, well before they are used: they take long
+            step.lr = optimizer.step.lr * sqrt(1 - next2) / (1 - next1)
+        elif step.kind == STEP_nadam:
+            next_fade = fade * step.fade
+            next1 = p1 * nadam_momentum(&step, next_fade)
+            correct_nadam(&optimizer.step, next1, next2, next_fade, &step)
         team_barrier(job.team, thread)
         MARK(thread, PHASE_barrier)
         if alone and load(&job.results.bad):
@@ -50,7 +64,7 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             pos, begin = pos + m, end if last else begin
             continue
         if last:
-            p1, p2 = next1, next2
+            p1, p2, fade = next1, next2, next_fade
             if penal:
                 penalize_rows(job, thread)
         weight_phase(job, pos - begin, m, end - begin, &step, thread)
@@ -58,6 +72,9 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             if thread == 0:
                 job.results.bad_chunk = c
             break
+        if last and optimizer.average != NULL:
+            average_power *= optimizer.average_decay
+            average_share(job, (1 - optimizer.average_decay) / (1 - average_power), thread)
         if thread == 0 and last:
             job.results.loss_sum += job.k.sum(end - begin, job.results.values) if alone else job.results.batch_loss
             if job.sensitivity.penalty:
@@ -70,7 +87,8 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
         if last:
             begin = end
     if thread == 0:
-        optimizer.beta1_power, optimizer.beta2_power = p1, p2
+        optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade = p1, p2, fade
+        optimizer.average_power = average_power
 
 
 # A thread's part of positions first .. end, a block at a time.
@@ -96,11 +114,8 @@ cdef inline Part part_of(const Job *job, int thread) noexcept nogil:
 cdef inline bint next_block(Job *job, Part *part) noexcept nogil:
     """Whether there is one more."""
     part.pos += part.m
-    if part.until_look == 0:
-        part.until_look = job.signals.blocks
-        if stopped(job, part.scratch):
-            return False
-    part.until_look -= 1
+    if part.m > 0 and passed_over(job, &part.until_look, part.scratch):
+        return False
     part.m = min(job.batches.block, part.end - part.pos)
     return part.m > 0
 

@@ -1,14 +1,21 @@
-"""The table of layer kinds, and the kinds without weights of their own that treat each unit by itself: dropout, and the
-sum of two layers. A kind is a row here and a module, or a section of one, with its functions; see LayerKind.
+"""The table of layer kinds, and the kinds without weights of their own that treat each unit by itself: dropout, a copy,
+the sum of two layers, and two layers side by side. A kind is a row here and a module, or a section of one, with its
+functions; see LayerKind.
 """
 from libc.stdint cimport uintptr_t
 
 from fastmlp._engine.conv cimport AVG_POOL, CONV, MAX_POOL
+from fastmlp._engine.features cimport SCALE, SHIFT
+from fastmlp._engine.grouped cimport GROUPED
 from fastmlp._engine.norm cimport BATCH_NORM
+from fastmlp._engine.row_norm cimport LAYER_NORM, RMS_NORM
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport DENSE
 
-cdef LayerKind DROPOUT, SUM
+cdef enum:
+    NEAR_ROWS = 8
+
+cdef LayerKind DROPOUT, IDENTITY, SUM, CONCAT
 
 
 cdef void dropout_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -34,49 +41,125 @@ cdef void drop(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, const char 
         job.k.rows(m, layer.d_out, x, ldx, out, ldo)
 
 
+cdef void identity_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
+    """x(l) = x of the source"""
+    cdef Layer *before = layer.input.source
+    job.k.rows(m, layer.d_out, x_of(job, before, pos, row), before.ld, at(job, layer.x, row * layer.ld), layer.ld)
+
+
+cdef void identity_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                            char *scratch) noexcept nogil:
+    """de/dx of the source: delta(l)"""
+    pass_delta(job, layer, &layer.input, row, m)
+
+
+cdef void sum_prepare(const Job *job, Layer *layer) noexcept nogil:
+    """Where f(x) is read by the sum alone, backward applies its theta'."""
+    cdef Layer *before = layer.input.source
+    layer.input.fused = (layer.input.last and not layer.input.adds and before.theta.act != ACT_identity
+                         and before.de_dx == NULL)
+
+
 cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                       char *scratch) noexcept nogil:
     """x(l) = x of one source + x of the other"""
     cdef Layer *one = layer.input.source
     cdef Layer *other = layer.second.source
-    cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
-    cdef char *x
-    for i in range(m):
-        x = at(job, layer.x, (row + i) * layer.ld)
-        job.k.rows(1, layer.d_out, x_of(job, one, pos + i, row + i), one.ld, x, layer.ld)
-        job.k.rows(1, layer.d_out, x_of(job, other, pos + i, row + i), other.ld, scratch_row(job, scratch), layer.ld)
-        job.k.add(n, scratch_row(job, scratch), x)
+    cdef char *x = at(job, layer.x, row * layer.ld)
+    job.k.sum_rows(m, layer.d_out, x_of(job, one, pos, row), one.ld, x_of(job, other, pos, row), other.ld, x, layer.ld)
+    clear_pads(job, layer, x, m)
 
 
 cdef void sum_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                        char *scratch) noexcept nogil:
-    """de/dx of both sources: delta(l)"""
-    pass_delta(job, layer, &layer.input, row, m)
+    """de/dx of both sources: delta(l), where it is fused times theta'"""
+    if layer.input.fused:
+        pass_through_theta(job, layer, row, m)
+    else:
+        pass_delta(job, layer, &layer.input, row, m)
     pass_delta(job, layer, &layer.second, row, m)
+
+
+cdef void pass_through_theta(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """delta of the first source, delta(l) times its theta': a few rows at a time, which stay in the nearest cache."""
+    cdef Layer *before = layer.input.source
+    cdef Py_ssize_t i = row, n
+    while i < row + m:
+        n = min(<Py_ssize_t>NEAR_ROWS, row + m - i)
+        pass_delta(job, layer, &layer.input, i, n)
+        job.k.act_grad(before.theta.act, before.theta.arg, n * before.ld, theta_of(job, before, i),
+                       at(job, layer.input.dx, i * before.ld))
+        i += n
 
 
 cdef void pass_delta(Job *job, Layer *layer, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     cdef Py_ssize_t ld = input.source.ld
-    if input.dx != NULL:
+    if input.dx != NULL and input.dx != layer.delta:
         job.k.rows(m, layer.d_out, at(job, layer.delta, row * layer.ld), layer.ld, at(job, input.dx, row * ld), ld)
 
 
-cdef inline char *scratch_row(Job *job, char *scratch) noexcept nogil:
-    return at(job, scratch, job.shares.kind_at)
+cdef void concat_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                         char *scratch) noexcept nogil:
+    """x(l) = the second source's features, then the first one's, which comes later in the network; of maps position by
+    position"""
+    cdef Layer *one = layer.second.source
+    cdef Layer *other = layer.input.source
+    cdef Py_ssize_t i, positions = layer.weights.positions, n = layer.d_out // positions, first = one.d_out // positions
+    cdef char *x
+    for i in range(m):
+        x = at(job, layer.x, (row + i) * layer.ld)
+        move(job, positions, first, x_of(job, one, pos + i, row + i), first, x, n)
+        move(job, positions, n - first, x_of(job, other, pos + i, row + i), n - first, at(job, x, first), n)
+    clear_pads(job, layer, at(job, layer.x, row * layer.ld), m)
 
 
-cdef Py_ssize_t sum_scratch(const kernels_t *k, const Layer *layer) noexcept:
-    return pad(layer.d_out, k.lanes)
+cdef void concat_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                          char *scratch) noexcept nogil:
+    """de/dx of both sources: their features of delta(l)"""
+    split_delta(job, layer, &layer.second, 0, row, m)
+    split_delta(job, layer, &layer.input, layer.second.source.d_out // layer.weights.positions, row, m)
+
+
+cdef void split_delta(Job *job, Layer *layer, Input *input, Py_ssize_t first, Py_ssize_t row,
+                      Py_ssize_t m) noexcept nogil:
+    """de/dx of a source whose features are those of delta(l) from `first` on."""
+    cdef Layer *source = input.source
+    cdef Py_ssize_t i, positions = layer.weights.positions, n = source.d_out // positions
+    if input.dx == NULL:
+        return
+    for i in range(row, row + m):
+        move(job, positions, n, at(job, layer.delta, i * layer.ld + first), layer.d_out // positions,
+             at(job, input.dx, i * source.ld), n)
+    clear_pads(job, source, at(job, input.dx, row * source.ld), m)
+
+
+cdef inline void move(const Job *job, Py_ssize_t positions, Py_ssize_t n, const char *x, Py_ssize_t step_x, char *out,
+                      Py_ssize_t step_out) noexcept nogil:
+    """Copy n features at each position, which are so many elements apart here and there."""
+    cdef Py_ssize_t p
+    for p in range(positions):
+        memcpy(at(job, out, p * step_out), at(job, x, p * step_x), n * job.size)
 
 
 DROPOUT.name = "dropout"
 DROPOUT.forward = dropout_forward
 DROPOUT.backward = dropout_backward
 
+IDENTITY.name = "identity"
+IDENTITY.forward = identity_forward
+IDENTITY.backward = identity_backward
+IDENTITY.passes = True
+
 SUM.name = "sum"
-SUM.scratch = sum_scratch
+SUM.prepare = sum_prepare
 SUM.forward = sum_forward
 SUM.backward = sum_backward
+SUM.passes = True
+
+CONCAT.name = "concat"
+CONCAT.forward = concat_forward
+CONCAT.backward = concat_backward
 
 
 # ---- the table
@@ -89,12 +172,19 @@ cdef add(const LayerKind *kind):
 
 
 add(&DENSE)
+add(&GROUPED)
 add(&DROPOUT)
+add(&IDENTITY)
 add(&SUM)
+add(&CONCAT)
+add(&SCALE)
+add(&SHIFT)
 add(&CONV)
 add(&MAX_POOL)
 add(&AVG_POOL)
 add(&BATCH_NORM)
+add(&LAYER_NORM)
+add(&RMS_NORM)
 
 
 cdef const LayerKind *kind_of(name) except NULL:

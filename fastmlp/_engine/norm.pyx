@@ -83,13 +83,10 @@ cdef void norm_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     cdef Layer *before = layer.input.source
     cdef Weights *W = &layer.weights
     cdef char *s = at(job, layer.s, row * layer.ld)
-    cdef Py_ssize_t i
     job.k.normalise(m, W.positions, layer.norm.channels, x_of(job, before, pos, row), before.ld, layer.norm.mean,
                     layer.norm.scale, W.W, (W.b if W.bias else NULL), s, layer.ld)
-    for i in range(m):
-        clear_pad(job, layer, at(job, s, i * layer.ld))
-    if layer.theta.act != ACT_identity or layer.s != layer.x:
-        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, s, at(job, layer.x, row * layer.ld))
+    clear_pads(job, layer, s, m)
+    activate(job, layer, row, m)
 
 
 cdef void norm_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -99,13 +96,11 @@ cdef void norm_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
     cdef Layer *before = layer.input.source
     cdef char *dx = at(job, layer.input.dx, row * before.ld)
     cdef bint moving = norm.total > 0
-    cdef Py_ssize_t i
     job.k.normalise_grad(m, layer.weights.positions, norm.channels, x_of(job, before, pos, row), before.ld,
                          at(job, layer.delta, row * layer.ld), layer.ld, norm.mean, norm.scale, layer.weights.W,
                          job.rows.loss.weight, job.rows.order, pos, norm.total, norm.sum_x,
                          (norm.sum if moving else NULL), dx, before.ld)
-    for i in range(m):
-        clear_pad(job, before, at(job, dx, i * before.ld))
+    clear_pads(job, before, dx, m)
 
 
 cdef void norm_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
@@ -123,10 +118,6 @@ cdef void norm_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
         clear_columns(job, db, 1, W.units, W.ld, W.ld)
 
 
-cdef void norm_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
-    """There are no other forms of gamma."""
-
-
 BATCH_NORM.name = "batch_norm"
 BATCH_NORM.measure = norm_measure
 BATCH_NORM.prepare = norm_prepare
@@ -135,4 +126,3 @@ BATCH_NORM.settle_back = norm_settle_back
 BATCH_NORM.forward = norm_forward
 BATCH_NORM.backward = norm_backward
 BATCH_NORM.grad = norm_grad
-BATCH_NORM.mirror = norm_mirror

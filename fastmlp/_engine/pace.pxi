@@ -53,7 +53,7 @@ cdef class Pace:
         cdef double each
         if self.timed_for != job.batches.chunk:
             self.timed_for, self.cost[0], self.cost[1], self.patience = job.batches.chunk, 0, 0, RETRY_SECONDS
-        if team.auto:
+        if wide and team.auto:
             if self.cost[0] > 0 and self.cost[1] > 0 and now_seconds() - self.tried > self.patience:
                 team.awake = self.cost[1] < self.cost[0]
                 self.cost[team.awake == 0] = 0

@@ -1,7 +1,7 @@
 """What the engine is asked for in training, and what it gives, by name."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ class Batches(NamedTuple):
 
     order: numbers of the rows, int64, cut into batches of `size` rows; those first .. last are trained on.
     weight_scale: rows of the whole fit over the sum of their weights. key: what dropout drops and what noise is, 64
-    bits.
+    bits. rates: (l, rate) of the dropout layers whose rate is not always the same.
     """
 
     order: NDArray[np.int64]
@@ -25,29 +25,44 @@ class Batches(NamedTuple):
     last: int
     weight_scale: float = 1.0
     key: int = 0
+    rates: Sequence[tuple[int, float]] = ()
 
 
 class Step(NamedTuple):
     """The numbers of an optimiser's step: its row in STEPS, the rate, and what its formula has; beta1 is the momentum
-    of SGD. decay: the rate times AdamW's weight decay. clip_norm: the largest norm of the gradient, 0 for any."""
+    of SGD and RMSprop. fade: by how much the distance of NAdam's momentum from beta1 falls each step. decay: the rate
+    times the weight decay of AdamW and Lion. clip_norm: the largest norm of the gradient, 0 for any."""
 
     kind: int
     lr: float
     beta1: float = 0.0
     beta2: float = 0.0
     eps: float = 0.0
+    fade: float = 0.0
     decay: float = 0.0
     l2: float = 0.0
     l1: float = 0.0
     clip_norm: float = 0.0
 
 
+class Average(NamedTuple):
+    """A running mean of the weights: weights <- weights + (1 - decay) / (1 - decay^t) (P - weights) after step t.
+
+    weights: laid out as P. power: decay^t, float64 (1,), which goes on.
+    """
+
+    weights: Floats
+    decay: float
+    power: NDArray[np.float64]
+
+
 class State(NamedTuple):
-    """What a step changes besides the weights: arrays laid out as they are, and the running powers of beta1 and beta2,
-    float64 (2,)."""
+    """What a step changes besides the weights: arrays laid out as they are; the running powers of beta1, beta2 and,
+    where it has one, fade, float64 (2,) or (3,); and an Average, or None."""
 
     slots: list[Floats]
     powers: NDArray[np.float64]
+    average: Average | None = None
 
 
 class Penalty(NamedTuple):
@@ -75,7 +90,8 @@ class Objective(NamedTuple):
 
     row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
     input_noise: the standard deviation of the normal noise that is added to x(0). penalty: on the sensitivity to the
-    input. attack: moves the rows of each batch first.
+    input. attack: moves the rows of each batch first. smoothing: of cross entropies, whose
+    targets y are taken for (1 - smoothing) y + smoothing / classes.
     """
 
     row_l2: float = 0.0
@@ -83,6 +99,7 @@ class Objective(NamedTuple):
     input_noise: float = 0.0
     penalty: Penalty = Penalty()
     attack: AttackNumbers | None = None
+    smoothing: float = 0.0
 
 
 class Sums(NamedTuple):

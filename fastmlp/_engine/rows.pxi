@@ -10,6 +10,16 @@ cdef void prepare(const Job *job, Layer *layers) noexcept nogil:
             layers[l].kind.prepare(job, &layers[l])
 
 
+cdef inline bint passed_over(Job *job, Py_ssize_t *until_look, const char *scratch) noexcept nogil:
+    """Whether blocks after the one that is done are passed over, since a signal was seen. until_look: blocks until the
+    next look for one."""
+    until_look[0] -= 1
+    if until_look[0] > 0:
+        return False
+    until_look[0] = job.signals.blocks
+    return stopped(job, scratch)
+
+
 cdef inline Py_ssize_t rows_each(Py_ssize_t m, int threads) noexcept nogil:
     """Rows that a thread takes of m: whole tiles of 8 rows, or halves of them."""
     return m if threads == 1 else pad((m + threads - 1) // threads, 4)
@@ -76,7 +86,7 @@ cdef inline void finish_delta(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t
 cdef inline void finish_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """Once backward has given de/dx of an input: add it to what other layers gave, apply theta' where it is whole."""
     cdef Layer *source = input.source
-    if input.fused:
+    if input.fused or input.dx == NULL:
         return
     if input.adds:
         job.k.add(m * source.ld, at(job, input.dx, row * source.ld), at(job, source.delta, row * source.ld))
@@ -137,11 +147,8 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
             store(&job.results.bad, 1)
         MARK(thread, PHASE_delta)
         row += k
-        until_look -= 1
-        if until_look == 0:
-            until_look = job.signals.blocks
-            if stopped(job, scratch):
-                break
+        if passed_over(job, &until_look, scratch):
+            break
     if load(&job.signals.stopped):
         store(&job.results.bad, 1)
 
@@ -149,14 +156,16 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
 cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, Py_ssize_t m, double scale,
                         int thread) noexcept nogil:
     """The row phase where rows need each other: rows first .. hi of this thread, of m that are a whole batch. Before
-    each layer that settles all threads wait for each other, on the way there and back."""
+    each layer that settles all threads wait for each other, on the way there and back, also where a signal was seen:
+    then segments end early, and nothing settles."""
     cdef Layer *layers = job.net.layers
     cdef int l, begin = 1, L = job.net.L
     for l in range(1, L + 1):
         if layers[l].kind.settle != NULL:
             forward_segment(job, pos, first, hi, begin, l, thread)
             team_barrier(job.team, thread)
-            layers[l].kind.settle(job, &layers[l], pos, m, thread)
+            if not load(&job.signals.stopped):
+                layers[l].kind.settle(job, &layers[l], pos, m, thread)
             team_barrier(job.team, thread)
             begin = l
     forward_segment(job, pos, first, hi, begin, L + 1, thread)
@@ -168,7 +177,8 @@ cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t h
         if layers[l].kind.settle_back != NULL:
             backward_segment(job, pos, first, hi, begin, l, thread)
             team_barrier(job.team, thread)
-            layers[l].kind.settle_back(job, &layers[l], pos, m, thread)
+            if not load(&job.signals.stopped):
+                layers[l].kind.settle_back(job, &layers[l], pos, m, thread)
             team_barrier(job.team, thread)
             begin = l
     backward_segment(job, pos, first, hi, begin, job.last_layer, thread)
@@ -180,37 +190,46 @@ cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t h
 cdef void forward_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int begin, int end,
                           int thread) noexcept nogil:
     """Layers begin .. end of a thread's rows, by blocks; x(0) before the first of all."""
-    cdef Py_ssize_t row = first, m
+    cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
     cdef Layer *layers = job.net.layers
+    cdef char *scratch = job.shares.scratch[thread]
     cdef int l
-    while row < hi:
+    while row < hi and not load(&job.signals.stopped):
         m = min(job.batches.block, hi - row)
         if begin == 1:
             gather_rows(job, pos + row, row, m)
         for l in range(begin, end):
-            layers[l].kind.forward(job, &layers[l], pos + row, row, m, job.shares.scratch[thread])
+            layers[l].kind.forward(job, &layers[l], pos + row, row, m, scratch)
         row += m
+        if passed_over(job, &until_look, scratch):
+            break
 
 
 cdef void lose_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, double scale,
                        int thread) noexcept nogil:
     """The losses of a thread's rows, and delta(L)."""
-    cdef Py_ssize_t row = first, m
+    cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
+    cdef char *scratch = job.shares.scratch[thread]
     cdef char *value
-    while row < hi:
+    while row < hi and not load(&job.signals.stopped):
         m = min(job.batches.block, hi - row)
         value = at(job, job.results.values, row)
-        if not loss_rows(job, pos + row, row, m, value, scale, True, job.shares.scratch[thread]):
+        if not loss_rows(job, pos + row, row, m, value, scale, True, scratch):
             store(&job.results.bad, 1)
         finish_delta(job, &job.net.layers[job.net.L], row, m)
         row += m
+        if passed_over(job, &until_look, scratch):
+            break
 
 
 cdef void backward_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int begin, int last,
                            int thread) noexcept nogil:
     """From delta(begin) of a thread's rows, by blocks, down to delta(last)."""
-    cdef Py_ssize_t row = first, m
-    while row < hi:
+    cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
+    cdef char *scratch = job.shares.scratch[thread]
+    while row < hi and not load(&job.signals.stopped):
         m = min(job.batches.block, hi - row)
-        backward_part(job, &job.net.layers[begin], pos + row, row, m, last, job.shares.scratch[thread])
+        backward_part(job, &job.net.layers[begin], pos + row, row, m, last, scratch)
         row += m
+        if passed_over(job, &until_look, scratch):
+            break

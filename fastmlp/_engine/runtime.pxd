@@ -39,6 +39,8 @@ cdef class Call:
     cdef go_along(self, V)
     cdef move_inputs(self, attack)
     cdef step_by(self, step, slots)
+    cdef average_into(self, average)
+    cdef drop_at(self, rates)
     cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
     cdef gradient_room(self, bint full)
     cdef exchange(self, function)

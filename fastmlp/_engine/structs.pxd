@@ -55,11 +55,12 @@ cdef struct LayerKind:
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
     grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
-    mirror_fn mirror            # W's other forms, from its rows lo .. hi
+    mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
     # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at; or NULL where s
     # is linear in the input: then forward and backward serve
     tangent_fn tangent
     tangent_fn tangent_back
+    bint passes                 # de/dx of its last input is delta(l) itself, which nothing else needs
     # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
     # from pos on have x of the source, before forward; and once they have delta(l), before backward
     settle_fn settle
@@ -78,7 +79,8 @@ cdef struct Input:
 
 # W and b. W is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever takes fewer whole
 # vectors: a layer with one output is one row, not a column of them. Either is row-major, with rows of whole vectors
-# that are zero past their end; the bias follows. Of a convolution W is (kh kw c_in, c_out).
+# that are zero past their end; the bias follows. Of a convolution W is (kh kw c_in, c_out), of a grouped layer
+# (d(l-1), d(l) / groups), of one with a factor for each feature (1, features).
 cdef struct Weights:
     Py_ssize_t rows, cols       # of W as kept
     Py_ssize_t ld               # its row stride
@@ -88,7 +90,11 @@ cdef struct Weights:
     char *b
     bint bias
     bint penalised              # W is subject to decay and penalties
+    double lr_scale             # factors of the learning rate of W and b,
+    double decay                # and of W's decay and penalties
+    bint scaled                 # either is not 1
     bint flipped
+    bint lone                   # there is no W: its only row is b
     Py_ssize_t positions        # of each row of X at which W is used: where a convolution's window stops, else 1
     Py_ssize_t columns          # of a product for the gradient
     int leader                  # the layer that this one follows as a whole, see ties.pyx, or 0;
@@ -136,6 +142,14 @@ cdef struct Norm:
     char *sum                   # and of delta
 
 
+# Of layers that treat each feature, or all of them, alike at each position.
+cdef struct Features:
+    Py_ssize_t n                # of a row, of a map's position: its channels
+    bint scaled                 # each has a factor that is learned, W
+    bint centred                # a normalisation takes their mean away
+    double eps                  # and adds this to their variance
+
+
 # What slides over a map.
 cdef struct Windows:
     window_t window
@@ -157,6 +171,8 @@ cdef struct Layer:
     Weights weights
     Windows windows             # of convolutions and pooling
     Norm norm                   # of batch normalisation
+    Features features           # of what goes by features
+    Py_ssize_t groups           # of units that see only as large a group of the source's
     double rate                 # of dropout
     # the call's buffers, rows of ld elements
     Py_ssize_t ld
@@ -236,14 +252,24 @@ cdef struct Gradient:
     char *T2
 
 
+# What falls from step to step.
+cdef struct Powers:
+    double beta1                # beta1^t; NAdam: the product of its momenta
+    double beta2                # beta2^t
+    double fade                 # NAdam: fade^t
+
+
 cdef struct Optimizer:
     bint stepping
     step_t step                 # for weights; biases know neither decay nor penalties
     double clip                 # largest norm of the gradient, 0: any
     double row_l2, row_l1       # penalties on the sum over a batch's rows
-    double beta1_power, beta2_power
+    Powers powers
     char *S1                    # state, laid out as P
     char *S2
+    char *average               # the running mean of P, laid out as P, or NULL
+    double average_decay        # by which what it has is multiplied each step,
+    double average_power        # and that to the number of steps so far
     # between the whole gradient of a batch of some rows and its step, on all threads between barriers, or NULL: where
     # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
@@ -391,6 +417,21 @@ cdef inline void clear_pad(const Job *job, const Layer *layer, char *row) noexce
     memset(at(job, row, layer.d_out), 0, (pad(layer.d_out, job.k.lanes) - layer.d_out) * job.size)
 
 
+cdef inline void clear_pads(const Job *job, const Layer *layer, char *rows, Py_ssize_t m) noexcept nogil:
+    """The same of m rows."""
+    cdef Py_ssize_t i
+    if layer.d_out != pad(layer.d_out, job.k.lanes):
+        for i in range(m):
+            clear_pad(job, layer, at(job, rows, i * layer.ld))
+
+
+cdef inline void activate(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """x(l) = theta(s(l))"""
+    if layer.theta.act != ACT_identity or layer.s != layer.x:
+        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, at(job, layer.s, row * layer.ld),
+                  at(job, layer.x, row * layer.ld))
+
+
 cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end,
                                Py_ssize_t ld) noexcept nogil:
     """Zero in columns first .. end of m rows: x(l-1) may hold anything past its last unit, W may not."""
@@ -405,6 +446,17 @@ cdef inline step_t bias_step(const step_t *step) noexcept nogil:
     cdef step_t bias = step[0]
     bias.decay = bias.l2 = bias.l1 = 0
     return bias
+
+
+cdef inline const step_t *step_of(const Layer *layer, const step_t *step, step_t *room) noexcept nogil:
+    """A step with a layer's own factors, in room where it has any."""
+    cdef const Weights *W = &layer.weights
+    if not W.scaled:
+        return step
+    room[0] = step[0]
+    room.lr, room.lr_g = step.lr * W.lr_scale, step.lr_g * W.lr_scale
+    room.decay, room.l2, room.l1 = step.decay * W.lr_scale * W.decay, step.l2 * W.decay, step.l1 * W.decay
+    return room
 
 
 cdef inline Py_ssize_t span_end(const Job *job, const Layer *layer, Py_ssize_t hi) noexcept nogil:

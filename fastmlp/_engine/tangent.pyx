@@ -75,7 +75,7 @@ cdef void push_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
             layer.kind.tangent(job, layer, tangent, pos, row, m, scratch)
         else:
             layer.kind.forward(job, tangent, pos, row, m, scratch)
-        if job.sensitivity.along != NULL and layer.kind.grad != NULL:
+        if job.sensitivity.along != NULL and layer.weights.rows > 0:
             along_forward(job, l, row, m, scratch)
         if layer.theta.act != ACT_identity:
             job.k.act_grad(layer.theta.act, layer.theta.arg, m * layer.ld, theta_of(job, layer, row),
@@ -107,7 +107,7 @@ cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, d
             layer.kind.tangent_back(job, layer, tangent, pos, row, m, scratch)
         else:
             layer.kind.backward(job, tangent, pos, row, m, scratch)
-        if job.sensitivity.along != NULL and layer.kind.grad != NULL:
+        if job.sensitivity.along != NULL and layer.weights.rows > 0 and not layer.weights.lone:
             along_backward(job, l, pos, row, m, scratch)
         finish_tangent_input(job, &tangent.input, row, m)
         if tangent.second.source != NULL:
@@ -117,6 +117,8 @@ cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, d
 cdef void finish_tangent_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """Once a layer has given (de/dx)' of an input: add it to what others gave, finish it where it is whole."""
     cdef Layer *source = input.source
+    if input.dx == NULL:
+        return
     if input.adds:
         job.k.add(m * source.ld, at(job, input.dx, row * source.ld), at(job, source.delta, row * source.ld))
     if input.last:
@@ -143,6 +145,11 @@ cdef void along_forward(Job *job, int l, Py_ssize_t row, Py_ssize_t m, char *scr
     cdef Layer *along = &job.sensitivity.along[l]
     cdef Layer *tangent = &job.sensitivity.tangent[l]
     cdef Py_ssize_t first = row * tangent.ld
+    cdef Weights *V = &along.weights
+    if V.lone:
+        job.k.affine(m, V.positions, V.cols, at(job, tangent.x, first), tangent.ld, NULL, V.W,
+                     at(job, tangent.x, first), tangent.ld)
+        return
     memcpy(at(job, along.input.source.x, row * before.ld), at(job, before.x, row * before.ld), m * before.ld * job.size)
     along.kind.forward(job, along, row, row, m, scratch)
     job.k.add(m * along.ld, at(job, along.x, first), at(job, tangent.x, first))

@@ -4,8 +4,21 @@ cdef enum:
     MOST_IDLE = 2               # teams kept for the next call, for a tenth of a second or so
 
 cdef list idle_teams = []       # the newest last
+cdef list busy_teams = []       # in calls, of more than the caller
+
+
+def leave_teams():
+    """In a child after a fork, which has none of their threads: callers of busy teams do their next jobs alone. A job
+    that the fork was in ends, since barriers of a team that is off are open; see require_threads."""
+    cdef Team one
+    idle_teams.clear()
+    for one in busy_teams:
+        one.n = 1
+        store(&one.team.state, TEAM_OFF)
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=idle_teams.clear)    # threads are not forked
+    os.register_at_fork(after_in_child=leave_teams)
 
 
 def cores():
@@ -55,7 +68,7 @@ cdef give_team(Team one):
 cdef class borrow_team:
     """`with borrow_team(n) as t`: a Team for a call. Its threads are at hand for the next one for a while.
 
-    auto: let it use fewer threads where they do not pay."""
+    auto: let it use fewer threads where they do not pay, or the caller alone where others cannot be started."""
     cdef Team one
     cdef int n
     cdef bint auto
@@ -64,9 +77,18 @@ cdef class borrow_team:
         self.n, self.auto = n, auto and n > 1
 
     def __enter__(self):
-        self.one = take_team(self.n)    # here, where no signal comes between
+        try:
+            self.one = take_team(self.n)    # here, where no signal comes between
+        except RuntimeError:
+            if not self.auto:
+                raise
+            self.one = take_team(1)
         self.one.auto, self.one.awake, self.one.waking = self.auto, False, False
+        if self.n > 1:
+            busy_teams.append(self.one)
         return self.one
 
     def __exit__(self, *exception):
+        if self.n > 1:
+            busy_teams.remove(self.one)
         give_team(self.one)

@@ -27,7 +27,7 @@ cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint mor
         layer = &job.net.layers[l]
         layer.kind.grad(job, layer, share[2 * l], share[2 * l + 1], row, m, more,
                         job.gradient.G2 if group == 1 else job.gradient.G, scratch)
-        if job.sensitivity.tangent != NULL:
+        if job.sensitivity.tangent != NULL and not layer.weights.lone:
             layer.kind.grad(job, &job.sensitivity.tangent[l], share[2 * l], share[2 * l + 1], row, m, more,
                             job.gradient.T2 if group == 1 else job.gradient.T, scratch)
 
@@ -115,6 +115,7 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
     cdef int l
     cdef Py_ssize_t lo, hi
     cdef Layer *layer
+    cdef step_t room
     cdef const Py_ssize_t *share = share_of(job, thread)
     for l in range(1, job.net.L + 1):
         lo, hi = share[2 * l], share[2 * l + 1]
@@ -122,7 +123,7 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
             continue
         layer = &job.net.layers[l]
         if layer.kind.grad_step != NULL:
-            layer.kind.grad_step(job, layer, lo, hi, m, step, thread)
+            layer.kind.grad_step(job, layer, lo, hi, m, step_of(layer, step, &room), thread)
             continue
         layer.kind.grad(job, layer, lo, hi, 0, m, False, job.gradient.G, job.shares.scratch[thread])
         MARK(thread, PHASE_weight)
@@ -133,8 +134,8 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
 
 
 cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
-    """Step this thread's rows from G: as one vector where they are in one piece, and no penalties are, which biases do
-    not know."""
+    """Step this thread's rows from G: as one vector where they are in one piece and no layer has factors of its own,
+    and no penalties are, which biases do not know."""
     cdef int l
     cdef const Py_ssize_t *share = share_of(job, thread)
     cdef const Py_ssize_t *span = job.shares.spans + 2 * thread
@@ -150,9 +151,11 @@ cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const 
     """Step rows lo .. hi of W, and the bias with the last one, from G; what follows another layer is copied from
     there."""
     cdef Weights *W = &layer.weights
-    cdef step_t bias = bias_step(step)
+    cdef step_t room
+    cdef const step_t *own = step_of(layer, step, &room)
+    cdef step_t bias = bias_step(own)
     if not W.leader:
-        step_span(job, step if W.penalised else &bias, W.w_at + lo * W.ld, W.w_at + hi * W.ld)
+        step_span(job, own if W.penalised else &bias, W.w_at + lo * W.ld, W.w_at + hi * W.ld)
     if hi == W.rows and W.bias and not W.led_bias:
         step_span(job, &bias, W.b_at, span_end(job, layer, hi))
 
@@ -163,6 +166,28 @@ cdef void step_tail(Job *job, const step_t *step) noexcept nogil:
     cdef step_t bias = bias_step(step)
     step_span(job, step, ties.tail, ties.tail + ties.n_weights)
     step_span(job, &bias, ties.tail + ties.n_weights, ties.tail + ties.n_tail)
+
+
+cdef void average_share(Job *job, double rate, int thread) noexcept nogil:
+    """average += rate (P - average), for this thread's rows: the step of sgd along average - P."""
+    cdef int l
+    cdef Layer *layer
+    cdef step_t pull
+    cdef const Py_ssize_t *share = share_of(job, thread)
+    memset(&pull, 0, sizeof(step_t))
+    pull.kind, pull.lr, pull.l2, pull.gscale, pull.narrow = STEP_sgd, rate, 1, -1, job.net.narrow
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        if share[2 * l] < share[2 * l + 1]:
+            average_span(job, &pull, layer.weights.w_at + share[2 * l] * layer.weights.ld,
+                         span_end(job, layer, share[2 * l + 1]))
+    if thread == 0 and job.net.ties != NULL:
+        average_span(job, &pull, job.net.ties.tail, job.net.ties.tail + job.net.ties.n_tail)
+
+
+cdef inline void average_span(Job *job, const step_t *pull, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    job.k.step(pull, 1, end - begin, at(job, job.optimizer.average, begin), end - begin, at(job, job.net.P, begin),
+               end - begin, NULL, NULL)
 
 
 cdef inline void step_span(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -217,11 +242,12 @@ cdef void penalize_rows(Job *job, int thread) noexcept nogil:
     cdef int l
     cdef Py_ssize_t i, row = 0
     cdef Weights *W
-    cdef double l2 = job.optimizer.row_l2, l1 = job.optimizer.row_l1
+    cdef double l2, l1
     cdef double *penalty
     cdef const Py_ssize_t *share = share_of(job, thread)
     for l in range(1, job.net.L + 1):
         W = &job.net.layers[l].weights
+        l2, l1 = job.optimizer.row_l2 * W.decay, job.optimizer.row_l1 * W.decay
         for i in range(share[2 * l], share[2 * l + 1]):
             penalty = &job.shares.row_penalty[row + i]
             penalty[0] = 0

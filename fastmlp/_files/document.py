@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import _checks, layers, optim, schedules, ties
+from .. import _checks, _entries, layers, optim, schedules, ties
 from .._fit.history import History
 from .._parameters import OptimizerState, flatten
 from .._types import Floats, Shape
@@ -140,7 +140,7 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
     optimizer: that trained it, None for none. n_tied: how many parameters its ties leave, None without ties. dtype: of
     the network.
     """
-    shapes, specs = layers.checked_layers(entries, dtype)
+    shapes, specs = _entries.checked_layers(entries, dtype)
     tensors = {}
     for l, spec in enumerate(specs, 1):
         weights = spec.weights(shapes[l - spec.reads[0]])
@@ -151,7 +151,7 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
     n_statistics = sum(spec.n_statistics(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1))
     n_params = sum(map(math.prod, tensors.values())) if n_tied is None else n_tied
     if optimizer is not None:
-        tensors.update({f"slot.{i}": (n_params,) for i in range(optimizer.n_slots)}, powers=(2,))
+        tensors.update({f"slot.{i}": (n_params,) for i in range(optimizer.n_slots)}, powers=(optimizer.n_powers,))
     if n_tied is not None:
         tensors["params"] = (n_tied,)
     if n_statistics:

@@ -33,7 +33,7 @@ def write(path: str | os.PathLike[str], text: str, tensors: Mapping[str, Floats]
 
     ValueError where the header would be larger than `read` takes; OSError where the file cannot be written.
     """
-    path = whole.path_text(path)
+    path = _checks.path("path", path)
     if not isinstance(text, str):
         raise TypeError(f"text must be a string, got {_checks.described(text)}")
     try:
@@ -110,7 +110,7 @@ class Container:
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Container]:
     """The Container of a file. ValueError that says what is wrong with it; OSError where it cannot be read."""
-    path = whole.path_text(path)
+    path = _checks.path("path", path)
     try:
         with whole.reading(path) as (file, size):
             yield Container(file, size)

@@ -15,8 +15,6 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from .. import _checks
-
 try:
     import fcntl
 except ImportError:  # Windows, where a file that is open cannot be removed anyway
@@ -25,25 +23,6 @@ except ImportError:  # Windows, where a file that is open cannot be removed anyw
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # for a writer, were it a FIFO
 BLOCK_BYTES = 2**24  # that are written or read at a time, between which Ctrl-C is heard
-
-
-def path_text(path: Any) -> str:
-    """A path as a string. TypeError, ValueError where it is none."""
-    try:
-        text = os.fspath(path)
-    except Exception:  # a user's object may do as it likes
-        text = None
-    if not isinstance(text, str):
-        raise TypeError(f"path must be a string or an os.PathLike of one, got {_checks.described(path)}")
-    if not text:
-        raise ValueError("path must name a file, got an empty one")
-    try:
-        good = b"\0" not in os.fsencode(text)
-    except UnicodeError:
-        good = False
-    if not good:
-        raise ValueError(f"path must have no null characters or halves of others, got {_checks.described(path)}")
-    return text
 
 
 @contextlib.contextmanager

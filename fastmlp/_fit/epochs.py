@@ -6,7 +6,9 @@ step before that one.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,9 +19,11 @@ from .._engine.requests import Batches, Objective, State
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
+from .average import RunningMean
 from .cuts import Stretch
 from .orders import Order, Place
 from .ranks import ALONE, Ranks
+from .rates import DroppedRates
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
@@ -47,9 +51,10 @@ class Sums:
 
 
 class Snapshot(NamedTuple):
-    """Weights and the optimiser's state at some time, with the rate and the number of the epoch then to be trained."""
+    """Weights and the optimiser's state at some time, with the rates and the number of the epoch then to be trained."""
 
     rate: float
+    dropped: DroppedRates
     epoch: int
     arrays: list[Floats]
 
@@ -59,21 +64,28 @@ class Epochs:
 
     state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step, None for all.
     on_batch_end: a function of (batch, logs), whether to stop; each batch then is a call of the engine. ranks: those
-    that train the network together; n, weight: the number and the weight of their rows.
+    that train the network together; n, weight: the number and the weight of their rows. mean: of the weights, which the
+    network holds between epochs; None for none. dropped: by epoch, for the dropout layers whose rate changes.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
 
     def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int | None,
                  team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None,
-                 ranks: Ranks = ALONE) -> None:
+                 ranks: Ranks = ALONE, mean: RunningMean | None = None,
+                 dropped: Iterator[DroppedRates] | None = None) -> None:
         self.network, self.state = network, state
-        self.live = [network.core.P, network.core.statistics, *state.arrays()]  # what training changes
+        self.mean, self.dropped = mean, dropped or itertools.repeat(())
+        self.changing = State(state.slots, state.powers, None if mean is None else mean.as_asked_for())
+        self.live = [network.core.P, network.core.statistics, *state.arrays(),  # what training changes
+                     *(() if mean is None else mean.arrays())]
         self.data, self.order, self.team, self.ranks = data, order, team, ranks
         self.objective, self.on_batch_end = objective, on_batch_end
         self.cut = ranks.cut(order.n, batch)
         self.n, self.batches = self.cut.n, self.cut.batches
-        self.weight, = ranks.sums(order.weight_of_all(data))
+        self.weight = order.weight_of_all(data)
+        if ranks.several:
+            self.weight, = ranks.sums(self.weight)
         most = order.window or _core.WHOLE
         self.section_batches = self.batches if self.n <= most else max(1, most // self.cut.batch)
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
@@ -83,8 +95,12 @@ class Epochs:
 
     def run(self, rate: float) -> EpochResult | None:
         """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
+        with contextlib.nullcontext() if self.mean is None else self.mean.weights_in_place():
+            return self._run(rate)
+
+    def _run(self, rate: float) -> EpochResult | None:
         oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
-        start = self._snapshot(rate, oldest)
+        start = self._snapshot(rate, next(self.dropped), oldest)
         self.snapshots = [*self.snapshots[-1:], start]
         if self.on_batch_end is not None:
             sums, weight = self._train_batch_by_batch(start, self.on_batch_end)
@@ -95,8 +111,11 @@ class Epochs:
             return None
         self.state.epoch += 1
         self.network.progress.epochs_ever += 1
-        loss, row_penalty, sensitivity = self.ranks.of_epoch(sums.loss, sums.row_penalty, sums.sensitivity)
-        return EpochResult(rate, loss / weight if weight else 0.0, row_penalty, sensitivity, sums.stopped)
+        if self.ranks.several:
+            sums.loss, sums.row_penalty, sums.sensitivity = self.ranks.of_epoch(sums.loss, sums.row_penalty,
+                                                                                sums.sensitivity)
+        return EpochResult(rate, sums.loss / weight if weight else 0.0, sums.row_penalty, sums.sensitivity,
+                           sums.stopped)
 
     def loss(self) -> float:
         """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
@@ -152,7 +171,7 @@ class Epochs:
     def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: Sums) -> None:
         """The batches of a stretch of the section. Where this rank has no rows in them, a row of its data stands in,
         and nothing of it counts."""
-        state, objective, rows = self.state, self.objective, stretch.rows or 1
+        objective, rows = self.objective, stretch.rows or 1
         order = self.section_rows[stretch.begin - self.section_begin:stretch.end - self.section_begin]
         if not stretch.rows:
             order = np.zeros(stretch.last - stretch.first, np.int64)
@@ -162,10 +181,10 @@ class Epochs:
             scale *= part
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
         key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
-        batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key)
-        found = self.network.core.train(self.data, self.team, batches, state.optimizer.at_rate(start.rate),
-                                        State(state.slots, state.powers), objective,
-                                        None if self.ranks.size == 1 else self.ranks.exchange(stretch.rows))
+        batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped)
+        found = self.network.core.train(self.data, self.team, batches, self.state.optimizer.at_rate(start.rate),
+                                        self.changing, objective,
+                                        self.ranks.exchange(stretch.rows) if self.ranks.several else None)
         sums.batches = stretch.first + found.done
         sums.loss += found.loss
         sums.row_penalty += found.weight_penalty / self.n
@@ -209,14 +228,14 @@ class Epochs:
         loss, = self.ranks.sums(core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)
         return bool(np.isfinite(largest) and np.isfinite(loss))
 
-    def _snapshot(self, rate: float, into: list[Floats] | None = None) -> Snapshot:
+    def _snapshot(self, rate: float, dropped: DroppedRates, into: list[Floats] | None = None) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""
         epoch = self.network.progress.epochs_ever
         if into is None:
-            return Snapshot(rate, epoch, [a.copy() for a in self.live])
+            return Snapshot(rate, dropped, epoch, [a.copy() for a in self.live])
         for copy, a in zip(into, self.live):
             np.copyto(copy, a)
-        return Snapshot(rate, epoch, into)
+        return Snapshot(rate, dropped, epoch, into)
 
     def _restore(self, snapshot: Snapshot) -> None:
         for a, copy in zip(self.live, snapshot.arrays):
@@ -228,7 +247,7 @@ class Epochs:
         self._restore(now)
         before = None
         for b in range(self.batches):
-            here = self._snapshot(now.rate)
+            here = self._snapshot(now.rate, now.dropped)
             if self._train(now, b, b + 1).batches == b:
                 break
             before = here

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from .. import _checks
 from ..callbacks import Callback, overrides
 from .epochs import EpochResult, Epochs
 from .ranks import ALONE, Ranks
@@ -50,15 +51,16 @@ class Plan:
 def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence[Callback]) -> Ending:
     """Train for `wanted` epochs, or until something ends it sooner; the Ending. callbacks: those of this rank."""
     ranks = epochs.ranks
-    changing = ranks.any(bool(callbacks))
+    changing = ranks.several and ranks.any(bool(callbacks))
     with notifying(callbacks, net, wanted) as notify:
         for _ in range(wanted):
             result = epochs.run(plan.begin_epoch())
             if result is None:
                 plan.diverged()
                 return Ending.DIVERGED
-            stops = notify(*plan.end_epoch(result))
-            if ranks.any(plan.should_stop() or stops or result.stopped):
+            stop = notify(*plan.end_epoch(result))
+            stop = plan.should_stop() or stop or result.stopped
+            if ranks.any(stop) if ranks.several else stop:
                 return Ending.STOPPED
             if changing:
                 ranks.follow(epochs.network)
@@ -75,7 +77,7 @@ def notifying(callbacks: Sequence[Callback], net: MLP, wanted: int) -> Iterator[
     def notify(epoch: int, logs: dict[str, float]) -> bool:
         nonlocal last
         last = logs
-        answers = [callback.on_epoch_end(net, epoch, logs) for callback in callbacks]
+        answers = [stops(callback, "on_epoch_end", net, epoch, logs) for callback in callbacks]
         return any(answers)
 
     try:
@@ -96,15 +98,22 @@ def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, floa
             _notify_of_end(callbacks[1:], net, logs)
 
 
+def stops(callback: Callback, event: str, net: MLP, number: int, logs: dict[str, float]) -> bool:
+    """Tell a callback of an event; whether it wants to stop."""
+    answer = getattr(callback, event)(net, number, logs)
+    return answer is not None and _checks.verdict(f"{event} of {type(callback).__name__}", answer)
+
+
 def batch_notifier(callbacks: Sequence[Callback], net: MLP, ranks: Ranks = ALONE) -> Notify | None:
     """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has on any
     rank."""
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
 
     def notify(batch: int, logs: dict[str, float]) -> bool:
-        answers = [callback.on_batch_end(net, batch, logs) for callback in listening]
-        stops = ranks.any(any(answers))
+        answers = [stops(callback, "on_batch_end", net, batch, logs) for callback in listening]
+        stop = ranks.any(any(answers))
         ranks.follow(net._network)
-        return stops
+        return stop
 
-    return notify if ranks.any(bool(listening)) else None
+    wanted = ranks.any(bool(listening)) if ranks.several else listening
+    return notify if wanted else None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _core
+from .. import _arrays, _checks, _core
 from .._network import Network
 from .._types import Floats, Integers
 from ..metrics import check_rows, check_targets
@@ -68,11 +68,12 @@ class Measures:
             self._targets_of_metrics(network, y, weight)
 
     def _targets_of_metrics(self, network: Network, y: Any, weight: Any) -> None:
-        y = np.asarray(_arrays.dense(y))
+        y = np.asarray(_arrays.dense(y, "y"))
         labels = y.ndim == 1 and network.loss.name == "cross_entropy"
         y = y[:, None] if y.ndim == 1 and not labels else y
         of_rows = slice(None) if self.rows.numbers is None else self.rows.numbers
-        self.y = self.ranks.gather(y[of_rows])
+        self.y = self.ranks.gather(y[of_rows])[...]
+        self.y.flags.writeable = False  # metrics may be functions of the user, y an array of theirs
         weighted = self.ranks.any(weight is not None)
         weight = np.ones(len(y)) if weight is None else np.asarray(weight)
         self.weight = self.ranks.gather(weight[of_rows]) if weighted else None
@@ -90,7 +91,7 @@ class Measures:
         outputs, loss = self.ranks.gather(outputs), self._mean(total)
         prefix, logs = ("val_", {"val_loss": loss}) if self.validates else ("", {})
         for name, metric in self.metrics.items():
-            logs[prefix + name] = float(metric(self.y, outputs, self.weight))
+            logs[prefix + name] = _checks.result(f"metrics {name!r}", metric(self.y, outputs, self.weight))
         return logs
 
     def _mean(self, total: float) -> float:

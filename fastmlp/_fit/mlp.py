@@ -1,7 +1,6 @@
 """What MLP.fit and MLP.partial_fit do."""
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -10,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _robust, _running, optim
-from .._engine.requests import Objective
+from .._engine.requests import Objective, Penalty
+from .._network import Network
 from .._parameters import OptimizerState
 from ..callbacks import Callback
-from . import loop
+from . import classes, loop
+from .average import RunningMean
 from .epochs import EpochResult, Epochs
 from .history import History
 from .local import LocalEpochs
 from .measures import Measures
 from .options import Options
 from .orders import InOrder, Order, Shuffled, hold_out
-from .ranks import Ranks, ranks_of, stand_in
+from .ranks import ALONE, Ranks, ranks_of, stand_in
+from .rates import ahead, dropout_rates
 from .stream import Stream, StreamEpochs, stream_of
 from .windows import windows_of
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 
 MANY = 10**6  # rows, where nobody knows how many
-RATES_AHEAD = 10_000  # epochs whose rates are asked for, and so checked, before anything is changed
 
 
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
@@ -38,6 +39,9 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
     changed before all that was given is checked. RuntimeError where the network is being fitted already.
     """
+    if options.comm is None:
+        with _running.Fit(net) as running:
+            return _fit(net, X, y, options, fresh, running, ALONE)
     with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
         return _fit(net, X, y, options, fresh, running, ranks)
 
@@ -46,15 +50,19 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer)
-    ranks.require_same(net, options, previous)
-    seed, first = ranks.integers(progress.seed, 0 if previous is None else previous.epoch)
+    seed, first = progress.seed, 0 if previous is None else previous.epoch
+    if ranks.several:
+        ranks.require_same(net, options, previous)
+        ranks.require_possible(network, options)
+        seed, first = ranks.integers(seed, first)
+    classes.check_smoothing(network, options.label_smoothing)
     order: Order
     if options.batches is not None:
         order, data, held_out = stream_of(X, y, options), stand_in(network), None
     elif options.window is None:
         data, numbers = ranks.bind(network, X, y, options.sample_weight)
-        numbers, held_out = hold_out(data, numbers, options.validation_fraction, seed, ranks)
-        order = Shuffled(data.n, numbers, seed + ranks.rank) if options.shuffle else InOrder(data.n, numbers)
+        rows, held_out = hold_out(data, numbers, options.validation_fraction, seed, ranks)
+        order = Shuffled(data.n, rows, seed + ranks.rank) if options.shuffle else InOrder(data.n, rows)
     else:
         data, held_out = stand_in(network), None
         order = windows_of(network, X, y, options, seed + ranks.rank, ranks)
@@ -66,36 +74,59 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     if network.core.settles and (penalty.kind or attack):
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")
-    ranks.require_row_losses(network)
     network.parameters.require_finite()
-    ahead = min(options.epochs, RATES_AHEAD)
-    rates = itertools.chain([optim.rate(options.optimizer, first + e) for e in range(ahead)],
-                            (optim.rate(options.optimizer, first + e) for e in itertools.count(ahead)))
-    callbacks = ranks.listening(options.callbacks)
+    rates = ahead(lambda epoch: optim.rate(options.optimizer, epoch), first, options.epochs)
+    dropped = dropout_rates(network, first, options.epochs)
+    if options.class_weight is not None:  # of the rows that are trained on; what was measured is bound already
+        n = data.n if numbers is None else len(numbers)
+        weights = classes.weights(network, y, n, options.sample_weight, options.class_weight, ranks)
+        data, _ = ranks.bind(network, X, y, weights)
+    callbacks, n_threads = options.callbacks, options.n_threads
+    if ranks.several:
+        callbacks, n_threads = ranks.listening(callbacks), ranks.threads(n_threads)
     batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
-    rows = MANY if isinstance(order, Stream) else order.n
-    with order, network.team(rows, 3 * options.epochs, ranks.threads(options.n_threads), batch) as team:
+    known = MANY if isinstance(order, Stream) else order.n
+    with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:
         state = OptimizerState.following(previous, network.parameters, options.optimizer)
-        ranks.follow(network, state)
+        if ranks.several:
+            ranks.follow(network, state)
         progress.optimizer_state = state
         if previous is None:
             net.history = History(loss=[], lr=[])
-        objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack)
+        objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
+                              smoothing=options.label_smoothing)
+        mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
         on_batch_end = loop.batch_notifier(callbacks, net, ranks)
         if on_batch_end is not None and ranks.local_steps:
             raise ValueError("callbacks must have no on_batch_end where ranks take steps of their own, which is what "
                              f"sync={options.sync} means")
         kind = StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps else Epochs
-        epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks)
+        epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks, mean,
+                      dropped)
         plan = NetworkPlan(net, rates, epochs, measures)
-        running.training_loss = None if isinstance(order, Stream) else plan.watch_loss(callbacks)
+        if not isinstance(order, Stream):
+            running.present["loss"] = plan.watch_loss(callbacks) if ranks.several else epochs.loss
+        if penalty.kind and in_memory and not ranks.several:
+            name = _robust.PENALTY_NAMES[penalty.kind]
+            running.present[name] = lambda: present_penalty(network, epochs, X, y, options.sample_weight)
         ending = loop.train(net, epochs, options.epochs, plan, callbacks)
-        ranks.follow(network)
+        if ranks.several:
+            ranks.follow(network)
     if ending is loop.Ending.DIVERGED:
         warnings.warn(f"the loss was not finite in epoch {state.epoch + 1}: training stopped, the network "
                       "holds the weights before the step that made it so; try a smaller learning rate",
                       loop.DivergenceWarning, stacklevel=4)
     return net.history
+
+
+def present_penalty(network: Network, epochs: Epochs, X: Any, y: Any, sample_weight: Any) -> float:
+    """The mean of the penalty over the training rows at the present weights, with the same projections each time."""
+    weight = np.ones(epochs.data.n) if sample_weight is None else np.array(sample_weight, float)
+    if epochs.order.rows is not None:
+        weight[np.setdiff1d(np.arange(epochs.data.n), epochs.order.rows)] = 0  # held out
+    data, penalty, key = network.bind(X, y, weight), epochs.objective.penalty, network.progress.seed
+    with_it, without = (network.core.gradient(data, epochs.team, p, key)[0] for p in (penalty, Penalty()))
+    return (with_it - without) / data.weight_sum
 
 
 class NetworkPlan(loop.Plan):
@@ -106,14 +137,9 @@ class NetworkPlan(loop.Plan):
         self.measures_loss, self.measured_loss = False, math.nan
 
     def watch_loss(self, callbacks: Sequence[Callback]) -> Callable[[], float]:
-        """What gives the callbacks the mean loss of the training rows at the weights after an epoch.
-
-        It takes all ranks to measure it. So where there are several they all do after each epoch, if callbacks of one
-        want it; one rank measures it when it is asked for."""
-        ranks = self.epochs.ranks
-        if ranks.size == 1:
-            return self.epochs.loss
-        self.measures_loss = ranks.any(any(getattr(one, "monitor", None) == "loss" for one in callbacks))
+        """What gives the callbacks the mean loss of the training rows at the weights after an epoch, where there are
+        several ranks. It takes all of them to measure it: they do after each epoch, if callbacks of one want it."""
+        self.measures_loss = self.epochs.ranks.any(any(getattr(one, "monitor", None) == "loss" for one in callbacks))
         return lambda: self.measured_loss
 
     def begin_epoch(self) -> float:

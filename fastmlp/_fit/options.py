@@ -5,9 +5,11 @@ tests/test_fit_options.py holds them to this table. What an option means is said
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
+
+import numpy as np
 
 from .. import _checks, _core, optim
 from .._robust import Attack
@@ -15,6 +17,7 @@ from ..callbacks import Callback, ProgressBar, as_callback
 from ..metrics import named_metrics
 
 Callbacks = Sequence[Callback | Callable[..., Any]]
+ClassWeight = str | Mapping[Any, float]
 Metrics = str | Callable[..., Any] | Sequence[str | Callable[..., Any]]
 
 OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
@@ -40,6 +43,9 @@ class Options:
     gradient_penalty: float = 0.0
     jacobian_penalty: float = 0.0
     adversarial: Attack | None = None
+    ema: float | None = None
+    label_smoothing: float = 0.0
+    class_weight: ClassWeight | None = None
     comm: Any = None
     sync: str | int = "step"
     window: int | None = None
@@ -63,21 +69,29 @@ class Options:
         metrics by name. TypeError or ValueError names the option."""
         self.optimizer = default_optimizer if self.optimizer is None else self.optimizer
         if not isinstance(self.optimizer, optim.Optimizer):
-            raise TypeError(f"optimizer must be SGD(..), Adam(..) or AdamW(..), got {self.optimizer!r}")
-        _checks.integer("epochs", self.epochs, 1)
+            raise TypeError(f"optimizer must be one of {', '.join(optim.__all__)}, such as Adam(), "
+                            f"got {_checks.described(self.optimizer)}")
+        self.epochs = _checks.integer("epochs", self.epochs, 1)
         if self.batch_size is not None:
-            _checks.integer("batch_size", self.batch_size, 1)
+            self.batch_size = _checks.integer("batch_size", self.batch_size, 1)
         _checks.boolean("shuffle", self.shuffle)
-        self.local_steps()
+        if not (isinstance(self.sync, str) and self.sync == "step"):
+            self.local_steps()
         if self.window is not None:
-            _checks.integer("window", self.window, 1)
+            self.window = _checks.integer("window", self.window, 1)
         if self.n_threads is not None:
             _checks.integer("n_threads", self.n_threads, 1, _core.MOST_THREADS)
+        if not isinstance(self.verbose, (bool, np.bool_)):
+            _checks.integer("verbose", self.verbose, 0)
         if not isinstance(self.callbacks, (list, tuple)):
-            raise TypeError(f"callbacks must be a list of Callback objects or functions, got {self.callbacks!r}")
+            raise TypeError("callbacks must be a list of Callback objects or functions, got "
+                            + _checks.described(self.callbacks))
         self.callbacks = [as_callback(c) for c in self.callbacks] + [ProgressBar()] * bool(self.verbose)
         self.metrics = named_metrics(self.metrics)
         _checks.number("input_noise", self.input_noise, least=0)
+        if self.ema is not None:
+            self.ema = _checks.number("ema", self.ema, least=0, below=1)
+        self.label_smoothing = _checks.number("label_smoothing", self.label_smoothing, least=0, below=1)
         _checks.number("validation_fraction", self.validation_fraction, least=0, below=1)
         if self.validation_data is not None:
             if self.validation_fraction:

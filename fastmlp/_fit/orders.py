@@ -61,8 +61,7 @@ class Order:
 
     def __init__(self, available: int, rows: Integers | None = None) -> None:
         self.rows, self.n = rows, available if rows is None else len(rows)
-
-    window: int | None = None
+        self.window: int | None = None
 
     def __enter__(self) -> Self:
         return self

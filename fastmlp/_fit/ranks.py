@@ -41,13 +41,16 @@ NUMBERS = 3  # that `sums` takes at most
 class Ranks:
     """The one rank of a fit without a communicator.
 
-    rank, size: its number, and how many there are. weighted: whether it is for the ranks to see that a batch has no
-    weight. local_steps: how many steps each takes of its own between two averages of the weights; None where all take
-    each step together.
+    rank, size: its number, and how many there are. several: whether there are others. What a fit asks once, or once an
+    epoch, it asks only then: calls count in small fits. weighted: whether it is for the ranks to see that a batch has
+    no weight. local_steps: how many steps each takes of its own between two averages of the weights; None where all
+    take each step together.
     """
 
-    rank, size, weighted = 0, 1, False
-    local_steps: int | None = None
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank, self.size, self.several = rank, size, size > 1
+        self.weighted = False
+        self.local_steps: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -79,8 +82,8 @@ class Ranks:
     def require_same(self, net: MLP, options: Options, previous: OptimizerState | None) -> None:
         """ValueError where a rank was given another network or other options than rank 0."""
 
-    def require_row_losses(self, network: Network) -> None:
-        """ValueError where rows of a batch depend on each other, and the batch is not all of one rank."""
+    def require_possible(self, network: Network, options: Options) -> None:
+        """ValueError where several ranks cannot do what one can."""
 
     def integers(self, *numbers: int) -> Sequence[int]:
         """Those of rank 0."""
@@ -126,7 +129,8 @@ class Together(Ranks):
     """Ranks that talk through a communicator, see fastmlp.distributed."""
 
     def __init__(self, communicator: Communicator) -> None:
-        self.communicator, self.rank, self.size = communicator, communicator.rank, communicator.size
+        super().__init__(communicator.rank, communicator.size)
+        self.communicator = communicator
         self.deferred, self.ended = Deferred(), False
         self.given = np.zeros(1 + NUMBERS)  # whether this rank has failed, and the numbers of `sums`
 
@@ -235,7 +239,10 @@ class Together(Ranks):
 
     # ---- the network and its data
 
-    def require_row_losses(self, network: Network) -> None:
+    def require_possible(self, network: Network, options: Options) -> None:
+        if self.local_steps and options.ema is not None:
+            raise ValueError("ema must be None where ranks take steps of their own, which is what "
+                             f"sync={options.sync} means, got {options.ema}")
         if network.core.settles:
             raise ValueError("comm must be None for a network with BatchNorm, whose statistics are those of one "
                              "process's rows; LayerNorm needs none")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import _checks, _core
-from .._engine.requests import Batches, State
-from .epochs import VERY_LARGE, EpochResult, Epochs
+from .._engine.requests import Batches
+from .epochs import VERY_LARGE, EpochResult, Epochs, Snapshot
 from .options import is_tuple_of
 from .orders import Order
 from .windows import SALT
@@ -36,16 +36,16 @@ class StreamEpochs(Epochs):
 
     order: Stream
 
-    def run(self, rate: float) -> EpochResult | None:
-        start = self._snapshot(rate)
+    def _run(self, rate: float) -> EpochResult | None:
+        start = self._snapshot(rate, next(self.dropped))
         before = here = start  # at the start of the batch before and of this one
         total = weight = sensitivity = 0.0
         data = self.data
         b = -1
         for b, given in enumerate(self.order.epoch()):
             data = self._bound(given)
-            before, here = here, self._snapshot(rate, None if before is here else before.arrays)
-            loss, penalty = self._step(start.epoch, b, rate, data)
+            before, here = here, self._snapshot(rate, start.dropped, None if before is here else before.arrays)
+            loss, penalty = self._step(start, b, data)
             total, weight, sensitivity = total + loss, weight + data.weight_sum, sensitivity + penalty
             if not np.isfinite(loss):
                 self._restore(before)
@@ -65,13 +65,12 @@ class StreamEpochs(Epochs):
         except (TypeError, ValueError) as error:
             raise type(error)(f"batches: {error}") from error
 
-    def _step(self, epoch: int, b: int, rate: float, data: _core.Data) -> tuple[float, float]:
+    def _step(self, start: Snapshot, b: int, data: _core.Data) -> tuple[float, float]:
         """(sum of the losses, NaN where one is not finite, sum of the penalties on sensitivity) of a batch's step."""
-        key = (self.network.progress.seed << 20) + epoch + b * SALT & 2**64 - 1
-        batches = Batches(np.arange(data.n), data.n, 0, 1, data.n / data.weight_sum, key)
-        state = self.state
-        found = self.network.core.train(data, self.team, batches, state.optimizer.at_rate(rate),
-                                        State(state.slots, state.powers), self.objective)
+        key = (self.network.progress.seed << 20) + start.epoch + b * SALT & 2**64 - 1
+        batches = Batches(np.arange(data.n), data.n, 0, 1, data.n / data.weight_sum, key, start.dropped)
+        found = self.network.core.train(data, self.team, batches, self.state.optimizer.at_rate(start.rate),
+                                        self.changing, self.objective)
         return found.loss if found.done else np.nan, found.sensitivity_penalty
 
     def _is_finite_on(self, data: _core.Data) -> bool:
@@ -88,7 +87,8 @@ class StreamEpochs(Epochs):
 
 def stream_of(X: Any, y: Any, options: Any) -> Stream:
     """The Stream that fit is asked for. TypeError or ValueError names the argument that does not fit."""
-    given = {"X": X, "y": y, "sample_weight": options.sample_weight, "comm": options.comm, "window": options.window}
+    given = {"X": X, "y": y, "sample_weight": options.sample_weight, "class_weight": options.class_weight,
+             "comm": options.comm, "window": options.window}
     for name, value in given.items():
         if value is not None:
             raise ValueError(f"{name} must be None where batches are given, got {_checks.described(value)}")

@@ -174,6 +174,9 @@ def windows_of(network: Network, X: Any, y: Any, options: Any, seed: int, ranks:
     if options.validation_fraction:
         raise ValueError("validation_fraction must be 0 where window is given: hold rows out by validation_data, "
                          f"got {_checks.described(options.validation_fraction)}")
+    if options.class_weight is not None:
+        raise ValueError("class_weight must be None where window is given: give the rows' weights by sample_weight, "
+                         f"got {_checks.described(options.class_weight)}")
     if options.metrics and options.validation_data is None:
         raise ValueError("metrics must be () where window is given without validation_data: they want all rows at once")
     if n == 0 and ranks.size == 1:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import blocks, weights
 from .._fit.options import Callbacks, described, is_tuple_of
@@ -23,7 +23,7 @@ from ..ties import tie_transpose
 from . import _solvers
 from ._base import BaseMLP, either, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
-from ._input import validate_data
+from ._input import validate_data, validate_weight
 from ._types import Activations, LearningRate, Monitored, Seed
 
 
@@ -170,13 +170,18 @@ class MLPAutoencoder(BaseMLP):
     def transform(self, X: Any) -> Any:
         """The codes, (n_samples, units of the code)."""
         check_is_fitted(self, "coefs_")
-        return self._activations(X, len(self.coefs_) // 2 - 1)
+        return self._halves()[0].predict(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
+
+    def _halves(self):
+        """The encoder and the decoder, networks."""
+        specs = self._layers_of_use()
+        middle = len(specs) // 2 + 1
+        return self._part(specs[:middle]), self._part([self._n_features_out, *specs[middle:]])
 
     def inverse_transform(self, X: Any) -> Floats:
         """Codes -> rows, (n_samples, n_features)."""
         check_is_fitted(self, "coefs_")
-        specs = self._layers_of_use()
-        return self._part([self._n_features_out, *specs[len(specs) // 2 + 1:]]).predict(X)
+        return self._halves()[1].predict(X)
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2.
@@ -187,7 +192,7 @@ class MLPAutoencoder(BaseMLP):
         check_is_fitted(self, "coefs_")
         X, y = self._validate_input(X, None, incremental=True, reset=False)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+            sample_weight = validate_weight(sample_weight, X, np.float64)
         return float(self._score_of(lambda part: self._outputs(X[part], check_input=False), y, sample_weight))
 
     @property

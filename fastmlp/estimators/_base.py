@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import os
 from dataclasses import replace
 from numbers import Integral, Real
 from operator import is_
@@ -13,18 +14,18 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from .. import _checks, _core, optim
+from .. import _checks, _core, _lazy, optim
 from .._fit.options import described, is_tuple_of
 from .._parameters import OptimizerState
 from .._running import Fit, alone
 from .._types import Floats
-from ..layers import MOST_UNITS, Dense, Dropout
+from ..layers import Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
-from . import _lbfgs, _solvers, _stochastic
-from ._input import validate_data
+from . import _checked, _files, _lbfgs, _solvers, _stochastic
+from ._input import validate_data, validate_weight
 
 try:  # new in scikit-learn 1.9, and experimental there
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -85,6 +86,11 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "callbacks": [list, tuple, None],
     }
 
+    def _validate_params(self):
+        """What scikit-learn calls before each fit."""
+        _checked.check_kinds(self)
+        _checked.check_numbers(self, self.dtype or np.float64)
+
     def _set_parameters(self, parameters):
         """__init__'s locals() as attributes."""
         vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
@@ -106,6 +112,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """Labels to stratify the split of held-out rows by, or None."""
         return None
 
+    def _decode(self, outputs):
+        """Outputs as predict gives them."""
+        return outputs
+
     def _total_weight(self, y, sample_weight):
         return sample_weight
 
@@ -126,34 +136,18 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _hidden_sizes(self):
         """hidden_layer_sizes as a list."""
-        sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if np.any(np.array(sizes) <= 0):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-        for size in sizes:
-            _checks.integer("hidden_layer_sizes", size, 1, MOST_UNITS)
-        return sizes
-
-    def _each(self, argument, n_hidden, one):
-        """A parameter that is one value or a list of one for each hidden layer, as such a list."""
-        given = getattr(self, argument)
-        if isinstance(given, one):
-            return [given] * n_hidden
-        if len(given) != n_hidden:
-            raise ValueError(f"{argument} must be one value or a list of {n_hidden}, one for each hidden layer, "
-                             f"got {given!r}")
-        return list(given)
+        return _checked.hidden_sizes(self.hidden_layer_sizes)
 
     def _layers(self, coefs, intercepts):
         """The list that MLP takes, with these weights to start from."""
         n_hidden = len(coefs) - 1
-        given = self._each("activation", n_hidden, str)
+        given = _checked.each_hidden(self, "activation", n_hidden, str)
         activations = [ACTIVATIONS.get(a, a) if isinstance(a, str) else a for a in given]
-        rates = self._each("dropout", n_hidden, Real)
+        rates = _checked.each_hidden(self, "dropout", n_hidden, Real)
         layers = [len(coefs[0])]
         for W, b, activation, rate in zip(coefs, intercepts, [*activations, "identity"], [*rates, 0.0]):
             layers.append(Dense(W.shape[1], activation, init=W, bias_init=b))
-            layers += [Dropout(rate)] * (rate > 0)
+            layers += [Dropout(rate)] if rate > 0 else []
         return layers
 
     def _layers_of_use(self):
@@ -162,7 +156,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _draws_random_numbers(self):
         """Whether training draws more than the order of rows."""
-        return bool(self.input_noise) or any(self._each("dropout", len(self._hidden_sizes()), Real))
+        return bool(self.input_noise) or any(
+            _checked.each_hidden(self, "dropout", len(self._hidden_sizes()), Real))
 
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
@@ -203,6 +198,42 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         coefs, intercepts = [np.asarray(W) for W in self.coefs_], [np.asarray(b) for b in self.intercepts_]
         return self._build(coefs, intercepts, "float32" if coefs[0].dtype == np.float32 else "float64")
 
+    @property
+    def network_(self) -> MLP:
+        """The MLP behind `coefs_` and `intercepts_`, ready to predict: its outputs are those of the last layer and of
+        its link, for two classes the probability of the second alone. It is no copy: what it learns is learned here,
+        unless coefs_ or intercepts_ were set."""
+        check_is_fitted(self, "coefs_")
+        return self._mlp()
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+        """The fitted estimator as an ONNX model, with outputs named as skl2onnx names them: see fastmlp.export.to_onnx.
+
+        path : where it is written, None for nowhere. dtype : "float32" or "float64" of the input X, None for the
+            network's. Returns the onnx.ModelProto.
+        """
+        check_is_fitted(self, "coefs_")
+        return _lazy.load("export").to_onnx(self, path, dtype)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the estimator to a file, fitted or not: parameters, weights, labels, names of features, the solver's
+        state and the random stream. The format is that of MLP.save; the file is there whole or not at all.
+
+        ValueError that names the parameter or attribute where it is or holds a function or another object, such as a
+        callback, which no file can. OSError that names the path where it cannot be written.
+        """
+        _files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The estimator that save of the same class wrote to a file. Its predictions are the same to the bit, and
+        partial_fit and warm starts go on as if it had never stopped.
+
+        ValueError where the file is damaged, foreign, of another class or of a later format; OSError where it cannot be
+        read. Nothing in a file is run.
+        """
+        return _files.load(cls, path)
+
     # ---- fitting
 
     @alone
@@ -232,9 +263,6 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _fit(self, X, y, sample_weight=None, incremental=False, validation_data=None):
         hidden = self._hidden_sizes()
-        for name in self._parameter_constraints:
-            if name != "n_iter_no_change":  # which may be infinite
-                _checks.bounded(name, getattr(self, name), self.dtype or np.float64)
         self._check_loss()
         if not self._stochastic:
             _lbfgs.check_lbfgs(self, validation_data)
@@ -243,7 +271,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         first = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
+            sample_weight = validate_weight(sample_weight, X)
         weight = self._total_weight(y, sample_weight)
         validation = self._validation(validation_data)
         if first or not hasattr(self, "_random_state") or not isinstance(self.random_state, Integral):
@@ -268,7 +296,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             return None
         X, y, weight = self._validation_parts(given)
         X, y = self._validate_input(X, y, incremental=True, reset=False)
-        return X, y, self._total_weight(y, None if weight is None else _check_sample_weight(weight, X))
+        return X, y, self._total_weight(y, None if weight is None else validate_weight(weight, X))
 
     def _validation_parts(self, given):
         """X, y and sample_weight or None of validation_data."""
@@ -279,16 +307,17 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _first_mlp(self, sizes, dtype):
         """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and
         Bengio 2010."""
+        if self.dtype is not None:
+            dtype = self.dtype
+        elif not self._stochastic:  # scipy's L-BFGS works in float64
+            dtype = "float64"
+        _checked.check_numbers(self, dtype)
         factor = 2.0 if self.activation == "logistic" else 6.0
         coefs, intercepts = [], []
         for n_in, n_out in zip(sizes, sizes[1:]):
             bound = np.sqrt(factor / (n_in + n_out))
             coefs.append(self._random_state.uniform(-bound, bound, (n_in, n_out)))
             intercepts.append(self._random_state.uniform(-bound, bound, n_out))
-        if self.dtype is not None:
-            dtype = self.dtype
-        elif not self._stochastic:  # scipy's L-BFGS works in float64
-            dtype = "float64"
         net = self._build(coefs, intercepts, dtype)
         if self._draws_random_numbers():
             net._network.progress.seed = int(self._random_state.randint(2**31 - 1))
@@ -301,6 +330,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             raise ValueError("hidden_layer_sizes, X and y must stay as in the first fit, where layers had "
                              f"{found} units, got {sizes}")
         last = self._mlp()
+        _checked.check_numbers(self, last.dtype)
         coefs, intercepts = ([a for a in arrays if a is not None] for arrays in (last.W, last.b))
         net = self._build(coefs, intercepts, last.dtype)
         network, progress, state = net._network, last._network.progress, last._network.progress.optimizer_state

@@ -18,22 +18,23 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import sound
+from .. import _arrays, _checks
 from .._fit.options import Callbacks
 from .._running import alone
 from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
-from ._input import validate_data
+from ._input import asked, validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
     pass
 
 
-class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
+class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
     __doc__ = f"""A multilayer perceptron that classifies: scikit-learn's MLPClassifier on fastmlp's core.
 
     Minimises the log-loss, for several labels a row (y an indicator matrix) the sum of theirs. With the same
@@ -91,14 +92,16 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
                              dtype=(np.float64, np.float32), reset=reset)
         y = column(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            binarizer = LabelBinarizer().fit(y)
+            with _checks.under("y"):
+                binarizer = LabelBinarizer().fit(y)
             self.classes_, self._y_type, self._y_sparse = binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_
             return X, y
         several, fitted_several = (kind.startswith("multilabel") for kind in (type_of_target(y), self._y_type))
         if several != fitted_several:
             kinds = {False: "one label a row", True: "an indicator matrix, several labels a row"}
             raise ValueError(f"y must be {kinds[fitted_several]}, as what was fitted, got {kinds[several]}")
-        classes = unique_labels(y)
+        with _checks.under("y"):
+            classes = unique_labels(y)
         if self.warm_start and not incremental and set(classes) != set(self.classes_):
             raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to "
                              f"fit. Previously got {self.classes_}, `y` has {classes}")
@@ -142,7 +145,12 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
         if isinstance(of, dict):  # classes that are not in this y weigh nothing
             absent = {*self.classes_.tolist()} - {*unique_labels(y).tolist()}
             of = {name: weight for name, weight in of.items() if name not in absent}
+            for name, weight in of.items():
+                _checks.number(f"class_weight of {name!r}", weight, least=0)
         weight = compute_sample_weight(of, y)
+        if not weight.any():
+            raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
+                             + _checks.described(self.class_weight))
         return weight if sample_weight is None else weight * sample_weight
 
     _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
@@ -176,10 +184,23 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
         if self.class_weight == "balanced":
             raise ValueError("class_weight must be a dict or None for partial_fit, which does not see all rows, "
                              "got 'balanced'")
-        if _check_partial_fit_first_call(self, classes):
-            binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+        if classes is not None:
+            given = _arrays.as_array("classes", classes)
+            if given.ndim != 1 or not given.size:
+                raise ValueError(f"classes must be a list of labels, got {_checks.described(classes)}")
+        if not hasattr(self, "classes_"):
+            with _checks.under("y"):
+                several = type_of_target(asked("y", y)).startswith("multilabel")
+        with _checks.under("classes"):
+            first = _check_partial_fit_first_call(self, classes)
+        if first:
+            binarizer = LabelBinarizer().fit(y if several else classes)
             self._y_type, self._y_sparse = binarizer.y_type_, binarizer.sparse_input_
-        return self._fit(X, y, sample_weight, incremental=True)
+        try:
+            return self._fit(X, y, sample_weight, incremental=True)
+        finally:
+            if first and not hasattr(self, "coefs_"):  # refused: the next call is the first
+                del self.classes_
 
     def predict(self, X: Any) -> Any:
         """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse
@@ -195,7 +216,8 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, BaseMLP):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows that are right, of several labels a row all of them: see ClassifierMixin.score."""
-        return super().score(X, sound("y", y), sample_weight)
+        with _checks.asking("y and sample_weight"):
+            return super().score(X, asked("y", y), sample_weight)
 
     def predict_log_proba(self, X: Any) -> Floats:
         """Their logarithms, exact also where a probability is near 0."""

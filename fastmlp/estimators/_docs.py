@@ -34,8 +34,9 @@ PARAMETERS = """\
     max_fun : most evaluations of L-BFGS. Default 15000.
     dtype : "float32" or "float64", of weights and computing; None for that of X (float64 with "lbfgs"). float32 is
         about twice as fast.
-    n_threads : threads to use, None for as many as pay off. Results do not depend on it.
-    optimizer : a fastmlp.SGD, Adam or AdamW, in place of solver, rates and momentum; its penalties add to alpha's.
+    n_threads : threads to use, None for as many as pay off and OMP_NUM_THREADS and threadpoolctl allow. Results do not
+        depend on it.
+    optimizer : a spec such as fastmlp.Adam(), in place of solver, rates and momentum; its penalties add to alpha's.
     l1 : L1 penalty l1 ||W||_1 on the sum of a batch's losses, as alpha. Default 0.
     dropout : the share of the hidden units' outputs that is dropped in training, or a list, one for each hidden layer.
     gradient_penalty : lam, adds lam/2 times the mean over rows of ||de_i/dx_i||^2 to the loss, e_i what the solver

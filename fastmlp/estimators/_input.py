@@ -1,12 +1,64 @@
-"""X and y by scikit-learn's rules."""
+"""X, y and sample weights by scikit-learn's rules.
+
+scikit-learn has scipy convert sparse matrices, which believes their indices, asks users' objects for anything, and
+takes dates and text for numbers. What it is given is looked at here first.
+"""
+import datetime
+
+import numpy as np
 from sklearn.utils import validation
 
-from .. import _arrays
+from .. import _arrays, _checks
+
+NONE = "no_validation"  # scikit-learn's word for a y that there is not
+NO_NUMBERS = "mMUSTV"   # kinds of dtypes: times, text, records
+TEXT_OR_TIME = (str, bytes, datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
-def validate_data(estimator, X, y="no_validation", **options):
-    """scikit-learn's validate_data. It asks scipy to convert sparse matrices, so what conversions believe comes first.
+def asked(argument, a):
+    """a, of which scikit-learn may be asked for anything. ValueError where indices of a sparse matrix point outside of
+    it or it has not two dimensions, and for masked elements; TypeError for what is no array."""
+    if _arrays.is_sparse(a):
+        if a.ndim != 2:
+            raise ValueError(f"{argument} must be a sparse matrix of two dimensions, got {a.ndim}")
+        return _arrays.sound(argument, a)
+    looked_at = _arrays.as_array(argument, a) if np.ma.is_masked(a) or not hasattr(a, "shape") else a
+    if not len(looked_at.shape):
+        raise TypeError(f"{argument} must be an array, got {_checks.described(a)}")
+    return a
 
-    ValueError where indices of a sparse matrix point outside of it.
-    """
-    return validation.validate_data(estimator, _arrays.sound("X", X), _arrays.sound("y", y), **options)
+
+def numbers(argument, a):
+    """The same of what has to be numbers. TypeError where it is text, dates, durations or records."""
+    a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # lists once only
+    if not _arrays.is_sparse(a):
+        kinds = _kinds(argument, a)
+        if kinds & set(NO_NUMBERS):
+            raise TypeError(f"{argument} must be numbers, got text, times or records")
+        if "O" in kinds:
+            of_text = {t for t in set(map(type, _arrays.as_array(argument, a).flat)) if issubclass(t, TEXT_OR_TIME)}
+            if of_text:
+                raise TypeError(f"{argument} must be numbers, got some {of_text.pop().__name__}")
+    return a
+
+
+def _kinds(argument, a):
+    """The kinds of the dtypes of an array, a column or a table."""
+    dtypes = [a.dtype] if hasattr(a, "dtype") else getattr(a, "dtypes", [])
+    kinds = {getattr(dtype, "kind", None) for dtype in dtypes}
+    return kinds if kinds and None not in kinds else {_arrays.as_array(argument, a).dtype.kind}
+
+
+def validate_data(estimator, X, y=NONE, **options):
+    """scikit-learn's validate_data."""
+    without_y = y is None or isinstance(y, str) and y == NONE
+    with _checks.asking("X" if without_y else "X and y"):
+        y = y if without_y else asked("y", y)
+        return validation.validate_data(estimator, numbers("X", X), y, **options)
+
+
+def validate_weight(sample_weight, X, dtype=None):
+    """sample_weight as (n_samples,) of a dtype, or that of X where that is a float."""
+    with _checks.asking("sample_weight"):
+        weight = sample_weight if _checks.is_number(sample_weight) else numbers("sample_weight", sample_weight)
+        return validation._check_sample_weight(weight, X, dtype=dtype)

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .. import _checks
 from .._arrays import dense
 from .._fit.options import Callbacks
 from .._running import alone
@@ -20,6 +21,7 @@ from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
+from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
 from ._input import validate_data
 from ._types import Activations, LearningRate, Monitored, Seed
@@ -32,7 +34,7 @@ LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute
 WITH_NUMBER = ("huber", "quantile")
 
 
-class MLPRegressor(RegressorMixin, HiddenLayerTransformer, BaseMLP):
+class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
     __doc__ = f"""A multilayer perceptron for regression, of one output or several: scikit-learn's MLPRegressor on
     fastmlp's core.
 
@@ -130,6 +132,11 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, BaseMLP):
     def predict(self, X: Any) -> Floats:
         """(n_samples,), or (n_samples, n_outputs) for several outputs."""
         return self._decode(self._outputs(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2, the mean over outputs: see RegressorMixin.score."""
+        with _checks.asking("y and sample_weight"):
+            return super().score(X, y, sample_weight)
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None) -> Any:
         """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.

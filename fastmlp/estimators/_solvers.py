@@ -8,9 +8,10 @@ from sklearn.utils import _safe_indexing
 from .. import optim
 from ..callbacks import TimeLimit, as_callback
 
+# solver -> (its optimiser, the optimiser's numbers by the names that the estimators have for them)
 STOCHASTIC = {
-    "sgd": lambda est: optim.SGD(est.learning_rate_init, est.momentum, est.nesterovs_momentum),
-    "adam": lambda est: optim.Adam(est.learning_rate_init, est.beta_1, est.beta_2, est.epsilon),
+    "sgd": (optim.SGD, {"lr": "learning_rate_init", "momentum": "momentum", "nesterov": "nesterovs_momentum"}),
+    "adam": (optim.Adam, {"lr": "learning_rate_init", "beta1": "beta_1", "beta2": "beta_2", "eps": "epsilon"}),
 }
 NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may contain large values and need to be "
               "preprocessed.")
@@ -58,10 +59,17 @@ def start_curves(est):
     est._watching = None
 
 
+def numbers_of_optimizer(est):
+    """(an optimiser's spec, its numbers that come from the estimator: their names -> names of parameters)"""
+    default, parameters = STOCHASTIC.get(est.solver, STOCHASTIC["adam"])
+    spec, parameters = (default(), parameters) if est.optimizer is None else (est.optimizer, {})
+    return spec, parameters if est.gradient_clip is None else {**parameters, "clip_norm": "gradient_clip"}
+
+
 def optimizer_of(est):
     """The optimiser's spec."""
-    spec = est.optimizer or STOCHASTIC[est.solver if est.solver in STOCHASTIC else "adam"](est)
-    return spec if est.gradient_clip is None else replace(spec, clip_norm=est.gradient_clip)
+    spec, parameters = numbers_of_optimizer(est)
+    return replace(spec, **{name: getattr(est, parameter) for name, parameter in parameters.items()})
 
 
 def callbacks_of(est):

@@ -44,7 +44,7 @@ def fit_stochastic(job):
             on_batch_end = loop.batch_notifier(callbacks, net)
             epochs = Epochs(network, state, job.data, order, batch, team, objective, on_batch_end)
             watched.start(epochs)
-            job.running.training_loss = lambda: training_loss(job, epochs)
+            job.running.present["loss"] = lambda: training_loss(job, epochs)
             ending = loop.train(net, epochs, wanted, EstimatorPlan(job, epochs, watched, tasks), callbacks)
     except KeyboardInterrupt:
         ending = loop.Ending.STOPPED

@@ -7,6 +7,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
+from .. import _checks
 from .._fit.measures import MeasuredRows
 from .._fit.orders import require_weight
 from .._monitor import Monitor
@@ -60,7 +61,7 @@ class Watched:
         from it."""
         self.epochs = epochs
         if self.goes_on and self.holds_weights and not self.job.incremental:
-            self.kept.look(self.of_present_weights(), lambda: self.job.net.params)
+            self.kept.look(self.of_present_weights(), lambda: self.job.net._network.learned)
 
     def measure(self):
         """The number of the epoch that just ended."""
@@ -74,7 +75,7 @@ class Watched:
         """Take the number of one more epoch."""
         self._take(number)
         if self.holds_weights:
-            self.kept.look(self._of_weights_after(number), lambda: self.job.net.params)
+            self.kept.look(self._of_weights_after(number), lambda: self.job.net._network.learned)
 
     def diverged(self):
         """Take that the last epoch had none."""
@@ -221,14 +222,15 @@ class Score(Watched):
             self._forget()
             self.monitor = self._monitor_of_attributes()
         if self.goes_on and self.holds_weights:
-            self.kept.look(score, lambda: self.job.net.params)
+            self.kept.look(score, lambda: self.job.net._network.learned)
 
     def measure(self):
         if self.est.monitor == "loss":
             return -self._loss()
         if self.scorer is not None:
             weight = {} if self.weight is None else {"sample_weight": self.weight}
-            return float(self.scorer(_without_feature_names(self.est), self.X, self.y, **weight))
+            score = self.scorer(_without_feature_names(self.est), self.X, self.y, **weight)
+            return _checks.result("monitor", score)
         outputs = lambda part=None: self.rows.outputs(self.epochs.team, part)
         return float(self.est._score_of(outputs, self.y, self.weight))
 
@@ -278,8 +280,10 @@ def watched_of(job):
 def _hold_out(job):
     """Numbers of the rows to train on, and of those held out: scikit-learn's split, by the estimator's random_state."""
     est = job.est
-    rows, held_out = train_test_split(np.arange(job.data.n), random_state=est._random_state,
-                                      test_size=est.validation_fraction, stratify=est._stratification_labels(job.y))
+    with _checks.under("validation_fraction"):
+        rows, held_out = train_test_split(np.arange(job.data.n), random_state=est._random_state,
+                                          test_size=est.validation_fraction,
+                                          stratify=est._stratification_labels(job.y))
     if len(held_out) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
     rows, held_out = rows.astype(np.int64), held_out.astype(np.int64)

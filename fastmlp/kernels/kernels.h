@@ -27,7 +27,12 @@
     X(mish, 1, 1, 0.0)        \
     X(softplus, 1, 1, 0.0)    \
     X(tanh, 0, 1, 0.0)        \
-    X(sigmoid, 0, 1, 0.0)
+    X(sigmoid, 0, 1, 0.0)     \
+    X(softsign, 1, 1, 0.0)    \
+    X(relu6, 0, 0, 0.0)       \
+    X(hard_swish, 1, 1, 0.0)  \
+    X(sin, 1, 1, 0.0)         \
+    X(cos, 1, 1, 0.0)
 
 /* name, link that turns x(L) into a prediction, default argument */
 #define LOSSES(X)                         \
@@ -43,7 +48,16 @@
 #define LINKS(X) X(identity) X(exp) X(sigmoid) X(softmax)
 
 /* name, arrays of state for each parameter */
-#define STEPS(X) X(sgd, 0) X(momentum, 1) X(nesterov, 1) X(adam, 2)
+#define STEPS(X)           \
+    X(sgd, 0)              \
+    X(momentum, 1)         \
+    X(nesterov, 1)         \
+    X(adam, 2)             \
+    X(nadam, 2)            \
+    X(rmsprop, 1)          \
+    X(rmsprop_momentum, 2) \
+    X(adagrad, 1)          \
+    X(lion, 1)
 
 /* element types that X may have without being copied: name as NumPy has it, C type */
 #define SOURCES(X)  \
@@ -149,11 +163,12 @@ enum { TARGETS_rows, TARGETS_labels, TARGETS_csr };
 /* Rows that the loss kernels take at a time, whatever the vector width. */
 #define TILE_ROWS 16
 
-/* The loss of m rows. */
+/* The loss of m rows. It is copied for each block: up to 128 bytes by a few vectors, more by an instruction that takes a
+ * fifth of a step of 2-2-1. */
 typedef struct {
     int kind;             /* LOSS_* */
     int form;             /* TARGETS_* */
-    double arg;           /* the loss's argument */
+    double arg;           /* the loss's argument; of cross entropies, by how much targets are smoothed */
     ptrdiff_t m, n;       /* rows, outputs */
     const void *x;        /* IN  (m, n) outputs of the last layer, before the link */
     ptrdiff_t ldx;        /* row stride of x */
@@ -181,10 +196,12 @@ typedef struct {
 /* One optimiser step. */
 typedef struct {
     int kind;            /* STEP_* */
-    double lr;           /* Adam: bias corrections included */
-    double beta1, beta2; /* beta1 is the momentum of sgd */
-    double eps;          /* Adam's */
-    double decay;        /* lr times AdamW's weight decay */
+    double lr;           /* Adam, NAdam: bias corrections included */
+    double lr_g;         /* NAdam: the same for the gradient itself, beside its running mean */
+    double beta1, beta2; /* beta1 is the momentum of sgd and RMSprop */
+    double eps;          /* NAdam: bias corrections included */
+    double fade;         /* NAdam: by how much its momentum's distance from beta1 falls each step; no kernel reads it */
+    double decay;        /* lr times the weight decay of AdamW and Lion */
     double l2, l1;       /* penalties: the gradient gets l2 p + l1 sign(p) on top */
     double gscale;       /* factor of the gradient */
     int narrow;          /* no more than kernels_t.narrow elements of each vector are used, the others are 0 */

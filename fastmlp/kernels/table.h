@@ -68,6 +68,11 @@ KERNEL(void, scale_rows, (ptrdiff_t m, ptrdiff_t n,
 KERNEL(void, add, (ptrdiff_t n,
                    const void *x,                       /* IN  (n,) */
                    void *into))                         /* IN/OUT (n,) */
+/* out = x + y */
+KERNEL(void, sum_rows, (ptrdiff_t m, ptrdiff_t n,
+                        const void *x, ptrdiff_t ldx,   /* IN  (m, n) */
+                        const void *y, ptrdiff_t ldy,   /* IN  (m, n) */
+                        void *out, ptrdiff_t ldo))      /* OUT (m, n) */
 /* Have an (m, n) tile that is going to be changed on its way to the cache. */
 KERNEL(void, fetch, (ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp))
 
@@ -103,6 +108,47 @@ KERNEL(void, normalise_grad, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                               const void *weight, const int64_t *order, ptrdiff_t first, double total,
                               const void *sum_x, const void *sum,
                               void *out, ptrdiff_t ldo))        /* OUT (m, positions, n) */
+
+/* ---- Features (features.inc). Rows are `positions` times n features. gamma, beta, sum_x and sum have room for whole
+ * vectors; each may be NULL: for ones, for zeros, or where it is not wanted. */
+
+/* out = gamma x + beta */
+KERNEL(void, affine, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                      const void *x, ptrdiff_t ldx,     /* IN  (m, positions, n) */
+                      const void *gamma, const void *beta,
+                      void *out, ptrdiff_t ldo))        /* OUT (m, positions, n), may be x */
+/* sum_x_j = sum_i x_ij delta_ij, sum_j = sum_i delta_ij, in the order of the rows; accumulate: on top */
+KERNEL(void, feature_sums, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                            const void *x, ptrdiff_t ldx,       /* IN  (m, positions, n), not read without sum_x */
+                            const void *delta, ptrdiff_t ldd,   /* IN  (m, positions, n) */
+                            int accumulate,
+                            void *sum_x, void *sum))            /* OUT or IN/OUT (n,), zeros up to whole vectors */
+
+/* ---- Normalisation by rows (row_norm.inc), of the n features of each position: x^ = r (x - mean(x)), or r x unless
+ * centred; r = 1 / sqrt(mean((x - mean(x))^2) + eps), or of x^2. Sums run over 16 lanes. normal and scale are x^
+ * (m, positions, n) and r (m, positions) with one row stride, ldn. gamma may be NULL for ones, beta for zeros. */
+
+/* x^, r, out = gamma x^ + beta */
+KERNEL(void, row_norm, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, int centred, double eps,
+                        const void *x, ptrdiff_t ldx,           /* IN  (m, positions, n) */
+                        const void *gamma, const void *beta,    /* IN  (n,), with room for whole vectors */
+                        void *normal, void *scale, ptrdiff_t ldn,   /* OUT */
+                        void *out, ptrdiff_t ldo))              /* OUT (m, positions, n) */
+/* out = dx^/dx (gamma v), dx^/dx = r (1 - 1 1^T / n - x^ x^T / n), which is symmetric; without 1 1^T unless centred */
+KERNEL(void, row_norm_slope, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, int centred,
+                              const void *normal, const void *scale, ptrdiff_t ldn,     /* IN */
+                              const void *gamma,                /* IN  (n,), with room for whole vectors */
+                              const void *v, ptrdiff_t ldv,     /* IN  (m, positions, n) */
+                              void *out, ptrdiff_t ldo))        /* OUT (m, positions, n) */
+/* out += how dx^/dx (gamma delta) changes with x^ and r: c = mean(x^ xt), g = gamma delta,
+ * -r^2 c (g - mean(g) - x^ mean(g x^)) - r (x^t mean(g x^) + x^ mean(g x^t)) */
+KERNEL(void, row_norm_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, int centred,
+                              const void *normal, const void *scale, ptrdiff_t ldn,     /* IN */
+                              const void *gamma,                /* IN  (n,), with room for whole vectors */
+                              const void *delta, ptrdiff_t ldd, /* IN  (m, positions, n) */
+                              const void *xt, ptrdiff_t ldxt,   /* IN  (m, positions, n) how x changes */
+                              const void *normalt, ptrdiff_t ldnt,  /* IN  (m, positions, n) how x^ does */
+                              void *out, ptrdiff_t ldo))        /* IN/OUT (m, positions, n) */
 
 /* ---- Reductions (reduce.inc), over 16 lanes and in double: the same bits for every vector width */
 
@@ -210,6 +256,6 @@ KERNEL(void, avg_pool_grad, (const window_t *g, const void *x, const void *out, 
 
 /* ---- For tests (kernels.inc) */
 
-/* out = exp, expm1, log, log1p, erfc, tanh or sigmoid of x, by name; n a multiple of lanes. Gives whether there is
+/* out = exp, expm1, log, log1p, erfc, tanh, sigmoid, sin or cos of x, by name; n a multiple of lanes. Gives whether there is
  * such a function. */
 KERNEL(int, function, (const char *name, ptrdiff_t n, const void *x, void *out))

@@ -127,7 +127,8 @@ static inline void team_part(team_t *t, int id)
     else leave_core((int)LOAD(&t->core));
 }
 
-/* Thread id waits until all threads of the job have come here. */
+/* Thread id waits until all threads of the job have come here, or the team is off: then it is a child's after a fork, in
+ * which they are missing. */
 static inline void team_barrier(team_t *t, int id)
 {
     const int active = t->active; /* read now: once all have arrived, the next job may change it */
@@ -139,6 +140,7 @@ static inline void team_barrier(team_t *t, int id)
     } else {
         for (int i = 0; (unsigned)LOAD(&t->passed) == passed; i++) {
             if (i == t->spin) team_part(t, id);
+            if (i >= t->spin && LOAD(&t->state) == TEAM_OFF) return;
             team_pause(t, i);
         }
     }

@@ -232,6 +232,26 @@ INLINE vf relu_(vf a) { return max_(set1(0), a); }
 static const real EDGE[32] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}; /* 16 ones, 16 zeros */
 INLINE vf first_lanes(ptrdiff_t n, vf v) { return sel_gt(ld(EDGE + 16 - n), set1(0), v, set1(0)); }
 
+/* The same of n numbers at p, where n may be below VL: zeros in the other lanes, beside which nothing is read; and the
+ * first n lanes to p, beside which nothing is written. */
+INLINE vf ld_first(ptrdiff_t n, const real *p)
+{
+    real v[VL];
+    if (n >= VL) return ld(p);
+    for (int k = 0; k < VL; k++) v[k] = k < n ? p[k] : 0;
+    return ld(v);
+}
+INLINE void st_first(ptrdiff_t n, real *p, vf x)
+{
+    real v[VL];
+    if (n >= VL) {
+        st(p, x);
+        return;
+    }
+    st(v, x);
+    for (ptrdiff_t k = 0; k < n; k++) p[k] = v[k];
+}
+
 /* the larger integer of each lane; v where a >= b, else 0; lanes i and i ^ h exchanged */
 #ifdef VB
 INLINE vi max_integer(vi a, vi b)

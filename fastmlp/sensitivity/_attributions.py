@@ -124,7 +124,7 @@ def _weighted_sum(f: Target, n_points: int, points: Points) -> Floats:
 
 def _baselines(given: Any, f: Target) -> Floats:
     """baselines as (n, d(0))."""
-    b = np.zeros(f.d) if given is None else f.net._network.flat_row(_arrays.dense(given), "baselines")
+    b = np.zeros(f.d) if given is None else f.net._network.flat_row(_arrays.dense(given, "baselines"), "baselines")
     b = _arrays.numeric("baselines", f.net._network.flat_rows(b, "baselines"), f.net.dtype)
     if b.shape not in ((f.d,), (1, f.d), (f.n, f.d)):
         raise ValueError(f"baselines must have shape ({f.d},) or ({f.n}, {f.d}), got {b.shape}")

@@ -68,7 +68,7 @@ def naming(argument: str) -> Iterator[None]:
 
 def dense_rows(X: Any, rows: Rows, dtype: DTypeLike) -> Floats:
     """Rows of X, which may be CSR, as an array (m, d(0))."""
-    return np.asarray(_arrays.dense(X[rows]), dtype)
+    return np.asarray(_arrays.dense(X[rows], "X"), dtype)
 
 
 def standard_deviations(argument: str, value: Any, net: MLP) -> Floats:

@@ -307,7 +307,7 @@ static void windows(void)
 static void functions(void)
 {
     enum { n = 8192 };
-    static const char *names[] = {"exp", "expm1", "log", "log1p", "erfc", "tanh", "sigmoid"};
+    static const char *names[] = {"exp", "expm1", "log", "log1p", "erfc", "tanh", "sigmoid", "sin", "cos"};
     for (ptrdiff_t i = 0; i < COUNT(names); i++) {
         start();
         fill_wide(A, n);
@@ -409,8 +409,9 @@ static void narrow_steps(void)
         const ptrdiff_t m = 5, n = 2, ld = k->lanes;
         step_t s = {.kind = i,
                     .lr = 0.01,
+                    .lr_g = 0.003,
                     .beta1 = 0.9,
-                    .beta2 = i == STEP_adam ? 0.999 : 0,
+                    .beta2 = 0.999,
                     .eps = 1e-8,
                     .decay = 1e-3,
                     .gscale = 0.7,
@@ -441,8 +442,9 @@ static void steps(void)
             const ptrdiff_t m = 5, n = 48, ld = mode & 4 ? n : n + 32;
             step_t s = {.kind = i,
                         .lr = 0.01,
+                        .lr_g = 0.003,
                         .beta1 = 0.9,
-                        .beta2 = i == STEP_adam ? 0.999 : 0,
+                        .beta2 = 0.999,
                         .eps = 1e-8,
                         .decay = mode & 1 ? 1e-3 : 0,
                         .gscale = mode & 1 ? 0.7 : 1,

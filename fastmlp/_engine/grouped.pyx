@@ -1,0 +1,113 @@
+"""Dense layers in groups: W is g blocks on the diagonal of (d(l-1), d(l)), and nothing elsewhere. The blocks are kept
+one below the other, (d(l-1), d(l) / g): row i has what unit i of the source gives to the units of its group.
+
+Where a group is no whole number of vectors, products go through room of their own: whole vectors would reach into the
+units of the next group.
+"""
+from fastmlp._engine.structs cimport *
+from fastmlp._engine.sweep cimport columns_for, dense_mirror
+
+cdef enum:
+    STEP = 32       # rows whose products go through room at a time
+
+
+cdef void grouped_measure(const kernels_t *k, Layer *layer) noexcept:
+    cdef Weights *W = &layer.weights
+    W.rows, W.cols = layer.d_in, layer.d_out // layer.groups
+    W.units, W.positions, W.columns = layer.d_out, 1, columns_for(k, W.cols)
+
+
+cdef Py_ssize_t grouped_scratch(const kernels_t *k, const Layer *layer) noexcept:
+    """Products of some rows, and what they start from."""
+    return (STEP + 1) * pad(max(layer.weights.cols, layer.d_in // layer.groups), k.lanes)
+
+
+cdef void multiply(Job *job, gemm_t *g, Py_ssize_t n, Py_ssize_t m, const char *A, char *C,
+                   char *scratch) noexcept nogil:
+    """C (m, n) = init + A B, for n columns that others follow."""
+    cdef Py_ssize_t r, end, i = 0, ld = g.ldc
+    cdef char *room = at(job, scratch, job.shares.kind_at)
+    cdef char *init = at(job, room, STEP * pad(n, job.k.lanes))
+    g.N = columns_for(job.k, n)
+    if n % job.k.lanes == 0:
+        job.k.gemm(g, m, A, C, NULL, scratch)
+        return
+    g.ldc = pad(n, job.k.lanes)
+    if g.init != NULL:
+        job.k.rows(1, n, g.init, n, init, g.ldc)
+        g.init = init
+    while i < m:
+        end = min(i + STEP, m)
+        job.k.gemm(g, end - i, at(job, A, i * g.ra), room, NULL, scratch)
+        for r in range(i, end):
+            memcpy(at(job, C, r * ld), at(job, room, (r - i) * g.ldc), n * job.size)
+        i = end
+
+
+cdef void grouped_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                          char *scratch) noexcept nogil:
+    """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
+    cdef Layer *before = layer.input.source
+    cdef Weights *W = &layer.weights
+    cdef Py_ssize_t k, d_in = layer.d_in // layer.groups
+    cdef char *s = at(job, layer.s, row * layer.ld)
+    cdef bint fused = layer.theta.act == ACT_relu and layer.s == layer.x
+    cdef gemm_t g
+    for k in range(layer.groups):
+        memset(&g, 0, sizeof(g))
+        g.K, g.ra, g.ca, g.ldb, g.ldc = d_in, before.ld, 1, W.ld, layer.ld
+        g.B = at(job, W.W, k * d_in * W.ld)
+        g.init = at(job, W.b, k * W.cols) if W.bias else NULL
+        g.epilogue = EPI_RELU if fused else EPI_NONE
+        multiply(job, &g, W.cols, m, at(job, x_of(job, before, pos, row), k * d_in), at(job, s, k * W.cols), scratch)
+    clear_pads(job, layer, s, m)
+    if not fused:
+        activate(job, layer, row, m)
+
+
+cdef void grouped_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
+    """de/dx(l-1) = W(l) delta(l)"""
+    cdef Layer *before = layer.input.source
+    cdef Weights *W = &layer.weights
+    cdef Py_ssize_t k, d_in = layer.d_in // layer.groups
+    cdef char *dx = at(job, layer.input.dx, row * before.ld)
+    cdef gemm_t g
+    for k in range(layer.groups):
+        memset(&g, 0, sizeof(g))
+        g.K, g.ra, g.ca, g.ldb, g.ldc = W.cols, layer.ld, 1, layer.forms.ld, before.ld
+        g.B = operand_at(job, layer.forms.mirror, k * d_in)
+        multiply(job, &g, d_in, m, at(job, layer.delta, row * layer.ld + k * W.cols), at(job, dx, k * d_in), scratch)
+    clear_pads(job, before, dx, m)
+
+
+cdef void grouped_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                       char *G, char *scratch) noexcept nogil:
+    """de/dW(l) = sum of x(l-1) delta_w(l)^T, of the units of a group each; de/db(l) = sum of delta_w(l)"""
+    cdef Layer *before = layer.input.source
+    cdef Weights *of = &layer.weights
+    cdef Py_ssize_t i = lo, end, k, d_in = layer.d_in // layer.groups
+    cdef char *delta = at(job, layer.delta_w, row * layer.ld)
+    cdef char *W = at(job, G, of.w_at)
+    cdef gemm_t g
+    memset(&g, 0, sizeof(g))
+    g.N, g.K, g.ra, g.ca, g.ldb, g.ldc, g.ldi = of.columns, m, 1, before.ld, layer.ld, of.ld, of.ld
+    while i < hi:
+        k = i // d_in
+        end = min(hi, (k + 1) * d_in)
+        g.B = at(job, delta, k * of.cols)   # whole vectors may reach into the next group: what comes of it is cleared
+        g.init = at(job, W, i * of.ld) if more else NULL
+        job.k.gemm(&g, end - i, at(job, before.x, row * before.ld + i), at(job, W, i * of.ld), NULL, scratch)
+        i = end
+    clear_columns(job, at(job, W, lo * of.ld), hi - lo, of.cols, of.ld, of.ld)
+    if hi == of.rows and of.bias:
+        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, at(job, G, of.b_at), more)
+
+
+GROUPED.name = "grouped"
+GROUPED.measure = grouped_measure
+GROUPED.scratch = grouped_scratch
+GROUPED.forward = grouped_forward
+GROUPED.backward = grouped_backward
+GROUPED.grad = grouped_grad
+GROUPED.mirror = dense_mirror

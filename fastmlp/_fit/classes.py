@@ -1,0 +1,64 @@
+"""What MLP.fit does with classes: their weights, and whether there are any to smooth targets by."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import _arrays, _checks
+from .._network import Network
+from .._types import Floats
+from .options import ClassWeight
+from .ranks import Ranks
+
+
+def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: ClassWeight, ranks: Ranks) -> Floats:
+    """The weights of this rank's n rows, sample_weight times those of their classes, float64 (n,). ValueError or
+    TypeError where class_weight is wrong or the targets are not labels."""
+    labels = _labels(network, y, n) if n else np.empty(0, np.int64)
+    counts = ranks.sum_(np.bincount(labels, minlength=max(network.d[-1], 2)))
+    present = np.flatnonzero(counts)
+    factors: Floats = np.zeros(len(counts))
+    if isinstance(class_weight, str):
+        _checks.one_of("class_weight", class_weight, ["balanced"])
+        factors[present] = counts.sum() / (len(present) * counts[present])
+    elif isinstance(class_weight, Mapping):
+        factors[present] = _factors(present.tolist(), class_weight)
+    else:
+        raise TypeError(f'class_weight must be a dict or "balanced", got {_checks.described(class_weight)}')
+    if not factors.any():
+        raise ValueError("class_weight must be above 0 for a class that y has, got 0 for all")
+    of_rows = factors[labels]
+    if sample_weight is None:
+        return of_rows
+    return of_rows * _arrays.shaped("sample_weight", sample_weight, (n,), np.float64)
+
+
+def _labels(network: Network, y: Any, n: int) -> Any:
+    """y as integers (n,)."""
+    loss, targets = network.loss.name, network.targets(y, n)
+    if loss == "cross_entropy" and targets.ndim == 1:
+        return targets
+    if loss == "binary_cross_entropy" and network.d[-1] == 1:
+        labels = _arrays.dense(targets, "y").reshape(n)
+        if np.isin(labels, (0, 1)).all():
+            return labels.astype(np.int64)
+    raise ValueError("class_weight must be left out unless y are labels: integers for cross_entropy, or 0 and 1 for "
+                     "one output with binary_cross_entropy")
+
+
+def _factors(classes: list[int], class_weight: Mapping[Any, float]) -> Floats:
+    """The factor of each class."""
+    for label, factor in class_weight.items():
+        _checks.integer("a label of class_weight", label, 0)
+        _checks.number(f"class_weight[{label!r}]", factor, least=0, dtype=np.float32)
+    given = {int(label): float(factor) for label, factor in class_weight.items()}
+    return np.array([given.get(label, 1.0) for label in classes])
+
+
+def check_smoothing(network: Network, amount: float) -> None:
+    """ValueError where targets are to be smoothed and the loss has no classes."""
+    if amount and network.loss.name not in ("cross_entropy", "binary_cross_entropy"):
+        raise ValueError("label_smoothing must be 0 unless the loss is cross_entropy or binary_cross_entropy, "
+                         f"got {amount:g}")

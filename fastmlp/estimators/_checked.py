@@ -1,0 +1,74 @@
+"""What the estimators' parameters must be where scikit-learn's constraints are not enough.
+
+These take True for a number, ask any object whether it is larger than another, and know no dtype. Each error names the
+parameter, what came and what was wanted.
+"""
+from collections.abc import Mapping, Set
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
+
+from .. import _arrays, _checks
+from ..callbacks import as_callback
+from ..layers import MOST_UNITS
+from . import _solvers
+
+SWITCHES = ("boolean", "verbose")  # constraints that take True and False
+
+
+def check_kinds(est):
+    """By scikit-learn's constraints, with its errors; TypeError also for what these let pass, or fail for."""
+    for name, constraints in est._parameter_constraints.items():
+        value = getattr(est, name)
+        if _checks.is_number(value) and not isinstance(value, (Integral, float)):
+            value = _checks.rounded(value)  # NumPy's functions, by which it is compared, take no fractions
+        try:
+            validate_parameter_constraints({name: constraints}, {name: value}, type(est).__name__)
+        except InvalidParameterError:
+            raise
+        except Exception as error:  # a user's object may do as it likes
+            raise TypeError(f"{name} must be of another type than {type(value).__name__}: {error!r}") from error
+        if isinstance(value, bool) and not any(constraint in SWITCHES for constraint in constraints):
+            raise TypeError(f"{name} must be a number, got {value}")
+    for name in est._parameter_constraints:
+        value = getattr(est, name)
+        if not (name == "n_iter_no_change" and value == np.inf):
+            _checks.bounded(name, value, est.dtype or np.float64)
+    for callback in est.callbacks or ():
+        as_callback(callback)
+
+
+def check_numbers(est, dtype):
+    """ValueError where a number is none that a network of a dtype can be trained with."""
+    optimizer, parameters = _solvers.numbers_of_optimizer(est)
+    for name, limits in optimizer.limits(dtype).items():
+        if name in parameters and est._stochastic:
+            _checks.number(parameters[name], getattr(est, parameters[name]), **limits, dtype=dtype)
+    for rate in each_hidden(est, "dropout", len(est._hidden_sizes()), Real):
+        _checks.number("dropout", rate, least=0, below=1, dtype=dtype)
+
+
+def hidden_sizes(given):
+    """hidden_layer_sizes as a list."""
+    if not _checks.is_integer(given):
+        shape = _arrays.as_array("hidden_layer_sizes", given).shape
+        if len(shape) != 1 or isinstance(given, (Mapping, Set)):
+            raise TypeError("hidden_layer_sizes must be an integer or a list of integers, got "
+                            + _checks.described(given))
+    sizes = [given] if _checks.is_integer(given) else list(given)
+    sizes = [_checks.integer("hidden_layer_sizes", size, -np.inf, MOST_UNITS) for size in sizes]
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")  # in scikit-learn's words
+    return sizes
+
+
+def each_hidden(est, parameter, n_hidden, one):
+    """A parameter that is one value, of type `one`, or a list of one for each hidden layer, as such a list."""
+    given = getattr(est, parameter)
+    if isinstance(given, one):
+        return [given] * n_hidden
+    if len(given) != n_hidden:
+        raise ValueError(f"{parameter} must be one value or a list of {n_hidden}, one for each hidden layer, "
+                         f"got {_checks.described(given)}")
+    return list(given)

@@ -1,0 +1,135 @@
+"""Fitted estimators in files: their state, which is arrays and what Python has built in, as JSON and tensors in the
+container of `MLP.save`. Nothing in a file is run.
+"""
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from .. import _checks
+from .._files import document, safetensors
+
+FORMAT = 1
+TENSORS = (np.float32, np.float64)  # dtypes that the container has; other arrays are in the text
+LISTED = "biuUO"  # kinds of dtypes of those others
+
+
+def save(est: Any, path: str | os.PathLike[str]) -> None:
+    """What save of an estimator does."""
+    writer = Writer()
+    state = {name: writer.encoded(name, value) for name, value in est.__getstate__().items()}
+    text = json.dumps({"format": FORMAT, "estimator": type(est).__name__, "state": state})
+    safetensors.write(path, text, writer.tensors)
+
+
+def load(cls: type[Any], path: str | os.PathLike[str]) -> Any:
+    """What load of an estimator does, for its class."""
+    with safetensors.opened(path) as container:
+        try:
+            found = json.loads(container.text)
+            if found.get("estimator") != cls.__name__:
+                raise ValueError(f"it is of {found.get('estimator', 'an MLP')}")
+            if _checks.integer("format", found["format"], 1) > FORMAT:
+                raise ValueError(f"its format is {found['format']}, this version reads up to {FORMAT}")
+            tensors = container.read_tensors()
+            state = {name: decoded(value, tensors) for name, value in found["state"].items()}
+            return restored(cls, state)
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise ValueError(f"{os.fspath(path)!r} is not an {cls.__name__} that fastmlp saved: {error}") from error
+
+
+def restored(cls: type[Any], state: dict[str, Any]) -> Any:
+    """An estimator of a state. Its parameters are checked as fit checks them, and it can predict where it is fitted."""
+    parameters = inspect.signature(cls.__init__).parameters
+    methods = [name for name in state if name not in parameters and hasattr(cls, name)]
+    if methods:
+        raise ValueError(f"its state has {', '.join(methods)}, which the class has itself")
+    check_run((state.get("_run") or {}).get("state"))
+    est = object.__new__(cls)
+    est.__setstate__(state)
+    est._validate_params()
+    if "coefs_" in state:
+        sizes, wanted = (est.network_.d[0], est.network_.d[-1]), (est.n_features_in_, est.n_outputs_)
+        if sizes != wanted or not est.n_layers_ - 1 == len(est.coefs_) == len(est.intercepts_):
+            raise ValueError(f"its weights are {len(est.coefs_)} layers for (features, outputs) {sizes}, it has "
+                             f"{est.n_layers_ - 1} for {wanted}")
+        est._decode(est.network_.predict(np.zeros((1, sizes[0]))))
+    return est
+
+
+def check_run(run: Any) -> None:
+    """ValueError or TypeError where the solver's state cannot be one; the sizes of its arrays are looked at later."""
+    if run is not None:
+        _checks.integer("epoch", run["epoch"], 0, 2**40)
+        arrays = [*run["slots"], run["powers"]]
+        if not all(isinstance(a, np.ndarray) and a.ndim == 1 for a in arrays) or run["powers"].size != 2:
+            raise ValueError("its solver's state is not of flat arrays and two powers")
+
+
+class Writer:
+    """Values as JSON has them, and the arrays that became tensors."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Any] = {}
+
+    def encoded(self, name: str, value: Any) -> Any:
+        """A value of a name, by which errors call it. ValueError where no file can have it."""
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        if isinstance(value, np.generic) and value.dtype.kind in "biufU":
+            return value.item()
+        if isinstance(value, (tuple, list)):
+            items = [self.encoded(name, item) for item in value]
+            return {"tuple": items} if isinstance(value, tuple) else items
+        if type(value) is dict:
+            return {"dict": [[self.encoded(name, k), self.encoded(name, v)] for k, v in value.items()]}
+        if isinstance(value, np.ndarray):
+            return self._of_array(name, value)
+        if isinstance(value, np.random.RandomState):
+            state: Any = value.get_state()
+            return {"random_state": [state[0], state[1].tolist(), *state[2:]]}
+        try:
+            return document.encode(value)
+        except ValueError:
+            raise ValueError(f"{name} must be of numbers, names, arrays and fastmlp's specs to be saved, got "
+                             f"{_checks.described(value)}") from None
+
+    def _of_array(self, name: str, a: Any) -> Any:
+        if a.dtype in TENSORS:
+            key = f"{name}.{len(self.tensors)}"
+            self.tensors[key] = a
+            return {"tensor": key}
+        if a.dtype.kind not in LISTED:
+            raise ValueError(f"{name} must be an array of numbers or strings to be saved, got {a.dtype}")
+        values = [self.encoded(name, item) for item in np.ravel(a).tolist()]
+        return {"array": values, "dtype": a.dtype.str, "shape": list(a.shape)}
+
+
+def decoded(value: Any, tensors: dict[str, Any]) -> Any:
+    """What was encoded."""
+    if isinstance(value, list):
+        return [decoded(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "tuple" in value:
+        return tuple(decoded(value["tuple"], tensors))
+    if "dict" in value:
+        return {decoded(k, tensors): decoded(v, tensors) for k, v in value["dict"]}
+    if "tensor" in value:
+        return tensors[value["tensor"]]
+    if "array" in value:
+        dtype = np.dtype(value["dtype"])
+        if dtype.kind not in LISTED:
+            raise ValueError(f"it has an array of {dtype}")
+        flat = np.empty(len(value["array"]), dtype)
+        flat[:] = decoded(value["array"], tensors)
+        return flat.reshape(value["shape"])
+    if "random_state" in value:
+        stream = np.random.RandomState()
+        stream.set_state(tuple(value["random_state"]))
+        return stream
+    return document.decode(value)

@@ -1,0 +1,104 @@
+"""Ways out of the process: ONNX, C, PyTorch, scikit-learn, and smaller networks for them.
+
+`_table.py` has what each kind of layer, activation and link becomes in each format. Nothing that a format needs is
+imported before it is asked for. The methods of MLP and of the estimators that have the same names call these functions.
+"""
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+__all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "from_sklearn", "to_sklearn", "pruned",
+           "quantized", "register_skl2onnx"]
+
+
+def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+    """An MLP or a fitted estimator as an ONNX model.
+
+    path : where it is written, None for nowhere. dtype : "float32" or "float64", of its input X and of all that it
+    computes, None for the network's; runtimes have float32 for all operators, float64 for few.
+
+    Of an MLP X has the shape of its input, (n, *shapes[0]), maps with channels last, and `output` (n, d(L)) is what
+    predict gives. Of estimators outputs have the names of skl2onnx's: `label` (n,) and `probabilities`
+    (n, n_classes) of MLPClassifier, `variable` (n, n_outputs) of MLPRegressor, `variable` (n, units of the code) and
+    `reconstruction` (n, n_features) of MLPAutoencoder. Labels are int64, or strings.
+
+    Opset 17, IR 8; checked by onnx.checker. Returns the onnx.ModelProto. ValueError where a layer has no ONNX, weights
+    are not finite in dtype, or the model would have 2 GiB; ImportError without the package onnx; OSError where path
+    cannot be written.
+    """
+    from . import _onnx, _onnx_estimators
+
+    one_of = _onnx.of_network if hasattr(model, "layers") else _onnx_estimators.of_estimator
+    return one_of(model, path, dtype)
+
+
+def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:
+    """The network of an ONNX model that to_onnx wrote, as one of a class: see MLP.from_onnx."""
+    from . import _from_onnx
+
+    return _from_onnx.network(cls, path)
+
+
+def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
+         weights: str | None = None) -> str:
+    """A network as one self-contained C99 file, which is also a header for C++: see MLP.to_c."""
+    from . import _c
+
+    return _c.of_network(net, path, dtype, name, weights)
+
+
+def to_torch(net: MLP, link: bool = True) -> Any:
+    """A network as a module of PyTorch: see MLP.to_torch."""
+    from . import _torch
+
+    return _torch.of_network(net, link)
+
+
+def from_torch(cls: type[MLP], module: Any, input_shape: Any = None, loss: Any = None) -> Any:
+    """The network of a module of PyTorch, as one of a class: see MLP.from_torch."""
+    from . import _from_torch
+
+    return _from_torch.network(cls, module, input_shape, loss)
+
+
+def from_sklearn(cls: type[Any], est: Any) -> Any:
+    """scikit-learn's perceptron as an MLP or as one of our estimators, whichever class is given: see MLP.from_sklearn
+    and MLPClassifier.from_sklearn."""
+    from . import _sklearn
+
+    return (_sklearn.estimator if hasattr(cls, "get_params") else _sklearn.network)(cls, est)
+
+
+def to_sklearn(est: Any) -> Any:
+    """Our estimator as scikit-learn's: see MLPClassifier.to_sklearn."""
+    from . import _sklearn
+
+    return _sklearn.theirs(est)
+
+
+def pruned(net: MLP, threshold: float, X: Any = None) -> Any:
+    """A network without its small weights, and what that costs: see MLP.pruned."""
+    from . import _smaller
+
+    return _smaller.pruned(net, threshold, X)
+
+
+def quantized(net: MLP, kind: str, X: Any = None) -> Any:
+    """A network whose weights are few numbers, and what that costs: see MLP.quantized."""
+    from . import _smaller
+
+    return _smaller.quantized(net, kind, X)
+
+
+def register_skl2onnx() -> None:
+    """Let skl2onnx convert our estimators, as the last step of a Pipeline too: call it once before convert_sklearn.
+
+    Of MLPAutoencoder what transform gives is converted. ImportError without the package skl2onnx.
+    """
+    from . import _skl2onnx
+
+    _skl2onnx.register()

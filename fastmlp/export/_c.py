@@ -1,0 +1,253 @@
+"""A network as one C99 file."""
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _checks
+from .._files import whole
+from .._version import __version__
+from . import _c_kinds, _table
+from ._c_source import WORD, needed
+from ._nodes import Node, last_readers, link_of, nodes_of
+from ._smaller import bfloat16, int8
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+BY_LINE = 8  # numbers
+WEIGHT_BITS = {"int8": 8, "bfloat16": 16}
+TAKEN = {  # what arguments are called, and keywords
+    "x", "n", "out", "i", "j", "NULL", "size_t", "auto", "bool", "break", "case", "catch", "char", "class", "const",
+    "continue", "default", "delete", "do", "double", "else", "enum", "export", "extern", "float", "for", "friend",
+    "goto", "if", "inline", "int", "long", "main", "namespace", "new", "operator", "private", "protected", "public",
+    "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "this",
+    "throw", "try", "typedef", "union", "unsigned", "using", "virtual", "void", "volatile", "while",
+}
+HEAD = """\
+/* {network}
+ *
+ * void {name}(const {real} *x, {real} *out): out ({d_out}) of a row x ({d_in}){maps}
+ * void {name}_rows(const {real} *x, size_t n, {real} *out): of n rows, one after the other
+ *
+ * Written by fastmlp {version}. C99, also C++; no memory is allocated. Compile with -O3, and for a processor with fused
+ * multiply-add (-mfma, -march=native) to have the bits of the library; {upper}_LIBM has them without, slowly, by fma of
+ * <math.h>. Values of layers are in static arrays; for calls from several threads at once define {upper}_STACK.
+ */
+#ifndef {upper}_H
+#define {upper}_H
+
+#include <float.h>
+#include <stddef.h>
+#include <stdint.h>
+
+{fast}
+#define FUSED(a, b, c) __builtin_fma{suffix}(a, b, c)
+#elif defined({upper}_LIBM)
+#include <math.h>
+#define FUSED(a, b, c) fma{suffix}(a, b, c)
+#else
+#define FUSED(a, b, c) ((a) * (b) + (c))
+#endif
+
+#if defined(__GNUC__) || defined(_MSC_VER)
+#define RESTRICT __restrict
+#else
+#define RESTRICT
+#endif
+#if defined(__clang__)
+#define APART __attribute__((noinline))
+#elif defined(__GNUC__)
+#define APART __attribute__((noinline, noclone))
+#else
+#define APART
+#endif
+#ifdef {upper}_STACK
+#define ROOM
+#else
+#define ROOM static
+#endif
+#ifdef __cplusplus
+#define PUBLIC inline
+#else
+#define PUBLIC
+#endif
+
+/* what is fused is written out */
+#if defined(__clang__)
+#pragma clang fp contract(off)
+#elif defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#endif
+"""
+BODY = """\
+PUBLIC void predict(const real *x, real *out);
+PUBLIC void predict_rows(const real *x, size_t n, real *out);
+
+PUBLIC void predict(const real *x, real *out)
+{{
+{lines}
+}}
+
+PUBLIC void predict_rows(const real *x, size_t n, real *out)
+{{
+    for (size_t i = 0; i < n; i++) predict(x + i * {d_in}, out + i * {d_out});
+}}
+"""
+TAIL = """\
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
+
+#endif
+"""
+HEAD_WORDS = ("FUSED", "RESTRICT", "APART", "ROOM", "PUBLIC")
+# how to find out that the processor has the instruction; clang calls a library for it where there is no system
+FAST = {32: """\
+#if defined(__clang__) && defined(__arm__) && defined(__ARM_FEATURE_FMA)
+static inline float FUSED(float a, float b, float c)
+{
+    __asm__("vfma.f32 %0, %1, %2" : "+t"(c) : "t"(a), "t"(b));
+    return c;
+}
+#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)""", 64: """\
+#if defined(__FMA__) || defined(__FP_FAST_FMA) || (defined(__ARM_FEATURE_FMA) && defined(__aarch64__))"""}
+
+
+class CFile:
+    """Constants and calls, as the kinds of layers write them. It has the methods of Source."""
+
+    def __init__(self, dtype: np.dtype[Any], nodes: Sequence[Node], kept: str | None) -> None:
+        self.dtype, self.kept, self.functions = dtype, kept, {"real"}
+        self.constants: list[str] = []
+        self.calls: list[str] = []
+        self.rooms: list[int] = []  # sizes of the arrays that hold values of layers
+        self._last, self._taken = last_readers(nodes), dict[str, int]()  # array -> the last layer that reads it
+        for node in reversed(nodes):  # what is handed on as it is is read by the readers of the layer too
+            if _kind(node).c is _c_kinds.same:
+                self._last[node.sources[0]] = max(self._last[node.sources[0]], self._last[node.number])
+
+    def array(self, name: str, values: Any) -> str:
+        if values is None:
+            return "NULL"
+        form = "%.8ef" if self.dtype == np.float32 else "%.16e"
+        return self._constant("real", name, np.asarray(values, self.dtype), form)
+
+    def weights(self, name: str, values: Any) -> tuple[str, str]:
+        self.functions.add("weight")
+        if self.kept == "int8":
+            whole, factor = int8(values)
+            return self._constant("weight", name, whole, "%d"), self.array(f"factor_{name}", factor)
+        if self.kept == "bfloat16":
+            upper = bfloat16(values).astype(np.float32).view(np.uint32) >> 16
+            return self._constant("weight", name, upper, "0x%04x"), "NULL"
+        return self.array(name, values), "NULL"
+
+    def window(self, name: str, numbers: Any) -> str:
+        self.functions.add("window")
+        self.constants.append(f"static const window {name} = {{{', '.join(map(str, numbers))}}};")
+        return f"&{name}"
+
+    def room(self, node: Node) -> str:
+        if node.number not in self._last:
+            return "out"
+        free = [name for name, last in self._taken.items() if last < node.number]
+        name = free[0] if free else f"room{len(self.rooms)}"
+        if not free:
+            self.rooms.append(0)
+        number = int(name.removeprefix("room"))
+        self.rooms[number] = max(self.rooms[number], node.size)
+        self._taken[name] = self._last[node.number]
+        return name
+
+    def call(self, function: str, *arguments: Any) -> None:
+        self.functions.add(function)
+        self.calls.append(f"{function}({', '.join(map(str, arguments))});")
+
+    def activate(self, node: Node, values: str) -> None:
+        """The activation of a layer, in place."""
+        name, argument = node.activation
+        if name != "identity":
+            self.functions.add(f"act_{name}")
+            number = self.number(self.dtype.type(argument))
+            self.calls.append(f"for (size_t j = 0; j < {node.size}; j++) "
+                              f"{values}[j] = act_{name}({values}[j], {number});")
+
+    def number(self, value: Any) -> str:
+        """A number of which a compiler makes the same one."""
+        return f"{value:.8e}f" if self.dtype == np.float32 else f"{value:.16e}"
+
+    def _constant(self, kind: str, name: str, values: Any, form: str) -> str:
+        flat = values.ravel().tolist()
+        lines = (flat[i:i + BY_LINE] for i in range(0, len(flat), BY_LINE))
+        text = ",\n".join("    " + ", ".join([form] * len(line)) % tuple(line) for line in lines)
+        self.constants.append(f"static const {kind} {name}[{len(flat)}] = {{\n{text}}};")
+        return name
+
+    def lines(self) -> list[str]:
+        """The statements of the function."""
+        return [*(f"ROOM real room{i}[{size}];" for i, size in enumerate(self.rooms)), *self.calls]
+
+
+def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, name: str, weights: str | None) -> str:
+    """What MLP.to_c does."""
+    floating, name = _checks.floating(dtype), checked_name(name)
+    if weights is not None:
+        _checks.one_of("weights", weights, WEIGHT_BITS)
+    if path is not None:
+        path = _checks.path("path", path)
+    nodes = nodes_of(net, floating)
+    file, values = CFile(floating, nodes, weights), {0: "x"}
+    for node in nodes:
+        values[node.number] = _kind(node).c(file, node, *(values[source] for source in node.sources))
+        file.activate(node, values[node.number])
+    link = _table.row(_table.LINKS, link_of(net), "the link").c
+    if link:
+        file.call(link, "out", net.d[-1])
+    text = rendered(net, file, name)
+    if path is not None:
+        whole.write(path, [text.encode()])
+    return text
+
+
+def _kind(node: Node) -> _table.Kind:
+    return _table.row(_table.KINDS, type(node.layer), "a")
+
+
+def checked_name(name: Any) -> str:
+    """A name that C and C++ take for a function."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in TAKEN:
+        raise ValueError(f"name must be a name for a C function, got {_checks.described(name)}")
+    return name
+
+
+def rendered(net: MLP, file: CFile, name: str) -> str:
+    """The text of the file; all that it has bears the network's name, so that a program may have several."""
+    bits = 8 * file.dtype.itemsize
+    pieces = needed(file.functions, bits, WEIGHT_BITS[file.kept] if file.kept else 0)
+    maps = f", a map {net.shapes[0]} in C order" if len(net.shapes[0]) > 1 else ""
+    words = {"name": name, "upper": name.upper(), "real": "float" if bits == 32 else "double", "version": __version__,
+             "network": comment(repr(net)), "d_in": net.d[0], "d_out": net.d[-1], "maps": maps,
+             "fast": FAST[bits], "suffix": "f" if bits == 32 else ""}
+    body = BODY.format(**words, lines="\n".join(f"    {line}" for line in file.lines()))
+    parts = [HEAD.format(**words), *(piece.text for piece in pieces), *file.constants, body, TAIL]
+    constants = re.findall(r"^static const \w+ (\w+)", "\n".join(file.constants), re.MULTILINE)
+    own = {word: f"{name}_{word}" for word in (*HEAD_WORDS, *(piece.name for piece in pieces), *constants)}
+    return renamed("\n".join(parts), {**own, "predict": name, "predict_rows": f"{name}_rows"})
+
+
+def comment(text: str) -> str:
+    """Text that may stand in a comment."""
+    return text.replace("*/", "* /")
+
+
+def renamed(text: str, words: Mapping[str, str]) -> str:
+    """C with other words for some, outside of comments."""
+    parts = re.split(r"(/\*.*?\*/)", text, flags=re.DOTALL)
+    return "".join(part if part.startswith("/*") else WORD.sub(lambda match: words.get(match[0], match[0]), part)
+                   for part in parts)

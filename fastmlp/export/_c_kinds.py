@@ -1,0 +1,114 @@
+"""What each kind of layer becomes in C: a function of the file, the layer's node and the arrays that it reads, which
+calls one of the functions of c/layers.inc and gives the array of the layer's values, before its activation.
+"""
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from ._nodes import Node
+
+
+class Source(Protocol):
+    """The file that is written."""
+
+    def array(self, name: str, values: Any) -> str:
+        """A constant array; its name, NULL for None."""
+
+    def weights(self, name: str, values: Any) -> tuple[str, str]:
+        """Constant weights, as the file keeps them; the names of them and of the units' factors, NULL for none."""
+
+    def window(self, name: str, numbers: Any) -> str:
+        """A constant window; the address of it."""
+
+    def room(self, node: Node) -> str:
+        """The name of an array for the values of a layer."""
+
+    def call(self, function: str, *arguments: Any) -> None:
+        """A call of a function of the library's sources."""
+
+
+def dense(file: Source, node: Node, x: str) -> str:
+    assert node.W is not None
+    (W, factor), b, out = matrices(file, node)
+    *groups, d_in, d_out = node.W.shape
+    if groups:
+        file.call("grouped", x, W, factor, b, out, *groups, d_in, d_out)
+    elif d_out == 1 and d_in > 1 and node.sources[0] > 0:  # where the engine has `dots`
+        file.call("lone_unit", x, W, factor, b, out, d_in)
+    else:
+        file.call("dense", x, W, factor, b, out, d_in, d_out)
+    return out
+
+
+def same(file: Source, node: Node, x: str) -> str:
+    """What does nothing outside of training, or with maps, which lie as rows do."""
+    return x
+
+
+def add(file: Source, node: Node, x: str, other: str) -> str:
+    out = file.room(node)
+    file.call("add", x, other, out, node.size)
+    return out
+
+
+def join(file: Source, node: Node, x: str, other: str) -> str:
+    out, (n, m) = file.room(node), (shape[-1] for shape in node.shapes)
+    file.call("join", other, x, out, node.size // (n + m), m, n)
+    return out
+
+
+def affine(file: Source, node: Node, x: str) -> str:
+    gamma, beta, out = vectors(file, node)
+    file.call("affine", x, gamma, beta, out, node.size // node.shape[-1], node.shape[-1])
+    return out
+
+
+def row_norm(file: Source, node: Node, x: str) -> str:
+    spec: Any = node.layer
+    gamma, beta, out = vectors(file, node)
+    file.call("row_norm", x, gamma, beta, out, node.size // node.shape[-1], node.shape[-1], int(spec.centred), spec.eps)
+    return out
+
+
+def batch_norm(file: Source, node: Node, x: str) -> str:
+    assert node.statistics is not None
+    mean, var = node.statistics
+    gamma, beta, out = vectors(file, node)
+    scale = 1 / np.sqrt(var.astype(np.float64) + node.layer.eps)  # type: ignore[attr-defined]
+    means, scales = (file.array(f"{name}{node.number}", values) for name, values in (("mean", mean), ("scale", scale)))
+    file.call("normalise", x, means, scales, gamma, beta, out, node.size // len(mean), len(mean))
+    return out
+
+
+def conv(file: Source, node: Node, x: str) -> str:
+    (W, factor), b, out = matrices(file, node)
+    file.call("conv", windows(file, node), x, W, factor, b, out, node.shape[-1])
+    return out
+
+
+def max_pool(file: Source, node: Node, x: str) -> str:
+    out = file.room(node)
+    file.call("max_pool", windows(file, node), x, out)
+    return out
+
+
+def avg_pool(file: Source, node: Node, x: str) -> str:
+    out = file.room(node)
+    file.call("avg_pool", windows(file, node), x, out)
+    return out
+
+
+def vectors(file: Source, node: Node) -> tuple[str, str, str]:
+    """The names of W and b, numbers by features, and of the values."""
+    return file.array(f"W{node.number}", node.W), file.array(f"b{node.number}", node.b), file.room(node)
+
+
+def matrices(file: Source, node: Node) -> tuple[tuple[str, str], str, str]:
+    """The names of W and of its units' factors, of b, and of the values."""
+    return file.weights(f"W{node.number}", node.W), file.array(f"b{node.number}", node.b), file.room(node)
+
+
+def windows(file: Source, node: Node) -> str:
+    return file.window(f"window{node.number}", node.window)

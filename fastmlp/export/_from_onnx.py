@@ -1,0 +1,57 @@
+"""The network in an ONNX model that to_onnx wrote."""
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from .. import _checks
+from .._files import document, whole
+from .._parameters import flatten
+from ._needs import needs
+from ._onnx import METADATA
+from ._onnx_kinds import TO_ONNX
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+    Net = TypeVar("Net", bound=MLP)
+
+
+def network(cls: type[Net], path: str | os.PathLike[str]) -> Net:
+    """What MLP.from_onnx does, for a class of networks."""
+    text = _checks.path("path", path)
+    onnx = needs("onnx", "from_onnx")
+    with whole.reading(text) as (file, _):
+        data = file.read()
+    try:
+        model = onnx.load_model_from_string(data)
+        metadata = {entry.key: entry.value for entry in model.metadata_props}
+        arrays = {array.name: onnx.numpy_helper.to_array(array) for array in model.graph.initializer}
+        return _of_arrays(cls, json.loads(metadata[METADATA]), arrays)
+    except Exception as error:  # protobuf has errors of its own for damaged files
+        raise ValueError(f"path {text!r} is not an ONNX model that fastmlp wrote of a network: "
+                         f"{type(error).__name__}: {error}") from error
+
+
+def _of_arrays(cls: type[Net], described: dict[str, Any], arrays: dict[str, Any]) -> Net:
+    dtype = next(a.dtype.name for name, a in arrays.items() if name.startswith("W."))
+    net = cls([document.decode(described["d0"]), *map(document.decode, described["layers"])],
+              loss=document.decode(described["loss"]), dtype=dtype)
+    W: list[Any] = [None]
+    b: list[Any] = [None]
+    statistics: list[Any] = []
+    for l in range(1, len(net.d)):
+        W.append(None if net.W[l] is None else _as_ours(arrays[f"W.{l}"], net.W[l].shape))
+        b.append(None if net.b[l] is None else arrays[f"b.{l}"].reshape(net.b[l].shape))
+        statistics += [arrays[name] for name in (f"mean.{l}", f"var.{l}") if name in arrays]
+    net._network.parameters.resume(flatten(W, b), None)
+    net._network.core.statistics[...] = np.concatenate(statistics) if statistics else ()
+    return net
+
+
+def _as_ours(W: Any, shape: tuple[int, ...]) -> Any:
+    """W of a layer, of a convolution with its axes in our order."""
+    return (W.transpose(np.argsort(TO_ONNX)) if W.ndim == 4 else W).reshape(shape)

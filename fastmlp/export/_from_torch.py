@@ -1,0 +1,270 @@
+"""The network in a module of PyTorch: nn.Sequential of what we have, or what to_torch made."""
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from .. import _checks, _entries, layers
+from .._parameters import flatten
+from .._types import Shape
+from . import _table
+from ._needs import needs
+from ._nodes import link_of
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+    Net = TypeVar("Net", bound=MLP)
+
+LOSSES = {"identity": "squared_error", "exp": "poisson", "sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
+ACTIVATIONS = {row.torch.name: (name, row.torch) for name, row in _table.ACTIVATIONS.items()}
+# module -> attributes that must be so for it to be what we have
+WANTED: dict[str, dict[str, Any]] = {
+    "GELU": {"approximate": "none"}, "Softplus": {"beta": 1},
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), {"affine": True, "track_running_stats": True}),
+    **dict.fromkeys(("Conv1d", "Conv2d"), {"groups": 1, "padding_mode": "zeros"}),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), {"ceil_mode": False, "dilation": 1}),
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), {"ceil_mode": False, "count_include_pad": True}),
+    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), {"output_size": 1}),
+    "Flatten": {"start_dim": 1},
+}
+
+
+def network(cls: type[Net], module: Any, input_shape: Any, loss: Any) -> Net:
+    """What MLP.from_torch does, for a class of networks."""
+    torch = needs("torch", "from_torch")
+    if not isinstance(module, torch.nn.Module):
+        raise TypeError(f"module must be a torch.nn.Module, got {_checks.described(module)}")
+    modules = [*flat(module)]
+    last = type(modules[-1]).__name__ if modules else ""
+    link = next((name for name, row in _table.LINKS.items() if row.torch.name == last), "identity")
+    loss = LOSSES[link] if loss is None else loss
+    if link != "identity" and link_of(cls([1, 1], loss=loss)) == link:
+        modules.pop()
+    reader = Reader(None if input_shape is None else _entries.input_shape(input_shape))
+    for one in modules:
+        reader.read(one)
+    return reader.network(cls, loss)
+
+
+def flat(module: Any) -> Iterator[Any]:
+    """A module, or those in nn.Sequential one by one."""
+    if type(module).__name__ != "Sequential":
+        yield module
+        return
+    for inner in module:
+        yield from flat(inner)
+
+
+class Reader:
+    """Specs of layers and their numbers, from modules one after the other.
+
+    shapes: of x(0), x(1), .. so far. source: the layer that the next one reads. turned: whether its maps were made rows
+    in PyTorch's order, channels first. around: what was padded for the next module.
+    """
+
+    def __init__(self, first: Shape | None) -> None:
+        self.shapes: list[Shape] = [] if first is None else [first]
+        self.specs: list[Any] = []
+        self.arrays: list[dict[str, Any]] = []
+        self.source, self.turned = 0, False
+        self.around: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> Shape:
+        """Of what the next layer reads."""
+        self._require_shapes()
+        return self.shapes[self.source]
+
+    def read(self, module: Any) -> None:
+        """Take one more module."""
+        name = type(module).__name__
+        reader = READERS.get(name)
+        if reader is None and name not in ACTIVATIONS:
+            raise ValueError(f"module must be nn.Sequential of {', '.join(sorted({*READERS, *ACTIVATIONS}))}, "
+                             f"got {_checks.described(module)}")
+        for attribute, value in WANTED.get(name, {}).items():
+            if getattr(module, attribute) not in (value, (value,), (value, value)):
+                raise ValueError(f"module {name} must have {attribute} {value!r}, got {getattr(module, attribute)!r}")
+        if reader is None:
+            self._activate(*ACTIVATIONS[name], module)
+        else:
+            reader(self, module)
+
+    def add(self, spec: Any, **arrays: Any) -> None:
+        """One more layer, with W, b and statistics."""
+        self._require_shapes()
+        l = len(self.specs) + 1
+        self.shapes.append(spec.joins(*(self.shapes[l - back] for back in spec.reads)))
+        self.specs.append(spec)
+        self.arrays.append({name: values for name, values in arrays.items() if values is not None})
+        self.source, self.turned = l, False
+
+    def network(self, cls: type[Net], loss: Any) -> Net:
+        """The network, once all modules were read."""
+        dtypes = {a.dtype for arrays in self.arrays for a in arrays.values()}
+        if len(dtypes) != 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
+            raise ValueError(f"module must be of float32 or of float64, got {sorted(map(str, dtypes))}")
+        net = cls([self.shapes[0][0] if len(self.shapes[0]) == 1 else self.shapes[0], *self.specs], loss=loss,
+                  dtype=dtypes.pop())
+        W, b = ([None, *(arrays.get(name) for arrays in self.arrays)] for name in "Wb")
+        net._network.parameters.resume(flatten(W, b), None)
+        statistics = [arrays["statistics"] for arrays in self.arrays if "statistics" in arrays]
+        net._network.core.statistics[...] = np.concatenate(statistics) if statistics else ()
+        return net
+
+    def _require_shapes(self) -> None:
+        if not self.shapes:
+            raise ValueError("input_shape must be given for a module that begins with maps, (h, w, c) or (length, c), "
+                             "got None")
+
+    def _activate(self, name: str, row: Any, module: Any) -> None:
+        last = self.specs[-1] if self.specs else None
+        if not isinstance(last, (layers.Dense, layers.Conv2D)) or last.activation != "identity":
+            raise ValueError("module must have each activation right after a linear layer or a convolution, got "
+                             f"{type(module).__name__} after {_checks.described(last)}")
+        activation = (name, float(getattr(module, row.argument))) if row.argument else name
+        self.specs[-1] = dataclasses.replace(last, activation=activation)
+
+
+# ---- modules
+
+
+def linear(reader: Reader, module: Any) -> None:
+    W, b, back = array(module.weight).T, array(module.bias), len(reader.specs) + 1 - reader.source
+    if not reader.shapes:
+        reader.shapes.append((len(W),))
+    if reader.turned:  # rows of W by channels first
+        *size, c = reader.shape
+        W = W.reshape(c, math.prod(size), -1).swapaxes(0, 1).reshape(W.shape)
+    if len(W) != math.prod(reader.shape):
+        raise ValueError(f"module must have a linear layer for {math.prod(reader.shape)} inputs, by input_shape and "
+                         f"the layers before it, got one for {len(W)}")
+    units, bias = W.shape[1], b is not None
+    spec = layers.Dense(units, bias=bias) if back == 1 else layers.Projection(units, bias=bias, back=back)
+    reader.add(spec, W=W, b=b)
+
+
+def conv(reader: Reader, module: Any) -> None:
+    W, b = array(module.weight), array(module.bias)
+    W = W.transpose(*range(2, W.ndim), 1, 0)
+    spec = layers.Conv1D if W.ndim == 3 else layers.Conv2D
+    reader.add(spec(W.shape[-1], module.kernel_size, stride=module.stride, padding=padding(reader, module),
+                    dilation=module.dilation, bias=b is not None), W=W, b=b)
+
+
+def pool(kinds: tuple[Any, Any]) -> Callable[[Reader, Any], None]:
+    """Of one axis and of two."""
+    def read(reader: Reader, module: Any) -> None:
+        kernel, stride = (n if isinstance(n, int) else tuple(n) for n in (module.kernel_size, module.stride))
+        reader.add(kinds[len(reader.shape) - 2](kernel, stride, padding(reader, module)))
+
+    return read
+
+
+def padding(reader: Reader, module: Any) -> Any:
+    """The padding of a module. Where it came by itself, "same", or as much before the map as a number would be, and as
+    much after it as windows reach."""
+    around, reader.around = reader.around, ()
+    if not around:
+        return module.padding if isinstance(module.padding, (str, int)) else tuple(module.padding)
+    pairs = [around[i:i + 2] for i in range(len(around) - 2, -1, -2)]
+    kernel, stride, dilation = ((n,) * len(pairs) if isinstance(n, int) else n for n in (
+        module.kernel_size, module.stride, getattr(module, "dilation", 1)))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+    same = [max((-(-n // s) - 1) * s + r - n, 0) for n, s, r in zip(reader.shape, stride, reach)]
+    if pairs == [(n // 2, n - n // 2) for n in same]:
+        return "same"
+    if any((n + p + q - r) // s != (n + 2 * p - r) // s for n, s, r, (p, q) in zip(reader.shape, stride, reach, pairs)):
+        raise ValueError(f"module must pad both sides alike, or as 'same' does, got {around}")
+    return tuple(before for before, _ in pairs)
+
+
+def pad(reader: Reader, module: Any) -> None:
+    reader.around = tuple(module.padding)
+
+
+def batch_norm(reader: Reader, module: Any) -> None:
+    if not reader.shapes:
+        reader.shapes.append((module.num_features,))
+    statistics = np.concatenate([array(module.running_mean), array(module.running_var)])
+    reader.add(layers.BatchNorm(module.momentum, module.eps), W=array(module.weight), b=array(module.bias),
+               statistics=statistics)
+
+
+def dropout(reader: Reader, module: Any) -> None:
+    reader.add(layers.Dropout(module.p))
+
+
+def identity(reader: Reader, module: Any) -> None:
+    reader.add(layers.Identity(len(reader.specs) + 1 - reader.source))
+
+
+def grouped(reader: Reader, module: Any) -> None:
+    W, b = array(module.weight), array(module.bias)
+    if not reader.shapes:
+        reader.shapes.append((W.shape[0] * W.shape[1],))
+    reader.add(layers.Dense(len(W) * W.shape[2], bias=b is not None, groups=len(W)), W=W, b=b)
+
+
+def features(reader: Reader, module: Any) -> None:
+    gamma, beta = array(module.weight), array(module.bias)
+    if not reader.shapes:
+        reader.shapes.append((len(gamma if beta is None else beta),))
+    spec = getattr(layers, type(module).__name__.removesuffix("Features"))
+    options = {"eps": module.eps, "scale": gamma is not None, "shift": beta is not None}
+    known = [name for name in options if name in spec.__dataclass_fields__]
+    reader.add(spec(**{name: options[name] for name in known}), W=gamma, b=beta)
+
+
+def global_mean(reader: Reader, module: Any) -> None:
+    reader.add(layers.GlobalAvgPool())
+
+
+def turn(reader: Reader, module: Any) -> None:
+    """nn.Flatten: maps as rows, channels first."""
+    reader.turned = len(reader.shape) > 1
+
+
+def maps(reader: Reader, module: Any) -> None:
+    if not reader.shapes:
+        reader.shapes.append(module.shape)
+
+
+def nothing(reader: Reader, module: Any) -> None:
+    """Rows as the next layer reads maps anyway."""
+
+
+def graph(reader: Reader, module: Any) -> None:
+    """Layers that say what they read."""
+    for layer, sources in zip(module.layers, module.sources):
+        if not reader.shapes:
+            first = next(inner for inner in flat(layer) if hasattr(inner, "in_features"))
+            reader.shapes.append((first.in_features,))
+        if len(sources) > 1:
+            of_two = {"Add": layers.Add, "Join": layers.Join}[type(layer).__name__]
+            reader.add(of_two(len(reader.specs) + 1 - sources[1]))
+            continue
+        reader.source = sources[0]
+        for inner in flat(layer):
+            reader.read(inner)
+
+
+def array(tensor: Any) -> Any:
+    """A tensor as an array of its own, None for none."""
+    return None if tensor is None else np.array(tensor.detach().cpu().numpy())
+
+
+READERS: dict[str, Callable[[Reader, Any], None]] = {
+    "Linear": linear, "Grouped": grouped, "Conv1d": conv, "Conv2d": conv, "Dropout": dropout, "BatchNorm1d": batch_norm,
+    "BatchNorm2d": batch_norm, "Flatten": turn, "Maps": maps, "Rows": nothing, "Layers": graph, "Identity": identity,
+    **dict.fromkeys(("ScaleFeatures", "ShiftFeatures", "LayerNormFeatures", "RMSNormFeatures"), features),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), pool((layers.MaxPool1D, layers.MaxPool2D))),
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), pool((layers.AvgPool1D, layers.AvgPool2D))),
+    **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), global_mean),
+    **dict.fromkeys(("ConstantPad1d", "ConstantPad2d"), pad),
+}

@@ -1,0 +1,108 @@
+"""A network or an estimator as an ONNX model."""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _checks
+from .._files import document, whole
+from .._version import __version__
+from . import _table
+from ._needs import needs
+from ._nodes import link_of, nodes_of
+from ._onnx_kinds import Graph, Value, reshaped
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+OPSET, IR = 17, 8  # of 2022: runtimes of then and since take them
+METADATA = "fastmlp"  # under which a model has the text of its network
+
+
+class ModelGraph:
+    """Operators of a model of its own, under names of their own. It has the methods of Graph."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self._helper, self._arrays = needs("onnx.helper", "to_onnx"), needs("onnx.numpy_helper", "to_onnx")
+        self._nodes: list[Any] = []
+        self._constants: dict[str, Any] = {}
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        name = f"{kind}{len(self._nodes)}"
+        self._nodes.append(self._helper.make_node(kind, inputs, [name], name, **attributes))
+        return name
+
+    def constant(self, values: Any, name: str | None = None) -> str:
+        if name is None or name in self._constants:
+            name = f"constant{len(self._constants)}"
+        self._constants[name] = self._arrays.from_array(np.ascontiguousarray(values), name)
+        return name
+
+    def model(self, shape: Sequence[int], outputs: Mapping[str, tuple[str, Any, Sequence[int]]],
+              metadata: dict[str, str]) -> Any:
+        """The model. shape: of a row of its input X. outputs: name -> (what it is, its dtype, the shape of a row)."""
+        for name, (value, _, _) in outputs.items():
+            self._nodes.append(self._helper.make_node("Identity", [value], [name], name=name))
+        inputs = [("X", self.dtype, shape)]
+        infos = [[self._helper.make_tensor_value_info(name, element_type(dtype), ["n", *shape])
+                  for name, dtype, shape in rows]
+                 for rows in (inputs, [(name, *described) for name, (_, *described) in outputs.items()])]
+        graph = self._helper.make_graph(self._nodes, "fastmlp", *infos, list(self._constants.values()))
+        model = self._helper.make_model(graph, opset_imports=[self._helper.make_opsetid("", OPSET)], ir_version=IR,
+                                        producer_name="fastmlp", producer_version=__version__)
+        self._helper.set_model_props(model, metadata)
+        return model
+
+
+def element_type(dtype: Any) -> int:
+    """ONNX's number for a dtype of NumPy, object for strings."""
+    onnx, dtype = needs("onnx", "to_onnx"), np.dtype(dtype)
+    return onnx.TensorProto.STRING if dtype.kind == "O" else onnx.helper.np_dtype_to_tensor_dtype(dtype)
+
+
+def written(graph: Graph, net: MLP, x: str) -> str:
+    """Have a network computed, from an input x to what the loss's link gives; the name of that, (n, d(L))."""
+    nodes = nodes_of(net, graph.dtype)
+    values = {0: Value(graph, net.shapes[0], x if len(net.shapes[0]) == 1 else reshaped(graph, x, (net.d[0],)))}
+    for node in nodes:
+        kind = _table.row(_table.KINDS, type(node.layer), "a")
+        name, argument = node.activation
+        activation = _table.row(_table.ACTIVATIONS, name, "the activation")
+        value = kind.onnx(graph, node, *(values[source] for source in node.sources))
+        values[node.number] = value.through(lambda s, f=activation.onnx, a=argument: f(graph, s, a))
+    operator, attributes = _table.row(_table.LINKS, link_of(net), "the link").onnx
+    return graph.op(operator, values[len(nodes)].rows(), **attributes)
+
+
+def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any) -> Any:
+    """What MLP.to_onnx does."""
+    graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype))
+    outputs = {"output": (written(graph, net, "X"), graph.dtype, (net.d[-1],))}
+    return saved(graph.model(net.shapes[0], outputs, described(net)), path)
+
+
+def described(net: MLP) -> dict[str, str]:
+    """What from_onnx wants to know of a network besides its arrays; nothing where it holds functions of users."""
+    try:
+        text = {"d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
+                "layers": [document.encode(layer) for layer in net.layers], "loss": document.encode(net.loss.spec)}
+    except ValueError:
+        return {}
+    return {METADATA: json.dumps(text)}
+
+
+def saved(model: Any, path: str | os.PathLike[str] | None) -> Any:
+    """A model, once it is checked and written."""
+    if path is not None:
+        path = _checks.path("path", path)
+    if model.ByteSize() > 2**31 - 2**20:
+        raise ValueError(f"layers must make a model of less than 2 GiB for ONNX, got {model.ByteSize()} bytes")
+    needs("onnx.checker", "to_onnx").check_model(model, full_check=True)
+    if path is not None:
+        whole.write(path, [model.SerializeToString()])
+    return model

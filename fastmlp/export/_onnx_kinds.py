@@ -1,0 +1,241 @@
+"""What each kind of layer becomes in ONNX: a function of the graph, the layer's node and the values that it reads, that
+writes operators and gives the value of the layer, before its activation.
+"""
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+
+from .._types import Shape
+from ._nodes import Node
+
+TO_ONNX = (3, 2, 0, 1)  # the axes of W, (kh, kw, c_in, c_out), in ONNX's order
+TO_MAPS, TO_ROWS = (0, 3, 1, 2), (0, 2, 3, 1)
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717  # Klambauer et al. 2017
+
+
+class Graph(Protocol):
+    """What operators are written into."""
+
+    dtype: np.dtype[Any]
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """An operator; the name of its output, of the last of several."""
+
+    def constant(self, values: Any, name: str | None = None) -> str:
+        """An array; its name, the wanted one where it can be had."""
+
+
+class Value:
+    """What a layer gives: rows (n, d), or maps as ONNX wants them, (n, c, h, w), each made from the other when it is
+    first asked for.
+
+    shape: (h, w, c) of a map, (d,) of rows.
+    """
+
+    def __init__(self, graph: Graph, shape: Shape, rows: str | None = None, maps: str | None = None) -> None:
+        self.graph, self.shape, self._rows, self._maps = graph, shape, rows, maps
+
+    def rows(self) -> str:
+        if self._rows is None:
+            last = self.graph.op("Transpose", str(self._maps), perm=TO_ROWS)
+            self._rows = reshaped(self.graph, last, (math.prod(self.shape),))
+        return self._rows
+
+    def maps(self) -> str:
+        if self._maps is None:
+            shape = (1, *self.shape) if len(self.shape) == 2 else self.shape
+            self._maps = self.graph.op("Transpose", reshaped(self.graph, str(self._rows), shape), perm=TO_MAPS)
+        return self._maps
+
+    def through(self, function: Any) -> Value:
+        """The value after a function of each element by itself, of names."""
+        if self._maps is not None:
+            return Value(self.graph, self.shape, maps=function(self._maps))
+        return Value(self.graph, self.shape, rows=function(self.rows()))
+
+
+def reshaped(graph: Graph, x: str, shape: Shape) -> str:
+    """x with rows of a shape."""
+    return graph.op("Reshape", x, graph.constant(np.array([-1, *shape], np.int64)))
+
+
+# ---- kinds
+
+
+def dense(graph: Graph, node: Node, x: Value) -> Value:
+    assert node.W is not None
+    W, b = weights(graph, node, node.W)
+    if node.W.ndim == 3:  # (groups, d_in, d_out) of each
+        apart = reshaped(graph, x.rows(), (len(node.W), 1, node.W.shape[1]))
+        out = reshaped(graph, graph.op("MatMul", apart, W), node.shape)
+        return Value(graph, node.shape, rows=graph.op("Add", out, b) if b else out)
+    out = graph.op("Gemm", x.rows(), W, b) if b else graph.op("MatMul", x.rows(), W)
+    return Value(graph, node.shape, rows=out)
+
+
+def same(graph: Graph, node: Node, x: Value) -> Value:
+    """What does nothing outside of training."""
+    return x
+
+
+def flatten(graph: Graph, node: Node, x: Value) -> Value:
+    return Value(graph, node.shape, rows=x.rows())
+
+
+def add(graph: Graph, node: Node, x: Value, other: Value) -> Value:
+    if len(node.shape) > 1:
+        return Value(graph, node.shape, maps=graph.op("Add", x.maps(), other.maps()))
+    return Value(graph, node.shape, rows=graph.op("Add", x.rows(), other.rows()))
+
+
+def join(graph: Graph, node: Node, x: Value, other: Value) -> Value:
+    """other and x side by side"""
+    if len(node.shape) > 1:
+        return Value(graph, node.shape, maps=graph.op("Concat", other.maps(), x.maps(), axis=1))
+    return Value(graph, node.shape, rows=graph.op("Concat", other.rows(), x.rows(), axis=1))
+
+
+def affine(graph: Graph, node: Node, x: Value) -> Value:
+    """gamma x + beta, by features, as far as there are both"""
+    return by_features(x, lambda name: moved(graph, node, name))
+
+
+def row_norm(graph: Graph, node: Node, x: Value) -> Value:
+    """gamma x^ + beta, x^ of the features of a row, of maps of the channels of a position, about their mean or 0"""
+    spec: Any = node.layer
+
+    def normalised(name: str) -> str:
+        if spec.centred:
+            name = graph.op("Sub", name, graph.op("ReduceMean", name, axes=[1]))
+        square = graph.op("ReduceMean", graph.op("Mul", name, name), axes=[1])
+        root = graph.op("Sqrt", graph.op("Add", square, number(graph, spec.eps)))
+        return moved(graph, node, graph.op("Div", name, root))
+
+    return by_features(x, normalised)
+
+
+def by_features(x: Value, function: Any) -> Value:
+    """The value after a function, of names, that knows features: axis 1, of rows the units, of maps the channels."""
+    if len(x.shape) > 1:
+        return Value(x.graph, x.shape, maps=function(x.maps()))
+    return Value(x.graph, x.shape, rows=function(x.rows()))
+
+
+def moved(graph: Graph, node: Node, x: str) -> str:
+    """gamma x + beta, of maps by channels."""
+    by_channels = (-1,) + (1,) * (2 if len(node.shape) > 1 else 0)
+    for kind, name, values in (("Mul", "W", node.W), ("Add", "b", node.b)):
+        if values is not None:
+            x = graph.op(kind, x, graph.constant(values.reshape(by_channels), f"{name}.{node.number}"))
+    return x
+
+
+def batch_norm(graph: Graph, node: Node, x: Value) -> Value:
+    """eps is added to the variances by an operator of its own, since attributes are of float32."""
+    assert node.statistics is not None
+    gamma, beta = weights(graph, node, node.W)
+    mean = graph.constant(node.statistics[0], f"mean.{node.number}")
+    eps = node.layer.eps  # type: ignore[attr-defined]
+    var = graph.op("Add", graph.constant(node.statistics[1], f"var.{node.number}"), number(graph, eps))
+
+    def normalised(name: str) -> str:
+        return graph.op("BatchNormalization", name, gamma, beta, mean, var, epsilon=0.0)
+
+    return by_features(x, normalised)
+
+
+def conv(graph: Graph, node: Node, x: Value) -> Value:
+    assert node.W is not None
+    W = node.W if node.W.ndim == 4 else node.W[None]
+    names = [name for name in weights(graph, node, W.transpose(TO_ONNX)) if name]
+    dilations = node.window[9:11]
+    return Value(graph, node.shape, maps=graph.op("Conv", x.maps(), *names, dilations=dilations, **window(node)))
+
+
+def max_pool(graph: Graph, node: Node, x: Value) -> Value:
+    """What never wins is put around the map before: onnx.reference mistakes the sides of MaxPool's own pads."""
+    maps, attributes = x.maps(), window(node)
+    top, left, bottom, right = attributes["pads"]
+    if any(attributes["pads"]):
+        around = graph.constant(np.array([0, 0, top, left, 0, 0, bottom, right]))
+        maps = graph.op("Pad", maps, around, number(graph, -np.inf))
+        attributes["pads"] = [0] * 4
+    return Value(graph, node.shape, maps=graph.op("MaxPool", maps, **attributes))
+
+
+def avg_pool(graph: Graph, node: Node, x: Value) -> Value:
+    means = graph.op("AveragePool", x.maps(), count_include_pad=1, **window(node))
+    return Value(graph, node.shape, maps=means)
+
+
+def global_avg_pool(graph: Graph, node: Node, x: Value) -> Value:
+    return Value(graph, node.shape, rows=graph.op("ReduceMean", x.maps(), axes=[2, 3], keepdims=0))
+
+
+def weights(graph: Graph, node: Node, W: Any) -> tuple[str, str]:
+    """The names of W, as ONNX has it, and of b, empty where there is none."""
+    W = graph.constant(W, f"W.{node.number}")
+    return W, "" if node.b is None else graph.constant(node.b, f"b.{node.number}")
+
+
+def window(node: Node) -> dict[str, Any]:
+    """The window that a layer slides, as attributes."""
+    h, w, _, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = node.window
+    ends = [max((o - 1) * s + d * (k - 1) + 1 - n - p, 0)
+            for o, s, d, k, n, p in ((oh, sh, dh, kh, h, ph), (ow, sw, dw, kw, w, pw))]
+    return {"kernel_shape": [kh, kw], "strides": [sh, sw], "pads": [ph, pw, *ends]}
+
+
+# ---- activations that ONNX has no operator for, or one whose argument is of float32
+
+
+def number(graph: Graph, value: float) -> str:
+    return graph.constant(np.array(value, graph.dtype))
+
+
+def leaky_relu(graph: Graph, s: str, a: float) -> str:
+    return graph.op("PRelu", s, graph.constant(np.array([a], graph.dtype)))
+
+
+def elu(graph: Graph, s: str, a: float) -> str:
+    """relu(s) + a (e^min(s, 0) - 1)"""
+    below = graph.op("Elu", graph.op("Min", s, number(graph, 0.0)))
+    return graph.op("Add", graph.op("Relu", s), graph.op("Mul", below, number(graph, a)))
+
+
+def selu(graph: Graph, s: str, a: float) -> str:
+    return graph.op("Mul", elu(graph, s, SELU_ALPHA), number(graph, SELU_SCALE))
+
+
+def gelu(graph: Graph, s: str, a: float) -> str:
+    """s/2 (1 + erf(s / sqrt(2)))"""
+    erf = graph.op("Erf", graph.op("Mul", s, number(graph, math.sqrt(0.5))))
+    half = graph.op("Mul", s, number(graph, 0.5))
+    return graph.op("Mul", half, graph.op("Add", erf, number(graph, 1.0)))
+
+
+def silu(graph: Graph, s: str, a: float) -> str:
+    return graph.op("Mul", s, graph.op("Sigmoid", s))
+
+
+def softplus(graph: Graph, s: str, a: float) -> str:
+    """relu(s) + log(1 + e^-|s|), in which nothing overflows"""
+    return graph.op("Add", graph.op("Relu", s), graph.op("Softplus", graph.op("Neg", graph.op("Abs", s))))
+
+
+def relu6(graph: Graph, s: str, a: float) -> str:
+    return graph.op("Clip", s, number(graph, 0.0), number(graph, 6.0))
+
+
+def hard_swish(graph: Graph, s: str, a: float) -> str:
+    """s relu6(s + 3) / 6"""
+    above = relu6(graph, graph.op("Add", s, number(graph, 3.0)), a)
+    return graph.op("Mul", s, graph.op("Mul", above, number(graph, 1 / 6)))
+
+
+def mish(graph: Graph, s: str, a: float) -> str:
+    return graph.op("Mul", s, graph.op("Tanh", softplus(graph, s, a)))
+

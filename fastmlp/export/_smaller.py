@@ -1,0 +1,75 @@
+"""Networks with simpler weights, and what that costs."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import _checks
+from .._types import Floats
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+
+class Smaller(NamedTuple):
+    """A network with simpler weights.
+
+    network: it. zeros: the share of its weights that are 0. largest, mean: the largest and the mean absolute difference
+    of its predictions from those of the first network, for the rows that were given, None without.
+    """
+
+    network: MLP
+    zeros: float
+    largest: float | None
+    mean: float | None
+
+
+def pruned(net: MLP, threshold: Any, X: Any) -> Smaller:
+    """What MLP.pruned does."""
+    least = _checks.number("threshold", threshold, least=0, dtype=net.dtype)
+    return simpler(net, lambda W: np.where(np.abs(W) <= least, 0, W), X)
+
+
+def quantized(net: MLP, kind: Any, X: Any) -> Smaller:
+    """What MLP.quantized does."""
+    return simpler(net, KINDS[_checks.one_of("kind", kind, KINDS)], X)
+
+
+def simpler(net: MLP, simple: Callable[[Floats], Floats], X: Any) -> Smaller:
+    """A copy of a network whose matrices of weights are what a function makes of them."""
+    if net.ties:
+        raise ValueError("ties must be none where weights are changed one by one, got some")
+    before = None if X is None else net.predict(X)
+    net._network.parameters.require_finite()
+    twin = copy.deepcopy(net)
+    matrices = [W for W in twin.W if W is not None and W.ndim > 1]  # not the factors of normalisations
+    for W in matrices:
+        W[...] = simple(np.array(W))
+    zeros = sum(np.count_nonzero(W == 0) for W in matrices) / max(1, sum(W.size for W in matrices))
+    if before is None:
+        return Smaller(twin, zeros, None, None)
+    difference = np.abs(twin.predict(X) - before)
+    return Smaller(twin, zeros, float(difference.max()), float(difference.mean()))
+
+
+# ---- ways to quantise
+
+
+def int8(W: Floats) -> tuple[Floats, Floats]:
+    """(whole numbers -127 .. 127, a factor for each unit, or each filter of a convolution), whose product is near W."""
+    largest = np.abs(W).max(axis=tuple(range(W.ndim - 1)))
+    factor = np.where(largest > 0, largest / 127, 1).astype(W.dtype)
+    return np.rint(W / factor), factor
+
+
+def bfloat16(W: Floats) -> Floats:
+    """The nearest numbers with the upper 16 bits of a float32; ties go to even ones."""
+    bits = W.astype(np.float32).view(np.uint32).astype(np.uint64)
+    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
+    return rounded.astype(np.uint32).view(np.float32).astype(W.dtype)
+
+
+KINDS: dict[str, Callable[[Floats], Floats]] = {"int8": lambda W: np.multiply(*int8(W)), "bfloat16": bfloat16}

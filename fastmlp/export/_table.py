@@ -1,0 +1,105 @@
+"""What each kind of layer, each activation and each link becomes in each format. All formats go by these tables.
+
+An activation has no column for C: its formula there is the kernels' own.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import _checks, layers
+from . import _c_kinds as c
+from . import _onnx_kinds as onnx
+from . import _torch_kinds as torch
+from ._torch_kinds import Module
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of layer. onnx: (graph, node, values) -> value. c: (file, node, arrays) -> array. torch: (nn, node) -> a
+    module."""
+
+    onnx: Callable[..., onnx.Value]
+    c: Callable[..., str]
+    torch: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """onnx: (graph, s, argument) -> x, names. torch: its module."""
+
+    onnx: Callable[[onnx.Graph, str, float], str]
+    torch: Module
+
+
+@dataclass(frozen=True)
+class Link:
+    """onnx: the operator and its attributes. c: a function of x(L), in place, and d(L). torch: its module."""
+
+    onnx: tuple[str, dict[str, Any]]
+    c: str
+    torch: Module
+
+
+def operator(kind: str) -> Callable[[onnx.Graph, str, float], str]:
+    """An activation that ONNX has."""
+    return lambda graph, s, a: graph.op(kind, s)
+
+
+KINDS: dict[type[layers.Layer], Kind] = {
+    layers.Dense: Kind(onnx.dense, c.dense, torch.dense),
+    layers.Projection: Kind(onnx.dense, c.dense, torch.dense),
+    layers.Dropout: Kind(onnx.same, c.same, torch.dropout),
+    layers.Identity: Kind(onnx.same, c.same, torch.same),
+    layers.Add: Kind(onnx.add, c.add, torch.add),
+    layers.Join: Kind(onnx.join, c.join, torch.join),
+    layers.BatchNorm: Kind(onnx.batch_norm, c.batch_norm, torch.batch_norm),
+    layers.LayerNorm: Kind(onnx.row_norm, c.row_norm, torch.features),
+    layers.RMSNorm: Kind(onnx.row_norm, c.row_norm, torch.features),
+    layers.Scale: Kind(onnx.affine, c.affine, torch.features),
+    layers.Shift: Kind(onnx.affine, c.affine, torch.features),
+    layers.Conv1D: Kind(onnx.conv, c.conv, torch.conv),
+    layers.Conv2D: Kind(onnx.conv, c.conv, torch.conv),
+    layers.MaxPool1D: Kind(onnx.max_pool, c.max_pool, torch.max_pool),
+    layers.MaxPool2D: Kind(onnx.max_pool, c.max_pool, torch.max_pool),
+    layers.AvgPool1D: Kind(onnx.avg_pool, c.avg_pool, torch.avg_pool),
+    layers.AvgPool2D: Kind(onnx.avg_pool, c.avg_pool, torch.avg_pool),
+    layers.GlobalAvgPool: Kind(onnx.global_avg_pool, c.avg_pool, torch.global_avg_pool),
+    layers.Flatten: Kind(onnx.flatten, c.same, torch.flatten),
+}
+
+ACTIVATIONS = {
+    "identity": Activation(lambda graph, s, a: s, Module("Identity")),
+    "relu": Activation(operator("Relu"), Module("ReLU")),
+    "leaky_relu": Activation(onnx.leaky_relu, Module("LeakyReLU", "negative_slope")),
+    "elu": Activation(onnx.elu, Module("ELU", "alpha")),
+    "selu": Activation(onnx.selu, Module("SELU")),
+    "gelu": Activation(onnx.gelu, Module("GELU")),
+    "silu": Activation(onnx.silu, Module("SiLU")),
+    "mish": Activation(onnx.mish, Module("Mish")),
+    "softplus": Activation(onnx.softplus, Module("Softplus", more={"threshold": 40})),  # above it torch's is linear
+    "tanh": Activation(operator("Tanh"), Module("Tanh")),
+    "sigmoid": Activation(operator("Sigmoid"), Module("Sigmoid")),
+    "softsign": Activation(operator("Softsign"), Module("Softsign")),
+    "relu6": Activation(onnx.relu6, Module("ReLU6")),
+    "hard_swish": Activation(onnx.hard_swish, Module("Hardswish")),
+    "sin": Activation(operator("Sin"), Module("Sin")),
+    "cos": Activation(operator("Cos"), Module("Cos")),
+}
+
+LINKS = {
+    "identity": Link(("Identity", {}), "", Module("Identity")),
+    "exp": Link(("Exp", {}), "exponential", Module("Exp")),
+    "sigmoid": Link(("Sigmoid", {}), "sigmoid", Module("Sigmoid")),
+    "softmax": Link(("Softmax", {"axis": 1}), "softmax", Module("Softmax", more={"dim": 1})),
+}
+
+
+def row(table: Mapping[Any, Any], key: Any, what: str) -> Any:
+    """A row of a table; ValueError where what it is of cannot be written in any format yet."""
+    if key not in table:
+        name = key.__name__ if isinstance(key, type) else key
+        raise ValueError(f"layers must be of kinds that formats know, got {what} {_checks.described(name)}: it has no "
+                         "row in fastmlp/export/_table.py")
+    return table[key]

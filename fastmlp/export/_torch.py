@@ -1,0 +1,40 @@
+"""A network as a module of PyTorch."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _checks
+from . import _table
+from ._needs import needs
+from ._nodes import link_of, nodes_of
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+
+def of_network(net: MLP, link: bool) -> Any:
+    """What MLP.to_torch does."""
+    _checks.boolean("link", link)
+    needs("torch", "to_torch")
+    nn = needs("fastmlp.export._torch_modules", "to_torch")
+    nodes, layers = nodes_of(net), []
+    for node in nodes:
+        name, argument = node.activation
+        modules = _table.row(_table.KINDS, type(node.layer), "a").torch(nn, node)
+        if name != "identity":
+            modules.append(_table.row(_table.ACTIVATIONS, name, "the activation").torch.make(nn, argument))
+        layers.append(modules)
+    first = [nn.Maps(net.shapes[0])] if len(net.shapes[0]) > 1 else []
+    linked = link and link_of(net) != "identity"
+    last = [_table.row(_table.LINKS, link_of(net), "the link").torch.make(nn)] if linked else []
+    if all(node.sources == (node.number - 1,) for node in nodes):
+        made = nn.Sequential(*first, *(module for modules in layers for module in modules), *last)
+    else:
+        graph = nn.Layers([one_of(nn, modules) for modules in layers], [node.sources for node in nodes])
+        made = nn.Sequential(*first, graph, *last)
+    return made.eval()
+
+
+def one_of(nn: Any, modules: list[Any]) -> Any:
+    """Modules as one: all of them in their order."""
+    return modules[0] if len(modules) == 1 else nn.Sequential(*modules)

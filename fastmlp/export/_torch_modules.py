@@ -1,0 +1,149 @@
+"""Modules of PyTorch, and those that it lacks. Imported only once PyTorch is asked for."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import *  # noqa: F403  the kinds find all modules here
+from torch.nn import Module, ModuleList
+
+
+class Exp(Module):
+    """e^x"""
+
+    def forward(self, x: Any) -> Any:
+        return torch.exp(x)
+
+
+class Sin(Module):
+    """sin(x)"""
+
+    def forward(self, x: Any) -> Any:
+        return torch.sin(x)
+
+
+class Cos(Module):
+    """cos(x)"""
+
+    def forward(self, x: Any) -> Any:
+        return torch.cos(x)
+
+
+class Grouped(Module):
+    """Units in groups that see their own inputs: W (groups, inputs of each, units of each)."""
+
+    def __init__(self, W: Any, b: Any) -> None:
+        super().__init__()
+        self.weight, self.bias = parameter(W), parameter(b)
+
+    def forward(self, x: Any) -> Any:
+        groups, d_in, _ = self.weight.shape
+        out = torch.einsum("ngi,gio->ngo", x.reshape(-1, groups, d_in), self.weight).flatten(1)
+        return out if self.bias is None else out + self.bias
+
+
+class ScaleFeatures(Module):
+    """gamma x + beta, by features, of maps by channels; without gamma or beta 1 and 0."""
+
+    centred = False
+
+    def __init__(self, gamma: Any, beta: Any, eps: float) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = parameter(gamma), parameter(beta), eps
+
+    def forward(self, x: Any) -> Any:
+        by_channels = (-1, *[1] * (x.ndim - 2))
+        out = x if self.weight is None else x * self.weight.reshape(by_channels)
+        return out if self.bias is None else out + self.bias.reshape(by_channels)
+
+
+class ShiftFeatures(ScaleFeatures):
+    """The same, of beta alone."""
+
+
+class RMSNormFeatures(ScaleFeatures):
+    """gamma x^ + beta, x^ of the features of a row, of maps of the channels of a position."""
+
+    def forward(self, x: Any) -> Any:
+        if self.centred:
+            x = x - x.mean(1, keepdim=True)
+        return super().forward(x / (x.square().mean(1, keepdim=True) + self.eps).sqrt())
+
+
+class LayerNormFeatures(RMSNormFeatures):
+    """The same about the mean."""
+
+    centred = True
+
+
+class Join(Module):
+    """y and x side by side"""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return torch.cat([y, x], 1)
+
+
+class Maps(Module):
+    """Rows (n, d), or maps (n, h, w, c), as PyTorch has maps, (n, c, h, w)."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, x: Any) -> Any:
+        return x.reshape(-1, *self.shape).movedim(-1, 1)
+
+    def extra_repr(self) -> str:
+        return repr(self.shape)
+
+
+class Rows(Module):
+    """Maps (n, c, h, w) as rows (n, h w c)."""
+
+    def forward(self, x: Any) -> Any:
+        return x.movedim(1, -1).flatten(1)
+
+
+class Add(Module):
+    """x + y"""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return x + y
+
+
+class Layers(Module):
+    """Layers that may read others than the one before.
+
+    layers: a module each. sources: numbers of the layers that each of them reads, 0 the input.
+    """
+
+    def __init__(self, layers: Sequence[Module], sources: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.layers, self.sources = ModuleList(layers), [tuple(those) for those in sources]
+
+    def forward(self, x: Any) -> Any:
+        values = [x]
+        for layer, sources in zip(self.layers, self.sources):
+            values.append(layer(*(values[source] for source in sources)))
+        return values[-1]
+
+
+def parameter(values: Any) -> Any:
+    """A parameter of these numbers, None for None."""
+    return None if values is None else torch.nn.Parameter(torch.from_numpy(np.array(values)))
+
+
+def dtype_of(a: np.ndarray[Any, Any]) -> Any:
+    """PyTorch's dtype for an array's."""
+    return torch.float32 if a.dtype == np.float32 else torch.float64
+
+
+def loaded(module: Module, **arrays: Any) -> Module:
+    """A module with these numbers in its parameters and buffers; None for those that it does not have."""
+    with torch.no_grad():
+        for name, values in arrays.items():
+            if values is not None:
+                getattr(module, name).copy_(torch.from_numpy(np.array(values)))
+    return module

@@ -1,0 +1,74 @@
+"""Networks that the tests of the formats export: one for each kind of layer, and random ones."""
+import numpy as np
+from hypothesis import strategies as st
+
+from fastmlp import MLP, layers, losses
+from fastmlp.layers import (
+    Add,
+    AvgPool1D,
+    AvgPool2D,
+    BatchNorm,
+    Concat,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Identity,
+    Join,
+    LayerNorm,
+    MaxPool1D,
+    MaxPool2D,
+    Projection,
+    Residual,
+    RMSNorm,
+    Scale,
+    Shift,
+)
+from test_random_networks import architectures
+
+KINDS = {
+    Dense: [5, Dense(70, "tanh"), Dense(14, "silu", bias=False, groups=7), Dense(7, groups=7), Dense(1)],
+    Identity: [5, Dense(8, "tanh"), Identity(), 3],
+    Join: [(5, 4, 2), Concat(Conv2D(3, 2, "tanh", padding="same"), Identity()), Concat([9, 4], 17, Dense(3, "elu")), 3],
+    LayerNorm: [(5, 4, 3), LayerNorm(), Conv2D(19, 2), LayerNorm(scale=False), 40, LayerNorm(0.1, shift=False), 3],
+    RMSNorm: [(5, 4, 3), RMSNorm(), Conv2D(19, 2), RMSNorm(0.1, scale=False), Dense(40), RMSNorm(), 3],
+    Scale: [(5, 4, 2), Scale(), Dense(9, "tanh"), Scale(), 3],
+    Shift: [(5, 4, 2), Shift(), Dense(9, "tanh"), Shift(), 3],
+    Dropout: [5, Dense(8, "tanh"), Dropout(0.5), Dense(7, "gelu"), 3],
+    Add: [5, Residual(Dense(6, "gelu"), 5), Residual(Dense(6, "tanh"), Residual(6, 4, 6), 5), 3],
+    Projection: [5, Residual(Dense(6, "gelu"), Dense(7, "elu"), project=True), 3],
+    BatchNorm: [(4, 3, 2), BatchNorm(), Conv2D(3, 2, "tanh"), BatchNorm(0.3, 1e-3), Dense(9), BatchNorm(), 3],
+    Conv1D: [(9, 2), Conv1D(20, 3, "tanh", stride=2, padding=2), Conv1D(4, 2, "gelu", dilation=2, bias=False), 3],
+    Conv2D: [(6, 5, 2), Conv2D(3, (2, 3), "tanh", (1, 2), "same"), Conv2D(18, 3, padding=1, dilation=(1, 2)), 3],
+    MaxPool1D: [(9, 2), MaxPool1D(3, 2, padding=1), Conv1D(3, 2), MaxPool1D(2), 3],
+    MaxPool2D: [(6, 5, 2), MaxPool2D(2, 1, "same"), Conv2D(17, 2), MaxPool2D((2, 3), padding=1), 3],
+    AvgPool1D: [(9, 2), AvgPool1D(3, 2, padding=1), Conv1D(3, 2), AvgPool1D(2), 3],
+    AvgPool2D: [(6, 5, 2), AvgPool2D(2, 1, "same"), Conv2D(17, 2), AvgPool2D((2, 3), padding=(0, 2)), 3],
+    GlobalAvgPool: [(6, 5, 2), Conv2D(3, 2, "tanh"), GlobalAvgPool(), 3],
+    Flatten: [(6, 5, 2), Conv2D(3, 2, "tanh"), Flatten(), Dropout(0.1), Dense(4), 3],
+}
+ALL_KINDS = {spec for name in layers.__all__ if isinstance(spec := getattr(layers, name), type)
+             and issubclass(spec, layers.Layer)}
+
+
+def of_layers(entries, **options):
+    """A network that has learned something, so that biases and statistics are not what they start from, and rows."""
+    net = MLP(entries, random_state=0, **options)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, net.d[0])).astype(net.dtype)
+    y = rng.random((60, net.d[-1])).astype(net.dtype)
+    net.fit(X, y / y.sum(axis=1, keepdims=True), epochs=1, batch_size=30)
+    return net, X
+
+
+def of_kind(kind, **options):
+    return of_layers(KINDS[kind], **options)
+
+
+@st.composite
+def networks(draw):
+    """(a network, rows of its dtype)"""
+    return of_layers(draw(architectures(smooth=False)), loss=draw(st.sampled_from(losses())),
+                     dtype=draw(st.sampled_from(["float32", "float64"])))

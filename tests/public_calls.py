@@ -1,0 +1,422 @@
+"""How each public callable is called: a row of CALLS for each of them, with arguments that are good.
+
+tests/test_fuzz.py finds all that is public by itself, and fails for what has no row here. A row is a Call: what is
+inspected for its parameters, what is done with arguments of these names, and good ones.
+"""
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import math
+import warnings
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn import neural_network
+
+import bits
+import fastmlp
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    AvgPool1D,
+    AvgPool2D,
+    BatchNorm,
+    Concat,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Frozen,
+    Identity,
+    LayerNorm,
+    MaxPool1D,
+    MaxPool2D,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    Residual,
+    RMSNorm,
+    Scale,
+    Shift,
+    TiedGroup,
+    callbacks,
+    distributed,
+    layers,
+    schedules,
+    sensitivity,
+    tie_layers,
+    tie_map,
+    tie_transpose,
+    ties,
+)
+
+RNG = np.random.default_rng(0)
+X, Y, LABELS, WEIGHT = RNG.standard_normal((6, 4)), RNG.random((6, 2)), np.array([0, 1, 2] * 2), np.ones(6)
+MAPS, IMAGE, SERIES = RNG.standard_normal((6, 4, 4, 2)), (4, 4, 2), (8, 2)
+NETWORK, CONTAINER = "network", "container"  # files that tests/test_fuzz.py puts where a call finds them
+Loss = importlib.import_module("fastmlp.losses").Loss  # fastmlp.losses is a function
+
+
+class Call(NamedTuple):
+    inspected: Any
+    call: Any
+    good: dict[str, Any]
+
+
+def stop(net, epoch, logs):
+    return True
+
+
+def plain(function, **good):
+    return Call(function, function, good)
+
+
+def method_of(name, make, /, **good):
+    """Of an object that is made anew for each call."""
+    return Call(getattr(make(), name), lambda **given: getattr(make(), name)(**given), good)
+
+
+# ---- layers, losses, optimisers, schedules, ties: what a network is made of
+
+
+def layer(spec, shape=(4,), **good):
+    first = shape if len(shape) > 1 else shape[0]
+    return Call(spec, lambda **given: MLP([first, spec(**given), 2]), good)
+
+
+def optimizer(spec, **good):
+    return Call(spec, lambda **given: MLP([4, 2], random_state=0).fit(X, Y, spec(**given), epochs=1), good)
+
+
+def schedule(spec, **good):
+    return Call(spec, lambda **given: MLP([4, 2], random_state=0).fit(X, Y, SGD(spec(**given)), epochs=2), good)
+
+
+def tie(spec, **good):
+    return Call(spec, lambda **given: MLP([4, 4, 4], ties=[spec(**given)]), good)
+
+
+DENSE = dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0, groups=1, lr_scale=1.0, decay=1.0)
+CONV = dict(filters=2, kernel=2, activation="relu", stride=1, padding="valid", dilation=1, bias=True, init="zeros",
+            bias_init=0.0, lr_scale=1.0, decay=1.0)
+POOL = dict(kernel=2, stride=None, padding="valid")
+IDS = np.zeros((4, 4), int)
+
+PARTS = {
+    "Dense": layer(Dense, **DENSE),
+    "Dropout": layer(Dropout, rate=0.5),
+    "BatchNorm": layer(BatchNorm, momentum=0.1, eps=1e-5),
+    "LayerNorm": layer(LayerNorm, eps=1e-5, scale=True, shift=True),
+    "RMSNorm": layer(RMSNorm, eps=1e-5, scale=True),
+    "Scale": layer(Scale, init=1.0),
+    "Shift": layer(Shift, init=0.0),
+    "Identity": layer(Identity, back=1),
+    "Join": Call(layers.Join, lambda **given: MLP([4, 4, layers.Join(**given), 2]), dict(back=2)),
+    "Concat": Call(Concat, lambda branches: MLP([4, Concat(branches, 3), 2]), dict(branches=3)),
+    "Add": Call(layers.Add, lambda **given: MLP([4, 4, layers.Add(**given), 2]), dict(back=2)),
+    "Projection": layer(layers.Projection, **DENSE, back=1),
+    "Residual": Call(Residual, lambda layers, project: MLP([4, Residual(layers, project=project), 2]),
+                     dict(layers=4, project=False)),
+    "Conv2D": layer(Conv2D, IMAGE, **CONV),
+    "Conv1D": layer(Conv1D, SERIES, **CONV),
+    "MaxPool2D": layer(MaxPool2D, IMAGE, **POOL),
+    "MaxPool1D": layer(MaxPool1D, SERIES, **POOL),
+    "AvgPool2D": layer(AvgPool2D, IMAGE, **POOL),
+    "AvgPool1D": layer(AvgPool1D, SERIES, **POOL),
+    "Conv2D.as_dense": method_of("as_dense", lambda: Conv2D(2, 2), input_shape=(3, 3, 1), layer=1,
+                                 W=np.zeros((2, 2, 1, 2)), b=np.zeros(2)),
+    "AvgPool1D.as_dense": method_of("as_dense", lambda: AvgPool1D(2), input_shape=(4, 1), layer=1, W=None, b=None),
+    "Conv1D.weight_ids": method_of("weight_ids", lambda: Conv1D(2, 2), input_shape=(4, 1)),
+    "Loss": plain(Loss, spec="huber", dtype=np.float64),
+    **{kind.__name__: optimizer(kind, **asdict(kind(0.1, l2=0.1, l1=0.1, clip_norm=1.0, **numbers)))
+       for kind, numbers in bits.OPTIMIZERS.values()},
+    "Constant": schedule(schedules.Constant, lr=0.1),
+    "Step": schedule(schedules.Step, lr=0.1, every=2, factor=0.5),
+    "Exponential": schedule(schedules.Exponential, lr=0.1, factor=0.5),
+    "InverseScaling": schedule(schedules.InverseScaling, lr=0.1, power=0.5),
+    "Cosine": schedule(schedules.Cosine, lr=0.1, epochs=3, final=0.0),
+    "OneCycle": schedule(schedules.OneCycle, lr=0.1, epochs=3, warmup=0.3, div=10.0, final_div=100.0),
+    "Cosine.__call__": method_of("__call__", lambda: schedules.Cosine(0.1, 3), epoch=1),
+    "TiedGroup": tie(TiedGroup, members=[(1, 0, 0), (1, None, 1)], scales=None),
+    "TiedLayers": tie(ties.TiedLayers, l=1, m=2, transposed=False, biases=False),
+    "TiedMap": tie(ties.TiedMap, l=1, ids=IDS, biases=False),
+    "Frozen": tie(Frozen, l=1, mask=np.ones((4, 4), bool), value=0.0, biases=False),
+    "tie_transpose": tie(tie_transpose, l=1, m=2),
+    "tie_layers": tie(tie_layers, l=1, m=2),
+    "tie_map": tie(tie_map, l=1, ids=IDS, biases=False),
+}
+
+
+# ---- MLP
+
+
+def network():
+    return MLP([4, 3, 2], random_state=0)
+
+
+def classifier():
+    return MLP([4, 3, 3], loss="cross_entropy", random_state=0)
+
+
+def of_maps():
+    return MLP([IMAGE, Conv2D(2, 3), 2], random_state=0)
+
+
+def quiet(model, *data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(*data)
+
+
+def theirs():
+    return quiet(neural_network.MLPClassifier((3,), max_iter=1), X, LABELS)
+
+
+def from_onnx(path):
+    MLP([4, 2]).to_onnx("net.onnx")
+    MLP.from_onnx(path)
+
+
+def set_params(p):
+    MLP([4, 2]).params = p
+
+
+DATA = dict(X=X, y=Y, sample_weight=WEIGHT)
+FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEIGHT, validation_data=None,
+           callbacks=[stop], shuffle=True, n_threads=1, verbose=0, validation_fraction=0.0, metrics=(), input_noise=0.0,
+           gradient_penalty=0.0, jacobian_penalty=0.0, adversarial=None, ema=0.9, label_smoothing=0.0,
+           class_weight=None, comm=None, sync="step", window=4, batches=None)
+
+NETWORKS = {
+    "MLP": plain(MLP, layers=[4, 3, 2], activation="relu", loss="squared_error", dtype="float32",
+                 init="glorot_uniform", random_state=0, ties=()),
+    "MLP.params": plain(set_params, p=np.zeros(10)),
+    "MLP.forward": method_of("forward", network, X=X),
+    "MLP.forward of maps": method_of("forward", of_maps, X=MAPS),
+    "MLP.predict": method_of("predict", network, X=X),
+    "MLP.predict of maps": method_of("predict", of_maps, X=MAPS),
+    "MLP.evaluate": method_of("evaluate", network, **DATA),
+    "MLP.evaluate of labels": method_of("evaluate", classifier, **{**DATA, "y": LABELS}),
+    "MLP.backprop": method_of("backprop", network, **DATA),
+    "MLP.loss_and_grad": method_of("loss_and_grad", network, **DATA, gradient_penalty=0.0, jacobian_penalty=0.0),
+    "MLP.hvp": method_of("hvp", lambda: MLP([4, 2]), v=np.ones(10), **DATA),
+    "MLP.input_gradient": method_of("input_gradient", network, X=X, y=None, output=1, at="logits"),
+    "MLP.jacobian": method_of("jacobian", network, X=X, at="logits"),
+    "MLP.jvp": method_of("jvp", network, X=X, V=X, at="logits"),
+    "MLP.jvp of maps": method_of("jvp", of_maps, X=MAPS, V=MAPS, at="logits"),
+    "MLP.vjp": method_of("vjp", network, X=X, U=Y, at="logits"),
+    "MLP.fit": method_of("fit", network, **FIT),
+    "MLP.partial_fit": method_of("partial_fit", network, **FIT),
+    "MLP.fit of labels": method_of("fit", classifier, **{**FIT, "y": LABELS, "label_smoothing": 0.1,
+                                                         "class_weight": {0: 2.0, 1: 0.5}, "window": None}),
+    "distributed.communicator_of": plain(distributed.communicator_of, comm=distributed.SerialCommunicator()),
+    "MLP.save": method_of("save", network, path="saved"),
+    "MLP.load": plain(MLP.load, path=NETWORK),
+    "MLP.to_c": method_of("to_c", network, path="net.c", dtype="float32", name="predict", weights="int8"),
+    "MLP.pruned": method_of("pruned", network, threshold=0.1, X=X),
+    "MLP.quantized": method_of("quantized", network, kind="int8", X=X),
+    "MLP.from_sklearn": plain(MLP.from_sklearn, est=theirs()),
+    "io.read": plain(fastmlp.io.read, path=CONTAINER),
+    "io.write": plain(fastmlp.io.write, path="written", text="text", tensors={"a": np.ones(3)}),
+}
+
+if importlib.util.find_spec("onnx"):
+    NETWORKS |= {
+        "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32"),
+        "MLP.from_onnx": Call(MLP.from_onnx, from_onnx, dict(path="net.onnx")),
+    }
+if importlib.util.find_spec("torch"):
+    NETWORKS |= {
+        "MLP.to_torch": method_of("to_torch", network, link=True),
+        "MLP.from_torch": plain(MLP.from_torch, module=classifier().to_torch(), input_shape=None, loss=None),
+    }
+
+
+# ---- callbacks
+
+
+def callback(spec, **good):
+    more = dict(epochs=1, validation_data=(X, Y))
+    return Call(spec, lambda **given: MLP([4, 2], random_state=0).fit(X, Y, **more, callbacks=[spec(**given)]), good)
+
+
+CALLBACKS = {
+    "EarlyStopping": callback(callbacks.EarlyStopping, monitor="val_loss", patience=3, min_delta=0.0, mode="auto",
+                              restore_best=True),
+    "Checkpoint": callback(callbacks.Checkpoint, path="checkpoint", monitor="val_loss", best=True, mode="auto"),
+    "CSVLogger": callback(callbacks.CSVLogger, path="log", append=False),
+    "TimeLimit": callback(callbacks.TimeLimit, seconds=9.0),
+    "LambdaCallback": Call(callbacks.LambdaCallback,
+                           lambda functions: callbacks.LambdaCallback(on_epoch_end=functions), dict(functions=stop)),
+}
+
+
+# ---- sensitivity, and pictures of it
+
+
+ALONG = dict(X=X, y=LABELS, output=None, at="logits")
+OF_A_MODEL = {
+    "saliency": ALONG,
+    "input_x_gradient": ALONG,
+    "integrated_gradients": dict(**ALONG, baselines=None, n_steps=2, return_convergence_delta=False),
+    "smooth_grad": dict(**ALONG, n_samples=2, stdev=0.1, random_state=0),
+    "expected_gradients": dict(**ALONG, background=X, n_samples=2, random_state=0),
+    "fgsm": dict(X=X, y=LABELS, eps=0.1, norm=math.inf, clip=None),
+    "pgd": dict(X=X, y=LABELS, eps=0.1, eps_step=0.1, max_iter=2, num_random_init=1, norm=2, clip=(-9, 9),
+                random_state=0),
+    "noise_curve": dict(X=X, y=LABELS, sigmas=[0.1], n_repeats=2, scale=1.0, random_state=0),
+    "local_lipschitz": dict(X=X, at="logits"),
+    "report": dict(X_train=X, y_train=LABELS, X_test=X, y_test=LABELS, at="logits", n_repeats=1, random_state=0),
+}
+ATTACK = dict(eps=0.1, eps_step=0.1, max_iter=2, norm=2, clip=(-9, 9), random_start=True)
+IMAGE_OF_FOUR = dict(feature_names=list("abcd"), image_shape=None, max_features=3)
+
+
+@functools.cache
+def trained():
+    return MLP([4, 3, 3], loss="cross_entropy", random_state=0)
+
+
+def fitted_network():
+    net = network()
+    net.fit(X, Y, epochs=2)
+    return net
+
+
+def closed(draw):
+    """A picture, and its figure closed."""
+
+    def call(**given):
+        from matplotlib import pyplot
+
+        try:
+            draw(**given)
+        finally:
+            pyplot.close("all")
+
+    return call
+
+
+def picture(draw, **good):
+    return Call(draw, closed(draw), good)
+
+
+SENSITIVITY = {
+    "sensitivity.input_gradient": plain(sensitivity.input_gradient, net=trained(), **ALONG),
+    "sensitivity.jacobian": plain(sensitivity.jacobian, net=trained(), X=X, at="logits"),
+    "sensitivity.jvp": plain(sensitivity.jvp, net=trained(), X=X, V=X, at="logits"),
+    "sensitivity.vjp": plain(sensitivity.vjp, net=trained(), X=X, U=np.ones((6, 3)), at="logits"),
+    **{f"sensitivity.{name}": plain(getattr(sensitivity, name), model=trained(), **good)
+       for name, good in OF_A_MODEL.items()},
+    "sensitivity.Attack": Call(
+        sensitivity.Attack,
+        lambda **given: MLP([4, 2]).fit(X, Y, epochs=1, adversarial=sensitivity.Attack(**given)), ATTACK),
+    "SensitivityDisplay": plain(fastmlp.SensitivityDisplay, values=np.ones(4), **IMAGE_OF_FOUR, label="x"),
+    "SensitivityDisplay.from_estimator": picture(
+        fastmlp.SensitivityDisplay.from_estimator, model=trained(), **ALONG, method=sensitivity.saliency,
+        **IMAGE_OF_FOUR, ax=None),
+    "SensitivityDisplay.plot": picture(fastmlp.SensitivityDisplay(np.ones(4)).plot, ax=None),
+    "NoiseCurveDisplay": plain(fastmlp.NoiseCurveDisplay, sigmas=np.ones(3), error=np.ones(3), error_std=np.ones(3),
+                               name="x", measure="error"),
+    "NoiseCurveDisplay.from_estimator": picture(
+        fastmlp.NoiseCurveDisplay.from_estimator, model=trained(), X=X, y=LABELS, sigmas=[0.1], measure="error",
+        n_repeats=2, scale=1.0, random_state=0, name="x", ax=None),
+    "LossCurveDisplay": plain(fastmlp.LossCurveDisplay, curves={"loss": [1.0, 2.0]}),
+    "LossCurveDisplay.from_estimator": picture(
+        fastmlp.LossCurveDisplay.from_estimator, model=fitted_network(), ax=None),
+    "History.plot": picture(fitted_network().history.plot, ax=None),
+}
+
+
+# ---- estimators
+
+
+def estimator(spec, y, **given_first):
+    """Its parameters, all at their defaults but those given."""
+    good = {name: p.default for name, p in inspect.signature(spec).parameters.items()}
+    return Call(spec, lambda **given: spec(**{**given_first, **given}).fit(X, y), good)
+
+
+@functools.cache
+def fitted(spec):
+    y = {MLPClassifier: [LABELS], MLPRegressor: [Y], MLPAutoencoder: []}[spec]
+    return quiet(spec(hidden_layer_sizes=(3,), max_iter=1, random_state=0), X, *y)
+
+
+def using(spec, name, **good):
+    """A method of an estimator that is fitted already."""
+    return method_of(name, lambda: fitted(spec), **good)
+
+
+def fitting(spec, name, **good):
+    """A method of one that is new."""
+    return method_of(name, lambda: spec(hidden_layer_sizes=(2,), max_iter=1), **good)
+
+
+OF_LABELS = dict(X=X, y=LABELS, sample_weight=WEIGHT)
+OF_ROWS = dict(X=X, y=None, sample_weight=WEIGHT)
+HELD_OUT = dict(validation_data=None, X_val=None, y_val=None, sample_weight_val=None)
+
+ESTIMATORS = {
+    "MLPClassifier": estimator(MLPClassifier, LABELS, hidden_layer_sizes=(3,), max_iter=1),
+    "MLPRegressor": estimator(MLPRegressor, Y, hidden_layer_sizes=(3,), max_iter=1),
+    "MLPAutoencoder": estimator(MLPAutoencoder, None, max_iter=1),
+    "MLPClassifier.fit": fitting(MLPClassifier, "fit", **OF_LABELS, **HELD_OUT),
+    "MLPClassifier.fit_transform": fitting(MLPClassifier, "fit_transform", X=X, y=LABELS, layer=0),
+    "MLPClassifier.partial_fit": fitting(MLPClassifier, "partial_fit", **OF_LABELS, classes=[0, 1, 2]),
+    "MLPClassifier.predict": using(MLPClassifier, "predict", X=X),
+    "MLPClassifier.predict_proba": using(MLPClassifier, "predict_proba", X=X),
+    "MLPClassifier.predict_log_proba": using(MLPClassifier, "predict_log_proba", X=X),
+    "MLPClassifier.score": using(MLPClassifier, "score", **OF_LABELS),
+    "MLPClassifier.transform": using(MLPClassifier, "transform", X=X, layer=0),
+    "MLPClassifier.input_gradient": using(MLPClassifier, "input_gradient", X=X, y=LABELS, output=None),
+    "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT),
+    "MLPRegressor.partial_fit": fitting(MLPRegressor, "partial_fit", **DATA),
+    "MLPRegressor.predict": using(MLPRegressor, "predict", X=X),
+    "MLPRegressor.score": using(MLPRegressor, "score", **DATA),
+    "MLPAutoencoder.fit": fitting(MLPAutoencoder, "fit", **OF_ROWS, **HELD_OUT),
+    "MLPAutoencoder.partial_fit": fitting(MLPAutoencoder, "partial_fit", **OF_ROWS),
+    "MLPAutoencoder.transform": using(MLPAutoencoder, "transform", X=X),
+    "MLPAutoencoder.inverse_transform": using(MLPAutoencoder, "inverse_transform", X=np.ones((6, 3))),
+    "MLPAutoencoder.score": using(MLPAutoencoder, "score", **OF_ROWS),
+}
+
+
+CALLS = {**PARTS, **NETWORKS, **CALLBACKS, **SENSITIVITY, **ESTIMATORS}
+# public, but not called: why
+NOT_CALLED = {
+    "Callback": "the protocol",
+    "History": "a dict that fit makes",
+    "DivergenceWarning": "a warning",
+    "sensitivity.NoiseCurve": "a result",
+    "sensitivity.Report": "a result",
+    "io.encode": "takes what networks hold",
+    "io.decode": "takes what encode gives",
+    "data.Parquet": "wants files of Parquet: tests/test_windows.py",
+    "data.Columns": "what Parquet has",
+    "distributed.Communicator": "a protocol",
+    "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",
+    "training.State": "a name that old files know",
+    **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx"), "where onnx is installed"),
+    **dict.fromkeys(("MLP.to_torch", "MLP.from_torch"), "where torch is installed"),
+    "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",
+    "MLPRegressor.to_art": "wants the toolbox: tests/test_art.py",
+}
+# methods that the library calls, not its users
+INTERNAL = {
+    "Callback": ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end"),
+    "Layer": ("after", "brief", "checked", "engine_row", "initial_bias", "initial_weights", "joins", "n_statistics",
+              "rate_at", "weights", "window"),
+    "Optimizer": ("at_rate", "check", "limits", "numbers"),
+    "_Schedule": ("at",),
+    "Tie": ("edges", "frozen", "layers"),
+    "Attack": ("numbers",),
+    "Loss": ("rows",),
+    **dict.fromkeys(("Communicator", "SerialCommunicator", "MPICommunicator"), ("sum_", "broadcast_")),
+    "History": ("log",),
+    "OptimizerState": ("export", "following", "restore"),
+}

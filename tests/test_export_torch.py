@@ -1,0 +1,139 @@
+"""Networks as modules of PyTorch: the same outputs and gradients, and back to the bit."""
+import numpy as np
+import pytest
+
+import fastmlp
+from export_cases import KINDS, of_kind, of_layers
+from fastmlp import MLP, Dense, Dropout, layers
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+NEAR = {"float32": 1e-5, "float64": 1e-12}
+dtypes = pytest.mark.parametrize("dtype", NEAR)
+kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+def outputs(module, X):
+    with torch.no_grad():
+        return module(torch.from_numpy(X)).numpy()
+
+
+@dtypes
+@kinds
+def test_the_same_outputs(kind, dtype):
+    net, X = of_kind(kind, dtype=dtype)
+    near = NEAR[dtype]
+    for rows in (X, X.reshape(-1, *net.shapes[0])):
+        np.testing.assert_allclose(outputs(net.to_torch(), rows), net.predict(X), rtol=near, atol=near)
+
+
+@dtypes
+@pytest.mark.parametrize("activation", fastmlp.activations())
+def test_each_activation(activation, dtype):
+    given = (activation, 0.3) if activation in ("elu", "leaky_relu") else activation
+    net, X = of_layers([6, Dense(33, given), Dense(8, given), 4], dtype=dtype)
+    X, near = np.concatenate([X, 9 * X]), NEAR[dtype]
+    np.testing.assert_allclose(outputs(net.to_torch(), X), net.predict(X), rtol=near, atol=10 * near)
+
+
+@dtypes
+@pytest.mark.parametrize("loss", fastmlp.losses())
+def test_each_link(loss, dtype):
+    net, X = of_layers([6, 9, 5], loss=loss, dtype=dtype)
+    near = NEAR[dtype]
+    np.testing.assert_allclose(outputs(net.to_torch(), X), net.predict(X), rtol=near, atol=near)
+    np.testing.assert_allclose(outputs(net.to_torch(link=False), X), net.forward(X).x[-1], rtol=near, atol=near)
+
+
+@kinds
+def test_the_same_gradients(kind):
+    net, X = of_kind(kind, dtype="float64")
+    y = np.random.default_rng(1).random((len(X), net.d[-1]))
+    module, rows = net.to_torch(), torch.from_numpy(X).requires_grad_()
+    (module(rows) - torch.from_numpy(y)).square().sum(1).mean().backward()
+    np.testing.assert_allclose(rows.grad.numpy() * len(X), net.input_gradient(X, y), rtol=1e-9, atol=1e-11)
+    gradient = MLP.from_torch(with_gradients(module), net.shapes[0] if len(net.shapes[0]) > 1 else net.d[0])
+    np.testing.assert_allclose(gradient.params, net.loss_and_grad(X, y)[1], rtol=1e-9, atol=1e-11)
+
+
+def with_gradients(module):
+    """The module with its gradients in the place of its parameters."""
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(p.grad)
+    return module
+
+
+@dtypes
+@kinds
+def test_there_and_back_to_the_bit(kind, dtype):
+    for loss in ("squared_error", "cross_entropy", "binary_cross_entropy", "poisson"):
+        net, X = of_kind(kind, dtype=dtype, loss=loss)
+        twin = MLP.from_torch(net.to_torch())
+        assert twin.loss.spec == loss and twin.dtype == net.dtype
+        np.testing.assert_array_equal(twin.params, net.params)
+        np.testing.assert_array_equal(twin.predict(X), net.predict(X))
+
+
+@pytest.mark.parametrize("activation", fastmlp.activations())
+def test_activations_there_and_back(activation):
+    given = (activation, 0.5) if activation in ("elu", "leaky_relu") else activation
+    twin = MLP.from_torch(MLP([3, Dense(4, given), 2]).to_torch())
+    assert twin.layers[0].activation == given
+
+
+def test_a_module_of_pytorchs_own():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.BatchNorm2d(6),
+                           nn.Conv2d(6, 5, (2, 1), stride=(1, 2), padding="valid"), nn.GELU(), nn.Flatten(),
+                           nn.Linear(2 * 5 * 2, 9), nn.LeakyReLU(0.25), nn.Dropout(0.1), nn.Linear(9, 3), nn.Softmax(1))
+    module.eval()
+    X = np.random.default_rng(0).standard_normal((20, 2, 6, 8)).astype(np.float32)
+    net = MLP.from_torch(module, (6, 8, 2))
+    assert net.loss.spec == "cross_entropy"
+    np.testing.assert_allclose(net.predict(np.moveaxis(X, 1, -1)), outputs(module, X), rtol=1e-4, atol=1e-6)
+
+
+def test_the_loss_decides_what_a_sigmoid_is():
+    module = nn.Sequential(nn.Linear(3, 2), nn.Sigmoid())
+    assert MLP.from_torch(module).layers[-1].activation == "identity"
+    net = MLP.from_torch(module, loss="squared_error")
+    assert net.layers[-1].activation == "sigmoid" and net.loss.spec == "squared_error"
+    X = np.ones((1, 3), np.float32)
+    np.testing.assert_allclose(net.predict(X), outputs(module, X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("module, said", [
+    (nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 3)), "LSTM"),
+    (nn.Sequential(nn.Linear(3, 3), nn.GELU("tanh")), "approximate"),
+    (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2), nn.Flatten(), nn.Linear(2, 2)), "groups"),
+    (nn.Sequential(nn.Conv2d(2, 2, 1), nn.Flatten(), nn.Linear(2, 2)), "input_shape"),
+    (nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 3)), "3 inputs, .* got one for 4"),
+    (nn.Sequential(nn.ReLU(), nn.Linear(4, 3)), "activation"),
+    (nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Tanh()), "activation"),
+    (nn.Sequential(nn.Linear(4, 3).half()), "float16"),
+    (nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3).double()), "float32"),
+    (nn.Sequential(), "module"),
+])
+def test_what_cannot_be(module, said):
+    with pytest.raises(ValueError, match=said):
+        MLP.from_torch(module)
+
+
+def test_wrong_kinds():
+    with pytest.raises(TypeError, match="module"):
+        MLP.from_torch(3)
+    with pytest.raises(TypeError, match="link"):
+        MLP([2, 1]).to_torch(link=1)
+
+
+def test_training_goes_on_in_pytorch():
+    net, X = of_layers([6, Dense(9, "tanh"), Dropout(0.2), layers.BatchNorm(), 4])
+    module = net.to_torch()
+    assert not module.training
+    before = net.params
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    module.train()(torch.from_numpy(X)).sum().backward()
+    optimizer.step()
+    np.testing.assert_array_equal(net.params, before)  # copies
+    assert not np.array_equal(MLP.from_torch(module).params, before)

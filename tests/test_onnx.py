@@ -1,0 +1,127 @@
+"""Networks as ONNX: held to predict by the reference evaluator, in float64 to 1e-12, and by onnxruntime where it is
+there."""
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import fastmlp
+from export_cases import KINDS, networks, of_kind, of_layers
+from fastmlp import MLP, Dense, losses
+
+onnx = pytest.importorskip("onnx")
+from onnx.reference import ReferenceEvaluator  # noqa: E402
+from onnx.reference.op_run import OpRun  # noqa: E402
+
+NEAR = {"float32": 1e-5, "float64": 1e-12}
+dtypes = pytest.mark.parametrize("dtype", NEAR)
+
+
+class Erf(OpRun):
+    """In the dtype of its input; the evaluator's own is of float32."""
+
+    def _run(self, x):
+        return (np.vectorize(math.erf, otypes=[float])(x).astype(x.dtype),)
+
+
+def evaluated(model, X):
+    """Outputs by name."""
+    run = ReferenceEvaluator(model, new_ops=[Erf])
+    return dict(zip(run.output_names, run.run(None, {"X": X})))
+
+
+def assert_held(net, X):
+    found = evaluated(net.to_onnx(), X.reshape(-1, *net.shapes[0]))
+    assert set(found) == {"output"} and found["output"].dtype == net.dtype
+    near, wanted = NEAR[net.dtype.name], net.predict(X)
+    np.testing.assert_allclose(found["output"], wanted, rtol=near, atol=near * max(1, np.abs(wanted).max()))
+
+
+@dtypes
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_each_kind(kind, dtype):
+    assert_held(*of_kind(kind, dtype=dtype))
+
+
+@dtypes
+@pytest.mark.parametrize("activation", fastmlp.activations())
+def test_each_activation(activation, dtype):
+    given = (activation, 0.3) if activation in ("elu", "leaky_relu") else activation
+    net, X = of_layers([6, Dense(33, given), Dense(8, given), 4], dtype=dtype)
+    assert_held(net, np.concatenate([X, 30 * X, np.zeros((1, 6), dtype)]))
+
+
+@dtypes
+@pytest.mark.parametrize("loss", losses())
+def test_each_link(loss, dtype):
+    for units in (1, 5):
+        assert_held(*of_layers([6, 9, units], loss=loss, dtype=dtype))
+
+
+@given(networks())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_random_networks(drawn):
+    assert_held(*drawn)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_by_onnxruntime(kind):
+    runtime = pytest.importorskip("onnxruntime")
+    net, X = of_kind(kind)
+    session = runtime.InferenceSession(net.to_onnx().SerializeToString(), providers=["CPUExecutionProvider"])
+    found = session.run(["output"], {"X": X.reshape(-1, *net.shapes[0])})[0]
+    np.testing.assert_allclose(found, net.predict(X), rtol=1e-5, atol=1e-5)
+
+
+def test_for_old_runtimes():
+    model = MLP([3, 2]).to_onnx()
+    assert model.ir_version == 8 and [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
+
+
+def test_another_dtype():
+    net, X = of_layers([6, 9, 4], dtype="float64")
+    found = evaluated(net.to_onnx(dtype="float32"), X.astype(np.float32))["output"]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, net.predict(X), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="dtype"):
+        net.to_onnx(dtype="float16")
+    net.W[1][0, 0] = 1e300
+    with pytest.raises(ValueError, match="dtype.*W\\[1\\]"):
+        net.to_onnx(dtype="float32")
+
+
+# ---- and back
+
+
+@dtypes
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_there_and_back_to_the_bit(tmp_path, kind, dtype):
+    net, X = of_kind(kind, dtype=dtype, loss=("huber", 0.5))
+    net.to_onnx(tmp_path / "net.onnx")
+    twin = MLP.from_onnx(tmp_path / "net.onnx")
+    assert repr(twin) == repr(net) and twin.loss.spec == ("huber", 0.5)
+    np.testing.assert_array_equal(twin.predict(X), net.predict(X))
+    np.testing.assert_array_equal(twin.params, net.params)
+
+
+def test_files_of_others(tmp_path):
+    path = tmp_path / "net.onnx"
+    model = MLP([3, 2]).to_onnx(path)
+    del model.metadata_props[:]
+    for content in (b"", b"nothing", path.read_bytes()[:100], model.SerializeToString()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="path .* fastmlp wrote"):
+            MLP.from_onnx(path)
+    with pytest.raises(FileNotFoundError):
+        MLP.from_onnx(tmp_path / "none")
+    with pytest.raises(TypeError, match="path"):
+        MLP([3, 2]).to_onnx(3)
+
+
+def test_functions_of_users(tmp_path):
+    net = MLP([3, 2], loss=lambda x, y: ((x - y) ** 2, 2 * (x - y)), random_state=0)
+    X = np.ones((1, 3), np.float32)
+    np.testing.assert_allclose(evaluated(net.to_onnx(tmp_path / "net.onnx"), X)["output"], net.predict(X), rtol=1e-6)
+    with pytest.raises(ValueError, match="path .* fastmlp wrote"):
+        MLP.from_onnx(tmp_path / "net.onnx")
