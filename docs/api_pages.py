@@ -2,7 +2,7 @@
 import importlib
 
 import fastmlp
-from fastmlp import export, layers, optim, schedules, sensitivity
+from fastmlp import data, distributed, export, layers, optim, schedules, sensitivity
 
 # page -> (title, what it is about, names, where they are)
 PAGES = {
@@ -23,6 +23,11 @@ PAGES = {
              ["TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map"], "fastmlp"),
     "sensitivity": ("Sensitivity", "How outputs and the error depend on the input.", sensitivity.__all__,
                     "fastmlp.sensitivity"),
+    "distributed": ("Several processes", "What `fit` takes as `comm`. With MPI: `pip install \"fastmlp[mpi]\"`.",
+                    distributed.__all__, "fastmlp.distributed"),
+    "data": ("Data larger than memory",
+             "What `fit` takes a `window` at a time. With Parquet: `pip install \"fastmlp[parquet]\"`.",
+             data.__all__, "fastmlp.data"),
     "export": ("Other formats", "ONNX, C, PyTorch, scikit-learn; `MLP` and estimators have methods of these names.",
                export.__all__, "fastmlp.export"),
     "plot": ("Pictures", "With matplotlib: `pip install \"fastmlp[plot]\"`.",
@@ -31,7 +36,8 @@ PAGES = {
               ["activations", "losses", "initializers", "instruction_set", "show_config", "DivergenceWarning",
                "ScaleWarning"], "fastmlp"),
 }
-MODULES = ("schedules", "callbacks", "sensitivity", "metrics", "export")  # public as modules, whose pages are above
+# public as modules, whose pages are above
+MODULES = ("schedules", "callbacks", "sensitivity", "metrics", "export", "distributed", "data")
 
 
 def page(title, about, names, module):

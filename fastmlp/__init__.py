@@ -22,6 +22,8 @@ from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 
 if TYPE_CHECKING:  # at run time `__getattr__` imports them
+    from . import data as data
+    from . import distributed as distributed
     from . import estimators as estimators
     from . import export as export
     from . import io as io

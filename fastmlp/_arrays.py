@@ -154,12 +154,19 @@ def weights(sample_weight: Any, n: int, dtype: DTypeLike) -> Floats | None:
     """sample_weight as (n,) of dtype, scaled to mean 1, or None."""
     if sample_weight is None:
         return None
-    w = shaped("sample_weight", sample_weight, (n,), dtype)
-    if w.min() < 0 or not w.max() > 0:
-        got = f"{w.min():g}" if w.min() < 0 else "only 0"
-        raise ValueError(f"sample_weight must be at least 0 and not all 0, got {got}")
+    w = unscaled_weights(sample_weight, n, dtype)
+    if not w.max() > 0:
+        raise ValueError("sample_weight must be at least 0 and not all 0, got only 0")
     w = w / w.max().astype(np.float64)  # whose sum cannot overflow
     return np.ascontiguousarray(w / w.mean(), dtype)
+
+
+def unscaled_weights(sample_weight: Any, n: int, dtype: DTypeLike) -> NDArray[Any]:
+    """sample_weight as (n,) numbers that are at least 0."""
+    w = shaped("sample_weight", sample_weight, (n,), dtype)
+    if w.min() < 0:
+        raise ValueError(f"sample_weight must be at least 0 and not all 0, got {w.min():g}")
+    return w
 
 
 # ---- targets

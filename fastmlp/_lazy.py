@@ -8,10 +8,11 @@ from typing import Any
 # name -> the module that has it
 NAMES = {
     **dict.fromkeys(("MLPClassifier", "MLPRegressor", "MLPAutoencoder"), "estimators"),
+    "communicator_of": "distributed",
     **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history",
                      "history_as_png"), "plot"),
 }
-MODULES = ("estimators", "export", "io", "plot", "schedules", "sensitivity", "training")
+MODULES = ("data", "distributed", "estimators", "export", "io", "plot", "schedules", "sensitivity", "training")
 
 
 def load(name: str) -> Any:

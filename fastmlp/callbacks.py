@@ -28,7 +28,13 @@ class Callback(Shown):
 
     Callbacks are parameters of estimators, which are cloned, pickled and cross-validated: those here can be copied
     before, during and after a fit, and keep no file open after it. So should yours.
+
+    Where several processes train one network, they are called on rank 0, and what they make of the weights at the end
+    of an epoch and of the fit goes to the others; with every_rank = True they are called on each rank, which must not
+    change the weights.
     """
+
+    every_rank: bool = False
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         """logs: {"epochs": how many are wanted}"""

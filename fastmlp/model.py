@@ -232,13 +232,14 @@ class MLP(Exits):
 
     # ---- training
 
-    def fit(self, X: Any, y: Any, optimizer: Optimizer | str | None = None, epochs: int = 10,
+    def fit(self, X: Any = None, y: Any = None, optimizer: Optimizer | str | None = None, epochs: int = 10,
             batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
             validation_data: ValidationData | None = None, callbacks: Callbacks = (), shuffle: bool = True,
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
             adversarial: Attack | None = None, ema: float | None = None, label_smoothing: float = 0.0,
-            class_weight: ClassWeight | None = None) -> History:
+            class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
+            window: int | None = None, batches: Any = None) -> History:
         """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
         on.
 
@@ -280,13 +281,35 @@ class MLP(Exits):
             are the exponential moving average of those after each step t, whose weights are ema^(T - t), in a sum of 1:
             mean <- mean + (1 - ema) / (1 - ema^t) (w - mean), as in Adam (Kingma and Ba 2015, section 7.2). "loss" is
             of the weights that are trained. BatchNorm's statistics are not averaged. At least 0, below 1; None: the
-            weights after the last step.
+            weights after the last step. Not with sync=H.
         label_smoothing : of "cross_entropy" and "binary_cross_entropy": targets y are taken for
             (1 - label_smoothing) y + label_smoothing / d(L), for the latter / 2 (Szegedy et al. 2016). "loss" is of
             these, validation of y as it is.
         class_weight : factors of the rows' sample weights by class, for labels: a dict {label: factor}, 1 for labels
             that it does not have, or "balanced", n / (classes * rows of the class). For "cross_entropy" and, with 0
-            and 1 in one output, "binary_cross_entropy". Validation is without.
+            and 1 in one output, "binary_cross_entropy". Rows are counted on all ranks of comm. Validation is without.
+            Not with window nor batches, which take sample_weight.
+        comm : the processes that train the network together, each with rows of its own in X, y, sample_weight and
+            validation_data: an mpi4py communicator such as MPI.COMM_WORLD, or an object like those of
+            fastmlp.distributed. They start from the weights and the random numbers of rank 0 and end with the same. A
+            batch has rows of each rank in proportion to how many it has, which may be 0; what is logged is of the rows
+            of all; callbacks are called on rank 0 (see Callback.every_rank); an error of one ends the fit for all.
+            Not with BatchNorm.
+        sync : "step": the ranks of comm sum their gradients before each step, as one process would. A number H: each
+            takes H steps of its own between two averages of the weights and of the optimiser's state, weighted by the
+            rows that each rank has taken since the last, and there is one at the end of each epoch: local SGD (Stich
+            2019), for slow networks. What is logged then is the mean over each rank's own steps; where a loss is not
+            finite the weights are those before the epoch. Not with callbacks that have an on_batch_end.
+        window : rows of X and y that are held at once, twice, for data larger than memory: X and y then are anything
+            that has shape, dtype and slices by rows (memory maps, h5py, zarr, fastmlp.data.Parquet). While a window is
+            trained on, a thread reads the next. With shuffle each epoch takes runs of rows in a new order, some 32 of
+            them a window, or chunks of the file where these are larger, and shuffles the rows of a window; what comes
+            depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory.
+            Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
+            validation_data, which is held in memory.
+        batches : in the place of X and y, for rows that come from anywhere: tuples (X, y) or (X, y, sample_weight),
+            each the rows of a step, from a list or the like, or from a function that returns an iterator anew for
+            each epoch. batch_size and shuffle mean nothing then, and weights count within their batch.
 
         Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
         "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
@@ -300,16 +323,18 @@ class MLP(Exits):
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
-            label_smoothing=label_smoothing, class_weight=class_weight), fresh=True)
+            label_smoothing=label_smoothing, class_weight=class_weight, comm=comm, sync=sync, window=window,
+            batches=batches), fresh=True)
 
-    def partial_fit(self, X: Any, y: Any, optimizer: Optimizer | str | None = None, epochs: int = 1,
+    def partial_fit(self, X: Any = None, y: Any = None, optimizer: Optimizer | str | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
                     validation_data: ValidationData | None = None, callbacks: Callbacks = (), shuffle: bool = True,
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
                     jacobian_penalty: float = 0.0, adversarial: Attack | None = None,
                     ema: float | None = None, label_smoothing: float = 0.0,
-                    class_weight: ClassWeight | None = None) -> History:
+                    class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
+                    window: int | None = None, batches: Any = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
 
         Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
@@ -323,7 +348,8 @@ class MLP(Exits):
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
-            label_smoothing=label_smoothing, class_weight=class_weight), fresh=False)
+            label_smoothing=label_smoothing, class_weight=class_weight, comm=comm, sync=sync, window=window,
+            batches=batches), fresh=False)
 
     def folded(self) -> Self:
         """A new network that predicts the same, without the layers that only multiply and shift features: BatchNorm

@@ -44,6 +44,7 @@ from fastmlp import (
     Shift,
     TiedGroup,
     callbacks,
+    distributed,
     layers,
     schedules,
     sensitivity,
@@ -189,7 +190,7 @@ DATA = dict(X=X, y=Y, sample_weight=WEIGHT)
 FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEIGHT, validation_data=None,
            callbacks=[stop], shuffle=True, n_threads=1, verbose=0, validation_fraction=0.0, metrics=(), input_noise=0.0,
            gradient_penalty=0.0, jacobian_penalty=0.0, adversarial=None, ema=0.9, label_smoothing=0.0,
-           class_weight=None)
+           class_weight=None, comm=None, sync="step", window=4, batches=None)
 
 NETWORKS = {
     "MLP": plain(MLP, layers=[4, 3, 2], activation="relu", loss="squared_error", dtype="float32",
@@ -214,7 +215,8 @@ NETWORKS = {
     "MLP.fit": method_of("fit", network, **FIT),
     "MLP.partial_fit": method_of("partial_fit", network, **FIT),
     "MLP.fit of labels": method_of("fit", classifier, **{**FIT, "y": LABELS, "label_smoothing": 0.1,
-                                                         "class_weight": {0: 2.0, 1: 0.5}}),
+                                                         "class_weight": {0: 2.0, 1: 0.5}, "window": None}),
+    "distributed.communicator_of": plain(distributed.communicator_of, comm=distributed.SerialCommunicator()),
     "MLP.save": method_of("save", network, path="saved"),
     "MLP.load": plain(MLP.load, path=NETWORK),
     "MLP.to_c": method_of("to_c", network, path="net.c", dtype="float32", name="predict", weights="int8"),
@@ -409,6 +411,10 @@ NOT_CALLED = {
     "sensitivity.Report": "a result",
     "io.encode": "takes what networks hold",
     "io.decode": "takes what encode gives",
+    "data.Parquet": "wants files of Parquet: tests/test_windows.py",
+    "data.Columns": "what Parquet has",
+    "distributed.Communicator": "a protocol",
+    "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx"), "where onnx is installed"),
     **dict.fromkeys(("MLP.to_torch", "MLP.from_torch"), "where torch is installed"),
@@ -429,6 +435,7 @@ INTERNAL = {
     "Tie": ("edges", "frozen", "layers"),
     "Attack": ("numbers",),
     "Loss": ("rows",),
+    **dict.fromkeys(("Communicator", "SerialCommunicator", "MPICommunicator"), ("sum_", "broadcast_")),
     "History": ("log",),
     "OptimizerState": ("export", "following", "restore"),
 }

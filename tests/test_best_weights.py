@@ -8,6 +8,7 @@ from sklearn.preprocessing import scale
 
 from fastmlp import MLP, SGD, Checkpoint, Dense, EarlyStopping, MLPAutoencoder, MLPClassifier, MLPRegressor, schedules
 from fastmlp._fit.orders import hold_out
+from fastmlp._fit.ranks import ALONE
 from fastmlp.callbacks import of_present_weights
 from fastmlp.estimators._watched import Patience
 
@@ -82,7 +83,7 @@ def test_penalties_are_better_where_they_are_less(name, tmp_path):
 @pytest.mark.parametrize("weight", [None, RNG.random(60)], ids=["unweighted", "weighted"])
 def test_penalties_of_the_present_weights_are_of_the_training_rows(name, weight):
     net, found = MLP([5, 4, 1], activation="tanh", dtype="float64", random_state=0), []
-    rows, _ = hold_out(net._network.bind(X, Y, weight), 0.3, net._network.progress.seed)
+    rows, _ = hold_out(net._network.bind(X, Y, weight), None, 0.3, net._network.progress.seed, ALONE)
     of = (X[rows], Y[rows], None if weight is None else weight[rows])
 
     def look(net, epoch, logs):

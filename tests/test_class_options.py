@@ -6,6 +6,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from fastmlp import MLP, SGD
 from fastmlp._fit.orders import hold_out
+from fastmlp._fit.ranks import ALONE
 
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.standard_normal((90, 5)), RNG.choice(3, 90, p=[0.6, 0.3, 0.1])
@@ -82,7 +83,7 @@ def test_class_weights_are_sample_weights(loss, y, outputs, class_weight, weight
 
 def test_validation_is_without_class_weights():
     net = trained(CROSS, LABELS, 3, class_weight={0: 10.0}, validation_fraction=0.3, metrics="accuracy")
-    _, held_out = hold_out(net._network.bind(X, LABELS), 0.3, net._network.progress.seed)
+    _, held_out = hold_out(net._network.bind(X, LABELS), None, 0.3, net._network.progress.seed, ALONE)
     np.testing.assert_allclose(net.history["val_loss"][-1], net.evaluate(X[held_out], LABELS[held_out]), rtol=1e-13)
 
 

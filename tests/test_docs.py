@@ -26,7 +26,7 @@ def test_every_public_name_is_on_one_page():
     names = [f"{module}.{name}" for _, _, listed, module in api_pages.PAGES.values() for name in listed]
     assert len(names) == len(set(names))
     wanted = {f"fastmlp.{name}" for name in fastmlp.__all__ if name not in api_pages.MODULES}
-    for module in (fastmlp.schedules, fastmlp.sensitivity, fastmlp.export):
+    for module in (fastmlp.schedules, fastmlp.sensitivity, fastmlp.export, fastmlp.distributed, fastmlp.data):
         wanted |= {f"{module.__name__}.{name}" for name in module.__all__}
     metrics = {f"fastmlp.metrics.{name}" for name in fastmlp.metrics.METRICS}
     assert set(names) == wanted | metrics

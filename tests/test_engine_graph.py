@@ -145,7 +145,7 @@ def test_an_exchange_between_gradient_and_step():
     whole, losses, _ = train(network(), "float64", batch=ROWS)
     seen = []
 
-    def with_the_other_half(G, found):
+    def with_the_other_half(G, found, error):
         other = network()
         other.P[...] = core.P
         total, gradient = other.gradient(data(rows=slice(75, None)), _core.Team(1))
@@ -165,13 +165,13 @@ def test_an_exchange_can_end_the_epoch():
     core = network()
     before = core.P.copy()
 
-    def bad(G, found):
+    def bad(G, found, error):
         found[1] = 1
 
     _, _, sums = train(core, "float64", exchange=bad, epochs=1)
     assert sums.done == 0 and (core.P == before).all()
 
-    def fails(G, found):
+    def fails(G, found, error):
         raise OSError("the other one is gone")
 
     with pytest.raises(OSError, match="is gone"):

@@ -222,4 +222,38 @@ def scaling(folder):
     save(figure, folder / "scaling.png")
 
 
-CHARTS = {"training": training, "predict": predict, "published": published, "scaling": scaling}
+# what messages go through: seconds of a message and of a byte, None for what was measured
+LINES_OF_RANKS = {"this machine": None, "10 Gbit/s, 20 us": (20e-6, 8 / 10e9), "100 Gbit/s, 2 us": (2e-6, 8 / 100e9)}
+
+
+def speedups(row, ranks, alpha, beta, batches):
+    """How many times as fast some ranks are as one, on a batch so many times as large, by the alpha-beta model: a
+    message takes alpha seconds, a byte beta."""
+    step = batches * statistics.median(row["seconds"]["one process"])
+    summed = 2 * (ranks - 1) * alpha + 2 * (ranks - 1) / ranks * 4 * row["parameters"] * beta
+    return step / (step / ranks + summed)
+
+
+@matplotlib.rc_context(STYLE)
+def distributed(folder):
+    """Where more ranks stop paying: by the measured times of steps, and by networks of some speeds."""
+    found = tables.load(folder, "distributed")
+    figure, axes = plt.subplots(1, len(found["steps"]), figsize=(4.2 * len(found["steps"]), 3.6), sharey=True,
+                                squeeze=False, layout="constrained")
+    ranks = np.unique(np.logspace(0, 3, 60).round())
+    for ax, row in zip(axes.flat, found["steps"]):
+        for (name, speed), color in zip(LINES_OF_RANKS.items(), COLORS.values()):
+            for batches, line in ((1, "-"), (16, "--")):
+                alpha, beta = speed or (found["alpha"], found["beta"])
+                ax.plot(ranks, speedups(row, ranks, alpha, beta, batches), line, color=color,
+                        label=f"{name}, batch x{batches}" if batches > 1 else name)
+        ax.plot(ranks, ranks, color="black", linewidth=0.5)
+        ax.set(xscale="log", yscale="log", xlabel="ranks", ylim=(0.5, 1000))
+        ax.set_title(f"{row['item']}, batch {row['batch']}", loc="left")
+    axes[0, 0].set_ylabel("times as fast as one rank")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    save(figure, folder / "distributed.png")
+
+
+CHARTS = {"training": training, "predict": predict, "published": published, "scaling": scaling,
+          "distributed": distributed}

@@ -1,4 +1,4 @@
-"""Pages in Markdown of what things cost: imports, choices, layers, phases of a step, estimators, ties, sensitivity."""
+"""Pages in Markdown of what things cost: imports, choices, layers, phases of a step, estimators, ties, ranks."""
 import statistics
 
 from .tables import duration, figure, number, page, percent, ratios, table
@@ -112,3 +112,23 @@ def sensitivity(found):
                 "An epoch of at most 5000 rows, float32, all threads, ratio of its time to a plain one's (goal of the "
                 "penalty: 2.5):",
                 table(["workload", "activation", *whats[1:]], epochs))
+
+
+def distributed(found):
+    steps, core = [], found["out of core"]
+    for row in found["steps"]:
+        alone = row["seconds"]["one process"]
+        steps.append([row["item"], duration(alone), figure(ratios(alone, row["seconds"]["two ranks"])),
+                      percent(ratios(row["seconds"]["one rank"], alone))])
+    sums = [[f"{int(size):,}", duration([seconds])] for size, seconds in found["sums"].items()]
+    return page("Ranks, and data out of core", found["info"],
+                "Float32, Adam, one thread a rank. `python benchmarks/run/distributed.py`",
+                "A step of one process, how many times as fast two ranks take one of as many rows, and the time of one "
+                "rank with a communicator (goals: 1.8x, of mnist-100 1.5x; 102 %):",
+                table(["workload", "step", "two ranks", "one rank"], steps),
+                "A sum over two ranks:", table(["bytes", "time"], sums),
+                "An epoch of mnist-512 from a memory map in the page cache has "
+                f"{percent(ratios(core['in memory'], core['in windows']))} of the speed in memory (goal: 90 %).",
+                f"The model of the chart: {found['alpha'] * 1e6:.3g} us a message and {found['beta'] * 1e9:.3g} ns a "
+                "byte on this machine. A sum over p ranks is 2 (p - 1) messages of each, together 2 (p - 1) / p of the "
+                "gradient; a step's time goes with its rows.")

@@ -3,7 +3,7 @@ import json
 import statistics
 
 from . import timing
-from .costs import choices, estimators, latency, layers, phases, sensitivity, ties
+from .costs import choices, distributed, estimators, latency, layers, phases, sensitivity, ties
 from .goals import goals, summary
 from .tables import (
     duration,
@@ -133,7 +133,8 @@ def scaling(found):
 # .json: the pages made from it, <function's name>.md
 REPORTS = {"training": (training, summary, goals), "predict": (predict,), "published": (published,),
            "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "layers": (layers,),
-           "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,)}
+           "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,),
+           "distributed": (distributed,)}
 
 
 def make(folder, name):

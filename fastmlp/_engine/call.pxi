@@ -175,9 +175,9 @@ cdef class Call:
         return self.G
 
     cdef exchange(self, function):
-        """Have function(G, found) called between each batch's gradient and its step: see Optimizer.exchange. G: the
-        gradient laid out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be
-        changed in place."""
+        """Have function(G, found, error) called between each batch's gradient and its step: see Optimizer.exchange. G:
+        the gradient laid out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be
+        changed in place. error: what Python has raised in this batch, or None."""
         self.exchanged, self.job.optimizer.exchanged = function, <void *>self
         if function is not None:
             self.job.optimizer.exchange = exchange_gradient
@@ -308,11 +308,11 @@ cdef void exchange_gradient(Job *job, Py_ssize_t rows, int thread) noexcept nogi
 
 cdef void exchange_in_python(Job *job) noexcept with gil:
     """The user's exchange. An exception is kept for the caller to raise, and ends the epoch as a loss that is not
-    finite does."""
+    finite does. One that was raised before is handed on, so that the others hear of it."""
     cdef Call call = <Call>job.optimizer.exchanged
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
-        call.exchanged(call.G[0], found)
+        call.exchanged(call.G[0], found, call.error)
         require_threads(job)
         job.results.batch_loss = found[0]
         store(&job.results.bad, found[1] != 0 or call.error is not None)

@@ -25,6 +25,7 @@ cdef class Pace:
         cdef double began, now, checked = now_seconds()
         cdef int threads
         job.team = &team.team
+        job.results.bad_chunk = last
         call.watch()
         while chunk < last:
             threads = self.plan(job, team, &count)
@@ -36,7 +37,7 @@ cdef class Pace:
                 team_run(job.team, threads, train_job, job)
                 now = now_seconds()
             call.raise_error()
-            if job.results.bad:
+            if job.results.bad_chunk < last:
                 return job.results.bad_chunk
             chunk += count
             self.learn(team, threads > 1, (now - began) / count)

@@ -1,13 +1,14 @@
 """What the engine is asked for in training, and what it gives, by name."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
+Exchange = Callable[[Floats, NDArray[np.float64], BaseException | None], None]  # see Call.exchange
 
 
 class Batches(NamedTuple):

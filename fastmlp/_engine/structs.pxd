@@ -315,7 +315,7 @@ cdef struct Results:
     const char *seed            # de/dx(L) (n, d(L)) in place of the loss's, or x'(0) (n, d(0)), or NULL
     int link
     shared_int bad              # some loss is not finite
-    Py_ssize_t bad_chunk
+    Py_ssize_t bad_chunk        # and training ended there
 
 
 # Ctrl-C while a job runs. Thread 0 looks for signals now and then; once one raises, or a Python loss has raised, all

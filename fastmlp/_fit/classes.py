@@ -10,22 +10,26 @@ from .. import _arrays, _checks
 from .._network import Network
 from .._types import Floats
 from .options import ClassWeight
+from .ranks import Ranks
 
 
-def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: ClassWeight) -> Floats:
-    """The weights of n rows, sample_weight times those of their classes, float64 (n,). ValueError or TypeError where
-    class_weight is wrong or the targets are not labels."""
-    classes, inverse = np.unique(_labels(network, y, n), return_inverse=True)
+def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: ClassWeight, ranks: Ranks) -> Floats:
+    """The weights of this rank's n rows, sample_weight times those of their classes, float64 (n,). ValueError or
+    TypeError where class_weight is wrong or the targets are not labels."""
+    labels = _labels(network, y, n) if n else np.empty(0, np.int64)
+    counts = ranks.sum_(np.bincount(labels, minlength=max(network.d[-1], 2)))
+    present = np.flatnonzero(counts)
+    factors: Floats = np.zeros(len(counts))
     if isinstance(class_weight, str):
         _checks.one_of("class_weight", class_weight, ["balanced"])
-        factors: Floats = n / (len(classes) * np.bincount(inverse))
+        factors[present] = counts.sum() / (len(present) * counts[present])
     elif isinstance(class_weight, Mapping):
-        factors = _factors(classes.tolist(), class_weight)
+        factors[present] = _factors(present.tolist(), class_weight)
     else:
         raise TypeError(f'class_weight must be a dict or "balanced", got {_checks.described(class_weight)}')
-    of_rows = factors[inverse]
-    if not of_rows.any():
+    if not factors.any():
         raise ValueError("class_weight must be above 0 for a class that y has, got 0 for all")
+    of_rows = factors[labels]
     if sample_weight is None:
         return of_rows
     return of_rows * _arrays.shaped("sample_weight", sample_weight, (n,), np.float64)

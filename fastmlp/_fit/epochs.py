@@ -20,7 +20,9 @@ from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
 from .average import RunningMean
-from .orders import Order
+from .cuts import Stretch
+from .orders import Order, Place
+from .ranks import ALONE, Ranks
 from .rates import DroppedRates
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
@@ -60,27 +62,35 @@ class Snapshot(NamedTuple):
 class Epochs:
     """Runs epochs of a network.
 
-    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step. on_batch_end: a
-    function of (batch, logs), whether to stop; each batch then is a call of the engine. mean: of the weights, which the
+    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step, None for all.
+    on_batch_end: a function of (batch, logs), whether to stop; each batch then is a call of the engine. ranks: those
+    that train the network together; n, weight: the number and the weight of their rows. mean: of the weights, which the
     network holds between epochs; None for none. dropped: by epoch, for the dropout layers whose rate changes.
 
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
 
-    def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int,
+    def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int | None,
                  team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None,
-                 mean: RunningMean | None = None, dropped: Iterator[DroppedRates] | None = None) -> None:
+                 ranks: Ranks = ALONE, mean: RunningMean | None = None,
+                 dropped: Iterator[DroppedRates] | None = None) -> None:
         self.network, self.state = network, state
         self.mean, self.dropped = mean, dropped or itertools.repeat(())
+        self.changing = State(state.slots, state.powers, None if mean is None else mean.as_asked_for())
         self.live = [network.core.P, network.core.statistics, *state.arrays(),  # what training changes
                      *(() if mean is None else mean.arrays())]
-        self.data, self.order, self.batch, self.team = data, order, batch, team
+        self.data, self.order, self.team, self.ranks = data, order, team, ranks
         self.objective, self.on_batch_end = objective, on_batch_end
-        self.n, self.weight = order.n, data.weight_of(order.rows)
-        self.batches = -(-self.n // batch)
-        self.section_batches = self.batches if self.n <= _core.WHOLE else max(1, _core.WHOLE // batch)
+        self.cut = ranks.cut(order.n, batch)
+        self.n, self.batches = self.cut.n, self.cut.batches
+        self.weight = order.weight_of_all(data)
+        if ranks.several:
+            self.weight, = ranks.sums(self.weight)
+        most = order.window or _core.WHOLE
+        self.section_batches = self.batches if self.n <= most else max(1, most // self.cut.batch)
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
-        self.section_rows = np.empty(0, np.int64)    # and the rows of its batches
+        self.section_rows = np.empty(0, np.int64)    # and this rank's rows of its batches
+        self.section_begin = self.section_salt = 0   # the place of the first of them; see Section
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
 
     def run(self, rate: float) -> EpochResult | None:
@@ -101,12 +111,16 @@ class Epochs:
             return None
         self.state.epoch += 1
         self.network.progress.epochs_ever += 1
-        mean_loss = sums.loss / weight if weight else 0.0
-        return EpochResult(rate, mean_loss, sums.row_penalty, sums.sensitivity, sums.stopped)
+        if self.ranks.several:
+            sums.loss, sums.row_penalty, sums.sensitivity = self.ranks.of_epoch(sums.loss, sums.row_penalty,
+                                                                                sums.sensitivity)
+        return EpochResult(rate, sums.loss / weight if weight else 0.0, sums.row_penalty, sums.sensitivity,
+                           sums.stopped)
 
     def loss(self) -> float:
         """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
-        return self.network.core.evaluate(self.data, self.team, self.order.rows) / self.weight
+        total, = self.ranks.sums(self.order.total_loss(self.network.core, self.data, self.team))
+        return total / self.weight
 
     def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
         """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
@@ -115,7 +129,7 @@ class Epochs:
             one = self._train(start, b, b + 1)
             if one.batches == b:
                 break
-            batch_weight = self.data.weight_of(self._rows_of_batch(b))
+            batch_weight, = self.ranks.sums(self.data.weight_of(self._rows_of_batch(b)))
             total.batches, weight = b + 1, weight + batch_weight
             total.loss += one.loss
             total.row_penalty += one.row_penalty
@@ -127,38 +141,80 @@ class Epochs:
 
     def _train(self, start: Snapshot, first: int, last: int) -> Sums:
         """Batches first .. last of the epoch that begins with a Snapshot; fewer where a loss was not finite."""
-        state, key = self.state, (self.network.progress.seed << 20) + start.epoch & 2**64 - 1
-        step = state.optimizer.at_rate(start.rate)
-        changing = State(state.slots, state.powers, None if self.mean is None else self.mean.as_asked_for())
         sums = Sums(first)
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
-            batches = Batches(self.section_rows, self.batch, sums.batches - begin, end - begin,
-                              weight_scale=self.n / self.weight, key=key, rates=start.dropped)
-            found = self.network.core.train(self.data, self.team, batches, step, changing, self.objective)
-            sums.batches = begin + found.done
-            sums.loss += found.loss
-            sums.row_penalty += found.weight_penalty / self.n
-            sums.sensitivity += found.sensitivity_penalty / self.weight
-            if sums.batches < end:
+            if not self._train_section(start, sums, end):
                 break
         return sums
+
+    def _train_section(self, start: Snapshot, sums: Sums, end: int) -> bool:
+        """Batches up to `end`, of the section that is open; whether all losses were finite."""
+        stretches = self.cut.stretches(sums.batches, end)
+        for stretch in self._with_weight(stretches) if self.ranks.weighted else stretches:
+            self._train_stretch(start, stretch, sums)
+            if sums.batches < stretch.last:
+                return False
+        sums.batches = end
+        return True
+
+    def _with_weight(self, stretches: list[Stretch]) -> list[Stretch]:
+        """Without the batches in which no rank has a row of weight: there is no step then. The engine sees to that
+        where it has all rows."""
+        first = stretches[0].first
+        weights = [self.data.weight_of(self._rows_of_batch(b)) for b in range(first, stretches[-1].last)]
+        wanted = self.ranks.sum_(np.array(weights)) > 0
+        return [part for stretch in stretches for part in stretch.where(wanted[stretch.first - first:
+                                                                               stretch.last - first])]
+
+    def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: Sums) -> None:
+        """The batches of a stretch of the section. Where this rank has no rows in them, a row of its data stands in,
+        and nothing of it counts."""
+        objective, rows = self.objective, stretch.rows or 1
+        order = self.section_rows[stretch.begin - self.section_begin:stretch.end - self.section_begin]
+        if not stretch.rows:
+            order = np.zeros(stretch.last - stretch.first, np.int64)
+        scale = self.n / self.weight
+        if rows != stretch.whole:  # means are over the rows of all ranks
+            part = rows / stretch.whole
+            scale *= part
+            objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
+        key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
+        batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped)
+        found = self.network.core.train(self.data, self.team, batches, self.state.optimizer.at_rate(start.rate),
+                                        self.changing, objective,
+                                        self.ranks.exchange(stretch.rows) if self.ranks.several else None)
+        sums.batches = stretch.first + found.done
+        sums.loss += found.loss
+        sums.row_penalty += found.weight_penalty / self.n
+        if stretch.rows:
+            sums.sensitivity += found.sensitivity_penalty / self.weight
 
     def _open_section(self, epoch: int, number: int) -> int:
         """Have the rows of a section; its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
             self.section_rows = np.empty(0, np.int64)  # two are not held at once
-            end = min((begin + self.section_batches) * self.batch, self.n)
-            self.section_rows = self.order(epoch, begin * self.batch, end)
-            self.section = epoch, number
+            place = epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
+            if self.order.window is None:
+                self.section_rows = self.order(*place)
+            else:
+                self.data, self.section_rows, self.section_salt = self.order.open(self.data, place)
+                self.order.look_ahead(self._place_after(epoch, begin + self.section_batches))
+            self.section, self.section_begin = (epoch, number), place[1]
         return begin
+
+    def _place_after(self, epoch: int, begin: int) -> Place:
+        """Of this rank's rows in the section that begins with a batch; beyond the last one that is the first of the
+        next epoch."""
+        if begin >= self.batches:
+            epoch, begin = epoch + 1, 0
+        return epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
 
     def _rows_of_batch(self, b: int) -> Integers:
         """The rows of a batch of the section that was trained last."""
-        begin = b % self.section_batches * self.batch
-        return self.section_rows[begin:begin + self.batch]
+        return self.section_rows[self.cut.begin(b) - self.section_begin:self.cut.begin(b + 1) - self.section_begin]
 
     # ---- what is not finite, and the way back
 
@@ -168,7 +224,9 @@ class Epochs:
         largest = _core.largest(core.P)
         if largest < VERY_LARGE:
             return True
-        return bool(np.isfinite(largest) and np.isfinite(core.evaluate(self.data, self.team, self._rows_of_batch(b))))
+        rows = self._rows_of_batch(b)
+        loss, = self.ranks.sums(core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)
+        return bool(np.isfinite(largest) and np.isfinite(loss))
 
     def _snapshot(self, rate: float, dropped: DroppedRates, into: list[Floats] | None = None) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .. import _checks
 from ..callbacks import Callback, overrides
 from .epochs import EpochResult, Epochs
+from .ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -48,16 +49,21 @@ class Plan:
 
 
 def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence[Callback]) -> Ending:
-    """Train for `wanted` epochs, or until something ends it sooner; the Ending."""
+    """Train for `wanted` epochs, or until something ends it sooner; the Ending. callbacks: those of this rank."""
+    ranks = epochs.ranks
+    changing = ranks.several and ranks.any(bool(callbacks))
     with notifying(callbacks, net, wanted) as notify:
         for _ in range(wanted):
             result = epochs.run(plan.begin_epoch())
             if result is None:
                 plan.diverged()
                 return Ending.DIVERGED
-            stops = notify(*plan.end_epoch(result))
-            if plan.should_stop() or stops or result.stopped:
+            stop = notify(*plan.end_epoch(result))
+            stop = plan.should_stop() or stop or result.stopped
+            if ranks.any(stop) if ranks.several else stop:
                 return Ending.STOPPED
+            if changing:
+                ranks.follow(epochs.network)
     return Ending.COMPLETED
 
 
@@ -98,12 +104,16 @@ def stops(callback: Callback, event: str, net: MLP, number: int, logs: dict[str,
     return answer is not None and _checks.verdict(f"{event} of {type(callback).__name__}", answer)
 
 
-def batch_notifier(callbacks: Sequence[Callback], net: MLP) -> Notify | None:
-    """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has."""
+def batch_notifier(callbacks: Sequence[Callback], net: MLP, ranks: Ranks = ALONE) -> Notify | None:
+    """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has on any
+    rank."""
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
 
     def notify(batch: int, logs: dict[str, float]) -> bool:
         answers = [stops(callback, "on_batch_end", net, batch, logs) for callback in listening]
-        return any(answers)
+        stop = ranks.any(any(answers))
+        ranks.follow(net._network)
+        return stop
 
-    return notify if listening else None
+    wanted = ranks.any(bool(listening)) if ranks.several else listening
+    return notify if wanted else None

@@ -10,6 +10,7 @@ from .._network import Network
 from .._types import Floats, Integers
 from ..metrics import CLASSIFYING, Metric, accuracy, check_rows, check_targets, r2
 from .options import Options
+from .ranks import Ranks
 
 
 class MeasuredRows:
@@ -18,15 +19,21 @@ class MeasuredRows:
     def __init__(self, network: Network, data: _core.Data, numbers: Integers | None = None) -> None:
         self.core, self.data, self.numbers = network.core, data, numbers
         self.weight = data.weight_of(numbers)
+        self.some, self.outputs_of_a_row = numbers is None or len(numbers) > 0, network.d[-1]
 
     def loss(self, team: _core.Team) -> float:
         """The mean loss."""
-        return self.core.evaluate(self.data, team, self.numbers) / self.weight
+        return self.total(team) / self.weight
 
-    def loss_and_outputs(self, team: _core.Team) -> tuple[float, Floats]:
-        """The mean loss and the predictions (n, d(L)), by one forward pass."""
-        total, outputs = self.core.evaluate_and_predict(self.data, team, self.numbers)
-        return total / self.weight, outputs
+    def total(self, team: _core.Team) -> float:
+        """The sum of the weighted losses. There may be no rows."""
+        return self.core.evaluate(self.data, team, self.numbers) if self.some else 0.0
+
+    def total_and_outputs(self, team: _core.Team) -> tuple[float, Floats]:
+        """The sum of the weighted losses and the predictions (n, d(L)), by one forward pass. There may be no rows."""
+        if self.some:
+            return self.core.evaluate_and_predict(self.data, team, self.numbers)
+        return 0.0, np.empty((0, self.outputs_of_a_row), self.core.dtype)
 
     def outputs(self, team: _core.Team, part: slice | None = None) -> Floats:
         """The predictions (n, d(L)), or those of a slice of the rows."""
@@ -37,47 +44,61 @@ class MeasuredRows:
 
 
 class MeasuredSet:
-    """Rows with what is logged of them: the metrics, and where there is a name the loss, each after "name_".
+    """Rows with what is logged of them: the metrics, and where there is a name the loss, each after "name_". They are
+    measured over the rows of all ranks, each of which has some.
 
-    rows: to measure on. y, weight: of all of the data, as they were given.
+    rows: to measure on. y, weight: of all of this rank's data, as they were given.
     """
 
-    def __init__(self, network: Network, name: str, rows: MeasuredRows, metrics: dict[str, Metric], y: Any,
-                 weight: Any = None) -> None:
-        self.name, self.rows, self.metrics = name, rows, metrics
+    def __init__(self, network: Network, name: str, rows: MeasuredRows, metrics: dict[str, Metric], ranks: Ranks,
+                 y: Any, weight: Any = None) -> None:
+        self.name, self.rows, self.metrics, self.ranks = name, rows, metrics, ranks
+        self.total_weight, = ranks.sums(rows.weight)
         if metrics:
             y, labels = targets(network, y)
             numbers = slice(None) if rows.numbers is None else rows.numbers
-            self.y, self.weight = y[numbers][...], None if weight is None else np.asarray(weight)[numbers]
+            self.y = ranks.gather(y[numbers])[...]
+            self.weight = None
+            if ranks.any(weight is not None):
+                weight = np.ones(len(y)) if weight is None else np.asarray(weight)
+                self.weight = ranks.gather(weight[numbers])
             self.y.flags.writeable = False  # metrics may be functions of the user, y an array of theirs
-            check_targets(metrics, y, labels)
+            check_targets(metrics, self.y, labels)
             check_rows(metrics, self.y, network.d[-1], self.weight)
 
     def __call__(self, team: _core.Team) -> dict[str, float]:
         """Numbers by name, by one forward pass for the loss and the metrics alike."""
         if not self.metrics:
-            return {f"{self.name}_loss": self.rows.loss(team)} if self.name else {}
-        loss, outputs = self.rows.loss_and_outputs(team)
+            return {f"{self.name}_loss": self._mean(self.rows.total(team))}
+        total, outputs = self.rows.total_and_outputs(team)
+        outputs, loss = self.ranks.gather(outputs), self._mean(total)
         prefix, logs = (f"{self.name}_", {f"{self.name}_loss": loss}) if self.name else ("", {})
         for name, metric in self.metrics.items():
             logs[prefix + name] = _checks.result(f"metrics {name!r}", metric(self.y, outputs, self.weight))
         return logs
 
+    def _mean(self, total: float) -> float:
+        """The mean over the rows of all ranks, of which these have a total."""
+        total, = self.ranks.sums(total)
+        return total / self.total_weight
+
 
 class Measures:
     """What MLP.fit logs besides the training loss: the loss and the metrics of each set of validation rows, or without
-    any the metrics of the training rows."""
+    any the metrics of the training rows. All ranks have the same sets, and go through them in one order."""
 
-    def __init__(self, network: Network, data: _core.Data, held_out: Integers | None, y: Any,
-                 options: Options) -> None:
+    def __init__(self, network: Network, data: _core.Data, rows: Integers | None, y: Any, options: Options,
+                 ranks: Ranks) -> None:
+        """data, rows: those to be measured unless there is validation_data, None for all."""
         self.sets: list[MeasuredSet] = []
-        metrics = options.metrics
+        metrics, held_out = options.metrics, options.validation_fraction > 0
         if options.validation_data is not None:
-            self.sets = [MeasuredSet(network, name, MeasuredRows(network, _bound(network, name, given)),
-                                     metrics, *given[1:]) for name, given in options.validation_data.items()]
-        elif held_out is not None or metrics:
-            name, rows = "" if held_out is None else "val", MeasuredRows(network, data, held_out)
-            self.sets = [MeasuredSet(network, name, rows, metrics, y, options.sample_weight)]
+            for name, given in options.validation_data.items():
+                measured = MeasuredRows(network, *_bound(network, name, given, ranks))
+                self.sets.append(MeasuredSet(network, name, measured, metrics, ranks, *given[1:]))
+        elif held_out or metrics:
+            self.sets = [MeasuredSet(network, "val" if held_out else "", MeasuredRows(network, data, rows), metrics,
+                                     ranks, y, options.sample_weight)]
 
     def __call__(self, team: _core.Team) -> dict[str, float]:
         """Numbers by name."""
@@ -94,10 +115,10 @@ def targets(network: Network, y: Any) -> tuple[Any, bool]:
     return y[:, None] if y.ndim == 1 and not labels else y, labels
 
 
-def _bound(network: Network, name: str, given: tuple[Any, ...]) -> _core.Data:
-    """Validation rows, checked and bound for the engine."""
+def _bound(network: Network, name: str, given: tuple[Any, ...], ranks: Ranks) -> tuple[_core.Data, Integers | None]:
+    """This rank's validation rows, checked and bound for the engine, and their numbers, None for all."""
     try:
-        return network.bind(*given)
+        return ranks.bind(network, *given)
     except (TypeError, ValueError) as error:
         where = "validation_data" if name == "val" else f"validation_data[{name!r}]"
         raise type(error)(f"{where}: {error}") from error

@@ -1,8 +1,9 @@
 """What MLP.fit and MLP.partial_fit do."""
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,19 +12,26 @@ from .. import _robust, _running, optim
 from .._engine.requests import Objective, Penalty
 from .._network import Network
 from .._parameters import OptimizerState
+from ..callbacks import Callback
 from . import classes, loop
 from .average import RunningMean
 from .epochs import EpochResult, Epochs
 from .history import History
+from .local import LocalEpochs
 from .measures import Measures
 from .options import Options
-from .orders import InOrder, Shuffled, hold_out
+from .orders import InOrder, Order, Shuffled, hold_out
+from .ranks import ALONE, Ranks, ranks_of, stand_in
 from .rates import ahead, dropout_rates
 from .scales import warn_of_scales
+from .stream import Stream, StreamEpochs, stream_of
+from .windows import windows_of
 
 if TYPE_CHECKING:
     from ..model import MLP
 
+
+MANY = 10**6  # rows, where nobody knows how many
 
 
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
@@ -32,51 +40,86 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
     changed before all that was given is checked. RuntimeError where the network is being fitted already.
     """
-    with _running.Fit(net) as running:
-        return _fit(net, X, y, options, fresh, running)
+    if options.comm is None:
+        with _running.Fit(net) as running:
+            return _fit(net, X, y, options, fresh, running, ALONE)
+    with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
+        return _fit(net, X, y, options, fresh, running, ranks)
 
 
-def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit) -> History:
+def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
     options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
-    arrays = network.checked(X, y, options.sample_weight)
-    data = network.bind_checked(*arrays)
+    seed, first = progress.seed, 0 if previous is None else previous.epoch
+    if ranks.several:
+        ranks.require_same(net, options, previous)
+        ranks.require_possible(network, options)
+        seed, first = ranks.integers(seed, first)
     classes.check_smoothing(network, options.label_smoothing)
-    rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
-    measures = Measures(network, data, held_out, y, options)
+    order: Order
+    arrays = None  # where all rows are here
+    if options.batches is not None:
+        order, data, held_out = stream_of(X, y, options), stand_in(network), None
+    elif options.window is None:
+        if ranks.several:
+            data, numbers = ranks.bind(network, X, y, options.sample_weight)
+        else:
+            arrays = network.checked(X, y, options.sample_weight)
+            data, numbers = network.bind_checked(*arrays), None
+        rows, held_out = hold_out(data, numbers, options.validation_fraction, seed, ranks)
+        order = Shuffled(data.n, rows, seed + ranks.rank) if options.shuffle else InOrder(data.n, rows)
+    else:
+        data, held_out = stand_in(network), None
+        order = windows_of(network, X, y, options, seed + ranks.rank, ranks)
+    measures = Measures(network, data, order.rows if held_out is None else held_out, y, options, ranks)
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
-    attack = _robust.attack(options.adversarial, X)
+    in_memory = options.window is None and options.batches is None
+    attack = _robust.attack(options.adversarial, X if in_memory else np.empty((0, network.d[0])))
     if network.core.settles and (penalty.kind or attack):
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")
     network.parameters.require_finite()
-    warn_of_scales(network, *arrays[:2], options.epochs, stacklevel=4)
-    first = 0 if previous is None else previous.epoch
+    if arrays is not None:
+        warn_of_scales(network, *arrays[:2], options.epochs, stacklevel=4)
     rates = ahead(lambda epoch: optim.rate(options.optimizer, epoch), first, options.epochs)
     dropped = dropout_rates(network, first, options.epochs)
     if options.class_weight is not None:  # of the rows that are trained on; what was measured is bound already
-        weights = classes.weights(network, y, data.n, options.sample_weight, options.class_weight)
-        data = network.bind(X, y, weights)
-    order = Shuffled(data.n, rows, progress.seed) if options.shuffle else InOrder(data.n, rows)
-    batch = min(order.n, options.batch_size or order.n)
-    with network.team(order.n, 3 * options.epochs, options.n_threads, batch) as team:
+        n = data.n if numbers is None else len(numbers)
+        weights = classes.weights(network, y, n, options.sample_weight, options.class_weight, ranks)
+        data, _ = ranks.bind(network, X, y, weights)
+    callbacks, n_threads = options.callbacks, options.n_threads
+    if ranks.several:
+        callbacks, n_threads = ranks.listening(callbacks), ranks.threads(n_threads)
+    batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
+    known = MANY if isinstance(order, Stream) else order.n
+    with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:
         state = OptimizerState.following(previous, network.parameters, options.optimizer)
+        if ranks.several:
+            ranks.follow(network, state)
         progress.optimizer_state = state
         if previous is None:
             net.history = History(loss=[], lr=[])
         objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
                               smoothing=options.label_smoothing)
         mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
-        on_batch_end = loop.batch_notifier(options.callbacks, net)
-        epochs = Epochs(network, state, data, order, batch, team, objective, on_batch_end, mean, dropped)
-        running.present["loss"] = epochs.loss
-        if penalty.kind:
+        on_batch_end = loop.batch_notifier(callbacks, net, ranks)
+        if on_batch_end is not None and ranks.local_steps:
+            raise ValueError("callbacks must have no on_batch_end where ranks take steps of their own, which is what "
+                             f"sync={options.sync} means")
+        kind = StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps else Epochs
+        epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks, mean,
+                      dropped)
+        plan = NetworkPlan(net, rates, epochs, measures)
+        if not isinstance(order, Stream):
+            running.present["loss"] = plan.watch_loss(callbacks) if ranks.several else epochs.loss
+        if penalty.kind and in_memory and not ranks.several:
             name = _robust.PENALTY_NAMES[penalty.kind]
             running.present[name] = lambda: present_penalty(network, epochs, X, y, options.sample_weight)
-        plan = NetworkPlan(net, rates, epochs, measures)
-        ending = loop.train(net, epochs, options.epochs, plan, options.callbacks)
+        ending = loop.train(net, epochs, options.epochs, plan, callbacks)
+        if ranks.several:
+            ranks.follow(network)
     if ending is loop.Ending.DIVERGED:
         warnings.warn(f"the loss was not finite in epoch {state.epoch + 1}: training stopped, the network "
                       "holds the weights before the step that made it so; try a smaller learning rate",
@@ -99,6 +142,13 @@ class NetworkPlan(loop.Plan):
 
     def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures) -> None:
         self.net, self.rates, self.epochs, self.measures = net, rates, epochs, measures
+        self.measures_loss, self.measured_loss = False, math.nan
+
+    def watch_loss(self, callbacks: Sequence[Callback]) -> Callable[[], float]:
+        """What gives the callbacks the mean loss of the training rows at the weights after an epoch, where there are
+        several ranks. It takes all of them to measure it: they do after each epoch, if callbacks of one want it."""
+        self.measures_loss = self.epochs.ranks.any(any(getattr(one, "monitor", None) == "loss" for one in callbacks))
+        return lambda: self.measured_loss
 
     def begin_epoch(self) -> float:
         return next(self.rates)
@@ -110,4 +160,6 @@ class NetworkPlan(loop.Plan):
             logs[_robust.PENALTY_NAMES[penalty.kind]] = result.sensitivity
         logs |= self.measures(self.epochs.team)
         self.net.history.log(logs)
+        if self.measures_loss:
+            self.measured_loss = self.epochs.loss()
         return self.epochs.state.epoch, logs

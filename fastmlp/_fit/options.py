@@ -6,7 +6,7 @@ tests/test_fit_options.py holds them to this table. What an option means is said
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ Metrics = Metric | Sequence[Metric] | Mapping[str, Metric]
 ValidationData = tuple[Any, ...] | Mapping[str, tuple[Any, ...]]
 
 OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
+OF_A_RANK = ("sample_weight", "validation_data", "callbacks", "n_threads", "verbose", "comm", "batches")
 
 
 @dataclass
@@ -47,6 +48,23 @@ class Options:
     ema: float | None = None
     label_smoothing: float = 0.0
     class_weight: ClassWeight | None = None
+    comm: Any = None
+    sync: str | int = "step"
+    window: int | None = None
+    batches: Any = None
+
+    def of_all(self) -> dict[str, Any]:
+        """What must be the same on all ranks, by name: all but the rows of each, and what is local to it."""
+        given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in OF_A_RANK}
+        return given | {"the names of validation_data": list(self.validation_data or ())}
+
+    def local_steps(self) -> int | None:
+        """Steps between two averages of the ranks' weights, None where all take each step together. TypeError or
+        ValueError where sync says neither."""
+        if isinstance(self.sync, str):
+            _checks.one_of("sync", self.sync, ("step",))
+            return None
+        return _checks.integer("sync", self.sync, 1)
 
     def check(self, default_optimizer: optim.Optimizer, loss: str | None) -> None:
         """Check them, for a network with a loss of a name, and bring them into the form in which the loop takes them:
@@ -57,6 +75,10 @@ class Options:
         if self.batch_size is not None:
             self.batch_size = _checks.integer("batch_size", self.batch_size, 1)
         _checks.boolean("shuffle", self.shuffle)
+        if not (isinstance(self.sync, str) and self.sync == "step"):
+            self.local_steps()
+        if self.window is not None:
+            self.window = _checks.integer("window", self.window, 1)
         if self.n_threads is not None:
             _checks.integer("n_threads", self.n_threads, 1, _core.MOST_THREADS)
         if not isinstance(self.verbose, (bool, np.bool_)):

@@ -1,0 +1,42 @@
+"""Epochs of ranks that take steps of their own between averages: local SGD (Stich 2019)."""
+from __future__ import annotations
+
+from .cuts import Stretch
+from .epochs import Epochs, Snapshot, Sums
+
+
+class LocalEpochs(Epochs):
+    """Epochs in which each rank takes `ranks.local_steps` steps on its rows of the batches, and then all have the mean
+    of their weights and of the optimiser's arrays, weighted by the rows that each has taken."""
+
+    def _train(self, start: Snapshot, first: int, last: int) -> Sums:
+        steps, sums = self.ranks.local_steps or 1, Sums(first)
+        averaged = first  # the batches before which are in the average
+        while sums.batches < last:
+            begin = self._open_section(start.epoch, sums.batches // self.section_batches)
+            end = min(last, begin + self.section_batches, averaged + steps)
+            if self.ranks.any(not self._train_section(start, sums, end)):
+                sums.batches = averaged
+                break
+            if end == min(averaged + steps, last):
+                self._average(self.cut.begin(end) - self.cut.begin(averaged))
+                averaged = end
+        sums.loss, = self.ranks.sums(sums.loss)
+        return sums
+
+    def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: Sums) -> None:
+        """Means are over this rank's rows; without any there is no step."""
+        sums.batches = stretch.last
+        if stretch.rows:
+            super()._train_stretch(start, stretch._replace(whole=stretch.rows), sums)
+
+    def _average(self, rows: int) -> None:
+        """Have the average of all ranks, of which this one has taken so many rows since the last."""
+        parameters = self.network.parameters
+        p = parameters.values()
+        self.ranks.average([p, *self.state.arrays()], rows)
+        parameters.assign(p)
+
+    def _undo(self) -> None:
+        """Back to where the epoch began."""
+        self._restore(self.snapshots[-1])

@@ -1,0 +1,108 @@
+"""Batches that the user's own iterator gives."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import _checks, _core
+from .._engine.requests import Batches
+from .epochs import VERY_LARGE, EpochResult, Epochs, Snapshot
+from .options import is_tuple_of
+from .orders import Order
+from .windows import SALT
+
+
+class Stream(Order):
+    """What gives the batches of an epoch, tuples (X, y) or (X, y, sample_weight): a function that returns an iterator,
+    or what can be iterated over. How many rows they have is not known; the one of the Order stands in."""
+
+    def __init__(self, batches: Any) -> None:
+        super().__init__(1)
+        self.batches = batches
+
+    def epoch(self) -> Iterator[tuple[Any, ...]]:
+        """The batches of one epoch, checked for being tuples."""
+        for given in self.batches() if callable(self.batches) else self.batches:
+            if not is_tuple_of(given, 2, 3):
+                raise ValueError(f"batches must give (X, y) or (X, y, sample_weight), got {_checks.described(given)}")
+            yield given
+
+
+class StreamEpochs(Epochs):
+    """Epochs of a Stream: each batch is bound and trained on as it comes. A step that led nowhere is undone, but not
+    the last one of the epoch before."""
+
+    order: Stream
+
+    def _run(self, rate: float) -> EpochResult | None:
+        start = self._snapshot(rate, next(self.dropped))
+        before = here = start  # at the start of the batch before and of this one
+        total = weight = sensitivity = 0.0
+        data = self.data
+        b = -1
+        for b, given in enumerate(self.order.epoch()):
+            data = self._bound(given)
+            before, here = here, self._snapshot(rate, start.dropped, None if before is here else before.arrays)
+            loss, penalty = self._step(start, b, data)
+            total, weight, sensitivity = total + loss, weight + data.weight_sum, sensitivity + penalty
+            if not np.isfinite(loss):
+                self._restore(before)
+                return None
+            if self.on_batch_end is not None and self.on_batch_end(b, {"loss": loss / data.weight_sum}):
+                return self._ended(rate, total, weight, sensitivity, True)
+        if b < 0:
+            raise ValueError("batches must give at least one batch in each epoch, got none")
+        if not self._is_finite_on(data):
+            self._restore(here)
+            return None
+        return self._ended(rate, total, weight, sensitivity, False)
+
+    def _bound(self, given: tuple[Any, ...]) -> _core.Data:
+        try:
+            return self.network.bind(*given)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"batches: {error}") from error
+
+    def _step(self, start: Snapshot, b: int, data: _core.Data) -> tuple[float, float]:
+        """(sum of the losses, NaN where one is not finite, sum of the penalties on sensitivity) of a batch's step."""
+        key = (self.network.progress.seed << 20) + start.epoch + b * SALT & 2**64 - 1
+        batches = Batches(np.arange(data.n), data.n, 0, 1, data.n / data.weight_sum, key, start.dropped)
+        found = self.network.core.train(data, self.team, batches, self.state.optimizer.at_rate(start.rate),
+                                        self.changing, self.objective)
+        return found.loss if found.done else np.nan, found.sensitivity_penalty
+
+    def _is_finite_on(self, data: _core.Data) -> bool:
+        """Whether the weights are finite and, should they be very large, so is the loss of a batch."""
+        core = self.network.core
+        largest = _core.largest(core.P)
+        return largest < VERY_LARGE or bool(np.isfinite(largest) and np.isfinite(core.evaluate(data, self.team)))
+
+    def _ended(self, rate: float, total: float, weight: float, sensitivity: float, stopped: bool) -> EpochResult:
+        self.state.epoch += 1
+        self.network.progress.epochs_ever += 1
+        return EpochResult(rate, total / weight, 0.0, sensitivity / weight, stopped)
+
+
+def stream_of(X: Any, y: Any, options: Any) -> Stream:
+    """The Stream that fit is asked for. TypeError or ValueError names the argument that does not fit."""
+    given = {"X": X, "y": y, "sample_weight": options.sample_weight, "class_weight": options.class_weight,
+             "comm": options.comm, "window": options.window}
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name} must be None where batches are given, got {_checks.described(value)}")
+    batches = options.batches
+    if not callable(batches) and (isinstance(batches, (str, bytes)) or not hasattr(type(batches), "__iter__")):
+        raise TypeError("batches must be a function that returns an iterator, or something to iterate over, "
+                        f"got {_checks.described(batches)}")
+    if hasattr(type(batches), "__next__") and options.epochs > 1:
+        raise ValueError("batches must be a list, or a function that returns an iterator, for more than one epoch, "
+                         f"got {_checks.described(batches)}")
+    if options.validation_fraction:
+        raise ValueError("validation_fraction must be 0 where batches are given: hold rows out by validation_data, "
+                         f"got {_checks.described(options.validation_fraction)}")
+    if options.metrics and options.validation_data is None:
+        raise ValueError("metrics must be () where batches are given without validation_data: they want all rows at "
+                         "once")
+    return Stream(batches)

@@ -1,0 +1,8 @@
+"""Data larger than memory, for `fit(X, y, window=...)`.
+
+NumPy's memory maps, h5py's datasets and zarr's arrays need nothing of this: they have a shape, a dtype and slices by
+rows. `Parquet` gives the columns of Parquet files the same.
+"""
+from .parquet import Columns, Parquet
+
+__all__ = ["Columns", "Parquet"]

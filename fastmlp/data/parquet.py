@@ -1,0 +1,136 @@
+"""Columns of Parquet files as arrays that are read by rows."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _checks
+
+__all__ = ["Columns", "Parquet"]
+
+
+class Columns:
+    """Columns of Parquet files, with shape, dtype and slices by rows.
+
+    shape : (n,) of one column by name, (n, d) of a list of d. dtype : one that holds those of all columns. chunks :
+    begins with the rows of the largest row group. A slice reads the row groups that it touches, each as a whole, and
+    keeps the last one.
+    """
+
+    def __init__(self, pieces: Sequence[Any], ends: NDArray[np.int64], names: list[str], dtype: np.dtype[Any],
+                 flat: bool) -> None:
+        self._pieces, self._ends, self._names, self._flat = pieces, ends, names, flat
+        self._last: tuple[int, NDArray[Any]] | None = None
+        n = int(ends[-1]) if len(ends) else 0
+        self.dtype, self.shape = dtype, (n,) if flat else (n, len(names))
+        largest = int(np.diff(ends, prepend=0).max(initial=1))
+        self.chunks = (largest, *self.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        """Rows begin .. end, as an array of dtype."""
+        if not isinstance(rows, slice):
+            raise TypeError(f"rows must be a slice, got {_checks.described(rows)}")
+        begin, end, step = rows.indices(len(self))
+        if step != 1:
+            raise ValueError(f"rows must be a slice of step 1, got {_checks.described(rows)}")
+        found = np.empty((max(0, end - begin), *self.shape[1:]), self.dtype)
+        at = begin
+        while at < end:
+            number = int(np.searchsorted(self._ends, at, "right"))
+            piece = self._piece(number)
+            start = int(self._ends[number]) - len(piece)
+            stop = min(end, int(self._ends[number]))
+            found[at - begin:stop - begin] = piece[at - start:stop - start]
+            at = stop
+        return found
+
+    def _piece(self, number: int) -> NDArray[Any]:
+        """The rows of a row group."""
+        last = self._last
+        if last is not None and last[0] == number:
+            return last[1]
+        self._last = last = None  # two are not held at once
+        table = self._pieces[number].to_table(columns=self._names)
+        rows = np.empty((table.num_rows, len(self._names)), self.dtype)
+        for i, name in enumerate(self._names):
+            column = table.column(name)
+            if column.null_count:
+                raise ValueError(f"column {name!r} must have no missing values, got {column.null_count} in a row group")
+            rows[:, i] = column.to_numpy()
+        rows = rows[:, 0] if self._flat else rows
+        self._last = number, rows
+        return rows
+
+
+class Parquet:
+    """The columns of a Parquet file, or of several, as X and y of fit:
+
+        data = fastmlp.data.Parquet("flights", target="delay")
+        net.fit(data.X, data.y, window=100_000)
+
+    path : a file, a folder of files, or a list of files. target : the name of the column of y, or a list of names.
+    columns : the names of those of X, in their order; None for all others of the file.
+
+    Columns must be numbers without missing values: TypeError or ValueError names one that is not. Row groups should be
+    smaller than a window: a row group is read as a whole and is held besides. ImportError where pyarrow is missing:
+    pip install "fastmlp[parquet]".
+
+    Attributes
+    ----------
+    X : Columns (n, d). y : Columns (n,), or (n, k) for a list of targets.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], target: str | Sequence[str],
+                 columns: Sequence[str] | None = None) -> None:
+        schema, pieces = _row_groups(path)
+        ends = np.cumsum([piece.row_groups[0].num_rows for piece in pieces], dtype=np.int64)
+        targets = _names("target", [target] if isinstance(target, str) else target, schema)
+        if columns is None:
+            columns = [name for name in schema.names if name not in targets]
+        columns = _names("columns", columns, schema)
+        self.X = Columns(pieces, ends, columns, _dtype(columns, schema), False)
+        self.y = Columns(pieces, ends, targets, _dtype(targets, schema), isinstance(target, str))
+
+
+def _row_groups(path: Any) -> tuple[Any, list[Any]]:
+    """(the schema, the row groups of all files, in the order of their names)"""
+    try:
+        from pyarrow import dataset
+    except ModuleNotFoundError as error:
+        raise ImportError('Parquet needs pyarrow: pip install "fastmlp[parquet]"') from error
+    paths = path if isinstance(path, (list, tuple)) else [path]
+    if not paths or not all(isinstance(one, (str, os.PathLike)) for one in paths):
+        raise TypeError(f"path must be a path or a list of paths, got {_checks.described(path)}")
+    names = [os.fspath(one) for one in paths]
+    files = dataset.dataset(names if len(names) > 1 else names[0], format="parquet")
+    fragments = sorted(files.get_fragments(), key=lambda fragment: fragment.path)
+    return files.schema, [piece for fragment in fragments for piece in fragment.split_by_row_group()]
+
+
+def _names(argument: str, names: Any, schema: Any) -> list[str]:
+    """Names of columns that are there."""
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{argument} must be names of columns, got {_checks.described(names)}")
+    if not names:
+        raise ValueError(f"{argument} must be at least one column, got none")
+    for name in names:
+        _checks.one_of(argument, name, schema.names)
+    return list(names)
+
+
+def _dtype(names: list[str], schema: Any) -> np.dtype[Any]:
+    """The dtype that holds those of some columns."""
+    from pyarrow import types
+
+    for name in names:
+        kind = schema.field(name).type
+        if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+            raise TypeError(f"column {name!r} must be numbers, got {kind}")
+    return np.result_type(*(np.dtype(schema.field(name).type.to_pandas_dtype()) for name in names))

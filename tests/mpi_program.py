@@ -1,0 +1,97 @@
+"""What test_distributed_mpi.py runs on each rank: python mpi_program.py SCENARIO FOLDER. Each rank leaves what it found
+in a file of the folder."""
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from mpi4py import MPI
+
+import fastmlp
+
+COMM = MPI.COMM_WORLD
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((160, 20)), RNG.standard_normal((160, 3))
+SIZES = {2: (100, 60), 4: (70, 0, 31, 59)}
+
+
+def own(a):
+    sizes = SIZES[COMM.size]
+    begin = sum(sizes[:COMM.rank])
+    return a[begin:begin + sizes[COMM.rank]]
+
+
+def network(dtype="float64", units=40):
+    return fastmlp.MLP([20, units, 3], dtype=dtype, activation="tanh", random_state=COMM.rank)
+
+
+def train():
+    """Gradients that go to all at once, and in pieces that do not come out even."""
+    found = {}
+    for dtype in ("float64", "float32"):
+        for units in (7, 1001):
+            net = network(dtype, units)
+            net.fit(own(X), own(Y), fastmlp.Adam(0.01), batch_size=32, epochs=4, shuffle=False, comm=COMM, n_threads=1)
+            found[f"{dtype} {units}"] = net.params.astype(float).tolist()
+    return found
+
+
+def sums():
+    """Rounding shows the order in which the ranks are added."""
+    from fastmlp.distributed import communicator_of
+
+    comm, found = communicator_of(COMM), {}
+    for n in (1, 3, 5000):
+        for dtype in ("float32", "float64", "int64", "uint8"):
+            a = (np.random.default_rng(COMM.rank).standard_normal((2, n)) * 9).astype(dtype)
+            comm.sum_(a)
+            found[f"{n} {dtype}"] = a.astype(float).tolist()
+    return found
+
+
+def long_fit(before, seconds=30, batch=32, **options):
+    """A fit that something ends before its time: the kind and text of what ended it, and when."""
+    def late(net, epoch, logs):
+        return time.monotonic() > began + seconds
+
+    began = time.monotonic()
+    if COMM.rank == 1:
+        before()
+    try:
+        network(units=300).fit(own(X), own(Y), batch_size=batch, epochs=10**6, comm=COMM, callbacks=[late], n_threads=1)
+    except BaseException as error:
+        return [type(error).__name__, str(error), time.monotonic()]
+    return ["nothing", "", time.monotonic()]
+
+
+def interrupt():
+    return long_fit(lambda: threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start())
+
+
+def limit():
+    def over(number, frame):
+        raise TimeoutError("it takes too long")
+
+    signal.signal(signal.SIGALRM, over)
+    return long_fit(lambda: signal.setitimer(signal.ITIMER_REAL, 0.5))
+
+
+def kill():
+    return long_fit(lambda: threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGKILL)).start())
+
+
+def uncaught():
+    """In a part of the program of one rank, while the others train."""
+    if COMM.rank == 1:
+        raise OSError("no such file")
+    return long_fit(lambda: None)
+
+
+if __name__ == "__main__":
+    scenario, folder = sys.argv[1:]
+    result = globals()[scenario]()
+    (Path(folder) / str(COMM.rank)).write_text(json.dumps(result))

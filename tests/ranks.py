@@ -1,0 +1,72 @@
+"""Ranks that are threads of one process: a communicator for tests of what ranks decide together."""
+import threading
+
+import numpy as np
+
+SECONDS = 5  # after which a rank that waits for others gives up
+
+
+class ThreadCommunicator:
+    """What ranks 0 .. size - 1 have in common is `shared`: a barrier and a place for each one's buffer."""
+
+    def __init__(self, rank, size, shared):
+        self.rank, self.size, (self.barrier, self.buffers) = rank, size, shared
+
+    def _all(self, buffer):
+        """The buffers of all ranks, in their order."""
+        self.buffers[self.rank] = buffer.copy()
+        self.barrier.wait(SECONDS)
+        found = list(self.buffers)
+        self.barrier.wait(SECONDS)
+        assert len({(a.shape, a.dtype) for a in found}) == 1, [(a.shape, a.dtype) for a in found]
+        return found
+
+    def sum_(self, buffer):
+        first, *others = self._all(buffer)
+        buffer[...] = first
+        for other in others:
+            buffer += other
+
+    def broadcast_(self, buffer):
+        buffer[...] = self._all(buffer)[0]
+
+
+def on_ranks(size, function):
+    """function(communicator) on each of some ranks at once: (results, exceptions) by rank, None where there is none.
+    Fails where a rank does not end."""
+    shared = threading.Barrier(size), [None] * size
+    results, errors = [None] * size, [None] * size
+
+    def run(rank):
+        try:
+            results[rank] = function(ThreadCommunicator(rank, size, shared))
+        except BaseException as error:
+            errors[rank] = error
+
+    threads = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(2 * SECONDS)
+    assert not any(thread.is_alive() for thread in threads)
+    return results, errors
+
+
+def all_of(size, function):
+    """The results of function(communicator) on each rank; the first exception is raised."""
+    results, errors = on_ranks(size, function)
+    for error in errors:
+        if error is not None:
+            raise error
+    return results
+
+
+def order_of_the_union(sizes, batch):
+    """Numbers of the rows, the ranks' one after another, in the order in which batches take them without shuffle: the
+    definition, by sorting."""
+    due = sorted(((i + 0.5) / n, rank, i) for rank, n in enumerate(sizes) for i in range(n))
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    order = []
+    for begin in range(0, len(due), batch):
+        order += sorted(first[rank] + i for _, rank, i in due[begin:begin + batch])
+    return np.array(order)

@@ -1,0 +1,89 @@
+"""Ranks that are processes, by mpiexec: the same numbers as one process, and no rank that hangs."""
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastmlp
+from ranks import order_of_the_union
+
+pytest.importorskip("mpi4py")
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+if MPIEXEC is None:
+    pytest.skip("there is no mpiexec: pip install mpich", allow_module_level=True)
+
+PROGRAM = Path(__file__).with_name("mpi_program.py")
+SECONDS = 60
+
+
+def run(ranks, scenario, folder):
+    """(exit code, what each rank found, None where it left nothing, seconds)"""
+    began = time.monotonic()
+    # mpi4py puts the program's folder in the place of the first of sys.path: without -P that is the present folder
+    done = subprocess.run([MPIEXEC, "-n", str(ranks), sys.executable, "-m", "mpi4py", str(PROGRAM), scenario,
+                           str(folder)], timeout=SECONDS, capture_output=True, text=True)
+    files = [folder / str(rank) for rank in range(ranks)]
+    found = [json.loads(file.read_text()) if file.exists() else None for file in files]
+    return done, found, time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((160, 20)), rng.standard_normal((160, 3))
+
+
+@pytest.mark.parametrize("ranks, sizes", [(2, (100, 60)), (4, (70, 0, 31, 59))])
+def test_ranks_are_one_network(ranks, sizes, data, tmp_path):
+    done, found, _ = run(ranks, "train", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(one == found[0] for one in found)
+    rows = order_of_the_union(sizes, 32)
+    for name, params in found[0].items():
+        dtype, units = name.split()
+        one = fastmlp.MLP([20, int(units), 3], dtype=dtype, activation="tanh", random_state=0)
+        one.fit(*(a[rows] for a in data), fastmlp.Adam(0.01), batch_size=32, epochs=4, shuffle=False)
+        np.testing.assert_allclose(params, one.params, **{
+            "float64": dict(rtol=1e-12, atol=1e-12), "float32": dict(rtol=1e-4, atol=1e-4)}[dtype], err_msg=name)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_sums_are_in_the_order_of_the_ranks(ranks, tmp_path):
+    done, found, _ = run(ranks, "sums", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(one == found[0] for one in found)
+    for name, result in found[0].items():
+        n, dtype = name.split()
+        first, *others = ((np.random.default_rng(rank).standard_normal((2, int(n))) * 9).astype(dtype)
+                          for rank in range(ranks))
+        for other in others:
+            first += other
+        assert first.astype(float).tolist() == result, name
+
+
+@pytest.mark.parametrize("scenario, kind, text", [("interrupt", "KeyboardInterrupt", ""),
+                                                  ("limit", "TimeoutError", "it takes too long")])
+def test_a_signal_on_one_rank_ends_all_within_a_second(scenario, kind, text, tmp_path):
+    done, (first, second), _ = run(2, scenario, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert second[:2] == [kind, text]
+    assert first[:2] == [kind, f"rank 1: {text}"]
+    assert abs(first[2] - second[2]) < 1
+
+
+@pytest.mark.parametrize("scenario", ["kill", "uncaught"])
+def test_a_rank_that_dies_takes_the_others_with_it(scenario, tmp_path):
+    done, found, seconds = run(2, scenario, tmp_path)
+    assert done.returncode != 0 and found == [None, None]
+    assert seconds < 20  # of 30 that the fit would take
+
+
+def test_importing_starts_no_mpi():
+    code = ("import sys, numpy as np, fastmlp, fastmlp.distributed; "
+            "fastmlp.MLP([2, 1]).fit(np.ones((4, 2)), np.ones(4)); print('mpi4py' in sys.modules)")
+    assert subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True).stdout == "False\n"
