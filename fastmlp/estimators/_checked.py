@@ -29,7 +29,7 @@ def check_kinds(est):
             raise
         except Exception as error:  # a user's object may do as it likes
             raise TypeError(f"{name} must be of another type than {type(value).__name__}: {error!r}") from error
-        if isinstance(value, bool) and not any(constraint in SWITCHES for constraint in constraints):
+        if isinstance(value, _checks.NO_NUMBERS) and not any(constraint in SWITCHES for constraint in constraints):
             raise TypeError(f"{name} must be a number, got {value}")
     for name in est._parameter_constraints:
         value = getattr(est, name)
