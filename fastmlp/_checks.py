@@ -65,7 +65,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
         x = rounded(value)
     else:
         raise TypeError(f"{argument} must be a number, got {described(value)}")
-    held = _held(x, dtype)
+    held = _held(x, dtype) if x else x
     if not (math.isfinite(held) and (least is None or held >= least) and (above is None or held > above)
             and (below is None or held < below) and (most is None or held <= most)):
         limits = {"at least": least, "above": above, "below": below, "at most": most}

@@ -18,7 +18,7 @@ from .history import History
 from .measures import Measures
 from .options import Options
 from .orders import InOrder, Shuffled, hold_out
-from .rates import ahead, dropout_rates
+from .rates import dropout_rates, learning_rates
 from .scales import warn_of_scales
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
     arrays = network.checked(X, y, options.sample_weight)
     data = network.bind_checked(*arrays)
-    classes.check_smoothing(network, options.label_smoothing)
+    if options.label_smoothing:
+        classes.check_smoothing(network, options.label_smoothing)
     rows, held_out = hold_out(data, options.validation_fraction, progress.seed)
     measures = Measures(network, data, held_out, y, options)
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
@@ -54,7 +55,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     network.parameters.require_finite()
     warn_of_scales(network, *arrays[:2], options.epochs, stacklevel=4)
     first = 0 if previous is None else previous.epoch
-    rates = ahead(lambda epoch: optim.rate(options.optimizer, epoch), first, options.epochs)
+    rates = learning_rates(options.optimizer, first, options.epochs)
     dropped = dropout_rates(network, first, options.epochs)
     if options.class_weight is not None:  # of the rows that are trained on; what was measured is bound already
         weights = classes.weights(network, y, data.n, options.sample_weight, options.class_weight)
