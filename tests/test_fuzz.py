@@ -44,8 +44,11 @@ from fastmlp import (
     MLPClassifier,
     MLPRegressor,
     Residual,
+    TabularClassifier,
+    TabularRegressor,
     TiedGroup,
     callbacks,
+    fit_many,
     layers,
     schedules,
     sensitivity,
@@ -316,6 +319,15 @@ def quiet(est):
 @functools.cache
 def fitted():
     return quiet(MLPClassifier(hidden_layer_sizes=(3,), max_iter=1, random_state=0).fit(X, LABELS))
+
+
+@functools.cache
+def fitted_to_table(Estimator):
+    return tabular(Estimator, X=np.vstack([X] * 4), y=np.tile(LABELS, 4))
+
+
+def tabular(Estimator, X=X, y=LABELS, **given):
+    return Estimator(**{"preset": "fast", "n_members": 1, "max_iter": 1, "random_state": 0, **given}).fit(X, y)
 
 
 def as_layer(spec, shape=(4,), more=()):
@@ -603,6 +615,51 @@ CASES = {
         lambda **given: MLPClassifier((2,), max_iter=1).fit(**given),
         dict(X=X, y=LABELS, sample_weight=WEIGHT, validation_data=None, X_val=None, y_val=None, sample_weight_val=None),
     ),
+    **{
+        f"{spec.__name__}{of}": case
+        for spec in (TabularClassifier, TabularRegressor)
+        for of, case in {
+            "": (spec, functools.partial(tabular, spec), None),
+            ".fit": (
+                spec.fit,
+                lambda spec=spec, **given: spec("fast", n_members=1, max_iter=1).fit(**given),
+                dict(
+                    X=X,
+                    y=LABELS,
+                    sample_weight=WEIGHT,
+                    validation_data=None,
+                    X_val=None,
+                    y_val=None,
+                    sample_weight_val=None,
+                ),
+            ),
+            ".predict": (
+                spec.predict,
+                lambda spec=spec, **given: fitted_to_table(spec).predict(**given),
+                dict(X=X, return_std=False),
+            ),
+            ".permutation_importances": (
+                spec.permutation_importances,
+                lambda spec=spec, **given: fitted_to_table(spec).permutation_importances(**given),
+                dict(X=X, y=LABELS, sample_weight=WEIGHT, n_repeats=1, random_state=0),
+            ),
+        }.items()
+    },
+    "TabularClassifier.predict_proba": (
+        TabularClassifier.predict_proba,
+        lambda **given: fitted_to_table(TabularClassifier).predict_proba(**given),
+        dict(X=X),
+    ),
+    "TabularRegressor.predict_interval": (
+        TabularRegressor.predict_interval,
+        lambda **given: fitted_to_table(TabularRegressor).predict_interval(**given),
+        dict(X=X, alpha=0.6),
+    ),
+    "fit_many": (
+        fit_many,
+        lambda options=None, **given: fit_many(**given, epochs=1),
+        dict(nets=[MLP([4, 2])], X=X, y=Y, each=None, n_threads=None, options=None),
+    ),
 }
 # public, but not called here
 ELSEWHERE = {
@@ -648,6 +705,7 @@ OWNERS = {
     "CSVLogger": "callbacks.py",
 }
 # scikit-learn checks these, in its words
+ESTIMATORS = ("MLPClassifier", "MLPRegressor", "MLPAutoencoder", "TabularClassifier", "TabularRegressor")
 ESTIMATORS_DATA = ("X", "y", "sample_weight", "validation_data", "X_val", "y_val", "sample_weight_val")
 FUNCTIONS = (
     "lr",
@@ -819,7 +877,7 @@ def complaint(case, names, values):
             warnings.simplefilter("ignore")
             call(**given)
     except (ValueError, TypeError) as error:
-        own = case.partition(".")[0] in ("MLPClassifier", "MLPRegressor", "MLPAutoencoder")
+        own = case.partition(".")[0] in ESTIMATORS
         if own_functions or own and any(name in ESTIMATORS_DATA for name in names):
             return None
         words = "|".join([*names, *(OTHER_WORDS[name] for name in names if name in OTHER_WORDS)])
@@ -877,6 +935,7 @@ def test_all_that_is_public_is_called():
         ".model",
         ".sensitivity",
         ".estimators",
+        ".tabular",
         ".io",
     ):
         module = importlib.import_module(f"fastmlp{module}")

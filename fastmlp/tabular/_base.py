@@ -103,14 +103,15 @@ class BaseTabular(BaseEstimator):
             parts = [ensemble.Part(counts, np.empty(0, np.int64))] * preset.n_members
         features = encoder.transform(columns)
         seeds = rng.integers(2**31, size=preset.n_members)
-        nets = [self._network(preset, features.shape[1], int(seed)) for seed in seeds]
+        kinds = [preset.kinds[m % len(preset.kinds)] for m in range(preset.n_members)]
+        nets = [ensemble.network(preset, kind, features.shape[1], self._n_outputs(), self._loss, int(seed))
+                for kind, seed in zip(kinds, seeds)]
         training = ensemble.Training(preset, features, targets, weight, watched, preset.epochs, self.time_limit,
                                      callbacks, self.n_threads)
-        self.n_iter_by_member_ = training(nets, parts)
+        self.n_iter_by_member_ = training(nets, kinds, parts)
         self.n_iter_ = max(self.n_iter_by_member_)
-        self._preset_, self._encoder = preset, encoder
+        self._encoder, self._nets = encoder, nets
         self._importances: Floats | None = None
-        self._params, self._nets = [net.params for net in nets], nets
         self._keep_held_out(*self._held_out_outputs(features, parts), targets)
         self._held = importances.HeldOut.some(features, targets, weight, parts, rng)
         return self
@@ -119,9 +120,6 @@ class BaseTabular(BaseEstimator):
         preset = PRESETS[self.preset]
         given = {"n_members": self.n_members, "epochs": self.max_iter}
         return replace(preset, **{name: value for name, value in given.items() if value is not None})
-
-    def _network(self, preset: Preset, n_features: int, seed: int) -> Any:
-        return ensemble.network(preset, n_features, self._n_outputs(), self._loss, seed)
 
     def _watched(self, encoder: Encoder, X: Any, y: Any, weight: Any) -> tuple[Any, ...]:
         """Validation rows as the networks take them."""
@@ -162,14 +160,8 @@ class BaseTabular(BaseEstimator):
         return tables.read(X, self.kinds_, self._names)
 
     def _members(self) -> list[Any]:
-        """The networks; made anew from their parameters where they are not there, as after unpickling."""
+        """The networks, which take as many threads as are wanted now."""
         check_is_fitted(self, "n_iter_by_member_")
-        if "_nets" not in vars(self):
-            width = max(1, self._encoder.n_features)
-            nets = [self._network(self._preset_, width, 0) for _ in self._params]
-            for net, params in zip(nets, self._params):
-                net.params = params
-            self._nets = nets
         for net in self._nets:
             net._network.n_threads = self.n_threads
         return self._nets
@@ -218,7 +210,7 @@ class BaseTabular(BaseEstimator):
         return tags
 
     def __getstate__(self):
-        return {**{k: v for k, v in vars(self).items() if k not in ("_nets", "_held")}, "_format": FORMAT}
+        return {**{k: v for k, v in vars(self).items() if k != "_held"}, "_format": FORMAT}
 
     def __setstate__(self, state):
         state = dict(state)

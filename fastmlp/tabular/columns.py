@@ -128,6 +128,8 @@ def _series_array(series: Any, nw: Any) -> NDArray[Any]:
         return np.asarray(series.dt.total_microseconds().cast(nw.Float64).to_numpy(), np.float64) / 1e6
     values = np.empty(len(series), object)
     values[:] = series.to_list()
+    if dtype == nw.Categorical or dtype == nw.Enum:  # also those of numbers
+        values[:] = [None if _is_missing(v) else _label(series.name, v) for v in values]
     return values
 
 

@@ -2,7 +2,7 @@
 
 Numbers are scaled by their median and quartiles and clipped smoothly, x / sqrt(1 + (x/3)^2) (RealMLP: Holzmueller,
 Grinsztajn and Steinwart 2024), and stand beside it as a piecewise-linear encoding with quantiles for edges (Gorishniy,
-Rubachev and Babenko 2022); numbers of few values are categories as well. Categories are one-hot, the rarest of many
+Rubachev and Babenko 2022); common values are categories as well. Categories are one-hot, the rarest of many
 hashed. A missing value has a feature of its own, by which the network learns its place, and 0 in the others.
 """
 from __future__ import annotations
@@ -18,6 +18,8 @@ from .columns import CATEGORY, TIME, Column, n_rows
 from .presets import Preset
 
 CLIP = 3.0  # what numbers in units of the quartiles' spread stay below
+FEWEST_BINS = 4
+LEAST_COMMON = 10  # rows of a value that has a feature of its own
 HASHED = 32  # features that the rare levels of a column with many share
 DAY = 86_400.0
 
@@ -32,11 +34,14 @@ class Encoder:
         self.preset = preset
 
     def fit(self, columns: Sequence[Column]) -> Encoder:
+        numeric = sum(column.kind != CATEGORY for column in columns)
+        room = n_rows(columns) // (self.preset.values_of_a_bin * max(1, numeric))
+        bins = int(np.clip(room, FEWEST_BINS, self.preset.bins))
         self.blocks: list[tuple[int, str, Any]] = []  # (column, part of it, its encoding)
         for j, column in enumerate(columns):
             for part, values in _parts(column).items():
-                kind = CategoryBlock if column.kind == CATEGORY else NumberBlock
-                block = kind.fit(values, self.preset)
+                block = (CategoryBlock.fit(values, self.preset) if column.kind == CATEGORY
+                         else NumberBlock.fit(values, self.preset, bins))
                 if block.width:
                     self.blocks.append((j, part, block))
         widths = [block.width for _, _, block in self.blocks]
@@ -72,47 +77,56 @@ def _parts(column: Column) -> dict[str, Any]:
 
 
 class NumberBlock:
-    """The features of numbers: scaled, piecewise-linear, by value where there are few, missing.
+    """The features of numbers: scaled, by parts of the range, by value for common ones, missing.
 
-    centre, scale : of the first. edges : (bins + 1,) of the encoding. values : those that have a feature of their own.
-    means : of the features so far, which are taken off. misses : whether values were missing. width : how many features
-    there are.
+    centre, scale : of the first; scale is 0 for a constant, which has none but the last. edges : of the parts. values :
+    the common ones. part_scale : what parts and values are multiplied by. misses : whether values were missing. width :
+    how many features there are.
     """
 
-    def __init__(self, centre: float, scale: float, edges: Floats, values: Floats, misses: bool) -> None:
-        self.centre, self.scale, self.edges, self.values, self.misses = centre, scale, edges, values, misses
-        self.width = 0 if not scale and not misses else bool(scale) * (1 + len(edges) - 1 + len(values)) + misses
+    def __init__(self, centre: float, scale: float, edges: Floats, values: Floats, part_scale: float,
+                 misses: bool) -> None:
+        self.centre, self.scale, self.edges, self.values = centre, scale, edges, values
+        self.part_scale, self.misses = part_scale, misses
+        self.width = bool(scale) * (1 + max(0, len(edges) - 1) + len(values)) + misses
 
     @classmethod
-    def fit(cls, x: Floats, preset: Preset) -> NumberBlock:
+    def fit(cls, x: Floats, preset: Preset, bins: int) -> NumberBlock:
+        """bins : most parts, and most common values; of more values half as many."""
         present = x[~np.isnan(x)]
         misses = len(present) < len(x)
-        distinct = np.unique(present)
-        if len(distinct) < 2:
-            return cls(0.0, 0.0, np.empty(0), np.empty(0), misses and len(distinct) > 0)
+        values, counts = np.unique(present, return_counts=True)
+        if len(values) < 2:
+            return cls(0.0, 0.0, np.empty(0), np.empty(0), 0.0, misses and len(values) > 0)
         low, centre, high = np.quantile(present, [0.25, 0.5, 0.75])
-        spread = high - low or (distinct[-1] - distinct[0]) / 2
-        if len(distinct) <= preset.bins:
-            edges = distinct
-        else:
-            edges = np.unique(np.quantile(present, np.linspace(0, 1, preset.bins + 1)))
-        few = distinct if 2 < len(distinct) <= preset.distinct else np.empty(0)
-        if len(edges) < 3:
-            edges = np.empty(1)  # a single part would be the scaled number again
-        return cls(float(centre), float(spread), edges, few, misses)
+        scale = high - low or (values[-1] - values[0]) / 2
+        common = np.argsort(-counts, kind="stable")[:bins if len(values) <= bins else bins // 2]
+        common = common[counts[common] >= max(LEAST_COMMON, preset.common * len(present))]
+        own = np.sort(values[common]) if len(values) > 2 else np.empty(0)
+        return cls(float(centre), float(scale), _edges(values, counts, bins), own, preset.part_scale, misses)
 
     def encode(self, x: Floats, out: Floats) -> None:
-        missing, k = np.isnan(x), len(self.edges) - 1
+        missing, parts = np.isnan(x), max(0, len(self.edges) - 1)
         if self.scale:
             z = (x - self.centre) / self.scale
             out[:, 0] = z / np.sqrt(1 + (z / CLIP) ** 2)
             low, high = self.edges[:-1], self.edges[1:]
-            out[:, 1:1 + k] = np.clip((x[:, None] - low) / (high - low), 0, 1)
-            if len(self.values):
-                out[:, 1 + k:1 + k + len(self.values)] = x[:, None] == self.values
+            out[:, 1:1 + parts] = np.clip((x[:, None] - low) / (high - low), 0, 1) * self.part_scale
+            out[:, 1 + parts:1 + parts + len(self.values)] = (x[:, None] == self.values) * self.part_scale
             out[missing] = 0
         if self.misses:
             out[:, -1] = missing
+
+
+def _edges(values: Floats, counts: Integers, bins: int) -> Floats:
+    """The edges of at most `bins` parts: values of which there is more than a part's share, and quantiles of the
+    others. None where there would be a single part, which is the number itself."""
+    if len(values) > bins:
+        frequent = counts > counts.sum() / bins
+        others = np.repeat(values[~frequent], counts[~frequent])
+        quantiles = np.quantile(others, np.linspace(0, 1, max(2, bins + 1 - int(frequent.sum()))))
+        values = np.unique(np.concatenate([values[frequent], quantiles]))
+    return values if len(values) > 2 else np.empty(0)
 
 
 class CategoryBlock:

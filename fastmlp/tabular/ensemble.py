@@ -28,7 +28,7 @@ from .._types import Floats, Integers
 from ..callbacks import Callback
 from ..layers import Dense, Dropout, Layer
 from ..model import MLP
-from .presets import Preset
+from .presets import Kind, Preset
 
 FEWEST = 10  # rows of which some can be held out
 SMALLEST_RATE = 1e-3  # of the learning rate, where the cosine ends
@@ -62,11 +62,11 @@ def deal(y: Any, counts: Integers, n_members: int, folds: int, bagging: str, rng
     return [Part(np.setdiff1d(counts, some), some) for some in held]
 
 
-def network(preset: Preset, n_features: int, n_outputs: int, loss: str, seed: int) -> MLP:
+def network(preset: Preset, kind: Kind, n_features: int, n_outputs: int, loss: str, seed: int) -> MLP:
     """A member before training."""
     layers: list[int | Layer] = [n_features]
     for units in preset.hidden:
-        layers += [Dense(units, preset.activation, init="he_normal"), Dropout(preset.dropout)]
+        layers += [Dense(units, kind.activation, init="he_normal"), Dropout(preset.dropout)]
     return MLP([*layers, Dense(n_outputs)], loss=loss, random_state=seed)
 
 
@@ -90,7 +90,7 @@ class Training:
     n_threads: int | None
     interrupted: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, nets: Sequence[MLP], parts: Sequence[Part]) -> list[int]:
+    def __call__(self, nets: Sequence[MLP], kinds: Sequence[Kind], parts: Sequence[Part]) -> list[int]:
         """Train each network on its Part; how many epochs each took."""
         threads = min(self.n_threads or _core.cores(), len(nets))
         if threads == 1 or self.callbacks:
@@ -100,17 +100,18 @@ class Training:
             rounds, engine_threads = -(-len(nets) // threads), 1
             train_all = lambda *a: _in_threads(threads, self.interrupted, *a)
         self.begun, self.rounds = time.monotonic(), rounds
-        done = list(train_all(lambda net, part: self._train(net, part, engine_threads), nets, parts))
+        train = lambda net, kind, part: self._train(net, kind, part, engine_threads)
+        done = list(train_all(train, nets, kinds, parts))
         if any(ending is loop.Ending.DIVERGED for _, ending in done):
             warnings.warn("the loss was not finite in some member: it keeps the best weights before",
                           loop.DivergenceWarning, stacklevel=4)
         return [epochs for epochs, _ in done]
 
-    def _train(self, net: MLP, part: Part, n_threads: int | None) -> tuple[int, loop.Ending]:
+    def _train(self, net: MLP, kind: Kind, part: Part, n_threads: int | None) -> tuple[int, loop.Ending]:
         network, preset = net._network, self.preset
         data = network.bind(self.X, self.y, self.weight)
         watched = self._watched(net, data, part)
-        optimizer = optim.AdamW(preset.learning_rate, beta2=preset.beta2, weight_decay=preset.weight_decay)
+        optimizer = optim.AdamW(kind.learning_rate, beta2=kind.beta2, weight_decay=preset.weight_decay)
         state = OptimizerState.following(None, network.parameters, optimizer)
         order = Shuffled(data.n, part.rows, network.progress.seed)
         batch = batch_size(preset, order.n)
@@ -118,7 +119,7 @@ class Training:
             on_batch_end = loop.batch_notifier(self.callbacks, net)
             epochs = Epochs(network, state, data, order, batch, team, Objective(), on_batch_end)
             running.training_loss = epochs.loss
-            plan = MemberPlan(self, net, epochs, lambda: watched.loss(team), self._seconds_left())
+            plan = MemberPlan(self, net, kind, epochs, lambda: watched.loss(team), self._seconds_left())
             try:
                 ending = loop.train(net, epochs, self.epochs, plan, self.callbacks)
             finally:
@@ -142,16 +143,17 @@ class Training:
 class MemberPlan(loop.Plan):
     """The rate falls along half a cosine; patience looks at the rows that are watched."""
 
-    def __init__(self, training: Training, net: MLP, epochs: Epochs, watched_loss: Callable[[], float],
+    def __init__(self, training: Training, net: MLP, kind: Kind, epochs: Epochs, watched_loss: Callable[[], float],
                  seconds: float) -> None:
-        self.training, self.net, self.epochs, self.watched_loss = training, net, epochs, watched_loss
+        self.training, self.net, self.kind = training, net, kind
+        self.epochs, self.watched_loss = epochs, watched_loss
         self.monitor, self.done = Monitor("val_loss", False), 0
         self.begun, self.seconds = time.monotonic(), seconds
 
     def begin_epoch(self) -> float:
         part = max(self.done / self.training.epochs, self._time_part())
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
-        return self.training.preset.learning_rate * max(fall, SMALLEST_RATE)
+        return self.kind.learning_rate * max(fall, SMALLEST_RATE)
 
     def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
         loss = self.watched_loss()

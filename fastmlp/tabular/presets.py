@@ -1,41 +1,57 @@
-"""What the estimators do unless told otherwise: one row a preset. How each number was found: benchmarks/results."""
+"""What the estimators do unless told otherwise: one row a preset.
+
+The numbers were found on a part of the tables of benchmarks/run/tables.py, all of them at once; docs/guide/tables.md
+has the ablations.
+"""
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What differs between members: the activation of hidden units, and of AdamW the learning rate and beta2."""
+
+    activation: str
+    learning_rate: float
+    beta2: float
+
+
+@dataclass(frozen=True)
 class Preset:
     """How to encode, what to train and for how long.
 
-    n_members : networks. bins : parts of a number's range (PLE). hidden : units of the hidden layers. activation : of
-    them. dropout : of hidden units in training. learning_rate, weight_decay, beta2 : of AdamW. epochs : most of them,
-    where the cosine ends. patience : epochs without anything better before a member stops. steps_an_epoch : how many
-    batches the rows are cut into, as far as their sizes are within `batches`.
+    n_members : networks. kinds : of members, which have them in turn.
+    bins : most parts of a number's range. values_of_a_bin : how many numbers of a table there are for each at least.
+    common : the share of the rows from which a value has a feature of its own. part_scale : what those features are
+        multiplied by: the scaled number is learned first, its parts where they pay. levels : most levels of a category
+        with a feature of their own.
+    hidden : units of the hidden layers. dropout : of hidden units in training. weight_decay : of AdamW.
+    epochs : most of them, where the cosine of the rate ends. patience : epochs without anything better before a member
+        stops. steps_an_epoch : how many batches the rows are cut into, as far as `batches`, the least and most rows of
+        one, allow.
+    folds : least number of parts of the rows, one of which a member holds out.
     """
 
     n_members: int = 4
+    kinds: tuple[Kind, ...] = (Kind("relu", 1e-3, 0.999), Kind("silu", 2e-3, 0.95))
     bins: int = 24
-    distinct: int = 24
+    values_of_a_bin: int = 4
+    common: float = 0.02
+    part_scale: float = 0.3
     levels: int = 128
     hidden: tuple[int, ...] = (256, 256)
-    activation: str = "relu"
     dropout: float = 0.2
-    input_dropout: float = 0.0
-    learning_rate: float = 1e-3
     weight_decay: float = 0.03
-    beta2: float = 0.999
     epochs: int = 60
     patience: int = 15
     steps_an_epoch: int = 50
     batches: tuple[int, int] = (32, 256)
-    centre: bool = False
     folds: int = 5
-    init: str = "he_normal"
 
 
 PRESETS = {
-    "fast": Preset(n_members=2),
-    "default": Preset(),
-    "best": Preset(n_members=16),
+    "fast": Preset(n_members=2, hidden=(128, 128)),
+    "default": Preset(n_members=6),
+    "best": Preset(n_members=20, folds=10),
 }

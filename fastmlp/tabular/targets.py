@@ -13,15 +13,17 @@ from sklearn.preprocessing import PowerTransformer
 from .._types import Floats
 
 SKEWED = 1.0  # skewness from which targets are transformed
-SMEARED = 200  # quantiles that stand for the residuals, and points between which smeared means are interpolated
-BEYOND = 0.5  # part of the range of transformed targets that the points go beyond it on either side
+SMEARED = 200  # quantiles that stand for the residuals
+POINTS = 400  # between which smeared means are interpolated
+BEYOND = 0.25  # part of the range of targets that the points go beyond it on either side
 
 
 class TargetScale:
     """y of one column <-> what the network learns, of mean 0 and standard deviation 1.
 
     power : lambda of Yeo and Johnson, 1 for none. mean, scale : of the transformed. least, most : of y in fit.
-    residuals : of held-out rows, on the network's scale, (SMEARED,); none before `smear`.
+    residuals : of held-out rows, on the network's scale, (SMEARED,); none before `smear`. points, smeared :
+    outputs, and the means of y there.
     """
 
     def fit(self, y: Floats, weight: Floats | None = None) -> TargetScale:
@@ -33,9 +35,10 @@ class TargetScale:
         self.power = 1.0
         if abs(skewness(standard)) > SKEWED:
             power = PowerTransformer(standardize=False).fit(standard[:, None]).lambdas_[0]
-            self.power = float(np.clip(power, -1.0, 3.0))
+            self.power = float(np.clip(power, 0.0, 2.0))  # beyond, the inverse is infinite at finite outputs
         self.mean, self.scale = _standard(self._forward(standard), weight)
         self.residuals = np.zeros(1)
+        self._tabulate()
         return self
 
     def transform(self, y: Floats) -> Floats:
@@ -49,16 +52,20 @@ class TargetScale:
     def smear(self, residuals: Floats) -> None:
         """Take note of the residuals of held-out rows, transform(y) - output, (m,)."""
         self.residuals = np.quantile(residuals, (np.arange(SMEARED) + 0.5) / SMEARED)
-        self.residuals -= self.residuals.mean()
+        self._tabulate()
+
+    def _tabulate(self) -> None:
+        """The smeared mean at points over the range of targets and beyond."""
+        low, high = self.transform(np.array([self.least, self.most]))
+        beyond = BEYOND * (high - low)
+        self.points = np.linspace(low - beyond, high + beyond, POINTS)
+        self.smeared = self.inverse(self.points[:, None] + self.residuals).mean(axis=1)
 
     def means(self, outputs: Floats, clip: bool = True) -> Floats:
         """The mean of y given the network's outputs, (n,). clip : to the range of y in fit."""
         y = self.inverse(outputs)
         if self.power != 1.0:
-            low, high = np.min(outputs, initial=0.0), np.max(outputs, initial=0.0)
-            grid = np.linspace(low, high, SMEARED)
-            smeared = self.inverse(grid[:, None] + self.residuals).mean(axis=1)
-            y = np.interp(outputs, grid, smeared)
+            y = np.interp(outputs, self.points, self.smeared)
         return np.clip(y, self.least, self.most) if clip else y
 
     def _forward(self, z: Floats) -> Floats:
@@ -71,14 +78,13 @@ class TargetScale:
         return out
 
     def _backward(self, t: Floats) -> Floats:
-        """Its inverse; beyond what it reaches, the end of that."""
+        """Its inverse."""
         if self.power == 1.0:
             return t
         out, p, up = np.empty_like(t), self.power, t >= 0
         with np.errstate(over="ignore"):
-            out[up] = np.expm1(t[up]) if p == 0 else np.expm1(np.log(np.maximum(p * t[up] + 1, 1e-12)) / p)
-            out[~up] = -np.expm1(-t[~up]) if p == 2 else -np.expm1(
-                np.log(np.maximum(1 - (2 - p) * t[~up], 1e-12)) / (2 - p))
+            out[up] = np.expm1(t[up] if p == 0 else np.log1p(p * t[up]) / p)
+            out[~up] = -np.expm1(-t[~up] if p == 2 else np.log1p(-(2 - p) * t[~up]) / (2 - p))
         return out
 
 
