@@ -694,9 +694,17 @@ OWNERS = {
     "MLPClassifier": "estimators/_base.py",
     "MLPRegressor": "estimators/_base.py",
     "MLPAutoencoder": "estimators/_base.py",
+    "TabularClassifier": "tabular/_base.py",
+    "TabularRegressor": "tabular/_base.py",
     **{
         (f"MLPClassifier.{method}", name): "estimators/_base.py"
         for method in ("fit", "predict", "predict_proba", "score", "transform", "input_gradient", "predict_log_proba")
+        for name in ("X", "y", "sample_weight")
+    },
+    **{
+        (f"{spec}.{method}", name): "scikit-learn, which asks data for anything"
+        for spec in ("TabularClassifier", "TabularRegressor")
+        for method in ("fit", "predict", "predict_proba", "predict_interval", "permutation_importances")
         for name in ("X", "y", "sample_weight")
     },
     "LambdaCallback": "callbacks.py",

@@ -296,7 +296,7 @@ def test_intervals_cover_new_rows_as_often_as_they_say(alpha, skewed):
     X = rng.standard_normal((1500, 3))
     y = X[:, 0] + rng.standard_normal(1500)
     y = np.exp(y) if skewed else y
-    model = quick(TabularRegressor, n_members=5, max_iter=10).fit(X[:700], y[:700])
+    model = quick(TabularRegressor, n_members=5, max_iter=10, target_transform="power").fit(X[:700], y[:700])
     low, high = model.predict_interval(X[700:], alpha)
     covered = ((low <= y[700:]) & (y[700:] <= high)).mean()
     assert abs(covered - (1 - alpha)) < 0.05  # 800 rows: four standard deviations

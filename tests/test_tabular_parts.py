@@ -121,8 +121,9 @@ def test_source_is_the_column_of_each_feature():
 
 @pytest.mark.parametrize("y", [np.linspace(-3, 5, 50), np.exp(np.linspace(-2, 4, 50)), -np.exp(np.linspace(-2, 4, 50)),
                                np.full(9, 2.5), np.r_[-1e4, np.arange(50.0)], np.r_[1e4, np.arange(50.0)]])
-def test_targets_go_there_and_back(y):
-    scale = TargetScale().fit(y)
+@pytest.mark.parametrize("transforms", [False, True])
+def test_targets_go_there_and_back(y, transforms):
+    scale = TargetScale(transforms).fit(y)
     t = scale.transform(y)
     assert abs(t.mean()) < 1e-9 and (np.ptp(y) == 0 or abs(t.std() - 1) < 1e-9)
     np.testing.assert_allclose(scale.inverse(t), y, rtol=1e-9, atol=1e-9)
@@ -130,8 +131,8 @@ def test_targets_go_there_and_back(y):
 
 def test_skewed_targets_are_transformed_as_yeo_and_johnson_say():
     y = np.exp(np.random.default_rng(0).standard_normal(500))
-    scale = TargetScale().fit(y)
-    assert scale.power < 0.5 and TargetScale().fit(np.log(y)).power == 1
+    scale = TargetScale(True).fit(y)
+    assert scale.power < 0.5 and TargetScale().fit(y).power == 1
     z = (y - y.mean()) / y.std()
     wanted = stats.yeojohnson(z, scale.power)
     np.testing.assert_allclose(scale.transform(y), (wanted - wanted.mean()) / wanted.std(), rtol=1e-9, atol=1e-9)
@@ -141,7 +142,7 @@ def test_means_are_without_bias_after_the_way_back():
     rng = np.random.default_rng(0)
     x = rng.uniform(3, 4, 20_000)
     y = np.exp(x + rng.standard_normal(20_000) / 2) - 1  # whose mean given x is exp(x + 1/8) - 1
-    scale = TargetScale().fit(y)
+    scale = TargetScale(True).fit(y)
     scale.centre, scale.unit, scale.power, scale.mean, scale.scale = 0.0, 1.0, 0.0, 0.0, 1.0  # log(1 + y)
     scale.smear(scale.transform(y) - x)
     np.testing.assert_allclose(scale.inverse(x), np.exp(x) - 1)
@@ -149,7 +150,7 @@ def test_means_are_without_bias_after_the_way_back():
 
 
 def test_what_is_between_the_points_of_the_smeared_mean():
-    scale = TargetScale().fit(np.exp(np.random.default_rng(0).standard_normal(500)))
+    scale = TargetScale(True).fit(np.exp(np.random.default_rng(0).standard_normal(500)))
     scale.smear(np.linspace(-1, 1, 100))
     outputs = np.linspace(-2, 2, 1001)
     wanted = [scale.inverse(output + scale.residuals).mean() for output in outputs]

@@ -118,6 +118,9 @@ class BaseTabular(BaseEstimator):
 
     def _preset(self) -> Preset:
         preset = PRESETS[self.preset]
+        for name in ("n_members", "max_iter", "n_threads"):  # which may be numbers of another kind
+            if getattr(self, name) is not None:
+                _checks.integer(name, getattr(self, name), 1)
         given = {"n_members": self.n_members, "epochs": self.max_iter}
         return replace(preset, **{name: value for name, value in given.items() if value is not None})
 
@@ -251,10 +254,12 @@ def _validation(validation_data, X_val, y_val, weight_val):
 
 def _categorical(given, n, names):
     """Numbers of the n columns that are said to be categories."""
-    given = [] if given is None else list(given)
-    if not given:
+    if given is None:
         return set()
-    if all(isinstance(v, (bool, np.bool_)) for v in given):
+    if np.ndim(given) != 1:
+        raise ValueError(f"categorical_features must be a list of columns or a mask, got {described(given)}")
+    given = list(given)
+    if given and all(isinstance(v, (bool, np.bool_)) for v in given):
         if len(given) != n:
             raise ValueError(f"categorical_features must have a value for each of {n} columns as a mask, got "
                              f"{len(given)}")

@@ -14,6 +14,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
+from .. import _checks
 from .._fit.options import Callbacks
 from .._types import Floats
 from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
@@ -114,6 +115,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The most probable class of each row, (n_samples,). return_std : with the members' standard deviation of its
         probability, (n_samples,), as (classes, deviations)."""
+        _checks.boolean("return_std", return_std)
         by_member = self._probabilities(self._outputs(X))
         best = by_member.mean(axis=0).argmax(axis=1)
         classes = self.classes_[best]

@@ -1,7 +1,7 @@
 """Targets of regression as a network takes them, and its outputs as predictions.
 
-Targets are standardised, those of a skewed distribution after a power transform (Yeo and Johnson 2000), which brings
-their tail near. What a network then predicts is a mean on the transformed scale, and its inverse is no mean of y: the
+Targets are standardised, if asked after a power transform (Yeo and Johnson 2000), which brings the tail of a skewed
+distribution near. What a network then predicts is a mean on the transformed scale, and its inverse is no mean of y: the
 mean is taken over the residuals of held-out rows, E[y] = mean over i of inverse(output + residual i), Duan's (1983)
 smearing estimate.
 """
@@ -12,7 +12,6 @@ from sklearn.preprocessing import PowerTransformer
 
 from .._types import Floats
 
-SKEWED = 1.0  # skewness from which targets are transformed
 SMEARED = 200  # quantiles that stand for the residuals
 POINTS = 400  # between which smeared means are interpolated
 BEYOND = 0.25  # part of the range of targets that the points go beyond it on either side
@@ -21,10 +20,15 @@ BEYOND = 0.25  # part of the range of targets that the points go beyond it on ei
 class TargetScale:
     """y of one column <-> what the network learns, of mean 0 and standard deviation 1.
 
+    transforms : whether by a power, too.
+
     power : lambda of Yeo and Johnson, 1 for none. mean, scale : of the transformed. least, most : of y in fit.
     residuals : of held-out rows, on the network's scale, (SMEARED,); none before `smear`. points, smeared :
     outputs, and the means of y there.
     """
+
+    def __init__(self, transforms: bool = False) -> None:
+        self.transforms = transforms
 
     def fit(self, y: Floats, weight: Floats | None = None) -> TargetScale:
         """y : (n,). weight : (n,) or None; rows of weight 0 are looked at all the same."""
@@ -33,7 +37,7 @@ class TargetScale:
         self.centre, self.unit = _standard(y, weight)
         standard = (y - self.centre) / self.unit
         self.power = 1.0
-        if abs(skewness(standard)) > SKEWED:
+        if self.transforms and standard.any():
             power = PowerTransformer(standardize=False).fit(standard[:, None]).lambdas_[0]
             self.power = float(np.clip(power, 0.0, 2.0))  # beyond, the inverse is infinite at finite outputs
         self.mean, self.scale = _standard(self._forward(standard), weight)
@@ -93,8 +97,3 @@ def _standard(z: Floats, weight: Floats | None) -> tuple[float, float]:
     mean = float(np.average(z, weights=weight))
     return mean, float(np.sqrt(np.average((z - mean) ** 2, weights=weight))) or 1.0
 
-
-def skewness(z: Floats) -> float:
-    """The third standardised moment; 0 of a constant."""
-    spread = z.std()
-    return float(((z - z.mean()) ** 3).mean() / spread**3) if spread else 0.0
