@@ -353,3 +353,15 @@ def test_pipelines_and_cross_validation():
 
 def test_they_are_public():
     assert fastmlp.TabularClassifier is TabularClassifier and "TabularRegressor" in fastmlp.__all__
+
+
+@pytest.mark.parametrize("Estimator", BOTH)
+def test_skops(Estimator, tmp_path):
+    skops = pytest.importorskip("skops.io")
+    X, y = frame(), targets(Estimator)
+    model = quick(Estimator).fit(X, y)
+    skops.dump(model, tmp_path / "model.skops")
+    unknown = skops.get_untrusted_types(file=tmp_path / "model.skops")
+    assert [name for name in unknown if not name.startswith("fastmlp.")] in ([], ["numpy.dtype"])
+    again = skops.load(tmp_path / "model.skops", trusted=unknown)
+    assert np.array_equal(predictions(again, X), predictions(model, X))

@@ -48,7 +48,8 @@ ATTRIBUTES = """\
 
 
 class BaseTabular(BaseEstimator):
-    """Subclasses say what y is: `_prepare_y`, `_targets`, `_loss`, `_n_outputs`, `_weighted`, `_keep_held_out`."""
+    """Subclasses say what y is, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and what learns it,
+    `_loss` and `_kinds_of`."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
@@ -103,7 +104,8 @@ class BaseTabular(BaseEstimator):
             parts = [ensemble.Part(counts, np.empty(0, np.int64))] * preset.n_members
         features = encoder.transform(columns)
         seeds = rng.integers(2**31, size=preset.n_members)
-        kinds = [preset.kinds[m % len(preset.kinds)] for m in range(preset.n_members)]
+        of_task = self._kinds_of(preset)
+        kinds = [of_task[m % len(of_task)] for m in range(preset.n_members)]
         nets = [ensemble.network(preset, kind, features.shape[1], self._n_outputs(), self._loss, int(seed))
                 for kind, seed in zip(kinds, seeds)]
         training = ensemble.Training(preset, features, targets, weight, watched, preset.epochs, self.time_limit,

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     _parameter_constraints = {**BaseTabular._parameter_constraints,
                               "class_weight": [dict, StrOptions({"balanced"}), None]}
-    _loss = "cross_entropy"
+    _loss, _kinds_of = "cross_entropy", attrgetter("classifying")
 
     def __init__(self, preset: str = "default", *, n_members: int | None = None, bagging: str = "folds",
                  categorical_features: Sequence[Any] | None = None, max_iter: int | None = None,

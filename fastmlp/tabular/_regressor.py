@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     _parameter_constraints = {**BaseTabular._parameter_constraints, "clip": ["boolean"],
                               "target_transform": [StrOptions({"power"}), None]}
-    _loss = "squared_error"
+    _loss, _kinds_of = "squared_error", attrgetter("regressing")
 
     def __init__(self, preset: str = "default", *, n_members: int | None = None, bagging: str = "folds",
                  categorical_features: Sequence[Any] | None = None, max_iter: int | None = None,

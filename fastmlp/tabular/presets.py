@@ -21,7 +21,7 @@ class Kind:
 class Preset:
     """How to encode, what to train and for how long.
 
-    n_members : networks. kinds : of members, which have them in turn.
+    n_members : networks. classifying, regressing : their kinds, which they have by turns.
     bins : most parts of a number's range. values_of_a_bin : how many numbers of a table there are for each at least.
     common : the share of the rows from which a value has a feature of its own. part_scale : what those features are
         multiplied by: the scaled number is learned first, its parts where they pay. levels : most levels of a category
@@ -34,7 +34,8 @@ class Preset:
     """
 
     n_members: int = 4
-    kinds: tuple[Kind, ...] = (Kind("relu", 1e-3, 0.999), Kind("silu", 2e-3, 0.95))
+    classifying: tuple[Kind, ...] = (Kind("relu", 1e-3, 0.999),)
+    regressing: tuple[Kind, ...] = (Kind("silu", 2e-3, 0.95),)
     bins: int = 24
     values_of_a_bin: int = 4
     common: float = 0.02
