@@ -48,8 +48,8 @@ ATTRIBUTES = """\
 
 
 class BaseTabular(BaseEstimator):
-    """Subclasses say what y is, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and what learns it,
-    `_loss` and `_kinds_of`."""
+    """Subclasses say what y is, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and what
+    learns it, `_loss` and `_kinds_of`."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
