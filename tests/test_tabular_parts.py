@@ -104,7 +104,7 @@ def test_points_in_time_are_taken_apart_as_pandas_does():
 
     parts = _parts(column(when))
     for name, wanted in {"year": when.dt.year, "month": when.dt.month, "day": when.dt.day, "hour": when.dt.hour,
-                         "weekday": when.dt.weekday, "minute": when.dt.minute}.items():
+                         "weekday": when.dt.day_of_week, "minute": when.dt.minute}.items():
         np.testing.assert_array_equal(parts[name], wanted)
 
 

@@ -2,6 +2,7 @@
 
 Writes tables.json, tables.md and tables.png. What is measured is on rows that no model has seen.
 """
+import itertools
 import time
 import warnings
 
@@ -18,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 import _path  # noqa: F401
 import fastmlp
-from lib import machine, options, real_tables, report
+from lib import machine, options, real_tables, report, tables
 
 STOPPED = {"n_estimators": 1000, "learning_rate": 0.05}
 PATIENCE = 50  # trees
@@ -116,10 +117,10 @@ def perceptron(X, y, classes, seed, threads):
     return make_pipeline(columns, model).fit(X, y)
 
 
-CONTESTANTS = {"fastmlp, default": ours("default"), "fastmlp, fast": ours("fast"), "LightGBM": lightgbm(False),
+CONTESTANTS = {"fastmlp": ours("default"), "fastmlp fast": ours("fast"), "LightGBM": lightgbm(False),
                "XGBoost": xgboost(False), "HistGradientBoosting": histogram(False), "CatBoost": catboost,
-               "LightGBM, stopped": lightgbm(True), "XGBoost, stopped": xgboost(True),
-               "HistGradientBoosting, stopped": histogram(True), "scikit-learn's MLP": perceptron}
+               "LightGBM stopped": lightgbm(True), "XGBoost stopped": xgboost(True),
+               "HistGradientBoosting stopped": histogram(True), "scikit-learn's MLP": perceptron}
 
 
 def scores(model, X, y, classes):
@@ -150,21 +151,25 @@ def measure(name, seed, fit, threads):
 def main():
     p = options.parser(__doc__, 3, real_tables.TABLES)
     p.add_argument("--models", type=options.several(str, CONTESTANTS), default=list(CONTESTANTS))
+    p.add_argument("--go-on", action="store_true", help="keep what the file has, and run what it has not")
     p.add_argument("--threads", type=int, default=machine.cores())
     args = p.parse_args()
     warnings.simplefilter("ignore")
     found = {"info": machine.describe(["float32"]), "threads": args.threads, "rows": []}
-    for name in args.items:
-        for seed in range(args.rounds):
-            for model in args.models:
-                row = {"table": name, "task": real_tables.TABLES[name][0], "seed": seed, "model": model}
-                try:
-                    row |= measure(name, seed, CONTESTANTS[model], args.threads)
-                    print(f"{name}, {seed}, {model}: {row['loss']:.5g}, {row['fit']:.1f} s", flush=True)
-                except ImportError as error:
-                    row["failed"] = str(error)
-                found["rows"].append(row)
-        report.write(found, args.out, "tables", charted=True)
+    if args.go_on:
+        found["rows"] = tables.load(args.out, "tables")["rows"]
+    there = {(row["table"], row["seed"], row["model"]) for row in found["rows"]}
+    for model, name, seed in itertools.product(args.models, args.items, range(args.rounds)):
+        if (name, seed, model) not in there:
+            row = {"table": name, "task": real_tables.TABLES[name][0], "seed": seed, "model": model}
+            try:
+                row |= measure(name, seed, CONTESTANTS[model], args.threads)
+                print(f"{name}, {seed}, {model}: {row['loss']:.5g}, {row['fit']:.1f} s", flush=True)
+            except ImportError as error:
+                row["failed"] = str(error)
+            found["rows"].append(row)
+            report.write(found, args.out, "tables")
+    report.write(found, args.out, "tables", charted=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from .. import _checks, _core
@@ -25,6 +24,8 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
     What a fit raises is raised here when the others have ended. TypeError or ValueError for nets or each that do not
     fit.
     """
+    from concurrent.futures import ThreadPoolExecutor  # not above: an import of fastmlp need not wait for it
+
     each = _checked(nets, each)
     threads = _core.cores() if n_threads is None else _checks.integer("n_threads", n_threads, 1, _core.MOST_THREADS)
     shared: dict[Any, Any] = {}

@@ -21,7 +21,7 @@ from . import columns as tables
 from . import ensemble, importances
 from .columns import Column
 from .encode import Encoder
-from .presets import PRESETS, Preset
+from .presets import PRESETS, Kind, Preset
 
 FORMAT = 1  # of pickled state
 
@@ -104,12 +104,11 @@ class BaseTabular(BaseEstimator):
             parts = [ensemble.Part(counts, np.empty(0, np.int64))] * preset.n_members
         features = encoder.transform(columns)
         seeds = rng.integers(2**31, size=preset.n_members)
-        of_task = self._kinds_of(preset)
-        kinds = [of_task[m % len(of_task)] for m in range(preset.n_members)]
+        kinds = self._kinds(preset)
         nets = [ensemble.network(preset, kind, features.shape[1], self._n_outputs(), self._loss, int(seed))
                 for kind, seed in zip(kinds, seeds)]
-        training = ensemble.Training(preset, features, targets, weight, watched, preset.epochs, self.time_limit,
-                                     callbacks, self.n_threads)
+        training = ensemble.Training(preset, features, targets, weight, watched, self.time_limit, callbacks,
+                                     self.n_threads)
         self.n_iter_by_member_ = training(nets, kinds, parts)
         self.n_iter_ = max(self.n_iter_by_member_)
         self._encoder, self._nets = encoder, nets
@@ -123,8 +122,13 @@ class BaseTabular(BaseEstimator):
         for name in ("n_members", "max_iter", "n_threads"):  # which may be numbers of another kind
             if getattr(self, name) is not None:
                 _checks.integer(name, getattr(self, name), 1)
-        given = {"n_members": self.n_members, "epochs": self.max_iter}
-        return replace(preset, **{name: value for name, value in given.items() if value is not None})
+        return preset if self.n_members is None else replace(preset, n_members=self.n_members)
+
+    def _kinds(self, preset: Preset) -> list[Kind]:
+        """The kind of each member."""
+        by_turns = self._kinds_of(preset)
+        kinds = [by_turns[m % len(by_turns)] for m in range(preset.n_members)]
+        return kinds if self.max_iter is None else [replace(kind, epochs=self.max_iter) for kind in kinds]
 
     def _watched(self, encoder: Encoder, X: Any, y: Any, weight: Any) -> tuple[Any, ...]:
         """Validation rows as the networks take them."""

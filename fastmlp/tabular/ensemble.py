@@ -84,7 +84,6 @@ class Training:
     y: Any
     weight: Any
     watched: tuple[Any, ...] | None
-    epochs: int
     seconds: float | None
     callbacks: Sequence[Callback]
     n_threads: int | None
@@ -115,13 +114,13 @@ class Training:
         state = OptimizerState.following(None, network.parameters, optimizer)
         order = Shuffled(data.n, part.rows, network.progress.seed)
         batch = batch_size(preset, order.n)
-        with _running.Fit(net) as running, network.team(order.n, 3 * self.epochs, n_threads, batch) as team:
+        with _running.Fit(net) as running, network.team(order.n, 3 * kind.epochs, n_threads, batch) as team:
             on_batch_end = loop.batch_notifier(self.callbacks, net)
             epochs = Epochs(network, state, data, order, batch, team, Objective(), on_batch_end)
             running.training_loss = epochs.loss
             plan = MemberPlan(self, net, kind, epochs, lambda: watched.loss(team), self._seconds_left())
             try:
-                ending = loop.train(net, epochs, self.epochs, plan, self.callbacks)
+                ending = loop.train(net, epochs, kind.epochs, plan, self.callbacks)
             finally:
                 plan.monitor.restore(net)
         return plan.done, ending
@@ -151,7 +150,7 @@ class MemberPlan(loop.Plan):
         self.begun, self.seconds = time.monotonic(), seconds
 
     def begin_epoch(self) -> float:
-        part = max(self.done / self.training.epochs, self._time_part())
+        part = max(self.done / self.kind.epochs, self._time_part())
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
         return self.kind.learning_rate * max(fall, SMALLEST_RATE)
 
@@ -162,7 +161,7 @@ class MemberPlan(loop.Plan):
         return self.done, {"loss": result.loss, "lr": result.rate, "val_loss": loss}
 
     def should_stop(self) -> bool:
-        return (self.monitor.waited >= self.training.preset.patience or self._time_part() >= 1
+        return (self.monitor.waited >= self.kind.patience or self._time_part() >= 1
                 or self.training.interrupted.is_set())
 
     def _time_part(self) -> float:

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """What differs between members: the activation of hidden units, and of AdamW the learning rate and beta2."""
+    """What differs between members.
+
+    activation : of hidden units. learning_rate, beta2 : of AdamW. epochs : most of them, where the cosine of the rate
+    ends. patience : epochs without anything better before a member stops.
+    """
 
     activation: str
     learning_rate: float
     beta2: float
+    epochs: int
+    patience: int
 
 
 @dataclass(frozen=True)
@@ -27,15 +33,14 @@ class Preset:
         multiplied by: the scaled number is learned first, its parts where they pay. levels : most levels of a category
         with a feature of their own.
     hidden : units of the hidden layers. dropout : of hidden units in training. weight_decay : of AdamW.
-    epochs : most of them, where the cosine of the rate ends. patience : epochs without anything better before a member
-        stops. steps_an_epoch : how many batches the rows are cut into, as far as `batches`, the least and most rows of
+    steps_an_epoch : how many batches the rows are cut into, as far as `batches`, the least and most rows of
         one, allow.
     folds : least number of parts of the rows, one of which a member holds out.
     """
 
-    n_members: int = 4
-    classifying: tuple[Kind, ...] = (Kind("relu", 1e-3, 0.999),)
-    regressing: tuple[Kind, ...] = (Kind("silu", 2e-3, 0.95),)
+    n_members: int = 5
+    classifying: tuple[Kind, ...] = (Kind("relu", 1e-3, 0.999, 60, 15),)
+    regressing: tuple[Kind, ...] = (Kind("silu", 2e-3, 0.95, 120, 25),)
     bins: int = 24
     values_of_a_bin: int = 4
     common: float = 0.02
@@ -44,8 +49,6 @@ class Preset:
     hidden: tuple[int, ...] = (256, 256)
     dropout: float = 0.2
     weight_decay: float = 0.03
-    epochs: int = 60
-    patience: int = 15
     steps_an_epoch: int = 50
     batches: tuple[int, int] = (32, 256)
     folds: int = 5
@@ -53,6 +56,6 @@ class Preset:
 
 PRESETS = {
     "fast": Preset(n_members=2, hidden=(128, 128)),
-    "default": Preset(n_members=6),
+    "default": Preset(),
     "best": Preset(n_members=20, folds=10),
 }
