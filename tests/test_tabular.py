@@ -1,6 +1,7 @@
 """TabularClassifier and TabularRegressor: what they take, what they refuse, and what comes out."""
 import datetime
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -90,6 +91,22 @@ def test_an_array_of_objects_is_a_frame_without_names():
     model = quick(TabularClassifier).fit(X.to_numpy(), y)
     assert model.kinds_ == ["number", "category", "number"] and not hasattr(model, "feature_names_in_")
     assert np.array_equal(model.predict_proba(X.to_numpy()), quick(TabularClassifier).fit(X, y).predict_proba(X))
+
+
+def test_frames_are_taken_by_place_where_arrays_were_fitted_and_arrays_where_frames_were():
+    pa = pytest.importorskip("pyarrow")
+    X, y = pd.DataFrame(np.random.default_rng(0).standard_normal((60, 3))), np.arange(60.0)
+    of_array, of_frame = quick(TabularRegressor).fit(X.to_numpy(), y), quick(TabularRegressor).fit(X, y)
+    wanted = of_array.predict(X.to_numpy())
+    named = X.set_axis(list("abc"), axis=1)
+    for model in (of_array, of_frame, quick(TabularRegressor).fit(X.to_numpy().tolist(), y)):
+        assert np.array_equal(model.predict(X), wanted) and np.array_equal(model.predict(X.to_numpy()), wanted)
+    for frame_ in (named, pa.Table.from_pandas(named)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scikit-learn's, of names that are there now
+            assert np.array_equal(of_array.predict(frame_), wanted)
+    with pytest.raises(ValueError, match="2 features"):
+        of_array.predict(X.iloc[:, :2])
 
 
 def test_categorical_features_by_number_name_or_mask():

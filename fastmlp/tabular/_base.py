@@ -161,12 +161,10 @@ class BaseTabular(BaseEstimator):
                 self.feature_names_in_ = np.array(names, object)
             self._names, self.kinds_ = names, [column.kind for column in columns]
             return columns
-        if names is not None and self._names is None:
-            X, names = tables.table(X.to_numpy()), None  # fitted to an array: by place
-        if names is None:
+        if names is None or self._names is None:  # by place
             _check_feature_names(self, X, reset=False)
             _check_n_features(self, X, reset=False)
-        return tables.read(X, self.kinds_, self._names)
+        return tables.read(X, self.kinds_, names if self._names is None else self._names)
 
     def _members(self) -> list[Any]:
         """The networks, which take as many threads as are wanted now."""
