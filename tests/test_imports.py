@@ -8,7 +8,7 @@ from pathlib import Path
 import fastmlp
 
 HOME = Path(fastmlp.__file__).parent
-ABOVE_THE_MODEL = ("sensitivity", "plot", "estimators", "tabular")  # they know it; it reaches them through _lazy.py alone
+ABOVE_THE_MODEL = ("sensitivity", "plot", "estimators", "tabular")  # it reaches them through _lazy.py alone
 OWNERS = ("net", "mlp", "network", "parameters", "progress")  # names that such objects go by
 
 
