@@ -59,7 +59,7 @@ def tables(found):
                 f"{len(losses)} real tables, a quarter of the rows to test on, at most 6000 to train on, {seeds} "
                 f"seed{'s' if seeds > 1 else ''}, {found['threads']} thread{'s' if found['threads'] > 1 else ''}. "
                 "Models with their defaults; \"stopped\": at most 1000 trees at rate 0.05, stopped by a fifth of the "
-                "rows. `python benchmarks/run/tables.py`",
+                "rows. `python benchmarks/run/tables.py`" + (f"\n\n{found['note']}" if found.get("note") else ""),
                 table(["model", "mean rank", "we win by log loss or RMSE", "goal", "by error or MAE, won-lost",
                        "fit, s in all", "predict, s in all"], summary),
                 "## Log loss, or RMSE\n\nThe best in bold.\n\n" + table(["table", *models], lines),

@@ -152,10 +152,11 @@ def main():
     p = options.parser(__doc__, 3, real_tables.TABLES)
     p.add_argument("--models", type=options.several(str, CONTESTANTS), default=list(CONTESTANTS))
     p.add_argument("--go-on", action="store_true", help="keep what the file has, and run what it has not")
+    p.add_argument("--note", default="", help="a sentence for the page, as about what else the machine did")
     p.add_argument("--threads", type=int, default=machine.cores())
     args = p.parse_args()
     warnings.simplefilter("ignore")
-    found = {"info": machine.describe(["float32"]), "threads": args.threads, "rows": []}
+    found = {"info": machine.describe(["float32"]), "threads": args.threads, "note": args.note, "rows": []}
     if args.go_on:
         found["rows"] = tables.load(args.out, "tables")["rows"]
     there = {(row["table"], row["seed"], row["model"]) for row in found["rows"]}
