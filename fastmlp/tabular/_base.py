@@ -49,7 +49,7 @@ ATTRIBUTES = """\
 
 class BaseTabular(BaseEstimator):
     """Subclasses say what y is, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and what
-    learns it, `_loss` and `_kinds_of`."""
+    learns it, `_loss` and `_members_of`."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
@@ -99,12 +99,12 @@ class BaseTabular(BaseEstimator):
         if watched is not None:
             watched = self._watched(encoder, *watched)
         counts = np.arange(len(targets)) if weight is None else np.flatnonzero(weight > 0)
-        parts = ensemble.deal(y, counts, preset.n_members, preset.folds, self.bagging, rng)
-        if watched is not None:
-            parts = [ensemble.Part(counts, np.empty(0, np.int64))] * preset.n_members
-        features = encoder.transform(columns)
-        seeds = rng.integers(2**31, size=preset.n_members)
         kinds = self._kinds(preset)
+        parts = ensemble.deal(y, counts, len(kinds), preset.folds, self.bagging, rng)
+        if watched is not None:
+            parts = [ensemble.Part(counts, np.empty(0, np.int64))] * len(kinds)
+        features = encoder.transform(columns)
+        seeds = rng.integers(2**31, size=len(kinds))
         nets = [ensemble.network(preset, kind, features.shape[1], self._n_outputs(), self._loss, int(seed))
                 for kind, seed in zip(kinds, seeds)]
         training = ensemble.Training(preset, features, targets, weight, watched, self.time_limit, callbacks,
@@ -118,16 +118,16 @@ class BaseTabular(BaseEstimator):
         return self
 
     def _preset(self) -> Preset:
-        preset = PRESETS[self.preset]
         for name in ("n_members", "max_iter", "n_threads"):  # which may be numbers of another kind
             if getattr(self, name) is not None:
                 _checks.integer(name, getattr(self, name), 1)
-        return preset if self.n_members is None else replace(preset, n_members=self.n_members)
+        return PRESETS[self.preset]
 
     def _kinds(self, preset: Preset) -> list[Kind]:
         """The kind of each member."""
-        by_turns = self._kinds_of(preset)
-        kinds = [by_turns[m % len(by_turns)] for m in range(preset.n_members)]
+        n_members, by_turns = self._members_of(preset)
+        n_members = n_members if self.n_members is None else self.n_members
+        kinds = [by_turns[m % len(by_turns)] for m in range(n_members)]
         return kinds if self.max_iter is None else [replace(kind, epochs=self.max_iter) for kind in kinds]
 
     def _watched(self, encoder: Encoder, X: Any, y: Any, weight: Any) -> tuple[Any, ...]:

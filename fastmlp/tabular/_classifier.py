@@ -49,7 +49,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     _parameter_constraints = {**BaseTabular._parameter_constraints,
                               "class_weight": [dict, StrOptions({"balanced"}), None]}
-    _loss, _kinds_of = "cross_entropy", attrgetter("classifying")
+    _loss, _members_of = "cross_entropy", attrgetter("classifiers", "classifying")
 
     def __init__(self, preset: str = "default", *, n_members: int | None = None, bagging: str = "folds",
                  categorical_features: Sequence[Any] | None = None, max_iter: int | None = None,

@@ -49,7 +49,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     _parameter_constraints = {**BaseTabular._parameter_constraints, "clip": ["boolean"],
                               "target_transform": [StrOptions({"power"}), None]}
-    _loss, _kinds_of = "squared_error", attrgetter("regressing")
+    _loss, _members_of = "squared_error", attrgetter("regressors", "regressing")
 
     def __init__(self, preset: str = "default", *, n_members: int | None = None, bagging: str = "folds",
                  categorical_features: Sequence[Any] | None = None, max_iter: int | None = None,
