@@ -204,7 +204,7 @@ class BaseTabular(BaseEstimator):
         """How much worse the score gets when a column is shuffled, for each column of X, (n_features,) (Breiman 2001).
 
         X, y, sample_weight : rows that were not trained on, as score takes them. n_repeats : shuffles of each column,
-        whose mean is given. ValueError or TypeError where they do not fit.
+        1 to 1000, whose mean is given. ValueError or TypeError where they do not fit.
         """
         check_is_fitted(self, "n_iter_by_member_")
         return importances.of_score(self, self._read(X), y, sample_weight, n_repeats, _checks.generator(random_state))

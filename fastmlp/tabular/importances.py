@@ -15,6 +15,7 @@ from .ensemble import Part
 
 MOST_ROWS = 2000  # of each member
 REPEATS = 3
+MOST_REPEATS = 1000  # that are asked for: their mean changes no more
 
 
 @dataclass
@@ -55,7 +56,7 @@ class HeldOut:
 def of_score(estimator: Any, columns: Sequence[Column], y: Any, sample_weight: Any, n_repeats: int,
              rng: np.random.Generator) -> Floats:
     """How much the estimator's score of columns falls when each of them is shuffled, (n_columns,)."""
-    _checks.integer("n_repeats", n_repeats, 1)
+    _checks.integer("n_repeats", n_repeats, 1, MOST_REPEATS)
     whole = estimator._score_of(columns, y, sample_weight)
     falls = np.zeros(len(columns))
     for j, column in enumerate(columns):
