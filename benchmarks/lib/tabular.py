@@ -60,8 +60,9 @@ def tables(found):
                 f"seed{'s' if seeds > 1 else ''}, {found['threads']} thread{'s' if found['threads'] > 1 else ''}. "
                 "Models with their defaults; \"stopped\": at most 1000 trees at rate 0.05, stopped by a fifth of the "
                 "rows. `python benchmarks/run/tables.py`" + (f"\n\n{found['note']}" if found.get("note") else ""),
-                table(["model", "mean rank", "we win by log loss or RMSE", "goal", "by error or MAE, won-lost",
-                       "fit, s in all", "predict, s in all"], summary),
+                f"## Against others, {len(losses)} tables\n\n"
+                + table(["model", "mean rank", "fastmlp has the smaller log loss or RMSE", "goal",
+                         "by error or MAE, won-lost", "fit, s in all", "predict, s in all"], summary),
                 "## Log loss, or RMSE\n\nThe best in bold.\n\n" + table(["table", *models], lines),
                 "## Area under the curve\n\nOf two classes, or the mean of one against the rest.\n\n"
                 + table(["table", *models], [[name, *(f"{of[m]:.4f}" if m in of else "-" for m in models)]
