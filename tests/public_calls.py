@@ -42,8 +42,11 @@ from fastmlp import (
     RMSNorm,
     Scale,
     Shift,
+    TabularClassifier,
+    TabularRegressor,
     TiedGroup,
     callbacks,
+    fit_many,
     layers,
     schedules,
     sensitivity,
@@ -384,6 +387,44 @@ ESTIMATORS = {
 }
 
 
+
+
+# ---- of tables
+
+
+def of_table(Estimator, X=X, y=LABELS, **given):
+    return Estimator(**{"preset": "fast", "n_members": 1, "max_iter": 1, "random_state": 0, **given}).fit(X, y)
+
+
+@functools.cache
+def fitted_to_table(Estimator):
+    return of_table(Estimator, np.vstack([X] * 4), np.tile(LABELS, 4))
+
+
+def of_tables(Estimator):
+    """What both estimators of tables have."""
+    new, name = lambda: Estimator("fast", n_members=1, max_iter=1), Estimator.__name__
+    good = {parameter: p.default for parameter, p in inspect.signature(Estimator).parameters.items()}
+    return {
+        name: Call(Estimator, functools.partial(of_table, Estimator), good),
+        f"{name}.fit": method_of("fit", new, **OF_LABELS, **HELD_OUT),
+        f"{name}.predict": method_of("predict", lambda: fitted_to_table(Estimator), X=X, return_std=False),
+        f"{name}.permutation_importances": method_of(
+            "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
+    }
+
+
+TABLES = {
+    **of_tables(TabularClassifier),
+    **of_tables(TabularRegressor),
+    "TabularClassifier.predict_proba": method_of(
+        "predict_proba", lambda: fitted_to_table(TabularClassifier), X=X),
+    "TabularRegressor.predict_interval": method_of(
+        "predict_interval", lambda: fitted_to_table(TabularRegressor), X=X, alpha=0.6),
+}
+ESTIMATORS |= TABLES
+NETWORKS["fit_many"] = Call(fit_many, lambda options=None, **given: fit_many(**given, epochs=1),
+                            dict(nets=[MLP([4, 2])], X=X, y=Y, each=None, n_threads=None, options=None))
 CALLS = {**PARTS, **NETWORKS, **CALLBACKS, **SENSITIVITY, **ESTIMATORS}
 # public, but not called: why
 NOT_CALLED = {
