@@ -1,6 +1,7 @@
 """TabularClassifier and TabularRegressor: what they take, what they refuse, and what comes out."""
 import datetime
 import pickle
+import sys
 import warnings
 
 import joblib
@@ -107,6 +108,53 @@ def test_frames_are_taken_by_place_where_arrays_were_fitted_and_arrays_where_fra
             assert np.array_equal(of_array.predict(frame_), wanted)
     with pytest.raises(ValueError, match="2 features"):
         of_array.predict(X.iloc[:, :2])
+
+
+def test_frames_without_the_package_that_reads_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "narwhals.stable.v2", None)
+    with pytest.raises(ImportError, match="fastmlp.tabular"):
+        TabularRegressor("fast").fit(pd.DataFrame({"a": [1.0, 2.0]}), [1.0, 2.0])
+
+
+class Broken:
+    """An object that lets itself be asked for nothing."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("broken")
+
+    __bool__ = __str__ = __repr__ = __len__ = __iter__ = __float__ = __array__
+
+
+ROWS = np.arange(12.0).reshape(6, 2)
+
+
+@pytest.mark.parametrize("Estimator", [TabularClassifier, TabularRegressor])
+@pytest.mark.parametrize(("name", "value"), [
+    ("X", [Broken()]), ("X", pd.DataFrame({"a": [Broken()] * 6})), ("y", Broken()), ("y", [Broken()] * 6),
+    ("sample_weight", Broken()), ("sample_weight", 10**400),
+])
+def test_data_that_cannot_be_read_is_named(Estimator, name, value):
+    given = {"X": ROWS, "y": [0, 1] * 3, name: value}
+    with pytest.raises((ValueError, TypeError), match=rf"\b{name}\b"):
+        Estimator("fast", n_members=1, max_iter=1).fit(**given)
+
+
+@pytest.mark.parametrize("Estimator", [TabularClassifier, TabularRegressor])
+@pytest.mark.parametrize(("name", "value"), [
+    *((name, Broken()) for name in ("preset", "n_members", "bagging", "categorical_features", "max_iter", "time_limit",
+                                    "random_state", "n_threads", "callbacks")),
+    ("categorical_features", [1, [2, 3]]), ("categorical_features", [Broken()]), ("callbacks", [1]),
+    ("random_state", np.timedelta64(3, "D")), ("n_members", np.timedelta64(3, "D")), ("max_iter", True),
+])
+def test_parameters_of_wrong_kinds_are_named(Estimator, name, value):
+    with pytest.raises((ValueError, TypeError), match=name):
+        Estimator(**{"preset": "fast", "n_members": 1, name: value}).fit(ROWS, [0, 1] * 3)
+
+
+def test_missing_labels():
+    y = pd.Series(["a", "b", None] * 2, dtype="string")
+    with pytest.raises(ValueError, match="Input y contains NaN: missing labels"):
+        TabularClassifier("fast").fit(ROWS, y)
 
 
 def test_categorical_features_by_number_name_or_mask():

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_feature_names, _check_n_features, _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
 from .. import _arrays, _checks, _core
 from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
 from ..callbacks import as_callback
+from ..estimators import _checked
+from ..estimators._input import validate_weight
 from . import columns as tables
 from . import ensemble, importances
 from .columns import Column
@@ -48,8 +50,8 @@ ATTRIBUTES = """\
 
 
 class BaseTabular(BaseEstimator):
-    """Subclasses say what y is, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and what
-    learns it, `_loss` and `_members_of`."""
+    """Subclasses say what y is, `_read_y`, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and
+    what learns it, `_loss` and `_members_of`."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
@@ -62,6 +64,11 @@ class BaseTabular(BaseEstimator):
         "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
         "callbacks": [list, tuple, None],
     }
+
+    def _validate_params(self):
+        """What scikit-learn calls before each fit."""
+        _checked.check_kinds(self)
+        _checked.check_bounds(self, np.float64)
 
     def _set_parameters(self, parameters):
         """__init__'s locals() as attributes."""
@@ -88,7 +95,7 @@ class BaseTabular(BaseEstimator):
         is being fitted by another call.
         """
         watched = _validation(validation_data, X_val, y_val, sample_weight_val)
-        preset = self._preset()
+        preset = PRESETS[self.preset]
         callbacks = [as_callback(c) for c in self.callbacks or ()]
         columns = self._read(X, reset=True)
         y = self._prepare_y(y, columns, reset=True)
@@ -116,12 +123,6 @@ class BaseTabular(BaseEstimator):
         self._keep_held_out(*self._held_out_outputs(features, parts), targets)
         self._held = importances.HeldOut.some(features, targets, weight, parts, rng)
         return self
-
-    def _preset(self) -> Preset:
-        for name in ("n_members", "max_iter", "n_threads"):  # which may be numbers of another kind
-            if getattr(self, name) is not None:
-                _checks.integer(name, getattr(self, name), 1)
-        return PRESETS[self.preset]
 
     def _kinds(self, preset: Preset) -> list[Kind]:
         """The kind of each member."""
@@ -151,10 +152,16 @@ class BaseTabular(BaseEstimator):
 
     def _read(self, X: Any, reset: bool = False) -> list[Column]:
         """The columns of X; with reset their names and kinds are taken note of."""
-        X = tables.table(_arrays.sound("X", X), self)
+        with _checks.asking("X"):
+            return self._read_table(tables.table(X, self), reset)
+
+    def _read_table(self, X: Any, reset: bool) -> list[Column]:
+        """The same of what `table` gave."""
         names = tables.names_of(X) if tables.is_frame(X) else None
         if reset:
-            columns = tables.read(X, categorical=_categorical(self.categorical_features, X.shape[1], names))
+            with _checks.under("categorical_features"):
+                categorical = _categorical(self.categorical_features, X.shape[1], names)
+            columns = tables.read(X, categorical=categorical)
             self.n_features_in_ = len(columns)
             self.__dict__.pop("feature_names_in_", None)
             if names is not None and all(isinstance(name, str) for name in names):
@@ -207,7 +214,10 @@ class BaseTabular(BaseEstimator):
         1 to 1000, whose mean is given. ValueError or TypeError where they do not fit.
         """
         check_is_fitted(self, "n_iter_by_member_")
-        return importances.of_score(self, self._read(X), y, sample_weight, n_repeats, _checks.generator(random_state))
+        columns = self._read(X)
+        weight = None if sample_weight is None else _weights(sample_weight, columns)
+        y = self._read_y(y, columns)
+        return importances.of_score(self, columns, y, weight, n_repeats, _checks.generator(random_state))
 
     # ---- state
 
@@ -231,7 +241,7 @@ class BaseTabular(BaseEstimator):
 
 def _weights(sample_weight, columns):
     """sample_weight, checked: (n,) of float64, not all 0."""
-    weight = _check_sample_weight(sample_weight, np.empty((tables.n_rows(columns), 1)))
+    weight = validate_weight(sample_weight, np.empty((tables.n_rows(columns), 1)), np.float64)
     if weight.min() < 0:
         raise ValueError(f"sample_weight must be at least 0, got {weight.min():g}")
     if not weight.max() > 0:
@@ -260,8 +270,8 @@ def _categorical(given, n, names):
     """Numbers of the n columns that are said to be categories."""
     if given is None:
         return set()
-    if np.ndim(given) != 1:
-        raise ValueError(f"categorical_features must be a list of columns or a mask, got {described(given)}")
+    if _arrays.as_array("categorical_features", given).ndim != 1:
+        raise ValueError(f"categorical_features must be a list of columns or a mask, got {_checks.described(given)}")
     given = list(given)
     if given and all(isinstance(v, (bool, np.bool_)) for v in given):
         if len(given) != n:
@@ -272,8 +282,9 @@ def _categorical(given, n, names):
     for v in given:
         if names is not None and v in names:
             numbers.add(names.index(v))
-        elif isinstance(v, Integral) and not isinstance(v, bool) and -n <= v < n:
+        elif _checks.is_integer(v) and -n <= v < n:
             numbers.add(int(v) % n)
         else:
-            raise ValueError(f"categorical_features must be columns of X, by number 0..{n - 1} or by name, got {v!r}")
+            raise ValueError(f"categorical_features must be columns of X, by number 0..{n - 1} or by name, got "
+                             + _checks.described(v))
     return numbers

@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_consistent_length
 from .. import _checks
 from .._fit.options import Callbacks
 from .._types import Floats
+from ..estimators._input import asked
 from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
-from .columns import n_rows
+from .columns import is_missing, n_rows
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):
@@ -59,16 +60,22 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     # ---- what y is
 
-    def _prepare_y(self, y, columns, reset):
-        """y as numbers of classes, (n,)."""
+    def _read_y(self, y, columns):
+        """y as labels, (n,)."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        y = _labels(y)
-        if len(y) != n_rows(columns):
+        with _checks.asking("y"):
+            y = _labels(asked("y", y))
             check_consistent_length(np.empty(n_rows(columns)), y)
-        check_classification_targets(y)
+            check_classification_targets(y)
+        return y
+
+    def _prepare_y(self, y, columns, reset):
+        """y as numbers of classes, (n,)."""
+        y = self._read_y(y, columns)
         if reset:
-            self.classes_, codes = np.unique(y, return_inverse=True)
+            with _checks.under("y"):
+                self.classes_, codes = np.unique(y, return_inverse=True)
             return codes.astype(np.int32)
         known = np.isin(y, self.classes_)
         if not known.all():
@@ -124,7 +131,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     def _score_of(self, columns, y, sample_weight):
         predicted = self.classes_[self._proba_of(columns).argmax(axis=1)]
-        return accuracy_score(_labels(y), predicted, sample_weight=sample_weight)
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
 
 
 def _labels(y):
@@ -133,6 +140,6 @@ def _labels(y):
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError("Input y contains NaN or infinity.")
-    if y.dtype.kind == "O" and any(v is None or v != v for v in y):
+    if y.dtype.kind == "O" and any(map(is_missing, y)):
         raise ValueError("Input y contains NaN: missing labels.")
     return y

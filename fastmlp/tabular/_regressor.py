@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 from .. import _checks
 from .._fit.options import Callbacks
 from .._types import Floats
+from ..estimators._input import asked
 from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
 from .columns import n_rows
 from .targets import TargetScale
@@ -60,13 +61,17 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     # ---- what y is
 
-    def _prepare_y(self, y, columns, reset):
+    def _read_y(self, y, columns):
         """y as float64, (n,)."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        y = np.asarray(_check_y(y, y_numeric=True, estimator=self), np.float64)
-        check_consistent_length(np.empty(n_rows(columns)), y)
+        with _checks.asking("y"):
+            y = np.asarray(_check_y(asked("y", y), y_numeric=True, estimator=self), np.float64)
+            check_consistent_length(np.empty(n_rows(columns)), y)
         return y
+
+    def _prepare_y(self, y, columns, reset):
+        return self._read_y(y, columns)
 
     def _targets(self, y, weight, reset):
         if reset:
@@ -109,7 +114,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         2015). ValueError where no rows were held out, or too few for this alpha.
         """
         check_is_fitted(self, "n_iter_by_member_")
-        _checks.number("alpha", alpha, above=0, below=1)
+        alpha = _checks.number("alpha", alpha, above=0, below=1)
         n = len(self._residuals)
         place = int(np.ceil((n + 1) * (1 - alpha / 2))) - 1
         if place >= n:

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_array
 
 from .. import _checks
 from .._types import Floats
+from ..estimators._input import asked
 
 NUMBER, CATEGORY, TIME = "number", "category", "time"
 
@@ -56,7 +57,7 @@ def table(X: Any, estimator: Any = None) -> Any:
     """X as a frame, or as an array (n_samples, n_features) of any dtype, checked by scikit-learn's rules."""
     if is_frame(X):
         return X
-    X = check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
+    X = check_array(asked("X", X), dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: X must have real numbers")
     if X.dtype.kind == "V":
@@ -129,7 +130,7 @@ def _series_array(series: Any, nw: Any) -> NDArray[Any]:
     values = np.empty(len(series), object)
     values[:] = series.to_list()
     if dtype == nw.Categorical or dtype == nw.Enum:  # also those of numbers
-        values[:] = [None if _is_missing(v) else _label(series.name, v) for v in values]
+        values[:] = [None if is_missing(v) else _label(series.name, v) for v in values]
     return values
 
 
@@ -169,7 +170,7 @@ _WHAT = {NUMBER: "numbers", CATEGORY: "categories", TIME: "points in time"}
 def _column_of_objects(name: Any, values: NDArray[Any], kind: str | None) -> Column:
     """A column of Python's objects: numbers where all are, points in time where all are, else categories."""
     objects = values.tolist() if values.dtype.kind in "USO" else list(values)
-    present = [not _is_missing(v) for v in objects]
+    present = [not is_missing(v) for v in objects]
     own = _kind_of([v for v, there in zip(objects, present) if there]) if kind != CATEGORY else CATEGORY
     own = kind or NUMBER if own is None else own
     if own != (kind or own):
@@ -203,7 +204,7 @@ def _kind_of(objects: list[Any]) -> str | None:
     return CATEGORY
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether it stands for no value: None, NaN, NaT, pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
