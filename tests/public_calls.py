@@ -46,6 +46,7 @@ from fastmlp import (
     TabularRegressor,
     TiedGroup,
     callbacks,
+    export,
     fit_many,
     layers,
     schedules,
@@ -174,13 +175,13 @@ def quiet(model, *data):
         return model.fit(*data)
 
 
-def theirs():
-    return quiet(neural_network.MLPClassifier((3,), max_iter=1), X, LABELS)
+def theirs(spec=neural_network.MLPClassifier):
+    return quiet(spec(hidden_layer_sizes=(3,), max_iter=1), X, LABELS)
 
 
-def from_onnx(path):
+def from_onnx(path, cls=MLP):
     MLP([4, 2]).to_onnx("net.onnx")
-    MLP.from_onnx(path)
+    export.from_onnx(cls, path)
 
 
 def set_params(p):
@@ -221,6 +222,11 @@ NETWORKS = {
     "MLP.pruned": method_of("pruned", network, threshold=0.1, X=X),
     "MLP.quantized": method_of("quantized", network, kind="int8", X=X),
     "MLP.from_sklearn": plain(MLP.from_sklearn, est=theirs()),
+    "export.to_c": plain(export.to_c, net=network(), path="net.c", dtype="float32", name="predict", weights="int8"),
+    "export.pruned": plain(export.pruned, net=network(), threshold=0.1, X=X),
+    "export.quantized": plain(export.quantized, net=network(), kind="int8", X=X),
+    "export.from_sklearn": plain(export.from_sklearn, cls=MLP, est=theirs()),
+    "export.from_sklearn of an estimator": plain(export.from_sklearn, cls=MLPClassifier, est=theirs()),
     "io.read": plain(fastmlp.io.read, path=CONTAINER),
     "io.write": plain(fastmlp.io.write, path="written", text="text", tensors={"a": np.ones(3)}),
 }
@@ -229,11 +235,16 @@ if importlib.util.find_spec("onnx"):
     NETWORKS |= {
         "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32"),
         "MLP.from_onnx": Call(MLP.from_onnx, from_onnx, dict(path="net.onnx")),
+        "export.to_onnx": plain(export.to_onnx, model=network(), path="net.onnx", dtype="float32"),
+        "export.from_onnx": Call(export.from_onnx, from_onnx, dict(cls=MLP, path="net.onnx")),
     }
 if importlib.util.find_spec("torch"):
     NETWORKS |= {
         "MLP.to_torch": method_of("to_torch", network, link=True),
         "MLP.from_torch": plain(MLP.from_torch, module=classifier().to_torch(), input_shape=None, loss=None),
+        "export.to_torch": plain(export.to_torch, net=network(), link=True),
+        "export.from_torch": plain(export.from_torch, cls=MLP, module=classifier().to_torch(), input_shape=None,
+                                   loss=None),
     }
 
 
@@ -358,6 +369,25 @@ def fitting(spec, name, /, **good):
     return method_of(name, lambda: spec(hidden_layer_sizes=(2,), max_iter=1), **good)
 
 
+def in_a_file(spec):
+    def load(path):
+        fitted(spec).save("estimator")
+        spec.load(path)
+
+    return Call(spec.load, load, dict(path="estimator"))
+
+
+def leaving(spec):
+    """What an estimator has to leave Python, and to come back."""
+    name, calls = spec.__name__, {}
+    calls[f"{name}.save"], calls[f"{name}.load"] = using(spec, "save", path="saved"), in_a_file(spec)
+    if hasattr(spec, "from_sklearn"):
+        calls[f"{name}.from_sklearn"] = plain(spec.from_sklearn, est=theirs(getattr(neural_network, name)))
+    if importlib.util.find_spec("onnx"):
+        calls[f"{name}.to_onnx"] = using(spec, "to_onnx", path="estimator.onnx", dtype="float32")
+    return calls
+
+
 OF_LABELS = dict(X=X, y=LABELS, sample_weight=WEIGHT)
 OF_ROWS = dict(X=X, y=None, sample_weight=WEIGHT)
 HELD_OUT = dict(validation_data=None, X_val=None, y_val=None, sample_weight_val=None)
@@ -384,9 +414,11 @@ ESTIMATORS = {
     "MLPAutoencoder.transform": using(MLPAutoencoder, "transform", X=X),
     "MLPAutoencoder.inverse_transform": using(MLPAutoencoder, "inverse_transform", X=np.ones((6, 3))),
     "MLPAutoencoder.score": using(MLPAutoencoder, "score", **OF_ROWS),
+    **leaving(MLPClassifier),
+    **leaving(MLPRegressor),
+    **leaving(MLPAutoencoder),
+    "export.to_sklearn": plain(export.to_sklearn, est=fitted(MLPClassifier)),
 }
-
-
 
 
 # ---- of tables
@@ -419,6 +451,8 @@ TABLES = {
     **of_tables(TabularRegressor),
     "TabularClassifier.predict_proba": method_of(
         "predict_proba", lambda: fitted_to_table(TabularClassifier), X=X),
+    "TabularClassifier.predict_log_proba": method_of(
+        "predict_log_proba", lambda: fitted_to_table(TabularClassifier), X=X),
     "TabularRegressor.predict_interval": method_of(
         "predict_interval", lambda: fitted_to_table(TabularRegressor), X=X, alpha=0.6),
 }
@@ -436,8 +470,10 @@ NOT_CALLED = {
     "io.encode": "takes what networks hold",
     "io.decode": "takes what encode gives",
     "training.State": "a name that old files know",
-    **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx"), "where onnx is installed"),
-    **dict.fromkeys(("MLP.to_torch", "MLP.from_torch"), "where torch is installed"),
+    **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
+                     "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx"), "where onnx is installed"),
+    **dict.fromkeys(("MLP.to_torch", "MLP.from_torch", "export.to_torch", "export.from_torch"),
+                    "where torch is installed"),
     "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",
     "MLPRegressor.to_art": "wants the toolbox: tests/test_art.py",
 }
