@@ -151,6 +151,12 @@ def test_parameters_of_wrong_kinds_are_named(Estimator, name, value):
         Estimator(**{"preset": "fast", "n_members": 1, name: value}).fit(ROWS, [0, 1] * 3)
 
 
+@pytest.mark.parametrize("value", ["x", -1, np.nan, Broken()])
+def test_a_class_weight_that_is_none_is_named(value):
+    with pytest.raises((ValueError, TypeError), match="class_weight of 0 must be"):
+        TabularClassifier("fast", n_members=1, class_weight={0: value}).fit(ROWS, [0, 1] * 3)
+
+
 def test_missing_labels():
     y = pd.Series(["a", "b", None] * 2, dtype="string")
     with pytest.raises(ValueError, match="Input y contains NaN: missing labels"):

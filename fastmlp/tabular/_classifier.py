@@ -11,14 +11,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
 from .. import _checks
 from .._fit.options import Callbacks
 from .._types import Floats
-from ..estimators._input import asked
+from ..estimators._input import asked, weight_by_class
 from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
 from .columns import is_missing, n_rows
 
@@ -90,13 +89,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     def _weighted(self, y, weight):
         """sample_weight times class_weight, (n,), or None."""
-        if self.class_weight is None:
-            return weight
-        of = self.class_weight
-        if isinstance(of, dict):
-            of = {name: w for name, w in of.items() if name in self.classes_[np.unique(y)]}
-        by_class = compute_sample_weight(of, self.classes_[y])
-        return by_class if weight is None else by_class * weight
+        return weight_by_class(self, self.classes_[y], weight)
 
     def _keep_held_out(self, outputs, times, targets):
         self.oof_prediction_ = self._probabilities(outputs)
