@@ -217,12 +217,12 @@ def asking(arguments: str) -> Iterator[None]:
     """TypeError or ValueError that names arguments, in the place of whatever else comes of asking users' objects."""
     try:
         yield
-    except (ValueError, TypeError, MemoryError, Warning):
+    except (ValueError, TypeError, MemoryError, ImportError, Warning):
         raise
     except OverflowError as error:
         raise ValueError(f"{arguments} must be finite in float64, got a larger number: {error}") from error
     except Exception as error:
-        raise TypeError(f"{arguments} must be of numbers: {error!r}") from error
+        raise TypeError(f"{arguments} must be data that can be read: {error!r}") from error
 
 
 @contextlib.contextmanager

@@ -8,10 +8,11 @@ from typing import Any
 # name -> the module that has it
 NAMES = {
     **dict.fromkeys(("MLPClassifier", "MLPRegressor", "MLPAutoencoder"), "estimators"),
+    **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular"),
     **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history",
                      "history_as_png"), "plot"),
 }
-MODULES = ("estimators", "export", "io", "plot", "schedules", "sensitivity", "training")
+MODULES = ("estimators", "export", "io", "plot", "schedules", "sensitivity", "tabular", "training")
 
 
 def load(name: str) -> Any:

@@ -20,6 +20,7 @@ from .tables import (
     threads_in_words,
     times,
 )
+from .tabular import tables
 from .workloads import WORKLOADS
 
 
@@ -133,7 +134,8 @@ def scaling(found):
 # .json: the pages made from it, <function's name>.md
 REPORTS = {"training": (training, summary, goals), "predict": (predict,), "published": (published,),
            "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "layers": (layers,),
-           "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,)}
+           "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,),
+           "tables": (tables,)}
 
 
 def make(folder, name):
