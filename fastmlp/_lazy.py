@@ -9,10 +9,12 @@ from typing import Any
 NAMES = {
     **dict.fromkeys(("MLPClassifier", "MLPRegressor", "MLPAutoencoder"), "estimators"),
     "communicator_of": "distributed",
+    **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular"),
     **dict.fromkeys(("SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay", "plot_history",
                      "history_as_png"), "plot"),
 }
-MODULES = ("data", "distributed", "estimators", "export", "io", "plot", "schedules", "sensitivity", "training")
+MODULES = ("data", "distributed", "estimators", "export", "io", "plot", "schedules", "sensitivity", "tabular",
+           "training")
 
 
 def load(name: str) -> Any:

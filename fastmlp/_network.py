@@ -12,7 +12,7 @@ from . import _arrays, _checks, _core, _threads
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
-from .layers import Layer
+from .layers import Dropout, Layer
 from .losses import Loss
 
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
@@ -35,13 +35,16 @@ class Network:
     """A network that computes. Its weights are 0 until `start` or `parameters.resume`.
 
     layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties: as
-    MLP has them. core: the engine's part. parameters: the weights, and what is laid out like them. progress: where
-    training stands. n_threads: of calls that do not say, None for as many as pay off.
+    MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. core: the engine's part.
+    parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls that
+    do not say, None for as many as pay off.
     """
 
     def __init__(self, layers: tuple[Layer, ...], shapes: tuple[Shape, ...], loss: Loss, dtype: np.dtype[Any],
                  ties: tuple[Any, ...]) -> None:
         self.layers, self.shapes, self.loss, self.dtype, self.ties = layers, shapes, loss, dtype, ties
+        self.scheduled = [(l, layer) for l, layer in enumerate(layers, 1)
+                          if isinstance(layer, Dropout) and callable(layer.rate)]
         self.d = tuple(math.prod(shape) for shape in shapes)
         sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(layers, 1)]
         read = [shapes[first] for first, *_ in sources]

@@ -42,9 +42,13 @@ from fastmlp import (
     RMSNorm,
     Scale,
     Shift,
+    TabularClassifier,
+    TabularRegressor,
     TiedGroup,
     callbacks,
     distributed,
+    export,
+    fit_many,
     layers,
     schedules,
     sensitivity,
@@ -173,13 +177,13 @@ def quiet(model, *data):
         return model.fit(*data)
 
 
-def theirs():
-    return quiet(neural_network.MLPClassifier((3,), max_iter=1), X, LABELS)
+def theirs(spec=neural_network.MLPClassifier):
+    return quiet(spec(hidden_layer_sizes=(3,), max_iter=1), X, LABELS)
 
 
-def from_onnx(path):
+def from_onnx(path, cls=MLP):
     MLP([4, 2]).to_onnx("net.onnx")
-    MLP.from_onnx(path)
+    export.from_onnx(cls, path)
 
 
 def set_params(p):
@@ -223,6 +227,11 @@ NETWORKS = {
     "MLP.pruned": method_of("pruned", network, threshold=0.1, X=X),
     "MLP.quantized": method_of("quantized", network, kind="int8", X=X),
     "MLP.from_sklearn": plain(MLP.from_sklearn, est=theirs()),
+    "export.to_c": plain(export.to_c, net=network(), path="net.c", dtype="float32", name="predict", weights="int8"),
+    "export.pruned": plain(export.pruned, net=network(), threshold=0.1, X=X),
+    "export.quantized": plain(export.quantized, net=network(), kind="int8", X=X),
+    "export.from_sklearn": plain(export.from_sklearn, cls=MLP, est=theirs()),
+    "export.from_sklearn of an estimator": plain(export.from_sklearn, cls=MLPClassifier, est=theirs()),
     "io.read": plain(fastmlp.io.read, path=CONTAINER),
     "io.write": plain(fastmlp.io.write, path="written", text="text", tensors={"a": np.ones(3)}),
 }
@@ -231,11 +240,16 @@ if importlib.util.find_spec("onnx"):
     NETWORKS |= {
         "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32"),
         "MLP.from_onnx": Call(MLP.from_onnx, from_onnx, dict(path="net.onnx")),
+        "export.to_onnx": plain(export.to_onnx, model=network(), path="net.onnx", dtype="float32"),
+        "export.from_onnx": Call(export.from_onnx, from_onnx, dict(cls=MLP, path="net.onnx")),
     }
 if importlib.util.find_spec("torch"):
     NETWORKS |= {
         "MLP.to_torch": method_of("to_torch", network, link=True),
         "MLP.from_torch": plain(MLP.from_torch, module=classifier().to_torch(), input_shape=None, loss=None),
+        "export.to_torch": plain(export.to_torch, net=network(), link=True),
+        "export.from_torch": plain(export.from_torch, cls=MLP, module=classifier().to_torch(), input_shape=None,
+                                   loss=None),
     }
 
 
@@ -360,9 +374,23 @@ def fitting(spec, name, /, **good):
     return method_of(name, lambda: spec(hidden_layer_sizes=(2,), max_iter=1), **good)
 
 
-def load_estimator(path):
-    fitted(MLPClassifier).save("estimator")
-    MLPClassifier.load(path)
+def in_a_file(spec):
+    def load(path):
+        fitted(spec).save("estimator")
+        spec.load(path)
+
+    return Call(spec.load, load, dict(path="estimator"))
+
+
+def leaving(spec):
+    """What an estimator has to leave Python, and to come back."""
+    name, calls = spec.__name__, {}
+    calls[f"{name}.save"], calls[f"{name}.load"] = using(spec, "save", path="saved"), in_a_file(spec)
+    if hasattr(spec, "from_sklearn"):
+        calls[f"{name}.from_sklearn"] = plain(spec.from_sklearn, est=theirs(getattr(neural_network, name)))
+    if importlib.util.find_spec("onnx"):
+        calls[f"{name}.to_onnx"] = using(spec, "to_onnx", path="estimator.onnx", dtype="float32")
+    return calls
 
 
 OF_LABELS = dict(X=X, y=LABELS, sample_weight=WEIGHT)
@@ -382,9 +410,6 @@ ESTIMATORS = {
     "MLPClassifier.score": using(MLPClassifier, "score", **OF_LABELS),
     "MLPClassifier.transform": using(MLPClassifier, "transform", X=X, layer=0),
     "MLPClassifier.input_gradient": using(MLPClassifier, "input_gradient", X=X, y=LABELS, output=None),
-    "MLPClassifier.save": using(MLPClassifier, "save", path="saved"),
-    "MLPClassifier.load": Call(MLPClassifier.load, load_estimator, dict(path="estimator")),
-    "MLPClassifier.from_sklearn": plain(MLPClassifier.from_sklearn, est=theirs()),
     "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT),
     "MLPRegressor.partial_fit": fitting(MLPRegressor, "partial_fit", **DATA),
     "MLPRegressor.predict": using(MLPRegressor, "predict", X=X),
@@ -394,12 +419,51 @@ ESTIMATORS = {
     "MLPAutoencoder.transform": using(MLPAutoencoder, "transform", X=X),
     "MLPAutoencoder.inverse_transform": using(MLPAutoencoder, "inverse_transform", X=np.ones((6, 3))),
     "MLPAutoencoder.score": using(MLPAutoencoder, "score", **OF_ROWS),
+    **leaving(MLPClassifier),
+    **leaving(MLPRegressor),
+    **leaving(MLPAutoencoder),
+    "export.to_sklearn": plain(export.to_sklearn, est=fitted(MLPClassifier)),
 }
 
-if importlib.util.find_spec("onnx"):
-    ESTIMATORS["MLPClassifier.to_onnx"] = using(MLPClassifier, "to_onnx", path="model.onnx", dtype="float32")
+
+# ---- of tables
 
 
+def of_table(Estimator, X=X, y=LABELS, **given):
+    return Estimator(**{"preset": "fast", "n_members": 1, "max_iter": 1, "random_state": 0, **given}).fit(X, y)
+
+
+@functools.cache
+def fitted_to_table(Estimator):
+    return of_table(Estimator, np.vstack([X] * 4), np.tile(LABELS, 4))
+
+
+def of_tables(Estimator):
+    """What both estimators of tables have."""
+    new, name = lambda: Estimator("fast", n_members=1, max_iter=1), Estimator.__name__
+    good = {parameter: p.default for parameter, p in inspect.signature(Estimator).parameters.items()}
+    return {
+        name: Call(Estimator, functools.partial(of_table, Estimator), good),
+        f"{name}.fit": method_of("fit", new, **OF_LABELS, **HELD_OUT),
+        f"{name}.predict": method_of("predict", lambda: fitted_to_table(Estimator), X=X, return_std=False),
+        f"{name}.permutation_importances": method_of(
+            "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
+    }
+
+
+TABLES = {
+    **of_tables(TabularClassifier),
+    **of_tables(TabularRegressor),
+    "TabularClassifier.predict_proba": method_of(
+        "predict_proba", lambda: fitted_to_table(TabularClassifier), X=X),
+    "TabularClassifier.predict_log_proba": method_of(
+        "predict_log_proba", lambda: fitted_to_table(TabularClassifier), X=X),
+    "TabularRegressor.predict_interval": method_of(
+        "predict_interval", lambda: fitted_to_table(TabularRegressor), X=X, alpha=0.6),
+}
+ESTIMATORS |= TABLES
+NETWORKS["fit_many"] = Call(fit_many, lambda options=None, **given: fit_many(**given, epochs=1),
+                            dict(nets=[MLP([4, 2])], X=X, y=Y, each=None, n_threads=None, options=None))
 CALLS = {**PARTS, **NETWORKS, **CALLBACKS, **SENSITIVITY, **ESTIMATORS}
 # public, but not called: why
 NOT_CALLED = {
@@ -416,12 +480,10 @@ NOT_CALLED = {
     "distributed.Communicator": "a protocol",
     "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",
     "training.State": "a name that old files know",
-    **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx"), "where onnx is installed"),
-    **dict.fromkeys(("MLP.to_torch", "MLP.from_torch"), "where torch is installed"),
-    **dict.fromkeys((f"{spec}.to_onnx" for spec in ("MLPClassifier", "MLPRegressor", "MLPAutoencoder")),
-                    "where onnx is installed"),
-    **dict.fromkeys((f"export.{name}" for name in fastmlp.export.__all__),
-                    "what methods of the same names call, which are called here; or takes nothing"),
+    **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
+                     "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx"), "where onnx is installed"),
+    **dict.fromkeys(("MLP.to_torch", "MLP.from_torch", "export.to_torch", "export.from_torch"),
+                    "where torch is installed"),
     "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",
     "MLPRegressor.to_art": "wants the toolbox: tests/test_art.py",
 }

@@ -63,6 +63,7 @@ OTHER_WORDS = {
     "input_shape": "shape|map|layers",
     "lr": "rate",
     "curves": "curves",
+    "cls": "est",
     "net": "model|net|X|V|U|y|output",
     "error": "sigmas",
     "values": "feature_names|image_shape",
@@ -147,9 +148,9 @@ def same(value):
 
 
 def parameters(function):
-    """Names of its parameters, but for keywords that are handed on."""
-    handed_on = ("self", "cls", "style", "fit_params")
-    return [name for name in inspect.signature(function).parameters if name not in handed_on]
+    """Names of its parameters, but for a method's first and keywords that are handed on."""
+    without = ("self", "style", "fit_params", *(["cls"] if "." in function.__qualname__ else []))
+    return [name for name in inspect.signature(function).parameters if name not in without]
 
 
 def test_all_that_is_public_is_called():

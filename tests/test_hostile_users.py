@@ -239,9 +239,9 @@ REFUSED = {
     "sizes in a table": (lambda: classified(hidden_layer_sizes=pd.DataFrame([[3]], columns=[3])), "hidden_layer_sizes"),
     "sizes as keys": (lambda: classified(hidden_layer_sizes={3: 2}), "hidden_layer_sizes must be .*list of integers"),
     "True for a number": (lambda: classified(alpha=True), "alpha must be a number, got True"),
-    "a duration for a seed": (lambda: classified(random_state=np.timedelta64(3, "D")),
-                              "random_state must be a number, got 3 days"),
     "a duration for a number": (lambda: classified(tol=np.timedelta64(1, "s")), "tol must be of another type"),
+    "a duration for a random_state": (lambda: classified(random_state=np.timedelta64(3, "D")),
+                                      "random_state must be a number, got np.timedelta64"),
     **{f"{name} that no float32 bears": (lambda given=given: classified(dtype="float32", **given), f"^{name} must be")
        for name, given in {
            "epsilon": {"epsilon": 1e-30}, "learning_rate_init": {"learning_rate_init": 1e39},

@@ -9,7 +9,7 @@ import fastmlp
 
 HOME = Path(fastmlp.__file__).parent
 # they know it; it reaches them through _lazy.py alone
-ABOVE_THE_MODEL = ("sensitivity", "plot", "estimators", "distributed", "data", "export")
+ABOVE_THE_MODEL = ("sensitivity", "plot", "estimators", "distributed", "data", "export", "tabular")
 OWNERS = ("net", "mlp", "network", "parameters", "progress")  # names that such objects go by
 
 

@@ -41,7 +41,7 @@ def test_stopping_after_three(fit, epochs):
 
 
 def test_a_rate_is_asked_for_once_and_beyond_some_as_its_epoch_begins(monkeypatch):
-    monkeypatch.setattr("fastmlp._fit.mlp.RATES_AHEAD", 2)
+    monkeypatch.setattr("fastmlp._fit.rates.AHEAD", 2)
     events = []
 
     def schedule(epoch):

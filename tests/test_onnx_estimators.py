@@ -87,8 +87,8 @@ def test_what_cannot_be_written():
     est.classes_ = np.array([b"a", b"b", b"c"], object)
     with pytest.raises(ValueError, match="classes_ must be numbers or strings"):
         est.to_onnx()
-    with pytest.raises(ValueError, match="MLPClassifier, MLPRegressor"):
-        export._onnx_estimators.outputs(None, StandardScaler(), "X")
+    with pytest.raises(TypeError, match="model must be .*MLPClassifier, MLPRegressor"):
+        export.to_onnx(StandardScaler())
 
 
 # ---- skl2onnx

@@ -101,7 +101,7 @@ def test_an_index_outside_of_a_matrix_is_an_error(use):
 def test_good_ones_pass(form):
     a = sparse.csr_array(X).asformat(form)
     assert _arrays.sound("X", a) is a
-    np.testing.assert_array_equal(_arrays.dense(a), X)
+    np.testing.assert_array_equal(_arrays.dense(a, "X"), X)
     empty = sparse.csr_array((4, 3)).asformat(form)
     assert _arrays.sound("X", empty) is empty
 

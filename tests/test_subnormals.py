@@ -14,7 +14,22 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastmlp import MLP, SGD, Adam, AdamW, Conv2D, Dense, MaxPool2D, MLPClassifier, _core, tie_transpose
+from fastmlp import (
+    MLP,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Conv2D,
+    Dense,
+    Lion,
+    MaxPool2D,
+    MLPClassifier,
+    NAdam,
+    RMSprop,
+    _core,
+    tie_transpose,
+)
 
 # whose steps shrink a weight without any other gradient so much that it ends below all normal numbers
 OPTIMIZERS = {
@@ -23,6 +38,11 @@ OPTIMIZERS = {
     "nesterov": SGD(0.1, momentum=0.5, nesterov=True, l2=3.0),
     "adam": Adam(0.1, beta1=0.5, beta2=0.5, eps=1.0, l2=3.0),
     "adamw": AdamW(0.02, beta1=0.5, beta2=0.5, weight_decay=20.0),
+    "nadam": NAdam(0.1, beta1=0.5, beta2=0.5, eps=1.0, l2=3.0),
+    "rmsprop": RMSprop(0.1, rho=0.5, eps=1.0, l2=3.0),
+    "rmsprop_momentum": RMSprop(0.1, rho=0.5, eps=1.0, momentum=0.5, l2=3.0),
+    "adagrad": Adagrad(0.1, eps=1.0, l2=3.0),
+    "lion": Lion(0.02, beta1=0.5, beta2=0.5, weight_decay=20.0),
 }
 EPOCHS = 3000
 RNG = np.random.default_rng(0)

@@ -25,7 +25,10 @@ from fastmlp import (
     MLPClassifier,
     MLPRegressor,
     ProgressBar,
+    TabularClassifier,
+    TabularRegressor,
     TiedGroup,
+    fit_many,
     schedules,
     sensitivity,
     tie_transpose,
@@ -137,6 +140,13 @@ def estimators() -> None:
     print(coder.inverse_transform(coder.transform(X)), regressor.input_gradient(X), coder.partial_fit(X).score(X))
 
 
+def tables() -> None:
+    classifier = TabularClassifier("fast", n_members=1, max_iter=2, random_state=0).fit(X, labels)
+    regressor = TabularRegressor("fast", max_iter=2, random_state=0).fit(X, y.ravel(), X_val=X, y_val=y.ravel())
+    print(classifier.predict_proba(X), classifier.classes_, regressor.predict(X, return_std=True), regressor.n_iter_)
+    print(fit_many([MLP([8, 1], random_state=seed) for seed in range(2)], X, y, epochs=2))
+
+
 if __name__ == "__main__":
     print(fastmlp.__version__, fastmlp.instruction_set(), fastmlp.activations(), fastmlp.losses(),
           fastmlp.initializers())
@@ -147,3 +157,4 @@ if __name__ == "__main__":
     print(*tied(), gradients()(np.zeros(21)), sensitive())
     print(names_and_sets())
     estimators()
+    tables()

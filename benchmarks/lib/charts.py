@@ -5,7 +5,7 @@ import matplotlib
 import matplotlib.ticker
 import numpy as np
 
-from . import tables
+from . import tables, tabular
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -255,5 +255,18 @@ def distributed(folder):
     save(figure, folder / "distributed.png")
 
 
-CHARTS = {"training": training, "predict": predict, "published": published, "scaling": scaling,
+@matplotlib.rc_context(STYLE)
+def real_tables(folder):
+    found = tables.load(folder, "tables")
+    peers = [model for model in tabular.models_of(found) if not model.startswith("fastmlp")]
+    across = -(-len(peers) // 2)
+    figure, axes = plt.subplots(2, across, figsize=(3.6 * across, 8.4), layout="constrained", squeeze=False)
+    tabular.chart(found, axes.flat)
+    for ax in axes.flat[len(peers):]:
+        ax.set_visible(False)
+    figure.suptitle("TabularClassifier and TabularRegressor, defaults, against")
+    save(figure, folder / "tables.png")
+
+
+CHARTS = {"training": training, "predict": predict, "published": published, "scaling": scaling, "tables": real_tables,
           "distributed": distributed}

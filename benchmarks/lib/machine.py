@@ -16,7 +16,7 @@ BENCHMARKS = pathlib.Path(__file__).parents[1]
 RESULTS = BENCHMARKS / "results"
 ALL_THERE = 0.9  # of the cores' peaks
 CACHE_NS, NEAR = 60, 1.5  # a handover as short as this is through a cache; how much longer than the shortest it may be
-PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime")
+PACKAGES = ("numpy", "scikit-learn", "torch", "jax", "onnxruntime", "lightgbm", "xgboost", "xgboost-cpu", "catboost")
 
 
 def cores():

@@ -20,6 +20,7 @@ from .tables import (
     threads_in_words,
     times,
 )
+from .tabular import tables
 from .workloads import WORKLOADS
 
 
@@ -134,7 +135,7 @@ def scaling(found):
 REPORTS = {"training": (training, summary, goals), "predict": (predict,), "published": (published,),
            "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "layers": (layers,),
            "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,),
-           "distributed": (distributed,)}
+           "tables": (tables,), "distributed": (distributed,)}
 
 
 def make(folder, name):

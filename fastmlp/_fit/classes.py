@@ -58,7 +58,7 @@ def _factors(classes: list[int], class_weight: Mapping[Any, float]) -> Floats:
 
 
 def check_smoothing(network: Network, amount: float) -> None:
-    """ValueError where targets are to be smoothed and the loss has no classes."""
-    if amount and network.loss.name not in ("cross_entropy", "binary_cross_entropy"):
+    """ValueError where the loss has no classes whose targets could be smoothed."""
+    if network.loss.name not in ("cross_entropy", "binary_cross_entropy"):
         raise ValueError("label_smoothing must be 0 unless the loss is cross_entropy or binary_cross_entropy, "
                          f"got {amount:g}")

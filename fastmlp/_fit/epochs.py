@@ -6,7 +6,6 @@ step before that one.
 """
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -95,7 +94,9 @@ class Epochs:
 
     def run(self, rate: float) -> EpochResult | None:
         """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
-        with contextlib.nullcontext() if self.mean is None else self.mean.weights_in_place():
+        if self.mean is None:
+            return self._run(rate)
+        with self.mean.weights_in_place():
             return self._run(rate)
 
     def _run(self, rate: float) -> EpochResult | None:

@@ -22,7 +22,7 @@ from .measures import Measures
 from .options import Options
 from .orders import InOrder, Order, Shuffled, hold_out
 from .ranks import ALONE, Ranks, ranks_of, stand_in
-from .rates import ahead, dropout_rates
+from .rates import dropout_rates, learning_rates
 from .scales import warn_of_scales
 from .stream import Stream, StreamEpochs, stream_of
 from .windows import windows_of
@@ -56,7 +56,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         ranks.require_same(net, options, previous)
         ranks.require_possible(network, options)
         seed, first = ranks.integers(seed, first)
-    classes.check_smoothing(network, options.label_smoothing)
+    if options.label_smoothing:
+        classes.check_smoothing(network, options.label_smoothing)
     order: Order
     arrays = None  # where all rows are here
     if options.batches is not None:
@@ -83,7 +84,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     network.parameters.require_finite()
     if arrays is not None:
         warn_of_scales(network, *arrays[:2], options.epochs, stacklevel=4)
-    rates = ahead(lambda epoch: optim.rate(options.optimizer, epoch), first, options.epochs)
+    rates = learning_rates(options.optimizer, first, options.epochs)
     dropped = dropout_rates(network, first, options.epochs)
     if options.class_weight is not None:  # of the rows that are trained on; what was measured is bound already
         n = data.n if numbers is None else len(numbers)

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from .. import layers
+from .. import optim
 from .._network import Network
 
 AHEAD = 10_000  # epochs that a schedule is asked about, and so checked, before anything is changed
@@ -19,10 +19,16 @@ def ahead(ask: Callable[[int], T], first: int, epochs: int) -> Iterator[T]:
     return itertools.chain(known, map(ask, itertools.count(first + len(known))))
 
 
+def learning_rates(optimizer: optim.Optimizer, first: int, epochs: int) -> Iterator[float]:
+    """Those of an optimiser, epoch by epoch."""
+    if not callable(optimizer.lr):
+        return itertools.repeat(optim.rate(optimizer, first))
+    return ahead(lambda epoch: optim.rate(optimizer, epoch), first, epochs)
+
+
 def dropout_rates(network: Network, first: int, epochs: int) -> Iterator[DroppedRates]:
     """The rates of the dropout layers with a schedule, epoch by epoch."""
-    scheduled = [(l, layer) for l, layer in enumerate(network.layers, 1)
-                 if isinstance(layer, layers.Dropout) and callable(layer.rate)]
+    scheduled = network.scheduled
     if not scheduled:
         return itertools.repeat(())
     return ahead(lambda epoch: [(l, layer.rate_at(epoch)) for l, layer in scheduled], first, epochs)

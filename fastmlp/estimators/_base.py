@@ -90,7 +90,9 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _validate_params(self):
         """What scikit-learn calls before each fit."""
         _checked.check_kinds(self)
-        _checked.check_numbers(self, self.dtype or np.float64)
+        dtype = self.dtype or np.float64
+        _checked.check_bounds(self, dtype)
+        _checked.check_numbers(self, dtype)
 
     def _set_parameters(self, parameters):
         """__init__'s locals() as attributes."""

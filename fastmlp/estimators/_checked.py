@@ -29,13 +29,18 @@ def check_kinds(est):
             raise
         except Exception as error:  # a user's object may do as it likes
             raise TypeError(f"{name} must be of another type than {type(value).__name__}: {error!r}") from error
-        if isinstance(value, _checks.NO_NUMBERS) and not any(constraint in SWITCHES for constraint in constraints):
-            raise TypeError(f"{name} must be a number, got {value}")
+        switch = isinstance(value, bool) and any(constraint in SWITCHES for constraint in constraints)
+        if isinstance(value, _checks.NO_NUMBERS) and not switch:
+            raise TypeError(f"{name} must be a number, got {_checks.described(value)}")
+    as_callbacks(est.callbacks or ())
+
+
+def check_bounds(est, dtype):
+    """ValueError where a parameter is a number that no engine takes, whatever it is for."""
     for name in est._parameter_constraints:
         value = getattr(est, name)
         if not (name == "n_iter_no_change" and value == np.inf):
-            _checks.bounded(name, value, est.dtype or np.float64)
-    as_callbacks(est.callbacks or ())
+            _checks.bounded(name, value, dtype)
 
 
 def check_numbers(est, dtype):

@@ -13,7 +13,6 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
@@ -27,7 +26,7 @@ from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
-from ._input import asked, validate_data
+from ._input import asked, validate_data, weight_by_class
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
@@ -139,19 +138,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         return self._label_binarizer.transform(y).astype(bool) if self.n_outputs_ == 1 else None
 
     def _total_weight(self, y, sample_weight):
-        if self.class_weight is None:
-            return sample_weight
-        of = self.class_weight
-        if isinstance(of, dict):  # classes that are not in this y weigh nothing
-            absent = {*self.classes_.tolist()} - {*unique_labels(y).tolist()}
-            of = {name: weight for name, weight in of.items() if name not in absent}
-            for name, weight in of.items():
-                _checks.number(f"class_weight of {name!r}", weight, least=0)
-        weight = compute_sample_weight(of, y)
-        if not weight.any():
-            raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
-                             + _checks.described(self.class_weight))
-        return weight if sample_weight is None else weight * sample_weight
+        return weight_by_class(self, y, sample_weight)
 
     _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
 

@@ -7,6 +7,8 @@ import datetime
 
 import numpy as np
 from sklearn.utils import validation
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import unique_labels
 
 from .. import _arrays, _checks
 
@@ -62,3 +64,20 @@ def validate_weight(sample_weight, X, dtype=None):
     with _checks.asking("sample_weight"):
         weight = sample_weight if _checks.is_number(sample_weight) else numbers("sample_weight", sample_weight)
         return validation._check_sample_weight(weight, X, dtype=dtype)
+
+
+def weight_by_class(est, y, sample_weight):
+    """sample_weight times the class_weight of a classifier, (n_samples,), or None. y : labels, of classes_."""
+    if est.class_weight is None:
+        return sample_weight
+    of = est.class_weight
+    if isinstance(of, dict):  # classes that are not in this y weigh nothing
+        absent = {*est.classes_.tolist()} - {*unique_labels(y).tolist()}
+        of = {name: weight for name, weight in of.items() if name not in absent}
+        for name, weight in of.items():
+            _checks.number(f"class_weight of {name!r}", weight, least=0)
+    weight = compute_sample_weight(of, y)
+    if not weight.any():
+        raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
+                         + _checks.described(est.class_weight))
+    return weight if sample_weight is None else weight * sample_weight

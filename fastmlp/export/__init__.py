@@ -6,10 +6,11 @@ imported before it is asked for. The methods of MLP and of the estimators that h
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ..model import MLP
+from .. import _checks
+from ..model import MLP
+from ..sensitivity._target import required_mlp
 
 __all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "from_sklearn", "to_sklearn", "pruned",
            "quantized", "register_skl2onnx"]
@@ -27,12 +28,12 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any =
     `reconstruction` (n, n_features) of MLPAutoencoder. Labels are int64, or strings.
 
     Opset 17, IR 8; checked by onnx.checker. Returns the onnx.ModelProto. ValueError where a layer has no ONNX, weights
-    are not finite in dtype, or the model would have 2 GiB; ImportError without the package onnx; OSError where path
-    cannot be written.
+    are not finite in dtype, or the model would have 2 GiB; TypeError for another kind of model; ImportError without the
+    package onnx; OSError where path cannot be written.
     """
     from . import _onnx, _onnx_estimators
 
-    one_of = _onnx.of_network if hasattr(model, "layers") else _onnx_estimators.of_estimator
+    one_of = _onnx.of_network if isinstance(model, MLP) else _onnx_estimators.of_estimator
     return one_of(model, path, dtype)
 
 
@@ -40,7 +41,7 @@ def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:
     """The network of an ONNX model that to_onnx wrote, as one of a class: see MLP.from_onnx."""
     from . import _from_onnx
 
-    return _from_onnx.network(cls, path)
+    return _from_onnx.network(_class(cls), path)
 
 
 def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
@@ -48,21 +49,21 @@ def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "flo
     """A network as one self-contained C99 file, which is also a header for C++: see MLP.to_c."""
     from . import _c
 
-    return _c.of_network(net, path, dtype, name, weights)
+    return _c.of_network(required_mlp(net), path, dtype, name, weights)
 
 
 def to_torch(net: MLP, link: bool = True) -> Any:
     """A network as a module of PyTorch: see MLP.to_torch."""
     from . import _torch
 
-    return _torch.of_network(net, link)
+    return _torch.of_network(required_mlp(net), link)
 
 
 def from_torch(cls: type[MLP], module: Any, input_shape: Any = None, loss: Any = None) -> Any:
     """The network of a module of PyTorch, as one of a class: see MLP.from_torch."""
     from . import _from_torch
 
-    return _from_torch.network(cls, module, input_shape, loss)
+    return _from_torch.network(_class(cls), module, input_shape, loss)
 
 
 def from_sklearn(cls: type[Any], est: Any) -> Any:
@@ -70,7 +71,7 @@ def from_sklearn(cls: type[Any], est: Any) -> Any:
     and MLPClassifier.from_sklearn."""
     from . import _sklearn
 
-    return (_sklearn.estimator if hasattr(cls, "get_params") else _sklearn.network)(cls, est)
+    return (_sklearn.network if _is_class(cls) else _sklearn.estimator)(cls, est)
 
 
 def to_sklearn(est: Any) -> Any:
@@ -84,14 +85,14 @@ def pruned(net: MLP, threshold: float, X: Any = None) -> Any:
     """A network without its small weights, and what that costs: see MLP.pruned."""
     from . import _smaller
 
-    return _smaller.pruned(net, threshold, X)
+    return _smaller.pruned(required_mlp(net), threshold, X)
 
 
 def quantized(net: MLP, kind: str, X: Any = None) -> Any:
     """A network whose weights are few numbers, and what that costs: see MLP.quantized."""
     from . import _smaller
 
-    return _smaller.quantized(net, kind, X)
+    return _smaller.quantized(required_mlp(net), kind, X)
 
 
 def register_skl2onnx() -> None:
@@ -102,3 +103,15 @@ def register_skl2onnx() -> None:
     from . import _skl2onnx
 
     _skl2onnx.register()
+
+
+def _is_class(cls: Any) -> bool:
+    """Whether it is a class of networks."""
+    return isinstance(cls, type) and issubclass(cls, MLP)
+
+
+def _class(cls: Any) -> type[MLP]:
+    """cls, which must be a class of networks."""
+    if not _is_class(cls):
+        raise TypeError(f"cls must be MLP or a class derived from it, got {_checks.described(cls)}")
+    return cls

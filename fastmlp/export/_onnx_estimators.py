@@ -60,12 +60,17 @@ ESTIMATORS: dict[str, Callable[[Graph, Any, str], dict[str, Output]]] = {
 }
 
 
-def outputs(graph: Graph, est: Any, x: str) -> dict[str, Output]:
-    """Have what an estimator gives computed from an input x. ValueError where its class has no row in ESTIMATORS."""
-    for cls in type(est).__mro__:
+def row(model: Any) -> Callable[[Graph, Any, str], dict[str, Output]]:
+    """The row of ESTIMATORS that a model's class or one of its bases has. TypeError where there is none."""
+    for cls in type(model).__mro__:
         if cls.__module__.startswith("fastmlp.") and cls.__name__ in ESTIMATORS:
-            return ESTIMATORS[cls.__name__](graph, est, x)
-    raise ValueError(f"ONNX takes {', '.join(ESTIMATORS)}, got {_checks.described(est)}")
+            return ESTIMATORS[cls.__name__]
+    raise TypeError(f"model must be an MLP, {', '.join(ESTIMATORS)} for ONNX, got {_checks.described(model)}")
+
+
+def outputs(graph: Graph, est: Any, x: str) -> dict[str, Output]:
+    """Have what an estimator gives computed from an input x."""
+    return row(est)(graph, est, x)
 
 
 def labels(classes: Any) -> Any:
@@ -80,6 +85,7 @@ def labels(classes: Any) -> Any:
 
 def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any) -> Any:
     """What to_onnx of an estimator does."""
+    row(est)
     net = est.network_
     graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype))
     return saved(graph.model(net.shapes[0], outputs(graph, est, "X"), described(net)), path)

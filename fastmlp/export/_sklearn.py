@@ -45,6 +45,8 @@ def network(cls: type[Net], est: Any) -> Net:
 def estimator(cls: type[Est], theirs: Any) -> Est:
     """What from_sklearn of an estimator does, for its class."""
     kind = theirs_of(cls)
+    if kind is None:
+        raise TypeError(f"cls must be MLP, MLPClassifier or MLPRegressor of fastmlp, got {_checks.described(cls)}")
     if not isinstance(theirs, kind):
         raise TypeError(f"est must be scikit-learn's {kind.__name__}, got {_checks.described(theirs)}")
     require_fitted(theirs)
@@ -60,6 +62,8 @@ def estimator(cls: type[Est], theirs: Any) -> Est:
 def theirs(est: BaseMLP) -> Any:
     """What to_sklearn does."""
     kind = theirs_of(type(est))
+    if kind is None:
+        raise TypeError(f"est must be MLPClassifier or MLPRegressor of fastmlp, got {_checks.described(est)}")
     require_fitted(est)
     known = inspect.signature(kind.__init__).parameters
     given, defaults = est.get_params(deep=False), type(est)().get_params(deep=False)
@@ -76,11 +80,11 @@ def theirs(est: BaseMLP) -> Any:
     return made
 
 
-def theirs_of(cls: type[BaseMLP]) -> Any:
-    """scikit-learn's class for one of ours."""
+def theirs_of(cls: Any) -> Any:
+    """scikit-learn's class for one of ours, None for what has none."""
     perceptrons = needs("sklearn.neural_network", "from_sklearn")
-    return next(getattr(perceptrons, base.__name__) for base in cls.__mro__
-                if base.__module__.startswith("fastmlp.") and hasattr(perceptrons, base.__name__))
+    return next((getattr(perceptrons, base.__name__) for base in getattr(cls, "__mro__", ())
+                 if base.__module__.startswith("fastmlp.") and hasattr(perceptrons, base.__name__)), None)
 
 
 def require_fitted(est: Any) -> None:

@@ -1,0 +1,54 @@
+"""fit_many: independent networks, one thread each."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import _checks, _core
+from .history import History
+
+if TYPE_CHECKING:
+    from ..model import MLP
+
+
+def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str, Any]] | None = None,
+             n_threads: int | None = None, **options: Any) -> list[History]:
+    """Fit networks to the same data side by side, each on one thread: seeds, rates or folds to compare.
+
+    nets : MLPs, all different objects. X : (n, d(0)), y : (n,) or (n, d(L)), as MLP.fit takes them; networks of one
+    dtype share one copy of X, or read X itself where it has that dtype. each : options for each network, dicts of
+    MLP.fit's, which go before those for all. n_threads : how many train at a time, None for as many as there are cores.
+    options : of MLP.fit, for all. Callbacks given to several are called from several threads; give each its own.
+
+    Weights and Histories are to the bit those of one fit after another. Returns the Histories, in the order of nets.
+    What a fit raises is raised here when the others have ended. TypeError or ValueError for nets or each that do not
+    fit.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # not above: an import of fastmlp need not wait for it
+
+    each = _checked(nets, each)
+    threads = _core.cores() if n_threads is None else _checks.integer("n_threads", n_threads, 1, _core.MOST_THREADS)
+    shared: dict[Any, Any] = {}
+    for net in nets:
+        key = net.dtype, net.d[0]
+        if key not in shared:
+            shared[key] = net._network.features(X)
+    fits = [lambda net=net, own=own: net.fit(shared[net.dtype, net.d[0]], y, **{**options, **own, "n_threads": 1})
+            for net, own in zip(nets, each)]
+    with ThreadPoolExecutor(max(1, min(threads, len(fits)))) as pool:
+        return [running.result() for running in [pool.submit(fit) for fit in fits]]
+
+
+def _checked(nets: Any, each: Any) -> Sequence[Mapping[str, Any]]:
+    """each as a list of dicts, of networks that can be fitted side by side."""
+    if not isinstance(nets, (list, tuple)) or not all(hasattr(net, "_network") for net in nets):
+        raise TypeError(f"nets must be a list of MLP, got {_checks.described(nets)}")
+    if len({id(net) for net in nets}) < len(nets):
+        raise ValueError("nets must be different networks, got one of them twice")
+    if each is None:
+        return [{}] * len(nets)
+    if not isinstance(each, (list, tuple)) or not all(isinstance(own, Mapping) for own in each):
+        raise TypeError(f"each must be a list of dicts of options, got {_checks.described(each)}")
+    if len(each) != len(nets):
+        raise ValueError(f"each must have as many dicts as there are nets, {len(nets)}, got {len(each)}")
+    return each

@@ -1,0 +1,290 @@
+"""What TabularClassifier and TabularRegressor have in common."""
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
+
+from .. import _arrays, _checks, _core
+from .._fit.options import described, is_tuple_of
+from .._running import alone
+from .._types import Floats, Integers
+from ..callbacks import as_callbacks
+from ..estimators import _checked
+from ..estimators._input import validate_weight
+from . import columns as tables
+from . import ensemble, importances
+from .columns import Column
+from .encode import Encoder
+from .presets import PRESETS, Kind, Preset
+
+FORMAT = 1  # of pickled state
+
+PARAMETERS = """\
+    preset : "fast", "default" or "best": how large the networks are, how many, and how long they train.
+    n_members : how many networks, None for as the preset has it.
+    bagging : "folds": each member holds out a part of the rows, by which it stops; "bootstrap": each trains on rows
+        drawn with replacement, and stops by those not drawn.
+    categorical_features : numbers or names of columns that are categories though they hold numbers, or a mask; None for
+        those of text and of categorical types.
+    max_iter : most epochs of a member, None for as the preset has it.
+    time_limit : seconds, after which members stop; rates fall accordingly. None for none. A fit with a limit is not the
+        same each time.
+    random_state : None, an int or a RandomState: folds, weights, the order of rows, dropout.
+    n_threads : threads to use, None for as many as there are cores. Results do not depend on it.
+    callbacks : fastmlp.Callback objects, or functions of (net, epoch, logs); with them members train one after
+        another."""
+
+ATTRIBUTES = """\
+    n_features_in_, feature_names_in_ : of X.
+    kinds_ : of each column "number", "category" or "time".
+    n_iter_ : epochs of the longest member; n_iter_by_member_ of all.
+    oof_prediction_ : for each row of fit what those members say that held it out; NaN where none did."""
+
+
+class BaseTabular(BaseEstimator):
+    """Subclasses say what y is, `_read_y`, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and
+    what learns it, `_loss` and `_members_of`."""
+
+    _parameter_constraints = {
+        "preset": [StrOptions(set(PRESETS))],
+        "n_members": [Interval(Integral, 1, 10_000, closed="both"), None],
+        "bagging": [StrOptions({"folds", "bootstrap"})],
+        "categorical_features": ["array-like", None],
+        "max_iter": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
+        "time_limit": [Interval(Real, 0, 1e9, closed="neither"), None],
+        "random_state": ["random_state"],
+        "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
+        "callbacks": [list, tuple, None],
+    }
+
+    def _validate_params(self):
+        """What scikit-learn calls before each fit."""
+        _checked.check_kinds(self)
+        _checked.check_bounds(self, np.float64)
+
+    def _set_parameters(self, parameters):
+        """__init__'s locals() as attributes."""
+        vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
+
+    # ---- fitting
+
+    @alone
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
+            validation_data: tuple[Any, ...] | None = None, *, X_val: Any = None, y_val: Any = None,
+            sample_weight_val: ArrayLike | None = None) -> Self:
+        """Fit to a table.
+
+        X : (n_samples, n_features), a frame of pandas, polars or pyarrow with columns of numbers, booleans, text,
+            categories or points in time, any value of which may be missing; or an array.
+        y : (n_samples,).
+        sample_weight : (n_samples,), at least 0.
+        validation_data : (X, y) or (X, y, sample_weight): rows by which members stop, in the place of rows of X, which
+            all are trained on then.
+        X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them.
+
+        Returns self. ValueError or TypeError names what does not fit, of X the column. RuntimeError while the estimator
+        is being fitted by another call.
+        """
+        watched = _validation(validation_data, X_val, y_val, sample_weight_val)
+        preset = PRESETS[self.preset]
+        callbacks = as_callbacks(self.callbacks or ())
+        columns = self._read(X, reset=True)
+        y = self._prepare_y(y, columns, reset=True)
+        weight = self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns))
+        rng = _checks.generator(self.random_state)
+        encoder = Encoder(preset).fit(columns)
+        targets = self._targets(y, weight, reset=True)
+        if watched is not None:
+            watched = self._watched(encoder, *watched)
+        counts = np.arange(len(targets)) if weight is None else np.flatnonzero(weight > 0)
+        kinds = self._kinds(preset)
+        parts = ensemble.deal(y, counts, len(kinds), preset.folds, self.bagging, rng)
+        if watched is not None:
+            parts = [ensemble.Part(counts, np.empty(0, np.int64))] * len(kinds)
+        features = encoder.transform(columns)
+        seeds = rng.integers(2**31, size=len(kinds))
+        nets = [ensemble.network(preset, kind, features.shape[1], self._n_outputs(), self._loss, int(seed))
+                for kind, seed in zip(kinds, seeds)]
+        training = ensemble.Training(preset, features, targets, weight, watched, self.time_limit, callbacks,
+                                     self.n_threads)
+        self.n_iter_by_member_ = training(nets, kinds, parts)
+        self.n_iter_ = max(self.n_iter_by_member_)
+        self._encoder, self._nets = encoder, nets
+        self._importances: Floats | None = None
+        self._keep_held_out(*self._held_out_outputs(features, parts), targets)
+        self._held = importances.HeldOut.some(features, targets, weight, parts, rng)
+        return self
+
+    def _kinds(self, preset: Preset) -> list[Kind]:
+        """The kind of each member."""
+        n_members, by_turns = self._members_of(preset)
+        n_members = n_members if self.n_members is None else self.n_members
+        kinds = [by_turns[m % len(by_turns)] for m in range(n_members)]
+        return kinds if self.max_iter is None else [replace(kind, epochs=self.max_iter) for kind in kinds]
+
+    def _watched(self, encoder: Encoder, X: Any, y: Any, weight: Any) -> tuple[Any, ...]:
+        """Validation rows as the networks take them."""
+        columns = self._read(X)
+        y = self._prepare_y(y, columns, reset=False)
+        weight = self._weighted(y, None if weight is None else _weights(weight, columns))
+        return encoder.transform(columns), self._targets(y, weight, reset=False), weight
+
+    def _held_out_outputs(self, features: Floats, parts: list[ensemble.Part]) -> tuple[Floats, Integers]:
+        """(the mean outputs of the members that held a row out, (n, d(L)), and how many they are, (n,))."""
+        total = np.zeros((len(features), self._n_outputs()))
+        times = np.zeros(len(features), np.int64)
+        for net, part in zip(self._nets, parts):
+            if len(part.held_out):
+                total[part.held_out] += net._network.predict(features[part.held_out], linked=False)
+                times[part.held_out] += 1
+        return total / np.maximum(times, 1)[:, None], times
+
+    # ---- using
+
+    def _read(self, X: Any, reset: bool = False) -> list[Column]:
+        """The columns of X; with reset their names and kinds are taken note of."""
+        with _checks.asking("X"):
+            return self._read_table(tables.table(X, self), reset)
+
+    def _read_table(self, X: Any, reset: bool) -> list[Column]:
+        """The same of what `table` gave."""
+        names = tables.names_of(X) if tables.is_frame(X) else None
+        if reset:
+            with _checks.under("categorical_features"):
+                categorical = _categorical(self.categorical_features, X.shape[1], names)
+            columns = tables.read(X, categorical=categorical)
+            self.n_features_in_ = len(columns)
+            self.__dict__.pop("feature_names_in_", None)
+            if names is not None and all(isinstance(name, str) for name in names):
+                self.feature_names_in_ = np.array(names, object)
+            self._names, self.kinds_ = names, [column.kind for column in columns]
+            return columns
+        if names is None or self._names is None:  # by place
+            _check_feature_names(self, X, reset=False)
+            _check_n_features(self, X, reset=False)
+        return tables.read(X, self.kinds_, names if self._names is None else self._names)
+
+    def _members(self) -> list[Any]:
+        """The networks, which take as many threads as are wanted now."""
+        check_is_fitted(self, "n_iter_by_member_")
+        for net in self._nets:
+            net._network.n_threads = self.n_threads
+        return self._nets
+
+    def _outputs(self, X: Any) -> Floats:
+        """x(L) of each member, before the link, (n_members, n_samples, d(L))."""
+        check_is_fitted(self, "n_iter_by_member_")
+        return self._outputs_of(self._read(X))
+
+    def _outputs_of(self, columns: list[Column]) -> Floats:
+        members, features = self._members(), self._encoder.transform(columns)
+        return np.stack([net._network.predict(features, linked=False) for net in members]).astype(np.float64)
+
+    @property
+    def feature_importances_(self) -> Floats:
+        """How much the loss of held-out rows rises when a column is shuffled, for each column, (n_features_in_,).
+
+        Computed when it is first asked for, of at most 2,000 rows for each member, which are kept in memory for it but
+        not in files: AttributeError of an estimator from a file that was never asked before, or where no rows were held
+        out. `permutation_importances` takes rows of yours.
+        """
+        check_is_fitted(self, "n_iter_by_member_")
+        if self._importances is None:
+            held: importances.HeldOut | None = vars(self).get("_held")
+            if held is None:
+                raise AttributeError("feature_importances_ needs the rows that fit held out, which are not kept in "
+                                     "files: use permutation_importances(X, y)")
+            self._importances = held.rises(self._members(), self._encoder.source, self.n_features_in_)
+        return self._importances
+
+    def permutation_importances(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *, n_repeats: int = 5,
+                                random_state: Any = 0) -> Floats:
+        """How much worse the score gets when a column is shuffled, for each column of X, (n_features,) (Breiman 2001).
+
+        X, y, sample_weight : rows that were not trained on, as score takes them. n_repeats : shuffles of each column,
+        1 to 1000, whose mean is given. ValueError or TypeError where they do not fit.
+        """
+        check_is_fitted(self, "n_iter_by_member_")
+        columns = self._read(X)
+        weight = None if sample_weight is None else _weights(sample_weight, columns)
+        y = self._read_y(y, columns)
+        return importances.of_score(self, columns, y, weight, n_repeats, _checks.generator(random_state))
+
+    # ---- state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
+    def __getstate__(self):
+        return {**{k: v for k, v in vars(self).items() if k != "_held"}, "_format": FORMAT}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        if state.pop("_format", FORMAT) > FORMAT:
+            raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; this one reads formats up to "
+                             f"{FORMAT}")
+        parameters = inspect.signature(type(self).__init__).parameters.values()
+        vars(self).update({p.name: p.default for p in parameters if p.default is not p.empty})
+        vars(self).update(state)
+
+
+def _weights(sample_weight, columns):
+    """sample_weight, checked: (n,) of float64, not all 0."""
+    weight = validate_weight(sample_weight, np.empty((tables.n_rows(columns), 1)), np.float64)
+    if weight.min() < 0:
+        raise ValueError(f"sample_weight must be at least 0, got {weight.min():g}")
+    if not weight.max() > 0:
+        raise ValueError("Sample weights must contain at least one non-zero number: sample_weight is all 0")
+    return weight
+
+
+def _validation(validation_data, X_val, y_val, weight_val):
+    """(X, y, sample_weight) of rows to watch, however they came, or None."""
+    if X_val is None and (y_val is not None or weight_val is not None):
+        raise ValueError("X_val must be given where y_val or sample_weight_val is, got None")
+    if X_val is not None:
+        if validation_data is not None:
+            raise ValueError("validation_data and X_val must not both be given")
+        if y_val is None:
+            raise ValueError("y_val must be given where X_val is, got None")
+        return X_val, y_val, weight_val
+    if validation_data is None:
+        return None
+    if not is_tuple_of(validation_data, 2, 3):
+        raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got " + described(validation_data))
+    return (*validation_data, None)[:3]
+
+
+def _categorical(given, n, names):
+    """Numbers of the n columns that are said to be categories."""
+    if given is None:
+        return set()
+    if _arrays.as_array("categorical_features", given).ndim != 1:
+        raise ValueError(f"categorical_features must be a list of columns or a mask, got {_checks.described(given)}")
+    given = list(given)
+    if given and all(isinstance(v, (bool, np.bool_)) for v in given):
+        if len(given) != n:
+            raise ValueError(f"categorical_features must have a value for each of {n} columns as a mask, got "
+                             f"{len(given)}")
+        return set(np.flatnonzero(given).tolist())
+    numbers = set()
+    for v in given:
+        if names is not None and v in names:
+            numbers.add(names.index(v))
+        elif _checks.is_integer(v) and -n <= v < n:
+            numbers.add(int(v) % n)
+        else:
+            raise ValueError(f"categorical_features must be columns of X, by number 0..{n - 1} or by name, got "
+                             + _checks.described(v))
+    return numbers

@@ -1,0 +1,138 @@
+"""TabularClassifier."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length
+
+from .. import _checks
+from .._fit.options import Callbacks
+from .._types import Floats
+from ..estimators._input import asked, weight_by_class
+from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
+from .columns import is_missing, n_rows
+
+
+class TabularClassifier(ClassifierMixin, BaseTabular):
+    __doc__ = f"""Classifies the rows of a table as it comes: several networks, trained side by side on encoded columns.
+
+    Parameters
+    ----------
+{PARAMETERS}
+    class_weight : a dict class -> weight, or "balanced" for n_samples / (n_classes * count); times sample_weight.
+
+    Attributes
+    ----------
+    classes_ : the classes.
+{ATTRIBUTES}
+        Here probabilities, (n_samples, n_classes).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fastmlp import TabularClassifier
+    >>> X = pd.DataFrame({{"size": [1.0, 2.0, None, 4.0] * 25, "colour": ["red", "blue", "red", None] * 25}})
+    >>> y = ["small", "large", "small", "large"] * 25
+    >>> model = TabularClassifier(preset="fast", random_state=0).fit(X, y)
+    >>> model.predict(X[:2]).tolist()
+    ['small', 'large']
+    """
+
+    _parameter_constraints = {**BaseTabular._parameter_constraints,
+                              "class_weight": [dict, StrOptions({"balanced"}), None]}
+    _loss, _members_of = "cross_entropy", attrgetter("classifiers", "classifying")
+
+    def __init__(self, preset: str = "default", *, n_members: int | None = None, bagging: str = "folds",
+                 categorical_features: Sequence[Any] | None = None, max_iter: int | None = None,
+                 time_limit: float | None = None, random_state: Any = None, n_threads: int | None = None,
+                 callbacks: Callbacks | None = None, class_weight: dict[Any, float] | str | None = None) -> None:
+        self._set_parameters(locals())
+
+    # ---- what y is
+
+    def _read_y(self, y, columns):
+        """y as labels, (n,)."""
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        with _checks.asking("y"):
+            y = _labels(asked("y", y))
+            check_consistent_length(np.empty(n_rows(columns)), y)
+            check_classification_targets(y)
+        return y
+
+    def _prepare_y(self, y, columns, reset):
+        """y as numbers of classes, (n,)."""
+        y = self._read_y(y, columns)
+        if reset:
+            with _checks.under("y"):
+                self.classes_, codes = np.unique(y, return_inverse=True)
+            return codes.astype(np.int32)
+        known = np.isin(y, self.classes_)
+        if not known.all():
+            raise ValueError(f"y must have classes of fit, {self.classes_}, got {y[~known][0]!r}")
+        return np.searchsorted(self.classes_, y).astype(np.int32)
+
+    def _targets(self, y, weight, reset):
+        return y
+
+    def _n_outputs(self):
+        return max(2, len(self.classes_))
+
+    def _weighted(self, y, weight):
+        """sample_weight times class_weight, (n,), or None."""
+        return weight_by_class(self, self.classes_[y], weight)
+
+    def _keep_held_out(self, outputs, times, targets):
+        self.oof_prediction_ = self._probabilities(outputs)
+        self.oof_prediction_[times == 0] = np.nan
+
+    # ---- using
+
+    def _probabilities(self, outputs):
+        """Probabilities of classes_ of outputs (n, d(L)); of a single class all 1."""
+        p = softmax(outputs, axis=-1)
+        return np.ones_like(p[..., :1]) if len(self.classes_) == 1 else p
+
+    def _proba_of(self, columns):
+        return self._probabilities(self._outputs_of(columns)).mean(axis=0)
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Probabilities of `classes_`, the mean of the members', (n_samples, n_classes)."""
+        return self._probabilities(self._outputs(X)).mean(axis=0)
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Their logarithms."""
+        return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The most probable class of each row, (n_samples,). return_std : with the members' standard deviation of its
+        probability, (n_samples,), as (classes, deviations)."""
+        _checks.boolean("return_std", return_std)
+        by_member = self._probabilities(self._outputs(X))
+        best = by_member.mean(axis=0).argmax(axis=1)
+        classes = self.classes_[best]
+        return (classes, by_member[:, np.arange(len(best)), best].std(axis=0)) if return_std else classes
+
+    def _score_of(self, columns, y, sample_weight):
+        predicted = self.classes_[self._proba_of(columns).argmax(axis=1)]
+        return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+
+def _labels(y):
+    """y as an array (n,); of frames' series, with categories of text as text."""
+    y = y.to_numpy() if hasattr(y, "to_numpy") and not hasattr(y, "columns") else y
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("Input y contains NaN or infinity.")
+    if y.dtype.kind == "O" and any(map(is_missing, y)):
+        raise ValueError("Input y contains NaN: missing labels.")
+    return y

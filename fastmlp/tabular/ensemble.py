@@ -1,0 +1,184 @@
+"""Several networks that learn the same from different rows: how rows are dealt out, and how members are trained.
+
+Each member holds rows out, stops when their loss no longer falls, and keeps the weights with which it was least.
+Members train side by side, one thread each, on one copy of the features.
+"""
+from __future__ import annotations
+
+import math
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import _core, _running, optim
+from .._engine.requests import Objective
+from .._fit import loop
+from .._fit.epochs import EpochResult, Epochs
+from .._fit.measures import MeasuredRows
+from .._fit.orders import Shuffled
+from .._monitor import Monitor
+from .._parameters import OptimizerState
+from .._types import Floats, Integers
+from ..callbacks import Callback
+from ..layers import Dense, Dropout, Layer
+from ..model import MLP
+from .presets import Kind, Preset
+
+FEWEST = 10  # rows of which some can be held out
+SMALLEST_RATE = 1e-3  # of the learning rate, where the cosine ends
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one member: those to train on, which may come more than once, and those held out, in order."""
+
+    rows: Integers
+    held_out: Integers
+
+
+def deal(y: Any, counts: Integers, n_members: int, folds: int, bagging: str, rng: np.random.Generator) -> list[Part]:
+    """The Part of each member.
+
+    y : (n,), by which the rows are sorted and then dealt out, so that each fold has as much of every class and of every
+    range. counts : the rows that have weight; the others are nobody's. folds : at least this many, and as many as there
+    are members. bagging : "folds", or "bootstrap", rows drawn with replacement, and those not drawn held out.
+    """
+    if len(counts) < FEWEST:
+        return [Part(counts, np.empty(0, np.int64))] * n_members
+    if bagging == "bootstrap":
+        drawn = [np.sort(rng.choice(counts, len(counts))) for _ in range(n_members)]
+        return [Part(rows, np.setdiff1d(counts, rows)) for rows in drawn]
+    folds = min(max(folds, n_members), len(counts) // 2)
+    shuffled = rng.permutation(counts)
+    by_y = shuffled[np.argsort(y[shuffled], kind="stable")]
+    places = rng.permuted(np.tile(np.arange(folds), (-(-len(by_y) // folds), 1)), axis=1).ravel()[:len(by_y)]
+    held = [np.sort(by_y[places == m % folds]).astype(np.int64) for m in range(n_members)]
+    return [Part(np.setdiff1d(counts, some), some) for some in held]
+
+
+def network(preset: Preset, kind: Kind, n_features: int, n_outputs: int, loss: str, seed: int) -> MLP:
+    """A member before training."""
+    layers: list[int | Layer] = [n_features]
+    for units in kind.hidden:
+        layers += [Dense(units, kind.activation, init="he_normal"), Dropout(preset.dropout)]
+    return MLP([*layers, Dense(n_outputs)], loss=loss, random_state=seed)
+
+
+@dataclass
+class Training:
+    """What the members have in common.
+
+    X : (n, d) of float32; y and weight as MLP.fit takes them. watched : (X, y, weight) of rows to watch in the place of
+    those held out, or None. seconds : for all of them, None for as many as they take. callbacks : with them members
+    train one after another.
+    """
+
+    preset: Preset
+    X: Floats
+    y: Any
+    weight: Any
+    watched: tuple[Any, ...] | None
+    seconds: float | None
+    callbacks: Sequence[Callback]
+    n_threads: int | None
+    interrupted: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, nets: Sequence[MLP], kinds: Sequence[Kind], parts: Sequence[Part]) -> list[int]:
+        """Train each network on its Part; how many epochs each took."""
+        threads = min(self.n_threads or _core.cores(), len(nets))
+        if threads == 1 or self.callbacks:
+            rounds, engine_threads = len(nets), self.n_threads
+            train_all: Callable[..., Any] = map
+        else:
+            rounds, engine_threads = -(-len(nets) // threads), 1
+            train_all = lambda *a: _in_threads(threads, self.interrupted, *a)
+        self.begun, self.rounds = time.monotonic(), rounds
+        train = lambda net, kind, part: self._train(net, kind, part, engine_threads)
+        done = list(train_all(train, nets, kinds, parts))
+        if any(ending is loop.Ending.DIVERGED for _, ending in done):
+            warnings.warn("the loss was not finite in some member: it keeps the best weights before",
+                          loop.DivergenceWarning, stacklevel=4)
+        return [epochs for epochs, _ in done]
+
+    def _train(self, net: MLP, kind: Kind, part: Part, n_threads: int | None) -> tuple[int, loop.Ending]:
+        network, preset = net._network, self.preset
+        data = network.bind(self.X, self.y, self.weight)
+        watched = self._watched(net, data, part)
+        optimizer = optim.AdamW(kind.learning_rate, beta2=kind.beta2, weight_decay=preset.weight_decay)
+        state = OptimizerState.following(None, network.parameters, optimizer)
+        order = Shuffled(data.n, part.rows, network.progress.seed)
+        batch = batch_size(preset, order.n)
+        with _running.Fit(net) as running, network.team(order.n, 3 * kind.epochs, n_threads, batch) as team:
+            on_batch_end = loop.batch_notifier(self.callbacks, net)
+            epochs = Epochs(network, state, data, order, batch, team, Objective(), on_batch_end)
+            running.present["loss"] = epochs.loss
+            plan = MemberPlan(self, net, kind, epochs, lambda: watched.loss(team), self._seconds_left())
+            try:
+                ending = loop.train(net, epochs, kind.epochs, plan, self.callbacks)
+            finally:
+                plan.monitor.restore(net)
+        return plan.done, ending
+
+    def _watched(self, net: MLP, data: _core.Data, part: Part) -> MeasuredRows:
+        if self.watched is not None:
+            return MeasuredRows(net._network, net._network.bind(*self.watched))
+        return MeasuredRows(net._network, data, part.held_out if len(part.held_out) else part.rows)
+
+    def _seconds_left(self) -> float:
+        """A member's share of the time: of what is left, one part of the rounds that are."""
+        if self.seconds is None:
+            return math.inf
+        left = self.seconds - (time.monotonic() - self.begun)
+        rounds_left = max(1, round(self.rounds * left / self.seconds)) if left > 0 else 1
+        return max(left, 0.0) / rounds_left
+
+
+class MemberPlan(loop.Plan):
+    """The rate falls along half a cosine; patience looks at the rows that are watched."""
+
+    def __init__(self, training: Training, net: MLP, kind: Kind, epochs: Epochs, watched_loss: Callable[[], float],
+                 seconds: float) -> None:
+        self.training, self.net, self.kind = training, net, kind
+        self.epochs, self.watched_loss = epochs, watched_loss
+        self.monitor, self.done = Monitor("val_loss", False), 0
+        self.begun, self.seconds = time.monotonic(), seconds
+
+    def begin_epoch(self) -> float:
+        part = max(self.done / self.kind.epochs, self._time_part())
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
+        return self.kind.learning_rate * max(fall, SMALLEST_RATE)
+
+    def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
+        loss = self.watched_loss()
+        self.monitor.look(loss, lambda: self.net._network.learned)
+        self.done += 1
+        return self.done, {"loss": result.loss, "lr": result.rate, "val_loss": loss}
+
+    def should_stop(self) -> bool:
+        return (self.monitor.waited >= self.kind.patience or self._time_part() >= 1
+                or self.training.interrupted.is_set())
+
+    def _time_part(self) -> float:
+        return (time.monotonic() - self.begun) / self.seconds if self.seconds else 1.0
+
+
+def batch_size(preset: Preset, n: int) -> int:
+    """Rows of a step: a power of 2, so that an epoch has about steps_an_epoch of them."""
+    least, most = preset.batches
+    return min(n, int(np.clip(2 ** round(math.log2(n / preset.steps_an_epoch)), least, most)))
+
+
+def _in_threads(threads: int, interrupted: threading.Event, call: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """map, in threads. What one of them raises, and Ctrl-C, ends the others after their epoch."""
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            return list(pool.map(call, *arguments))
+        except BaseException:
+            interrupted.set()
+            raise

@@ -1,0 +1,99 @@
+"""Targets of regression as a network takes them, and its outputs as predictions.
+
+Targets are standardised, if asked after a power transform (Yeo and Johnson 2000), which brings the tail of a skewed
+distribution near. What a network then predicts is a mean on the transformed scale, and its inverse is no mean of y: the
+mean is taken over the residuals of held-out rows, E[y] = mean over i of inverse(output + residual i), Duan's (1983)
+smearing estimate.
+"""
+from __future__ import annotations
+
+import numpy as np
+from sklearn.preprocessing import PowerTransformer
+
+from .._types import Floats
+
+SMEARED = 200  # quantiles that stand for the residuals
+POINTS = 400  # between which smeared means are interpolated
+BEYOND = 0.25  # part of the range of targets that the points go beyond it on either side
+
+
+class TargetScale:
+    """y of one column <-> what the network learns, of mean 0 and standard deviation 1.
+
+    transforms : whether by a power, too.
+
+    power : lambda of Yeo and Johnson, 1 for none. mean, scale : of the transformed. least, most : of y in fit.
+    residuals : of held-out rows, on the network's scale, (SMEARED,); none before `smear`. points, smeared :
+    outputs, and the means of y there.
+    """
+
+    def __init__(self, transforms: bool = False) -> None:
+        self.transforms = transforms
+
+    def fit(self, y: Floats, weight: Floats | None = None) -> TargetScale:
+        """y : (n,). weight : (n,) or None; rows of weight 0 are looked at all the same."""
+        y = np.asarray(y, np.float64)
+        self.least, self.most = float(y.min()), float(y.max())
+        self.centre, self.unit = _standard(y, weight)
+        standard = (y - self.centre) / self.unit
+        self.power = 1.0
+        if self.transforms and standard.any():
+            power = PowerTransformer(standardize=False).fit(standard[:, None]).lambdas_[0]
+            self.power = float(np.clip(power, 0.0, 2.0))  # beyond, the inverse is infinite at finite outputs
+        self.mean, self.scale = _standard(self._forward(standard), weight)
+        self.residuals = np.zeros(1)
+        self._tabulate()
+        return self
+
+    def transform(self, y: Floats) -> Floats:
+        """Targets of the network, (n,)."""
+        return (self._forward((np.asarray(y, np.float64) - self.centre) / self.unit) - self.mean) / self.scale
+
+    def inverse(self, outputs: Floats) -> Floats:
+        """y whose transform the outputs are, of any shape."""
+        return self._backward(outputs * self.scale + self.mean) * self.unit + self.centre
+
+    def smear(self, residuals: Floats) -> None:
+        """Take note of the residuals of held-out rows, transform(y) - output, (m,)."""
+        self.residuals = np.quantile(residuals, (np.arange(SMEARED) + 0.5) / SMEARED)
+        self._tabulate()
+
+    def _tabulate(self) -> None:
+        """The smeared mean at points over the range of targets and beyond."""
+        low, high = self.transform(np.array([self.least, self.most]))
+        beyond = BEYOND * (high - low)
+        self.points = np.linspace(low - beyond, high + beyond, POINTS)
+        self.smeared = self.inverse(self.points[:, None] + self.residuals).mean(axis=1)
+
+    def means(self, outputs: Floats, clip: bool = True) -> Floats:
+        """The mean of y given the network's outputs, (n,). clip : to the range of y in fit."""
+        y = self.inverse(outputs)
+        if self.power != 1.0:
+            y = np.interp(outputs, self.points, self.smeared)
+        return np.clip(y, self.least, self.most) if clip else y
+
+    def _forward(self, z: Floats) -> Floats:
+        """Yeo and Johnson's transform."""
+        if self.power == 1.0:
+            return z
+        out, p, up = np.empty_like(z), self.power, z >= 0
+        out[up] = np.log1p(z[up]) if p == 0 else np.expm1(p * np.log1p(z[up])) / p
+        out[~up] = -np.log1p(-z[~up]) if p == 2 else -np.expm1((2 - p) * np.log1p(-z[~up])) / (2 - p)
+        return out
+
+    def _backward(self, t: Floats) -> Floats:
+        """Its inverse."""
+        if self.power == 1.0:
+            return t
+        out, p, up = np.empty_like(t), self.power, t >= 0
+        with np.errstate(over="ignore"):
+            out[up] = np.expm1(t[up] if p == 0 else np.log1p(p * t[up]) / p)
+            out[~up] = -np.expm1(-t[~up] if p == 2 else np.log1p(-(2 - p) * t[~up]) / (2 - p))
+        return out
+
+
+def _standard(z: Floats, weight: Floats | None) -> tuple[float, float]:
+    """(mean, standard deviation), 1 for that of a constant."""
+    mean = float(np.average(z, weights=weight))
+    return mean, float(np.sqrt(np.average((z - mean) ** 2, weights=weight))) or 1.0
+
