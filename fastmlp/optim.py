@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import InitVar, dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -175,6 +174,8 @@ class NAdam(Optimizer):
 
     def numbers(self, lr: float) -> dict[str, float]:
         # rounded the same way on every machine
+        from decimal import Decimal  # here: it takes a millisecond, which each import would
+
         fade = float(Decimal("0.96") ** Decimal(float(self.momentum_decay)))
         return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "fade": fade}
 

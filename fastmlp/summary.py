@@ -4,7 +4,6 @@ from __future__ import annotations
 import math
 import platform
 import sys
-from html import escape
 from typing import TYPE_CHECKING
 
 from . import _core
@@ -31,6 +30,8 @@ def summary(net: MLP) -> str:
 
 def html(net: MLP) -> str:
     """The same as a table for notebooks."""
+    from html import escape  # here: few need it, and it would take a tenth of the import's time
+
     head, rows, foot = _table(net)
 
     def line(tag: str, row: tuple[str, ...]) -> str:

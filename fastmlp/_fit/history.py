@@ -1,10 +1,8 @@
 """The numbers of each epoch of a fit."""
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from .. import _lazy
@@ -31,6 +29,9 @@ class History(dict[str, list[float]]):
 
     def _repr_html_(self) -> str:
         """For notebooks: the same line, and where matplotlib is installed a small picture."""
+        import base64  # here: few need them, and they take time that each import would
+        from html import escape
+
         line = f"<div>{escape(repr(self))}</div>"
         if not any(self.values()):
             return line
