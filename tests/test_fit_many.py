@@ -1,4 +1,5 @@
 """fit_many: the same as one fit after another, to the bit."""
+import concurrent.futures
 import threading
 import tracemalloc
 
@@ -23,6 +24,21 @@ def test_the_same_bits_as_one_after_another(n_threads):
     wanted = [net.fit(X, Y, optimizer=Adam(0.01), epochs=5, validation_fraction=0.2) for net in after]
     assert histories == wanted
     assert all(np.array_equal(a.params, b.params) for a, b in zip(side_by_side, after))
+
+
+def test_as_many_at_a_time_as_are_allowed(monkeypatch):
+    asked = []
+
+    class Pool(concurrent.futures.ThreadPoolExecutor):
+        def __init__(self, threads):
+            asked.append(threads)
+            super().__init__(threads)
+
+    monkeypatch.setattr(concurrent.futures, "ThreadPoolExecutor", Pool)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    fit_many(nets(3), X, Y, epochs=1)
+    fit_many(nets(3), X, Y, epochs=1, n_threads=2)
+    assert asked == [1, 2]
 
 
 def test_options_of_each_go_before_those_of_all():

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import _checks, _core
+from .. import _checks, _core, _threads
 from .history import History
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
 
     nets : MLPs, all different objects. X : (n, d(0)), y : (n,) or (n, d(L)), as MLP.fit takes them; networks of one
     dtype share one copy of X, or read X itself where it has that dtype. each : options for each network, dicts of
-    MLP.fit's, which go before those for all. n_threads : how many train at a time, None for as many as there are cores.
+    MLP.fit's, which go before those for all. n_threads : how many train at a time, None for as many as are allowed.
     options : of MLP.fit, for all. Callbacks given to several are called from several threads; give each its own.
 
     Weights and Histories are to the bit those of one fit after another. Returns the Histories, in the order of nets.
@@ -27,7 +27,9 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
     from concurrent.futures import ThreadPoolExecutor  # not above: an import of fastmlp need not wait for it
 
     each = _checked(nets, each)
-    threads = _core.cores() if n_threads is None else _checks.integer("n_threads", n_threads, 1, _core.MOST_THREADS)
+    threads = _threads.allowed()
+    if n_threads is not None:
+        threads = _checks.integer("n_threads", n_threads, 1, _core.MOST_THREADS)
     shared: dict[Any, Any] = {}
     for net in nets:
         key = net.dtype, net.d[0]

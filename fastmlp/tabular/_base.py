@@ -38,7 +38,8 @@ PARAMETERS = """\
     time_limit : seconds, after which members stop; rates fall accordingly. None for none. A fit with a limit is not the
         same each time.
     random_state : None, an int or a RandomState: folds, weights, the order of rows, dropout.
-    n_threads : threads to use, None for as many as there are cores. Results do not depend on it.
+    n_threads : threads to use, None for as many as OMP_NUM_THREADS and threadpoolctl allow. Results do not depend on
+        it.
     callbacks : fastmlp.Callback objects, or functions of (net, epoch, logs); with them members train one after
         another."""
 

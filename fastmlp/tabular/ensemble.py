@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, _running, optim
+from .. import _core, _running, _threads, optim
 from .._engine.requests import Objective
 from .._fit import loop
 from .._fit.epochs import EpochResult, Epochs
@@ -91,7 +91,7 @@ class Training:
 
     def __call__(self, nets: Sequence[MLP], kinds: Sequence[Kind], parts: Sequence[Part]) -> list[int]:
         """Train each network on its Part; how many epochs each took."""
-        threads = min(self.n_threads or _core.cores(), len(nets))
+        threads = min(self.n_threads or _threads.allowed(), len(nets))
         if threads == 1 or self.callbacks:
             rounds, engine_threads = len(nets), self.n_threads
             train_all: Callable[..., Any] = map
