@@ -356,15 +356,10 @@ class Identity(Layer):
 
 
 @dataclass(frozen=True)
-class Add(Layer):
-    """x(l) = x(l-1) + x(l-back), of one shape: what a Residual ends with.
-
-    back: at least 2.
-    """
+class _OfTwo(Layer):
+    """A layer that reads x(l-1) and x(l-back), back at least 2."""
 
     back: int = 2
-
-    kind: ClassVar[str] = "sum"
 
     @property
     def reads(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -372,6 +367,15 @@ class Add(Layer):
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 2, MOST_UNITS))
+
+
+class Add(_OfTwo):
+    """x(l) = x(l-1) + x(l-back), of one shape: what a Residual ends with.
+
+    back: at least 2.
+    """
+
+    kind: ClassVar[str] = "sum"
 
     def joins(self, *shapes: Shape) -> Shape:
         if shapes[0] != shapes[1]:
@@ -420,23 +424,13 @@ class Residual:
         return f"Residual({', '.join(inner)})"
 
 
-@dataclass(frozen=True)
-class Join(Layer):
+class Join(_OfTwo):
     """x(l-back) and x(l-1) side by side, of maps the channels at each position: what joins the branches of a Concat.
 
     back: at least 2.
     """
 
-    back: int = 2
-
     kind: ClassVar[str] = "concat"
-
-    @property
-    def reads(self) -> tuple[int, ...]:  # type: ignore[override]
-        return 1, self.back
-
-    def checked(self, name: str, dtype: DTypeLike) -> Self:
-        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 2, MOST_UNITS))
 
     def joins(self, *shapes: Shape) -> Shape:
         if shapes[0][:-1] != shapes[1][:-1]:
@@ -637,7 +631,6 @@ class Conv2D(_Conv):
     decay: float = 1.0
 
 
-@dataclass(frozen=True, eq=False)
 class Conv1D(Conv2D):
     """Conv2D for maps (length, c_in): W has shape (kernel, c_in, filters)."""
 
@@ -659,7 +652,6 @@ class MaxPool2D(_Windowed):
     kind: ClassVar[str] = "max_pool"
 
 
-@dataclass(frozen=True)
 class MaxPool1D(MaxPool2D):
     """MaxPool2D for maps (length, c)."""
 
@@ -675,7 +667,6 @@ class AvgPool2D(_AvgPool):
     padding: str | ByAxis = "valid"
 
 
-@dataclass(frozen=True)
 class AvgPool1D(AvgPool2D):
     """AvgPool2D for maps (length, c)."""
 
