@@ -5,7 +5,6 @@ they are.
 """
 from __future__ import annotations
 
-import decimal
 import numbers
 from typing import Any
 
@@ -16,7 +15,6 @@ from . import _core
 from ._types import Floats, Shape
 
 BLOCK_BYTES = 2**26  # of what is held at once besides the result
-OBJECTS = (numbers.Real, decimal.Decimal, np.bool_)  # that arrays of objects may hold
 OF_TEXT = {"y": "; MLPClassifier takes labels of any kind"}  # argument -> what to do about text
 # loss -> what its targets must be: least, most, in words
 RANGES: dict[str, tuple[float, float | None, str]] = {
@@ -54,7 +52,10 @@ def numeric(argument: str, a: Any, dtype: DTypeLike) -> NDArray[Any]:
     if kind in "UST":
         raise TypeError(f"{argument} must be numbers, got text, {array.dtype}{OF_TEXT.get(argument, '')}")
     if kind == "O":
-        wrong = [t for t in set(map(type, array.flat)) if not issubclass(t, OBJECTS) or issubclass(t, np.timedelta64)]
+        from decimal import Decimal  # here: it takes time that each import would
+
+        known = (numbers.Real, Decimal, np.bool_)
+        wrong = [t for t in set(map(type, array.flat)) if not issubclass(t, known) or issubclass(t, np.timedelta64)]
         if wrong:
             raise TypeError(f"{argument} must be numbers, got an array of objects, some of them {wrong[0].__name__}")
     try:
