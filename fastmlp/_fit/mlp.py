@@ -21,7 +21,7 @@ from .local import LocalEpochs
 from .measures import Measures
 from .options import Options
 from .orders import InOrder, Order, Shuffled, hold_out
-from .ranks import ALONE, Ranks, ranks_of, stand_in
+from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
 from .scales import warn_of_scales
 from .stream import Stream, StreamEpochs, stream_of
@@ -43,6 +43,8 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     if options.comm is None:
         with _running.Fit(net) as running:
             return _fit(net, X, y, options, fresh, running, ALONE)
+    from .together import ranks_of  # here: few fits have a communicator
+
     with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
         return _fit(net, X, y, options, fresh, running, ranks)
 

@@ -1,0 +1,260 @@
+"""The ranks of a communicator, see fastmlp.distributed.
+
+What is said first, whatever the ranks do together, is `sums`: a few numbers, and whether a rank has failed. So an
+exception on one rank meets all others in what they do together next, and ends them there.
+"""
+from __future__ import annotations
+
+import builtins
+import contextlib
+import platform
+import re
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _arrays, _core, _threads
+from .._engine.requests import Exchange
+from .._lazy import load
+from .._network import Network
+from .._parameters import OptimizerState
+from .._types import Floats, Integers
+from ..callbacks import Callback
+from .cuts import Cut, ProportionalCut
+from .ranks import ALONE, NO_ROWS, Ranks, stand_in
+from .signals import Deferred
+
+if TYPE_CHECKING:
+    from ..distributed import Communicator
+    from ..model import MLP
+    from .options import Options
+
+NUMBERS = 3  # that `sums` takes at most
+
+
+def ranks_of(comm: Any) -> Ranks:
+    """The ranks of a communicator. TypeError where it is none."""
+    communicator = load("communicator_of")(comm)
+    return Together(communicator) if communicator.size > 1 else ALONE
+
+
+class Together(Ranks):
+    """Ranks that talk through a communicator."""
+
+    def __init__(self, communicator: Communicator) -> None:
+        super().__init__(communicator.rank, communicator.size)
+        self.communicator = communicator
+        self.deferred, self.ended = Deferred(), False
+        self.given = np.zeros(1 + NUMBERS)  # whether this rank has failed, and the numbers of `sums`
+
+    # ---- the beginning and the end
+
+    def __enter__(self) -> Self:
+        self.deferred.install()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            if not self.ended:
+                with self.deferred:
+                    self._sums((), error)
+        finally:
+            self.deferred.remove()
+
+    def _sums(self, numbers: Sequence[float], error: BaseException | None = None) -> list[float]:
+        """What `sums` gives, with signals deferred. error: by which this rank has failed."""
+        given = self.given
+        given[0], given[1:] = error is not None, 0
+        given[1:1 + len(numbers)] = numbers
+        self._talk(given)
+        failed, *found = given.tolist()
+        if failed:
+            self._end(error)
+        return found
+
+    def _talk(self, a: NDArray[Any]) -> None:
+        """The communicator's sum. Where that fails there is nobody left to talk to."""
+        try:
+            self.communicator.sum_(a)
+        except BaseException:
+            self.ended = True
+            raise
+
+    def _end(self, error: BaseException | None) -> None:
+        """Raise the error of the lowest rank that has failed; not where this one has failed itself, and tells."""
+        self.ended = True
+        said = b"" if error is None else f"{type(error).__name__}\n{error}".encode()
+        lengths = np.zeros(self.size, np.int64)
+        lengths[self.rank] = len(said)
+        self._talk(lengths)
+        first = int(np.flatnonzero(lengths)[0])
+        text = np.zeros(lengths[first], np.uint8)
+        if first == self.rank:
+            text[:] = np.frombuffer(said, np.uint8)
+        self._talk(text)
+        if error is None:
+            raise _error_of(first, text.tobytes().decode())
+
+    # ---- numbers and arrays
+
+    def sums(self, *numbers: float) -> Sequence[float]:
+        with self.deferred:
+            return self._sums(numbers)[:len(numbers)]
+
+    def of_epoch(self, loss: float, row_penalty: float, sensitivity: float) -> Sequence[float]:
+        return self.sums(*((loss, row_penalty) if self.rank == 0 else (0, 0)), sensitivity)
+
+    def any(self, flag: bool) -> bool:
+        return self.sums(flag)[0] > 0
+
+    def sum_(self, a: NDArray[Any]) -> NDArray[Any]:
+        with self.deferred:
+            self._sums(())
+            self._talk(a)
+        return a
+
+    def gather(self, a: NDArray[Any]) -> NDArray[Any]:
+        shapes = np.zeros((self.size, 2), np.int64)
+        shapes[self.rank] = len(a), a.shape[1] if a.ndim == 2 else -1
+        with_fractions = self.any(a.dtype.kind == "f")
+        sizes, widths = self.sum_(shapes).T
+        of_rows = set(widths[sizes > 0].tolist())
+        if len(of_rows) > 1:
+            raise ValueError(f"y must have rows of one shape on all ranks, got {widths[sizes > 0].tolist()} columns")
+        width, begin = of_rows.pop(), int(sizes[:self.rank].sum())
+        found = np.zeros((sizes.sum(), *([] if width < 0 else [width])), np.float64 if with_fractions else np.int64)
+        if len(a):
+            found[begin:begin + len(a)] = a
+        return self.sum_(found)
+
+    def integers(self, *numbers: int) -> Sequence[int]:
+        found = np.array(numbers, np.int64)
+        self._broadcast(found)
+        return found.tolist()
+
+    def _broadcast(self, *arrays: NDArray[Any]) -> None:
+        """Have the arrays as rank 0 has them."""
+        with self.deferred:
+            self._sums(())
+            for a in arrays:
+                self.communicator.broadcast_(a)
+
+    def require_same(self, net: MLP, options: Options, previous: OptimizerState | None) -> None:
+        self.local_steps = options.local_steps()
+        given = {"the network": net, "its optimizer so far": previous and previous.optimizer, **options.of_all()}
+        texts = {name: _text(value) for name, value in given.items()}
+        of_first = np.array([zlib.crc32(text.encode()) for text in texts.values()], np.int64)
+        self._broadcast(of_first)
+        for (name, text), code in zip(texts.items(), of_first):
+            if zlib.crc32(text.encode()) != code:
+                raise ValueError(f"{name} must be the same on all ranks, got another than rank 0 on rank {self.rank}: "
+                                 + text)
+
+    # ---- the network and its data
+
+    def require_possible(self, network: Network, options: Options) -> None:
+        if self.local_steps and options.ema is not None:
+            raise ValueError("ema must be None where ranks take steps of their own, which is what "
+                             f"sync={options.sync} means, got {options.ema}")
+        if network.core.settles:
+            raise ValueError("comm must be None for a network with BatchNorm, whose statistics are those of one "
+                             "process's rows; LayerNorm needs none")
+
+    def follow(self, network: Network, state: OptimizerState | None = None) -> None:
+        parameters, statistics = network.parameters, network.core.statistics
+        weights, p = parameters.all_weights(), parameters.values()
+        self._broadcast(weights, p, statistics, *([] if state is None else state.arrays()))
+        if self.rank > 0:
+            parameters.resume(weights, p)
+        if state is not None:
+            progress = network.progress
+            progress.seed, progress.epochs_ever, state.epoch = self.integers(progress.seed, progress.epochs_ever,
+                                                                             state.epoch)
+
+    def bind(self, network: Network, X: Any, y: Any, sample_weight: Any = None) -> tuple[_core.Data, Integers | None]:
+        if _shape(y)[:1] == (0,) == _shape(X)[:1]:
+            self.weights(network, None, 0)
+            return stand_in(network), NO_ROWS
+        X = network.features(X)
+        y = network.targets(y, X.shape[0])
+        weight = self.weights(network, sample_weight, X.shape[0])
+        return _core.Data(X, y, weight, network.loss.rows(y, network.dtype)), None
+
+    def weights(self, network: Network, sample_weight: Any, n: int) -> Floats | None:
+        dtype = network.dtype
+        weight = None if sample_weight is None or n == 0 else _arrays.unscaled_weights(sample_weight, n, dtype)
+        total = float(n if weight is None else weight.sum(dtype=np.float64))
+        all_n, all_total, weighted = self.sums(n, total, weight is not None)
+        self.weighted = self.weighted or weighted > 0
+        if all_n == 0:
+            raise ValueError("X must have at least one row on some rank, got none on any")
+        if not weighted or n == 0:
+            return None
+        if not 0 < all_total < np.inf:
+            raise ValueError(f"sample_weight must not be all 0, nor have an infinite sum, got {all_total:g}")
+        weight = np.ones(n) if weight is None else weight.astype(np.float64)
+        return np.ascontiguousarray(weight * (all_n / all_total), dtype)
+
+    def cut(self, n: int, batch: int | None) -> Cut:
+        sizes = np.zeros(self.size, np.int64)
+        sizes[self.rank] = n
+        self.sum_(sizes)
+        whole = int(sizes.sum())
+        return ProportionalCut(sizes, self.rank, min(whole, batch or whole))
+
+    def average(self, arrays: Sequence[NDArray[Any]], rows: int) -> None:
+        total, = self.sums(rows)
+        for a in arrays:
+            a *= rows / total
+            self.sum_(a)
+
+    def exchange(self, rows: int) -> Exchange | None:
+        if self.local_steps:
+            return None
+        gives = rows > 0
+
+        def exchange(G: Floats, found: NDArray[np.float64], error: BaseException | None) -> None:
+            if not gives:
+                G[...], found[...] = 0, 0
+            with self.deferred:
+                found[:] = self._sums(found.tolist(), error)[:2]
+                if error is None and found[1] == 0:
+                    self._talk(G)
+
+        return exchange
+
+    # ---- callbacks and threads
+
+    def listening(self, callbacks: Sequence[Callback]) -> list[Callback]:
+        return [callback for callback in callbacks if self.rank == 0 or callback.every_rank]
+
+    def threads(self, n_threads: int | None) -> int | None:
+        """By default the cores of a machine are shared by the ranks on it, of which each takes what it is allowed."""
+        hosts = np.zeros(self.size, np.int64)
+        hosts[self.rank] = zlib.crc32(platform.node().encode())
+        self.sum_(hosts)
+        here = int((hosts == hosts[self.rank]).sum())
+        return n_threads or min(_threads.allowed(), max(1, _core.cores() // here))
+
+
+def _shape(a: Any) -> tuple[int, ...]:
+    """The shape of a user's array, a list or a sparse matrix."""
+    return tuple(a.shape) if hasattr(a, "shape") else np.shape(a)
+
+
+def _text(value: Any) -> str:
+    """What a value is, without where in memory it is."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _error_of(rank: int, text: str) -> BaseException:
+    """The error that another rank has raised: of its type where that is one of Python's own."""
+    name, _, message = text.partition("\n")
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, BaseException):
+        with contextlib.suppress(TypeError):  # those of Unicode want more
+            return kind(f"rank {rank}: {message}")
+    return RuntimeError(f"rank {rank}: {name}: {message}")
