@@ -486,6 +486,16 @@ class Lion:
             p -= self.lr * direction + decays * self.lr * self.weight_decay * p
 
 
+def train(net, optimizer, X, y, epochs, batch):
+    """Train a Network on rows in their order, none of its parameters penalised."""
+    for _ in range(epochs):
+        for i in range(0, len(X), batch):
+            g = net.backprop(X[i:i + batch], y[i:i + batch])
+            pairs = [(a, da) for arrays, grads in ((net.W, g.dW), (net.b, g.db))
+                     for a, da in zip(arrays, grads) if a is not None]
+            optimizer.step([a for a, _ in pairs], [da for _, da in pairs], [False] * len(pairs))
+
+
 def total_gradient(optimizer, params, grads, penalised):
     """grads clipped to the norm clip_norm, then + l2 w + l1 sign(w) for weights."""
     norm = math.sqrt(sum((g * g).sum() for g in grads))

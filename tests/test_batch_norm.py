@@ -42,12 +42,7 @@ def test_steps_are_the_twins(name, dtype):
     twin = reference.twin_of(net)
     net.fit(X, y, SGD(0.05, momentum=0.9), epochs=2, batch_size=25, shuffle=False, n_threads=2)
     optimizer = reference.SGD(0.05, momentum=0.9)
-    for _ in range(2):
-        for i in range(0, len(X), 25):
-            g = twin.backprop(X[i:i + 25], y[i:i + 25])
-            pairs = [(a, da) for arrays, grads in ((twin.W, g.dW), (twin.b, g.db))
-                     for a, da in zip(arrays, grads) if a is not None]
-            optimizer.step([a for a, _ in pairs], [da for _, da in pairs], [False] * len(pairs))
+    reference.train(twin, optimizer, X, y, epochs=2, batch=25)
     for l in range(1, len(net.d)):
         for a, b in ((net.W[l], twin.W[l]), (net.b[l], twin.b[l])):
             if a is not None:

@@ -5,7 +5,8 @@ import pytest
 import reference
 from fastmlp import MLP, Adam, Concat, Conv2D, Dense, Dropout, Identity, MaxPool2D, Residual, tie_layers
 from fastmlp.layers import Join
-from test_gradients import derivative
+from test_files import assert_goes_on_from_a_file
+from test_gradients import assert_derivatives, derivative
 from test_twin import TOLERANCE, assert_near
 
 RNG = np.random.default_rng(0)
@@ -37,23 +38,7 @@ def test_the_sweep_is_the_twins(name, dtype):
 @pytest.mark.parametrize("name", BRANCHES)
 def test_derivatives_alone_and_nested(name):
     net, X, y = problem(BRANCHES[name])
-    p, v = net.params, 0.1 * RNG.standard_normal(net.n_params)
-
-    def along(f):
-        def at(h):
-            net.params = p + h * v
-            return f()
-        return at
-
-    gradient, hvp = net.loss_and_grad(X, y)[1], net.hvp(v, X, y)
-    assert gradient @ v == pytest.approx(derivative(along(lambda: net.evaluate(X, y))), rel=1e-7)
-    quotient = derivative(along(lambda: net.loss_and_grad(X, y)[1]))
-    np.testing.assert_allclose(hvp, quotient, rtol=1e-7, atol=1e-7 * np.abs(hvp).max())
-    for penalty in ({"gradient_penalty": 0.3}, {"jacobian_penalty": 0.3}):
-        net.params = p
-        slope = net.loss_and_grad(X, y, **penalty)[1] @ v
-        assert slope == pytest.approx(derivative(along(lambda penalty=penalty: net.loss_and_grad(X, y, **penalty)[0])),
-                                      rel=1e-7)
+    assert_derivatives(net, X, y, 0.1 * RNG.standard_normal(net.n_params))
 
 
 def test_by_hand():
@@ -85,12 +70,7 @@ def test_training_ties_and_files(tmp_path):
     X, y = RNG.standard_normal((50, 6)), RNG.standard_normal((50, 3))
     net.fit(X, y, Adam(0.01), epochs=3, batch_size=16, gradient_penalty=0.1)
     np.testing.assert_array_equal(net.W[1], net.W[4])
-    net.save(tmp_path / "net")
-    again = MLP.load(tmp_path / "net")
-    assert repr(again) == repr(net) and again.summary() == net.summary()
-    for one in (net, again):
-        one.partial_fit(X, y)
-    np.testing.assert_array_equal(net.params, again.params)
+    assert_goes_on_from_a_file(net, X, y, tmp_path / "net")
 
 
 def test_numbers_of_layers():

@@ -20,7 +20,7 @@ from fastmlp import (
     TiedGroup,
     tie_layers,
 )
-from test_gradients import derivative
+from test_gradients import assert_derivatives, derivative
 from test_twin import TOLERANCE, assert_near
 
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
@@ -68,12 +68,7 @@ def test_steps_are_the_twins(name):
     net, X, y = problem(name)
     twin, optimizer = reference.twin_of(net), reference.SGD(0.01, momentum=0.9)
     net.fit(X, y, SGD(0.01, momentum=0.9), epochs=2, batch_size=25, shuffle=False, n_threads=2)
-    for _ in range(2):
-        for i in range(0, len(X), 25):
-            g = twin.backprop(X[i:i + 25], y[i:i + 25])
-            pairs = [(a, da) for arrays, grads in ((twin.W, g.dW), (twin.b, g.db))
-                     for a, da in zip(arrays, grads) if a is not None]
-            optimizer.step([a for a, _ in pairs], [da for _, da in pairs], [False] * len(pairs))
+    reference.train(twin, optimizer, X, y, epochs=2, batch=25)
     for l in range(1, len(net.d)):
         for a, b in ((net.W[l], twin.W[l]), (net.b[l], twin.b[l])):
             if a is not None:
@@ -82,27 +77,8 @@ def test_steps_are_the_twins(name):
 
 @networks
 def test_derivatives_alone_and_nested(name):
-    """By difference quotients: of the loss, of the gradient, of a penalty on the gradient."""
     net, X, y = problem(name, n=20)
-    p, v = net.params, NEAR * RNG.standard_normal(net.n_params)
-
-    def along(f):
-        def at(h):
-            net.params = p + h * v
-            return f()
-        return at
-
-    gradient, hvp = net.loss_and_grad(X, y)[1], net.hvp(v, X, y)
-    slope = derivative(along(lambda: net.evaluate(X, y)))
-    assert gradient @ v == pytest.approx(slope, rel=1e-7)
-    quotient = derivative(along(lambda: net.loss_and_grad(X, y)[1]))
-    np.testing.assert_allclose(hvp, quotient, rtol=1e-7, atol=1e-7 * np.abs(hvp).max())
-    for penalty in ({"gradient_penalty": 0.3}, {"jacobian_penalty": 0.3}):
-        net.params = p
-        slope = net.loss_and_grad(X, y, **penalty)[1] @ v
-        assert slope == pytest.approx(derivative(along(lambda penalty=penalty: net.loss_and_grad(X, y, **penalty)[0])),
-                                      rel=1e-7)
-    net.params = p
+    assert_derivatives(net, X, y, NEAR * RNG.standard_normal(net.n_params))
     J, V = net.jacobian(X), RNG.standard_normal(X.shape)
     np.testing.assert_allclose(net.jvp(X, V), np.einsum("nkj,nj->nk", J, V), rtol=1e-11, atol=1e-12)
 

@@ -54,6 +54,15 @@ def trained(layers=LAYERS, optimizer=Adam(0.01), loss="squared_error", dtype="fl
     return net
 
 
+def assert_goes_on_from_a_file(net, X, y, path):
+    """What a file gives is described alike, and trains on to the same bits."""
+    again = through_a_file(net, path)
+    assert repr(again) == repr(net) and again.summary() == net.summary()
+    for one in (net, again):
+        one.partial_fit(X, y)
+    np.testing.assert_array_equal(net.params, again.params)
+
+
 def through_a_file(net, path):
     assert net.save(path) is None
     return MLP.load(path)

@@ -18,6 +18,28 @@ def derivative(f):
     return (4 * narrow - wide) / 3
 
 
+def assert_derivatives(net, X, y, v):
+    """By difference quotients along a direction v of the parameters: of the loss, of the gradient, of penalties."""
+    p = net.params
+
+    def along(f):
+        def at(h):
+            net.params = p + h * v
+            return f()
+        return at
+
+    gradient, hvp = net.loss_and_grad(X, y)[1], net.hvp(v, X, y)
+    assert gradient @ v == pytest.approx(derivative(along(lambda: net.evaluate(X, y))), rel=1e-7)
+    quotient = derivative(along(lambda: net.loss_and_grad(X, y)[1]))
+    np.testing.assert_allclose(hvp, quotient, rtol=1e-7, atol=1e-7 * np.abs(hvp).max())
+    for penalty in ({"gradient_penalty": 0.3}, {"jacobian_penalty": 0.3}):
+        net.params = p
+        slope = net.loss_and_grad(X, y, **penalty)[1] @ v
+        assert slope == pytest.approx(derivative(along(lambda penalty=penalty: net.loss_and_grad(X, y, **penalty)[0])),
+                                      rel=1e-7)
+    net.params = p
+
+
 def network(sizes, rng, loss=None):
     """A random float64 network of smooth units, some layers without biases, and data for it."""
     loss = loss or LOSSES[rng.integers(len(LOSSES))]

@@ -4,7 +4,7 @@ import pytest
 
 import reference
 from fastmlp import MLP, SGD, Adam, Dense, Frozen
-from test_gradients import derivative
+from test_gradients import assert_derivatives
 from test_twin import TOLERANCE, assert_near
 
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
@@ -66,23 +66,7 @@ def test_the_sweep_is_the_twins(size, activation, dtype):
 @sizes
 def test_derivatives_alone_and_nested(size):
     net, X, y = problem(size, n=10)
-    p, v = net.params, 0.02 * RNG.standard_normal(net.n_params)
-
-    def along(f):
-        def at(h):
-            net.params = p + h * v
-            return f()
-        return at
-
-    gradient, hvp = net.loss_and_grad(X, y)[1], net.hvp(v, X, y)
-    assert gradient @ v == pytest.approx(derivative(along(lambda: net.evaluate(X, y))), rel=1e-7)
-    quotient = derivative(along(lambda: net.loss_and_grad(X, y)[1]))
-    np.testing.assert_allclose(hvp, quotient, rtol=1e-7, atol=1e-7 * np.abs(hvp).max())
-    for penalty in ({"gradient_penalty": 0.3}, {"jacobian_penalty": 0.3}):
-        net.params = p
-        slope = net.loss_and_grad(X, y, **penalty)[1] @ v
-        assert slope == pytest.approx(derivative(along(lambda penalty=penalty: net.loss_and_grad(X, y, **penalty)[0])),
-                                      rel=1e-7)
+    assert_derivatives(net, X, y, 0.02 * RNG.standard_normal(net.n_params))
 
 
 def test_by_hand():

@@ -5,6 +5,7 @@ import pytest
 import reference
 from fastmlp import MLP, Adam, Conv2D, Dense, Dropout, Flatten, MaxPool2D, Residual, activations, tie_layers
 from fastmlp.layers import Add, Projection
+from test_files import assert_goes_on_from_a_file
 from test_gradients import derivative
 from test_twin import OPTIMIZERS, TOLERANCE, assert_near, with_argument
 
@@ -92,12 +93,7 @@ def test_maps_ties_and_files(tmp_path):
     X, y = RNG.standard_normal((50, 6, 6, 2)), RNG.standard_normal((50, 3))
     net.fit(X, y, Adam(), epochs=2, gradient_penalty=0.1)
     np.testing.assert_array_equal(net.W[6], net.W[7])
-    net.save(tmp_path / "net")
-    again = MLP.load(tmp_path / "net")
-    assert repr(again) == repr(net) and again.summary() == net.summary()
-    for one in (net, again):
-        one.partial_fit(X, y)
-    np.testing.assert_array_equal(net.params, again.params)
+    assert_goes_on_from_a_file(net, X, y, tmp_path / "net")
 
 
 def test_several_layers_read_the_input():
