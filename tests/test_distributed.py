@@ -299,8 +299,10 @@ def test_a_loss_that_is_not_finite_between_averages():
 
 
 def test_no_callbacks_of_batches_between_averages():
-    _, errors = on_ranks(2, lambda comm: network().fit(X[:40], Y[:40], callbacks=[Batches()], sync=2, comm=comm))
+    nets = [network(), network()]
+    _, errors = on_ranks(2, lambda comm: nets[comm.rank].fit(X[:40], Y[:40], callbacks=[Batches()], sync=2, comm=comm))
     assert all("on_batch_end" in str(error) for error in errors)
+    assert all(net._network.progress.optimizer_state is None for net in nets)  # it was said before anything changed
 
 
 def test_no_mean_of_the_weights_between_averages():

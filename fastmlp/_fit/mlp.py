@@ -4,14 +4,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import _robust, _running, optim
+from .. import _core, _robust, _running, optim
 from .._engine.requests import Objective, Penalty
 from .._network import Network
 from .._parameters import OptimizerState
+from .._types import Integers
 from ..callbacks import Callback
 from . import classes, loop
 from .average import RunningMean
@@ -60,41 +61,26 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         seed, first = ranks.integers(seed, first)
     if options.label_smoothing:
         classes.check_smoothing(network, options.label_smoothing)
-    order: Order
-    arrays = None  # where all rows are here
-    if options.batches is not None:
-        order, data, held_out = stream_of(X, y, options), stand_in(network), None
-    elif options.window is None:
-        if ranks.several:
-            data, numbers = ranks.bind(network, X, y, options.sample_weight)
-        else:
-            arrays = network.checked(X, y, options.sample_weight)
-            data, numbers = network.bind_checked(*arrays), None
-        rows, held_out = hold_out(data, numbers, options.validation_fraction, seed, ranks)
-        order = Shuffled(data.n, rows, seed + ranks.rank) if options.shuffle else InOrder(data.n, rows)
-    else:
-        data, held_out = stand_in(network), None
-        order = windows_of(network, X, y, options, seed + ranks.rank, ranks)
-    measures = Measures(network, data, order.rows if held_out is None else held_out, y, options, ranks)
-    penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
-                              jacobian_penalty=options.jacobian_penalty)
-    in_memory = options.window is None and options.batches is None
-    attack = _robust.attack(options.adversarial, X if in_memory else np.empty((0, network.d[0])))
-    if network.core.settles and (penalty.kind or attack):
-        raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
-                         "BatchNorm, whose rows depend on each other in training")
+    rows = _rows_of(network, X, y, options, seed, ranks)
+    data, order = rows.data, rows.order
+    measures = Measures(network, data, order.rows if rows.held_out is None else rows.held_out, y, options, ranks)
+    objective = _objective_of(network, X if rows.in_memory else np.empty((0, network.d[0])), options)
     network.parameters.require_finite()
-    if arrays is not None:
-        warn_of_scales(network, *arrays[:2], options.epochs, stacklevel=4)
+    if rows.arrays is not None:
+        warn_of_scales(network, *rows.arrays, options.epochs, stacklevel=4)
     rates = learning_rates(options.optimizer, first, options.epochs)
     dropped = dropout_rates(network, first, options.epochs)
     if options.class_weight is not None:  # of the rows that are trained on; what was measured is bound already
-        n = data.n if numbers is None else len(numbers)
+        n = data.n if rows.numbers is None else len(rows.numbers)
         weights = classes.weights(network, y, n, options.sample_weight, options.class_weight, ranks)
         data, _ = ranks.bind(network, X, y, weights)
     callbacks, n_threads = options.callbacks, options.n_threads
     if ranks.several:
         callbacks, n_threads = ranks.listening(callbacks), ranks.threads(n_threads)
+    on_batch_end = loop.batch_notifier(callbacks, net, ranks)
+    if on_batch_end is not None and ranks.local_steps:
+        raise ValueError("callbacks must have no on_batch_end where ranks take steps of their own, which is what "
+                         f"sync={options.sync} means")
     batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
     known = MANY if isinstance(order, Stream) else order.n
     with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:
@@ -104,21 +90,15 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         progress.optimizer_state = state
         if previous is None:
             net.history = History(loss=[], lr=[])
-        objective = Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
-                              smoothing=options.label_smoothing)
         mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
-        on_batch_end = loop.batch_notifier(callbacks, net, ranks)
-        if on_batch_end is not None and ranks.local_steps:
-            raise ValueError("callbacks must have no on_batch_end where ranks take steps of their own, which is what "
-                             f"sync={options.sync} means")
         kind = StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps else Epochs
         epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks, mean,
                       dropped)
         plan = NetworkPlan(net, rates, epochs, measures)
         if not isinstance(order, Stream):
             running.present["loss"] = plan.watch_loss(callbacks) if ranks.several else epochs.loss
-        if penalty.kind and in_memory and not ranks.several:
-            name = _robust.PENALTY_NAMES[penalty.kind]
+        if objective.penalty.kind and rows.in_memory and not ranks.several:
+            name = _robust.PENALTY_NAMES[objective.penalty.kind]
             running.present[name] = lambda: present_penalty(network, epochs, X, y, options.sample_weight)
         ending = loop.train(net, epochs, options.epochs, plan, callbacks)
         if ranks.several:
@@ -128,6 +108,52 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
                       "holds the weights before the step that made it so; try a smaller learning rate",
                       loop.DivergenceWarning, stacklevel=4)
     return net.history
+
+
+class Rows(NamedTuple):
+    """What is trained on.
+
+    data: bound for the engine; a row that stands in where the order brings data of its own. order: of the rows.
+    in_memory: whether X and y are there as a whole. held_out: numbers of the rows held out for validation, or None.
+    numbers: of the rows that this rank has, None for all. arrays: (X, y) as they were checked, where this process
+    alone has them.
+    """
+
+    data: _core.Data
+    order: Order
+    in_memory: bool = False
+    held_out: Integers | None = None
+    numbers: Integers | None = None
+    arrays: tuple[Any, Any] | None = None
+
+
+def _rows_of(network: Network, X: Any, y: Any, options: Options, seed: int, ranks: Ranks) -> Rows:
+    """The Rows, from wherever they come. TypeError or ValueError names what does not fit."""
+    if options.batches is not None:
+        return Rows(stand_in(network), stream_of(X, y, options))
+    if options.window is not None:
+        return Rows(stand_in(network), windows_of(network, X, y, options, seed + ranks.rank, ranks))
+    arrays, numbers = None, None
+    if ranks.several:
+        data, numbers = ranks.bind(network, X, y, options.sample_weight)
+    else:
+        X, y, weights = network.checked(X, y, options.sample_weight)
+        data, arrays = network.bind_checked(X, y, weights), (X, y)
+    trained, held_out = hold_out(data, numbers, options.validation_fraction, seed, ranks)
+    order = Shuffled(data.n, trained, seed + ranks.rank) if options.shuffle else InOrder(data.n, trained)
+    return Rows(data, order, True, held_out, numbers, arrays)
+
+
+def _objective_of(network: Network, X: Any, options: Options) -> Objective:
+    """What is minimised besides the mean loss. X: what an attack may move, without rows where these come later."""
+    penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
+                              jacobian_penalty=options.jacobian_penalty)
+    attack = _robust.attack(options.adversarial, X)
+    if network.core.settles and (penalty.kind or attack):
+        raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
+                         "BatchNorm, whose rows depend on each other in training")
+    return Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
+                     smoothing=options.label_smoothing)
 
 
 def present_penalty(network: Network, epochs: Epochs, X: Any, y: Any, sample_weight: Any) -> float:
