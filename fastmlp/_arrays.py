@@ -81,7 +81,7 @@ def as_array(argument: str, a: Any) -> NDArray[Any]:
 
 def is_sparse(a: Any) -> bool:
     """Whether a is one of scipy's sparse matrices or arrays."""
-    return hasattr(type(a), "tocsr")
+    return type(a) is not np.ndarray and hasattr(type(a), "tocsr")
 
 
 def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any]:

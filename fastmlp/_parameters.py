@@ -215,14 +215,14 @@ class OptimizerState:
         self.epoch = 0
 
     @classmethod
-    def following(cls, previous: OptimizerState | None, parameters: Parameters,
-                  optimizer: Optimizer) -> OptimizerState:
+    def following(cls, previous: OptimizerState | None, parameters: Parameters, optimizer: Optimizer,
+                  fresh: bool = False) -> OptimizerState:
         """The state to train with after another, or after None: that one with the new optimiser's numbers where both
-        are of the same kind, else a fresh one. ValueError where the weights' dtype cannot hold the optimiser's
-        numbers."""
+        are of the same kind, else a fresh one. fresh: that at any rate. ValueError where the weights' dtype cannot hold the
+        optimiser's numbers."""
         if previous is None or previous.optimizer is not optimizer:  # else it was checked when it came first
             optimizer.check(parameters.core.dtype)
-        if previous is None or previous.optimizer.step != optimizer.step:
+        if previous is None or fresh or previous.optimizer.step != optimizer.step:
             return cls(parameters, optimizer)
         previous.optimizer = optimizer
         return previous

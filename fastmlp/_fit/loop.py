@@ -87,7 +87,8 @@ class Notifying:
 
     def __call__(self, epoch: int, logs: dict[str, float]) -> bool:
         self.last = logs
-        return any([stops(callback, "on_epoch_end", self.net, epoch, logs) for callback in self.callbacks])
+        answers = [stops(callback, "on_epoch_end", self.net, epoch, logs) for callback in self.callbacks]
+        return any(answers)
 
     def __exit__(self, *error: object) -> None:
         _notify_of_end(self.begun, self.net, self.last)

@@ -86,7 +86,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
     known = MANY if isinstance(order, Stream) else order.n
     with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:
-        state = OptimizerState.following(previous, network.parameters, options.optimizer)
+        state = OptimizerState.following(progress.optimizer_state, network.parameters, options.optimizer, fresh)
         if ranks.several:
             ranks.follow(network, state)
         progress.optimizer_state = state

@@ -66,7 +66,9 @@ class Options:
         """Check what was given, for a network with a loss of a name, and bring it into the form in which the loop takes
         it: an optimiser, a list of callbacks, metrics and validation rows by name. TypeError or ValueError names the
         option. default_optimizer: None for a fit's own default."""
-        self.given: list[str] = [name for name, value in vars(self).items() if value is not DEFAULTS[name]]
+        self.given: list[str] = [  # each 0.0 may be an object of its own
+            name for name, value in vars(self).items()
+            if value is not DEFAULTS[name] and not (type(value) is float and value == DEFAULTS[name])]
         for name in self.given:
             if name in CHECKS:
                 setattr(self, name, CHECKS[name](name, getattr(self, name)))
