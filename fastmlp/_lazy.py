@@ -3,6 +3,8 @@
 Modules that the model must not know, as they know it, are reached through this table as well.
 """
 import importlib
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 # name -> the module that has it
@@ -27,3 +29,17 @@ def load(name: str) -> Any:
         if str(error.name).partition(".")[0] != "sklearn":
             raise
         raise ImportError(f'{name} needs scikit-learn: pip install "fastmlp[sklearn]"') from error
+
+
+def attached(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package whose names are in modules of it: name -> module. They are imported when they are
+    first asked for."""
+
+    def attribute(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{package}.{names[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return attribute

@@ -492,6 +492,7 @@ INTERNAL = {
     "Callback": ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end"),
     "Layer": ("after", "brief", "checked", "engine_row", "initial_bias", "initial_weights", "joins", "n_statistics",
               "rate_at", "weights", "window"),
+    "Block": ("append_to", "with_specs"),
     "Optimizer": ("at_rate", "check", "limits", "numbers"),
     "_Schedule": ("at",),
     "Tie": ("edges", "frozen", "layers"),

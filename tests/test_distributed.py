@@ -124,7 +124,7 @@ def test_ranks_are_one_network(sizes):
     assert_as_one(sizes)
 
 
-KINDS = {name: kind for name, kind in vars(optim).items() if name in optim.__all__ and isinstance(kind, type)}
+KINDS = {name: getattr(optim, name) for name in optim.__all__}
 OPTIMIZERS = {name: kind() for name, kind in KINDS.items() if issubclass(kind, optim.Optimizer)} | {
     "momentum": SGD(0.05, momentum=0.9), "nesterov": SGD(0.05, momentum=0.9, nesterov=True),
     "adamw": AdamW(0.01, weight_decay=0.1), "l2": SGD(0.05, l2=0.1), "l1": Adam(0.01, l1=0.01),

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 GROWTH = safetensors.MOST_HEADER // 8  # letters of a text that may be too large once it is written as we write it
 # what a file may name: specs made of numbers, strings and each other
-SPECS = {name: spec for module in (layers, optim, schedules, ties) for name, spec in vars(module).items()
-         if name in module.__all__ and isinstance(spec, type)}
+SPECS = {name: spec for module in (layers, optim, schedules, ties) for name in module.__all__
+         if isinstance(spec := getattr(module, name), type)}
 
 
 def save(net: MLP, path: str | os.PathLike[str]) -> None:

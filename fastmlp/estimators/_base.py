@@ -75,7 +75,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "max_fun": [_at_least(1, Integral)],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
-        "optimizer": [optim.Optimizer, StrOptions(set(optim.BY_NAME)), None],
+        "optimizer": [optim.Optimizer, StrOptions(set(optim.BY_LOWER_NAME)), None],
         "l1": [_at_least(0)],
         "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
         "gradient_penalty": [_at_least(0)],
