@@ -46,6 +46,9 @@ def load(cls: type[Net], path: str | os.PathLike[str]) -> Net:
                 safetensors.header(json.dumps(of(net)[0]), tensors)
             return net
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            if isinstance(error.__cause__, MemoryError):
+                raise MemoryError(f"path must be of a network that fits into memory, got {os.fspath(path)!r}: "
+                                  f"{error.__cause__}") from error
             raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
 
 
