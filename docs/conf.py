@@ -32,11 +32,8 @@ def process_docstring(app, what, name, obj, options, lines):
 
 def copy_results():
     """The pages of benchmarks/results, with their pictures, into the documentation."""
-    to = DOCS / "results"
-    to.mkdir(exist_ok=True)
-    for path in sorted((DOCS.parent / "benchmarks" / "results").iterdir()):
-        if path.suffix in (".md", ".png"):
-            shutil.copy(path, to)
+    shutil.copytree(DOCS.parent / "benchmarks" / "results", DOCS / "results", dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("*.json"))
 
 
 def setup(app):

@@ -252,6 +252,14 @@ def test_the_commit_is_known_in_a_checkout_alone(tmp_path, monkeypatch):
     assert machine.commit() == "abc1234 and changes"
 
 
+def test_what_another_machine_measured_stays(tmp_path):
+    for name, wanted in (("Zen (model 17), 2 cores", tmp_path), ("Lake, 8 cores", tmp_path / "lake-8-cores"),
+                         ("Zen (model 17), 2 cores", tmp_path)):
+        assert report.place(tmp_path, "ties", name) == wanted
+        wanted.mkdir(exist_ok=True)
+        (wanted / "ties.json").write_text(json.dumps({"info": {"machine": name}}))
+
+
 def test_blocks_hold_pages_and_parts(tmp_path):
     (tmp_path / "a.md").write_text(
         "# Title\n\na machine.\n\nwords `python benchmarks/run/a.py`\n\n"
