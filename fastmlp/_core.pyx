@@ -343,8 +343,8 @@ cdef class Core:
         of.batch, of.chunk, of.block = batch, self.chunk_for(batch), self.block_for(data)
         of.chunks = (batch + of.chunk - 1) // of.chunk
 
-    def train(self, Data data, Team team, batches, step, state, objective, exchange=None):
-        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange: see Call.exchange.
+    def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None):
+        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see Call.exchange.
         Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on it. The state
         advances."""
         cdef Call call = self.take()
@@ -359,7 +359,7 @@ cdef class Core:
         call.penalize(objective.penalty)
         if objective.attack is not None:
             call.move_inputs(objective.attack)
-        call.exchange(exchange)
+        call.exchange(exchange, settle)
         job.batches.training, job.batches.key = True, mix(<uint64_t>batches.key)
         job.batches.noise = objective.input_noise
         if objective.smoothing:

@@ -27,7 +27,8 @@ cdef class Call:
     cdef object arena, key      # and what it was laid out for
     cdef object G               # where gradients go
     cdef object loss, order     # a Python loss, and the rows it is called for
-    cdef object exchanged       # what is called between gradient and step
+    cdef object exchanged       # what is called between gradient and step,
+    cdef object settled         # and where columns are settled
     cdef object error           # what Python raised in the threads' work
 
     cdef open(self, const Job *blank, P)
@@ -43,7 +44,7 @@ cdef class Call:
     cdef drop_at(self, rates)
     cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
     cdef gradient_room(self, bint full)
-    cdef exchange(self, function)
+    cdef exchange(self, function, settle)
     cdef watch(self)
     cdef run(self, Team team, job_fn work)
     cdef fail(self, error)

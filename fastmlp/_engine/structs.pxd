@@ -138,6 +138,7 @@ cdef struct Norm:
     char *var
     char *scale                 # 1 / sqrt(var + eps)
     double total                # the sum of the weights of the batch's rows, times positions; 0: running ones
+    double count                # and how many of them have a weight, times positions
     char *sum_x                 # (channels,) of delta x^ over the batch, x^ = (x - mean) scale,
     char *sum                   # and of delta
 
@@ -274,6 +275,9 @@ cdef struct Optimizer:
     # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
     void *exchanged             # what it belongs to
+    # on thread 0 between barriers, or NULL: the statistics of a layer's columns, on the way back the sums of their
+    # derivatives, become those of all who work on the batch
+    void (*settle)(Job *job, Layer *layer, bint back) noexcept nogil
 
 
 # Derivatives of derivatives, and inputs that are moved: see tangent.pyx and attack.pyx.

@@ -183,9 +183,10 @@ class Epochs:
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
         key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped)
+        ranks = self.ranks
+        together = (ranks.exchange(stretch.rows), ranks.settle(stretch.rows)) if ranks.several else ()
         found = self.network.core.train(self.data, self.team, batches, self.state.optimizer.at_rate(start.rate),
-                                        self.changing, objective,
-                                        self.ranks.exchange(stretch.rows) if self.ranks.several else None)
+                                        self.changing, objective, *together)
         sums.batches = stretch.first + found.done
         sums.loss += found.loss
         sums.row_penalty += found.weight_penalty / self.n

@@ -56,7 +56,9 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
-        ranks.require_same(net, options, previous)
+        ranks.local_steps = options.local_steps()
+        ranks.require_same({"the network": net, "its optimizer so far": previous and previous.optimizer,
+                            **options.of_all()})
         ranks.require_possible(network, options)
         seed, first = ranks.integers(seed, first)
     if options.label_smoothing:

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import _checks
 from .._files import document, whole
+from .._needs import needs
 from .._parameters import flatten
-from ._needs import needs
 from ._onnx import METADATA
 from ._onnx_kinds import TO_ONNX
 

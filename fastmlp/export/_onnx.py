@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import _checks
 from .._files import document, whole
+from .._needs import needs
 from .._version import __version__
 from . import _table
-from ._needs import needs
 from ._nodes import link_of, nodes_of
 from ._onnx_kinds import Graph, Value, reshaped
 

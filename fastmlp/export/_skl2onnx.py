@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ._needs import needs
+from .._needs import needs
 from ._onnx_estimators import outputs
 
 OPTIONS = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
