@@ -144,7 +144,8 @@ class Together(Ranks):
 
     def require_same(self, net: MLP, options: Options, previous: OptimizerState | None) -> None:
         self.local_steps = options.local_steps()
-        given = {"the network": net, "its optimizer so far": previous and previous.optimizer, **options.of_all()}
+        given = {"the network": net, "its classes": net.classes,
+                 "its optimizer so far": previous and previous.optimizer, **options.of_all()}
         texts = {name: _text(value) for name, value in given.items()}
         of_first = np.array([zlib.crc32(text.encode()) for text in texts.values()], np.int64)
         self._broadcast(of_first)
