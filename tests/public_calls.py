@@ -190,6 +190,10 @@ def set_params(p):
     MLP([4, 2]).params = p
 
 
+def set_classes(names):
+    classifier().classes = names
+
+
 DATA = dict(X=X, y=Y, sample_weight=WEIGHT)
 FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEIGHT, validation_data=None,
            callbacks=[stop], shuffle=True, n_threads=1, verbose=0, validation_fraction=0.0, metrics=(), input_noise=0.0,
@@ -200,6 +204,8 @@ NETWORKS = {
     "MLP": plain(MLP, layers=[4, 3, 2], activation="relu", loss="squared_error", dtype="float32",
                  init="glorot_uniform", random_state=0, ties=()),
     "MLP.params": plain(set_params, p=np.zeros(10)),
+    "MLP.classes": plain(set_classes, names=["a", "b", "c"]),
+    "MLP.predict_labels": method_of("predict_labels", classifier, X=X),
     "MLP.forward": method_of("forward", network, X=X),
     "MLP.forward of maps": method_of("forward", of_maps, X=MAPS),
     "MLP.predict": method_of("predict", network, X=X),

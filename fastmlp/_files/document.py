@@ -68,6 +68,8 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
                 "dtype": net.dtype.name, "seed": progress.seed, "epochs_ever": progress.epochs_ever,
                 "history": checked_history({name: encode(numbers) for name, numbers in net.history.items()}),
                 "training": None}
+    if net.classes is not None:
+        document["classes"] = net.classes.tolist()
     if net.ties:
         document["ties"], tensors["params"] = [encode(tie) for tie in net.ties], net.params
     if network.core.statistics.size:
@@ -117,6 +119,7 @@ class Document:
         progress.seed = _checks.integer("seed", document["seed"], 0, math.inf) % 2**63
         progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
         net.history = History(self.history)
+        net.classes = document.get("classes")
         if self.optimizer is not None:
             epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
             self.optimizer.check(self.dtype)

@@ -43,11 +43,26 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """
     if options.comm is None:
         with _running.Fit(net) as running:
-            return _fit(net, X, y, options, fresh, running, ALONE)
+            return _fit_with_classes(net, X, y, options, fresh, running)
     from .together import ranks_of  # here: few fits have a communicator
 
     with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
         return _fit(net, X, y, options, fresh, running, ranks)
+
+
+def _fit_with_classes(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit) -> History:
+    """Fit alone. The network gets the classes of y where these are text, and keeps them once it was trained on them.
+    """
+    network = net._network
+    before, epochs = network.classes, network.progress.epochs_ever
+    if before is None and network.n_classes is not None and options.window is None and options.batches is None:
+        network.classes = classes.found(y, network.n_classes)
+    try:
+        return _fit(net, X, y, options, fresh, running, ALONE)
+    except BaseException:
+        if network.progress.epochs_ever == epochs:
+            network.classes = before
+        raise
 
 
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
@@ -57,8 +72,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
         ranks.local_steps = options.local_steps()
-        ranks.require_same({"the network": net, "its optimizer so far": previous and previous.optimizer,
-                            **options.of_all()})
+        ranks.require_same({"the network": net, "its classes": net.classes,
+                            "its optimizer so far": previous and previous.optimizer, **options.of_all()})
         ranks.require_possible(network, options)
         seed, first = ranks.integers(seed, first)
     if options.label_smoothing:
