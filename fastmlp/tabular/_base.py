@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -19,8 +20,9 @@ from .._types import Floats, Integers
 from ..callbacks import as_callbacks
 from ..estimators import _checked
 from ..estimators._input import validate_weight
+from ..model import MLP
+from . import _files, ensemble, importances
 from . import columns as tables
-from . import ensemble, importances
 from .columns import Column
 from .encode import Encoder
 from .presets import PRESETS, Kind, Preset
@@ -46,6 +48,7 @@ PARAMETERS = """\
 ATTRIBUTES = """\
     n_features_in_, feature_names_in_ : of X.
     kinds_ : of each column "number", "category" or "time".
+    networks_ : the members, MLPs of one input for each encoded feature.
     n_iter_ : epochs of the longest member; n_iter_by_member_ of all.
     oof_prediction_ : for each row of fit what those members say that held it out; NaN where none did."""
 
@@ -174,7 +177,7 @@ class BaseTabular(BaseEstimator):
             _check_n_features(self, X, reset=False)
         return tables.read(X, self.kinds_, names if self._names is None else self._names)
 
-    def _members(self) -> list[Any]:
+    def _members(self) -> list[MLP]:
         """The networks, which take as many threads as are wanted now."""
         check_is_fitted(self, "n_iter_by_member_")
         for net in self._nets:
@@ -189,6 +192,19 @@ class BaseTabular(BaseEstimator):
     def _outputs_of(self, columns: list[Column]) -> Floats:
         members, features = self._members(), self._encoder.transform(columns)
         return np.stack([net._network.predict(features, linked=False) for net in members]).astype(np.float64)
+
+    def _as_networks(self, X: Any, y: Any = None) -> tuple[list[MLP], Floats, Any, Integers, int]:
+        """(members, X as they take it, y as they take it, the column of each feature, how many columns there are)."""
+        members, columns = self._members(), self._read(X)
+        if y is not None:
+            y = self._targets(self._prepare_y(y, columns, reset=False), None, reset=False)
+        return members, self._encoder.transform(columns), y, self._encoder.source, len(columns)
+
+    @property
+    def networks_(self) -> list[MLP]:
+        """The members, which take encoded features and give x(L): logits of classes, or a standardised y. They are no
+        copies."""
+        return list(self._members())
 
     @property
     def feature_importances_(self) -> Floats:
@@ -221,6 +237,25 @@ class BaseTabular(BaseEstimator):
         return importances.of_score(self, columns, y, weight, n_repeats, _checks.generator(random_state))
 
     # ---- state
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the estimator to a file, fitted or not: parameters, encodings, networks, labels, the targets' scale,
+        held-out predictions. The format is that of MLP.save; the file is there whole or not at all. It does not have
+        the rows that `feature_importances_` needs, unless that was asked for before.
+
+        ValueError that names the parameter or attribute where it is or holds a function or another object, such as a
+        callback, which no file can. OSError that names the path where it cannot be written.
+        """
+        _files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The estimator that save of the same class wrote to a file; its predictions are the same to the bit.
+
+        ValueError where the file is damaged, foreign, of another class or of a later format; OSError where it cannot be
+        read. Nothing in a file is run.
+        """
+        return _files.load(cls, path)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
