@@ -90,7 +90,9 @@ class BaseTabular(BaseEstimator):
         X : (n_samples, n_features), a frame of pandas, polars or pyarrow with columns of numbers, booleans, text,
             categories or points in time, any value of which may be missing; or an array.
         y : (n_samples,).
-        sample_weight : (n_samples,), at least 0.
+        sample_weight : (n_samples,), at least 0: by how much the loss of a row counts. Rows of weight 0 are as if they
+            were not there. One of weight 2 is not to the bit two rows, which chance may give to two members or batches,
+            and which quantiles of columns count twice.
         validation_data : (X, y) or (X, y, sample_weight): rows by which members stop, in the place of rows of X, which
             all are trained on then.
         X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them.
@@ -104,16 +106,18 @@ class BaseTabular(BaseEstimator):
         columns = self._read(X, reset=True)
         y = self._prepare_y(y, columns, reset=True)
         weight = self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns))
+        counting = np.ones(len(y), bool) if weight is None else weight > 0
+        if not counting.all():
+            columns, y, weight = _some_rows(columns, y, weight, counting)
         rng = _checks.generator(self.random_state)
         encoder = Encoder(preset).fit(columns)
         targets = self._targets(y, weight, reset=True)
         if watched is not None:
             watched = self._watched(encoder, *watched)
-        counts = np.arange(len(targets)) if weight is None else np.flatnonzero(weight > 0)
         kinds = self._kinds(preset)
-        parts = ensemble.deal(y, counts, len(kinds), preset.folds, self.bagging, rng)
+        parts = ensemble.deal(y, len(kinds), preset.folds, self.bagging, rng)
         if watched is not None:
-            parts = [ensemble.Part(counts, np.empty(0, np.int64))] * len(kinds)
+            parts = [ensemble.Part(np.arange(len(y)), np.empty(0, np.int64))] * len(kinds)
         features = encoder.transform(columns)
         seeds = rng.integers(2**31, size=len(kinds))
         nets = [ensemble.network(preset, kind, features.shape[1], self._n_outputs(), self._loss, int(seed))
@@ -124,7 +128,9 @@ class BaseTabular(BaseEstimator):
         self.n_iter_ = max(self.n_iter_by_member_)
         self._encoder, self._nets = encoder, nets
         self._importances: Floats | None = None
-        self._keep_held_out(*self._held_out_outputs(features, parts), targets)
+        held_out = self._keep_held_out(*self._held_out_outputs(features, parts), targets)
+        self.oof_prediction_ = np.full((len(counting), *held_out.shape[1:]), np.nan)
+        self.oof_prediction_[counting] = held_out
         self._held = importances.HeldOut.some(features, targets, weight, parts, rng)
         return self
 
@@ -273,6 +279,13 @@ class BaseTabular(BaseEstimator):
         parameters = inspect.signature(type(self).__init__).parameters.values()
         vars(self).update({p.name: p.default for p in parameters if p.default is not p.empty})
         vars(self).update(state)
+
+
+def _some_rows(columns, y, weight, chosen):
+    """(columns, y, weight) of the rows that are chosen, a mask. ValueError where there are none."""
+    if not chosen.any():
+        raise ValueError("sample_weight times class_weight must be above 0 for some row, got 0 for all")
+    return [replace(column, values=column.values[chosen]) for column in columns], y[chosen], weight[chosen]
 
 
 def _weights(sample_weight, columns):
