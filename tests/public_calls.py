@@ -380,9 +380,9 @@ def fitting(spec, name, /, **good):
     return method_of(name, lambda: spec(hidden_layer_sizes=(2,), max_iter=1), **good)
 
 
-def in_a_file(spec):
+def in_a_file(spec, model=None):
     def load(path):
-        fitted(spec).save("estimator")
+        (fitted(spec) if model is None else model()).save("estimator")
         spec.load(path)
 
     return Call(spec.load, load, dict(path="estimator"))
@@ -454,6 +454,8 @@ def of_tables(Estimator):
         f"{name}.predict": method_of("predict", lambda: fitted_to_table(Estimator), X=X, return_std=False),
         f"{name}.permutation_importances": method_of(
             "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
+        f"{name}.save": method_of("save", lambda: fitted_to_table(Estimator), path="saved"),
+        f"{name}.load": in_a_file(Estimator, lambda: fitted_to_table(Estimator)),
     }
 
 
