@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -12,7 +13,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-from .. import _arrays, _checks, _core
+from .. import _arrays, _checks, _core, _lazy
 from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
@@ -189,6 +190,15 @@ class BaseTabular(BaseEstimator):
     def _outputs_of(self, columns: list[Column]) -> Floats:
         members, features = self._members(), self._encoder.transform(columns)
         return np.stack([net._network.predict(features, linked=False) for net in members]).astype(np.float64)
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+        """The fitted estimator as an ONNX model that takes the table as it is: see fastmlp.export.to_onnx.
+
+        path : where it is written, None for nowhere. dtype : "float32" or "float64" of numbers, None for float32.
+            Returns the onnx.ModelProto.
+        """
+        check_is_fitted(self, "n_iter_by_member_")
+        return _lazy.load("export").to_onnx(self, path, dtype)
 
     @property
     def feature_importances_(self) -> Floats:
