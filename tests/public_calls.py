@@ -456,6 +456,8 @@ def of_tables(Estimator):
             "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
         f"{name}.save": method_of("save", lambda: fitted_to_table(Estimator), path="saved"),
         f"{name}.load": in_a_file(Estimator, lambda: fitted_to_table(Estimator)),
+        **({f"{name}.to_onnx": method_of("to_onnx", lambda: fitted_to_table(Estimator), path="table.onnx",
+                                         dtype="float32")} if importlib.util.find_spec("onnx") else {}),
     }
 
 
@@ -489,7 +491,8 @@ NOT_CALLED = {
     "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
-                     "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx"), "where onnx is installed"),
+                     "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx", "TabularClassifier.to_onnx",
+                     "TabularRegressor.to_onnx"), "where onnx is installed"),
     **dict.fromkeys(("MLP.to_torch", "MLP.from_torch", "export.to_torch", "export.from_torch"),
                     "where torch is installed"),
     "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",

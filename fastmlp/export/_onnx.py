@@ -19,7 +19,7 @@ from ._onnx_kinds import Graph, Value, reshaped
 if TYPE_CHECKING:
     from ..model import MLP
 
-OPSET, IR = 17, 8  # of 2022: runtimes of then and since take them
+OPSETS, IR = {"": 17, "ai.onnx.ml": 3}, 8  # of 2022: runtimes of then and since take them
 METADATA = "fastmlp"  # under which a model has the text of its network
 
 
@@ -29,34 +29,49 @@ class ModelGraph:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
         self._helper, self._arrays = needs("onnx.helper", "to_onnx"), needs("onnx.numpy_helper", "to_onnx")
+        self._inputs: dict[str, Any] = {}
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        name = f"{kind}{len(self._nodes)}"
-        self._nodes.append(self._helper.make_node(kind, inputs, [name], name, **attributes))
+    def input(self, name: str, dtype: Any, shape: Sequence[int]) -> str:
+        """An input, of which a row has a shape. Inputs come before all else, which takes no name of theirs."""
+        self._inputs[name] = self._described(name, dtype, shape)
+        return name
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        name = self._free(f"{kind}{len(self._nodes)}")
+        self._nodes.append(self._helper.make_node(kind, inputs, [name], name, domain=domain, **attributes))
         return name
 
     def constant(self, values: Any, name: str | None = None) -> str:
         if name is None or name in self._constants:
             name = f"constant{len(self._constants)}"
+        name = self._free(name)
         self._constants[name] = self._arrays.from_array(np.ascontiguousarray(values), name)
         return name
 
-    def model(self, shape: Sequence[int], outputs: Mapping[str, tuple[str, Any, Sequence[int]]],
-              metadata: dict[str, str]) -> Any:
-        """The model. shape: of a row of its input X. outputs: name -> (what it is, its dtype, the shape of a row)."""
+    def model(self, outputs: Mapping[str, tuple[str, Any, Sequence[int]]], metadata: dict[str, str]) -> Any:
+        """The model. outputs: name -> (what it is, its dtype, the shape of a row)."""
         for name, (value, _, _) in outputs.items():
             self._nodes.append(self._helper.make_node("Identity", [value], [name], name=name))
-        inputs = [("X", self.dtype, shape)]
-        infos = [[self._helper.make_tensor_value_info(name, element_type(dtype), ["n", *shape])
-                  for name, dtype, shape in rows]
-                 for rows in (inputs, [(name, *described) for name, (_, *described) in outputs.items()])]
-        graph = self._helper.make_graph(self._nodes, "fastmlp", *infos, list(self._constants.values()))
-        model = self._helper.make_model(graph, opset_imports=[self._helper.make_opsetid("", OPSET)], ir_version=IR,
-                                        producer_name="fastmlp", producer_version=__version__)
+        infos = [self._described(name, dtype, shape) for name, (_, dtype, shape) in outputs.items()]
+        graph = self._helper.make_graph(self._nodes, "fastmlp", list(self._inputs.values()), infos,
+                                        list(self._constants.values()))
+        domains = {node.domain for node in self._nodes}
+        opsets = [self._helper.make_opsetid(name, opset) for name, opset in OPSETS.items() if name in domains]
+        model = self._helper.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="fastmlp",
+                                        producer_version=__version__)
         self._helper.set_model_props(model, metadata)
         return model
+
+    def _described(self, name: str, dtype: Any, shape: Sequence[int]) -> Any:
+        return self._helper.make_tensor_value_info(name, element_type(dtype), ["n", *shape])
+
+    def _free(self, name: str) -> str:
+        """A name, or one like it where it is an input's."""
+        while name in self._inputs:
+            name += "_"
+        return name
 
 
 def element_type(dtype: Any) -> int:
@@ -82,8 +97,9 @@ def written(graph: Graph, net: MLP, x: str) -> str:
 def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any) -> Any:
     """What MLP.to_onnx does."""
     graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype))
-    outputs = {"output": (written(graph, net, "X"), graph.dtype, (net.d[-1],))}
-    return saved(graph.model(net.shapes[0], outputs, described(net)), path)
+    x = graph.input("X", graph.dtype, net.shapes[0])
+    outputs = {"output": (written(graph, net, x), graph.dtype, (net.d[-1],))}
+    return saved(graph.model(outputs, described(net)), path)
 
 
 def described(net: MLP) -> dict[str, str]:

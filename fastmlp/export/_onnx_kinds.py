@@ -21,7 +21,7 @@ class Graph(Protocol):
 
     dtype: np.dtype[Any]
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """An operator; the name of its output, of the last of several."""
 
     def constant(self, values: Any, name: str | None = None) -> str:

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-from .. import _arrays, _checks, _core
+from .. import _arrays, _checks, _core, _lazy
 from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
@@ -211,6 +211,15 @@ class BaseTabular(BaseEstimator):
         """The members, which take encoded features and give x(L): logits of classes, or a standardised y. They are no
         copies."""
         return list(self._members())
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+        """The fitted estimator as an ONNX model that takes the table as it is: see fastmlp.export.to_onnx.
+
+        path : where it is written, None for nowhere. dtype : "float32" or "float64" of numbers, None for float32.
+            Returns the onnx.ModelProto.
+        """
+        check_is_fitted(self, "n_iter_by_member_")
+        return _lazy.load("export").to_onnx(self, path, dtype)
 
     @property
     def feature_importances_(self) -> Floats:
