@@ -78,6 +78,7 @@ class Core:
         link: int,
         dtype: DTypeLike,
         tail: tuple[int, int] = (0, 0),
+        rounds: bool = False,
     ) -> Core: ...
     def tail(self) -> tuple[int, int]: ...
     def tie(

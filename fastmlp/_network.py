@@ -34,17 +34,18 @@ class Progress:
 class Network:
     """A network that computes. Its weights are 0 until `start` or `parameters.resume`.
 
-    layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties: as
-    MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. core: the engine's part.
-    classes: the names of labels, None as long as these are numbers; n_classes: how many the loss tells apart, None
-    where it does not.
+    layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties,
+    precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. core: the engine's
+    part. classes: the names of labels, None as long as these are numbers; n_classes: how many the loss tells apart,
+    None where it does not.
     parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls that
     do not say, None for as many as pay off.
     """
 
     def __init__(self, layers: tuple[Layer, ...], shapes: tuple[Shape, ...], loss: Loss, dtype: np.dtype[Any],
-                 ties: tuple[Any, ...]) -> None:
+                 ties: tuple[Any, ...], precision: str = "full") -> None:
         self.layers, self.shapes, self.loss, self.dtype, self.ties = layers, shapes, loss, dtype, ties
+        self.precision = precision
         self.scheduled = [(l, layer) for l, layer in enumerate(layers, 1)
                           if isinstance(layer, Dropout) and callable(layer.rate)]
         self.d = tuple(math.prod(shape) for shape in shapes)
@@ -55,7 +56,8 @@ class Network:
         tied = Ties(ties, Places(weight_shapes, bias_shapes), dtype) if ties else None
         _check_factors(layers, tied)
         rows = [layer.engine_row(shape) | {"sources": those} for layer, shape, those in zip(layers, read, sources)]
-        self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0))
+        self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0),
+                               precision == "bfloat16")
         self.parameters = parameters_of(self.core, weight_shapes, tied)
         self.progress = Progress()
         self.n_threads = None

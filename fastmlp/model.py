@@ -58,6 +58,10 @@ class MLP(Exits):
     random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
     ties : TiedGroup, Frozen, tie_transpose, tie_layers, tie_map: weights that share a parameter or stand still, see
         fastmlp.ties.
+    precision : "full", or "bfloat16" with dtype "float32": in training, forward, predict and evaluate what is multiplied
+        in Dense layers and convolutions (x, W, delta) is rounded to bfloat16, 8 bits of mantissa; sums, weights and the
+        optimiser stay float32. All other derivatives, and training with an adversarial or a penalty on the sensitivity,
+        are of full precision. See docs/guide.md for what it brings.
 
     ValueError or TypeError names the argument that does not fit.
 
@@ -82,15 +86,16 @@ class MLP(Exits):
                  activation: specs.Activation = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
-                 ties: Sequence[Tie] = ()) -> None:
+                 ties: Sequence[Tie] = (), precision: str = "full") -> None:
         floating = _checks.floating(dtype)
+        precision = _checks.precision(precision, floating)
         minimised = Loss(loss, floating)
         shapes, checked = _entries.checked_layers(_entries.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         rng = _checks.generator(random_state)
         with _checks.within_memory("layers"):
-            self._network = Network(checked, shapes, minimised, floating, tuple(ties))
+            self._network = Network(checked, shapes, minimised, floating, tuple(ties), precision)
             self._network.start(rng)
         self._network.progress.seed = int(rng.integers(2**63))
         self.history = History()
@@ -100,6 +105,10 @@ class MLP(Exits):
     @property
     def dtype(self) -> np.dtype[Any]:
         return self._network.dtype
+
+    @property
+    def precision(self) -> str:
+        return self._network.precision
 
     @property
     def loss(self) -> Loss:
@@ -425,6 +434,7 @@ class MLP(Exits):
         state = {name: value for name, value in vars(self).items() if name != "_network"}
         run = progress.optimizer_state
         return {**state, "history": copy.deepcopy(self.history), "_dtype": self.dtype, "_loss": self.loss,
+                "_precision": self.precision,
                 "_shapes": self.shapes, "_layers": self.layers, "_d": self.d, "ties": self.ties,
                 "_n_threads": network.n_threads, "_seed": progress.seed, "_epochs_ever": progress.epochs_ever,
                 "weights": parameters.all_weights(), "params": parameters.values() if self.ties else None,
@@ -435,7 +445,8 @@ class MLP(Exits):
         state = dict(state)
         state.pop("_d")
         loss = Loss(state.pop("_loss").spec)
-        network = Network(state.pop("_layers"), state.pop("_shapes"), loss, state.pop("_dtype"), state.pop("ties"))
+        network = Network(state.pop("_layers"), state.pop("_shapes"), loss, state.pop("_dtype"), state.pop("ties"),
+                          state.pop("_precision", "full"))
         network.parameters.resume(state.pop("weights"), state.pop("params"))
         network.core.statistics[...] = state.pop("statistics", ())
         network.progress.seed, network.progress.epochs_ever = state.pop("_seed"), state.pop("_epochs_ever")
@@ -449,5 +460,6 @@ class MLP(Exits):
     def __repr__(self) -> str:
         inner = ", ".join(layer.brief() for layer in self.layers)
         first = self.d[0] if len(self.shapes[0]) == 1 else self.shapes[0]
-        return (f"MLP([{first}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, "
+        precision = "" if self.precision == "full" else f"precision={self.precision!r}, "
+        return (f"MLP([{first}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, {precision}"
                 f"n_params={self.n_params})")

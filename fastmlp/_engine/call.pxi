@@ -30,6 +30,17 @@ cdef class Call:
         copy_layers(self.room, blank.net.layers, blank.net.L)
         self.P = P
 
+    cdef round_operands(self):
+        """Have the operands of products rounded to bfloat16, in all of this call's work."""
+        cdef Layer *layer
+        cdef int l
+        self.job.k = kernels_for(np.float32, None, True)
+        for l in range(1, self.job.net.L + 1):
+            layer = &self.room[l]
+            if layer.kind.rounding != NULL:
+                layer.kind, layer.products.dots = layer.kind.rounding, False
+                layer.input.source.rounded = True
+
     def __dealloc__(self):
         free(self.room)
 
@@ -61,7 +72,8 @@ cdef class Call:
         cdef Rows *rows = &self.job.rows
         cdef Py_ssize_t size = self.job.size
         self.job.net.layers[0].in_place = (
-            rows.order == NULL and not rows.X.indptr and data.dtype.itemsize == size and data.dtype.kind == "f"
+            not self.job.k.rounds and rows.order == NULL and not rows.X.indptr
+            and data.dtype.itemsize == size and data.dtype.kind == "f"
             and rows.X.col_stride == size and rows.X.row_stride % size == 0 and rows.X.row_stride >= 0
             and <uintptr_t>rows.X.data % size == 0)
 
@@ -74,6 +86,8 @@ cdef class Call:
         cdef Sensitivity *of = &self.job.sensitivity
         of.penalty, of.lam = penalty.kind, penalty.lam
         self.sweep_to(0 if of.penalty == PENALTY_GRADIENT else 1)
+        if self.job.k.rounds:
+            self.job.last_layer = 0     # delta(1) too is rounded by backward
         if of.penalty:
             self.job.lowest = 0
             self.follow_tangents(projected=of.penalty == PENALTY_JACOBIAN)
@@ -224,13 +238,15 @@ cdef class Call:
 
 
 cdef void start_layers(Job *job, Layer *layers) noexcept:
-    """Clear the mirrors, whose rows are whole vectors, and prepare the layers."""
+    """Clear the forms of W whose rows are whole vectors, and prepare the layers."""
     cdef Layer *layer
     cdef int l
     for l in range(1, job.net.L + 1):
         layer = &layers[l]
         if layer.forms.mirror != NULL:
             memset(layer.forms.mirror, 0, layer.weights.cols * layer.forms.ld * job.k.operandsize)
+        if layer.forms.rounded != NULL:
+            memset(layer.forms.rounded, 0, layer.weights.rows * layer.weights.ld * job.k.operandsize)
     prepare(job, layers)
 
 

@@ -32,6 +32,7 @@ cdef class Call:
     cdef object error           # what Python raised in the threads' work
 
     cdef open(self, const Job *blank, P)
+    cdef round_operands(self)
     cdef bind(self, Data data, order, double weight_scale=*)
     cdef read_in_place(self, Data data)
     cdef sweep_to(self, int last)

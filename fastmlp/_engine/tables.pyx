@@ -43,8 +43,10 @@ ISA = choose_isa()
 COMPILER = fastmlp_compiler.decode()
 
 
-cdef const kernels_t *kernels_for(dtype, isa=None) except NULL:
-    cdef const kernels_t *k = fastmlp_kernels((isa or ISA).encode(), b'f' if np.dtype(dtype) == np.float32 else b'd')
+cdef const kernels_t *kernels_for(dtype, isa=None, bint rounds=False) except NULL:
+    """Those of a dtype, or those that round operands to bfloat16, of float32."""
+    cdef char precision = b'b' if rounds else b'f' if np.dtype(dtype) == np.float32 else b'd'
+    cdef const kernels_t *k = fastmlp_kernels((isa or ISA).encode(), precision)
     if k == NULL:
         raise ValueError(f"isa must be one of {available_isas()}, got {isa!r}")
     return k
