@@ -166,10 +166,11 @@ def bounded(argument: str, value: Any, dtype: DTypeLike = np.float64) -> None:
         number(argument, value, dtype=dtype)
 
 
-def boolean(argument: str, value: Any) -> None:
-    """TypeError unless value is a bool, Python's or NumPy's."""
+def boolean(argument: str, value: Any) -> Any:
+    """value, which must be a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False, got {described(value)}")
+    return value
 
 
 def function(argument: str, value: Any) -> Any:

@@ -37,11 +37,11 @@ from fastmlp._engine.kinds import KINDS
 from fastmlp._engine.requests import Penalty, Sums
 from fastmlp._engine.runtime import PENALTIES, WHOLE, borrow_team, cores, shuffle
 from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite,
-                                    available_isas, choose_isa, function, largest)
+                                    available_isas, choose_isa, copy, function, largest)
 
 __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
            "SOURCES", "STEPS", "Team", "WHOLE", "aligned", "all_finite", "available_isas", "borrow_team", "choose_isa",
-           "cores", "function", "largest", "phases", "shuffle"]
+           "copy", "cores", "function", "largest", "phases", "shuffle"]
 
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
@@ -308,6 +308,7 @@ cdef class Core:
         return calls.pop() if calls else self.new_call(rounds)
 
     cdef give(self, Call call):
+        call.rows = None        # of a batch that may be all rows
         calls = self.rounding_calls if call.job.k.rounds else self.calls
         if len(calls) < 2:
             calls.append(call)
@@ -355,44 +356,39 @@ cdef class Core:
         """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see Call.exchange.
         Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on it. The state
         advances."""
-        cdef Call call = self.take(not objective.penalty.kind and objective.attack is None)
+        cdef Call call = self.take(self.rounds and not objective.penalty.kind and objective.attack is None)
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
-        cdef Py_ssize_t done, wanted
-        cdef double argument = job.rows.loss.arg
-        call.bind(data, batches.order, batches.weight_scale)
-        self.cut(call, data, batches.size)
+        cdef Py_ssize_t done, wanted, size, first, last
+        cdef double argument = job.rows.loss.arg, weight_scale, row_l2, row_l1, noise, smoothing
+        order, size, first, last, weight_scale, key, rates = <tuple>batches
+        row_l2, row_l1, noise, penalty, attack, smoothing = <tuple>objective
+        call.bind(data, order, weight_scale)
+        self.cut(call, data, size)
         if job.net.settles:     # each layer sees the whole batch at once
             job.batches.chunk, job.batches.chunks = job.batches.batch, 1
-        call.penalize(objective.penalty)
-        if objective.attack is not None:
-            call.move_inputs(objective.attack)
+        call.penalize(penalty)
+        if attack is not None:
+            call.move_inputs(attack)
         call.exchange(exchange, settle)
-        job.batches.training, job.batches.key = True, mix(<uint64_t>batches.key)
-        job.batches.noise = objective.input_noise
-        if objective.smoothing:
-            job.rows.loss.arg = objective.smoothing
-        call.drop_at(batches.rates)
-        call.step_by(step, state.slots)
-        call.average_into(state.average)
-        optimizer.row_l2, optimizer.row_l1 = objective.row_l2, objective.row_l1
-        optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade = (*state.powers, 0.0)[:3]
-        call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
-        losses, penalties = np.empty(job.batches.batch, self.dtype), np.empty(job.batches.batch, self.dtype)
-        job.results.values, job.sensitivity.penalties = <char *>address(losses), <char *>address(penalties)
-        call.gradient_room(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
-                           or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
+        job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
+        if smoothing:
+            job.rows.loss.arg = smoothing
+        call.drop_at(rates)
+        call.step_by(step, state)
+        optimizer.row_l2, optimizer.row_l1 = row_l2, row_l1
+        call.lay_out(job.batches.chunk, job.batches.chunk, team.n, True, False)
+        call.room_for_rows(job.batches.batch)
+        call.room_for_gradient(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
+                               or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
         try:
-            wanted = chunks_of(job, batches.last)
-            done = self.pace.run_chunks(call, team, batches.first * job.batches.chunks, wanted)
+            wanted = chunks_of(job, last)
+            done = self.pace.run_chunks(call, team, first * job.batches.chunks, wanted)
         finally:
-            powers = (optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade)
-            state.powers[:] = powers[:len(state.powers)]
-            if state.average is not None:
-                state.average.power[0] = optimizer.average_power
+            call.advance(state)
         job.rows.loss.arg = argument
         self.give(call)
-        return Sums(job.results.loss_sum, batches.last if done == wanted else done // job.batches.chunks,
+        return Sums(job.results.loss_sum, last if done == wanted else done // job.batches.chunks,
                     job.results.penalty_sum, job.results.sensitivity_sum)
 
     def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):
@@ -407,13 +403,13 @@ cdef class Core:
         job.batches.key = mix(<uint64_t>key)
         if V is not None:
             call.go_along(V)
-        call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
-        values, penalties = np.empty(data.n, self.dtype), np.empty(data.n, self.dtype)
-        job.results.values, job.sensitivity.penalties = <char *>address(values), <char *>address(penalties)
-        G = call.gradient_room(True)
+        call.lay_out(job.batches.chunk, job.batches.chunk, team.n, True, False)
+        call.room_for_rows(data.n)
+        call.room_for_gradient(True)
         self.pace.run_chunks(call, team, 0, job.batches.chunks)
         loss = float("nan") if job.results.bad else job.results.loss_sum
         total = loss + job.results.sensitivity_sum
+        G, call.G = call.G, None
         self.give(call)
         return total, G[0]
 
@@ -429,7 +425,7 @@ cdef class Core:
         of.block = self.block_for(data)
         call.sweep_to(job.net.L + 1)
         call.read_in_place(data)
-        call.lay_out("forward", of.block * team.n, 0, team.n, False, False)
+        call.lay_out(of.block * team.n, 0, team.n, False, False)
         job.results.out = <char *>address(out) if out is not None else NULL
         job.results.values = losses
         summed = EVALUATE_ROWS if losses != NULL else job.rows.n
@@ -489,7 +485,7 @@ cdef class Core:
             (<Call>call).sweep_to(self.blank.net.L + 1)
             self.mirrored_P = self.P.copy()     # first: should another thread write now, they differ
             self.mirrored = <char *>address(self.mirrored_P)
-            (<Call>call).lay_out("small", SMALL_ROWS, 0, 1, False, False)
+            (<Call>call).lay_out(SMALL_ROWS, 0, 1, False, False)
             self.small = call
         job = &self.small.job
         for l in range(1, job.net.L + 1):
@@ -546,12 +542,12 @@ cdef class Core:
         finally:
             PyBuffer_Release(&b)
 
-    cdef rowwise(self, Call call, Data data, Team team, job_fn work, Py_ssize_t width, use):
+    cdef rowwise(self, Call call, Data data, Team team, job_fn work, Py_ssize_t width):
         """What a job makes of each row, (n, width), and the rows' losses, where it has any."""
         cdef Job *job = &call.job
         cdef Batches *of = &job.batches
         of.block = self.block_for(data)
-        call.lay_out(use, of.block * team.n, 0, team.n, True, False)
+        call.lay_out(of.block * team.n, 0, team.n, True, False)
         out = np.empty((data.n, width), self.dtype)
         values = np.empty(data.n, self.dtype)
         job.results.out, job.results.values = <char *>address(out), <char *>address(values)
@@ -567,7 +563,7 @@ cdef class Core:
         call.bind(data, None)
         call.sweep_to(0)
         call.job.results.seed = <char *>address(seed) if seed is not None else NULL
-        return self.rowwise(call, data, team, pull_job, self.blank.net.layers[0].d_out, "pull")
+        return self.rowwise(call, data, team, pull_job, self.blank.net.layers[0].d_out)
 
     def push(self, Data data, Team team, seed):
         """x'(L) of each row (n, d(L)) for the seed x'(0), C-contiguous (n, d(0))."""
@@ -576,7 +572,7 @@ cdef class Core:
         call.sweep_to(self.blank.net.L + 1)
         call.follow_tangents()
         call.job.results.seed = <char *>address(seed)
-        return self.rowwise(call, data, team, push_job, self.blank.net.layers[self.blank.net.L].d_out, "push")[0]
+        return self.rowwise(call, data, team, push_job, self.blank.net.layers[self.blank.net.L].d_out)[0]
 
     def attack(self, Data data, Team team, attack, key):
         """X (n, d(0)) moved to where the rows' losses are larger; attack: AttackNumbers."""
@@ -585,7 +581,7 @@ cdef class Core:
         call.sweep_to(1)
         call.move_inputs(attack)
         call.job.batches.key = mix(<uint64_t>key)
-        return self.rowwise(call, data, team, attack_job, self.blank.net.layers[0].d_out, "attack")[0]
+        return self.rowwise(call, data, team, attack_job, self.blank.net.layers[0].d_out)[0]
 
     def sweep(self, Data data, bint backward, Team team):
         """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the
@@ -598,10 +594,10 @@ cdef class Core:
         job.batches.chunks, job.batches.first, job.batches.end = 1, 0, data.n
         job.rows.delta_weight, job.rows.loss.weight = <char *>data.weight, NULL
         call.sweep_to(0 if backward else L + 1)
-        call.lay_out("sweep", data.n, 0, team.n, backward, True, True)
+        call.lay_out(data.n, 0, team.n, backward, True, True)
         values = np.empty(data.n, self.dtype)
         job.results.values = <char *>address(values)
-        G = call.gradient_room(True)
+        call.room_for_gradient(True)
         if backward:
             share_weights(job, team.n)
         call.run(team, sweep_job if backward else keep_job)
@@ -611,7 +607,7 @@ cdef class Core:
         return {"x": [view(<uintptr_t>job.net.layers[l].x, l) for l in layers],
                 "s": [None] + [view(<uintptr_t>job.net.layers[l].s, l) for l in layers[1:]],
                 "delta": [view(<uintptr_t>job.net.layers[l].delta, l) for l in layers] if backward else None,
-                "values": values, "G": G[0]}
+                "values": values, "G": call.G[0]}
 
     cdef rows_view(self, Call call, Py_ssize_t offset, int l, Py_ssize_t n):
         cdef Py_ssize_t ld = call.job.net.layers[l].ld

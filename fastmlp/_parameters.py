@@ -242,5 +242,5 @@ class OptimizerState:
         state = cls(parameters, exported["optimizer"])
         for slot, p in zip(state.slots, exported["slots"]):
             parameters.put(p, slot)
-        state.powers, state.epoch = exported["powers"].copy(), exported["epoch"]
+        state.powers[...], state.epoch = exported["powers"], exported["epoch"]
         return state

@@ -1,9 +1,9 @@
 """A guard against slowing down, under two minutes: python benchmarks/run/quick.py --help
 
 For three workloads on one thread: instructions a row, counted by valgrind's callgrind or by perf where they work, and
-how many times NumPy's speed fastmlp's is. Both are held against baseline.json; --write makes that anew. Instructions
-are the same in each run of the same build by the same compiler, ratios are not: what moved is what moved by more than
-the noise.
+how many times NumPy's speed fastmlp's is. Both are held against baseline.json, which says by which compiler it was;
+--write makes that anew. Instructions are the same in each run of the same build by the same compiler, ratios are not:
+what moved is what moved by more than the noise.
 """
 import argparse
 import concurrent.futures
@@ -81,10 +81,18 @@ def ratios():
     return found
 
 
+def compiler():
+    """What the engine was built by."""
+    from fastmlp import _core
+
+    return _core.COMPILER
+
+
 def measure():
     counter = next((c for c in COUNTERS if counted(c, "true") is not None), None)
     counts = instructions(counter) if counter else None
-    found = {"machine": machine.processor(), "counter": counter if counts else None, "workloads": {}}
+    found = {"machine": machine.processor(), "compiler": compiler(), "counter": counter if counts else None,
+             "workloads": {}}
     for name, values in ratios().items():
         found["workloads"][name] = {"instructions": round(counts[name], 1) if counts else None,
                                     "ratio": round(statistics.median(values), 3),
@@ -107,6 +115,9 @@ def show(now, before):
     print(f"instructions: {now['counter'] or 'not counted, neither valgrind nor perf stat works here'}")
     if before and before["machine"] != now["machine"]:
         print(f"the baseline is of another machine, {before['machine']}: its ratios may differ for that alone")
+    if before and before["compiler"] != now["compiler"]:
+        print(f"it is of a build by {before['compiler']}, this one is by {now['compiler']}: instructions may differ "
+              "for that alone")
     old = before["workloads"] if before and before["counter"] == now["counter"] else {}
     if before and not old:
         old = {name: {**row, "instructions": None} for name, row in before["workloads"].items()}

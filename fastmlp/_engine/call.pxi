@@ -113,23 +113,29 @@ cdef class Call:
         of.attack.lo, of.attack.hi = attack.low, attack.high
         of.attack_steps, of.attack_random, of.attack_rows = attack.steps, attack.from_random, attack_rows
 
-    cdef step_by(self, step, slots):
-        """Have each batch end with a Step, whose arrays of state are the slots."""
+    cdef step_by(self, step, state):
+        """Have each batch end with a Step, which changes a State."""
         cdef Optimizer *optimizer = &self.job.optimizer
         cdef step_t *of = &optimizer.step
-        optimizer.stepping, optimizer.clip = True, step.clip_norm
-        of.kind, of.lr, of.beta1, of.beta2, of.eps = step.kind, step.lr, step.beta1, step.beta2, step.eps
-        of.fade, of.decay, of.l2, of.l1 = step.fade, step.decay, step.l2, step.l1
+        slots, powers, average = <tuple>state
+        optimizer.stepping = True
+        (of.kind, of.lr, of.beta1, of.beta2, of.eps, of.fade, of.decay, of.l2, of.l1,
+         optimizer.clip) = <tuple>step
         of.gscale, of.narrow = 1, self.job.net.narrow
-        S1, S2 = (*slots, None, None)[:2]
-        optimizer.S1 = <char *>address(S1) if S1 is not None else NULL
-        optimizer.S2 = <char *>address(S2) if S2 is not None else NULL
-
-    cdef average_into(self, average):
-        """Have each step move an Average, where there is one."""
+        optimizer.S1 = <char *>address(slots[0]) if len(slots) > 0 else NULL
+        optimizer.S2 = <char *>address(slots[1]) if len(slots) > 1 else NULL
+        memcpy(&optimizer.powers, <void *>address(powers), len(powers) * sizeof(double))
         if average is not None:
-            self.job.optimizer.average = <char *>address(average.weights)
-            self.job.optimizer.average_decay, self.job.optimizer.average_power = average.decay, average.power[0]
+            optimizer.average = <char *>address(average.weights)
+            optimizer.average_decay, optimizer.average_power = average.decay, average.power[0]
+
+    cdef advance(self, state):
+        """Have a State as the steps have left it."""
+        cdef Optimizer *optimizer = &self.job.optimizer
+        slots, powers, average = <tuple>state
+        memcpy(<void *>address(powers), &optimizer.powers, len(powers) * sizeof(double))
+        if average is not None:
+            average.power[0] = optimizer.average_power
 
     cdef drop_at(self, rates):
         """Give dropout layers (l, rate) their rates, in all copies of the layers."""
@@ -138,25 +144,24 @@ cdef class Call:
             for copy in range(4):
                 self.room[copy * (self.job.net.L + 1) + l].rate = rate
 
-    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep,
-                 bint fresh=False):
+    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
         """An arena of the right size under the call, what the sweep needs of W mirrored into it. One that was laid out
-        for the same use is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are
+        for the same is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are
         gradients."""
         cdef Job *job = &self.job
         cdef Sensitivity *of = &job.sensitivity
         cdef Py_ssize_t size
         cdef bint passing = fresh or job.net.layers[0].in_place or of.along != NULL
-        key = (use, rows, panel_rows, threads, job.lowest, of.attack_steps > 0, of.tangent != NULL,
-               of.pulled == self.room)
-        if passing or self.key != key or scratch_fill is not None:
+        cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest, sweep, keep, of.attack_steps > 0,
+                                    of.tangent != NULL, of.tangent != NULL and of.pulled != self.room)
+        if passing or not self.laid_out or memcmp(&self.layout, &wanted, sizeof(Layout)) or scratch_fill is not None:
             size = place(job, NULL, rows, panel_rows, threads, sweep, keep)
             if fresh or self.arena is None or self.arena.size < size:
                 self.arena = on_line(np.empty(size + ALIGN, np.uint8))
             if scratch_fill is not None:
                 self.arena[:] = np.resize(np.frombuffer(scratch_fill, np.uint8), self.arena.size)
             place(job, <char *>address(self.arena), rows, panel_rows, threads, sweep, keep)
-            self.key = None if passing else key
+            self.layout, self.laid_out = wanted, not passing
             start_layers(job, job.net.layers)
             if of.tangent != NULL:
                 prepare(job, of.tangent)
@@ -169,24 +174,29 @@ cdef class Call:
             start_layers(job, of.along)
             mirror_layers(job, of.along)
 
-    cdef gradient_room(self, bint full):
-        """Where gradients go, for the caller to hold: a row a group of a batch's rows. None where all kinds step
-        without."""
+    cdef room_for_rows(self, Py_ssize_t n):
+        """Where the losses and penalties of so many rows go: of a batch, of which there may be many."""
+        cdef Py_ssize_t width = n if self.job.sensitivity.tangent == NULL else 2 * n
+        self.rows = np.empty(width, self.P.dtype)
+        self.job.results.values = <char *>address(self.rows)
+        self.job.sensitivity.penalties = at(&self.job, self.job.results.values, width - n)
+
+    cdef room_for_gradient(self, bint full):
+        """Where gradients go: a row a group of a batch's rows. None where all kinds step without."""
         cdef Job *job = &self.job
         cdef Gradient *gradient = &job.gradient
         cdef bint needed = full
+        cdef Py_ssize_t size = job.net.n_elements, groups = 2 if job.sensitivity.tangent == NULL else 4
         cdef int l
         for l in range(1, job.net.L + 1):
             needed = needed or (job.net.layers[l].kind.grad != NULL and job.net.layers[l].kind.grad_step == NULL)
         gradient.full = full
-        self.G = None
         if needed:
-            size = self.P.size
-            self.G = aligned((2 if job.sensitivity.tangent == NULL else 4, size), self.P.dtype)
+            if self.G is None or len(self.G) < groups:
+                self.G = aligned((groups, size), self.P.dtype)
             gradient.G = <char *>address(self.G)
             gradient.G2, gradient.T, gradient.T2 = (at(job, gradient.G, size), at(job, gradient.G, 2 * size),
                                                     at(job, gradient.G, 3 * size))
-        return self.G
 
     cdef exchange(self, function, settle):
         """Have function(G, found, error) called between each batch's gradient and its step: see Optimizer.exchange. G:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import _core, _robust, _running, optim
+from .. import _core, _robust, _running
 from .._engine.requests import Objective, Penalty
 from .._network import Network
 from .._parameters import OptimizerState
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 MANY = 10**6  # rows, where nobody knows how many
+PLAIN = Objective()
+PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing"}  # options
 
 
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
@@ -68,7 +70,7 @@ def _fit_with_classes(net: MLP, X: Any, y: Any, options: Options, fresh: bool, r
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
-    options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
+    options.check(None if previous is None else previous.optimizer, network.loss.name)
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
         ranks.local_steps = options.local_steps()
@@ -163,6 +165,8 @@ def _rows_of(network: Network, X: Any, y: Any, options: Options, seed: int, rank
 
 def _objective_of(network: Network, X: Any, options: Options) -> Objective:
     """What is minimised besides the mean loss. X: what an attack may move, without rows where these come later."""
+    if PLAIN_WITHOUT.isdisjoint(options.given):
+        return PLAIN
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
     attack = _robust.attack(options.adversarial, X)
