@@ -122,7 +122,8 @@ sanitize:
 	LD_PRELOAD="$(foreach library,asan ubsan stdc++,$$(gcc -print-file-name=lib$(library).so))" \
 	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -s -m "not slow" \
-	    --ignore tests/test_memory.py --ignore tests/test_bits.py
+	    --ignore tests/test_memory.py --ignore tests/test_bits.py --ignore tests/test_distributed_mpi.py \
+	    --ignore tests/test_dask.py
 
 # tests that compute with several threads, with the thread sanitizer; left out are those that fork, which it does not go
 # with, and those that time Ctrl-C, which it slows. The barrier is made of atomics that it knows: nothing is suppressed.

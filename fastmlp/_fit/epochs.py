@@ -177,7 +177,7 @@ class Epochs:
         order = self.section_rows[stretch.begin - self.section_begin:stretch.end - self.section_begin]
         if not stretch.rows:
             order = np.zeros(stretch.last - stretch.first, np.int64)
-        scale = self.n / self.weight
+        scale, part = self.n / self.weight, 1.0
         if rows != stretch.whole:  # means are over the rows of all ranks
             part = rows / stretch.whole
             scale *= part
@@ -189,7 +189,7 @@ class Epochs:
         found = self.network.core.train(self.data, self.team, batches, start.step, self.changing, objective, *together)
         sums.batches = stretch.first + found.done
         sums.loss += found.loss
-        sums.row_penalty += found.weight_penalty / self.n
+        sums.row_penalty += found.weight_penalty / part / self.n
         if stretch.rows:
             sums.sensitivity += found.sensitivity_penalty / self.weight
 

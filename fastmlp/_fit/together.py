@@ -85,7 +85,7 @@ class Together(Ranks):
     def _end(self, error: BaseException | None) -> None:
         """Raise the error of the lowest rank that has failed; not where this one has failed itself, and tells."""
         self.ended = True
-        said = b"" if error is None else f"{type(error).__name__}\n{error}".encode()
+        said = b"" if error is None else _said(error).encode()
         lengths = np.zeros(self.size, np.int64)
         lengths[self.rank] = len(said)
         self._talk(lengths)
@@ -275,11 +275,18 @@ def _text(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
+def _said(error: BaseException) -> str:
+    """What others are told of an error: the name of the nearest of Python's own, and its text."""
+    for kind in type(error).__mro__:
+        if getattr(builtins, kind.__name__, None) is kind and kind not in (Exception, BaseException, object):
+            return f"{kind.__name__}\n{error}"
+    return f"{RuntimeError.__name__}\n{type(error).__name__}: {error}"
+
+
 def _error_of(rank: int, text: str) -> BaseException:
-    """The error that another rank has raised: of its type where that is one of Python's own."""
+    """The error that another rank has raised."""
     name, _, message = text.partition("\n")
-    kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, BaseException):
-        with contextlib.suppress(TypeError):  # those of Unicode want more
-            return kind(f"rank {rank}: {message}")
+    with contextlib.suppress(TypeError):  # those of Unicode want more
+        error: BaseException = getattr(builtins, name)(f"rank {rank}: {message}")
+        return error
     return RuntimeError(f"rank {rank}: {name}: {message}")
