@@ -191,14 +191,14 @@ class BaseTabular(BaseEstimator):
         members, features = self._members(), self._encoder.transform(columns)
         return np.stack([net._network.predict(features, linked=False) for net in members]).astype(np.float64)
 
-    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
         """The fitted estimator as an ONNX model that takes the table as it is: see fastmlp.export.to_onnx.
 
         path : where it is written, None for nowhere. dtype : "float32" or "float64" of numbers, None for float32.
-            Returns the onnx.ModelProto.
+            weights : "int8" or "bfloat16" for a smaller model. Returns the onnx.ModelProto.
         """
         check_is_fitted(self, "n_iter_by_member_")
-        return _lazy.load("export").to_onnx(self, path, dtype)
+        return _lazy.load("export").to_onnx(self, path, dtype, weights)
 
     @property
     def feature_importances_(self) -> Floats:
