@@ -9,20 +9,27 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
-.PHONY: demo lint $(LINTS) test test-all fuzz interrupts test-kernels sanitize sanitize-thread debug bench costs tables \
-        bench-quick phases docs release-check clean
+.PHONY: demo lint $(LINTS) test test-all test-torch fuzz interrupts test-kernels sanitize sanitize-thread debug bench \
+        costs tables bench-quick phases docs release-check clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
 
-# one environment for both, since `make test` begins with lint
-TEST_STAMP := $(VENV)/lint,test.stamp
+# one environment for all, since `make test` begins with lint
+TEST_STAMP := $(VENV)/lint,test,runtimes.stamp
 
 test: lint $(TEST_STAMP)
 	$(BIN)/pytest -m "not slow"
 
 test-all: lint $(TEST_STAMP)
 	$(BIN)/pytest
+
+# the same numbers as PyTorch, and modules of it; on Linux most indexes have a build for GPUs, of some gigabytes: TORCH=
+# takes another one, a file or an address of a wheel
+TORCH ?= torch
+test-torch: $(TEST_STAMP)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/pytest -k torch
 
 # a million calls of all that is public, with values of every wrong kind; FASTMLP_FUZZ_SEED draws others
 FASTMLP_FUZZ ?= 1000000

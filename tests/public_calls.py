@@ -244,9 +244,9 @@ NETWORKS = {
 
 if importlib.util.find_spec("onnx"):
     NETWORKS |= {
-        "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32"),
+        "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32", weights="int8"),
         "MLP.from_onnx": Call(MLP.from_onnx, from_onnx, dict(path="net.onnx")),
-        "export.to_onnx": plain(export.to_onnx, model=network(), path="net.onnx", dtype="float32"),
+        "export.to_onnx": plain(export.to_onnx, model=network(), path="net.onnx", dtype="float32", weights="int8"),
         "export.from_onnx": Call(export.from_onnx, from_onnx, dict(cls=MLP, path="net.onnx")),
     }
 if importlib.util.find_spec("torch"):
@@ -395,7 +395,7 @@ def leaving(spec):
     if hasattr(spec, "from_sklearn"):
         calls[f"{name}.from_sklearn"] = plain(spec.from_sklearn, est=theirs(getattr(neural_network, name)))
     if importlib.util.find_spec("onnx"):
-        calls[f"{name}.to_onnx"] = using(spec, "to_onnx", path="estimator.onnx", dtype="float32")
+        calls[f"{name}.to_onnx"] = using(spec, "to_onnx", path="estimator.onnx", dtype="float32", weights="int8")
     return calls
 
 
@@ -457,7 +457,7 @@ def of_tables(Estimator):
         f"{name}.save": method_of("save", lambda: fitted_to_table(Estimator), path="saved"),
         f"{name}.load": in_a_file(Estimator, lambda: fitted_to_table(Estimator)),
         **({f"{name}.to_onnx": method_of("to_onnx", lambda: fitted_to_table(Estimator), path="table.onnx",
-                                         dtype="float32")} if importlib.util.find_spec("onnx") else {}),
+                                         dtype="float32", weights="int8")} if importlib.util.find_spec("onnx") else {}),
     }
 
 

@@ -210,14 +210,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         check_is_fitted(self, "coefs_")
         return self._mlp()
 
-    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
         """The fitted estimator as an ONNX model, with outputs named as skl2onnx names them: see fastmlp.export.to_onnx.
 
         path : where it is written, None for nowhere. dtype : "float32" or "float64" of the input X, None for the
-            network's. Returns the onnx.ModelProto.
+            network's. weights : "int8" or "bfloat16" for a smaller model. Returns the onnx.ModelProto.
         """
         check_is_fitted(self, "coefs_")
-        return _lazy.load("export").to_onnx(self, path, dtype)
+        return _lazy.load("export").to_onnx(self, path, dtype, weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the estimator to a file, fitted or not: parameters, weights, labels, names of features, the solver's

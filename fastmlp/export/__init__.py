@@ -16,11 +16,14 @@ __all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "from_sklea
            "quantized", "register_skl2onnx"]
 
 
-def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None,
+            weights: str | None = None) -> Any:
     """An MLP or a fitted estimator as an ONNX model.
 
     path : where it is written, None for nowhere. dtype : "float32" or "float64", of its input X and of all that it
-    computes, None for the network's; runtimes have float32 for all operators, float64 for few.
+    computes, None for the network's; runtimes have float32 for all operators, float64 for few. weights : "int8" or
+    "bfloat16" to keep those of quantized(weights) in a quarter or half of the room of float32; biases stay. Runtimes
+    make numbers of dtype of them when they load the model, so that it is as fast.
 
     Of an MLP X has the shape of its input, (n, *shapes[0]), maps with channels last, and `output` (n, d(L)) is what
     predict gives. Of estimators outputs have the names of skl2onnx's: `label` (n,) and `probabilities`
@@ -41,7 +44,7 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any =
     from . import _onnx, _onnx_estimators
 
     one_of = _onnx.of_network if isinstance(model, MLP) else _onnx_estimators.of_estimator
-    return one_of(model, path, dtype)
+    return one_of(model, path, dtype, weights)
 
 
 def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:

@@ -124,10 +124,10 @@ def labels(classes: Any) -> Any:
     return classes.astype(object)
 
 
-def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any) -> Any:
+def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any, weights: str | None) -> Any:
     """What to_onnx of an estimator does."""
     kind = row(est)
     net = est.network_ if kind.single else est._members()[0]
-    graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype))
+    graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype), weights)
     outputs = kind.outputs(graph, est, kind.inputs(graph, est))
     return saved(graph.model(outputs, described(net) if kind.single else {}), path)

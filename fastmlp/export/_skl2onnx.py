@@ -36,6 +36,9 @@ class ContainerGraph:
             self._container.add_initializer(name, array.data_type, values.shape, array)
         return name
 
+    def weights(self, W: Any, name: str, axes: Any) -> str:
+        return self.constant(W.transpose(axes), name)
+
 
 def convert(scope: Any, operator: Any, container: Any) -> None:
     """What skl2onnx calls for one of our estimators."""

@@ -212,14 +212,14 @@ class BaseTabular(BaseEstimator):
         copies."""
         return list(self._members())
 
-    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
         """The fitted estimator as an ONNX model that takes the table as it is: see fastmlp.export.to_onnx.
 
         path : where it is written, None for nowhere. dtype : "float32" or "float64" of numbers, None for float32.
-            Returns the onnx.ModelProto.
+            weights : "int8" or "bfloat16" for a smaller model. Returns the onnx.ModelProto.
         """
         check_is_fitted(self, "n_iter_by_member_")
-        return _lazy.load("export").to_onnx(self, path, dtype)
+        return _lazy.load("export").to_onnx(self, path, dtype, weights)
 
     @property
     def feature_importances_(self) -> Floats:
