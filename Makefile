@@ -10,7 +10,7 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
 .PHONY: demo lint $(LINTS) test test-all fuzz interrupts test-kernels sanitize sanitize-thread debug bench costs tables \
-        bench-quick phases docs release-check clean
+        bench-quick bench-history phases docs release-check clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -90,6 +90,10 @@ tables: $(BENCH_VENV)/stamp
 # does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/results/baseline.json says?
 bench-quick: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/run/quick.py
+
+# the same, and its counts of instructions as a row of benchmarks/results/history.json, for this commit and compiler
+bench-history: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/run/quick.py --record
 
 $(BENCH):
 	$(PYTHON) -m venv $(BENCH_VENV)
@@ -175,5 +179,5 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist docs/_build docs/api docs/results \
+	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist docs/_build docs/api docs/gallery docs/results \
           *.egg-info $(GENERATED)
