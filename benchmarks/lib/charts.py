@@ -286,7 +286,8 @@ def history(folder):
         ax.set_title(name, loc="left")
         ax.legend(frameon=False, title="instructions a row, at first", fontsize=7, title_fontsize=7)
     axes[0].set_ylabel("instructions, over the first")
-    axes[0].set_ylim(0.8, 1.2)
+    low, high = axes[0].get_ylim()
+    axes[0].set_ylim(min(low, 0.8), max(high, 1.2))
     save(figure, folder / "history.png")
 
 
