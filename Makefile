@@ -10,7 +10,7 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
 .PHONY: demo lint $(LINTS) test test-all test-torch fuzz interrupts test-kernels sanitize sanitize-thread debug bench \
-        costs tables bench-quick phases docs release-check clean
+        costs tables bench-quick bench-history phases docs release-check clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -98,6 +98,10 @@ tables: $(BENCH_VENV)/stamp
 bench-quick: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/run/quick.py
 
+# the same, and its counts of instructions as a row of benchmarks/results/history.json, for this commit and compiler
+bench-history: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/run/quick.py --record
+
 $(BENCH):
 	$(PYTHON) -m venv $(BENCH_VENV)
 
@@ -183,5 +187,5 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist docs/_build docs/api docs/results \
+	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist docs/_build docs/api docs/gallery docs/results \
           *.egg-info $(GENERATED)

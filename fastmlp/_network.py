@@ -118,7 +118,8 @@ class Network:
 
     def targets(self, y: Any, n: int) -> Any:
         """y for n rows as the engine reads it, checked."""
-        return _arrays.targets(self.numbered(y), n, self.d[-1], self.loss.name, self.dtype)
+        y = y if self.classes is None else self.numbered(y)
+        return _arrays.targets(y, n, self.d[-1], self.loss.name, self.dtype)
 
     def numbered(self, y: Any) -> Any:
         """y with the numbers of the classes in the place of their names."""
