@@ -116,14 +116,13 @@ def moved(kind, now, before):
 def record(now, path=HISTORY):
     """Append the counts to the history, in the place of those that it has of the same commit, built and counted in the
     same way, and draw it."""
-    from fastmlp import _core
     from lib import charts  # here: what is counted need not import matplotlib
 
     commit = machine.commit()
     if not now["counter"] or not commit or commit.endswith(machine.CHANGED):
         raise SystemExit(f"a history has counts of commits, got counter {now['counter']} and commit {commit}")
     row = {"commit": commit, "date": datetime.date.today().isoformat(), "machine": now["machine"],
-           "compiler": _core.COMPILER, "counter": now["counter"],
+           "compiler": now["compiler"], "counter": now["counter"],
            "instructions": {name: row["instructions"] for name, row in now["workloads"].items()}}
     kind = ("commit", "compiler", "counter")
     rows = [old for old in (json.loads(path.read_text()) if path.exists() else ())
