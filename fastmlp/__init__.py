@@ -16,9 +16,7 @@ from ._fit.scales import ScaleWarning
 from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .initializers import INITIALIZERS
-from .layers import *
 from .model import MLP, activations, losses
-from .optim import *
 from .summary import show_config
 from .ties import Frozen, TiedGroup, tie_layers, tie_map, tie_transpose
 
@@ -35,6 +33,8 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports them
     from . import tabular as tabular
     from . import training as training
     from .estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
+    from .layers import *
+    from .optim import *
     from .plot import LossCurveDisplay, NoiseCurveDisplay, SensitivityDisplay
     from .tabular import TabularClassifier, TabularRegressor
 
@@ -46,13 +46,16 @@ __all__ = [
     "fit_many", "SensitivityDisplay", "NoiseCurveDisplay",
     "LossCurveDisplay",
 ]
-__all__ += layers.__all__
-__all__ += optim.__all__
 
 
 if not TYPE_CHECKING:  # type checkers know the names from the imports above
+    __all__ += [*layers.NAMES, *optim.NAMES]
+
     def __getattr__(name):
-        """What `_lazy.py` lists, imported when it is asked for."""
+        """What `_lazy.py` lists, or a layer or an optimiser, imported when it is asked for."""
+        for room in (layers, optim):
+            if name in room.NAMES:
+                return getattr(room, name)
         if name not in _lazy.NAMES and name not in _lazy.MODULES:
             raise AttributeError(f"module 'fastmlp' has no attribute {name!r}")
         return _lazy.load(name)

@@ -15,7 +15,9 @@ from . import _core
 from ._types import Floats, Shape
 
 BLOCK_BYTES = 2**26  # of what is held at once besides the result
-OF_TEXT = {"y": "; MLPClassifier takes labels of any kind"}  # argument -> what to do about text
+# argument -> what to do about text
+OF_TEXT = {"y": "; labels that are text are for cross_entropy, or binary_cross_entropy of one output, and must be in "
+                "net.classes, which fit finds where it has all of y"}
 # loss -> what its targets must be: least, most, in words
 RANGES: dict[str, tuple[float, float | None, str]] = {
     "poisson": (0, None, "at least 0"),
@@ -177,7 +179,8 @@ def _labels(y: NDArray[Any], d: int) -> NDArray[np.int32]:
     if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.floor(y)).all()):
         raise ValueError(f"y must be integer labels 0..{d - 1} for cross_entropy, got fractions, NaN or infinity")
     if y.min() < 0 or y.max() >= d:
-        raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}")
+        raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}"
+                         "; y.astype(str) are names for other numbers")
     return plain(y, np.int32)
 
 

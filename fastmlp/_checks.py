@@ -267,6 +267,13 @@ def floating(dtype: Any) -> np.dtype[Any]:
     return known
 
 
+def precision(value: Any, dtype: np.dtype[Any]) -> str:
+    """value as a precision of products, which is to go with the dtype."""
+    if one_of("precision", value, ("full", "bfloat16")) == "bfloat16" and dtype != np.float32:
+        raise ValueError(f"precision must be 'full' where dtype is {dtype.name!r}: 'bfloat16' goes with 'float32' alone")
+    return str(value)
+
+
 def generator(random_state: Any) -> np.random.Generator:
     """The generator that a random_state stands for: None, an int, or a numpy Generator or RandomState."""
     if isinstance(random_state, np.random.RandomState):

@@ -4,7 +4,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastmlp._engine.requests import AttackNumbers, Batches, Exchange, Objective, Penalty, State, Step, Sums
+from fastmlp._engine.requests import AttackNumbers, Batches, Exchange, Objective, Penalty, Settle, State, Step, Sums
 
 __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
            "SOURCES", "STEPS", "Team", "WHOLE", "aligned", "all_finite", "available_isas", "borrow_team", "choose_isa",
@@ -79,6 +79,7 @@ class Core:
         link: int,
         dtype: DTypeLike,
         tail: tuple[int, int] = (0, 0),
+        rounds: bool = False,
     ) -> Core: ...
     def tail(self) -> tuple[int, int]: ...
     def tie(
@@ -105,6 +106,7 @@ class Core:
         state: State,
         objective: Objective,
         exchange: Exchange | None = None,
+        settle: Settle | None = None,
     ) -> Sums: ...
     def gradient(
         self, data: Data, team: Team, penalty: Penalty = ..., key: int = 0, V: _Floats | None = None

@@ -76,7 +76,7 @@ cdef class Core:
     normalisation "channels", "momentum" and "eps"; of what goes by features how many "features" a position has and
     whether each is "scaled", of normalisations of rows "centred" and "eps"; of two layers side by side the "positions"
     of a map. loss: (number, argument). tail: numbers of tied parameters with a place of their own, that count as
-    weights and as biases."""
+    weights and as biases. rounds: whether training and predictions round the operands of products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
@@ -84,7 +84,8 @@ cdef class Core:
     cdef readonly object P, dtype
     cdef readonly object statistics     # running means and variances, layer by layer: kept, but no parameters
     cdef readonly Py_ssize_t n_params
-    cdef list calls             # at hand for the next
+    cdef bint rounds            # operands of products are rounded to bfloat16 where nothing asks for exact derivatives
+    cdef list calls, rounding_calls     # at hand for the next
     cdef Call small             # for predict_small,
     cdef object mirrored_P      # and the weights that its mirrors are of
     cdef char *mirrored
@@ -94,7 +95,7 @@ cdef class Core:
     cdef public Py_ssize_t block_rows   # rows a thread takes at a time, 0: as many as suit the layers
     cdef public Py_ssize_t chunk_rows   # rows of a batch whose activations are held at once, 0: by memory
 
-    def __cinit__(self, d, layers, loss, link, dtype, tail=(0, 0)):
+    def __cinit__(self, d, layers, loss, link, dtype, tail=(0, 0), rounds=False):
         cdef Network *net = &self.blank.net
         cdef int l
         net.L = len(d) - 1
@@ -106,8 +107,8 @@ cdef class Core:
         self.blank.size = self.blank.k.itemsize
         self.blank.rows.loss.kind, self.blank.rows.loss.arg = loss
         self.blank.rows.loss.n = d[net.L]
-        self.link = link
-        self.calls, self.windows, self.pace = [], [], Pace()
+        self.link, self.rounds = link, rounds
+        self.calls, self.rounding_calls, self.windows, self.pace = [], [], [], Pace()
         net.layers[0].d_out = d[0]
         for l in range(1, net.L + 1):
             self.describe(l, d[l], layers[l - 1])
@@ -294,18 +295,23 @@ cdef class Core:
 
     # ---- calls at hand
 
-    cdef Call new_call(self):
+    cdef Call new_call(self, bint rounds=False):
         cdef Call call = Call()
         call.open(&self.blank, self.P)
+        if rounds and self.rounds:
+            call.round_operands()
         return call
 
-    cdef Call take(self):
-        return self.calls.pop() if self.calls else self.new_call()
+    cdef Call take(self, bint rounds=False):
+        """A call; rounds: one that rounds operands, in a network that does."""
+        calls = self.rounding_calls if rounds and self.rounds else self.calls
+        return calls.pop() if calls else self.new_call(rounds)
 
     cdef give(self, Call call):
         call.rows = None        # of a batch that may be all rows
-        if len(self.calls) < 2:
-            self.calls.append(call)
+        calls = self.rounding_calls if call.job.k.rounds else self.calls
+        if len(calls) < 2:
+            calls.append(call)
 
     cdef Py_ssize_t block_for(self, Data data):
         """Rows that suit the layers: few while the weights stay in L1, more where a block pays for streaming them."""
@@ -342,13 +348,15 @@ cdef class Core:
         """Batches, chunks and blocks of the call's rows."""
         cdef Batches *of = &call.job.batches
         of.batch, of.chunk, of.block = batch, self.chunk_for(batch), self.block_for(data)
+        if call.job.k.rounds:
+            of.chunk = min(batch, pad(of.chunk, call.job.k.group))
         of.chunks = (batch + of.chunk - 1) // of.chunk
 
-    def train(self, Data data, Team team, batches, step, state, objective, exchange=None):
-        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange: see Call.exchange.
+    def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None):
+        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see Call.exchange.
         Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on it. The state
         advances."""
-        cdef Call call = self.take()
+        cdef Call call = self.take(self.rounds and not objective.penalty.kind and objective.attack is None)
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
         cdef Py_ssize_t done, wanted, size, first, last
@@ -362,7 +370,7 @@ cdef class Core:
         call.penalize(penalty)
         if attack is not None:
             call.move_inputs(attack)
-        call.exchange(exchange)
+        call.exchange(exchange, settle)
         job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
         if smoothing:
             job.rows.loss.arg = smoothing
@@ -437,7 +445,7 @@ cdef class Core:
 
     def evaluate(self, Data data, Team team, rows=None):
         """Sum of the weighted losses, of some rows or of all."""
-        cdef Call call = self.take()
+        cdef Call call = self.take(True)
         call.bind(data, rows)
         total = self.forward(call, data, team, self.room_for_losses(call), None)
         self.give(call)
@@ -445,7 +453,7 @@ cdef class Core:
 
     def predict(self, Data data, Team team, rows=None, linked=True):
         """The link of x(L), or x(L) itself, (n, d(L)), of some rows or of all."""
-        cdef Call call = self.take()
+        cdef Call call = self.take(True)
         call.bind(data, rows)
         call.job.results.link = self.link if linked else LINKS["identity"]
         out = self.room_for_outputs(call)
@@ -455,7 +463,7 @@ cdef class Core:
 
     def evaluate_and_predict(self, Data data, Team team, rows=None):
         """(sum of the weighted losses, predictions) of some rows or of all, by one forward pass."""
-        cdef Call call = self.take()
+        cdef Call call = self.take(True)
         call.bind(data, rows)
         call.job.results.link = self.link
         out = self.room_for_outputs(call)
@@ -498,7 +506,7 @@ cdef class Core:
         cdef Py_ssize_t i, d = self.blank.net.layers[0].d_out, size = self.blank.size
         cdef bint good
         cdef float_mode_t outside
-        if type(X) is not ndarray or self.blank.net.settles:
+        if type(X) is not ndarray or self.blank.net.settles or self.rounds:
             return None
         try:
             PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)
@@ -519,7 +527,7 @@ cdef class Core:
             first, last = job.net.layers, &job.net.layers[job.net.L]
             out = empty((b.shape[0], last.d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
-            first.x = <char *>b.buf
+            first.x = first.operands = <char *>b.buf
             if first.ld != b.strides[0] // size:
                 first.ld = b.strides[0] // size
                 prepare(job, job.net.layers)
@@ -578,7 +586,7 @@ cdef class Core:
     def sweep(self, Data data, bint backward, Team team):
         """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the
         rows, and the gradient of their weighted mean, laid out as P."""
-        cdef Call call = self.new_call()
+        cdef Call call = self.new_call(not backward)
         cdef Job *job = &call.job
         cdef int l, L = job.net.L
         call.bind(data, None)

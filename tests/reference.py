@@ -372,6 +372,42 @@ def kind_of(layer, shape):
     return kind((h, w, c), (kh, kw), (sh, sw), padding, (dh, dw), getattr(layer, "filters", None))
 
 
+# ---- products of operands in bfloat16, to the bit: float32 sums as fastmlp/kernels/bfloat16.inc defines them
+
+
+def bfloat16(x):
+    """x, float32, to the nearest number of 8 bits, ties to even; subnormal numbers are 0."""
+    x = np.asarray(x, np.float32)
+    exponent = np.frexp(x.astype(np.float64))[1]
+    unit = np.ldexp(1.0, exponent - 8)
+    with np.errstate(over="ignore"):
+        rounded = (np.rint(x.astype(np.float64) / unit) * unit).astype(np.float32)     # np.rint takes ties to even
+    return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), rounded)
+
+
+def fused(a, b, c):
+    """a b + c rounded once, for float32 a and b of 8 bits: their product is exact in float64. The sum is rounded to odd
+    there, so that rounding it again makes no difference (Boldo and Melquiond 2008)."""
+    p, c = a.astype(np.float64) * b, c.astype(np.float64)
+    s = p + c
+    error = (p - (s - (s - p))) + (c - (s - p))
+    even = s.view(np.int64) & 1 == 0
+    return np.where(even & (error != 0), np.nextafter(s, np.copysign(np.inf, error)), s).astype(np.float32)
+
+
+def bfloat16_product(A, B, C):
+    """C (M, N) + A (M, K) B (K, N), float32: in each 32 k one chain over the even and one over the odd k."""
+    A, B = bfloat16(A), bfloat16(B)
+    for begin in range(0, A.shape[1], 32):
+        even, odd = np.zeros(C.shape, np.float32), np.zeros(C.shape, np.float32)
+        for k in range(begin, min(begin + 32, A.shape[1]), 2):
+            even = fused(A[:, k, None], B[k], even)
+        for k in range(begin + 1, min(begin + 32, A.shape[1]), 2):
+            odd = fused(A[:, k, None], B[k], odd)
+        C = C + (even + odd)
+    return C
+
+
 def pair(spec):
     """A name or (name, number) -> name, numbers."""
     return (spec, ()) if isinstance(spec, str) else (spec[0], spec[1:])

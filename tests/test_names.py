@@ -53,21 +53,18 @@ def test_other_names_do_not_reach_files(tmp_path):
     assert MLP.load(tmp_path / "net").layers[0].activation == "silu"
 
 
-def test_labels_that_are_text_are_an_error_that_names_the_remedy():
-    with pytest.raises(TypeError, match="y must be numbers, got text, <U3; MLPClassifier takes labels of any kind"):
-        MLP([3, 2], loss="cross_entropy").fit(X, ["yes"] * 20)
-
-
 # ---- optimisers
 
+SPECS = [getattr(optim, name) for name in optim.__all__]
 
-@pytest.mark.parametrize("name", optim.BY_NAME)
+
+@pytest.mark.parametrize("name", optim.BY_LOWER_NAME)
 def test_optimisers_by_name_have_their_defaults(name):
-    assert np.array_equal(weights(name).params, weights(optim.BY_NAME[name]()).params)
+    assert np.array_equal(weights(name).params, weights(getattr(optim, optim.BY_LOWER_NAME[name])()).params)
 
 
 def test_all_optimisers_have_a_name():
-    assert set(optim.BY_NAME) == {name.lower() for name in optim.__all__}
+    assert set(optim.BY_LOWER_NAME) == {name.lower() for name in optim.__all__}
 
 
 @pytest.mark.parametrize("wrong, error", [("adamm", ValueError), ("Adam", ValueError), (3, TypeError),
@@ -77,7 +74,7 @@ def test_what_names_no_optimiser(wrong, error):
         weights(wrong)
 
 
-@pytest.mark.parametrize("spec", optim.BY_NAME.values())
+@pytest.mark.parametrize("spec", SPECS)
 def test_learning_rate_is_lr(spec):
     for rate in (0.3, schedules.Cosine(0.1, 5)):
         assert spec(learning_rate=rate) == spec(lr=rate) == spec(rate)
@@ -116,7 +113,7 @@ def test_reprs(thing, text):
     assert repr(thing) == text
 
 
-@pytest.mark.parametrize("spec", optim.BY_NAME.values())
+@pytest.mark.parametrize("spec", SPECS)
 def test_reprs_of_all_optimisers(spec):
     """@dataclass(frozen=True, repr=False) leaves them to Optimizer."""
     assert repr(spec()) == f"{spec.__name__}()" and repr(spec(l2=0.5)) == f"{spec.__name__}(l2=0.5)"

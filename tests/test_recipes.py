@@ -93,8 +93,8 @@ INLINE V_(vf) V_(step_signsgd)(V_(vf) p, V_(vf) g, V_(vf) *u, V_(vf) *v, const V
     return V_(fma_)(V_(set1)(0) - h->lr, V_(sign_)(g), p);
 }
 """),
-    Edit("fastmlp/optim.py", '"Adagrad", "Lion"', ', "SignSGD"'),
-    Edit("fastmlp/optim.py", '''"beta2": self.beta2, "decay": lr * self.weight_decay}
+    Edit("fastmlp/optim/__init__.py", '"Adagrad", "Lion"', ', "SignSGD"'),
+    Edit("fastmlp/optim/_others.py", '''"beta2": self.beta2, "decay": lr * self.weight_decay}
 ''', '''
 
 @dataclass(frozen=True)
@@ -125,9 +125,9 @@ class SignSGD:
 ], ["test_twin.py"])
 
 KIND = Recipe("mirrored or Mirrored", [
-    Edit("fastmlp/layers.py", '__all__ = ["Dense", "Dropout"', ', "Mirrored"'),
-    Edit("fastmlp/layers.py", """
-        return super().engine_row(shape) | {"rate": self.rate_at(0)}
+    Edit("fastmlp/layers/__init__.py", '"Scale", "Shift"', ', "Mirrored"'),
+    Edit("fastmlp/layers/_norms.py", """
+        return "Shift()"
 """, '''
 
 @dataclass(frozen=True)

@@ -30,6 +30,17 @@ cdef class Call:
         copy_layers(self.room, blank.net.layers, blank.net.L)
         self.P = P
 
+    cdef round_operands(self):
+        """Have the operands of products rounded to bfloat16, in all of this call's work."""
+        cdef Layer *layer
+        cdef int l
+        self.job.k = kernels_for(np.float32, None, True)
+        for l in range(1, self.job.net.L + 1):
+            layer = &self.room[l]
+            if layer.kind.rounding != NULL:
+                layer.kind, layer.products.dots = layer.kind.rounding, False
+                layer.input.source.rounded = True
+
     def __dealloc__(self):
         free(self.room)
 
@@ -37,7 +48,7 @@ cdef class Call:
         """Have the job work on rows of the data: the order's, or all."""
         cdef Job *job = &self.job
         cdef Rows *rows = &job.rows
-        self.loss, self.order, self.exchanged, self.error = data.loss, order, None, None
+        self.loss, self.order, self.exchanged, self.settled, self.error = data.loss, order, None, None, None
         rows.order = <const int64_t *>address(order) if order is not None else NULL
         rows.X = data.X
         rows.n = data.n if order is None else len(order)
@@ -61,7 +72,8 @@ cdef class Call:
         cdef Rows *rows = &self.job.rows
         cdef Py_ssize_t size = self.job.size
         self.job.net.layers[0].in_place = (
-            rows.order == NULL and not rows.X.indptr and data.dtype.itemsize == size and data.dtype.kind == "f"
+            not self.job.k.rounds and rows.order == NULL and not rows.X.indptr
+            and data.dtype.itemsize == size and data.dtype.kind == "f"
             and rows.X.col_stride == size and rows.X.row_stride % size == 0 and rows.X.row_stride >= 0
             and <uintptr_t>rows.X.data % size == 0)
 
@@ -74,6 +86,8 @@ cdef class Call:
         cdef Sensitivity *of = &self.job.sensitivity
         of.penalty, of.lam = penalty.kind, penalty.lam
         self.sweep_to(0 if of.penalty == PENALTY_GRADIENT else 1)
+        if self.job.k.rounds:
+            self.job.last_layer = 0     # delta(1) too is rounded by backward
         if of.penalty:
             self.job.lowest = 0
             self.follow_tangents(projected=of.penalty == PENALTY_JACOBIAN)
@@ -184,13 +198,21 @@ cdef class Call:
             gradient.G2, gradient.T, gradient.T2 = (at(job, gradient.G, size), at(job, gradient.G, 2 * size),
                                                     at(job, gradient.G, 3 * size))
 
-    cdef exchange(self, function):
+    cdef exchange(self, function, settle):
         """Have function(G, found, error) called between each batch's gradient and its step: see Optimizer.exchange. G:
         the gradient laid out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be
-        changed in place. error: what Python has raised in this batch, or None."""
-        self.exchanged, self.job.optimizer.exchanged = function, <void *>self
+        changed in place. error: what Python has raised in this batch, or None.
+
+        settle(numbers, back) is called in between, in the same way for each layer whose rows need each other: see
+        Optimizer.settle. numbers: float64, on the way forward [the sum of the rows' weights, how many have one, the
+        means of the columns, their variances], on the way back [the same two, which are those of all by then, the sums
+        of delta x^, those of delta].
+        """
+        self.exchanged, self.settled = function, settle
         if function is not None:
             self.job.optimizer.exchange = exchange_gradient
+        if settle is not None:
+            self.job.optimizer.settle = settle_columns
 
     cdef watch(self):
         """Have the threads look for signals, as often as the work of a block of rows makes it necessary."""
@@ -226,13 +248,15 @@ cdef class Call:
 
 
 cdef void start_layers(Job *job, Layer *layers) noexcept:
-    """Clear the mirrors, whose rows are whole vectors, and prepare the layers."""
+    """Clear the forms of W whose rows are whole vectors, and prepare the layers."""
     cdef Layer *layer
     cdef int l
     for l in range(1, job.net.L + 1):
         layer = &layers[l]
         if layer.forms.mirror != NULL:
             memset(layer.forms.mirror, 0, layer.weights.cols * layer.forms.ld * job.k.operandsize)
+        if layer.forms.rounded != NULL:
+            memset(layer.forms.rounded, 0, layer.weights.rows * layer.weights.ld * job.k.operandsize)
     prepare(job, layers)
 
 
@@ -319,7 +343,7 @@ cdef void exchange_gradient(Job *job, Py_ssize_t rows, int thread) noexcept nogi
 cdef void exchange_in_python(Job *job) noexcept with gil:
     """The user's exchange. An exception is kept for the caller to raise, and ends the epoch as a loss that is not
     finite does. One that was raised before is handed on, so that the others hear of it."""
-    cdef Call call = <Call>job.optimizer.exchanged
+    cdef Call call = <Call>job.rows.call
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
         call.exchanged(call.G[0], found, call.error)
@@ -329,3 +353,34 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
     except BaseException as error:
         call.fail(error)
         store(&job.results.bad, 1)
+
+
+cdef void settle_columns(Job *job, Layer *layer, bint back) noexcept nogil:
+    set_float_mode(job.team.outside)
+    settle_in_python(job, &layer.norm, back)
+    set_float_mode(ENGINE_MODE)
+
+
+cdef void settle_in_python(Job *job, Norm *norm, bint back) noexcept with gil:
+    """The user's settle. An exception is kept for the exchange to hand on."""
+    cdef Call call = <Call>job.rows.call
+    cdef Py_ssize_t i, n = norm.channels
+    cdef char *first = norm.sum_x if back else norm.mean
+    cdef char *second = norm.sum if back else norm.var
+    cdef double *numbers
+    if call.error is not None:
+        return
+    try:
+        array = np.empty(2 + 2 * n)
+        numbers = <double *>address(array)
+        numbers[0], numbers[1] = norm.total, norm.count
+        for i in range(n):
+            numbers[2 + i], numbers[2 + n + i] = get(job, first, i), get(job, second, i)
+        call.settled(array, back)
+        require_threads(job)
+        norm.total, norm.count = numbers[0], numbers[1]
+        for i in range(n):
+            put(job, first, i, numbers[2 + i])
+            put(job, second, i, numbers[2 + n + i])
+    except BaseException as error:
+        call.fail(error)

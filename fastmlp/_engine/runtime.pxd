@@ -34,10 +34,12 @@ cdef class Call:
     cdef bint laid_out          # if it can be used again
     cdef object rows, G         # where losses and gradients go
     cdef object loss, order     # a Python loss, and the rows it is called for
-    cdef object exchanged       # what is called between gradient and step
+    cdef object exchanged       # what is called between gradient and step,
+    cdef object settled         # and where columns are settled
     cdef object error           # what Python raised in the threads' work
 
     cdef open(self, const Job *blank, P)
+    cdef round_operands(self)
     cdef bind(self, Data data, order, double weight_scale=*)
     cdef read_in_place(self, Data data)
     cdef sweep_to(self, int last)
@@ -51,7 +53,7 @@ cdef class Call:
     cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
     cdef room_for_rows(self, Py_ssize_t n)
     cdef room_for_gradient(self, bint full)
-    cdef exchange(self, function)
+    cdef exchange(self, function, settle)
     cdef watch(self)
     cdef run(self, Team team, job_fn work)
     cdef fail(self, error)

@@ -61,6 +61,8 @@ cdef struct LayerKind:
     tangent_fn tangent
     tangent_fn tangent_back
     bint passes                 # de/dx of its last input is delta(l) itself, which nothing else needs
+    const LayerKind *rounding   # the same kind where operands of its products are rounded first, or NULL, see
+    const LayerKind *exact      # rounding.pyx; and back from there
     # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
     # from pos on have x of the source, before forward; and once they have delta(l), before backward
     settle_fn settle
@@ -102,10 +104,13 @@ cdef struct Weights:
     bint led_bias               # its bias is the leader's too
 
 
-# The other forms of W, made anew from it after each step. The forward pass and the delta sweep want W and its
+# The forms of W that products read, made anew from it after each step. The forward pass and the delta sweep want W and its
 # transpose: the one that is not kept is the mirror. Large layers have both in panels for the matrix kernels, written
 # while W is still in the cache.
 cdef struct Forms:
+    bint made                   # some of them have to be made
+    char *kept                  # W as kept, as products read it: W itself, or
+    char *rounded               # W rounded, (rows, W's ld), or NULL
     char *mirror                # (cols, ld), or NULL where nothing needs it
     Py_ssize_t ld
     bint mirror_panels          # it is in panels
@@ -138,6 +143,7 @@ cdef struct Norm:
     char *var
     char *scale                 # 1 / sqrt(var + eps)
     double total                # the sum of the weights of the batch's rows, times positions; 0: running ones
+    double count                # and how many of them have a weight, times positions
     char *sum_x                 # (channels,) of delta x^ over the batch, x^ = (x - mean) scale,
     char *sum                   # and of delta
 
@@ -178,6 +184,9 @@ cdef struct Layer:
     Py_ssize_t ld
     char *s                     # where nothing needs s apart, s is x
     char *x
+    char *operands              # x as products read it: x itself, or rounded, in a place of its own
+    bint rounded                # which it is
+    bint pulls                  # backward has something to do in the delta sweep
     char *room                  # what row_scratch asked for,
     Py_ssize_t room_ld          # its row stride
     bint in_place               # x is the user's X, whose rows are those of the epoch
@@ -274,6 +283,9 @@ cdef struct Optimizer:
     # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
     void *exchanged             # what it belongs to
+    # on thread 0 between barriers, or NULL: the statistics of a layer's columns, on the way back the sums of their
+    # derivatives, become those of all who work on the batch
+    void (*settle)(Job *job, Layer *layer, bint back) noexcept nogil
 
 
 # Derivatives of derivatives, and inputs that are moved: see tangent.pyx and attack.pyx.
@@ -397,13 +409,18 @@ cdef inline char *x_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ss
     return at(job, layer.x, (pos if layer.in_place else row) * layer.ld)
 
 
+cdef inline char *operands_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """The same as products read it"""
+    return at(job, layer.operands, (pos if layer.in_place else row) * layer.ld)
+
+
 cdef inline char *theta_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
     """What theta' and theta'' are computed from: s or x."""
     return at(job, layer.s if layer.theta.needs_s else layer.x, row * layer.ld)
 
 
 cdef inline bint has_forms(const Layer *layer) noexcept nogil:
-    return layer.forms.mirror != NULL or layer.forms.panels != NULL
+    return layer.forms.made
 
 
 cdef inline double weight_of_row(const Job *job, Py_ssize_t pos) noexcept nogil:

@@ -48,13 +48,14 @@ cdef const kernels_t *chosen[2]     # of ISA, for float64 and float32
 chosen[0], chosen[1] = fastmlp_kernels(ISA.encode(), b'd'), fastmlp_kernels(ISA.encode(), b'f')
 
 
-cdef const kernels_t *kernels_for(dtype, isa=None) except NULL:
-    """Those of a NumPy dtype. isa: of another instruction set than the one that was chosen."""
+cdef const kernels_t *kernels_for(dtype, isa=None, bint rounds=False) except NULL:
+    """Those of a NumPy dtype. isa: of another instruction set than the one that was chosen. rounds: those that round
+    operands to bfloat16, of float32."""
     cdef const kernels_t *k
     cdef bint single = dtype == FLOAT32
-    if isa is None:
+    if isa is None and not rounds:
         return chosen[single]
-    k = fastmlp_kernels(isa.encode(), b'f' if single else b'd')
+    k = fastmlp_kernels((isa or ISA).encode(), b'b' if rounds else b'f' if single else b'd')
     if k == NULL:
         raise ValueError(f"isa must be one of {available_isas()}, got {isa!r}")
     return k

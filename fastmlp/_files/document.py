@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 GROWTH = safetensors.MOST_HEADER // 8  # letters of a text that may be too large once it is written as we write it
 # what a file may name: specs made of numbers, strings and each other
-SPECS = {name: spec for module in (layers, optim, schedules, ties) for name, spec in vars(module).items()
-         if name in module.__all__ and isinstance(spec, type)}
+SPECS = {name: spec for module in (layers, optim, schedules, ties) for name in module.__all__
+         if isinstance(spec := getattr(module, name), type)}
 
 
 def save(net: MLP, path: str | os.PathLike[str]) -> None:
@@ -46,6 +46,9 @@ def load(cls: type[Net], path: str | os.PathLike[str]) -> Net:
                 safetensors.header(json.dumps(of(net)[0]), tensors)
             return net
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            if isinstance(error.__cause__, MemoryError):
+                raise MemoryError(f"path must be of a network that fits into memory, got {os.fspath(path)!r}: "
+                                  f"{error.__cause__}") from error
             raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
 
 
@@ -62,9 +65,11 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
                if a is not None}
     document = {"format": FORMAT, "d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
                 "layers": [encode(layer) for layer in net.layers], "loss": encode(net.loss.spec),
-                "dtype": net.dtype.name, "seed": progress.seed, "epochs_ever": progress.epochs_ever,
+                "dtype": net.dtype.name, "precision": net.precision, "seed": progress.seed, "epochs_ever": progress.epochs_ever,
                 "history": checked_history({name: encode(numbers) for name, numbers in net.history.items()}),
                 "training": None}
+    if net.classes is not None:
+        document["classes"] = net.classes.tolist()
     if net.ties:
         document["ties"], tensors["params"] = [encode(tie) for tie in net.ties], net.params
     if network.core.statistics.size:
@@ -86,6 +91,7 @@ class Document:
         _checks.one_of("dtype", self.dtype, ["float32", "float64"])
         if not isinstance(document["loss"], (str, list)):
             raise TypeError(f"loss must be a name or a pair, got {_checks.described(document['loss'])}")
+        self.precision = document.get("precision", "full")     # which files of the first versions lack
         self.history = checked_history(document["history"])
         self.entries = [decode(document["d0"]), *map(decode, document["layers"])]
         self.optimizer: optim.Optimizer | None = None if run is None else decode(run["optimizer"])
@@ -104,7 +110,8 @@ class Document:
     def network(self, cls: type[Net], tensors: Mapping[str, Floats]) -> Net:
         """The network with its tensors."""
         document, run = self.document, self.document["training"]
-        net = cls(self.entries, loss=decode(document["loss"]), dtype=self.dtype, ties=self.ties)
+        net = cls(self.entries, loss=decode(document["loss"]), dtype=self.dtype, ties=self.ties,
+                  precision=self.precision)
         if self.ties and net.n_params != tensors["params"].size:
             raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
         parameters, progress = net._network.parameters, net._network.progress
@@ -114,6 +121,7 @@ class Document:
         progress.seed = _checks.integer("seed", document["seed"], 0, math.inf) % 2**63
         progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
         net.history = History(self.history)
+        net.classes = document.get("classes")
         if self.optimizer is not None:
             epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
             self.optimizer.check(self.dtype)

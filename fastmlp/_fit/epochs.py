@@ -177,18 +177,19 @@ class Epochs:
         order = self.section_rows[stretch.begin - self.section_begin:stretch.end - self.section_begin]
         if not stretch.rows:
             order = np.zeros(stretch.last - stretch.first, np.int64)
-        scale = self.n / self.weight
+        scale, part = self.n / self.weight, 1.0
         if rows != stretch.whole:  # means are over the rows of all ranks
             part = rows / stretch.whole
             scale *= part
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
         key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped)
-        exchange = self.ranks.exchange(stretch.rows) if self.ranks.several else None
-        found = self.network.core.train(self.data, self.team, batches, start.step, self.changing, objective, exchange)
+        ranks = self.ranks
+        together = (ranks.exchange(stretch.rows), ranks.settle(stretch.rows)) if ranks.several else ()
+        found = self.network.core.train(self.data, self.team, batches, start.step, self.changing, objective, *together)
         sums.batches = stretch.first + found.done
         sums.loss += found.loss
-        sums.row_penalty += found.weight_penalty / self.n
+        sums.row_penalty += found.weight_penalty / part / self.n
         if stretch.rows:
             sums.sensitivity += found.sensitivity_penalty / self.weight
 

@@ -45,11 +45,29 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """
     if options.comm is None:
         with _running.Fit(net) as running:
-            return _fit(net, X, y, options, fresh, running, ALONE)
+            unnamed = net._network.n_classes is not None and net._network.classes is None
+            return (_fit_with_classes if unnamed else _fit)(net, X, y, options, fresh, running, ALONE)
     from .together import ranks_of  # here: few fits have a communicator
 
     with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
         return _fit(net, X, y, options, fresh, running, ranks)
+
+
+def _fit_with_classes(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit,
+                      ranks: Ranks) -> History:
+    """Fit a network whose classes have no names yet: it gets those of y where these are text, and keeps them once it
+    was trained on them."""
+    network = net._network
+    epochs = network.progress.epochs_ever
+    assert network.n_classes is not None
+    if options.window is None and options.batches is None:
+        network.classes = classes.found(y, network.n_classes)
+    try:
+        return _fit(net, X, y, options, fresh, running, ranks)
+    except BaseException:
+        if network.progress.epochs_ever == epochs:
+            network.classes = None
+        raise
 
 
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
@@ -58,7 +76,9 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     options.check(None if previous is None else previous.optimizer, network.loss.name)
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
-        ranks.require_same(net, options, previous)
+        ranks.local_steps = options.local_steps()
+        ranks.require_same({"the network": net, "its classes": net.classes,
+                            "its optimizer so far": previous and previous.optimizer, **options.of_all()})
         ranks.require_possible(network, options)
         seed, first = ranks.integers(seed, first)
     if options.label_smoothing:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _checks
 from .._arrays import dense
 from .._fit.options import Callbacks
+from .._fit.ranks import ALONE
 from .._running import alone
 from .._types import Floats
 from ..optim import Optimizer
@@ -23,7 +24,7 @@ from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
-from ._input import validate_data
+from ._input import validate_rows
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
@@ -84,8 +85,8 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
 
     # ---- what y is
 
-    def _validate_input(self, X, y, incremental, reset):
-        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
+    def _validate_input(self, X, y, incremental, reset, ranks=ALONE):
+        X, y = validate_rows(self, X, y, ranks, accept_sparse=["csr", "csc"], y_numeric=True,
                              dtype=(np.float64, np.float32), reset=reset)
         return X, column(dense(y, "y"))
 

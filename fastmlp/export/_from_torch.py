@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import _checks, _entries, layers
+from .._needs import needs
 from .._parameters import flatten
 from .._types import Shape
 from . import _table
-from ._needs import needs
 from ._nodes import link_of
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ writes operators and gives the value of the layer, before its activation.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,11 +22,14 @@ class Graph(Protocol):
 
     dtype: np.dtype[Any]
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """An operator; the name of its output, of the last of several."""
 
     def constant(self, values: Any, name: str | None = None) -> str:
         """An array; its name, the wanted one where it can be had."""
+
+    def weights(self, W: Any, name: str, axes: Sequence[int]) -> str:
+        """A matrix of weights or a filter, as the model keeps them, with its axes in an order; its name."""
 
 
 class Value:
@@ -150,7 +154,7 @@ def batch_norm(graph: Graph, node: Node, x: Value) -> Value:
 def conv(graph: Graph, node: Node, x: Value) -> Value:
     assert node.W is not None
     W = node.W if node.W.ndim == 4 else node.W[None]
-    names = [name for name in weights(graph, node, W.transpose(TO_ONNX)) if name]
+    names = [name for name in weights(graph, node, W, TO_ONNX) if name]
     dilations = node.window[9:11]
     return Value(graph, node.shape, maps=graph.op("Conv", x.maps(), *names, dilations=dilations, **window(node)))
 
@@ -175,9 +179,9 @@ def global_avg_pool(graph: Graph, node: Node, x: Value) -> Value:
     return Value(graph, node.shape, rows=graph.op("ReduceMean", x.maps(), axes=[2, 3], keepdims=0))
 
 
-def weights(graph: Graph, node: Node, W: Any) -> tuple[str, str]:
-    """The names of W, as ONNX has it, and of b, empty where there is none."""
-    W = graph.constant(W, f"W.{node.number}")
+def weights(graph: Graph, node: Node, W: Any, axes: Sequence[int] | None = None) -> tuple[str, str]:
+    """The names of W, its axes in an order, and of b, empty where there is none."""
+    W = graph.weights(W, f"W.{node.number}", axes or range(W.ndim))
     return W, "" if node.b is None else graph.constant(node.b, f"b.{node.number}")
 
 

@@ -1,0 +1,35 @@
+"""The layers that `MLP` takes: specs, frozen and plain, with no weights of their own.
+
+A kind of layer is one class: what the constructor, files, summaries and the engine ask of it are methods of `Layer`.
+"""
+from typing import TYPE_CHECKING
+
+from .. import _lazy
+from ._base import ALIASES as ALIASES
+from ._base import LIMITS as LIMITS
+from ._base import MOST_UNITS as MOST_UNITS
+from ._base import Activation as Activation
+from ._base import Layer as Layer
+from ._base import activation_name as activation_name
+from ._base import map_shape as map_shape
+from ._stack import Block as Block
+from ._stack import Stack as Stack
+
+if TYPE_CHECKING:
+    from ._blocks import *
+    from ._dense import *
+    from ._norms import *
+    from ._windows import *
+
+# name -> the module that has it, which is imported when a name of it is first asked for
+NAMES = {
+    **dict.fromkeys(("Dense", "Dropout"), "_dense"),
+    **dict.fromkeys(("BatchNorm", "LayerNorm", "RMSNorm", "Scale", "Shift"), "_norms"),
+    **dict.fromkeys(("Identity", "Residual", "Add", "Projection", "Concat", "Join"), "_blocks"),
+    **dict.fromkeys(("Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
+                     "Flatten"), "_windows"),
+}
+
+if not TYPE_CHECKING:
+    __all__ = list(NAMES)
+    __getattr__ = _lazy.attached(__name__, NAMES)

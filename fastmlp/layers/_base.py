@@ -1,0 +1,99 @@
+"""What is asked of a layer's spec, and what all of them share."""
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .. import _checks, _core
+from .._types import Shape
+from ..initializers import given, initial
+
+Activation = str | tuple[str, float]
+MOST_UNITS = 2**31 - 1  # of a layer, or of a map with its padding
+# activation -> what its number must be, where it has one: the engine takes theta'(s) from theta(s), so its sign must be
+# that of s
+LIMITS: dict[str, _checks.Limits] = {
+    "leaky_relu": {"least": 0},
+    "elu": {"least": 0},
+}
+
+# other libraries' names -> ours
+ALIASES = {"swish": "silu", "logistic": "sigmoid", "linear": "identity"}
+
+
+class Layer:
+    """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
+
+    kind: the engine's name for it. reads: the one or two layers that it reads, each as so many before it. activation,
+    bias, init, bias_init, lr_scale, decay: as of Dense.
+    """
+
+    kind: ClassVar[str]
+    reads: tuple[int, ...] = (1,)
+    activation: Any = "identity"
+    bias: bool = False
+    init: Any = "zeros"
+    bias_init: Any = 0.0
+    lr_scale: float = 1.0
+    decay: float = 1.0
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
+        activation = _checks.canonical(self.activation, ALIASES)
+        _checks.named(f"activation of {name}", activation, _core.ACTIVATIONS, LIMITS, dtype)
+        _checks.boolean(f"bias of {name}", self.bias)
+        for factor in ("lr_scale", "decay"):
+            _checks.number(f"{factor} of {name}", getattr(self, factor), least=0, dtype=dtype)
+        return self if activation is self.activation else replace(self, activation=activation)  # type: ignore[type-var]
+
+    def after(self, shape: Shape) -> Shape:
+        """The shape of x(l), given that of x(l-1). ValueError where the layer cannot come after it."""
+        return shape
+
+    def joins(self, *shapes: Shape) -> Shape:
+        """The same, given those of all layers that it reads."""
+        return self.after(shapes[0])
+
+    def weights(self, shape: Shape) -> Shape | None:
+        """The shape of W(l), given that of x(l-1), or None for a layer without weights."""
+        return None
+
+    def n_statistics(self, shape: Shape) -> int:
+        """How many running statistics it keeps after a layer of a shape."""
+        return 0
+
+    def initial_weights(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
+        """What W(l), of a shape, starts from; errors call the layer by a name."""
+        return initial(self.init, shape, rng, f"init of {name}", dtype)
+
+    def initial_bias(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
+        """The same of b(l)."""
+        return given(self.bias_init, shape, f"bias_init of {name}", dtype)
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        """The layer as the engine takes it, after one of a shape; `Core` says what it wants to know."""
+        name, argument = _checks.named("activation", self.activation, _core.ACTIVATIONS)
+        return {"kind": self.kind, "activation": _core.ACTIVATIONS[name][0], "argument": argument, "bias": self.bias,
+                "lr_scale": float(self.lr_scale), "decay": float(self.decay)}
+
+    def brief(self) -> str:
+        """The layer in the text of a network."""
+        return repr(self)
+
+
+def activation_name(activation: Activation) -> str:
+    """A name, or a pair (name, number), as text."""
+    return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
+
+
+def map_shape(shape: Any) -> Shape:
+    """A map's shape as a tuple of ints."""
+    if not isinstance(shape, (tuple, list)) or len(shape) not in (2, 3):
+        raise TypeError(f"the shape of a map must be (length, c) or (h, w, c), got {_checks.described(shape)}")
+    checked = tuple(_checks.integer("the shape of a map", n, 1, MOST_UNITS) for n in shape)
+    _checks.integer("the elements of a map", math.prod(checked), 1, MOST_UNITS)
+    return checked

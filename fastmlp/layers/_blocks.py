@@ -1,0 +1,171 @@
+"""Blocks of layers, x + f(x) and branches side by side, and the layers that they become."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from numpy.typing import DTypeLike
+
+from .. import _checks
+from .._types import Shape
+from ._base import MOST_UNITS, Layer
+from ._dense import Dense
+from ._stack import Block, Stack
+
+
+class Residual(Block):
+    """x + f(x), f some layers in a row (He et al. 2016): where f adds little, its output is near its input, so that
+    many blocks can follow each other.
+
+    layers: of f, as in MLP's list; blocks may nest. project: add W^T x in the place of x, with a W that is learned, for
+    an f(x) of another size.
+
+    In the network the layers of f come one by one, then with `project` the Projection, then Add, each with a number l
+    of its own: `MLP([8, Residual(16, 8), 1])` has layers 1 and 2 of f, 3 the sum, and 4.
+    """
+
+    def __init__(self, *layers: Any, project: bool = False) -> None:
+        if not layers:
+            raise ValueError("Residual must have at least one layer, got none")
+        _checks.boolean("project of Residual", project)
+        self.layers, self.project = layers, project
+
+    def __repr__(self) -> str:
+        inner = [*map(repr, self.layers), *["project=True"] * self.project]
+        return f"Residual({', '.join(inner)})"
+
+    def with_specs(self, spec_of: Callable[[Any], Any]) -> Residual:
+        return Residual(*map(spec_of, self.layers), project=self.project)
+
+    def append_to(self, stack: Stack, name: str) -> None:
+        x = stack.top  # the number of the layer that the block reads
+        for i, inner in enumerate(self.layers):
+            stack.append(inner, f"{name}.layers[{i}]")
+        if self.project:
+            f, before = stack.shapes[-1], stack.shapes[x]
+            if len(f) > 1 or len(before) > 1:
+                raise ValueError(f"{name}: project must be False for maps, got shapes {before} and {f}")
+            stack.append(Projection(f[0], back=stack.top + 1 - x), name)
+            x = stack.top - 1  # now it is W^T x and f(x) that are added
+        stack.append(Add(stack.top + 1 - x), name)
+
+
+class Concat(Block):
+    """Branches that all read one layer, and their outputs side by side, in their order (of maps the channels at each
+    position): `MLP([8, Concat(16, [32, 4], Identity()), 1])` has 16 + 4 + 8 units before the last layer.
+
+    branches: at least two, each a layer as in MLP's list, or a list of layers in a row; `Identity()` or an empty list
+    is x itself.
+
+    In the network the layers of the branches come one by one, each with a number l of its own: those after the first
+    branch begin with an Identity, which reads what the branches read, and end with a Join to what came before.
+    """
+
+    def __init__(self, *branches: Any) -> None:
+        if len(branches) < 2:
+            raise ValueError(f"Concat must have at least two branches, got {len(branches)}")
+        self.branches = tuple(list(branch) if isinstance(branch, (list, tuple)) else [branch] for branch in branches)
+
+    def __repr__(self) -> str:
+        return f"Concat({', '.join(map(repr, self.branches))})"
+
+    def with_specs(self, spec_of: Callable[[Any], Any]) -> Concat:
+        return Concat(*(list(map(spec_of, branch)) for branch in self.branches))
+
+    def append_to(self, stack: Stack, name: str) -> None:
+        x = joined = stack.top  # the numbers of the layer that all branches read, and of what is joined so far
+        for i, branch in enumerate(self.branches):
+            if i > 0:
+                stack.append(Identity(stack.top + 1 - x), name)
+            for k, inner in enumerate(branch):
+                if not (isinstance(inner, Identity) and inner.back == 1):
+                    stack.append(inner, f"{name}.branches[{i}][{k}]")
+            if i > 0:
+                stack.append(Join(stack.top + 1 - joined), name)
+            joined = stack.top
+
+
+@dataclass(frozen=True)
+class Identity(Layer):
+    """x(l) = x(l-back), as it is.
+
+    back: at least 1, the layer before.
+    """
+
+    back: int = 1
+
+    kind: ClassVar[str] = "identity"
+
+    @property
+    def reads(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.back,)
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 1, MOST_UNITS))
+
+
+@dataclass(frozen=True)
+class _OfTwo(Layer):
+    """A layer that reads x(l-1) and x(l-back), back at least 2."""
+
+    back: int = 2
+
+    @property
+    def reads(self) -> tuple[int, ...]:  # type: ignore[override]
+        return 1, self.back
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 2, MOST_UNITS))
+
+
+class Add(_OfTwo):
+    """x(l) = x(l-1) + x(l-back), of one shape: what a Residual ends with.
+
+    back: at least 2.
+    """
+
+    kind: ClassVar[str] = "sum"
+
+    def joins(self, *shapes: Shape) -> Shape:
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"x + f(x) needs an f(x) of the shape of x, {shapes[1]}, got {shapes[0]}; "
+                             "for rows of numbers Residual(..., project=True) makes x fit")
+        return shapes[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(Dense):
+    """A Dense layer that reads x(l-back): W^T x(l-back), which a Residual adds where x itself does not fit."""
+
+    bias: bool = False
+    back: int = 2
+
+    @property
+    def reads(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.back,)
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 1, MOST_UNITS))
+
+    def brief(self) -> str:
+        return repr(self)
+
+
+class Join(_OfTwo):
+    """x(l-back) and x(l-1) side by side, of maps the channels at each position: what joins the branches of a Concat.
+
+    back: at least 2.
+    """
+
+    kind: ClassVar[str] = "concat"
+
+    def joins(self, *shapes: Shape) -> Shape:
+        if shapes[0][:-1] != shapes[1][:-1]:
+            raise ValueError(f"what stands side by side must be rows of numbers, or maps of one size, got {shapes[1]} "
+                             f"and {shapes[0]}")
+        return *shapes[0][:-1], shapes[1][-1] + shapes[0][-1]
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"positions": math.prod(shape[:-1])}

@@ -1,0 +1,160 @@
+"""Normalisations, over the batch and over a row, and layers with a number for each feature."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from .. import _checks
+from .._types import Shape
+from ..initializers import initial
+from ._base import Layer
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNorm(Layer):
+    """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), unit by unit, or channel by channel of maps (Ioffe and
+    Szegedy 2015).
+
+    In training mean and var are those of the batch, rows counted by their sample weights, and derivatives go through
+    them. Everywhere else they are running ones, which each batch moves: mean <- (1 - momentum) mean + momentum times
+    the batch's, and var likewise, from the batch's with n - 1 in the place of n. They start from 0 and 1, are no
+    parameters, and go on in partial_fit, in files and in pickles. gamma is `net.W[l]` (units,), from 1,
+    beta `net.b[l]`, from 0;
+    penalties and weight decay leave both alone. Not with penalties on the sensitivity or adversarial training.
+
+    momentum: above 0, at most 1. eps: above 0.
+    """
+
+    momentum: float = 0.1
+    eps: float = 1e-5
+
+    kind: ClassVar[str] = "batch_norm"
+    bias = True
+    init = 1.0
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        eps = _checks.number(f"eps of {name}", self.eps, above=0, dtype=dtype)
+        momentum = _checks.number(f"momentum of {name}", self.momentum, above=0, most=1)
+        return replace(super().checked(name, dtype), eps=eps, momentum=momentum)
+
+    def weights(self, shape: Shape) -> Shape:
+        return shape[-1:]
+
+    def n_statistics(self, shape: Shape) -> int:
+        return 2 * shape[-1]
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"channels": shape[-1], "momentum": self.momentum, "eps": self.eps}
+
+
+class _ByFeature(Layer):
+    """A layer with a factor gamma and a summand beta for each feature, as far as it has them: each of the units of a
+    row, or of the channels of a map, which are the same at all positions.
+
+    scale, shift: whether it has them. centred, eps: of a normalisation.
+    """
+
+    scale: bool = True
+    shift: bool = False
+    centred: ClassVar[bool] = False
+    eps: float = 0.0
+
+    @property
+    def bias(self) -> bool:  # type: ignore[override]
+        return self.shift
+
+    def weights(self, shape: Shape) -> Shape | None:
+        return shape[-1:] if self.scale else None
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"features": shape[-1], "scaled": self.scale, "centred": self.centred,
+                                            "eps": self.eps}
+
+
+@dataclass(frozen=True, eq=False)
+class Scale(_ByFeature):
+    """s = gamma x: one learned factor for each unit, of maps for each channel. gamma is `net.W[l]` (units,); penalties
+    and weight decay leave it alone.
+
+    init: the number that all of gamma start from, an array of shape (units,), or a name as of Dense.
+    """
+
+    init: str | ArrayLike = 1.0
+
+    kind: ClassVar[str] = "scale"
+
+    def brief(self) -> str:
+        return "Scale()"
+
+
+@dataclass(frozen=True, eq=False)
+class Shift(_ByFeature):
+    """s = x + beta: one learned summand for each unit, of maps for each channel. beta is `net.b[l]` (units,).
+
+    init: the number that all of beta start from, an array of shape (units,), or a name as of Dense.
+    """
+
+    init: str | ArrayLike = 0.0
+
+    kind: ClassVar[str] = "shift"
+    scale = False
+    shift = True
+
+    def initial_bias(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
+        return initial(self.init, shape, rng, f"init of {name}", dtype)
+
+    def brief(self) -> str:
+        return "Shift()"
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNorm(_ByFeature):
+    """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), row by row: mean and var are those of the row's own units
+    (Ba et al. 2016). Of maps those of the channels at each position, position by position, as in ConvNeXt.
+
+    gamma is `net.W[l]` (units,), from 1, beta `net.b[l]`, from 0; penalties and weight decay leave both alone.
+
+    eps: above 0. scale, shift: whether there is a gamma, a beta; without, 1 and 0.
+    """
+
+    eps: float = 1e-5
+    scale: bool = True
+    shift: bool = True
+
+    kind: ClassVar[str] = "layer_norm"
+    centred: ClassVar[bool] = True
+    init = 1.0
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        _checks.boolean(f"scale of {name}", self.scale)
+        _checks.boolean(f"shift of {name}", self.shift)
+        eps = _checks.number(f"eps of {name}", self.eps, above=0, dtype=dtype)
+        return replace(super().checked(name, dtype), eps=eps)
+
+    def after(self, shape: Shape) -> Shape:
+        if shape[-1] == 1:
+            raise ValueError("LayerNorm must come after at least 2 units or channels, got 1, of which it makes 0")
+        return shape
+
+
+@dataclass(frozen=True, eq=False)
+class RMSNorm(_ByFeature):
+    """s = gamma x^, x^ = x / sqrt(mean(x^2) + eps), row by row: the mean is over the row's own units (Zhang and
+    Sennrich 2019). Of maps it is over the channels at each position. gamma as of LayerNorm.
+
+    eps: above 0. scale: whether there is a gamma.
+    """
+
+    eps: float = 1e-5
+    scale: bool = True
+
+    kind: ClassVar[str] = "rms_norm"
+    init = 1.0
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        _checks.boolean(f"scale of {name}", self.scale)
+        eps = _checks.number(f"eps of {name}", self.eps, above=0, dtype=dtype)
+        return replace(super().checked(name, dtype), eps=eps)

@@ -1,0 +1,50 @@
+"""Optimisers: small frozen specs. The steps themselves are in the C storey.
+
+lr is a number, or a callable of the epoch such as those of `fastmlp.schedules`.
+l2 adds l2/2 ||W||^2 and l1 adds l1 ||W||_1 to what is minimised, for weights, not for biases; the losses that fit
+reports are without them. clip_norm scales the gradient of all parameters down to that Euclidean norm where it is
+larger, before penalties. learning_rate, of all of them and by keyword alone, is another name for lr in the call:
+Adam(learning_rate=0.01) is Adam(lr=0.01).
+"""
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .. import _lazy
+from .._checks import described, number, one_of
+from ._base import Optimizer
+
+if TYPE_CHECKING:
+    from ._common import *
+    from ._others import *
+
+# name -> the module that has it, which is imported when a name of it is first asked for
+NAMES = {
+    **dict.fromkeys(("SGD", "Adam", "AdamW"), "_common"),
+    **dict.fromkeys(("NAdam", "RMSprop", "Adagrad", "Lion"), "_others"),
+}
+BY_LOWER_NAME = {name.lower(): name for name in NAMES}
+
+_attribute = _lazy.attached(__name__, NAMES)
+
+if not TYPE_CHECKING:
+    __all__ = list(NAMES)
+    __getattr__ = _attribute
+
+
+def named(given: Any) -> Optimizer:
+    """An optimiser's spec, or its name, which stands for its defaults, as a spec."""
+    if isinstance(given, Optimizer):
+        return given
+    if not isinstance(given, str):
+        raise TypeError(f"optimizer must be SGD(..), Adam(..) or one of the other optimisers, or a name of one of "
+                        f"{', '.join(BY_LOWER_NAME)}, got {described(given)}")
+    spec: type[Optimizer] = _attribute(BY_LOWER_NAME[one_of("optimizer", given, BY_LOWER_NAME)])
+    return spec()
+
+
+def rate(optimizer: Optimizer, epoch: int, dtype: DTypeLike = np.float64) -> float:
+    """The learning rate of an epoch. ValueError where a schedule gives what is none in a dtype."""
+    lr = optimizer.lr(epoch) if callable(optimizer.lr) else optimizer.lr
+    return number(f"the learning rate of epoch {epoch}", lr, least=0, dtype=dtype)
