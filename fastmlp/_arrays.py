@@ -33,7 +33,7 @@ def finite(argument: str, a: NDArray[Any], dtype: DTypeLike) -> None:
     """ValueError unless every element is finite, also once converted to dtype. Works in blocks of rows."""
     if a.dtype.kind != "f":
         return
-    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+    if is_plain(a, dtype):
         good = a.size == 0 or _core.all_finite(a)
     else:
         largest = np.finfo(dtype).max
@@ -95,9 +95,15 @@ def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any
     return array
 
 
+def is_plain(a: NDArray[Any], dtype: DTypeLike) -> bool:
+    """Whether it is C-contiguous, aligned and of the dtype."""
+    flags = a.flags
+    return bool(a.dtype == dtype and flags.c_contiguous and flags.aligned)
+
+
 def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """a, or a copy that is C-contiguous, aligned and of the dtype."""
-    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+    if is_plain(a, dtype):
         return a
     return np.require(a, dtype, ["C", "A"])
 

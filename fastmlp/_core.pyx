@@ -49,7 +49,7 @@ cdef enum:
     # but of work so many multiply-adds at most, twice of float32: a tenth of a second, in which the weight phase looks
     # for no signals
     CHUNK_WORK = 2000000000
-    SMALL_ROWS = 64             # what predict_small takes
+    SMALL_ROWS = 128            # what predict_small takes
     SMALL_WORK = 1000000        # rows times parameters
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
     # networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, sum
@@ -504,7 +504,7 @@ cdef class Core:
         cdef Layer *first
         cdef Layer *last
         cdef Py_ssize_t i, d = self.blank.net.layers[0].d_out, size = self.blank.size
-        cdef bint good
+        cdef bint good, whole
         cdef float_mode_t outside
         if type(X) is not ndarray or self.blank.net.settles or self.rounds:
             return None
@@ -518,9 +518,10 @@ cdef class Core:
                     or <uintptr_t>b.buf % size
                     or b.shape[0] * self.blank.net.work > SMALL_WORK):
                 return None
-            good = True
-            for i in range(b.shape[0]):
-                good = good and self.blank.k.all_finite(d, <char *>b.buf + i * b.strides[0])
+            good, whole = True, b.strides[0] == d * size     # whole: the rows are one piece
+            for i in range(1 if whole else b.shape[0]):
+                good = good and self.blank.k.all_finite(d * b.shape[0] if whole else d,
+                                                        <char *>b.buf + i * b.strides[0])
             if not good or not self.ready_small():
                 return None
             job = &self.small.job

@@ -102,7 +102,7 @@ class Epochs:
 
     def _run(self, rate: float) -> EpochResult | None:
         oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
-        start = self._snapshot(self._step_at(rate), next(self.dropped), oldest)
+        start = self._snapshot(self.state.step_at(rate), next(self.dropped), oldest)
         self.snapshots = [*self.snapshots[-1:], start]
         if self.on_batch_end is not None:
             sums, weight = self._train_batch_by_batch(start, self.on_batch_end)
@@ -229,12 +229,6 @@ class Epochs:
         rows = self._rows_of_batch(b)
         loss, = self.ranks.sums(core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)
         return bool(np.isfinite(largest) and np.isfinite(loss))
-
-    def _step_at(self, rate: float) -> Step:
-        """The optimiser's step at a rate; that of the epoch before where the rate is the same."""
-        if self.snapshots and self.snapshots[-1].step.lr == rate:
-            return self.snapshots[-1].step
-        return self.state.optimizer.at_rate(rate)
 
     def _snapshot(self, step: Step, dropped: DroppedRates, into: list[Floats] | None = None) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""

@@ -37,7 +37,7 @@ class StreamEpochs(Epochs):
     order: Stream
 
     def _run(self, rate: float) -> EpochResult | None:
-        start = self._snapshot(self.state.optimizer.at_rate(rate), next(self.dropped))
+        start = self._snapshot(self.state.step_at(rate), next(self.dropped))
         before = here = start  # at the start of the batch before and of this one
         total = weight = sensitivity = 0.0
         data = self.data
