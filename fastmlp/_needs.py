@@ -9,6 +9,8 @@ from typing import Any
 # what is imported -> (what it is called, the extra that installs it)
 PACKAGES = {
     "art": ("the Adversarial Robustness Toolbox", "art"),
+    "dask": ("dask", "dask"),
+    "distributed": ("distributed", "dask"),
     "matplotlib": ("matplotlib", "plot"),
     "mpi4py": ("mpi4py", "mpi"),
     "narwhals": ("narwhals", "tabular"),

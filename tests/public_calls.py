@@ -489,6 +489,10 @@ NOT_CALLED = {
     "data.Columns": "what Parquet has",
     "distributed.Communicator": "a protocol",
     "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",
+    **{name: "wants a cluster: tests/test_dask.py"
+       for kind, more in (("Classifier", (".predict_proba", ".predict_log_proba")), ("Regressor", ()))
+       for name in (f"distributed.DaskMLP{kind}{method}" for method in ("", ".fit", ".predict", ".score", ".to_art",
+                                                                        *more))},
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
                      "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx", "TabularClassifier.to_onnx",
