@@ -49,8 +49,10 @@ cdef enum:
     # but of work so many multiply-adds at most, twice of float32: a tenth of a second, in which the weight phase looks
     # for no signals
     CHUNK_WORK = 2000000000
-    SMALL_ROWS = 128            # what predict_small takes
-    SMALL_WORK = 1000000        # rows times parameters
+    SMALL_ROWS = 64             # that predict_small takes through the layers at a time
+    SMALL_WORK = 1000000        # rows times parameters that it takes
+    MOST_SMALLS = 16            # calls of predict_small at a time whose memory is kept
+    ALONE_WORK = 200000         # up to which predict_small holds the GIL: other threads take as long to wake up
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
     # networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, sum
     # batches in two groups, see group_rows; part of the promise of bits
@@ -65,6 +67,51 @@ globals().update(Data=Data, Team=Team)      # which a cimport does not make attr
 def phases():
     """Ticks of training since the last call, by phase, of each thread; None but in a build with FASTMLP_PROFILE set."""
     return dict(phase_ticks()) or None
+
+
+cdef class Small:
+    """What one call of predict_small computes in: a Call, and the weights that its mirrors are of."""
+    cdef Call call
+    cdef object P
+    cdef char *mirrored
+
+
+cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexcept nogil:
+    """The link of x(L) of some rows; False where they or the weights are not finite."""
+    cdef Job *job = &small.call.job
+    cdef Layer *first = job.net.layers
+    cdef Layer *last = &job.net.layers[job.net.L]
+    cdef Layer *layer
+    cdef Py_ssize_t i, m, begin, size, n = X.shape[0]
+    cdef int l
+    cdef float_mode_t outside
+    cdef bint whole = X.strides[0] == first.d_out * job.size     # the rows are one piece
+    for i in range(1 if whole else n):
+        if not job.k.all_finite(first.d_out * n if whole else first.d_out, <char *>X.buf + i * X.strides[0]):
+            return False
+    if not job.k.all_finite(job.net.n_elements, job.net.P):
+        return False
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        begin, size = layer.weights.w_at * job.size, layer.weights.rows * layer.weights.ld * job.size
+        if layer.forms.mirror != NULL and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
+            memcpy(small.mirrored + begin, job.net.P + begin, size)
+            layer.kind.mirror(job, layer, 0, layer.weights.rows)
+    if first.ld != X.strides[0] // job.size:
+        first.ld = X.strides[0] // job.size
+        prepare(job, job.net.layers)
+    outside = float_mode()
+    set_float_mode(ENGINE_MODE)
+    i = 0
+    while i < n:
+        m = min(SMALL_ROWS, n - i)
+        first.x = first.operands = <char *>X.buf + i * X.strides[0]
+        forward_rows(job, 0, 0, m, job.shares.scratch[0])
+        job.k.link(link, m, last.d_out, last.x, last.ld, at(job, <char *>out, i * last.d_out), last.d_out,
+                   at(job, job.shares.scratch[0], job.shares.loss_at))
+        i += m
+    set_float_mode(outside)
+    return True
 
 
 cdef class Core:
@@ -86,9 +133,7 @@ cdef class Core:
     cdef readonly Py_ssize_t n_params
     cdef bint rounds            # operands of products are rounded to bfloat16 where nothing asks for exact derivatives
     cdef list calls, rounding_calls     # at hand for the next
-    cdef Call small             # for predict_small,
-    cdef object mirrored_P      # and the weights that its mirrors are of
-    cdef char *mirrored
+    cdef list smalls            # at hand for predict_small
     cdef char format
     cdef int link
     cdef Pace pace
@@ -108,7 +153,7 @@ cdef class Core:
         self.blank.rows.loss.kind, self.blank.rows.loss.arg = loss
         self.blank.rows.loss.n = d[net.L]
         self.link, self.rounds = link, rounds
-        self.calls, self.rounding_calls, self.windows, self.pace = [], [], [], Pace()
+        self.calls, self.rounding_calls, self.smalls, self.windows, self.pace = [], [], [], [], Pace()
         net.layers[0].d_out = d[0]
         for l in range(1, net.L + 1):
             self.describe(l, d[l], layers[l - 1])
@@ -471,41 +516,23 @@ cdef class Core:
         self.give(call)
         return total, out
 
-    cdef bint ready_small(self) except -1:
-        """predict_small's Call, its mirrors those of the weights of now; False where weights are not finite."""
-        cdef int l
-        cdef Py_ssize_t begin, size
-        cdef Layer *layer
-        cdef Job *job
-        if not self.blank.k.all_finite(self.blank.net.n_elements, self.blank.net.P):
-            return False
-        if self.small is None:
-            call = self.new_call()
-            (<Call>call).job.net.layers[0].in_place, (<Call>call).job.batches.block = True, SMALL_ROWS
-            (<Call>call).sweep_to(self.blank.net.L + 1)
-            self.mirrored_P = self.P.copy()     # first: should another thread write now, they differ
-            self.mirrored = <char *>address(self.mirrored_P)
-            (<Call>call).lay_out(SMALL_ROWS, 0, 1, False, False)
-            self.small = call
-        job = &self.small.job
-        for l in range(1, job.net.L + 1):
-            layer = &job.net.layers[l]
-            begin, size = layer.weights.w_at * job.size, layer.weights.rows * layer.weights.ld * job.size
-            if layer.forms.mirror != NULL and memcmp(job.net.P + begin, self.mirrored + begin, size) != 0:
-                memcpy(self.mirrored + begin, job.net.P + begin, size)
-                layer.kind.mirror(job, layer, 0, layer.weights.rows)
-        return True
+    cdef Small new_small(self):
+        cdef Small small = Small()
+        small.call = self.new_call()
+        small.call.job.net.layers[0].in_place, small.call.job.batches.block = True, SMALL_ROWS
+        small.call.sweep_to(self.blank.net.L + 1)
+        small.P = self.P.copy()     # first: should another thread write now, they differ
+        small.mirrored = <char *>address(small.P)
+        small.call.lay_out(SMALL_ROWS, 0, 1, False, False)
+        return small
 
     def predict_small(self, X):
-        """predict for a few finite rows of the network's dtype, quickly and with the GIL held; None where X is
-        something else."""
+        """predict for some finite rows of the network's dtype, quickly and on this thread alone; None where X is
+        something else. Other threads may do the same at a time."""
         cdef Py_buffer b, o
-        cdef Job *job
-        cdef Layer *first
-        cdef Layer *last
-        cdef Py_ssize_t i, d = self.blank.net.layers[0].d_out, size = self.blank.size
-        cdef bint good, whole
-        cdef float_mode_t outside
+        cdef Py_ssize_t work, d = self.blank.net.layers[0].d_out, size = self.blank.size
+        cdef Small small
+        cdef bint good
         if type(X) is not ndarray or self.blank.net.settles or self.rounds:
             return None
         try:
@@ -514,32 +541,24 @@ cdef class Core:
             return None
         try:
             if (b.ndim != 2 or b.shape[1] != d or b.format[0] != self.format or b.format[1] != 0 or b.shape[0] < 1
-                    or b.shape[0] > SMALL_ROWS or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0
-                    or <uintptr_t>b.buf % size
-                    or b.shape[0] * self.blank.net.work > SMALL_WORK):
+                    or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0 or <uintptr_t>b.buf % size
+                    or b.shape[0] > SMALL_WORK):
                 return None
-            good, whole = True, b.strides[0] == d * size     # whole: the rows are one piece
-            for i in range(1 if whole else b.shape[0]):
-                good = good and self.blank.k.all_finite(d * b.shape[0] if whole else d,
-                                                        <char *>b.buf + i * b.strides[0])
-            if not good or not self.ready_small():
+            work = b.shape[0] * self.blank.net.work
+            if work > SMALL_WORK:
                 return None
-            job = &self.small.job
-            first, last = job.net.layers, &job.net.layers[job.net.L]
-            out = empty((b.shape[0], last.d_out), self.dtype)
+            small = self.smalls.pop() if self.smalls else self.new_small()
+            out = empty((b.shape[0], self.blank.net.layers[self.blank.net.L].d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
-            first.x = first.operands = <char *>b.buf
-            if first.ld != b.strides[0] // size:
-                first.ld = b.strides[0] // size
-                prepare(job, job.net.layers)
-            outside = float_mode()
-            set_float_mode(ENGINE_MODE)
-            forward_rows(job, 0, 0, b.shape[0], job.shares.scratch[0])
-            job.k.link(self.link, b.shape[0], last.d_out, last.x, last.ld, o.buf, last.d_out,
-                       at(job, job.shares.scratch[0], job.shares.loss_at))
-            set_float_mode(outside)
+            if work > ALONE_WORK:
+                with nogil:
+                    good = small_rows(small, self.link, &b, o.buf)
+            else:
+                good = small_rows(small, self.link, &b, o.buf)
             PyBuffer_Release(&o)
-            return out
+            if len(self.smalls) < MOST_SMALLS:
+                self.smalls.append(small)
+            return out if good else None
         finally:
             PyBuffer_Release(&b)
 

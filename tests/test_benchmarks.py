@@ -3,6 +3,7 @@ not."""
 import argparse
 import json
 import pathlib
+import shutil
 import sys
 
 import numpy as np
@@ -93,6 +94,18 @@ def test_gradients_and_predictions_agree():
         subject.open("digits")
     (_, p), (_, p2) = (subject.rows(3) for subject in both)
     np.testing.assert_allclose(p, p2, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_c_file_predicts_the_same(dtype):
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    ours, theirs = Here("fastmlp", dtype, 1), Here("fastmlp's C file", dtype, 1)
+    for subject in (ours, theirs):
+        subject.open("digits")
+        _, subject.found = subject.rows(3)
+    np.testing.assert_allclose(theirs.found, ours.found, rtol=1e-5 if dtype == "float32" else 1e-12)
+    assert theirs.predict_seconds() > 0
 
 
 def test_rounds_are_interleaved(monkeypatch):

@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 COLORS = {"fastmlp": "#c2410c", "numpy": "#64748b", "scikit-learn": "#f59e0b", "pytorch": "#8b5cf6",
-          "pytorch compiled": "#c4b5fd", "jax": "#0ea5e9", "onnxruntime": "#10b981"}
+          "pytorch compiled": "#c4b5fd", "jax": "#0ea5e9", "onnxruntime": "#10b981", "fastmlp's C file": "#fdba74"}
 STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "font.size": 9,
          "axes.grid.axis": "y", "axes.grid": True, "grid.color": "#e5e7eb", "axes.titlesize": 10}
 

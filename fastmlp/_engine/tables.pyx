@@ -43,6 +43,7 @@ ISA = choose_isa()
 COMPILER = fastmlp_compiler.decode()
 
 
+# found once: to ask a processor what it can do takes 10 us where it is a virtual one
 cdef object FLOAT32 = np.dtype(np.float32)
 cdef const kernels_t *chosen[2]     # of ISA, for float64 and float32
 chosen[0], chosen[1] = fastmlp_kernels(ISA.encode(), b'd'), fastmlp_kernels(ISA.encode(), b'f')
