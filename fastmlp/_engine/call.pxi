@@ -160,10 +160,12 @@ cdef class Call:
         without."""
         cdef Job *job = &self.job
         cdef Gradient *gradient = &job.gradient
+        cdef const LayerKind *kind
         cdef bint needed = full
         cdef int l
         for l in range(1, job.net.L + 1):
-            needed = needed or (job.net.layers[l].kind.grad != NULL and job.net.layers[l].kind.grad_step == NULL)
+            kind = job.net.layers[l].kind
+            needed = needed or kind.borrows or (kind.grad != NULL and kind.grad_step == NULL)
         gradient.full = full
         self.G = None
         if needed:
