@@ -169,22 +169,21 @@ cdef inline bint stands_still(const step_t *step) noexcept nogil:
 
 cdef void columns_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
                             int thread) noexcept nogil:
-    """The step of all rows of the tables, or where that is the same of those alone that occur: G is 0 elsewhere."""
-    cdef Py_ssize_t w_at = layer.weights.w_at
-    cdef char *G = job.gradient.G
-    if stands_still(step):
-        add_rows(job, layer, lo, hi, 0, m, G)
-        step_rows_that_occur(job, layer, lo, hi, m, step)
-    else:
-        columns_grad(job, layer, lo, hi, 0, m, False, G, NULL)
-        step_part(job, step, w_at + lo * PIECE, w_at + hi * PIECE)
+    """The step of rows lo .. hi of W, or where that is the same of those rows of tables alone that occur. G is 0 before
+    and after."""
+    cdef bint alone = stands_still(step)
+    add_rows(job, layer, lo, hi, 0, m, job.gradient.G)
     MARK(thread, PHASE_weight)
+    if not alone:
+        step_part(job, step, layer.weights.w_at + lo * PIECE, layer.weights.w_at + hi * PIECE)
+    clear_rows(job, layer, lo, hi, m, step if alone else NULL)
+    MARK(thread, PHASE_update)
 
 
-cdef void step_rows_that_occur(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m,
-                               const step_t *step) noexcept nogil:
-    """Step what m rows of the batch ask for in rows lo .. hi of W, in whole vectors, and leave zeros in G: what is
-    stepped once more, for another row or as a neighbour, then stands still."""
+cdef void clear_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m,
+                     const step_t *step) noexcept nogil:
+    """Zeros in G, in whole vectors, where m rows of the batch have added to it in rows lo .. hi of W; each is stepped
+    before, unless step is NULL. What is stepped once more, for another row or as a neighbour, then stands still."""
     cdef Layer *before = layer.input.source
     cdef const Tables *of = &layer.tables
     cdef Py_ssize_t i, k, begin, end, lanes = job.k.lanes
@@ -195,9 +194,11 @@ cdef void step_rows_that_occur(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t
         for k in range(of.n):
             span = part_of_row(place_of(job, layer, x, k), of.units[k], lo, hi)
             if span.begin < span.end:
-                begin, end = span.begin & -lanes, pad(span.end, lanes)
-                step_part(job, step, layer.weights.w_at + begin, layer.weights.w_at + end)
-                memset(at(job, job.gradient.G, layer.weights.w_at + begin), 0, (end - begin) * job.size)
+                begin = layer.weights.w_at + (span.begin & -lanes)
+                end = layer.weights.w_at + pad(span.end, lanes)
+                if step != NULL:
+                    step_part(job, step, begin, end)
+                memset(at(job, job.gradient.G, begin), 0, (end - begin) * job.size)
 
 
 cdef inline void step_part(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
