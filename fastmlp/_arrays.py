@@ -6,6 +6,7 @@ they are.
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -122,9 +123,10 @@ def blocks(n: int, row_bytes: int) -> list[slice]:
 # ---- what fit and predict take
 
 
-def features(X: Any, d: int, dtype: DTypeLike) -> Any:
-    """X as a 2-D array or a CSR matrix of d columns."""
-    if is_sparse(X):
+def features(X: Any, d: int, dtype: DTypeLike, tables: Sequence[tuple[int, bool]] = ()) -> Any:
+    """X as a 2-D array or a CSR matrix of d columns. tables: of the last columns that hold categories; then X must be
+    dense."""
+    if is_sparse(X) and not tables:
         return _csr("X", sound("X", X), d, dtype)
     X = numeric("X", X, dtype)
     if X.ndim != 2:
@@ -134,8 +136,29 @@ def features(X: Any, d: int, dtype: DTypeLike) -> Any:
         raise ValueError(f"X must have {d} columns, got {X.shape[1]}")
     if len(X) == 0:
         raise ValueError("X must have at least one row, got none")
-    finite("X", X, dtype)
+    if tables:
+        finite("X", X[:, :d - len(tables)], dtype)
+        _require_categories(X[:, d - len(tables):], d - len(tables), tables)
+    else:
+        finite("X", X, dtype)
     return X
+
+
+def _require_categories(X: NDArray[Any], first: int, tables: Sequence[tuple[int, bool]]) -> None:
+    """ValueError unless columns `first` .. of X are categories. tables: how many values each has, 0 the first, and
+    whether other integers, and NaN, may come."""
+    n_values, open_ended = map(np.array, zip(*tables))
+    for rows in blocks(len(X), 8 * len(tables)):
+        part = X[rows]
+        with np.errstate(invalid="ignore"):
+            whole = part == np.floor(part) if part.dtype.kind == "f" else np.ones(part.shape, bool)
+            good = whole & (part >= 0) & (part < n_values)
+            if not good.all():
+                good |= open_ended & ((whole & np.isfinite(part)) | np.isnan(part))
+        if not good.all():
+            i, k = np.argwhere(~good)[0]
+            wanted = "integers, or NaN," if open_ended[k] else f"integers 0..{n_values[k] - 1}"
+            raise ValueError(f"X must have {wanted} in column {first + k}, got {part[i, k]:g} in row {rows.start + i}")
 
 
 def targets(y: Any, n: int, d: int, loss: str | None, dtype: DTypeLike) -> Any:

@@ -8,7 +8,7 @@ cdef extern from "kernels/kernels.h" nogil:
         TARGETS_rows, TARGETS_labels, TARGETS_csr
         N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
         ACT_identity, ACT_relu
-        STEP_sgd, STEP_adam, STEP_nadam
+        STEP_sgd, STEP_adam, STEP_nadam, STEP_adagrad
         EPI_NONE, EPI_RELU, EPI_RELU_GRAD
 
     ctypedef struct gemm_t:

@@ -24,6 +24,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 
 from fastmlp._engine.arena cimport share_weights
+from fastmlp._engine.columns cimport known_rows
 from fastmlp._engine.conv cimport find_windows
 from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.runtime cimport Call, Data, Pace, Team
@@ -89,6 +90,8 @@ cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexc
     for i in range(1 if whole else n):
         if not job.k.all_finite(first.d_out * n if whole else first.d_out, <char *>X.buf + i * X.strides[0]):
             return False
+    if job.net.numeric < first.d_out and not known_rows(job, <char *>X.buf, n, X.strides[0] // job.size):
+        return False
     if not job.k.all_finite(job.net.n_elements, job.net.P):
         return False
     for l in range(1, job.net.L + 1):
@@ -122,12 +125,13 @@ cdef class Core:
     "window", the numbers of window_t in their order; of dropout "rate"; of grouped layers "groups"; of batch
     normalisation "channels", "momentum" and "eps"; of what goes by features how many "features" a position has and
     whether each is "scaled", of normalisations of rows "centred" and "eps"; of two layers side by side the "positions"
-    of a map. loss: (number, argument). tail: numbers of tied parameters with a place of their own, that count as
-    weights and as biases. rounds: whether training and predictions round the operands of products to bfloat16."""
+    of a map; of columns how many are "numeric", and "tables", (values, units) of each. loss: (number, argument). tail:
+    numbers of tied parameters with a place of their own, that count as weights and as biases. rounds: whether training
+    and predictions round the operands of products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
-    cdef list windows           # what Layer.windows point at
+    cdef list held              # what Layer.windows and Layer.tables point at
     cdef readonly object P, dtype
     cdef readonly object statistics     # running means and variances, layer by layer: kept, but no parameters
     cdef readonly Py_ssize_t n_params
@@ -153,8 +157,8 @@ cdef class Core:
         self.blank.rows.loss.kind, self.blank.rows.loss.arg = loss
         self.blank.rows.loss.n = d[net.L]
         self.link, self.rounds = link, rounds
-        self.calls, self.rounding_calls, self.smalls, self.windows, self.pace = [], [], [], [], Pace()
-        net.layers[0].d_out = d[0]
+        self.calls, self.rounding_calls, self.smalls, self.held, self.pace = [], [], [], [], Pace()
+        net.layers[0].d_out = net.numeric = d[0]
         for l in range(1, net.L + 1):
             self.describe(l, d[l], layers[l - 1])
         self.follow_readers()
@@ -192,13 +196,27 @@ cdef class Core:
         if "window" in spec:
             _check_map(*spec["window"])
             g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec["window"]
+        if "tables" in spec:
+            self.tabulate(layer, spec["numeric"], spec["tables"])
         if layer.kind.measure != NULL:
             layer.kind.measure(k, layer)
             layer.weights.ld = pad(layer.weights.cols, k.lanes)
+            layer.weights.size = layer.weights.size or layer.weights.rows * layer.weights.cols
         if "window" in spec and layer.kind.grad != NULL:
             stops, window = np.empty(layer.weights.positions, np.int32), np.empty(layer.weights.rows, np.int32)
             find_windows(layer, <int32_t *>address(stops), <int32_t *>address(window))
-            self.windows += [stops, window]
+            self.held += [stops, window]
+
+    cdef tabulate(self, Layer *layer, Py_ssize_t numeric, tables):
+        """Where a layer of columns has its tables, each (values, units)."""
+        cdef Tables *of = &layer.tables
+        values, units = np.array(tables, np.int64).reshape(-1, 2).T.copy()
+        begin, places = np.cumsum(values * units) - values * units, np.cumsum(units) - units + numeric
+        self.held += [values, units, begin, places]
+        of.numeric, of.n = numeric, len(values)
+        of.values, of.units = <int64_t *>address(values), <int64_t *>address(units)
+        of.begin, of.at = <int64_t *>address(begin), <int64_t *>address(places)
+        self.blank.net.numeric = min(self.blank.net.numeric, layer.d_in - of.n)
 
     cdef keep_statistics(self):
         """Room for the running means, 0, and variances, 1, of the layers that normalise."""
@@ -250,8 +268,8 @@ cdef class Core:
                 W.b_at += W.rows * W.ld
                 offset = W.b_at + (pad(W.units, lanes) if W.bias else 0)
                 net.n_rows += W.rows + W.bias
-                self.n_params += W.rows * W.cols + W.bias * W.units
-                net.work += W.rows * W.ld * W.positions
+                self.n_params += W.size + W.bias * W.units
+                net.work += layer.d_out if layer.tables.n else W.rows * W.ld * W.positions
                 net.narrow = net.narrow and max(W.cols, W.units) <= self.blank.k.narrow
             net.settles = net.settles or (layer.kind != NULL and layer.kind.settle != NULL)
             if layer.kind != NULL and layer.kind.scratch != NULL:
@@ -278,12 +296,14 @@ cdef class Core:
         return aligned(self.P.shape, self.dtype)
 
     def weight(self, int l, of=None):
-        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P;
-        None where the layer has none."""
+        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), of tables (elements,), as a view into P, or into
+        what is laid out as P; None where the layer has none."""
         cdef Weights *W = &self.blank.net.layers[l].weights
         if W.rows == 0 or W.lone:
             return None
         base = self.P if of is None else of
+        if self.blank.net.layers[l].tables.n:
+            return base[W.w_at:W.w_at + W.size]
         kept = base[W.w_at:W.b_at].reshape(W.rows, W.ld)[:, :W.cols]
         return kept.T if W.flipped else kept
 
@@ -298,7 +318,7 @@ cdef class Core:
     def flat(self, of):
         """All W and b, layer by layer, as one array, of what is laid out as P."""
         cdef int l
-        cdef Py_ssize_t i, size = self.blank.size
+        cdef Py_ssize_t i, n, size = self.blank.size
         cdef Weights *W
         cdef const char *base = <const char *>address(of)
         out = np.empty(self.n_params, self.dtype)
@@ -310,8 +330,9 @@ cdef class Core:
                 to += W.rows * W.cols * size
             else:
                 for i in range(W.rows):
-                    memcpy(to, base + (W.w_at + i * W.ld) * size, W.cols * size)
-                    to += W.cols * size
+                    n = min(W.cols, W.size - i * W.cols)
+                    memcpy(to, base + (W.w_at + i * W.ld) * size, n * size)
+                    to += n * size
             if W.bias:
                 memcpy(to, base + W.b_at * size, W.units * size)
                 to += W.units * size

@@ -35,9 +35,10 @@ class Network:
     """A network that computes. Its weights are 0 until `start` or `parameters.resume`.
 
     layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties,
-    precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. core: the engine's
-    part. classes: the names of labels, None as long as these are numbers; n_classes: how many the loss tells apart,
-    None where it does not.
+    precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. tables: of the last
+    columns of X, those of categories, how many values each has and whether others may come; numeric: how many columns
+    are before them. core: the engine's part. classes: the names of labels, None as long as these are numbers;
+    n_classes: how many the loss tells apart, None where it does not.
     parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls that
     do not say, None for as many as pay off.
     """
@@ -56,6 +57,8 @@ class Network:
         tied = Ties(ties, Places(weight_shapes, bias_shapes), dtype) if ties else None
         _check_factors(layers, tied)
         rows = [layer.engine_row(shape) | {"sources": those} for layer, shape, those in zip(layers, read, sources)]
+        self.tables = _tables(layers)
+        self.numeric = self.d[0] - len(self.tables)
         self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0),
                                precision == "bfloat16")
         self.parameters = parameters_of(self.core, weight_shapes, tied)
@@ -114,7 +117,11 @@ class Network:
 
     def features(self, X: Any) -> Any:
         """X, maps or flat, as an array or a CSR matrix (n, d(0)) that the engine can read, checked."""
-        return _arrays.features(self.flat_rows(X), self.d[0], self.dtype)
+        return _arrays.features(self.flat_rows(X), self.d[0], self.dtype, self.tables)
+
+    def numbers(self, X: Any) -> Any:
+        """The columns of X that are no categories: those that attacks move."""
+        return np.asarray(X)[:, :self.numeric] if self.tables else X
 
     def targets(self, y: Any, n: int) -> Any:
         """y for n rows as the engine reads it, checked."""
@@ -189,6 +196,16 @@ class Network:
         self.parameters.require_finite()
         with self.team(data.n, 1) as team:
             return self.core.evaluate(data, team) / data.weight_sum
+
+
+def _tables(layers: tuple[Layer, ...]) -> list[tuple[int, bool]]:
+    """Of the last columns of the input that some layer takes for categories: (values of the smallest table, whether all
+    take others too)."""
+    known = [[(table.n_values, table.unknown == "zero") for table in layer.categories]  # type: ignore[attr-defined]
+             for layer in layers if layer.n_categories]
+    n = max(map(len, known), default=0)
+    columns = [[tables[len(tables) - k] for tables in known if len(tables) >= k] for k in range(n, 0, -1)]
+    return [(min(n for n, _ in tables), all(unknown for _, unknown in tables)) for tables in columns]
 
 
 def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:

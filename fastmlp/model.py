@@ -45,8 +45,9 @@ class MLP(Exits):
     Parameters
     ----------
     layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or (length, c),
-        channels last. Each entry after it is an int, a Dense layer of that many units with the network's `activation`
-        (the last one linear: the loss supplies its link), a layer spec, or a block of layers, Residual or Concat.
+        channels last, or Columns, where some columns of X are categories. Each entry after it is an int, a Dense layer
+        of that many units with the network's `activation` (the last one linear: the loss supplies its link), a layer
+        spec, or a block of layers, Residual or Concat.
     activation : a name (`fastmlp.activations()`) or a pair (name, argument). "swish", "logistic" and "linear" are other
         names of "silu", "sigmoid" and "identity".
     loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
@@ -69,8 +70,8 @@ class MLP(Exits):
     ----------
     W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
         (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,), of g groups (g, d(l-1) / g, d(l) / g), of what
-        scales and shifts by feature (features,) and (features,). Writing into them changes the network; those of
-        layers with tied or frozen weights are read-only, set `params` instead.
+        scales and shifts by feature (features,) and (features,), of Columns (elements of all tables,). Writing into
+        them changes the network; those of layers with tied or frozen weights are read-only, set `params` instead.
     shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for
         one channel, or flat in C order; what is returned is flat, (n, d(l)).
     params : all W and b, layer by layer, as one flat array, with ties the free parameters, in the order of their first

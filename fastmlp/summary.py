@@ -57,7 +57,7 @@ def _table(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
 def _work(net: MLP, l: int) -> int:
     """Floating point operations of a layer for one row, forward."""
     W, positions = net.W[l], math.prod(net.shapes[l][:-1])
-    return net.d[l] if W is None else 2 * W.size * positions
+    return net.d[l] if W is None or net.layers[l - 1].n_categories else 2 * W.size * positions
 
 
 def _row(net: MLP, l: int, work: int) -> tuple[str, ...]:

@@ -93,6 +93,16 @@ def dense(sizes, activation, bias=True):
     return [sizes[0], *(Dense(d, activation, bias=bias) for d in sizes[1:-1]), Dense(sizes[-1], bias=bias)]
 
 
+def in_last_columns(*n_values):
+    """A function of X that puts categories into its last columns, as many values of each; one of them has others."""
+    def put(X):
+        X = X.copy()
+        for k, n in enumerate(n_values):
+            X[:, k - len(n_values)] = whole(6 + k, len(X), 0, n - 1 + (k > 0))
+        return X
+    return put
+
+
 class Case:
     """One network and how it is trained."""
 
@@ -191,6 +201,14 @@ def cases():
     yield "kind sum, wider", Case([50, Dense(131, "relu"), nested, 9], Adam(1 / 64), rows=75, batch=33)
     yield "kind sum, maps", Case([(6, 5, 3), fastmlp.Residual(Conv2D(3, 3, "relu", padding="same")), MaxPool2D(2), 2],
                                  Adam(1 / 64), gradient_penalty=1 / 8, rows=75, batch=33)
+    columns = fastmlp.Columns(3, [fastmlp.Embedding(7, 4), fastmlp.Embedding(40, 9, "zero")])
+    small, large = {"X": in_last_columns(7, 40), "rows": 150, "batch": 70}, {"X": in_last_columns(60, 3000)}
+    yield "kind columns", Case([columns, Dense(20, "tanh"), 3], Adam(1 / 64), gradient_penalty=1 / 8, **small)
+    many = fastmlp.Columns(2, [fastmlp.Embedding(60, 5), fastmlp.Embedding(3000, 17, "zero")])
+    for name, step in (("sgd", SGD(1 / 1024)), ("adagrad", Adagrad(1 / 64)), ("adam", Adam(1 / 64, l2=1 / 64))):
+        yield f"kind columns, {name}", Case([many, Dense(131, "relu"), 9], step, rows=75, batch=33, **large)
+    yield "kind columns, attacked", Case([columns, Dense(20, "tanh"), 3], SGD(1 / 256), input_noise=1 / 8,
+                                         adversarial=Attack(1 / 4, 1 / 8, 2, 2, (-16.0, 16.0), True), **small)
     norm = fastmlp.BatchNorm()
     yield "kind batch_norm", Case([9, norm, Dense(20, "relu"), fastmlp.Residual(norm, Dense(20, "tanh")), 3],
                                   Adam(1 / 64, l2=1 / 8), rows=150, batch=70, weighted=True)

@@ -260,6 +260,35 @@ class Grouped:
         return np.einsum("ngj,gij->ngi", delta, W).reshape(len(x), -1), x[..., None] * delta[:, :, None, :]
 
 
+class Columns:
+    """Numbers, then for each of the last columns a row of its table. tables: their shapes, (values, units); W: all of
+    them one after the other."""
+
+    def __init__(self, numeric, tables):
+        self.numeric, self.tables = numeric, tables
+
+    def places(self, x):
+        """For each table (whether rows of x have a row in it, the places in W of this)."""
+        begin = 0
+        for (n, units), c in zip(self.tables, x.T[x.shape[1] - len(self.tables):]):
+            known = np.isin(c, np.arange(n))
+            yield known, begin + np.where(known, c, 0).astype(int)[:, None] * units + np.arange(units)
+            begin += n * units
+
+    def forward(self, x, W):
+        rows = [known[:, None] * W[places] for known, places in self.places(x)]
+        return np.hstack([x[:, :self.numeric], *rows])
+
+    def backward(self, x, s, delta, W):
+        dx, dW, at = np.zeros_like(x), None if W is None else np.zeros((len(x), len(W))), self.numeric
+        dx[:, :at] = delta[:, :at]
+        for known, places in self.places(x):
+            part = delta[:, at:at + places.shape[1]]
+            dW[np.arange(len(x))[:, None], places] += known[:, None] * part
+            at += places.shape[1]
+        return dx, dW
+
+
 class BatchNorm:
     """Of a training batch, all rows of weight 1: mean and var are the batch's, and derivatives go through them."""
 
@@ -279,9 +308,9 @@ class BatchNorm:
         return dx.reshape(x.shape), each
 
 
-KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "scale": Scale,
-         "shift": Scale, "batch_norm": BatchNorm, "layer_norm": LayerNorm, "rms_norm": RMSNorm, "conv": Conv,
-         "max_pool": MaxPool, "avg_pool": AvgPool}
+KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "columns": Columns,
+         "scale": Scale, "shift": Scale, "batch_norm": BatchNorm, "layer_norm": LayerNorm, "rms_norm": RMSNorm,
+         "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
 
 
 class Network:
@@ -364,6 +393,8 @@ def kind_of(layer, shape):
     kind = KINDS[layer.kind]
     if layer.kind in ("batch_norm", "layer_norm", "rms_norm"):
         return kind(shape[-1], layer.eps)
+    if layer.kind == "columns":
+        return kind(layer.numeric, [table.shape for table in layer.categories])
     if not hasattr(layer, "window"):
         return kind()
     h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = layer.window(shape)
@@ -406,6 +437,17 @@ def bfloat16_product(A, B, C):
             odd = fused(A[:, k, None], B[k], odd)
         C = C + (even + odd)
     return C
+
+
+def with_categories(net, X):
+    """X with some value of its own in each column that a network takes for categories; NaN in some rows where that may
+    be."""
+    X, tables = np.array(X), net._network.tables
+    for column, (n, unknown) in enumerate(tables, net._network.numeric):
+        X[:, column] = np.arange(len(X)) * (column + 1) % n
+        if unknown:
+            X[::5, column] = np.nan
+    return X
 
 
 def pair(spec):

@@ -185,11 +185,13 @@ cdef class Call:
         """Where gradients go: a row a group of a batch's rows. None where all kinds step without."""
         cdef Job *job = &self.job
         cdef Gradient *gradient = &job.gradient
+        cdef const LayerKind *kind
         cdef bint needed = full
         cdef Py_ssize_t size = job.net.n_elements, groups = 2 if job.sensitivity.tangent == NULL else 4
         cdef int l
         for l in range(1, job.net.L + 1):
-            needed = needed or (job.net.layers[l].kind.grad != NULL and job.net.layers[l].kind.grad_step == NULL)
+            kind = job.net.layers[l].kind
+            needed = needed or kind.borrows or (kind.grad != NULL and kind.grad_step == NULL)
         gradient.full = full
         if needed:
             if self.G is None or len(self.G) < groups:

@@ -4,6 +4,7 @@ functions; see LayerKind.
 """
 from libc.stdint cimport uintptr_t
 
+from fastmlp._engine.columns cimport COLUMNS
 from fastmlp._engine.conv cimport AVG_POOL, CONV, MAX_POOL
 from fastmlp._engine.features cimport SCALE, SHIFT
 from fastmlp._engine.grouped cimport GROUPED
@@ -174,6 +175,7 @@ cdef add(const LayerKind *kind):
 
 add(&DENSE)
 add(&GROUPED)
+add(&COLUMNS)
 add(&DROPOUT)
 add(&IDENTITY)
 add(&SUM)

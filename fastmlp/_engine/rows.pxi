@@ -34,7 +34,7 @@ cdef void gather_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) no
     x = at(job, x0.x, row * x0.ld)
     job.k.gather(&job.rows.X, job.rows.order, pos, m, x, x0.ld)
     if job.batches.training and job.batches.noise > 0:
-        job.k.noise(m, x0.d_out, x, x0.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
+        job.k.noise(m, job.net.numeric, x, x0.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
 
 
 cdef void push_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:

@@ -55,6 +55,7 @@ cdef struct LayerKind:
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
     grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
+    bint borrows                # grad_step has G for room, in which it leaves zeros where it found them
     mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
     # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at; or NULL where s
     # is linear in the input: then forward and backward serve
@@ -82,9 +83,11 @@ cdef struct Input:
 # W and b. W is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever takes fewer whole
 # vectors: a layer with one output is one row, not a column of them. Either is row-major, with rows of whole vectors
 # that are zero past their end; the bias follows. Of a convolution W is (kh kw c_in, c_out), of a grouped layer
-# (d(l-1), d(l) / groups), of one with a factor for each feature (1, features).
+# (d(l-1), d(l) / groups), of one with a factor for each feature (1, features), of tables all of them one after the
+# other, in rows that know nothing of theirs.
 cdef struct Weights:
     Py_ssize_t rows, cols       # of W as kept
+    Py_ssize_t size             # parameters in W: rows cols, or less, where its last row is not full
     Py_ssize_t ld               # its row stride
     Py_ssize_t units            # elements of b: d_out, or the channels of a convolution
     Py_ssize_t w_at, b_at       # where W and b start in what is laid out as the parameters
@@ -156,6 +159,16 @@ cdef struct Features:
     double eps                  # and adds this to their variance
 
 
+# Of columns: numbers that pass as they are, and categories, each with a table of which it takes a row.
+cdef struct Tables:
+    Py_ssize_t numeric          # columns of numbers, the first ones,
+    Py_ssize_t n                # and of categories, the last ones
+    const int64_t *values       # (n,) rows of each table,
+    const int64_t *units        # their elements,
+    const int64_t *begin        # where it begins in W,
+    const int64_t *at           # and where its units begin in x(l)
+
+
 # What slides over a map.
 cdef struct Windows:
     window_t window
@@ -178,6 +191,7 @@ cdef struct Layer:
     Windows windows             # of convolutions and pooling
     Norm norm                   # of batch normalisation
     Features features           # of what goes by features
+    Tables tables               # of columns
     Py_ssize_t groups           # of units that see only as large a group of the source's
     double rate                 # of dropout
     # the call's buffers, rows of ld elements
@@ -220,6 +234,7 @@ cdef struct Network:
     Layer *layers               # L + 1; entry 0 is the input
     char *P                     # the parameters
     Py_ssize_t n_elements       # of P
+    Py_ssize_t numeric          # columns of x(0) that are numbers: categories come after them, which nothing moves
     Py_ssize_t n_rows           # of all W as kept, and biases
     bint grouped                # batches of enough rows are summed in two groups
     bint narrow                 # rows of the parameters have at most kernels_t.narrow, and no ties have a tail

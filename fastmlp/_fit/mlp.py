@@ -172,7 +172,7 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
         return PLAIN
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
-    attack = _robust.attack(options.adversarial, X)
+    attack = _robust.attack(options.adversarial, network.numbers(X))
     if network.core.settles and (penalty.kind or attack):
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")

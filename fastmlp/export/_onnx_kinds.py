@@ -14,6 +14,7 @@ from ._nodes import Node
 
 TO_ONNX = (3, 2, 0, 1)  # the axes of W, (kh, kw, c_in, c_out), in ONNX's order
 TO_MAPS, TO_ROWS = (0, 3, 1, 2), (0, 2, 3, 1)
+INT64 = 7  # ONNX's number of the type
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717  # Klambauer et al. 2017
 
 
@@ -78,6 +79,33 @@ def dense(graph: Graph, node: Node, x: Value) -> Value:
         return Value(graph, node.shape, rows=graph.op("Add", out, b) if b else out)
     out = graph.op("Gemm", x.rows(), W, b) if b else graph.op("MatMul", x.rows(), W)
     return Value(graph, node.shape, rows=out)
+
+
+def columns(graph: Graph, node: Node, x: Value) -> Value:
+    """the numbers, and for each category a row of its table"""
+    spec: Any = node.layer
+    rows, (d,), end = x.rows(), node.shapes[0], 0
+    parts = [cut(graph, rows, 0, spec.numeric, 1)] if spec.numeric else []
+    W = "" if node.W is None else graph.constant(node.W, f"W.{node.number}")
+    for column, (n, units) in enumerate((table.shape for table in spec.categories), d - spec.n_categories):
+        begin, end = end, end + n * units
+        table = graph.op("Reshape", cut(graph, W, begin, end, 0), graph.constant(np.array([n, units])))
+        parts.append(row_of_table(graph, cut(graph, rows, column, column + 1, 1), table, n, units))
+    return Value(graph, node.shape, rows=graph.op("Concat", *parts, axis=1))
+
+
+def row_of_table(graph: Graph, category: str, table: str, n: int, units: int) -> str:
+    """A category's row of a table (n, units), zeros where it has none."""
+    least, most = (number(graph, float(end)) for end in (0, n))
+    inside = graph.op("And", graph.op("GreaterOrEqual", category, least), graph.op("Less", category, most))
+    known = graph.op("And", inside, graph.op("Equal", category, graph.op("Floor", category)))
+    place = graph.op("Cast", graph.op("Where", known, category, least), to=INT64)
+    return graph.op("Where", known, reshaped(graph, graph.op("Gather", table, place, axis=0), (units,)), least)
+
+
+def cut(graph: Graph, x: str, begin: int, end: int, axis: int) -> str:
+    """Elements begin .. end of x along an axis."""
+    return graph.op("Slice", x, *(graph.constant(np.array([i])) for i in (begin, end, axis)))
 
 
 def same(graph: Graph, node: Node, x: Value) -> Value:

@@ -50,6 +50,7 @@ def operator(kind: str) -> Callable[[onnx.Graph, str, float], str]:
 KINDS: dict[type[layers.Layer], Kind] = {
     layers.Dense: Kind(onnx.dense, c.dense, torch.dense),
     layers.Projection: Kind(onnx.dense, c.dense, torch.dense),
+    layers.Columns: Kind(onnx.columns, c.columns, torch.columns),
     layers.Dropout: Kind(onnx.same, c.same, torch.dropout),
     layers.Identity: Kind(onnx.same, c.same, torch.same),
     layers.Add: Kind(onnx.add, c.add, torch.add),

@@ -34,6 +34,12 @@ def dense(nn: Any, node: Node) -> list[Any]:
     return [*flatten(nn, node), nn.loaded(made, weight=node.W.T, bias=node.b)]
 
 
+def columns(nn: Any, node: Node) -> list[Any]:
+    spec: Any = node.layer
+    tables = [] if node.W is None else spec.tables(node.W)
+    return [nn.Columns(node.shapes[0][0], spec.numeric, tables, [table.unknown for table in spec.categories])]
+
+
 def same(nn: Any, node: Node) -> list[Any]:
     return [nn.Identity()]
 

@@ -17,6 +17,7 @@ from ._stack import Stack as Stack
 
 if TYPE_CHECKING:
     from ._blocks import *
+    from ._columns import *
     from ._dense import *
     from ._norms import *
     from ._windows import *
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 NAMES = {
     **dict.fromkeys(("Dense", "Dropout"), "_dense"),
     **dict.fromkeys(("BatchNorm", "LayerNorm", "RMSNorm", "Scale", "Shift"), "_norms"),
+    **dict.fromkeys(("Columns", "Embedding"), "_columns"),
     **dict.fromkeys(("Identity", "Residual", "Add", "Projection", "Concat", "Join"), "_blocks"),
     **dict.fromkeys(("Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
                      "Flatten"), "_windows"),

@@ -15,6 +15,8 @@ at="logits", the default, is of x(L), before the loss's link, at="probabilities"
 is sure of itself its derivatives vanish, though the logits still say what the network looks at; and a probability also
 rises as the other classes' logits fall, so it mixes reasons for one class with reasons against the others.
 
+Columns of categories are no numbers: they stay as they are in each row wherever an attribution moves it, and have 0.
+
 Errors: ValueError where y and output are both given, or neither for several outputs without softmax, or do not fit;
 TypeError for a model of another kind.
 """
@@ -121,11 +123,16 @@ def _weighted_sum(f: Target, n_points: int, points: Points, change: Callable[...
     """sum_t D_t df/dx(Z_t) of each row x, where points(x, rows) gives Z (m, n_points, d(0)) and D, that or what
     broadcasts to it, of m rows x (m, 1, d(0)). change : what is made of the sums before those of a table's columns are
     added up."""
-    out = np.empty((f.n, f.n_columns), f.net.dtype)
+    out, numeric = np.empty((f.n, f.n_columns), f.net.dtype), f.net._network.numeric
     for rows in f.blocks(n_points):
-        Z, D = points(dense_rows(f.X, rows, f.net.dtype)[:, None], rows)
+        x = dense_rows(f.X, rows, f.net.dtype)[:, None]
+        Z, D = points(x, rows)
+        if numeric < f.d:
+            Z = np.where(np.arange(f.d) < numeric, Z, x)
         gradients = f.gradient(Z.reshape(-1, f.d), np.repeat(np.arange(f.n)[rows], n_points))
-        out[rows] = f.by_column(change((D * gradients.reshape(Z.shape)).sum(axis=1)))
+        sums = change((D * gradients.reshape(Z.shape)).sum(axis=1))
+        sums[:, numeric:] = 0
+        out[rows] = f.by_column(sums)
     return out
 
 
@@ -138,5 +145,7 @@ def _baselines(given: Any, f: Target) -> Floats:
     b = _arrays.numeric("baselines", f.net._network.flat_rows(b, "baselines"), f.net.dtype)
     if b.shape not in ((f.d,), (1, f.d), (f.n, f.d)):
         raise ValueError(f"baselines must have shape ({f.d},) or ({f.n}, {f.d}), got {b.shape}")
-    _arrays.finite("baselines", b, f.net.dtype)
-    return np.broadcast_to(b.astype(f.net.dtype), (f.n, f.d))
+    numeric = f.net._network.numeric
+    _arrays.finite("baselines", b[..., :numeric], f.net.dtype)
+    b = np.broadcast_to(b.astype(f.net.dtype), (f.n, f.d))
+    return b if numeric == f.d else np.where(np.arange(f.d) < numeric, b, f.X)
