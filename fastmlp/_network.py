@@ -35,9 +35,9 @@ class Network:
     """A network that computes. Its weights are 0 until `start` or `parameters.resume`.
 
     layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties,
-    precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. core: the engine's part.
-    parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls that
-    do not say, None for as many as pay off.
+    precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. core: the engine's
+    part. parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls
+    that do not say, None for as many as pay off.
     """
 
     def __init__(self, layers: tuple[Layer, ...], shapes: tuple[Shape, ...], loss: Loss, dtype: np.dtype[Any],

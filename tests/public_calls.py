@@ -198,7 +198,7 @@ FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEI
 
 NETWORKS = {
     "MLP": plain(MLP, layers=[4, 3, 2], activation="relu", loss="squared_error", dtype="float32",
-                 init="glorot_uniform", random_state=0, ties=()),
+                 init="glorot_uniform", random_state=0, ties=(), precision="bfloat16"),
     "MLP.params": plain(set_params, p=np.zeros(10)),
     "MLP.forward": method_of("forward", network, X=X),
     "MLP.forward of maps": method_of("forward", of_maps, X=MAPS),
