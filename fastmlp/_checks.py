@@ -21,6 +21,7 @@ INTEGRAL, REAL = (int, numbers.Integral), (float, int, numbers.Real)
 NO_NUMBERS = (bool, np.timedelta64)
 MOST = 2**63 - 1  # of an integer where nothing else is said: what the engine counts by
 LONG = 200  # letters of what an error shows
+PRECISIONS = ("full", "bfloat16")  # of products
 
 Limits = Mapping[str, float]  # by the names that `number` has for them
 NO_LIMITS: Mapping[str, Limits] = {}
@@ -269,8 +270,9 @@ def floating(dtype: Any) -> np.dtype[Any]:
 
 def precision(value: Any, dtype: np.dtype[Any]) -> str:
     """value as a precision of products, which is to go with the dtype."""
-    if one_of("precision", value, ("full", "bfloat16")) == "bfloat16" and dtype != np.float32:
-        raise ValueError(f"precision must be 'full' where dtype is {dtype.name!r}: 'bfloat16' goes with 'float32' alone")
+    if one_of("precision", value, PRECISIONS) == "bfloat16" and dtype != np.float32:
+        raise ValueError(f"precision must be 'full' where dtype is {dtype.name!r}, got 'bfloat16', which goes with "
+                         "float32 alone")
     return str(value)
 
 

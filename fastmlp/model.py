@@ -59,10 +59,10 @@ class MLP(Exits):
     random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
     ties : TiedGroup, Frozen, tie_transpose, tie_layers, tie_map: weights that share a parameter or stand still, see
         fastmlp.ties.
-    precision : "full", or "bfloat16" with dtype "float32": in training, forward, predict and evaluate what is multiplied
-        in Dense layers and convolutions (x, W, delta) is rounded to bfloat16, 8 bits of mantissa; sums, weights and the
-        optimiser stay float32. All other derivatives, and training with an adversarial or a penalty on the sensitivity,
-        are of full precision. See docs/guide.md for what it brings.
+    precision : "full", or "bfloat16" with dtype "float32": in fit, predict, evaluate, score and forward, what Dense
+        layers and convolutions multiply (x, W, delta) is rounded to bfloat16, which has 8 bits of mantissa. Sums,
+        weights and the optimiser stay float32. Of full precision are backprop, loss_and_grad and all other derivatives,
+        and a fit with adversarial, gradient_penalty or jacobian_penalty.
 
     ValueError or TypeError names the argument that does not fit.
 

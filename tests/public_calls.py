@@ -209,7 +209,7 @@ FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEI
 
 NETWORKS = {
     "MLP": plain(MLP, layers=[4, 3, 2], activation="relu", loss="squared_error", dtype="float32",
-                 init="glorot_uniform", random_state=0, ties=()),
+                 init="glorot_uniform", random_state=0, ties=(), precision="bfloat16"),
     "MLP.params": plain(set_params, p=np.zeros(10)),
     "MLP.classes": plain(set_classes, names=["a", "b", "c"]),
     "MLP.predict_labels": method_of("predict_labels", classifier, X=X),

@@ -1,12 +1,28 @@
-"""precision="bfloat16": the bits that its definition has, of layers that multiply, and what is of full precision still."""
+"""precision="bfloat16": the bits of its definition where layers multiply, and what is of full precision still."""
 import copy
 import pickle
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import reference
-from fastmlp import MLP, SGD, Adam, BatchNorm, Conv1D, Conv2D, Dense, DivergenceWarning, MaxPool2D, Residual, TiedGroup
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    BatchNorm,
+    Conv1D,
+    Conv2D,
+    Dense,
+    DivergenceWarning,
+    MaxPool2D,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    Residual,
+    TiedGroup,
+)
 from fastmlp.sensitivity import Attack
 
 RNG = np.random.default_rng(0)
@@ -219,6 +235,40 @@ def test_full_is_the_default_and_changes_nothing():
         net.fit(X, y)
         assert net.precision == "full"
     assert np.array_equal(nets[0].params, nets[1].params)
+
+
+# ---- estimators
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor, MLPAutoencoder])
+def test_estimators(Estimator):
+    X = numbers(150, 8).astype(np.float64)
+    y = X[:, 0] > 0 if Estimator is MLPClassifier else X[:, 0] * X[:, 1]
+    options = {"hidden_layer_sizes": 12, "max_iter": 40, "random_state": 0}
+    exact, rounded = (Estimator(dtype="float32", precision=precision, **options).fit(X, y)
+                      for precision in ("full", "bfloat16"))
+    found, wanted = (model.network_.predict(X) for model in (rounded, exact))
+    assert rounded.network_.precision == clone(rounded).precision == "bfloat16"
+    assert not np.array_equal(found, wanted)
+    np.testing.assert_allclose(found, wanted, atol=0.1 * np.abs(wanted).max())
+    other = pickle.loads(pickle.dumps(rounded)).network_
+    assert other.precision == "bfloat16" and np.array_equal(other.predict(X), found)
+    default = Estimator(precision="bfloat16", **options).fit(X, y)
+    assert default.coefs_[0].dtype == np.float32 and np.array_equal(default.coefs_[0], rounded.coefs_[0])
+    assert rounded.set_params(precision="full").network_.precision == "full"
+
+
+def test_an_estimator_of_float64():
+    model = MLPRegressor(dtype="float64", precision="bfloat16")
+    with pytest.raises(ValueError, match="precision must be 'full' where dtype is 'float64'"):
+        model.fit(numbers(20, 3), numbers(20))
+
+
+def test_lbfgs_trains_in_full_precision():
+    X, y = numbers(60, 4), numbers(60)
+    options = {"hidden_layer_sizes": 8, "solver": "lbfgs", "dtype": "float32", "random_state": 0, "max_iter": 10}
+    exact, rounded = (MLPRegressor(precision=precision, **options).fit(X, y) for precision in ("full", "bfloat16"))
+    assert all(map(np.array_equal, exact.coefs_, rounded.coefs_))
 
 
 # ---- with other things

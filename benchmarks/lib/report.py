@@ -4,7 +4,7 @@ import re
 import statistics
 
 from . import timing
-from .costs import choices, distributed, estimators, latency, layers, phases, sensitivity, ties
+from .costs import bfloat16, choices, distributed, estimators, latency, layers, phases, sensitivity, ties
 from .goals import goals, summary
 from .tables import (
     duration,
@@ -136,7 +136,7 @@ def scaling(found):
 REPORTS = {"training": (training, summary, goals), "predict": (predict,), "published": (published,),
            "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "layers": (layers,),
            "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,),
-           "tables": (tables,), "distributed": (distributed,)}
+           "tables": (tables,), "distributed": (distributed,), "bfloat16": (bfloat16,)}
 
 
 def make(folder, name):

@@ -59,7 +59,8 @@ cdef void grouped_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
         g.B = operand_at(job, layer.forms.kept, k * d_in * W.ld)
         g.init = at(job, W.b, k * W.cols) if W.bias else NULL
         g.epilogue = EPI_RELU if fused else EPI_NONE
-        multiply(job, &g, W.cols, m, at(job, operands_of(job, before, pos, row), k * d_in), at(job, s, k * W.cols), scratch)
+        multiply(job, &g, W.cols, m, operand_at(job, operands_of(job, before, pos, row), k * d_in),
+                 at(job, s, k * W.cols), scratch)
     clear_pads(job, layer, s, m)
     if not fused:
         activate(job, layer, row, m)

@@ -107,9 +107,9 @@ cdef struct Weights:
     bint led_bias               # its bias is the leader's too
 
 
-# The forms of W that products read, made anew from it after each step. The forward pass and the delta sweep want W and its
-# transpose: the one that is not kept is the mirror. Large layers have both in panels for the matrix kernels, written
-# while W is still in the cache.
+# The forms of W that products read, made anew from it after each step. The forward pass and the delta sweep want W and
+# its transpose: the one that is not kept is the mirror. Large layers have both in panels for the matrix kernels,
+# written while W is still in the cache.
 cdef struct Forms:
     bint made                   # some of them have to be made
     char *kept                  # W as kept, as products read it: W itself, or

@@ -65,11 +65,13 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
                if a is not None}
     document = {"format": FORMAT, "d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
                 "layers": [encode(layer) for layer in net.layers], "loss": encode(net.loss.spec),
-                "dtype": net.dtype.name, "precision": net.precision, "seed": progress.seed, "epochs_ever": progress.epochs_ever,
+                "dtype": net.dtype.name, "seed": progress.seed, "epochs_ever": progress.epochs_ever,
                 "history": checked_history({name: encode(numbers) for name, numbers in net.history.items()}),
                 "training": None}
     if net.classes is not None:
         document["classes"] = net.classes.tolist()
+    if net.precision != "full":
+        document["precision"] = net.precision
     if net.ties:
         document["ties"], tensors["params"] = [encode(tie) for tie in net.ties], net.params
     if network.core.statistics.size:
@@ -91,7 +93,7 @@ class Document:
         _checks.one_of("dtype", self.dtype, ["float32", "float64"])
         if not isinstance(document["loss"], (str, list)):
             raise TypeError(f"loss must be a name or a pair, got {_checks.described(document['loss'])}")
-        self.precision = document.get("precision", "full")     # which files of the first versions lack
+        self.precision = document.get("precision", "full")
         self.history = checked_history(document["history"])
         self.entries = [decode(document["d0"]), *map(decode, document["layers"])]
         self.optimizer: optim.Optimizer | None = None if run is None else decode(run["optimizer"])

@@ -74,11 +74,11 @@ class MLPAutoencoder(BaseMLP):
                  verbose: bool = False, warm_start: bool = False, momentum: float = 0.9,
                  nesterovs_momentum: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
                  beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, n_iter_no_change: float = 10,
-                 max_fun: int = 15000, dtype: str | None = None, n_threads: int | None = None,
-                 optimizer: Optimizer | str | None = None, l1: float = 0.0, dropout: float | Sequence[float] = 0.0,
-                 gradient_penalty: float = 0.0, input_noise: float = 0.0, gradient_clip: float | None = None,
-                 monitor: Monitored = None, restore_best: bool = False, max_time: float | None = None,
-                 callbacks: Callbacks | None = None) -> None:
+                 max_fun: int = 15000, dtype: str | None = None, precision: str = "full",
+                 n_threads: int | None = None, optimizer: Optimizer | str | None = None, l1: float = 0.0,
+                 dropout: float | Sequence[float] = 0.0, gradient_penalty: float = 0.0, input_noise: float = 0.0,
+                 gradient_clip: float | None = None, monitor: Monitored = None, restore_best: bool = False,
+                 max_time: float | None = None, callbacks: Callbacks | None = None) -> None:
         self._set_parameters(locals())
 
     # ---- the network

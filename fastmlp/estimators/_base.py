@@ -76,6 +76,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "n_iter_no_change": [_at_least(1, Integral), Options(Real, {np.inf})],
         "max_fun": [_at_least(1, Integral)],
         "dtype": [StrOptions({"float32", "float64"}), None],
+        "precision": [StrOptions({*_checks.PRECISIONS})],
         "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
         "optimizer": [optim.Optimizer, StrOptions(set(optim.BY_LOWER_NAME)), None],
         "l1": [_at_least(0)],
@@ -92,7 +93,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _validate_params(self):
         """What scikit-learn calls before each fit."""
         _checked.check_kinds(self)
-        dtype = self.dtype or np.float64
+        dtype = np.dtype(self.dtype or (np.float64 if self.precision == "full" else np.float32))
+        _checks.precision(self.precision, dtype)
         _checked.check_bounds(self, dtype)
         _checked.check_numbers(self, dtype)
 
@@ -166,7 +168,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
         loss, ties = self._network_loss(), self._ties(layers)
-        net = MLP(layers, loss=loss, dtype=dtype, random_state=0, ties=ties)
+        net = MLP(layers, loss=loss, dtype=dtype, random_state=0, ties=ties, precision=self.precision)
         # its specs need not keep the arrays that the weights started from
         net._network.layers = tuple(replace(y, init="zeros", bias_init=0.0) if isinstance(y, Dense) else y
                                     for y in net.layers)
@@ -179,7 +181,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _part(self, layers):
         """The network of some of the layers."""
-        return self._threaded(MLP(layers, dtype=self._mlp().dtype))
+        return self._threaded(MLP(layers, dtype=self._mlp().dtype, precision=self.precision))
 
     def _ties(self, layers):
         return ()
@@ -191,7 +193,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self._net = net, [*self.coefs_, *self.intercepts_], self._built_from()
 
     def _built_from(self):
-        return self.activation, self.dropout  # not the loss, which a fit settles
+        return self.activation, self.dropout, self.precision  # not the loss, which a fit settles
 
     def _mlp(self):
         """The network that coefs_ and intercepts_ are views of, or where others were set a new one of those."""
@@ -336,6 +338,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         Bengio 2010."""
         if self.dtype is not None:
             dtype = self.dtype
+        elif self.precision != "full":
+            dtype = "float32"
         elif not self._stochastic:  # scipy's L-BFGS works in float64
             dtype = "float64"
         _checked.check_numbers(self, dtype)

@@ -2,7 +2,8 @@
  * another function than those for full precision.
  *
  * Who includes this file defines KERNEL and PRODUCT before: kernels.h makes members of a struct of them, kernels.inc
- * declarations of the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the two.
+ * declarations of the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the
+ * two.
  *
  * IN: read, OUT: written, IN/OUT: both. Pointers to void are to elements of the table's dtype. In brackets is the
  * shape; ldx is the row stride of x, in elements. "Whole vectors" means: as far as the next multiple of

@@ -7,8 +7,9 @@
  * the
  * smallest normal number, so that much is subnormal on the way. What goes in is so too, but where a number may come out
  * as it went in (relu, max pooling): it is for compilers and processors to choose whether a mere choice makes it 0.
- * Compile with -DREAL=float -DPRECISION="'f'" or "'b'", or -DREAL=double -DPRECISION="'d'". Sizes in vectors are multiples of 16, the
- * most lanes that a vector has; only elements that kernels.h defines are hashed.
+ * Compile with -DREAL=float -DPRECISION="'f'" or "'b'", or -DREAL=double -DPRECISION="'d'". Sizes in vectors are
+ * multiples of 16, the most lanes that a vector has; only elements that kernels.h defines are hashed. Products in
+ * bfloat16 are compared with their definition besides.
  */
 #include <math.h>
 #include <stdint.h>
@@ -125,8 +126,8 @@ static void check_bfloat16(const gemm_t *g, ptrdiff_t M, const real *before)
             const real c = before ? before[i * g->ldc + j] : g->init ? E[j] : 0;
             const real wanted = bfloat16_element(g, i, j, c), got = C[i * g->ldc + j];
             if (memcmp(&wanted, &got, sizeof(real)) && (wanted == wanted || got == got)) {
-                fprintf(stderr, "C(%d, %d) of %d x %d x %d is %.9g, by the definition of bfloat16 %.9g\n", (int)i, (int)j,
-                        (int)M, (int)g->N, (int)g->K, (double)got, (double)wanted);
+                fprintf(stderr, "C(%d, %d) of %d x %d x %d is %.9g, by the definition of bfloat16 %.9g\n", (int)i,
+                        (int)j, (int)M, (int)g->N, (int)g->K, (double)got, (double)wanted);
                 exit(4);
             }
         }
