@@ -118,6 +118,40 @@ cdef extern from "kernels/kernels.h" nogil:
                                const void *scale, Py_ssize_t ldn, const void *gamma, const void *delta,
                                Py_ssize_t ldd, const void *xt, Py_ssize_t ldxt, const void *normalt, Py_ssize_t ldnt,
                                void *out, Py_ssize_t ldo) noexcept nogil
+        void (*blend)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *u, Py_ssize_t ldu, const void *w,
+                      Py_ssize_t ldw, const void *share, void *rest, Py_ssize_t ldr, void *out,
+                      Py_ssize_t ldo) noexcept nogil
+        void (*multiply)(Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx, const void *y,
+                         Py_ssize_t ldy, int accumulate, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*waves)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx, Py_ssize_t step,
+                      void *c, Py_ssize_t ldc, void *s, Py_ssize_t lds) noexcept nogil
+        void (*waves_push)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *xt, Py_ssize_t ldx,
+                           Py_ssize_t step, const void *c, Py_ssize_t ldc, const void *s, Py_ssize_t lds, void *ct,
+                           void *st, Py_ssize_t ldt) noexcept nogil
+        void (*waves_pull)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *c,
+                           Py_ssize_t ldc, const void *s, Py_ssize_t lds, const void *dc, const void *ds,
+                           Py_ssize_t ldd, void *dx, Py_ssize_t ldx) noexcept nogil
+        void (*waves_curve)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *c,
+                            Py_ssize_t ldc, const void *s, Py_ssize_t lds, const void *dc, const void *ds,
+                            Py_ssize_t ldd, const void *xt, void *dx, Py_ssize_t ldx) noexcept nogil
+        void (*find_bins)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, const int32_t *first,
+                          const void *edges, const void *slope, void *part, int32_t *bin,
+                          Py_ssize_t ldp) noexcept nogil
+        void (*push_bins)(Py_ssize_t m, Py_ssize_t n, const void *xt, Py_ssize_t ldx, const void *slope,
+                          const int32_t *bin, Py_ssize_t ldp, void *part, Py_ssize_t ldt) noexcept nogil
+        void (*sum_bins)(Py_ssize_t m, Py_ssize_t n, Py_ssize_t units, const void *part, const int32_t *bin,
+                         Py_ssize_t ldt, Py_ssize_t ldp, const void *W, const void *before, Py_ssize_t ldw,
+                         const void *b, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*pull_bins)(Py_ssize_t m, Py_ssize_t n, Py_ssize_t units, const void *slope, const int32_t *bin,
+                          Py_ssize_t ldp, const void *W, Py_ssize_t ldw, const void *delta, Py_ssize_t ldd, void *dx,
+                          Py_ssize_t ldx) noexcept nogil
+        void (*knot_sums)(Py_ssize_t m, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t units, const int32_t *first,
+                          double whole, const void *part, Py_ssize_t ldt, const int32_t *bin, Py_ssize_t ldp,
+                          const void *delta, Py_ssize_t ldd, void *G, Py_ssize_t ldg) noexcept nogil
+        void (*sums_before)(Py_ssize_t begin, Py_ssize_t end, const int32_t *first, const void *W, void *sums,
+                            Py_ssize_t ldw) noexcept nogil
+        void (*sums_from_above)(Py_ssize_t begin, Py_ssize_t end, const int32_t *first, void *G,
+                                Py_ssize_t ldg) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_abs)(Py_ssize_t n, const void *x) noexcept nogil

@@ -97,7 +97,7 @@ cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexc
     for l in range(1, job.net.L + 1):
         layer = &job.net.layers[l]
         begin, size = layer.weights.w_at * job.size, layer.weights.rows * layer.weights.ld * job.size
-        if layer.forms.mirror != NULL and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
+        if has_forms(layer) and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
             memcpy(small.mirrored + begin, job.net.P + begin, size)
             layer.kind.mirror(job, layer, 0, layer.weights.rows)
     if first.ld != X.strides[0] // job.size:
@@ -125,13 +125,15 @@ cdef class Core:
     "window", the numbers of window_t in their order; of dropout "rate"; of grouped layers "groups"; of batch
     normalisation "channels", "momentum" and "eps"; of what goes by features how many "features" a position has and
     whether each is "scaled", of normalisations of rows "centred" and "eps"; of two layers side by side the "positions"
-    of a map; of columns how many are "numeric", and "tables", (values, units) of each. loss: (number, argument). tail:
-    numbers of tied parameters with a place of their own, that count as weights and as biases. rounds: whether training
-    and predictions round the operands of products to bfloat16."""
+    of a map, as of gates and waves; of columns how many are "numeric", and "tables", (values, units) of each; of
+    mixtures and gates what is "mixed", an activation's number and argument, and whether it is "turned"; of an encoding
+    by bins the "edges" of each feature, arrays. loss: (number, argument). tail: numbers of tied parameters with a place
+    of their own, that count as weights and as biases. rounds: whether training and predictions round the operands of
+    products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
-    cdef list held              # what Layer.windows and Layer.tables point at
+    cdef list held              # what Layer.windows, Layer.tables and Layer.bins point at
     cdef readonly object P, dtype
     cdef readonly object statistics     # running means and variances, layer by layer: kept, but no parameters
     cdef readonly Py_ssize_t n_params
@@ -193,6 +195,11 @@ cdef class Core:
         if others:
             layer.second.source = &layers[<int>others[0]]
         layer.d_in, layer.d_out = layer.input.source.d_out, units
+        if "mixed" in spec:
+            layer.mixture.theta = theta_for(spec["mixed"][0], spec["mixed"][1])
+            layer.mixture.turned = spec.get("turned", False)
+        if "edges" in spec:
+            self.find_bins(layer, spec["edges"])
         if "window" in spec:
             _check_map(*spec["window"])
             g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec["window"]
@@ -217,6 +224,16 @@ cdef class Core:
         of.values, of.units = <int64_t *>address(values), <int64_t *>address(units)
         of.begin, of.at = <int64_t *>address(begin), <int64_t *>address(places)
         self.blank.net.numeric = min(self.blank.net.numeric, layer.d_in - of.n)
+
+    cdef find_bins(self, Layer *layer, edges):
+        """Where the bins of each feature are, of arrays of edges."""
+        sizes = [len(feature) for feature in edges]
+        first = np.cumsum([0, *sizes]).astype(np.int32) - np.arange(len(sizes) + 1, dtype=np.int32)
+        ends = np.concatenate(edges).astype(self.dtype)
+        slope = np.concatenate([1 / np.diff(feature) for feature in edges]).astype(self.dtype)
+        layer.bins.first = <int32_t *>address(first)
+        layer.bins.edges, layer.bins.slope = <char *>address(ends), <char *>address(slope)
+        self.held += [first, ends, slope]
 
     cdef keep_statistics(self):
         """Room for the running means, 0, and variances, 1, of the layers that normalise."""
@@ -272,6 +289,7 @@ cdef class Core:
                 net.work += layer.d_out if layer.tables.n else W.rows * W.ld * W.positions
                 net.narrow = net.narrow and max(W.cols, W.units) <= self.blank.k.narrow
             net.settles = net.settles or (layer.kind != NULL and layer.kind.settle != NULL)
+            net.ends = net.ends or (layer.kind != NULL and layer.kind.grad_end != NULL)
             if layer.kind != NULL and layer.kind.scratch != NULL:
                 net.scratch = max(net.scratch, layer.kind.scratch(self.blank.k, layer))
         self.ties.tail, self.ties.n_weights = offset, pad(tail[0], lanes)

@@ -242,6 +242,28 @@ def cases():
                                           rows=75, batch=33)
         yield f"kind {kind}, maps", Case([(6, 5, 3), norm, Conv2D(17, 2, "tanh"), norm, MaxPool2D(2), scale, shift, 2],
                                          Adam(1 / 64), rows=75, batch=33)
+    mixed = [9, fastmlp.Mixture("silu", 0.5), Dense(20), fastmlp.Mixture("tanh"), Dense(70), fastmlp.Mixture("mish"), 3]
+    yield "kind mixture", Case(mixed, Adam(1 / 64, l2=1 / 8), rows=150, batch=70, gradient_penalty=1 / 8)
+    yield "kind mixture, maps", Case([(6, 5, 3), Conv2D(17, 2), fastmlp.Mixture("gelu"), MaxPool2D(2), 2],
+                                     Adam(1 / 64), rows=75, batch=33)
+    prelu = fastmlp.PReLU()
+    yield "kind prelu", Case([9, prelu, Dense(20), prelu, Dense(70), prelu, 3], Adam(1 / 64, l2=1 / 8), rows=150,
+                             batch=70, gradient_penalty=1 / 8)
+    yield "kind glu", Case([10, fastmlp.GLU("tanh"), Dense(40), fastmlp.GLU("silu"), Dense(66), fastmlp.GLU(), 3],
+                           Adam(1 / 64), rows=150, batch=70, gradient_penalty=1 / 8)
+    yield "kind glu, maps", Case([(6, 5, 3), Conv2D(18, 2), fastmlp.GLU("gelu"), MaxPool2D(2), 2], Adam(1 / 64),
+                                 rows=75, batch=33)
+    for phases in (False, True):
+        name = "kind waves" + ", phases" * phases
+        yield name, Case([9, fastmlp.Periodic(5, 0.25, phases=phases), Dense(20, "tanh"),
+                          fastmlp.Periodic(16, 0.25, 3, "relu", phases), 3], Adam(1 / 64), rows=150, batch=70,
+                         gradient_penalty=1 / 8)
+    edges = [(np.arange(n) - n // 2) / 8 for n in (2, 3, 5, 9, 17, 33, 4, 10, 20)]
+    binned = [9, fastmlp.PiecewiseLinear(edges, 20, "relu"), Dense(9, "tanh"), fastmlp.PiecewiseLinear(edges, 70), 3]
+    yield "kind bins", Case(binned, Adam(1 / 64, l2=1 / 8), rows=150, batch=70, weighted=True)
+    yield "kind bins, penalty", Case(binned, Adam(1 / 64), rows=150, batch=70, gradient_penalty=1 / 8)
+    yield "kind bins, wider", Case([9, fastmlp.PiecewiseLinear(edges, 230, "relu"), Dense(70, "tanh"), 9],
+                                   Adam(1 / 64, clip_norm=0.5), rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
     yield "convolutions with many parameters", Case([(16, 16, 1), Conv2D(8, 3, "relu"), MaxPool2D(2),
                                                      Conv2D(16, 3, "relu"), 60, 3],

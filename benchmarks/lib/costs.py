@@ -59,7 +59,8 @@ def layers(found):
                 "Ratios of times of training with Adam at batch 256, float32, all networks by turns in one process: "
                 "median of the rounds and half of what their middle half spans. Four Dense layers, a layer of the kind "
                 "after each, a Residual around each; groups are held against one of their blocks alone, times their "
-                "number. PyTorch, eager, trains the same networks with as many threads (goal: 2 times as long). "
+                "number, an encoding of 32 features by bins against a Dense layer on the encoding as columns. PyTorch, "
+                "eager, trains the same networks with as many threads (goal: 2 times as long). "
                 "threads: as many as pay (`n_threads=None`) in the place of one. `python benchmarks/run/layers.py`",
                 table(["units", "kind", "with it over without", "goal, at 256 units", "PyTorch over ours"], lines))
 

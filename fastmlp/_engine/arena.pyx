@@ -84,6 +84,9 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
     forms.kept, forms.rounded, forms.mirror, forms.panels, forms.made = W.W, NULL, NULL, NULL, False
     if layer.kind == NULL or layer.kind.mirror == NULL:
         return offset
+    if layer.bins.first != NULL:
+        forms.panels = base + offset
+        return offset + room_for(job, W.rows * W.ld)
     backward = sweep and layer.input.source.number >= job.lowest
     large = (sweep and not keep and not W.flipped and layer.kind.grad_step != NULL
              and layer.d_in * W.ld * job.size >= PANEL_BYTES)
@@ -295,9 +298,19 @@ cdef void split(Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
                 if thread + 1 == threads or work >= each * W.rows:
                     row = W.rows
                 else:
-                    row = min((work // each + 4) // 8 * 8, W.rows)
+                    row = cut_at(&job.net.layers[l], (work // each + 4) // 8 * 8)
                 pair[1] = row
             before += each * W.rows
+
+
+cdef Py_ssize_t cut_at(const Layer *layer, Py_ssize_t row) noexcept:
+    """Where the rows of W can be cut next: the bins of a feature stay together."""
+    cdef Py_ssize_t i = 0
+    if layer.bins.first == NULL:
+        return min(row, layer.weights.rows)
+    while i < layer.d_in and layer.bins.first[i] < row:
+        i += 1
+    return layer.bins.first[i]
 
 
 cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size) noexcept:

@@ -36,6 +36,7 @@ ctypedef void (*grad_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, P
                          char *G, char *scratch) noexcept nogil
 ctypedef void (*grad_step_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
                               int thread) noexcept nogil
+ctypedef void (*grad_end_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, char *G) noexcept nogil
 ctypedef void (*mirror_fn)(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 ctypedef void (*tangent_fn)(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                             char *scratch) noexcept nogil
@@ -54,6 +55,7 @@ cdef struct LayerKind:
     rows_fn forward             # s(l), x(l) of m rows
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
     grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
+    grad_end_fn grad_end        # what is left to do on these rows of G once all rows of a batch are in it, or NULL
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
     bint borrows                # grad_step has G for room, in which it leaves zeros where it found them
     mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
@@ -61,6 +63,10 @@ cdef struct LayerKind:
     # is linear in the input: then forward and backward serve
     tangent_fn tangent
     tangent_fn tangent_back
+    # what V in the place of W adds to s'(l), as x of `along`, and to (de/dx)', as its inputs' dx; or NULL where s is
+    # linear in W: then forward and backward of `along` serve
+    rows_fn along
+    rows_fn along_back
     bint passes                 # de/dx of its last input is delta(l) itself, which nothing else needs
     const LayerKind *rounding   # the same kind where operands of its products are rounded first, or NULL, see
     const LayerKind *exact      # rounding.pyx; and back from there
@@ -117,7 +123,7 @@ cdef struct Forms:
     char *mirror                # (cols, ld), or NULL where nothing needs it
     Py_ssize_t ld
     bint mirror_panels          # it is in panels
-    char *panels                # W in panels, or NULL
+    char *panels                # W in panels, or with bins the sums of its rows, see numeric.pyx; or NULL
 
 
 cdef struct Theta:
@@ -169,6 +175,19 @@ cdef struct Tables:
     const int64_t *at           # and where its units begin in x(l)
 
 
+# Of an activation that is blended with its input, by a learned number for each feature, or that is a gate.
+cdef struct Mixture:
+    Theta theta
+    bint turned                 # the number is the input's part, not theta's
+
+
+# Intervals that numeric features are in: feature i has those of W's rows first[i] .. first[i + 1].
+cdef struct Bins:
+    const int32_t *first        # (d(l-1) + 1,), or NULL
+    const char *edges           # (rows + d(l-1),): those of feature i from first[i] + i on
+    const char *slope           # (rows,) 1 / width
+
+
 # What slides over a map.
 cdef struct Windows:
     window_t window
@@ -192,6 +211,8 @@ cdef struct Layer:
     Norm norm                   # of batch normalisation
     Features features           # of what goes by features
     Tables tables               # of columns
+    Mixture mixture             # of mixtures and gates
+    Bins bins                   # of an encoding by bins
     Py_ssize_t groups           # of units that see only as large a group of the source's
     double rate                 # of dropout
     # the call's buffers, rows of ld elements
@@ -238,7 +259,8 @@ cdef struct Network:
     Py_ssize_t n_rows           # of all W as kept, and biases
     bint grouped                # batches of enough rows are summed in two groups
     bint narrow                 # rows of the parameters have at most kernels_t.narrow, and no ties have a tail
-    bint settles                # some kind has a settle
+    bint settles                # some kind has a settle,
+    bint ends                   # or a grad_end
     Ties *ties                  # or NULL
     Py_ssize_t scratch          # elements that the kinds want of a thread's scratch
     Py_ssize_t work             # multiply-adds of a row forward, pads included

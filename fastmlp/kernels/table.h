@@ -157,6 +157,101 @@ KERNEL(void, row_norm_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, int
                               const void *normalt, ptrdiff_t ldnt,  /* IN  (m, positions, n) how x^ does */
                               void *out, ptrdiff_t ldo))        /* IN/OUT (m, positions, n) */
 
+/* ---- Activations with learned numbers, and gates (learned.inc) */
+
+/* rest = w - u, out = u + share rest, of n features at each position; share has room for whole vectors. rest may be w,
+ * out may be u. */
+KERNEL(void, blend, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                     const void *u, ptrdiff_t ldu,      /* IN  (m, positions, n) */
+                     const void *w, ptrdiff_t ldw,      /* IN  (m, positions, n) */
+                     const void *share,                 /* IN  (n,) */
+                     void *rest, ptrdiff_t ldr,         /* OUT (m, positions, n) */
+                     void *out, ptrdiff_t ldo))         /* OUT (m, positions, n) */
+/* out = x y, element by element; accumulate: on top */
+KERNEL(void, multiply, (ptrdiff_t positions, ptrdiff_t n,
+                        const void *x, ptrdiff_t ldx,   /* IN  (positions, n) */
+                        const void *y, ptrdiff_t ldy,   /* IN  (positions, n) */
+                        int accumulate,
+                        void *out, ptrdiff_t ldo))      /* OUT or IN/OUT (positions, n) */
+
+/* ---- Numeric features (numeric.inc)
+ *
+ * Waves: c = cos(2 pi x) and s = sin(2 pi x). Rows of x are `positions` times n numbers; those of c, s and their
+ * derivatives have the n of a position `step` from those of the next. */
+
+KERNEL(void, waves, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                     const void *x, ptrdiff_t ldx,      /* IN  (m, positions, n) */
+                     ptrdiff_t step,
+                     void *c, ptrdiff_t ldc,            /* OUT (m, positions, n) */
+                     void *s, ptrdiff_t lds))           /* OUT (m, positions, n) */
+/* ct = -2 pi s xt, st = 2 pi c xt: how they change with x; st may be NULL */
+KERNEL(void, waves_push, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                          const void *xt, ptrdiff_t ldx,        /* IN  (m, positions, n) */
+                          ptrdiff_t step,
+                          const void *c, ptrdiff_t ldc,         /* IN  (m, positions, n) */
+                          const void *s, ptrdiff_t lds,         /* IN  (m, positions, n) */
+                          void *ct, void *st, ptrdiff_t ldt))   /* OUT (m, positions, n) */
+/* dx = 2 pi (c ds - s dc); ds may be NULL for zeros */
+KERNEL(void, waves_pull, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
+                          const void *c, ptrdiff_t ldc,         /* IN  (m, positions, n) */
+                          const void *s, ptrdiff_t lds,         /* IN  (m, positions, n) */
+                          const void *dc, const void *ds, ptrdiff_t ldd,    /* IN  (m, positions, n) */
+                          void *dx, ptrdiff_t ldx))             /* OUT (m, positions, n) */
+/* dx -= 4 pi^2 xt (c dc + s ds): how that changes with x */
+KERNEL(void, waves_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
+                           const void *c, ptrdiff_t ldc,        /* IN  (m, positions, n) */
+                           const void *s, ptrdiff_t lds,        /* IN  (m, positions, n) */
+                           const void *dc, const void *ds, ptrdiff_t ldd,   /* IN  (m, positions, n) */
+                           const void *xt,                      /* IN  (m, positions, n), row stride ldx */
+                           void *dx, ptrdiff_t ldx))            /* IN/OUT (m, positions, n) */
+
+/* Bins: feature i of n has rows first[i] .. first[i + 1] of W, a bin each. Its bins are between the edges from
+ * first[i] + i on; slope is 1 / width of each. Of a row, bin[i] is the row of W for the bin of x_i, part[i] where in
+ * it, from 0 to 1: below the first edge less, above the last one more. W, its like, b and delta have room for whole
+ * vectors of units, with zeros there. */
+
+KERNEL(void, find_bins, (ptrdiff_t m, ptrdiff_t n,
+                         const void *x, ptrdiff_t ldx,          /* IN  (m, n) */
+                         const int32_t *first,                  /* IN  (n + 1,) */
+                         const void *edges, const void *slope,
+                         void *part, int32_t *bin, ptrdiff_t ldp))  /* OUT (m, n) */
+/* part = xt slope: how it changes with x */
+KERNEL(void, push_bins, (ptrdiff_t m, ptrdiff_t n,
+                         const void *xt, ptrdiff_t ldx,         /* IN  (m, n) */
+                         const void *slope,
+                         const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
+                         void *part, ptrdiff_t ldt))            /* OUT (m, n) */
+/* out = b + the sum over the features, in their order, of before[bin] + part W[bin]; before and b may be NULL for zeros */
+KERNEL(void, sum_bins, (ptrdiff_t m, ptrdiff_t n, ptrdiff_t units,
+                        const void *part, const int32_t *bin,   /* IN  (m, n) */
+                        ptrdiff_t ldt, ptrdiff_t ldp,           /* row strides of part and of bin */
+                        const void *W, const void *before, ptrdiff_t ldw,   /* IN  (bins, units) */
+                        const void *b,                          /* IN  (units,) */
+                        void *out, ptrdiff_t ldo))              /* OUT (m, units), zeros up to whole vectors */
+/* dx = slope (W[bin] delta); a sum runs over 16 lanes */
+KERNEL(void, pull_bins, (ptrdiff_t m, ptrdiff_t n, ptrdiff_t units,
+                         const void *slope,
+                         const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
+                         const void *W, ptrdiff_t ldw,          /* IN  (bins, units) */
+                         const void *delta, ptrdiff_t ldd,      /* IN  (m, units) */
+                         void *dx, ptrdiff_t ldx))              /* OUT (m, n) */
+/* For features begin .. end: G[bin] += part delta, and where there is a bin before it, G[bin - 1] += (whole - part)
+ * delta, row by row */
+KERNEL(void, knot_sums, (ptrdiff_t m, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t units, const int32_t *first,
+                         double whole,
+                         const void *part, ptrdiff_t ldt,       /* IN  (m, n) */
+                         const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
+                         const void *delta, ptrdiff_t ldd,      /* IN  (m, units) */
+                         void *G, ptrdiff_t ldg))               /* IN/OUT (bins, units) */
+/* For features begin .. end: row k of sums is the sum of the feature's rows of W before k */
+KERNEL(void, sums_before, (ptrdiff_t begin, ptrdiff_t end, const int32_t *first,
+                           const void *W,                       /* IN  (bins, ldw) */
+                           void *sums,                          /* OUT (bins, ldw) */
+                           ptrdiff_t ldw))
+/* For features begin .. end: row k of G becomes the sum of the feature's rows from k on, the last one first */
+KERNEL(void, sums_from_above, (ptrdiff_t begin, ptrdiff_t end, const int32_t *first,
+                               void *G, ptrdiff_t ldg))         /* IN/OUT (bins, ldg) */
+
 /* ---- Reductions (reduce.inc), over 16 lanes and in double: the same bits for every vector width */
 
 KERNEL(double, sum, (ptrdiff_t n, const void *x))
