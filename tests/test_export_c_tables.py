@@ -50,6 +50,17 @@ def test_regressors(tmp_path, X, transform, clip, n_members, dtype):
     np.testing.assert_allclose(found, exact, rtol=near, atol=near * size)
 
 
+def test_outputs_beyond_the_points_between_which_means_are_known(tmp_path):
+    est = fitted(TabularRegressor, MATRIX, target_transform="power", clip=False)
+    outputs = est._outputs(MATRIX)[..., 0].mean(axis=0)
+    est._scale.points = np.linspace(*np.quantile(outputs, [0.2, 0.8]), 50)
+    est._scale.smeared = np.linspace(1, 3, 50) ** 2
+    wanted = est.predict(MATRIX)
+    assert (wanted == 1).sum() > 30 and (wanted == 9).sum() > 30
+    found = predicted(tmp_path, est, np.asarray(MATRIX, np.float32), "float32", 1)[:, 0]
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
 @pytest.mark.parametrize("cc", COMPILERS)
 def test_smaller_weights_and_other_compilers(tmp_path, cc):
     est = fitted(TabularRegressor, MATRIX)
