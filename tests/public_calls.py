@@ -253,7 +253,7 @@ NETWORKS = {
     "MLP.pruned": method_of("pruned", network, threshold=0.1, X=X),
     "MLP.quantized": method_of("quantized", network, kind="int8", X=X),
     "MLP.from_sklearn": plain(MLP.from_sklearn, est=theirs()),
-    "export.to_c": plain(export.to_c, net=network(), path="net.c", dtype="float32", name="predict", weights="int8"),
+    "export.to_c": plain(export.to_c, model=network(), path="net.c", dtype="float32", name="predict", weights="int8"),
     "export.pruned": plain(export.pruned, net=network(), threshold=0.1, X=X),
     "export.quantized": plain(export.quantized, net=network(), kind="int8", X=X),
     "export.from_sklearn": plain(export.from_sklearn, cls=MLP, est=theirs()),
@@ -476,6 +476,8 @@ def of_tables(Estimator):
             "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
         f"{name}.save": method_of("save", lambda: fitted_to_table(Estimator), path="saved"),
         f"{name}.load": in_a_file(Estimator, lambda: fitted_to_table(Estimator)),
+        f"{name}.to_c": method_of("to_c", lambda: fitted_to_table(Estimator), path="table.c", dtype="float32",
+                                  name="predict", weights="int8"),
         **({f"{name}.to_onnx": method_of("to_onnx", lambda: fitted_to_table(Estimator), path="table.onnx",
                                          dtype="float32", weights="int8")} if importlib.util.find_spec("onnx") else {}),
     }

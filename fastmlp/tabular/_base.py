@@ -221,6 +221,16 @@ class BaseTabular(BaseEstimator):
         check_is_fitted(self, "n_iter_by_member_")
         return _lazy.load("export").to_onnx(self, path, dtype, weights)
 
+    def to_c(self, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
+             weights: str | None = None) -> str:
+        """The fitted estimator, all columns of which must be numbers, as one self-contained C99 file: see
+        fastmlp.export.to_c; the parameters are those of MLP.to_c.
+
+        path : where it is written, None for nowhere. Returns the text.
+        """
+        check_is_fitted(self, "n_iter_by_member_")
+        return _lazy.load("export").to_c(self, path, dtype, name, weights)
+
     @property
     def feature_importances_(self) -> Floats:
         """How much the loss of held-out rows rises when a column is shuffled, for each column, (n_features_in_,).
