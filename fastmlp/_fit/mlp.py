@@ -45,29 +45,18 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """
     if options.comm is None:
         with _running.Fit(net) as running:
-            unnamed = net._network.n_classes is not None and net._network.classes is None
-            return (_fit_with_classes if unnamed else _fit)(net, X, y, options, fresh, running, ALONE)
+            network, epochs = net._network, net._network.progress.epochs_ever
+            found = classes.find(network, y, options)
+            try:
+                return _fit(net, X, y, options, fresh, running, ALONE)
+            except BaseException:
+                if found and network.progress.epochs_ever == epochs:  # it was not trained on them
+                    network.classes = None
+                raise
     from .together import ranks_of  # here: few fits have a communicator
 
     with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
         return _fit(net, X, y, options, fresh, running, ranks)
-
-
-def _fit_with_classes(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit,
-                      ranks: Ranks) -> History:
-    """Fit a network whose classes have no names yet: it gets those of y where these are text, and keeps them once it
-    was trained on them."""
-    network = net._network
-    epochs = network.progress.epochs_ever
-    assert network.n_classes is not None
-    if options.window is None and options.batches is None:
-        network.classes = classes.found(y, network.n_classes)
-    try:
-        return _fit(net, X, y, options, fresh, running, ranks)
-    except BaseException:
-        if network.progress.epochs_ever == epochs:
-            network.classes = None
-        raise
 
 
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
