@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,17 +18,31 @@ from .losses import Loss
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
 
 
+class Unfinished(NamedTuple):
+    """An epoch that was ended within: the rows, the batch and the window that it is of, how many of its batches are
+    done, and what those before it gave, sums of losses and of penalties."""
+
+    n: int
+    batch: int
+    window: int
+    batches: int
+    loss: float
+    sensitivity: float
+
+
 @dataclass
 class Progress:
     """Where training stands, from which partial_fit goes on.
 
     seed: of the random stream, 0 .. 2^63 - 1. epochs_ever: epochs of all fits, by which the stream is drawn from.
-    optimizer_state: what the last fit left, None before the first.
+    optimizer_state: what the last fit left, None before the first. unfinished: the epoch in which that was ended, or
+    None.
     """
 
     seed: int = 0
     epochs_ever: int = 0
     optimizer_state: OptimizerState | None = None
+    unfinished: Unfinished | None = None
 
 
 class Network:

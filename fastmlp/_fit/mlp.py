@@ -24,6 +24,7 @@ from .options import Options
 from .orders import InOrder, Order, Shuffled, hold_out
 from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
+from .resumed import WindowEpochs
 from .scales import warn_of_scales
 from .stream import Stream, StreamEpochs, stream_of
 from .windows import windows_of
@@ -102,9 +103,14 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         if previous is None:
             net.history = History(loss=[], lr=[])
         mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
-        kind = StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps else Epochs
+        resumes = order.window is not None and not ranks.several and on_batch_end is None and mean is None
+        kind = (StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps
+                else WindowEpochs if resumes else Epochs)
+        unfinished, progress.unfinished = None if previous is None else progress.unfinished, None
         epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks, mean,
                       dropped)
+        if isinstance(epochs, WindowEpochs):
+            epochs.goes_on_from(unfinished)
         plan = NetworkPlan(net, rates, epochs, measures)
         if not isinstance(order, Stream):
             running.present["loss"] = plan.watch_loss(callbacks) if ranks.several else epochs.loss
