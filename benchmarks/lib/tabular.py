@@ -1,4 +1,5 @@
 """The page and the chart of how models do on tables."""
+import math
 import statistics
 
 import numpy as np
@@ -76,6 +77,44 @@ def total(seconds, model, losses, digits):
     run = [name for name, by_model in losses.items() if model in by_model]
     known = [seconds[name][model] for name in run if model in seconds.get(name, ())]
     return f"{sum(known):.{digits}f}" if known and len(known) == len(run) else "-"
+
+
+def changes(rows, choice, base, task):
+    """{table: mean change of the log of the loss from that of the base, %} of the tables of a task."""
+    losses = {row["table"]: row["splits"] for row in rows if row["choice"] == base}
+    change = lambda row: [math.log(a["loss"] / b["loss"]) for a, b in zip(row["splits"], losses[row["table"]])]
+    return {row["table"]: 100 * statistics.fmean(change(row)) for row in rows
+            if row["choice"] == choice and row["task"] == task}
+
+
+def seconds_of(rows, choice, names):
+    """Processor time of a choice on some tables."""
+    return sum(one["cpu"] for row in rows if row["choice"] == choice and row["table"] in names for one in row["splits"])
+
+
+def against(found, base, task):
+    """The part of the page on choices in the place of a base."""
+    rows, lines = found["rows"], []
+    names = [row["table"] for row in rows if row["choice"] == base and row["task"] == task]
+    for choice, said in found["choices"].items():
+        by_table = changes(rows, choice, base, task) if said["base"] == base != choice else {}
+        if by_table:
+            cost = seconds_of(rows, choice, by_table) / seconds_of(rows, base, by_table)
+            lines.append([said["words"], *(f"{by_table[name]:+.1f}" if name in by_table else "" for name in names),
+                          f"{statistics.fmean(by_table.values()):+.1f}", f"{cost:.2f}"])
+    return (f"## {task.capitalize()}, instead of: {found['choices'][base]['words']}\n\n"
+            + table(["choice", *names, "mean", "time"], lines))
+
+
+def tables_choices(found):
+    made = [(row["choice"], row["task"]) for row in found["rows"]
+            if row["choice"] == found["choices"][row["choice"]]["base"]]
+    return page("Choices for tables", found["info"],
+                "Change of log loss or RMSE, in %: less is better, and changes of one table by some 2 % are chance, of "
+                "spambase and hpc_data by some 4 %. Four members to classify, three for regression. Some rows train, "
+                "others judge, and none of them is among those on which [tables.md](tables.md) tests. time: of "
+                "processors, over the base's; other work on the machine blurs it. "
+                "`python benchmarks/run/tables_choices.py`", *(against(found, *one) for one in dict.fromkeys(made)))
 
 
 def mark(by_model, model):

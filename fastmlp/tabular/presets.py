@@ -1,7 +1,7 @@
 """What the estimators do unless told otherwise: one row a preset.
 
 The numbers were found on a part of the tables of benchmarks/run/tables.py, all of them at once; docs/guide/tables.md
-has the ablations.
+and benchmarks/results/tables_choices.md have what other choices gave.
 """
 from __future__ import annotations
 
