@@ -12,6 +12,9 @@ GOALS = {"LightGBM": 0.85, "XGBoost": 0.85, "HistGradientBoosting": 0.85, "CatBo
          "LightGBM stopped": 0.7, "XGBoost stopped": 0.7, "HistGradientBoosting stopped": 0.7,
          "scikit-learn's MLP": 0.95}
 
+# of a row: (in words, digits)
+CLOCKS = {"fit": ("fit, s in all", 0), "cpu": ("fit, s of processors", 0), "predict": ("predict, s in all", 2)}
+
 
 def means(found, of):
     """{table: {model: the mean of a figure over the seeds}}, of tables and models that have it."""
@@ -42,16 +45,17 @@ def ranks(losses, models):
 
 def tables(found):
     models, losses, errors = models_of(found), means(found, "loss"), means(found, "error")
-    seconds, place = {of: means(found, of) for of in ("fit", "cpu", "predict")}, ranks(losses, models)
-    summary = []
-    for model in models:
+    place, summary = ranks(losses, models), []
+    clocks = {words: [total(means(found, of), model, losses, digits) for model in models]
+              for of, (words, digits) in CLOCKS.items()}
+    clocks = {words: cells for words, cells in clocks.items() if {*cells} != {"-"}}
+    for i, model in enumerate(models):
         wins, lost, n = won(losses, OURS, model)
         goal = f"{GOALS[model]:.0%}" if model in GOALS else ""
         share = f"{wins} of {n}, {wins / max(1, n):.0%}" if model != OURS else ""
         by_error = won(errors, OURS, model)
         summary.append([model, f"{place[model]:.2f}", share, goal, f"{by_error[0]}-{by_error[1]}" if share else "",
-                        *(total(seconds[of], model, losses, digits) for of, digits in (("fit", 0), ("cpu", 0),
-                                                                                       ("predict", 2)))])
+                        *(cells[i] for cells in clocks.values())])
     lines = [[name, *(mark(by_model, model) for model in models)] for name, by_model in losses.items()]
     seeds = len({row["seed"] for row in found["rows"]})
     failed = sorted({f"{row['model']} on {row['table']}: {row['failed']}" for row in found["rows"] if "failed" in row})
@@ -63,8 +67,7 @@ def tables(found):
                 "rows. `python benchmarks/run/tables.py`" + (f"\n\n{found['note']}" if found.get("note") else ""),
                 f"## Against others, {len(losses)} tables\n\n"
                 + table(["model", "mean rank", "fastmlp has the smaller log loss or RMSE", "goal",
-                         "by error or MAE, won-lost", "fit, s in all", "fit, s of processors", "predict, s in all"],
-                        summary),
+                         "by error or MAE, won-lost", *clocks], summary),
                 "## Log loss, or RMSE\n\nThe best in bold.\n\n" + table(["table", *models], lines),
                 "## Area under the curve\n\nOf two classes, or the mean of one against the rest.\n\n"
                 + table(["table", *models], [[name, *(f"{of[m]:.4f}" if m in of else "-" for m in models)]
