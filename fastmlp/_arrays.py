@@ -16,7 +16,9 @@ from . import _core
 from ._types import Floats, Shape
 
 BLOCK_BYTES = 2**26  # of what is held at once besides the result
-OF_TEXT = {"y": "; MLPClassifier takes labels of any kind"}  # argument -> what to do about text
+# argument -> what to do about text
+OF_TEXT = {"y": "; labels that are text are for cross_entropy, or binary_cross_entropy of one output, and must be in "
+                "net.classes, which fit finds where it has all of y"}
 # loss -> what its targets must be: least, most, in words
 RANGES: dict[str, tuple[float, float | None, str]] = {
     "poisson": (0, None, "at least 0"),
@@ -32,7 +34,7 @@ def finite(argument: str, a: NDArray[Any], dtype: DTypeLike) -> None:
     """ValueError unless every element is finite, also once converted to dtype. Works in blocks of rows."""
     if a.dtype.kind != "f":
         return
-    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+    if is_plain(a, dtype):
         good = a.size == 0 or _core.all_finite(a)
     else:
         largest = np.finfo(dtype).max
@@ -82,7 +84,7 @@ def as_array(argument: str, a: Any) -> NDArray[Any]:
 
 def is_sparse(a: Any) -> bool:
     """Whether a is one of scipy's sparse matrices or arrays."""
-    return hasattr(type(a), "tocsr")
+    return type(a) is not np.ndarray and hasattr(type(a), "tocsr")
 
 
 def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any]:
@@ -94,9 +96,15 @@ def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any
     return array
 
 
+def is_plain(a: NDArray[Any], dtype: DTypeLike) -> bool:
+    """Whether it is C-contiguous, aligned and of the dtype."""
+    flags = a.flags
+    return bool(a.dtype == dtype and flags.c_contiguous and flags.aligned)
+
+
 def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """a, or a copy that is C-contiguous, aligned and of the dtype."""
-    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+    if is_plain(a, dtype):
         return a
     return np.require(a, dtype, ["C", "A"])
 
@@ -200,7 +208,8 @@ def _labels(y: NDArray[Any], d: int) -> NDArray[np.int32]:
     if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.floor(y)).all()):
         raise ValueError(f"y must be integer labels 0..{d - 1} for cross_entropy, got fractions, NaN or infinity")
     if y.min() < 0 or y.max() >= d:
-        raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}")
+        raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}"
+                         "; y.astype(str) are names for other numbers")
     return plain(y, np.int32)
 
 

@@ -64,13 +64,15 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct kernels_t:
         const char *isa
-        int lanes, narrow, tile_columns, itemsize, operandsize
+        int lanes, narrow, tile_columns, itemsize, operandsize, rounds, group
         size_t pack_bytes
         void (*gemm)(const gemm_t *g, Py_ssize_t M, const void *A, void *C, const void *H, void *room) noexcept nogil
         int (*packs)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t ldb) noexcept nogil
         Py_ssize_t (*panel)(Py_ssize_t M, Py_ssize_t rest) noexcept nogil
         Py_ssize_t (*panel_start)(Py_ssize_t N, Py_ssize_t j) noexcept nogil
         void (*pack)(Py_ssize_t K, Py_ssize_t n, const void *B, Py_ssize_t ldb, void *out) noexcept nogil
+        void (*round_operands)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out,
+                               Py_ssize_t ldo) noexcept nogil
         void (*dots)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, const void *w, const void *b, void *out,
                      Py_ssize_t ldo) noexcept nogil
         void (*row_grad)(Py_ssize_t m, Py_ssize_t n, const void *a, const void *b, void *G, Py_ssize_t ldg,
@@ -116,6 +118,40 @@ cdef extern from "kernels/kernels.h" nogil:
                                const void *scale, Py_ssize_t ldn, const void *gamma, const void *delta,
                                Py_ssize_t ldd, const void *xt, Py_ssize_t ldxt, const void *normalt, Py_ssize_t ldnt,
                                void *out, Py_ssize_t ldo) noexcept nogil
+        void (*blend)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *u, Py_ssize_t ldu, const void *w,
+                      Py_ssize_t ldw, const void *share, void *rest, Py_ssize_t ldr, void *out,
+                      Py_ssize_t ldo) noexcept nogil
+        void (*multiply)(Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx, const void *y,
+                         Py_ssize_t ldy, int accumulate, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*waves)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx, Py_ssize_t step,
+                      void *c, Py_ssize_t ldc, void *s, Py_ssize_t lds) noexcept nogil
+        void (*waves_push)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *xt, Py_ssize_t ldx,
+                           Py_ssize_t step, const void *c, Py_ssize_t ldc, const void *s, Py_ssize_t lds, void *ct,
+                           void *st, Py_ssize_t ldt) noexcept nogil
+        void (*waves_pull)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *c,
+                           Py_ssize_t ldc, const void *s, Py_ssize_t lds, const void *dc, const void *ds,
+                           Py_ssize_t ldd, void *dx, Py_ssize_t ldx) noexcept nogil
+        void (*waves_curve)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *c,
+                            Py_ssize_t ldc, const void *s, Py_ssize_t lds, const void *dc, const void *ds,
+                            Py_ssize_t ldd, const void *xt, void *dx, Py_ssize_t ldx) noexcept nogil
+        void (*find_bins)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, const int32_t *first,
+                          const void *edges, const void *slope, void *part, int32_t *bin,
+                          Py_ssize_t ldp) noexcept nogil
+        void (*push_bins)(Py_ssize_t m, Py_ssize_t n, const void *xt, Py_ssize_t ldx, const void *slope,
+                          const int32_t *bin, Py_ssize_t ldp, void *part, Py_ssize_t ldt) noexcept nogil
+        void (*sum_bins)(Py_ssize_t m, Py_ssize_t n, Py_ssize_t units, const void *part, const int32_t *bin,
+                         Py_ssize_t ldt, Py_ssize_t ldp, const void *W, const void *before, Py_ssize_t ldw,
+                         const void *b, void *out, Py_ssize_t ldo) noexcept nogil
+        void (*pull_bins)(Py_ssize_t m, Py_ssize_t n, Py_ssize_t units, const void *slope, const int32_t *bin,
+                          Py_ssize_t ldp, const void *W, Py_ssize_t ldw, const void *delta, Py_ssize_t ldd, void *dx,
+                          Py_ssize_t ldx) noexcept nogil
+        void (*knot_sums)(Py_ssize_t m, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t units, const int32_t *first,
+                          double whole, const void *part, Py_ssize_t ldt, const int32_t *bin, Py_ssize_t ldp,
+                          const void *delta, Py_ssize_t ldd, void *G, Py_ssize_t ldg) noexcept nogil
+        void (*sums_before)(Py_ssize_t begin, Py_ssize_t end, const int32_t *first, const void *W, void *sums,
+                            Py_ssize_t ldw) noexcept nogil
+        void (*sums_from_above)(Py_ssize_t begin, Py_ssize_t end, const int32_t *first, void *G,
+                                Py_ssize_t ldg) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_abs)(Py_ssize_t n, const void *x) noexcept nogil
@@ -174,7 +210,7 @@ cdef extern from "kernels/kernels.h" nogil:
     const char *fastmlp_links[]
     const char *fastmlp_sources[]
 
-    const kernels_t *fastmlp_kernels(const char *isa, char dtype) noexcept
+    const kernels_t *fastmlp_kernels(const char *isa, char precision) noexcept
     const char *fastmlp_isas[]
     const char *fastmlp_compiler
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _checks, _core, _threads
+from . import _arrays, _checks, _core, _labels, _threads
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
@@ -34,17 +34,19 @@ class Progress:
 class Network:
     """A network that computes. Its weights are 0 until `start` or `parameters.resume`.
 
-    layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties: as
-    MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. tables: of the last columns of
-    X, those of categories, how many values each has and whether others may come; numeric: how many columns are before
-    them. core: the engine's part.
+    layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties,
+    precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. tables: of the last
+    columns of X, those of categories, how many values each has and whether others may come; numeric: how many columns
+    are before them. core: the engine's part. classes: the names of labels, None as long as these are numbers;
+    n_classes: how many the loss tells apart, None where it does not.
     parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls that
     do not say, None for as many as pay off.
     """
 
     def __init__(self, layers: tuple[Layer, ...], shapes: tuple[Shape, ...], loss: Loss, dtype: np.dtype[Any],
-                 ties: tuple[Any, ...]) -> None:
+                 ties: tuple[Any, ...], precision: str = "full") -> None:
         self.layers, self.shapes, self.loss, self.dtype, self.ties = layers, shapes, loss, dtype, ties
+        self.precision = precision
         self.scheduled = [(l, layer) for l, layer in enumerate(layers, 1)
                           if isinstance(layer, Dropout) and callable(layer.rate)]
         self.d = tuple(math.prod(shape) for shape in shapes)
@@ -57,10 +59,15 @@ class Network:
         rows = [layer.engine_row(shape) | {"sources": those} for layer, shape, those in zip(layers, read, sources)]
         self.tables = _tables(layers)
         self.numeric = self.d[0] - len(self.tables)
-        self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0))
+        self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0),
+                               precision == "bfloat16")
         self.parameters = parameters_of(self.core, weight_shapes, tied)
         self.progress = Progress()
         self.n_threads = None
+        self.n_classes = self.d[-1] if loss.name == "cross_entropy" else None
+        if loss.name == "binary_cross_entropy" and self.d[-1] == 1:
+            self.n_classes = 2
+        self.classes: _labels.Classes | None = None
 
     @property
     def n_threads(self) -> int | None:
@@ -118,7 +125,12 @@ class Network:
 
     def targets(self, y: Any, n: int) -> Any:
         """y for n rows as the engine reads it, checked."""
+        y = y if self.classes is None else self.numbered(y)
         return _arrays.targets(y, n, self.d[-1], self.loss.name, self.dtype)
+
+    def numbered(self, y: Any) -> Any:
+        """y with the numbers of the classes in the place of their names."""
+        return y if self.classes is None else _labels.numbered(y, self.classes)
 
     def flat_rows(self, X: Any, argument: str = "X") -> Any:
         """Maps (n, h, w, c), or without a single channel, as rows (n, d(0)); anything else as it is."""

@@ -29,9 +29,11 @@ def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argumen
             dtype: np.dtype[Any], fans: tuple[int, int] | None = None) -> NDArray[np.float64]:
     """Weights of a shape (.., n_in, n_out), float64: the fans of a convolution are n_in and n_out times its kernel.
 
-    init: a name in INITIALIZERS, or an array that is finite in dtype. Errors name it by `argument`. fans: others than
-    those of the shape.
+    init: a name in INITIALIZERS, a pair that `drawn` takes, or an array that is finite in dtype. Errors name it by
+    `argument`. fans: others than those of the shape.
     """
+    if is_pair(init):
+        return drawn(init, shape, rng, argument, dtype)
     if isinstance(init, str):
         _checks.one_of(argument, init, INITIALIZERS)
         if init == "zeros":
@@ -40,6 +42,21 @@ def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argumen
         fan_in, fan_out = fans or (math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1])
         return DRAWS[draw](rng, VARIANCES[variance](fan_in, fan_out), shape)
     return given(init, shape, argument, dtype)
+
+
+def is_pair(init: Any) -> bool:
+    """Whether it is a name and a number."""
+    return isinstance(init, tuple) and len(init) == 2 and isinstance(init[0], str)
+
+
+def drawn(pair: tuple[str, float], shape: tuple[int, ...], rng: np.random.Generator, argument: str,
+          dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Numbers of a shape, float64: ("normal", sigma) of mean 0 and a standard deviation, ("uniform", a) from -a to a.
+    """
+    name, size = pair
+    _checks.one_of(argument, name, DRAWS)
+    size = _checks.number(f"the number of {argument} {name!r}", size, least=0, dtype=dtype)
+    return DRAWS[name](rng, size * size / (3.0 if name == "uniform" else 1.0), shape)
 
 
 def given(values: Any, shape: tuple[int, ...], argument: str, dtype: np.dtype[Any]) -> NDArray[np.float64]:

@@ -48,7 +48,8 @@ def _table(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
     """What is said of a network as a whole, of each layer by column, and of their sum."""
     work = [_work(net, l) for l in range(1, len(net.d))]
     size = net.n_params * net.dtype.itemsize
-    return (f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}",
+    precision = "" if net.precision == "full" else f", products of {net.precision}"
+    return (f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}{precision}",
             [_row(net, l, flops) for l, flops in enumerate(work, 1)],
             f"{net.n_params:,} parameters, {size:,} bytes; {sum(work):,} floating point operations a row forward")
 

@@ -107,15 +107,16 @@ class Case:
     """One network and how it is trained."""
 
     def __init__(self, layers, optimizer=SGD(1 / 16), loss="squared_error", rows=61, batch=16, epochs=3, X=None, y=None,
-                 weighted=False, **fit):
+                 weighted=False, precision="full", **fit):
         self.layers, self.optimizer, self.loss = layers, optimizer, loss
         self.rows, self.batch, self.epochs = rows, batch, epochs
-        self.X, self.y, self.weighted = X, y, weighted
+        self.X, self.y, self.weighted, self.precision = X, y, weighted, precision
+        self.dtypes = ("float32", "float64") if precision == "full" else ("float32",)
         self.fit = fit
 
     def run(self, dtype, n_threads=1, block_rows=0, chunk_rows=0, scratch=None):
         """Hashes of the parameters after training, the history, the predictions, backprop and gradient."""
-        net = MLP(self.layers, loss=self.loss, dtype=dtype, init="zeros", random_state=0)
+        net = MLP(self.layers, loss=self.loss, dtype=dtype, init="zeros", random_state=0, precision=self.precision)
         net._network.progress.seed = 1
         net._network.core.block_rows, net._network.core.chunk_rows = block_rows, chunk_rows
         for l, (W, b) in enumerate(zip(net.W, net.b)):
@@ -241,6 +242,28 @@ def cases():
                                           rows=75, batch=33)
         yield f"kind {kind}, maps", Case([(6, 5, 3), norm, Conv2D(17, 2, "tanh"), norm, MaxPool2D(2), scale, shift, 2],
                                          Adam(1 / 64), rows=75, batch=33)
+    mixed = [9, fastmlp.Mixture("silu", 0.5), Dense(20), fastmlp.Mixture("tanh"), Dense(70), fastmlp.Mixture("mish"), 3]
+    yield "kind mixture", Case(mixed, Adam(1 / 64, l2=1 / 8), rows=150, batch=70, gradient_penalty=1 / 8)
+    yield "kind mixture, maps", Case([(6, 5, 3), Conv2D(17, 2), fastmlp.Mixture("gelu"), MaxPool2D(2), 2],
+                                     Adam(1 / 64), rows=75, batch=33)
+    prelu = fastmlp.PReLU()
+    yield "kind prelu", Case([9, prelu, Dense(20), prelu, Dense(70), prelu, 3], Adam(1 / 64, l2=1 / 8), rows=150,
+                             batch=70, gradient_penalty=1 / 8)
+    yield "kind glu", Case([10, fastmlp.GLU("tanh"), Dense(40), fastmlp.GLU("silu"), Dense(66), fastmlp.GLU(), 3],
+                           Adam(1 / 64), rows=150, batch=70, gradient_penalty=1 / 8)
+    yield "kind glu, maps", Case([(6, 5, 3), Conv2D(18, 2), fastmlp.GLU("gelu"), MaxPool2D(2), 2], Adam(1 / 64),
+                                 rows=75, batch=33)
+    for phases in (False, True):
+        name = "kind waves" + ", phases" * phases
+        yield name, Case([9, fastmlp.Periodic(5, 0.25, phases=phases), Dense(20, "tanh"),
+                          fastmlp.Periodic(16, 0.25, 3, "relu", phases), 3], Adam(1 / 64), rows=150, batch=70,
+                         gradient_penalty=1 / 8)
+    edges = [(np.arange(n) - n // 2) / 8 for n in (2, 3, 5, 9, 17, 33, 4, 10, 20)]
+    binned = [9, fastmlp.PiecewiseLinear(edges, 20, "relu"), Dense(9, "tanh"), fastmlp.PiecewiseLinear(edges, 70), 3]
+    yield "kind bins", Case(binned, Adam(1 / 64, l2=1 / 8), rows=150, batch=70, weighted=True)
+    yield "kind bins, penalty", Case(binned, Adam(1 / 64), rows=150, batch=70, gradient_penalty=1 / 8)
+    yield "kind bins, wider", Case([9, fastmlp.PiecewiseLinear(edges, 230, "relu"), Dense(70, "tanh"), 9],
+                                   Adam(1 / 64, clip_norm=0.5), rows=75, batch=33)
     yield "kind max_pool", Case([(6, 7, 3), MaxPool2D(3, 2, padding=1), 5, 2])
     yield "convolutions with many parameters", Case([(16, 16, 1), Conv2D(8, 3, "relu"), MaxPool2D(2),
                                                      Conv2D(16, 3, "relu"), 60, 3],
@@ -274,6 +297,19 @@ def cases():
                               weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)
     yield "many rows", Case(dense([3, 6, 2], "relu"), rows=70001, batch=4096, epochs=1)
+    # operands rounded to bfloat16
+    rounded = {"precision": "bfloat16"}
+    yield "bfloat16", Case(dense([6, 40, 33, 4], "relu"), Adam(1 / 64), rows=150, batch=70, weighted=True, **rounded)
+    yield "bfloat16, wide", Case(dense([70, 300, 257, 10], "gelu"), AdamW(1 / 512, clip_norm=0.5), **wide, **rounded)
+    yield "bfloat16, one output", Case(dense([300, 150, 1], "sigmoid"), Adam(1 / 64), rows=100, batch=41, **rounded)
+    yield "bfloat16, batches of one", Case(dense([2, 2, 1], "sigmoid"), batch=1, **rounded)
+    yield "bfloat16, kind conv", Case([(9, 9, 1), Conv2D(6, 3, "relu"), MaxPool2D(2, 1),
+                                       Conv2D(40, (3, 2), "relu", stride=2, padding=1), 50, 3],
+                                      Adam(1 / 64), rows=75, batch=33, **rounded)
+    yield "bfloat16, kind grouped", Case([50, Dense(192, "relu", groups=2), grouped, grouped, 9], Adam(1 / 64),
+                                         rows=75, batch=70, **rounded)
+    yield "bfloat16, kind sum", Case([9, Dense(12, "tanh"), block, projected, 3], Adam(1 / 64), rows=150, batch=70,
+                                     **rounded)
     # rows of X as they come
     yield "bytes", Case(dense([9, 8, 2], "relu"), SGD(1 / 8192), X=lambda X: (X * 16).astype(np.int8))
     yield "columns", Case(dense([9, 8, 2], "relu"), X=np.asfortranarray)
@@ -289,7 +325,7 @@ def order():
 
 def run(settings):
     return {"order": order()} | {f"{dtype} {name}": case.run(dtype, **settings) for name, case in cases()
-                                 for dtype in ("float32", "float64")}
+                                 for dtype in case.dtypes}
 
 
 if __name__ == "__main__":

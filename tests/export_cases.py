@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from fastmlp import MLP, layers, losses
 from fastmlp.layers import (
+    GLU,
     Add,
     AvgPool1D,
     AvgPool2D,
@@ -22,11 +23,16 @@ from fastmlp.layers import (
     LayerNorm,
     MaxPool1D,
     MaxPool2D,
+    Mixture,
+    Periodic,
+    PiecewiseLinear,
+    PReLU,
     Projection,
     Residual,
     RMSNorm,
     Scale,
     Shift,
+    Waves,
 )
 from reference import with_categories
 from test_random_networks import architectures
@@ -40,6 +46,12 @@ KINDS = {
     Scale: [(5, 4, 2), Scale(), Dense(9, "tanh"), Scale(), 3],
     Shift: [(5, 4, 2), Shift(), Dense(9, "tanh"), Shift(), 3],
     Columns: [6, Concat([Columns(2), Dense(5, "tanh")], Columns(1, [Embedding(7, 19), Embedding(80, 3, "zero")])), 3],
+    PReLU: [(5, 4, 2), PReLU(), Conv2D(19, 2), PReLU([0.1] * 18 + [-2]), Dense(9), PReLU(), 3],
+    Mixture: [(5, 4, 2), Mixture("tanh"), Conv2D(19, 2), Mixture("mish"), Dense(9), Mixture(("elu", 0.5)), 3],
+    GLU: [(5, 4, 2), GLU("tanh"), Conv2D(20, 2), GLU(), Dense(34), GLU(), Dense(8), GLU(("leaky_relu", 0.3)), 3],
+    Waves: [5, Periodic(4, 0.3), Dense(9, "tanh"), Periodic(17, 0.2, 3, "relu", True), 3],
+    PiecewiseLinear: [3, PiecewiseLinear([[-2, 0, 2], [0, 1], [-1, 0, 1, 1.5]], 33, "tanh"), Dense(2),
+                      PiecewiseLinear([[-1, 1], [-0.5, 0, 0.5]], 5, bias=False), 3],
     Dropout: [5, Dense(8, "tanh"), Dropout(0.5), Dense(7, "gelu"), 3],
     Add: [5, Residual(Dense(6, "gelu"), 5), Residual(Dense(6, "tanh"), Residual(6, 4, 6), 5), 3],
     Projection: [5, Residual(Dense(6, "gelu"), Dense(7, "elu"), project=True), 3],

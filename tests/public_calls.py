@@ -19,6 +19,7 @@ from sklearn import neural_network
 import bits
 import fastmlp
 from fastmlp import (
+    GLU,
     MLP,
     SGD,
     Adam,
@@ -37,9 +38,13 @@ from fastmlp import (
     LayerNorm,
     MaxPool1D,
     MaxPool2D,
+    Mixture,
     MLPAutoencoder,
     MLPClassifier,
     MLPRegressor,
+    Periodic,
+    PiecewiseLinear,
+    PReLU,
     Residual,
     RMSNorm,
     Scale,
@@ -120,6 +125,14 @@ PARTS = {
     "RMSNorm": layer(RMSNorm, eps=1e-5, scale=True),
     "Scale": layer(Scale, init=1.0),
     "Shift": layer(Shift, init=0.0),
+    "PReLU": layer(PReLU, init=0.25, lr_scale=1.0),
+    "Mixture": layer(Mixture, theta="tanh", init=1.0, lr_scale=1.0),
+    "GLU": layer(GLU, theta="silu"),
+    "Periodic": layer(Periodic, n_frequencies=2, sigma=0.1, linear=3, activation="relu", phases=False, lr_scale=1.0),
+    "Waves": layer(layers.Waves, groups=2, sine=True),
+    "PiecewiseLinear": layer(PiecewiseLinear, edges=[[0.0, 1.0]] * 4, units=3, activation="relu", bias=True,
+                             init="zeros", bias_init=0.0, lr_scale=1.0, decay=1.0),
+    "PiecewiseLinear.quantiles": plain(PiecewiseLinear.quantiles, X=X, n_bins=3),
     "Identity": layer(Identity, back=1),
     "Columns": Call(Columns, lambda **given: MLP([Columns(**given), 2]),
                     dict(numeric=2, categories=[Embedding(3, 2)], lr_scale=1.0, decay=1.0)),
@@ -197,6 +210,10 @@ def set_params(p):
     MLP([4, 2]).params = p
 
 
+def set_classes(names):
+    classifier().classes = names
+
+
 DATA = dict(X=X, y=Y, sample_weight=WEIGHT)
 FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEIGHT, validation_data=None,
            callbacks=[stop], shuffle=True, n_threads=1, verbose=0, validation_fraction=0.0, metrics=(), input_noise=0.0,
@@ -205,8 +222,10 @@ FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEI
 
 NETWORKS = {
     "MLP": plain(MLP, layers=[4, 3, 2], activation="relu", loss="squared_error", dtype="float32",
-                 init="glorot_uniform", random_state=0, ties=()),
+                 init="glorot_uniform", random_state=0, ties=(), precision="bfloat16"),
     "MLP.params": plain(set_params, p=np.zeros(10)),
+    "MLP.classes": plain(set_classes, names=["a", "b", "c"]),
+    "MLP.predict_labels": method_of("predict_labels", classifier, X=X),
     "MLP.forward": method_of("forward", network, X=X),
     "MLP.forward of maps": method_of("forward", of_maps, X=MAPS),
     "MLP.predict": method_of("predict", network, X=X),
@@ -245,9 +264,9 @@ NETWORKS = {
 
 if importlib.util.find_spec("onnx"):
     NETWORKS |= {
-        "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32"),
+        "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32", weights="int8"),
         "MLP.from_onnx": Call(MLP.from_onnx, from_onnx, dict(path="net.onnx")),
-        "export.to_onnx": plain(export.to_onnx, model=network(), path="net.onnx", dtype="float32"),
+        "export.to_onnx": plain(export.to_onnx, model=network(), path="net.onnx", dtype="float32", weights="int8"),
         "export.from_onnx": Call(export.from_onnx, from_onnx, dict(cls=MLP, path="net.onnx")),
     }
 if importlib.util.find_spec("torch"):
@@ -381,9 +400,9 @@ def fitting(spec, name, /, **good):
     return method_of(name, lambda: spec(hidden_layer_sizes=(2,), max_iter=1), **good)
 
 
-def in_a_file(spec):
+def in_a_file(spec, model=None):
     def load(path):
-        fitted(spec).save("estimator")
+        (fitted(spec) if model is None else model()).save("estimator")
         spec.load(path)
 
     return Call(spec.load, load, dict(path="estimator"))
@@ -396,7 +415,7 @@ def leaving(spec):
     if hasattr(spec, "from_sklearn"):
         calls[f"{name}.from_sklearn"] = plain(spec.from_sklearn, est=theirs(getattr(neural_network, name)))
     if importlib.util.find_spec("onnx"):
-        calls[f"{name}.to_onnx"] = using(spec, "to_onnx", path="estimator.onnx", dtype="float32")
+        calls[f"{name}.to_onnx"] = using(spec, "to_onnx", path="estimator.onnx", dtype="float32", weights="int8")
     return calls
 
 
@@ -408,7 +427,7 @@ ESTIMATORS = {
     "MLPClassifier": estimator(MLPClassifier, LABELS, hidden_layer_sizes=(3,), max_iter=1),
     "MLPRegressor": estimator(MLPRegressor, Y, hidden_layer_sizes=(3,), max_iter=1),
     "MLPAutoencoder": estimator(MLPAutoencoder, None, max_iter=1),
-    "MLPClassifier.fit": fitting(MLPClassifier, "fit", **OF_LABELS, **HELD_OUT),
+    "MLPClassifier.fit": fitting(MLPClassifier, "fit", **OF_LABELS, **HELD_OUT, comm=None),
     "MLPClassifier.fit_transform": fitting(MLPClassifier, "fit_transform", X=X, y=LABELS, layer=0),
     "MLPClassifier.partial_fit": fitting(MLPClassifier, "partial_fit", **OF_LABELS, classes=[0, 1, 2]),
     "MLPClassifier.predict": using(MLPClassifier, "predict", X=X),
@@ -417,11 +436,11 @@ ESTIMATORS = {
     "MLPClassifier.score": using(MLPClassifier, "score", **OF_LABELS),
     "MLPClassifier.transform": using(MLPClassifier, "transform", X=X, layer=0),
     "MLPClassifier.input_gradient": using(MLPClassifier, "input_gradient", X=X, y=LABELS, output=None),
-    "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT),
+    "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT, comm=None),
     "MLPRegressor.partial_fit": fitting(MLPRegressor, "partial_fit", **DATA),
     "MLPRegressor.predict": using(MLPRegressor, "predict", X=X),
     "MLPRegressor.score": using(MLPRegressor, "score", **DATA),
-    "MLPAutoencoder.fit": fitting(MLPAutoencoder, "fit", **OF_ROWS, **HELD_OUT),
+    "MLPAutoencoder.fit": fitting(MLPAutoencoder, "fit", **OF_ROWS, **HELD_OUT, comm=None),
     "MLPAutoencoder.partial_fit": fitting(MLPAutoencoder, "partial_fit", **OF_ROWS),
     "MLPAutoencoder.transform": using(MLPAutoencoder, "transform", X=X),
     "MLPAutoencoder.inverse_transform": using(MLPAutoencoder, "inverse_transform", X=np.ones((6, 3))),
@@ -455,6 +474,10 @@ def of_tables(Estimator):
         f"{name}.predict": method_of("predict", lambda: fitted_to_table(Estimator), X=X, return_std=False),
         f"{name}.permutation_importances": method_of(
             "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
+        f"{name}.save": method_of("save", lambda: fitted_to_table(Estimator), path="saved"),
+        f"{name}.load": in_a_file(Estimator, lambda: fitted_to_table(Estimator)),
+        **({f"{name}.to_onnx": method_of("to_onnx", lambda: fitted_to_table(Estimator), path="table.onnx",
+                                         dtype="float32", weights="int8")} if importlib.util.find_spec("onnx") else {}),
     }
 
 
@@ -486,9 +509,14 @@ NOT_CALLED = {
     "data.Columns": "what Parquet has",
     "distributed.Communicator": "a protocol",
     "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",
+    **{name: "wants a cluster: tests/test_dask.py"
+       for kind, more in (("Classifier", (".predict_proba", ".predict_log_proba")), ("Regressor", ()))
+       for name in (f"distributed.DaskMLP{kind}{method}" for method in ("", ".fit", ".predict", ".score", ".to_art",
+                                                                        *more))},
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
-                     "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx"), "where onnx is installed"),
+                     "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx", "TabularClassifier.to_onnx",
+                     "TabularRegressor.to_onnx"), "where onnx is installed"),
     **dict.fromkeys(("MLP.to_torch", "MLP.from_torch", "export.to_torch", "export.from_torch"),
                     "where torch is installed"),
     "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",

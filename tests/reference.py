@@ -246,6 +246,104 @@ class RMSNorm(LayerNorm):
         return features
 
 
+class Mixture:
+    """(1 - W) x + W theta(x), by features: spec is theta, a name or (name, number)."""
+
+    def __init__(self, spec):
+        name, self.a = pair(spec)
+        self.theta, self.prime = ACTIVATIONS[name]
+
+    def share(self, x, W):
+        """W's number for each unit."""
+        return np.tile(W, x.shape[1] // len(W))
+
+    def between(self, share, x, theta):
+        return (1 - share) * x + share * theta
+
+    def forward(self, x, W):
+        return self.between(self.share(x, W), x, self.theta(x, *self.a))
+
+    def backward(self, x, s, delta, W):
+        back = delta * self.between(self.share(x, W), 1.0, self.prime(x, *self.a))
+        each = delta * (self.between(1.0, x, self.theta(x, *self.a)) - self.between(0.0, x, self.theta(x, *self.a)))
+        return back, each.reshape(len(x), -1, len(W)).sum(axis=1)
+
+
+class PReLU(Mixture):
+    """W x below 0, x above."""
+
+    def __init__(self):
+        super().__init__("relu")
+
+    def between(self, share, x, theta):
+        return share * x + (1 - share) * theta
+
+
+class GLU:
+    """Of n features at each position the first half, times theta of the second one."""
+
+    def __init__(self, n, spec):
+        name, self.a = pair(spec)
+        self.n, (self.theta, self.prime) = n, ACTIVATIONS[name]
+
+    def forward(self, x, W):
+        b, c = np.split(x.reshape(len(x), -1, self.n), 2, axis=-1)
+        return (b * self.theta(c, *self.a)).reshape(len(x), -1)
+
+    def backward(self, x, s, delta, W):
+        b, c = np.split(x.reshape(len(x), -1, self.n), 2, axis=-1)
+        d = delta.reshape(b.shape)
+        both = np.concatenate([d * self.theta(c, *self.a), d * b * self.prime(c, *self.a)], axis=-1)
+        return both.reshape(x.shape), None
+
+
+class Waves:
+    """cos(2 pi x), and of what has sines sin(2 pi x) after it, of a group of units at a time."""
+
+    def __init__(self, groups, sine):
+        self.groups, self.sine = groups, sine
+
+    def forward(self, x, W):
+        angle = 2 * np.pi * x.reshape(len(x), self.groups, -1)
+        waves = [np.cos(angle), np.sin(angle)][:1 + self.sine]
+        return np.concatenate(waves, axis=-1).reshape(len(x), -1)
+
+    def backward(self, x, s, delta, W):
+        angle = 2 * np.pi * x.reshape(len(x), self.groups, -1)
+        d = np.split(delta.reshape(len(x), self.groups, -1), 1 + self.sine, axis=-1)
+        slopes = [-np.sin(angle), np.cos(angle)]
+        return 2 * np.pi * sum(a * b for a, b in zip(slopes, d)).reshape(x.shape), None
+
+
+class Bins:
+    """A Dense layer on the encoding by bins as columns."""
+
+    def __init__(self, edges):
+        self.edges = [np.asarray(feature, np.float64) for feature in edges]
+
+    def columns(self, x):
+        """(the encoding (n, bins), its derivative, the feature of each column)"""
+        values, slopes, features = [], [], []
+        for i, t in enumerate(self.edges):
+            for j in range(len(t) - 1):
+                low = -np.inf if j == 0 else 0.0
+                high = np.inf if j == len(t) - 2 else 1.0
+                e = (x[:, i] - t[j]) / (t[j + 1] - t[j])
+                values.append(np.clip(e, low, high))
+                slopes.append(((e >= low) & (e < high)) / (t[j + 1] - t[j]))
+                features.append(i)
+        return np.stack(values, axis=1), np.stack(slopes, axis=1), np.array(features)
+
+    def forward(self, x, W):
+        return self.columns(x)[0] @ W
+
+    def backward(self, x, s, delta, W):
+        e, slopes, features = self.columns(x)
+        back = np.zeros(x.shape)
+        np.add.at(back.T, features, (delta @ W.T * slopes).T)
+        return back, e[:, :, None] * delta[:, None, :]
+
+
 class Grouped:
     """W (groups, d(l-1) / groups, d(l) / groups): the blocks."""
 
@@ -310,7 +408,8 @@ class BatchNorm:
 
 KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "columns": Columns,
          "scale": Scale, "shift": Scale, "batch_norm": BatchNorm, "layer_norm": LayerNorm, "rms_norm": RMSNorm,
-         "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool}
+         "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool, "mixture": Mixture, "prelu": PReLU, "glu": GLU,
+         "waves": Waves, "bins": Bins}
 
 
 class Network:
@@ -395,12 +494,56 @@ def kind_of(layer, shape):
         return kind(shape[-1], layer.eps)
     if layer.kind == "columns":
         return kind(layer.numeric, [table.shape for table in layer.categories])
+    if layer.kind == "mixture":
+        return kind(layer.theta)
+    if layer.kind == "glu":
+        return kind(shape[-1], layer.theta)
+    if layer.kind == "waves":
+        return kind(layer.groups, layer.sine)
+    if layer.kind == "bins":
+        return kind(layer.edges)
     if not hasattr(layer, "window"):
         return kind()
     h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = layer.window(shape)
     padding = ((ph, max(0, (oh - 1) * sh + (kh - 1) * dh + 1 - h - ph)),
                (pw, max(0, (ow - 1) * sw + (kw - 1) * dw + 1 - w - pw)))
     return kind((h, w, c), (kh, kw), (sh, sw), padding, (dh, dw), getattr(layer, "filters", None))
+
+
+# ---- products of operands in bfloat16, to the bit: float32 sums as fastmlp/kernels/bfloat16.inc defines them
+
+
+def bfloat16(x):
+    """x, float32, to the nearest number of 8 bits, ties to even; subnormal numbers are 0."""
+    x = np.asarray(x, np.float32)
+    exponent = np.frexp(x.astype(np.float64))[1]
+    unit = np.ldexp(1.0, exponent - 8)
+    with np.errstate(over="ignore"):
+        rounded = (np.rint(x.astype(np.float64) / unit) * unit).astype(np.float32)     # np.rint takes ties to even
+    return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), rounded)
+
+
+def fused(a, b, c):
+    """a b + c rounded once, for float32 a and b of 8 bits: their product is exact in float64. The sum is rounded to odd
+    there, so that rounding it again makes no difference (Boldo and Melquiond 2008)."""
+    p, c = a.astype(np.float64) * b, c.astype(np.float64)
+    s = p + c
+    error = (p - (s - (s - p))) + (c - (s - p))
+    even = s.view(np.int64) & 1 == 0
+    return np.where(even & (error != 0), np.nextafter(s, np.copysign(np.inf, error)), s).astype(np.float32)
+
+
+def bfloat16_product(A, B, C):
+    """C (M, N) + A (M, K) B (K, N), float32: in each 32 k one chain over the even and one over the odd k."""
+    A, B = bfloat16(A), bfloat16(B)
+    for begin in range(0, A.shape[1], 32):
+        even, odd = np.zeros(C.shape, np.float32), np.zeros(C.shape, np.float32)
+        for k in range(begin, min(begin + 32, A.shape[1]), 2):
+            even = fused(A[:, k, None], B[k], even)
+        for k in range(begin + 1, min(begin + 32, A.shape[1]), 2):
+            odd = fused(A[:, k, None], B[k], odd)
+        C = C + (even + odd)
+    return C
 
 
 def with_categories(net, X):

@@ -12,10 +12,11 @@ import pytest
 import fastmlp
 from ranks import order_of_the_union
 
-pytest.importorskip("mpi4py")
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+pytest.importorskip("mpi4py", reason='there is no mpi4py: pip install "fastmlp[mpi]"')
+# the one beside this Python: one of the system may be of another MPI than mpi4py
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent))
 if MPIEXEC is None:
-    pytest.skip("there is no mpiexec: pip install mpich", allow_module_level=True)
+    pytest.skip('there is no mpiexec beside Python: pip install "fastmlp[mpi]"', allow_module_level=True)
 
 PROGRAM = Path(__file__).with_name("mpi_program.py")
 SECONDS = 60

@@ -11,6 +11,7 @@ from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, LayerNorm, Max
 from fastmlp.sensitivity import Attack
 from test_gradients import derivative
 
+EDGES = [np.linspace(-1.5, 1.5, n) for n in (2, 3, 4, 9, 20)]  # of five features
 # networks of smooth activations, so that difference quotients say something; dropout drops in training alone
 CASES = {
     "dense": [5, Dense(8, "tanh"), Dense(7, "silu"), 3],
@@ -27,6 +28,12 @@ CASES = {
                    LayerNorm(0.1, scale=False), 3],
     "rms_norm": [5, RMSNorm(), Dense(8, "tanh"), fastmlp.Residual(RMSNorm(0.1), Dense(20, "gelu"), 8),
                  RMSNorm(scale=False), 3],
+    "mixture": [5, fastmlp.Mixture("tanh", 0.5), Dense(8), fastmlp.Mixture("silu"),
+                fastmlp.Residual(Dense(6), fastmlp.Mixture("gelu", 0.3), 8), 3],
+    "prelu": [5, fastmlp.PReLU(), Dense(8, "tanh"), fastmlp.Residual(Dense(6), fastmlp.PReLU(0.5), 8), 3],
+    "glu": [6, fastmlp.GLU(), Dense(8, "tanh"), fastmlp.Residual(Dense(12), fastmlp.GLU("silu"), 8), 3],
+    "waves": [5, fastmlp.Periodic(3, 0.3), Dense(4, "tanh"), fastmlp.Periodic(2, 0.2, 3, "tanh", phases=True), 3],
+    "bins": [5, fastmlp.PiecewiseLinear(EDGES, 8, "tanh"), Dense(5, "tanh"), fastmlp.PiecewiseLinear(EDGES, 8), 3],
     "batch_norm": [5, fastmlp.BatchNorm(), Dense(8, "tanh"), fastmlp.Residual(fastmlp.BatchNorm(0.3), 8), 3],
     "conv": [(5, 4, 2), Conv2D(3, 2, "tanh", padding=1), Conv2D(4, 3, "gelu", stride=2), 3],
     "max_pool": [(6, 5, 2), Conv2D(3, 2, "tanh"), MaxPool2D(2, 1), Dense(6, "tanh"), 3],

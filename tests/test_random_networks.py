@@ -14,6 +14,7 @@ from scipy import sparse
 import fastmlp
 import reference
 from fastmlp import (
+    GLU,
     MLP,
     SGD,
     Adam,
@@ -34,6 +35,10 @@ from fastmlp import (
     LayerNorm,
     MaxPool1D,
     MaxPool2D,
+    Mixture,
+    Periodic,
+    PiecewiseLinear,
+    PReLU,
     Residual,
     RMSNorm,
     Scale,
@@ -64,7 +69,7 @@ PENALISED = [
     AdamW(0.01, eps=1e-6, weight_decay=0.2, l1=0.01),
     AdamW(0.01, eps=1e-3, weight_decay=0.2, l1=0.01),
 ]
-BY_FEATURE = ("scale", "shift", "layer_norm", "rms_norm")
+BY_FEATURE = ("scale", "shift", "layer_norm", "rms_norm", "mixture", "prelu")
 some = lambda low, high: st.integers(low, high)  # noqa: E731
 
 
@@ -126,15 +131,32 @@ def blocks(draw, shape, smooth):
 
 
 @st.composite
-def by_feature(draw, shape):
-    """A layer after one of a shape that scales, shifts or normalises; eps keeps rows of nearly equal units tame."""
-    kinds = ["scale", "shift", "rms_norm"] + ["layer_norm"] * (shape[-1] > 1)
+def by_feature(draw, shape, smooth):
+    """A layer after one of a shape that scales, shifts, normalises, bends or is a gate; eps keeps rows of nearly equal
+    units tame."""
+    kinds = ["scale", "shift", "rms_norm", "mixture"] + ["layer_norm"] * (shape[-1] > 1)
+    kinds += ["glu"] * (shape[-1] % 2 == 0) + ["prelu"] * (not smooth)
     return {
+        "mixture": lambda: Mixture(draw(activations(smooth)), draw(st.sampled_from([0.3, 1.0]))),
+        "glu": lambda: GLU(draw(activations(smooth))),
+        "prelu": lambda: PReLU(draw(st.sampled_from([0.25, 1.5]))),
         "scale": lambda: Scale(draw(st.sampled_from([0.5, 1.0]))),
         "shift": lambda: Shift(draw(st.sampled_from([0.0, 0.5]))),
         "rms_norm": lambda: RMSNorm(0.1, draw(st.booleans())),
         "layer_norm": lambda: LayerNorm(0.1, draw(st.booleans()), draw(st.booleans())),
     }[draw(st.sampled_from(kinds))]()
+
+
+@st.composite
+def numeric(draw, shape, smooth):
+    """An encoding of a row of units."""
+    if not smooth and draw(st.booleans()):
+        sizes = [draw(some(2, 6)) for _ in range(shape[0])]
+        edges = [np.linspace(-1.5, 1.5, n) for n in sizes]
+        return PiecewiseLinear(edges, draw(some(1, 20)), draw(activations(smooth)), draw(st.booleans()))
+    linear = draw(st.sampled_from([None, 1, 3]))
+    activation = draw(activations(smooth)) if linear else "identity"
+    return Periodic(draw(some(1, 5)), 0.1, linear, activation, draw(st.booleans()))
 
 
 @st.composite
@@ -170,7 +192,7 @@ def architectures(draw, smooth):
     for _ in range(draw(some(0, 4))):
         kinds = (
             ["dense", "block", "dropout", "feature", "groups"]
-            + ["branches"] * (len(shape) == 1)
+            + ["branches", "numeric"] * (len(shape) == 1)
             + ["window"] * 4 * (len(shape) > 1) + ["flatten", "mean"] * (len(shape) > 1)
         )
         kind = draw(st.sampled_from(kinds))
@@ -178,7 +200,8 @@ def architectures(draw, smooth):
             "dense": lambda: Dense(draw(some(1, 20)), draw(activations(smooth)), draw(st.booleans())),
             "block": lambda: draw(blocks(shape, smooth)),
             "dropout": lambda: Dropout(0.0),
-            "feature": lambda: draw(by_feature(shape)),
+            "feature": lambda: draw(by_feature(shape, smooth)),
+            "numeric": lambda: draw(numeric(shape, smooth)),
             "groups": lambda: draw(grouped(shape, smooth)),
             "branches": lambda: draw(branches(smooth)),
             "flatten": Flatten,
@@ -186,7 +209,7 @@ def architectures(draw, smooth):
             "window": lambda: draw(windows(shape, smooth)),
         }[kind]()
         layers.append(layer)
-        if isinstance(layer, Concat):
+        if isinstance(layer, (Concat, Periodic)):
             shape = MLP([shape[0], layer, 1]).shapes[-2]
         elif isinstance(layer, Residual):
             shape = (layer.layers[-1].units,) if len(shape) == 1 else shape

@@ -13,10 +13,10 @@ GOALS = {"LightGBM": 0.85, "XGBoost": 0.85, "HistGradientBoosting": 0.85, "CatBo
 
 
 def means(found, of):
-    """{table: {model: the mean of a figure over the seeds}}, of tables and models without failures."""
+    """{table: {model: the mean of a figure over the seeds}}, of tables and models that have it."""
     by_table = {}
     for row in found["rows"]:
-        if "failed" not in row:
+        if row.get(of) is not None:
             by_table.setdefault(row["table"], {}).setdefault(row["model"], []).append(row[of])
     return {name: {model: statistics.fmean(values) for model, values in models.items()}
             for name, models in by_table.items()}
@@ -41,8 +41,7 @@ def ranks(losses, models):
 
 def tables(found):
     models, losses, errors = models_of(found), means(found, "loss"), means(found, "error")
-    fits, predicts, place = means(found, "fit"), means(found, "predict"), ranks(losses, models)
-    total = lambda seconds, model: sum(by_model.get(model, 0.0) for by_model in seconds.values())
+    seconds, place = {of: means(found, of) for of in ("fit", "cpu", "predict")}, ranks(losses, models)
     summary = []
     for model in models:
         wins, lost, n = won(losses, OURS, model)
@@ -50,11 +49,12 @@ def tables(found):
         share = f"{wins} of {n}, {wins / max(1, n):.0%}" if model != OURS else ""
         by_error = won(errors, OURS, model)
         summary.append([model, f"{place[model]:.2f}", share, goal, f"{by_error[0]}-{by_error[1]}" if share else "",
-                        f"{total(fits, model):.0f}", f"{total(predicts, model):.2f}"])
+                        *(total(seconds[of], model, losses, digits) for of, digits in (("fit", 0), ("cpu", 0),
+                                                                                       ("predict", 2)))])
     lines = [[name, *(mark(by_model, model) for model in models)] for name, by_model in losses.items()]
     seeds = len({row["seed"] for row in found["rows"]})
     failed = sorted({f"{row['model']} on {row['table']}: {row['failed']}" for row in found["rows"] if "failed" in row})
-    aucs = means({"rows": [row for row in found["rows"] if row.get("auc") is not None]}, "auc")
+    aucs = means(found, "auc")
     return page("Tables", found["info"],
                 f"{len(losses)} real tables, a quarter of the rows to test on, at most 6000 to train on, {seeds} "
                 f"seed{'s' if seeds > 1 else ''}, {found['threads']} thread{'s' if found['threads'] > 1 else ''}. "
@@ -62,12 +62,20 @@ def tables(found):
                 "rows. `python benchmarks/run/tables.py`" + (f"\n\n{found['note']}" if found.get("note") else ""),
                 f"## Against others, {len(losses)} tables\n\n"
                 + table(["model", "mean rank", "fastmlp has the smaller log loss or RMSE", "goal",
-                         "by error or MAE, won-lost", "fit, s in all", "predict, s in all"], summary),
+                         "by error or MAE, won-lost", "fit, s in all", "fit, s of processors", "predict, s in all"],
+                        summary),
                 "## Log loss, or RMSE\n\nThe best in bold.\n\n" + table(["table", *models], lines),
                 "## Area under the curve\n\nOf two classes, or the mean of one against the rest.\n\n"
                 + table(["table", *models], [[name, *(f"{of[m]:.4f}" if m in of else "-" for m in models)]
                                              for name, of in aucs.items()]),
                 *(["Failed: " + "; ".join(failed) + "."] if failed else []))
+
+
+def total(seconds, model, losses, digits):
+    """The sum over the tables that a model was run on, where it is known for all of them."""
+    run = [name for name, by_model in losses.items() if model in by_model]
+    known = [seconds[name][model] for name in run if model in seconds.get(name, ())]
+    return f"{sum(known):.{digits}f}" if known and len(known) == len(run) else "-"
 
 
 def mark(by_model, model):

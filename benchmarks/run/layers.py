@@ -2,7 +2,8 @@
 
 A step of training with Adam, with the layer and without it, all networks in one process by turns; ratios of the rounds'
 times. After each of four Dense layers stands the layer in question; a Residual is around each. Groups are held against
-one of their blocks alone, times their number. Where PyTorch is installed, it trains the same networks. threads: as many
+one of their blocks alone, times their number; an encoding by bins, a layer of its own, against a Dense layer on the
+encoding as columns. Where PyTorch is installed, it trains the same networks. threads: as many
 as pay (n_threads=None) in the place of one. Writes layers.json and layers.md.
 """
 import importlib.util
@@ -10,10 +11,24 @@ import importlib.util
 import numpy as np
 
 import _path  # noqa: F401
-from fastmlp import MLP, Adam, BatchNorm, Concat, Dense, LayerNorm, Residual, RMSNorm, Scale
+from fastmlp import (
+    MLP,
+    Adam,
+    BatchNorm,
+    Concat,
+    Dense,
+    LayerNorm,
+    Mixture,
+    PiecewiseLinear,
+    PReLU,
+    Residual,
+    RMSNorm,
+    Scale,
+)
 from lib import machine, options, report, timing
 
 ROWS, BATCH, DEPTH, GROUPS, OUTPUTS, RATE = 4096, 256, 4, 4, 10, 1e-3
+FEATURES = 32  # that are encoded by bins
 SIZES = {"256 units": 256, "64 units": 64}
 
 
@@ -41,15 +56,31 @@ def grouped(d):
     return [d, *[Dense(d, "relu", groups=GROUPS)] * DEPTH, OUTPUTS]
 
 
+def with_linear(layer):
+    return lambda d: [d, *[Dense(d), layer] * DEPTH, OUTPUTS]
+
+
+def by_bins(bins):
+    return lambda d: [FEATURES, PiecewiseLinear([np.linspace(-2, 2, bins + 1)] * FEATURES, d, "relu"), OUTPUTS]
+
+
+def by_columns(bins):
+    return lambda d: [FEATURES * bins, Dense(d, "relu"), OUTPUTS]
+
+
 # kind, network by its units, what it is held against, how often that is counted, the goal at 256 units
 KINDS = [
     ("LayerNorm", with_layer(LayerNorm()), plain, 1, 1.15),
     ("RMSNorm", with_layer(RMSNorm()), plain, 1, 1.15),
     ("BatchNorm", with_layer(BatchNorm()), plain, 1, 1.2),
     ("Scale", with_layer(Scale()), plain, 1, None),
+    ("PReLU", with_linear(PReLU()), plain, 1, None),
+    ("Mixture of mish", with_linear(Mixture("mish")), plain, 1, None),
     ("Residual", residual, plain, 1, 1.05),
     ("Concat of two halves", halves, plain, 1, None),
     (f"{GROUPS} groups", grouped, block, GROUPS, 1.2),
+    ("16 bins", by_bins(16), by_columns(16), 1, None),
+    ("48 bins", by_bins(48), by_columns(48), 1, None),
 ]
 
 
@@ -67,8 +98,10 @@ def torch_epochs_of(network, d, threads):
         return None
     import torch
 
-    from lib.torch_twin import Twin
+    from lib.torch_twin import MODULES, Twin
 
+    if {layer.kind for layer in MLP(network(d)).layers} - {*MODULES}:
+        return None
     net, (X, y) = Twin(MLP(network(d), random_state=0)), map(torch.from_numpy, data_of(network, d))
     adam = torch.optim.Adam(net.parameters(), RATE, fused=True)
 

@@ -100,7 +100,7 @@ cdef inline void backward_part(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_
     while layer.number > last:
         if job.signals.layers and stopped(job, scratch):
             return
-        if layer.input.dx != NULL:
+        if layer.pulls:
             layer.kind.backward(job, layer, pos, row, m, scratch)
             finish_input(job, &layer.input, row, m)
             if layer.second.source != NULL:

@@ -36,6 +36,7 @@ ctypedef void (*grad_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, P
                          char *G, char *scratch) noexcept nogil
 ctypedef void (*grad_step_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
                               int thread) noexcept nogil
+ctypedef void (*grad_end_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, char *G) noexcept nogil
 ctypedef void (*mirror_fn)(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 ctypedef void (*tangent_fn)(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                             char *scratch) noexcept nogil
@@ -54,6 +55,7 @@ cdef struct LayerKind:
     rows_fn forward             # s(l), x(l) of m rows
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
     grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
+    grad_end_fn grad_end        # what is left to do on these rows of G once all rows of a batch are in it, or NULL
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
     bint borrows                # grad_step has G for room, in which it leaves zeros where it found them
     mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
@@ -61,7 +63,13 @@ cdef struct LayerKind:
     # is linear in the input: then forward and backward serve
     tangent_fn tangent
     tangent_fn tangent_back
+    # what V in the place of W adds to s'(l), as x of `along`, and to (de/dx)', as its inputs' dx; or NULL where s is
+    # linear in W: then forward and backward of `along` serve
+    rows_fn along
+    rows_fn along_back
     bint passes                 # de/dx of its last input is delta(l) itself, which nothing else needs
+    const LayerKind *rounding   # the same kind where operands of its products are rounded first, or NULL, see
+    const LayerKind *exact      # rounding.pyx; and back from there
     # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
     # from pos on have x of the source, before forward; and once they have delta(l), before backward
     settle_fn settle
@@ -105,14 +113,17 @@ cdef struct Weights:
     bint led_bias               # its bias is the leader's too
 
 
-# The other forms of W, made anew from it after each step. The forward pass and the delta sweep want W and its
-# transpose: the one that is not kept is the mirror. Large layers have both in panels for the matrix kernels, written
-# while W is still in the cache.
+# The forms of W that products read, made anew from it after each step. The forward pass and the delta sweep want W and
+# its transpose: the one that is not kept is the mirror. Large layers have both in panels for the matrix kernels,
+# written while W is still in the cache.
 cdef struct Forms:
+    bint made                   # some of them have to be made
+    char *kept                  # W as kept, as products read it: W itself, or
+    char *rounded               # W rounded, (rows, W's ld), or NULL
     char *mirror                # (cols, ld), or NULL where nothing needs it
     Py_ssize_t ld
     bint mirror_panels          # it is in panels
-    char *panels                # W in panels, or NULL
+    char *panels                # W in panels, or with bins the sums of its rows, see numeric.pyx; or NULL
 
 
 cdef struct Theta:
@@ -141,6 +152,7 @@ cdef struct Norm:
     char *var
     char *scale                 # 1 / sqrt(var + eps)
     double total                # the sum of the weights of the batch's rows, times positions; 0: running ones
+    double count                # and how many of them have a weight, times positions
     char *sum_x                 # (channels,) of delta x^ over the batch, x^ = (x - mean) scale,
     char *sum                   # and of delta
 
@@ -161,6 +173,19 @@ cdef struct Tables:
     const int64_t *units        # their elements,
     const int64_t *begin        # where it begins in W,
     const int64_t *at           # and where its units begin in x(l)
+
+
+# Of an activation that is blended with its input, by a learned number for each feature, or that is a gate.
+cdef struct Mixture:
+    Theta theta
+    bint turned                 # the number is the input's part, not theta's
+
+
+# Intervals that numeric features are in: feature i has those of W's rows first[i] .. first[i + 1].
+cdef struct Bins:
+    const int32_t *first        # (d(l-1) + 1,), or NULL
+    const char *edges           # (rows + d(l-1),): those of feature i from first[i] + i on
+    const char *slope           # (rows,) 1 / width
 
 
 # What slides over a map.
@@ -186,12 +211,17 @@ cdef struct Layer:
     Norm norm                   # of batch normalisation
     Features features           # of what goes by features
     Tables tables               # of columns
+    Mixture mixture             # of mixtures and gates
+    Bins bins                   # of an encoding by bins
     Py_ssize_t groups           # of units that see only as large a group of the source's
     double rate                 # of dropout
     # the call's buffers, rows of ld elements
     Py_ssize_t ld
     char *s                     # where nothing needs s apart, s is x
     char *x
+    char *operands              # x as products read it: x itself, or rounded, in a place of its own
+    bint rounded                # which it is
+    bint pulls                  # backward has something to do in the delta sweep
     char *room                  # what row_scratch asked for,
     Py_ssize_t room_ld          # its row stride
     bint in_place               # x is the user's X, whose rows are those of the epoch
@@ -229,7 +259,8 @@ cdef struct Network:
     Py_ssize_t n_rows           # of all W as kept, and biases
     bint grouped                # batches of enough rows are summed in two groups
     bint narrow                 # rows of the parameters have at most kernels_t.narrow, and no ties have a tail
-    bint settles                # some kind has a settle
+    bint settles                # some kind has a settle,
+    bint ends                   # or a grad_end
     Ties *ties                  # or NULL
     Py_ssize_t scratch          # elements that the kinds want of a thread's scratch
     Py_ssize_t work             # multiply-adds of a row forward, pads included
@@ -289,6 +320,9 @@ cdef struct Optimizer:
     # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
     void *exchanged             # what it belongs to
+    # on thread 0 between barriers, or NULL: the statistics of a layer's columns, on the way back the sums of their
+    # derivatives, become those of all who work on the batch
+    void (*settle)(Job *job, Layer *layer, bint back) noexcept nogil
 
 
 # Derivatives of derivatives, and inputs that are moved: see tangent.pyx and attack.pyx.
@@ -412,13 +446,18 @@ cdef inline char *x_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ss
     return at(job, layer.x, (pos if layer.in_place else row) * layer.ld)
 
 
+cdef inline char *operands_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """The same as products read it"""
+    return at(job, layer.operands, (pos if layer.in_place else row) * layer.ld)
+
+
 cdef inline char *theta_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
     """What theta' and theta'' are computed from: s or x."""
     return at(job, layer.s if layer.theta.needs_s else layer.x, row * layer.ld)
 
 
 cdef inline bint has_forms(const Layer *layer) noexcept nogil:
-    return layer.forms.mirror != NULL or layer.forms.panels != NULL
+    return layer.forms.made
 
 
 cdef inline double weight_of_row(const Job *job, Py_ssize_t pos) noexcept nogil:

@@ -150,8 +150,12 @@ cdef void along_forward(Job *job, int l, Py_ssize_t row, Py_ssize_t m, char *scr
         job.k.affine(m, V.positions, V.cols, at(job, tangent.x, first), tangent.ld, NULL, V.W,
                      at(job, tangent.x, first), tangent.ld)
         return
-    memcpy(at(job, along.input.source.x, row * before.ld), at(job, before.x, row * before.ld), m * before.ld * job.size)
-    along.kind.forward(job, along, row, row, m, scratch)
+    if along.kind.along != NULL:
+        along.kind.along(job, along, row, row, m, scratch)
+    else:
+        memcpy(at(job, along.input.source.x, row * before.ld), at(job, before.x, row * before.ld),
+               m * before.ld * job.size)
+        along.kind.forward(job, along, row, row, m, scratch)
     job.k.add(m * along.ld, at(job, along.x, first), at(job, tangent.x, first))
     if tangent.s != tangent.x:
         memcpy(at(job, tangent.s, first), at(job, tangent.x, first), m * tangent.ld * job.size)
@@ -163,7 +167,10 @@ cdef void along_backward(Job *job, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssi
     cdef Layer *along = &job.sensitivity.along[l]
     cdef Py_ssize_t ld = layer.input.source.ld
     memcpy(at(job, along.delta, row * layer.ld), at(job, layer.delta, row * layer.ld), m * layer.ld * job.size)
-    along.kind.backward(job, along, pos, row, m, scratch)
+    if along.kind.along_back != NULL:
+        along.kind.along_back(job, along, pos, row, m, scratch)
+    else:
+        along.kind.backward(job, along, pos, row, m, scratch)
     job.k.add(m * ld, at(job, along.input.dx, row * ld), at(job, job.sensitivity.tangent[l].input.dx, row * ld))
 
 

@@ -10,7 +10,7 @@ cdef inline const Py_ssize_t *share_of(const Job *job, int thread) noexcept nogi
 cdef inline Py_ssize_t group_rows(const Job *job, Py_ssize_t batch) noexcept nogil:
     """Rows of a batch's first group. Small networks sum a batch in two groups of rows and then the two: threads
     read mostly what they wrote. It depends on the sizes alone, so that the bits do not depend on the threads."""
-    return pad(batch // 2, 4) if job.net.grouped and batch >= GROUP_MIN_ROWS else batch
+    return pad(batch // 2, job.k.group) if job.net.grouped and batch >= GROUP_MIN_ROWS else batch
 
 
 cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint more, int thread) noexcept nogil:
@@ -43,6 +43,8 @@ cdef void full_gradient(Job *job, Py_ssize_t row, Py_ssize_t at_row, Py_ssize_t 
         grad_group(job, -1, row, m, at_row > 0, thread)
         if last and job.sensitivity.tangent != NULL:
             add_gradient(job, job.gradient.T, thread)
+        if last and job.net.ends:
+            end_gradient(job, thread)
         return
     if one > 0:
         grad_group(job, 0, row, one, at_row > 0, thread)
@@ -54,6 +56,19 @@ cdef void full_gradient(Job *job, Py_ssize_t row, Py_ssize_t at_row, Py_ssize_t 
         if job.sensitivity.tangent != NULL:
             add_gradient(job, job.gradient.T, thread)
             add_gradient(job, job.gradient.T2, thread)
+        if job.net.ends:
+            end_gradient(job, thread)
+
+
+cdef void end_gradient(Job *job, int thread) noexcept nogil:
+    """Make G, summed over the batch, the gradient, where kinds have something else first: this thread's rows."""
+    cdef int l
+    cdef Layer *layer
+    cdef const Py_ssize_t *share = share_of(job, thread)
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        if share[2 * l] < share[2 * l + 1] and layer.kind.grad_end != NULL:
+            layer.kind.grad_end(job, layer, share[2 * l], share[2 * l + 1], job.gradient.G)
 
 
 cdef void add_gradient(Job *job, char *other, int thread) noexcept nogil:
@@ -126,6 +141,8 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
             layer.kind.grad_step(job, layer, lo, hi, m, step_of(layer, step, &room), thread)
             continue
         layer.kind.grad(job, layer, lo, hi, 0, m, False, job.gradient.G, job.shares.scratch[thread])
+        if layer.kind.grad_end != NULL:
+            layer.kind.grad_end(job, layer, lo, hi, job.gradient.G)
         MARK(thread, PHASE_weight)
         step_rows(job, layer, lo, hi, step)
         if has_forms(layer):

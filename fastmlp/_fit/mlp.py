@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import _core, _robust, _running, optim
+from .. import _core, _robust, _running
 from .._engine.requests import Objective, Penalty
 from .._network import Network
 from .._parameters import OptimizerState
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 
 MANY = 10**6  # rows, where nobody knows how many
+PLAIN = Objective()
+PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing"}  # options
 
 
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
@@ -43,20 +45,40 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """
     if options.comm is None:
         with _running.Fit(net) as running:
-            return _fit(net, X, y, options, fresh, running, ALONE)
+            unnamed = net._network.n_classes is not None and net._network.classes is None
+            return (_fit_with_classes if unnamed else _fit)(net, X, y, options, fresh, running, ALONE)
     from .together import ranks_of  # here: few fits have a communicator
 
     with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
         return _fit(net, X, y, options, fresh, running, ranks)
 
 
+def _fit_with_classes(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit,
+                      ranks: Ranks) -> History:
+    """Fit a network whose classes have no names yet: it gets those of y where these are text, and keeps them once it
+    was trained on them."""
+    network = net._network
+    epochs = network.progress.epochs_ever
+    assert network.n_classes is not None
+    if options.window is None and options.batches is None:
+        network.classes = classes.found(y, network.n_classes)
+    try:
+        return _fit(net, X, y, options, fresh, running, ranks)
+    except BaseException:
+        if network.progress.epochs_ever == epochs:
+            network.classes = None
+        raise
+
+
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
-    options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
+    options.check(None if previous is None else previous.optimizer, network.loss.name)
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
-        ranks.require_same(net, options, previous)
+        ranks.local_steps = options.local_steps()
+        ranks.require_same({"the network": net, "its classes": net.classes,
+                            "its optimizer so far": previous and previous.optimizer, **options.of_all()})
         ranks.require_possible(network, options)
         seed, first = ranks.integers(seed, first)
     if options.label_smoothing:
@@ -84,7 +106,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
     known = MANY if isinstance(order, Stream) else order.n
     with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:
-        state = OptimizerState.following(previous, network.parameters, options.optimizer)
+        state = OptimizerState.following(progress.optimizer_state, network.parameters, options.optimizer, fresh)
         if ranks.several:
             ranks.follow(network, state)
         progress.optimizer_state = state
@@ -146,6 +168,8 @@ def _rows_of(network: Network, X: Any, y: Any, options: Options, seed: int, rank
 
 def _objective_of(network: Network, X: Any, options: Options) -> Objective:
     """What is minimised besides the mean loss. X: what an attack may move, without rows where these come later."""
+    if PLAIN_WITHOUT.isdisjoint(options.given):
+        return PLAIN
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
     attack = _robust.attack(options.adversarial, network.numbers(X))

@@ -148,6 +148,9 @@ class CFile:
             return self._constant("weight", name, upper, "0x%04x"), "NULL"
         return self.array(name, values), "NULL"
 
+    def integers(self, name: str, values: Any) -> str:
+        return self._constant("size_t", name, values, "%d")
+
     def window(self, name: str, numbers: Any) -> str:
         self.functions.add("window")
         self.constants.append(f"static const window {name} = {{{', '.join(map(str, numbers))}}};")
@@ -171,12 +174,14 @@ class CFile:
 
     def activate(self, node: Node, values: str) -> None:
         """The activation of a layer, in place."""
-        name, argument = node.activation
-        if name != "identity":
-            self.functions.add(f"act_{name}")
-            number = self.number(self.dtype.type(argument))
-            self.calls.append(f"for (size_t j = 0; j < {node.size}; j++) "
-                              f"{values}[j] = act_{name}({values}[j], {number});")
+        if node.activation[0] != "identity":
+            self.apply(node.activation, values, values, node.size)
+
+    def apply(self, activation: tuple[str, float], x: str, out: str, size: int) -> None:
+        name, argument = activation
+        self.functions.add(f"act_{name}")
+        number = self.number(self.dtype.type(argument))
+        self.calls.append(f"for (size_t j = 0; j < {size}; j++) {out}[j] = act_{name}({x}[j], {number});")
 
     def number(self, value: Any) -> str:
         """A number of which a compiler makes the same one."""

@@ -19,6 +19,12 @@ class Source(Protocol):
     def weights(self, name: str, values: Any) -> tuple[str, str]:
         """Constant weights, as the file keeps them; the names of them and of the units' factors, NULL for none."""
 
+    def integers(self, name: str, values: Any) -> str:
+        """A constant array of sizes; its name."""
+
+    def apply(self, activation: tuple[str, float], x: str, out: str, size: int) -> None:
+        """out = an activation, (name, argument), of x, which may be out."""
+
     def window(self, name: str, numbers: Any) -> str:
         """A constant window; the address of it."""
 
@@ -93,6 +99,45 @@ def batch_norm(file: Source, node: Node, x: str) -> str:
     scale = 1 / np.sqrt(var.astype(np.float64) + node.layer.eps)  # type: ignore[attr-defined]
     means, scales = (file.array(f"{name}{node.number}", values) for name, values in (("mean", mean), ("scale", scale)))
     file.call("normalise", x, means, scales, gamma, beta, out, node.size // len(mean), len(mean))
+    return out
+
+
+def prelu(file: Source, node: Node, x: str) -> str:
+    share, _, out = vectors(file, node)
+    file.apply(node.theta, x, out, node.size)
+    file.call("blend", out, x, share, out, node.size // node.shape[-1], node.shape[-1])
+    return out
+
+
+def mixture(file: Source, node: Node, x: str) -> str:
+    share, _, out = vectors(file, node)
+    file.apply(node.theta, x, out, node.size)
+    file.call("blend", x, out, share, out, node.size // node.shape[-1], node.shape[-1])
+    return out
+
+
+def glu(file: Source, node: Node, x: str) -> str:
+    out, n = file.room(node), node.shape[-1]
+    file.call("second_half", x, out, node.size // n, n)
+    file.apply(node.theta, out, out, node.size)
+    file.call("gate", x, out, node.size // n, n)
+    return out
+
+
+def waves(file: Source, node: Node, x: str) -> str:
+    spec: Any = node.layer
+    out, n = file.room(node), node.size // spec.groups
+    file.call("waves" if spec.sine else "cosines", x, out, spec.groups, n // 2 if spec.sine else n)
+    return out
+
+
+def bins(file: Source, node: Node, x: str) -> str:
+    edges = [np.asarray(feature, np.float64) for feature in node.layer.edges]  # type: ignore[attr-defined]
+    first = file.integers(f"first{node.number}", np.cumsum([0, *(len(feature) - 1 for feature in edges)]))
+    ends = file.array(f"edges{node.number}", np.concatenate(edges))
+    slope = file.array(f"slope{node.number}", np.concatenate([1 / np.diff(feature) for feature in edges]))
+    (W, factor), b, out = matrices(file, node)
+    file.call("bins", x, first, ends, slope, W, factor, b, out, len(edges), node.size)
     return out
 
 

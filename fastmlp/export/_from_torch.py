@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import _checks, _entries, layers
+from .._needs import needs
 from .._parameters import flatten
 from .._types import Shape
 from . import _table
-from ._needs import needs
 from ._nodes import link_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Reader:
             if getattr(module, attribute) not in (value, (value,), (value, value)):
                 raise ValueError(f"module {name} must have {attribute} {value!r}, got {getattr(module, attribute)!r}")
         if reader is None:
-            self._activate(*ACTIVATIONS[name], module)
+            self._activate(module)
         else:
             reader(self, module)
 
@@ -122,16 +122,56 @@ class Reader:
             raise ValueError("input_shape must be given for a module that begins with maps, (h, w, c) or (length, c), "
                              "got None")
 
-    def _activate(self, name: str, row: Any, module: Any) -> None:
+    def _activate(self, module: Any) -> None:
         last = self.specs[-1] if self.specs else None
-        if not isinstance(last, (layers.Dense, layers.Conv2D)) or last.activation != "identity":
+        if not isinstance(last, (layers.Dense, layers.Conv2D, layers.PiecewiseLinear)) or last.activation != "identity":
             raise ValueError("module must have each activation right after a linear layer or a convolution, got "
                              f"{type(module).__name__} after {_checks.described(last)}")
-        activation = (name, float(getattr(module, row.argument))) if row.argument else name
-        self.specs[-1] = dataclasses.replace(last, activation=activation)
+        self.specs[-1] = dataclasses.replace(last, activation=activation_of(module))
 
 
 # ---- modules
+
+
+def activation_of(module: Any) -> layers.Activation:
+    """The activation that a module without weights is. ValueError where it is none that we have."""
+    name, row = ACTIVATIONS[_checks.one_of("the activation of module", type(module).__name__, ACTIVATIONS)]
+    return (name, float(getattr(module, row.argument))) if row.argument else name
+
+
+def prelu(reader: Reader, module: Any) -> None:
+    a = array(module.weight)
+    if not reader.shapes:
+        reader.shapes.append((len(a),))
+    reader.add(layers.PReLU(), W=np.broadcast_to(a, reader.shape[-1:]))
+
+
+def mixture(reader: Reader, module: Any) -> None:
+    a = array(module.weight)
+    if not reader.shapes:
+        reader.shapes.append((len(a),))
+    reader.add(layers.Mixture(activation_of(module.theta)), W=a)
+
+
+def glu(reader: Reader, module: Any) -> None:
+    if module.dim != 1 and (module.dim != -1 or len(reader.shape) > 1):
+        raise ValueError(f"module GLU must have dim 1, got {module.dim}")
+    reader.add(layers.GLU())
+
+
+def gate(reader: Reader, module: Any) -> None:
+    reader.add(layers.GLU(activation_of(module.theta)))
+
+
+def waves(reader: Reader, module: Any) -> None:
+    reader.add(layers.Waves(module.groups, module.sine))
+
+
+def piecewise_linear(reader: Reader, module: Any) -> None:
+    W, b = array(module.weight), array(module.bias)
+    if not reader.shapes:
+        reader.shapes.append((module.in_features,))
+    reader.add(layers.PiecewiseLinear(module.edges, W.shape[1], bias=b is not None), W=W, b=b)
 
 
 def linear(reader: Reader, module: Any) -> None:
@@ -270,7 +310,8 @@ def array(tensor: Any) -> Any:
 READERS: dict[str, Callable[[Reader, Any], None]] = {
     "Linear": linear, "Columns": columns, "Grouped": grouped, "Conv1d": conv, "Conv2d": conv, "Dropout": dropout,
     "BatchNorm1d": batch_norm, "BatchNorm2d": batch_norm, "Flatten": turn, "Maps": maps, "Rows": nothing,
-    "Layers": graph, "Identity": identity,
+    "Layers": graph, "Identity": identity, "PReLU": prelu, "Mixture": mixture, "GLU": glu, "Gate": gate,
+    "Waves": waves, "PiecewiseLinear": piecewise_linear,
     **dict.fromkeys(("ScaleFeatures", "ShiftFeatures", "LayerNormFeatures", "RMSNormFeatures"), features),
     **dict.fromkeys(("MaxPool1d", "MaxPool2d"), pool((layers.MaxPool1D, layers.MaxPool2D))),
     **dict.fromkeys(("AvgPool1d", "AvgPool2d"), pool((layers.AvgPool1D, layers.AvgPool2D))),

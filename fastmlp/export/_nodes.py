@@ -40,6 +40,11 @@ class Node:
         return self.layer.window(self.shapes[0])  # type: ignore[attr-defined]
 
     @property
+    def theta(self) -> tuple[str, float]:
+        """Of a mixture or a gate: (name, argument) of the activation that it has inside."""
+        return _checks.named("theta", getattr(self.layer, "theta", "relu"), _core.ACTIVATIONS)
+
+    @property
     def size(self) -> int:
         """Units."""
         return math.prod(self.shape)

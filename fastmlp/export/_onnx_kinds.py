@@ -4,6 +4,7 @@ writes operators and gives the value of the layer, before its activation.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,11 +23,14 @@ class Graph(Protocol):
 
     dtype: np.dtype[Any]
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """An operator; the name of its output, of the last of several."""
 
     def constant(self, values: Any, name: str | None = None) -> str:
         """An array; its name, the wanted one where it can be had."""
+
+    def weights(self, W: Any, name: str, axes: Sequence[int]) -> str:
+        """A matrix of weights or a filter, as the model keeps them, with its axes in an order; its name."""
 
 
 class Value:
@@ -175,10 +179,81 @@ def batch_norm(graph: Graph, node: Node, x: Value) -> Value:
     return by_features(x, normalised)
 
 
+def prelu(graph: Graph, node: Node, x: Value) -> Value:
+    return by_features(x, lambda name: graph.op("PRelu", name, share(graph, node)))
+
+
+def mixture(graph: Graph, node: Node, x: Value, theta: Any) -> Value:
+    """x + a (theta(x) - x)"""
+
+    def mixed(name: str) -> str:
+        rest = graph.op("Sub", theta(name), name)
+        return graph.op("Add", name, graph.op("Mul", rest, share(graph, node)))
+
+    return by_features(x, mixed)
+
+
+def share(graph: Graph, node: Node) -> str:
+    """W of a layer with a number for each feature, the others' axes after it."""
+    assert node.W is not None
+    by_channels = (-1,) + (1,) * (2 if len(node.shape) > 1 else 0)
+    return graph.constant(node.W.reshape(by_channels), f"W.{node.number}")
+
+
+def glu(graph: Graph, node: Node, x: Value, theta: Any) -> Value:
+    """b theta(c), of the halves of the features"""
+    n = node.shape[-1]
+
+    def gated(name: str) -> str:
+        ends = [graph.constant(np.array([i * n], np.int64)) for i in range(3)]
+        b, c = (graph.op("Slice", name, *pair, graph.constant(np.array([1]))) for pair in zip(ends, ends[1:]))
+        return graph.op("Mul", b, theta(c))
+
+    maps = len(x.shape) > 1
+    out = gated(x.maps() if maps else x.rows())
+    return Value(graph, node.shape, maps=out) if maps else Value(graph, node.shape, rows=out)
+
+
+def waves(graph: Graph, node: Node, x: Value) -> Value:
+    """cos(2 pi x) and sin(2 pi x), by groups"""
+    spec: Any = node.layer
+    turns = graph.op("Sub", x.rows(), graph.op("Round", x.rows()))
+    angle = graph.op("Mul", turns, number(graph, 2 * math.pi))
+    cos = graph.op("Cos", angle)
+    if not spec.sine:
+        return Value(graph, node.shape, rows=cos)
+    apart = [reshaped(graph, name, (spec.groups, node.size // spec.groups // 2))
+             for name in (cos, graph.op("Sin", angle))]
+    return Value(graph, node.shape, rows=reshaped(graph, graph.op("Concat", *apart, axis=2), node.shape))
+
+
+def bins(graph: Graph, node: Node, x: Value) -> Value:
+    """W^T e + b, e the encoding by bins: of each bin where x is in it, from 0 to 1, but at the ends of a feature."""
+    lower, slope, least, most, feature = columns(node, graph.dtype)
+    each = graph.op("Gather", x.rows(), graph.constant(feature), axis=1)
+    part = graph.op("Mul", graph.op("Sub", each, graph.constant(lower)), graph.constant(slope))
+    held = graph.op("Min", graph.op("Max", part, graph.constant(least)), graph.constant(most))
+    W, b = weights(graph, node, node.W)
+    out = graph.op("Gemm", held, W, b) if b else graph.op("MatMul", held, W)
+    return Value(graph, node.shape, rows=out)
+
+
+def columns(node: Node, dtype: Any) -> tuple[Any, ...]:
+    """An encoding by bins, a column for each bin: its lower edge, 1 / its width, the least and the most that it can be,
+    in a dtype, and the feature that it is of."""
+    edges = [np.asarray(feature, np.float64) for feature in node.layer.edges]  # type: ignore[attr-defined]
+    lower = np.concatenate([feature[:-1] for feature in edges])
+    slope = np.concatenate([1 / np.diff(feature) for feature in edges])
+    feature = np.repeat(np.arange(len(edges)), [len(each) - 1 for each in edges])
+    ends = np.diff(feature, prepend=-1, append=-1) != 0
+    least, most = np.where(ends[:-1], -np.inf, 0.0), np.where(ends[1:], np.inf, 1.0)
+    return *(a.astype(dtype) for a in (lower, slope, least, most)), feature
+
+
 def conv(graph: Graph, node: Node, x: Value) -> Value:
     assert node.W is not None
     W = node.W if node.W.ndim == 4 else node.W[None]
-    names = [name for name in weights(graph, node, W.transpose(TO_ONNX)) if name]
+    names = [name for name in weights(graph, node, W, TO_ONNX) if name]
     dilations = node.window[9:11]
     return Value(graph, node.shape, maps=graph.op("Conv", x.maps(), *names, dilations=dilations, **window(node)))
 
@@ -203,9 +278,9 @@ def global_avg_pool(graph: Graph, node: Node, x: Value) -> Value:
     return Value(graph, node.shape, rows=graph.op("ReduceMean", x.maps(), axes=[2, 3], keepdims=0))
 
 
-def weights(graph: Graph, node: Node, W: Any) -> tuple[str, str]:
-    """The names of W, as ONNX has it, and of b, empty where there is none."""
-    W = graph.constant(W, f"W.{node.number}")
+def weights(graph: Graph, node: Node, W: Any, axes: Sequence[int] | None = None) -> tuple[str, str]:
+    """The names of W, its axes in an order, and of b, empty where there is none."""
+    W = graph.weights(W, f"W.{node.number}", axes or range(W.ndim))
     return W, "" if node.b is None else graph.constant(node.b, f"b.{node.number}")
 
 

@@ -47,6 +47,19 @@ def operator(kind: str) -> Callable[[onnx.Graph, str, float], str]:
     return lambda graph, s, a: graph.op(kind, s)
 
 
+def with_theta(function: Callable[..., Any], column: str) -> Callable[..., Any]:
+    """A kind's function that gets the activation that the kind has inside, in the format of a column, as its last
+    argument: in ONNX a function of names, in PyTorch a module."""
+
+    def of_node(target: Any, node: Any, *values: Any) -> Any:
+        name, argument = node.theta
+        activation = getattr(row(ACTIVATIONS, name, "the activation"), column)
+        theta = activation.make(target, argument) if column == "torch" else lambda s: activation(target, s, argument)
+        return function(target, node, *values, theta)
+
+    return of_node
+
+
 KINDS: dict[type[layers.Layer], Kind] = {
     layers.Dense: Kind(onnx.dense, c.dense, torch.dense),
     layers.Projection: Kind(onnx.dense, c.dense, torch.dense),
@@ -60,6 +73,11 @@ KINDS: dict[type[layers.Layer], Kind] = {
     layers.RMSNorm: Kind(onnx.row_norm, c.row_norm, torch.features),
     layers.Scale: Kind(onnx.affine, c.affine, torch.features),
     layers.Shift: Kind(onnx.affine, c.affine, torch.features),
+    layers.PReLU: Kind(onnx.prelu, c.prelu, torch.prelu),
+    layers.Mixture: Kind(with_theta(onnx.mixture, "onnx"), c.mixture, with_theta(torch.mixture, "torch")),
+    layers.GLU: Kind(with_theta(onnx.glu, "onnx"), c.glu, with_theta(torch.glu, "torch")),
+    layers.Waves: Kind(onnx.waves, c.waves, torch.waves),
+    layers.PiecewiseLinear: Kind(onnx.bins, c.bins, torch.bins),
     layers.Conv1D: Kind(onnx.conv, c.conv, torch.conv),
     layers.Conv2D: Kind(onnx.conv, c.conv, torch.conv),
     layers.MaxPool1D: Kind(onnx.max_pool, c.max_pool, torch.max_pool),

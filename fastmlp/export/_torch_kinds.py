@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._nodes import Node
-from ._onnx_kinds import TO_ONNX
+from ._onnx_kinds import TO_ONNX, columns
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,30 @@ def batch_norm(nn: Any, node: Node) -> list[Any]:
     of_maps = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d}[len(node.shape)]
     made = of_maps(len(mean), spec.eps, spec.momentum, dtype=nn.dtype_of(mean))
     return [nn.loaded(made, weight=node.W, bias=node.b, running_mean=mean, running_var=var)]
+
+
+def prelu(nn: Any, node: Node) -> list[Any]:
+    assert node.W is not None
+    return [nn.loaded(nn.PReLU(len(node.W), dtype=nn.dtype_of(node.W)), weight=node.W)]
+
+
+def mixture(nn: Any, node: Node, theta: Any) -> list[Any]:
+    return [nn.Mixture(node.W, theta)]
+
+
+def glu(nn: Any, node: Node, theta: Any) -> list[Any]:
+    return [nn.GLU(1) if node.theta[0] == "sigmoid" else nn.Gate(theta)]
+
+
+def waves(nn: Any, node: Node) -> list[Any]:
+    spec: Any = node.layer
+    return [*flatten(nn, node), nn.Waves(spec.groups, spec.sine)]
+
+
+def bins(nn: Any, node: Node) -> list[Any]:
+    assert node.W is not None
+    spec: Any = node.layer
+    return [*flatten(nn, node), nn.PiecewiseLinear(spec.edges, columns(node, node.W.dtype), node.W, node.b)]
 
 
 def conv(nn: Any, node: Node) -> list[Any]:

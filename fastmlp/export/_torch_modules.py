@@ -60,11 +60,62 @@ class Grouped(Module):
 
     def __init__(self, W: Any, b: Any) -> None:
         super().__init__()
-        self.weight, self.bias = parameter(W), parameter(b)
+        self.weight, self.bias, self.in_features = parameter(W), parameter(b), W.shape[0] * W.shape[1]
 
     def forward(self, x: Any) -> Any:
         groups, d_in, _ = self.weight.shape
         out = torch.einsum("ngi,gio->ngo", x.reshape(-1, groups, d_in), self.weight).flatten(1)
+        return out if self.bias is None else out + self.bias
+
+
+class Mixture(Module):
+    """x + a (theta(x) - x), by features, of maps by channels."""
+
+    def __init__(self, a: Any, theta: Module) -> None:
+        super().__init__()
+        self.weight, self.theta = parameter(a), theta
+
+    def forward(self, x: Any) -> Any:
+        return x + self.weight.reshape(-1, *[1] * (x.ndim - 2)) * (self.theta(x) - x)
+
+
+class Gate(Module):
+    """b theta(c), of the halves of the features."""
+
+    def __init__(self, theta: Module) -> None:
+        super().__init__()
+        self.theta = theta
+
+    def forward(self, x: Any) -> Any:
+        b, c = x.chunk(2, 1)
+        return b * self.theta(c)
+
+
+class Waves(Module):
+    """cos(2 pi x), then sin(2 pi x), of the units of each group."""
+
+    def __init__(self, groups: int, sine: bool) -> None:
+        super().__init__()
+        self.groups, self.sine = groups, sine
+
+    def forward(self, x: Any) -> Any:
+        angle = 2 * torch.pi * (x - x.round()).unflatten(1, (self.groups, -1))
+        return (torch.cat([angle.cos(), angle.sin()], -1) if self.sine else angle.cos()).flatten(1)
+
+
+class PiecewiseLinear(Module):
+    """W^T e + b, e the encoding by bins: of each bin where x is in it, from 0 to 1, but at the ends of a feature."""
+
+    def __init__(self, edges: Any, columns: Sequence[Any], W: Any, b: Any) -> None:
+        super().__init__()
+        self.edges, self.in_features = edges, len(edges)
+        self.weight, self.bias = parameter(W), parameter(b)
+        for name, values in zip(("lower", "slope", "least", "most", "feature"), columns):
+            self.register_buffer(name, torch.from_numpy(np.array(values)))
+
+    def forward(self, x: Any) -> Any:
+        e = (x[:, self.feature] - self.lower) * self.slope
+        out = torch.minimum(torch.maximum(e, self.least), self.most) @ self.weight
         return out if self.bias is None else out + self.bias
 
 

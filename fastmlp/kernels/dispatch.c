@@ -27,23 +27,24 @@ static int has_neon(void) { return 1; } /* part of the base instruction set */
 #define ISAS(X) X(generic)
 #endif
 
-#define DECLARE(isa) extern const kernels_t fastmlp_##isa##_f, fastmlp_##isa##_d;
+#define DECLARE(isa) extern const kernels_t fastmlp_##isa##_f, fastmlp_##isa##_d, fastmlp_##isa##_b;
 ISAS(DECLARE)
 
-#define ISA_ROW(isa) {#isa, has_##isa, &fastmlp_##isa##_f, &fastmlp_##isa##_d},
+#define ISA_ROW(isa) {#isa, has_##isa, &fastmlp_##isa##_f, &fastmlp_##isa##_d, &fastmlp_##isa##_b},
 static const struct {
     const char *name;
     int (*is_here)(void);
-    const kernels_t *f, *d;
+    const kernels_t *f, *d, *b;
 } BY_ISA[] = {ISAS(ISA_ROW)};
 
 #define NAME(name, ...) #name,
 const char *const fastmlp_isas[] = {ISAS(NAME) NULL};
 
-const kernels_t *fastmlp_kernels(const char *isa, char dtype)
+const kernels_t *fastmlp_kernels(const char *isa, char precision)
 {
     for (size_t i = 0; i < sizeof BY_ISA / sizeof *BY_ISA; i++)
-        if (!strcmp(BY_ISA[i].name, isa) && BY_ISA[i].is_here()) return dtype == 'f' ? BY_ISA[i].f : BY_ISA[i].d;
+        if (!strcmp(BY_ISA[i].name, isa) && BY_ISA[i].is_here())
+            return precision == 'f' ? BY_ISA[i].f : precision == 'd' ? BY_ISA[i].d : BY_ISA[i].b;
     return NULL;
 }
 

@@ -1,7 +1,9 @@
-/* The kernels, each declared once, as KERNEL(type, name, (parameters)).
+/* The kernels, each declared once, as KERNEL(type, name, (parameters)), or as PRODUCT where the tables for bfloat16 have
+ * another function than those for full precision.
  *
- * Who includes this file defines KERNEL before: kernels.h makes members of a struct of it, kernels.inc declarations of
- * the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the two.
+ * Who includes this file defines KERNEL and PRODUCT before: kernels.h makes members of a struct of them, kernels.inc
+ * declarations of the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the
+ * two.
  *
  * IN: read, OUT: written, IN/OUT: both. Pointers to void are to elements of the table's dtype. In brackets is the
  * shape; ldx is the row stride of x, in elements. "Whole vectors" means: as far as the next multiple of
@@ -12,12 +14,12 @@
 /* ---- Products of matrices (gemm.inc) */
 
 /* C = init + A B as g says, then its epilogue */
-KERNEL(void, gemm, (const gemm_t *g,
-                    ptrdiff_t M,
-                    const void *A,                      /* IN  (M, K), operands, by the strides or offsets in g */
-                    void *C,                            /* OUT (M, N) */
-                    const void *H,                      /* IN  (M, N) of EPI_RELU_GRAD, else NULL will do */
-                    void *room))                        /* pack_bytes of scratch, or NULL: B is not to be packed */
+PRODUCT(void, gemm, (const gemm_t *g,
+                     ptrdiff_t M,
+                     const void *A,                     /* IN  (M, K), operands, by the strides or offsets in g */
+                     void *C,                           /* OUT (M, N) */
+                     const void *H,                     /* IN  (M, N) of EPI_RELU_GRAD, else NULL will do */
+                     void *room))                       /* pack_bytes of scratch, or NULL: B is not to be packed */
 /* whether gemm, given room, packs the B (K, N) of M rows of A, because that pays */
 KERNEL(int, packs, (ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, ptrdiff_t ldb))
 /* columns of the next panel, when `rest` columns are left of a product of M rows */
@@ -31,20 +33,25 @@ KERNEL(void, pack, (ptrdiff_t K, ptrdiff_t n,
 
 /* ---- Rows and matrices (matrix.inc) */
 
-/* out = x w + b. The sum of a row runs over 16 lanes, each in the order of k, which are then added by halves. */
+/* out = x as operands: rounded to bfloat16, or as it is; n a multiple of lanes */
+PRODUCT(void, round_operands, (ptrdiff_t m, ptrdiff_t n,
+                               const void *x, ptrdiff_t ldx,    /* IN  (m, n) */
+                               void *out, ptrdiff_t ldo))       /* OUT (m, n) operands; may be x */
+/* out = x w + b. The sum of a row runs over 16 lanes, each in the order of k, which are then added by halves: not for
+ * bfloat16, whose sums have an order of their own. */
 KERNEL(void, dots, (ptrdiff_t m, ptrdiff_t n,
                     const void *x, ptrdiff_t ldx,       /* IN  (m, n) operands, with room for whole vectors */
                     const void *w,                      /* IN  (n,) operands, finite up to whole vectors */
                     const void *b,                      /* IN  (1,), or NULL for 0 */
                     void *out, ptrdiff_t ldo))          /* OUT (m, 1), zeros after it up to a vector */
 /* The gradient of one row: G = a b^T, bias = d */
-KERNEL(void, row_grad, (ptrdiff_t m, ptrdiff_t n,
-                        const void *a,                  /* IN  (m,) operands */
-                        const void *b,                  /* IN  (n,) operands, with room for whole vectors */
-                        void *G, ptrdiff_t ldg,         /* OUT (m, n), zeros up to whole vectors */
-                        ptrdiff_t k,
-                        const void *d,                  /* IN  (k,), with room for whole vectors */
-                        void *bias))                    /* OUT (k,), with room for whole vectors, or NULL */
+PRODUCT(void, row_grad, (ptrdiff_t m, ptrdiff_t n,
+                         const void *a,                 /* IN  (m,) operands */
+                         const void *b,                 /* IN  (n,) operands, with room for whole vectors */
+                         void *G, ptrdiff_t ldg,        /* OUT (m, n), zeros up to whole vectors */
+                         ptrdiff_t k,
+                         const void *d,                 /* IN  (k,), with room for whole vectors */
+                         void *bias))                   /* OUT (k,), with room for whole vectors, or NULL */
 /* out = sum of the rows of D, in their order; accumulate: on top of out */
 KERNEL(void, colsum, (ptrdiff_t m, ptrdiff_t n,
                       const void *D, ptrdiff_t ldd,     /* IN  (m, n), with room for whole vectors */
@@ -149,6 +156,101 @@ KERNEL(void, row_norm_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, int
                               const void *xt, ptrdiff_t ldxt,   /* IN  (m, positions, n) how x changes */
                               const void *normalt, ptrdiff_t ldnt,  /* IN  (m, positions, n) how x^ does */
                               void *out, ptrdiff_t ldo))        /* IN/OUT (m, positions, n) */
+
+/* ---- Activations with learned numbers, and gates (learned.inc) */
+
+/* rest = w - u, out = u + share rest, of n features at each position; share has room for whole vectors. rest may be w,
+ * out may be u. */
+KERNEL(void, blend, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                     const void *u, ptrdiff_t ldu,      /* IN  (m, positions, n) */
+                     const void *w, ptrdiff_t ldw,      /* IN  (m, positions, n) */
+                     const void *share,                 /* IN  (n,) */
+                     void *rest, ptrdiff_t ldr,         /* OUT (m, positions, n) */
+                     void *out, ptrdiff_t ldo))         /* OUT (m, positions, n) */
+/* out = x y, element by element; accumulate: on top */
+KERNEL(void, multiply, (ptrdiff_t positions, ptrdiff_t n,
+                        const void *x, ptrdiff_t ldx,   /* IN  (positions, n) */
+                        const void *y, ptrdiff_t ldy,   /* IN  (positions, n) */
+                        int accumulate,
+                        void *out, ptrdiff_t ldo))      /* OUT or IN/OUT (positions, n) */
+
+/* ---- Numeric features (numeric.inc)
+ *
+ * Waves: c = cos(2 pi x) and s = sin(2 pi x). Rows of x are `positions` times n numbers; those of c, s and their
+ * derivatives have the n of a position `step` from those of the next. */
+
+KERNEL(void, waves, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                     const void *x, ptrdiff_t ldx,      /* IN  (m, positions, n) */
+                     ptrdiff_t step,
+                     void *c, ptrdiff_t ldc,            /* OUT (m, positions, n) */
+                     void *s, ptrdiff_t lds))           /* OUT (m, positions, n) */
+/* ct = -2 pi s xt, st = 2 pi c xt: how they change with x; st may be NULL */
+KERNEL(void, waves_push, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                          const void *xt, ptrdiff_t ldx,        /* IN  (m, positions, n) */
+                          ptrdiff_t step,
+                          const void *c, ptrdiff_t ldc,         /* IN  (m, positions, n) */
+                          const void *s, ptrdiff_t lds,         /* IN  (m, positions, n) */
+                          void *ct, void *st, ptrdiff_t ldt))   /* OUT (m, positions, n) */
+/* dx = 2 pi (c ds - s dc); ds may be NULL for zeros */
+KERNEL(void, waves_pull, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
+                          const void *c, ptrdiff_t ldc,         /* IN  (m, positions, n) */
+                          const void *s, ptrdiff_t lds,         /* IN  (m, positions, n) */
+                          const void *dc, const void *ds, ptrdiff_t ldd,    /* IN  (m, positions, n) */
+                          void *dx, ptrdiff_t ldx))             /* OUT (m, positions, n) */
+/* dx -= 4 pi^2 xt (c dc + s ds): how that changes with x */
+KERNEL(void, waves_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
+                           const void *c, ptrdiff_t ldc,        /* IN  (m, positions, n) */
+                           const void *s, ptrdiff_t lds,        /* IN  (m, positions, n) */
+                           const void *dc, const void *ds, ptrdiff_t ldd,   /* IN  (m, positions, n) */
+                           const void *xt,                      /* IN  (m, positions, n), row stride ldx */
+                           void *dx, ptrdiff_t ldx))            /* IN/OUT (m, positions, n) */
+
+/* Bins: feature i of n has rows first[i] .. first[i + 1] of W, a bin each. Its bins are between the edges from
+ * first[i] + i on; slope is 1 / width of each. Of a row, bin[i] is the row of W for the bin of x_i, part[i] where in
+ * it, from 0 to 1: below the first edge less, above the last one more. W, its like, b and delta have room for whole
+ * vectors of units, with zeros there. */
+
+KERNEL(void, find_bins, (ptrdiff_t m, ptrdiff_t n,
+                         const void *x, ptrdiff_t ldx,          /* IN  (m, n) */
+                         const int32_t *first,                  /* IN  (n + 1,) */
+                         const void *edges, const void *slope,
+                         void *part, int32_t *bin, ptrdiff_t ldp))  /* OUT (m, n) */
+/* part = xt slope: how it changes with x */
+KERNEL(void, push_bins, (ptrdiff_t m, ptrdiff_t n,
+                         const void *xt, ptrdiff_t ldx,         /* IN  (m, n) */
+                         const void *slope,
+                         const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
+                         void *part, ptrdiff_t ldt))            /* OUT (m, n) */
+/* out = b + the sum over the features, in their order, of before[bin] + part W[bin]; before and b may be NULL for zeros */
+KERNEL(void, sum_bins, (ptrdiff_t m, ptrdiff_t n, ptrdiff_t units,
+                        const void *part, const int32_t *bin,   /* IN  (m, n) */
+                        ptrdiff_t ldt, ptrdiff_t ldp,           /* row strides of part and of bin */
+                        const void *W, const void *before, ptrdiff_t ldw,   /* IN  (bins, units) */
+                        const void *b,                          /* IN  (units,) */
+                        void *out, ptrdiff_t ldo))              /* OUT (m, units), zeros up to whole vectors */
+/* dx = slope (W[bin] delta); a sum runs over 16 lanes */
+KERNEL(void, pull_bins, (ptrdiff_t m, ptrdiff_t n, ptrdiff_t units,
+                         const void *slope,
+                         const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
+                         const void *W, ptrdiff_t ldw,          /* IN  (bins, units) */
+                         const void *delta, ptrdiff_t ldd,      /* IN  (m, units) */
+                         void *dx, ptrdiff_t ldx))              /* OUT (m, n) */
+/* For features begin .. end: G[bin] += part delta, and where there is a bin before it, G[bin - 1] += (whole - part)
+ * delta, row by row */
+KERNEL(void, knot_sums, (ptrdiff_t m, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t units, const int32_t *first,
+                         double whole,
+                         const void *part, ptrdiff_t ldt,       /* IN  (m, n) */
+                         const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
+                         const void *delta, ptrdiff_t ldd,      /* IN  (m, units) */
+                         void *G, ptrdiff_t ldg))               /* IN/OUT (bins, units) */
+/* For features begin .. end: row k of sums is the sum of the feature's rows of W before k */
+KERNEL(void, sums_before, (ptrdiff_t begin, ptrdiff_t end, const int32_t *first,
+                           const void *W,                       /* IN  (bins, ldw) */
+                           void *sums,                          /* OUT (bins, ldw) */
+                           ptrdiff_t ldw))
+/* For features begin .. end: row k of G becomes the sum of the feature's rows from k on, the last one first */
+KERNEL(void, sums_from_above, (ptrdiff_t begin, ptrdiff_t end, const int32_t *first,
+                               void *G, ptrdiff_t ldg))         /* IN/OUT (bins, ldg) */
 
 /* ---- Reductions (reduce.inc), over 16 lanes and in double: the same bits for every vector width */
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ._blocks import *
     from ._columns import *
     from ._dense import *
+    from ._learned import *
     from ._norms import *
+    from ._numeric import *
     from ._windows import *
 
 # name -> the module that has it, which is imported when a name of it is first asked for
@@ -27,6 +29,8 @@ NAMES = {
     **dict.fromkeys(("Dense", "Dropout"), "_dense"),
     **dict.fromkeys(("BatchNorm", "LayerNorm", "RMSNorm", "Scale", "Shift"), "_norms"),
     **dict.fromkeys(("Columns", "Embedding"), "_columns"),
+    **dict.fromkeys(("PReLU", "Mixture", "GLU"), "_learned"),
+    **dict.fromkeys(("Periodic", "Waves", "PiecewiseLinear"), "_numeric"),
     **dict.fromkeys(("Identity", "Residual", "Add", "Projection", "Concat", "Join"), "_blocks"),
     **dict.fromkeys(("Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
                      "Flatten"), "_windows"),

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from .. import _checks, _core
 from .._types import Floats, Shape
-from ..initializers import given, initial
+from ..initializers import drawn, given, initial, is_pair
 
 Activation = str | tuple[str, float]
 MOST_UNITS = 2**31 - 1  # of a layer, or of a map with its padding
@@ -82,6 +82,8 @@ class Layer:
 
     def initial_bias(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
         """The same of b(l)."""
+        if is_pair(self.bias_init):
+            return drawn(self.bias_init, shape, rng, f"bias_init of {name}", dtype)
         return given(self.bias_init, shape, f"bias_init of {name}", dtype)
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:

@@ -24,8 +24,9 @@ class Dense(Layer):
     units: d(l), at least 1.
     activation: a name, see `fastmlp.activations()`, or (name, argument), as ("elu", 0.5).
     bias: whether the layer has a bias b.
-    init: how W starts: a name (see `fastmlp.initializers()`) or an array of shape (d(l-1), units).
-    bias_init: the number that all of b start from, or an array of shape (units,).
+    init: how W starts: a name (see `fastmlp.initializers()`), ("normal", sigma) or ("uniform", a) for numbers of a
+        standard deviation or from -a to a, or an array of shape (d(l-1), units).
+    bias_init: the number that all of b start from, such a pair, or an array of shape (units,).
     groups: at least 1; d(l-1) and units must be multiples of it.
     lr_scale: factor of the learning rate of W and b, 0 to leave them as they are. decay: factor of the optimiser's l2,
         l1 and weight_decay of W, 0 for none. Both 1 for layers with ties.
@@ -34,8 +35,8 @@ class Dense(Layer):
     units: int
     activation: Activation = "identity"
     bias: bool = True
-    init: str | ArrayLike = "glorot_uniform"
-    bias_init: ArrayLike = 0.0
+    init: str | tuple[str, float] | ArrayLike = "glorot_uniform"
+    bias_init: tuple[str, float] | ArrayLike = 0.0
     groups: int = 1
     lr_scale: float = 1.0
     decay: float = 1.0

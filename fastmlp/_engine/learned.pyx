@@ -1,0 +1,292 @@
+"""Activations with learned numbers, one for each feature, of maps for each channel; and gates.
+
+    s = u + a (w - u), of x = x(l-1) and theta(x): what lies a part a, W of the layer, of the way between the two
+        mixture   u = x, w = theta(x): (1 - a) x + a theta(x)
+        prelu     u = max(x, 0), w = x: x where x > 0, else a x (He et al. 2015)
+    s = b theta(c), b and c the first and the second half of the features of x(l-1) (Dauphin et al. 2017)
+
+Each row keeps in its room what theta' is taken from; and mixtures w - u, by which alone s depends on a, and which a's
+gradient wants.
+"""
+from fastmlp._engine.features cimport features_measure, grad_of_features
+from fastmlp._engine.structs cimport *
+
+
+# ---- mixtures
+
+cdef Py_ssize_t mixture_room(const kernels_t *k, const Layer *layer) noexcept:
+    """What theta' is taken from, then w - u."""
+    return 2 * pad(layer.d_out, k.lanes)
+
+
+cdef Py_ssize_t mixture_scratch(const kernels_t *k, const Layer *layer) noexcept:
+    """Two rows."""
+    return 2 * pad(layer.d_out, k.lanes)
+
+
+cdef inline char *room_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    return at(job, layer.room, row * layer.room_ld)
+
+
+cdef inline char *rest_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """w - u of a row, of a tangent how that changes"""
+    return at(job, room_of(job, layer, row), pad(layer.d_out, job.k.lanes))
+
+
+cdef inline void lie_between(Job *job, const Layer *layer, const char *x, Py_ssize_t ldx, const char *theta,
+                             Py_ssize_t ldt, Py_ssize_t m, const char *share, char *rest, Py_ssize_t ldr, char *out,
+                             Py_ssize_t ldo) noexcept nogil:
+    """rest = w - u, out = u + share rest, where x and theta are those of the layer, or both have a factor."""
+    if layer.mixture.turned:
+        x, ldx, theta, ldt = theta, ldt, x, ldx
+    job.k.blend(m, layer.weights.positions, layer.features.n, x, ldx, theta, ldt, share, rest, ldr, out, ldo)
+
+
+cdef void mixture_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                          char *scratch) noexcept nogil:
+    """s(l) = u + a (w - u)"""
+    cdef Layer *before = layer.input.source
+    cdef Theta *theta = &layer.mixture.theta
+    cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
+    cdef char *s = at(job, layer.s, row * layer.ld)
+    cdef char *kept
+    cdef Py_ssize_t theta_at = n if theta.needs_s else 0    # theta(x) for now: where w - u will be, or what is kept
+    for i in range(m):
+        kept = room_of(job, layer, row + i)
+        job.k.rows(1, layer.d_out, x_of(job, before, pos + i, row + i), layer.d_out, kept, n)
+        job.k.act(theta.act, theta.arg, n, kept, at(job, kept, theta_at))
+    lie_between(job, layer, x_of(job, before, pos, row), before.ld, at(job, room_of(job, layer, row), theta_at),
+                layer.room_ld, m, layer.weights.W, rest_of(job, layer, row), layer.room_ld, s, layer.ld)
+    clear_pads(job, layer, s, m)
+    activate(job, layer, row, m)
+
+
+cdef void mixture_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
+    """de/dx(l-1) = delta(l) (u' + a (w' - u'))"""
+    pull_mixture(job, layer, layer.weights.W, at(job, layer.delta, row * layer.ld), row, m,
+                 at(job, layer.input.dx, row * layer.input.source.ld), layer.input.source.ld, NULL, 0, scratch)
+    clear_pads(job, layer.input.source, at(job, layer.input.dx, row * layer.input.source.ld), m)
+
+
+cdef void pull_mixture(Job *job, Layer *layer, const char *share, const char *delta, Py_ssize_t row, Py_ssize_t m,
+                       char *dx, Py_ssize_t ldx, char *rest, Py_ssize_t ldr, char *scratch) noexcept nogil:
+    """dx = delta (u' + share (w' - u')), and where it is wanted rest = delta (w' - u')."""
+    cdef Theta *theta = &layer.mixture.theta
+    cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
+    cdef char *sloped = at(job, scratch, job.shares.kind_at)
+    cdef char *spare = at(job, sloped, n)
+    for i in range(m):
+        memcpy(sloped, at(job, delta, i * layer.ld), n * job.size)
+        job.k.act_grad(theta.act, theta.arg, n, room_of(job, layer, row + i), sloped)
+        lie_between(job, layer, at(job, delta, i * layer.ld), layer.ld, sloped, n, 1, share,
+                    spare if rest == NULL else at(job, rest, i * ldr), n, at(job, dx, i * ldx), ldx)
+
+
+cdef void mixture_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                       char *G, char *scratch) noexcept nogil:
+    """da = sum of (w - u) delta_w"""
+    grad_of_features(job, layer, rest_of(job, layer, row), layer.room_ld, row, m, more, G)
+
+
+cdef void mixture_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                          char *scratch) noexcept nogil:
+    """s'(l) = x' (u' + a (w' - u'))"""
+    cdef Layer *before = tangent.input.source
+    cdef Theta *theta = &layer.mixture.theta
+    cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
+    cdef char *x = at(job, before.x, row * before.ld)
+    cdef char *s = at(job, tangent.x, row * tangent.ld)
+    for i in range(m):
+        memcpy(room_of(job, tangent, row + i), at(job, x, i * before.ld), n * job.size)
+        job.k.act_grad(theta.act, theta.arg, n, room_of(job, layer, row + i), room_of(job, tangent, row + i))
+    lie_between(job, layer, x, before.ld, room_of(job, tangent, row), tangent.room_ld, m, layer.weights.W,
+                rest_of(job, tangent, row), tangent.room_ld, s, tangent.ld)
+    clear_pads(job, tangent, s, m)
+
+
+cdef void mixture_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                               char *scratch) noexcept nogil:
+    """(de/dx(l-1))' = delta'(l) (u' + a (w' - u')), and what theta'' adds, delta(l) (u'' + a (w'' - u'')) x'"""
+    cdef Layer *before = tangent.input.source
+    cdef Layer *pulled = &job.sensitivity.pulled[layer.number]
+    cdef Theta *theta = &layer.mixture.theta
+    cdef Py_ssize_t i, r, n = pad(layer.d_out, job.k.lanes)
+    cdef char *sloped = at(job, scratch, job.shares.kind_at)
+    cdef char *delta
+    cdef char *dx = at(job, tangent.input.dx, row * before.ld)
+    for i in range(m):
+        r = row + i
+        delta = at(job, tangent.delta, r * tangent.ld)
+        memcpy(sloped, delta, n * job.size)
+        job.k.act_curve(theta.act, theta.arg, n, room_of(job, layer, r), at(job, before.x, r * before.ld),
+                        at(job, pulled.delta, r * pulled.ld), sloped)
+        lie_between(job, layer, delta, tangent.ld, sloped, n, 1, layer.weights.W, at(job, sloped, n), n,
+                    at(job, dx, i * before.ld), before.ld)
+    clear_pads(job, before, dx, m)
+
+
+cdef void mixture_along(Job *job, Layer *along, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                        char *scratch) noexcept nogil:
+    """V (w - u)"""
+    cdef Layer *layer = &job.net.layers[along.number]
+    job.k.affine(m, along.weights.positions, along.features.n, rest_of(job, layer, row), layer.room_ld, along.weights.W,
+                 NULL, at(job, along.x, row * along.ld), along.ld)
+    clear_pads(job, along, at(job, along.x, row * along.ld), m)
+
+
+cdef void mixture_along_back(Job *job, Layer *along, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                             char *scratch) noexcept nogil:
+    """V delta(l) (w' - u')"""
+    cdef Layer *layer = &job.net.layers[along.number]
+    cdef Layer *before = along.input.source
+    cdef char *dx = at(job, along.input.dx, row * before.ld)
+    cdef char *rest = room_of(job, along, row)
+    pull_mixture(job, layer, along.weights.W, at(job, layer.delta, row * layer.ld), row, m, dx, before.ld, rest,
+                 along.room_ld, scratch)
+    job.k.affine(m, along.weights.positions, along.features.n, rest, along.room_ld, along.weights.W, NULL, dx,
+                 before.ld)
+    clear_pads(job, before, dx, m)
+
+
+# ---- gates
+
+cdef Py_ssize_t glu_room(const kernels_t *k, const Layer *layer) noexcept:
+    """What theta' is taken from, then theta(c)."""
+    return 2 * pad(layer.d_out, k.lanes)
+
+
+cdef Py_ssize_t glu_scratch(const kernels_t *k, const Layer *layer) noexcept:
+    """Three rows."""
+    return 3 * pad(layer.d_out, k.lanes)
+
+
+cdef inline char *gate_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """theta(c) of a row, of a tangent how that changes"""
+    return rest_of(job, layer, row)
+
+
+cdef inline void put_half(const Job *job, const Layer *layer, const char *x, Py_ssize_t ldx, char *out,
+                          Py_ssize_t ldo) noexcept nogil:
+    """Copy the features of a half at each position, which are so many elements apart here and there."""
+    cdef Py_ssize_t p, n = layer.features.n
+    for p in range(layer.weights.positions):
+        memcpy(at(job, out, p * ldo), at(job, x, p * ldx), n * job.size)
+
+
+cdef void glu_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                      char *scratch) noexcept nogil:
+    """x(l) = b theta(c)"""
+    cdef Theta *theta = &layer.mixture.theta
+    cdef Py_ssize_t i, n = layer.features.n, whole = pad(layer.d_out, job.k.lanes)
+    cdef char *kept
+    cdef char *gate
+    cdef char *x
+    for i in range(m):
+        kept, gate = room_of(job, layer, row + i), gate_of(job, layer, row + i)
+        x = x_of(job, layer.input.source, pos + i, row + i)
+        clear_pad(job, layer, kept)
+        put_half(job, layer, at(job, x, n), 2 * n, kept, n)
+        job.k.act(theta.act, theta.arg, whole, kept, gate)
+        if not theta.needs_s:
+            memcpy(kept, gate, whole * job.size)
+        job.k.multiply(layer.weights.positions, n, x, 2 * n, gate, n, False, at(job, layer.x, (row + i) * layer.ld), n)
+    clear_pads(job, layer, at(job, layer.x, row * layer.ld), m)
+
+
+cdef void glu_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                       char *scratch) noexcept nogil:
+    """de/db = delta(l) theta(c), de/dc = delta(l) b theta'(c)"""
+    cdef Layer *before = layer.input.source
+    cdef Theta *theta = &layer.mixture.theta
+    cdef Py_ssize_t i, n = layer.features.n, positions = layer.weights.positions, whole = pad(layer.d_out, job.k.lanes)
+    cdef char *product = at(job, scratch, job.shares.kind_at)
+    cdef char *delta
+    cdef char *dx
+    clear_pad(job, layer, product)
+    for i in range(m):
+        delta, dx = at(job, layer.delta, (row + i) * layer.ld), at(job, layer.input.dx, (row + i) * before.ld)
+        job.k.multiply(positions, n, delta, n, gate_of(job, layer, row + i), n, False, dx, 2 * n)
+        job.k.multiply(positions, n, delta, n, x_of(job, before, pos + i, row + i), 2 * n, False, product, n)
+        job.k.act_grad(theta.act, theta.arg, whole, room_of(job, layer, row + i), product)
+        put_half(job, layer, product, n, at(job, dx, n), 2 * n)
+    clear_pads(job, before, at(job, layer.input.dx, row * before.ld), m)
+
+
+cdef void glu_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                      char *scratch) noexcept nogil:
+    """x'(l) = b' theta(c) + b theta'(c) c'"""
+    cdef Layer *before = tangent.input.source
+    cdef Theta *theta = &layer.mixture.theta
+    cdef Py_ssize_t i, n = layer.features.n, positions = layer.weights.positions, whole = pad(layer.d_out, job.k.lanes)
+    cdef char *x
+    cdef char *gate
+    cdef char *out
+    for i in range(m):
+        x, gate = at(job, before.x, (row + i) * before.ld), gate_of(job, tangent, row + i)
+        out = at(job, tangent.x, (row + i) * tangent.ld)
+        clear_pad(job, layer, gate)
+        put_half(job, layer, at(job, x, n), 2 * n, gate, n)
+        job.k.act_grad(theta.act, theta.arg, whole, room_of(job, layer, row + i), gate)
+        job.k.multiply(positions, n, x, 2 * n, gate_of(job, layer, row + i), n, False, out, n)
+        job.k.multiply(positions, n, x_of(job, layer.input.source, pos + i, row + i), 2 * n, gate, n, True, out, n)
+    clear_pads(job, tangent, at(job, tangent.x, row * tangent.ld), m)
+
+
+cdef void glu_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
+    """(de/db)' = delta' theta(c) + delta theta'(c) c', (de/dc)' = (delta' b + delta b') theta'(c) + delta b theta'' c'
+    """
+    cdef Layer *before = tangent.input.source
+    cdef Layer *pulled = &job.sensitivity.pulled[layer.number]
+    cdef Theta *theta = &layer.mixture.theta
+    cdef Py_ssize_t i, r, n = layer.features.n, positions = layer.weights.positions
+    cdef Py_ssize_t whole = pad(layer.d_out, job.k.lanes)
+    cdef char *product = at(job, scratch, job.shares.kind_at)
+    cdef char *changed = at(job, product, whole)
+    cdef char *along = at(job, changed, whole)
+    cdef char *delta
+    cdef char *moved
+    cdef char *b
+    cdef char *x
+    cdef char *dx
+    for i in range(3):
+        clear_pad(job, layer, at(job, product, i * whole))
+    for i in range(m):
+        r = row + i
+        delta, moved = at(job, pulled.delta, r * pulled.ld), at(job, tangent.delta, r * tangent.ld)
+        b, x = x_of(job, layer.input.source, pos + i, r), at(job, before.x, r * before.ld)
+        dx = at(job, tangent.input.dx, r * before.ld)
+        job.k.multiply(positions, n, moved, n, gate_of(job, layer, r), n, False, dx, 2 * n)
+        job.k.multiply(positions, n, delta, n, gate_of(job, tangent, r), n, True, dx, 2 * n)
+        job.k.multiply(positions, n, delta, n, b, 2 * n, False, product, n)
+        job.k.multiply(positions, n, moved, n, b, 2 * n, False, changed, n)
+        job.k.multiply(positions, n, delta, n, x, 2 * n, True, changed, n)
+        put_half(job, layer, at(job, x, n), 2 * n, along, n)
+        job.k.act_curve(theta.act, theta.arg, whole, room_of(job, layer, r), along, product, changed)
+        put_half(job, layer, changed, n, at(job, dx, n), 2 * n)
+    clear_pads(job, before, at(job, tangent.input.dx, row * before.ld), m)
+
+
+MIXTURE.name = "mixture"
+MIXTURE.measure = features_measure
+MIXTURE.scratch = mixture_scratch
+MIXTURE.row_scratch = mixture_room
+MIXTURE.forward = mixture_forward
+MIXTURE.backward = mixture_backward
+MIXTURE.grad = mixture_grad
+MIXTURE.tangent = mixture_tangent
+MIXTURE.tangent_back = mixture_tangent_back
+MIXTURE.along = mixture_along
+MIXTURE.along_back = mixture_along_back
+
+PRELU = MIXTURE
+PRELU.name = "prelu"
+
+GLU.name = "glu"
+GLU.scratch = glu_scratch
+GLU.row_scratch = glu_room
+GLU.forward = glu_forward
+GLU.backward = glu_backward
+GLU.tangent = glu_tangent
+GLU.tangent_back = glu_tangent_back

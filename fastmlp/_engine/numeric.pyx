@@ -1,0 +1,232 @@
+"""Numeric features, seen as waves or by bins.
+
+    waves       x(l) = cos(2 pi x), and where it has twice the units sin(2 pi x) after it, of the same number of units
+                at a time, those of a feature
+    bins        s(l) = W^T e + b, e the encoding of x(l-1) by bins (Gorishniy, Rubachev and Babenko 2022): feature i has
+                a row of W for each bin, of which e is 1 in bins that x_i has left below it, the part of the way
+                through the one it is in, and 0 above; the first bin goes on below its edge, the last one above
+
+e is never made: with k the bin of x_i and f the part, feature i adds the sum of W's rows before k, kept in the place of
+panels, and f times row k. Of dW the row of a bin is the sum over all bins from it on of what the knots at their upper
+edges gather: delta times f at the upper edge of bin k, times 1 - f at its lower one. So a batch's G are knots first,
+and sums once, at its end.
+"""
+from fastmlp._engine.structs cimport *
+
+
+# ---- waves
+
+cdef Py_ssize_t waves_room(const kernels_t *k, const Layer *layer) noexcept:
+    """The sines where they are no output."""
+    return 0 if layer.d_out > layer.d_in else layer.d_out
+
+
+# Where cosines and sines are, or how they change.
+cdef struct Waves:
+    Py_ssize_t step     # between those of two features
+    char *cos
+    char *sin           # or NULL
+    Py_ssize_t ld, ld_sin
+
+
+cdef inline Waves waves_at(const Job *job, const Layer *layer, char *rows, Py_ssize_t row) noexcept nogil:
+    """In rows that are laid out as x(l)."""
+    cdef Waves waves
+    cdef Py_ssize_t n = layer.features.n
+    cdef bint both = layer.d_out > layer.d_in
+    waves.step, waves.ld = 2 * n if both else n, layer.ld
+    waves.cos = at(job, rows, row * layer.ld)
+    waves.sin, waves.ld_sin = at(job, waves.cos, n) if both else NULL, layer.ld
+    return waves
+
+
+cdef inline Waves waves_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """Of x(l), sines that are no output too."""
+    cdef Waves waves = waves_at(job, layer, layer.x, row)
+    if waves.sin == NULL:
+        waves.sin, waves.ld_sin = at(job, layer.room, row * layer.room_ld), layer.room_ld
+    return waves
+
+
+cdef void waves_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                        char *scratch) noexcept nogil:
+    """x(l) = cos(2 pi x(l-1)), sin(2 pi x(l-1))"""
+    cdef Layer *before = layer.input.source
+    cdef Waves of = waves_of(job, layer, row)
+    job.k.waves(m, layer.weights.positions, layer.features.n, x_of(job, before, pos, row), before.ld, of.step, of.cos,
+                of.ld, of.sin, of.ld_sin)
+    clear_pads(job, layer, of.cos, m)
+
+
+cdef void waves_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                         char *scratch) noexcept nogil:
+    """de/dx(l-1) = 2 pi (cos delta of sin - sin delta of cos)"""
+    cdef Layer *before = layer.input.source
+    cdef char *dx = at(job, layer.input.dx, row * before.ld)
+    cdef Waves of = waves_of(job, layer, row), delta = waves_at(job, layer, layer.delta, row)
+    job.k.waves_pull(m, layer.weights.positions, layer.features.n, of.step, of.cos, of.ld, of.sin, of.ld_sin, delta.cos,
+                     delta.sin, delta.ld, dx, before.ld)
+    clear_pads(job, before, dx, m)
+
+
+cdef void waves_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                        char *scratch) noexcept nogil:
+    """cos' = -2 pi sin x', sin' = 2 pi cos x'"""
+    cdef Layer *before = tangent.input.source
+    cdef Waves of = waves_of(job, layer, row), changed = waves_at(job, tangent, tangent.x, row)
+    job.k.waves_push(m, layer.weights.positions, layer.features.n, at(job, before.x, row * before.ld), before.ld,
+                     of.step, of.cos, of.ld, of.sin, of.ld_sin, changed.cos, changed.sin, changed.ld)
+    clear_pads(job, tangent, changed.cos, m)
+
+
+cdef void waves_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                             char *scratch) noexcept nogil:
+    """(de/dx(l-1))' = 2 pi (cos delta' of sin - sin delta' of cos) - 4 pi^2 x' (cos delta of cos + sin delta of sin)"""
+    cdef Layer *before = tangent.input.source
+    cdef Layer *pulled = &job.sensitivity.pulled[layer.number]
+    cdef Py_ssize_t positions = layer.weights.positions, n = layer.features.n
+    cdef char *dx = at(job, tangent.input.dx, row * before.ld)
+    cdef Waves of = waves_of(job, layer, row), moved = waves_at(job, tangent, tangent.delta, row)
+    cdef Waves delta = waves_at(job, pulled, pulled.delta, row)
+    job.k.waves_pull(m, positions, n, of.step, of.cos, of.ld, of.sin, of.ld_sin, moved.cos, moved.sin, moved.ld, dx,
+                     before.ld)
+    job.k.waves_curve(m, positions, n, of.step, of.cos, of.ld, of.sin, of.ld_sin, delta.cos, delta.sin, delta.ld,
+                      at(job, before.x, row * before.ld), dx, before.ld)
+    clear_pads(job, before, dx, m)
+
+
+# ---- bins
+
+cdef void bins_measure(const kernels_t *k, Layer *layer) noexcept:
+    cdef Weights *W = &layer.weights
+    W.rows, W.cols, W.units, W.positions = layer.bins.first[layer.d_in], layer.d_out, layer.d_out, 1
+    # work for a row of X: three rows of W for each feature
+    W.columns = max(<Py_ssize_t>1, 3 * layer.d_in * pad(W.cols, k.lanes) // W.rows)
+
+
+cdef Py_ssize_t bins_room(const kernels_t *k, const Layer *layer) noexcept:
+    """The part and the bin of each feature."""
+    return 2 * pad(layer.d_in, k.lanes)
+
+
+cdef inline char *part_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """f of a row's features, of a tangent how they change"""
+    return at(job, layer.room, row * layer.room_ld)
+
+
+cdef inline int32_t *bin_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """W's rows for the bins of a row's features, bin_ld of them from those of the next"""
+    return <int32_t *>at(job, part_of(job, layer, row), pad(layer.d_in, job.k.lanes))
+
+
+cdef inline Py_ssize_t bin_ld(const Job *job, const Layer *layer) noexcept nogil:
+    return layer.room_ld * job.size // <Py_ssize_t>sizeof(int32_t)
+
+
+cdef void bins_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                       char *scratch) noexcept nogil:
+    """s(l) = W^T e + b, x(l) = theta(s(l))"""
+    cdef Layer *before = layer.input.source
+    cdef Weights *W = &layer.weights
+    cdef Py_ssize_t i
+    for i in range(m):
+        job.k.find_bins(1, layer.d_in, x_of(job, before, pos + i, row + i), before.ld, layer.bins.first,
+                        layer.bins.edges, layer.bins.slope, part_of(job, layer, row + i), bin_of(job, layer, row + i),
+                        layer.room_ld)
+    job.k.sum_bins(m, layer.d_in, layer.d_out, part_of(job, layer, row), bin_of(job, layer, row), layer.room_ld,
+                   bin_ld(job, layer), W.W, layer.forms.panels, W.ld, (W.b if W.bias else NULL),
+                   at(job, layer.s, row * layer.ld), layer.ld)
+    activate(job, layer, row, m)
+
+
+cdef void bins_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                        char *scratch) noexcept nogil:
+    """de/dx_i = W's row of its bin times delta(l), over the bin's width"""
+    pull_bins(job, layer, layer, row, m)
+
+
+cdef void pull_bins(Job *job, const Layer *layer, const Layer *of, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """The same for delta of another layer than the one that has the bins."""
+    cdef const Layer *before = of.input.source
+    cdef char *dx = at(job, of.input.dx, row * before.ld)
+    job.k.pull_bins(m, layer.d_in, layer.d_out, layer.bins.slope, bin_of(job, layer, row), bin_ld(job, layer),
+                    of.weights.W, of.weights.ld, at(job, of.delta, row * of.ld), of.ld, dx, before.ld)
+    clear_pads(job, before, dx, m)
+
+
+cdef void bins_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                    char *G, char *scratch) noexcept nogil:
+    """What the knots gather; db = sum of delta_w. Of a tangent, how f changes, is what it gathers at both ends."""
+    cdef Weights *of = &layer.weights
+    cdef const Layer *here = &job.net.layers[layer.number]
+    cdef char *W = at(job, G, of.w_at)
+    cdef char *delta = at(job, layer.delta_w, row * layer.ld)
+    if not more:
+        memset(at(job, W, lo * of.ld), 0, (hi - lo) * of.ld * job.size)
+    job.k.knot_sums(m, feature_at(layer, lo), feature_at(layer, hi), layer.d_out, layer.bins.first,
+                    1 if layer == here else 0, part_of(job, layer, row), layer.room_ld, bin_of(job, here, row),
+                    bin_ld(job, here), delta, layer.ld, W, of.ld)
+    if hi == of.rows and of.bias:
+        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, at(job, G, of.b_at), more)
+
+
+cdef void bins_grad_end(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, char *G) noexcept nogil:
+    """From what the knots have gathered to dW."""
+    job.k.sums_from_above(feature_at(layer, lo), feature_at(layer, hi), layer.bins.first,
+                          at(job, G, layer.weights.w_at), layer.weights.ld)
+
+
+cdef inline Py_ssize_t feature_at(const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """The feature whose first row of W that is, or d(l-1) past the last row."""
+    cdef Py_ssize_t i = 0, half, left = layer.d_in
+    while left > 0:
+        half = left // 2
+        if layer.bins.first[i + half] < row:
+            i += half + 1
+            left -= half + 1
+        else:
+            left = half
+    return i
+
+
+cdef void bins_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    """The sums of rows before each."""
+    job.k.sums_before(feature_at(layer, lo), feature_at(layer, hi), layer.bins.first, layer.weights.W,
+                      layer.forms.panels, layer.weights.ld)
+
+
+cdef void bins_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                       char *scratch) noexcept nogil:
+    """s'(l) = the sum over features of x' / width times W's row of the bin"""
+    cdef Layer *before = tangent.input.source
+    job.k.push_bins(m, layer.d_in, at(job, before.x, row * before.ld), before.ld, layer.bins.slope,
+                    bin_of(job, layer, row), bin_ld(job, layer), part_of(job, tangent, row), tangent.room_ld)
+    job.k.sum_bins(m, layer.d_in, layer.d_out, part_of(job, tangent, row), bin_of(job, layer, row), tangent.room_ld,
+                   bin_ld(job, layer), layer.weights.W, NULL, layer.weights.ld, NULL,
+                   at(job, tangent.s, row * tangent.ld), tangent.ld)
+    activate(job, tangent, row, m)
+
+
+cdef void bins_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                            char *scratch) noexcept nogil:
+    """(de/dx(l-1))': backward of delta', in the bins of x(l-1)"""
+    pull_bins(job, layer, tangent, row, m)
+
+
+WAVES.name = "waves"
+WAVES.row_scratch = waves_room
+WAVES.forward = waves_forward
+WAVES.backward = waves_backward
+WAVES.tangent = waves_tangent
+WAVES.tangent_back = waves_tangent_back
+
+BINS.name = "bins"
+BINS.measure = bins_measure
+BINS.row_scratch = bins_room
+BINS.forward = bins_forward
+BINS.backward = bins_backward
+BINS.grad = bins_grad
+BINS.grad_end = bins_grad_end
+BINS.mirror = bins_mirror
+BINS.tangent = bins_tangent
+BINS.tangent_back = bins_tangent_back

@@ -1,0 +1,104 @@
+"""Activations with learned numbers, and gates."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from numpy.typing import ArrayLike, DTypeLike
+
+from .. import _checks, _core
+from .._types import Shape
+from ._base import ALIASES, LIMITS, Activation, Layer
+
+
+@dataclass(frozen=True, eq=False)
+class PReLU(Layer):
+    """s = x where x > 0, else a x, with one learned a for each unit, of maps for each channel (He et al. 2015). a is
+    `net.W[l]` (units,); penalties and weight decay leave it alone.
+
+    init: the number that all of a start from, an array of shape (units,), or a name as of Dense.
+    lr_scale: factor of the learning rate of a, 0 to leave it as it is.
+    """
+
+    init: str | ArrayLike = 0.25
+    lr_scale: float = 1.0
+
+    kind: ClassVar[str] = "prelu"
+
+    def weights(self, shape: Shape) -> Shape:
+        return shape[-1:]
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        mixed = _core.ACTIVATIONS["relu"]
+        return super().engine_row(shape) | {"features": shape[-1], "scaled": True, "mixed": mixed, "turned": True}
+
+    def brief(self) -> str:
+        return "PReLU()"
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture(Layer):
+    """s = (1 - a) x + a theta(x), with one learned a for each unit, of maps for each channel: between the identity,
+    a = 0, and an activation, a = 1, or beyond (as in RealMLP, Holzmüller et al. 2024). a is `net.W[l]` (units,);
+    penalties and weight decay leave it alone. It takes the place of the activation of the layer before:
+    `[Dense(64), Mixture("mish")]`.
+
+    theta: a name, see `fastmlp.activations()`, or (name, argument).
+    init: the number that all of a start from, an array of shape (units,), or a name as of Dense.
+    lr_scale: factor of the learning rate of a, 0 to leave it as it is.
+    """
+
+    theta: Activation
+    init: str | ArrayLike = 1.0
+    lr_scale: float = 1.0
+
+    kind: ClassVar[str] = "mixture"
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        theta = _checks.canonical(self.theta, ALIASES)
+        _checks.named(f"theta of {name}", theta, _core.ACTIVATIONS, LIMITS, dtype)
+        return replace(super().checked(name, dtype), theta=theta)
+
+    def weights(self, shape: Shape) -> Shape:
+        return shape[-1:]
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"features": shape[-1], "scaled": True, "mixed": mixed(self.theta)}
+
+    def brief(self) -> str:
+        return f"Mixture({self.theta!r})"
+
+
+@dataclass(frozen=True)
+class GLU(Layer):
+    """x(l) = b theta(c), b the first and c the second half of the units of x(l-1), of maps of the channels at each
+    position: half as many units, each with a gate (Dauphin et al. 2017). `GLU("silu")` is SwiGLU, `GLU("gelu")` GEGLU
+    (Shazeer 2020): `[Dense(2 * 64), GLU("silu")]` are 64 units.
+
+    theta: a name, see `fastmlp.activations()`, or (name, argument).
+    """
+
+    theta: Activation = "sigmoid"
+
+    kind: ClassVar[str] = "glu"
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        theta = _checks.canonical(self.theta, ALIASES)
+        _checks.named(f"theta of {name}", theta, _core.ACTIVATIONS, LIMITS, dtype)
+        return replace(super().checked(name, dtype), theta=theta)
+
+    def after(self, shape: Shape) -> Shape:
+        if shape[-1] % 2:
+            raise ValueError(f"GLU must come after an even number of units or channels, got {shape[-1]}")
+        return *shape[:-1], shape[-1] // 2
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"features": shape[-1] // 2, "positions": math.prod(shape[:-1]),
+                                            "mixed": mixed(self.theta)}
+
+
+def mixed(theta: Activation) -> tuple[int, float]:
+    """An activation as the engine takes it: its number and its argument."""
+    name, argument = _checks.named("theta", theta, _core.ACTIVATIONS)
+    return _core.ACTIVATIONS[name][0], argument

@@ -1,0 +1,183 @@
+"""Encodings of numeric features: as waves, and by bins."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .. import _arrays, _checks
+from .._types import Shape
+from ._base import MOST_UNITS, Activation, Layer, activation_name
+from ._blocks import Join
+from ._dense import Dense
+from ._stack import Block, Stack
+
+
+class Periodic(Block):
+    """Each numeric feature as waves of learned frequencies, beside the feature itself: from x_i cos(2 pi c x_i) and
+    sin(2 pi c x_i) for `n_frequencies` numbers c of its own, then with `linear=m` a linear map of these to m units of
+    the feature's own (Gorishniy, Rubachev and Babenko 2022, arXiv 2203.05556, "PL", with `activation="relu"` "PLR").
+    With `phases=True` cos(2 pi (c x_i + b)) alone, with a learned phase b each (RealMLP's "PBLD", Holzmüller et al.
+    2024, arXiv 2407.04491). Of n units before it makes n + n m: first those units, then the m of each.
+
+    n_frequencies: of each feature, at least 1.
+    sigma: standard deviation of the normal distribution that c is drawn from, above 0. In turns per unit of x: features
+        are best scaled to a standard deviation of about 1.
+    linear: m, at least 1, or None for the waves as they are: 2 n_frequencies for each feature, with phases
+        n_frequencies.
+    activation: of these m units. phases: see above. b is drawn evenly from -1/2 to 1/2.
+    lr_scale: factor of the learning rate of all its weights.
+
+    In the network a Dense layer in as many groups as there are features gives c x_i + b, `Waves` follow, then another
+    Dense layer in groups, and a Join with the features.
+    """
+
+    def __init__(self, n_frequencies: int, sigma: float = 0.1, linear: int | None = None,
+                 activation: Activation = "identity", phases: bool = False, lr_scale: float = 1.0) -> None:
+        self.n_frequencies = _checks.integer("n_frequencies of Periodic", n_frequencies, 1, MOST_UNITS)
+        self.sigma = _checks.number("sigma of Periodic", sigma, above=0, dtype=np.float32)
+        self.linear = None if linear is None else _checks.integer("linear of Periodic", linear, 1, MOST_UNITS)
+        if linear is None and activation != "identity":
+            raise ValueError(f"activation of Periodic must be 'identity' without linear, got {activation!r}")
+        _checks.boolean("phases of Periodic", phases)
+        self.activation, self.phases = activation, phases
+        self.lr_scale = _checks.number("lr_scale of Periodic", lr_scale, least=0)
+
+    def __repr__(self) -> str:
+        return (f"Periodic({self.n_frequencies}, {self.sigma}, linear={self.linear}, "
+                f"activation={self.activation!r}, phases={self.phases}, lr_scale={self.lr_scale})")
+
+    def with_specs(self, spec_of: Callable[[Any], Any]) -> Periodic:
+        return self
+
+    def append_to(self, stack: Stack, name: str) -> None:
+        x, shape = stack.top, stack.shapes[-1]
+        if len(shape) > 1:
+            raise ValueError(f"{name}: Periodic must come after a row of features, got a map of shape {shape}")
+        n = shape[0]
+        stack.append(Dense(n * self.n_frequencies, bias=self.phases, init=("normal", self.sigma), groups=n,
+                           bias_init=("uniform", 0.5) if self.phases else 0.0, lr_scale=self.lr_scale), name)
+        stack.append(Waves(n, sine=not self.phases), name)
+        if self.linear is not None:
+            stack.append(Dense(n * self.linear, self.activation, groups=n, lr_scale=self.lr_scale), name)
+        stack.append(Join(stack.top + 1 - x), name)
+
+
+@dataclass(frozen=True)
+class Waves(Layer):
+    """x(l) = cos(2 pi x), then sin(2 pi x), of the units of each group in turn: what Periodic has after the products
+    c x. As many units as before, with sines twice as many.
+
+    groups: of the units before, at least 1, which must divide them. sine: whether there are sines.
+    """
+
+    groups: int = 1
+    sine: bool = True
+
+    kind: ClassVar[str] = "waves"
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        _checks.boolean(f"sine of {name}", self.sine)
+        groups = _checks.integer(f"groups of {name}", self.groups, 1, MOST_UNITS)
+        return replace(super().checked(name, dtype), groups=groups)
+
+    def after(self, shape: Shape) -> Shape:
+        n = math.prod(shape)
+        if n % self.groups:
+            raise ValueError(f"groups must divide the units before, {n}, got {self.groups}")
+        return (n * (1 + self.sine),)
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"features": math.prod(shape) // self.groups, "positions": self.groups}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PiecewiseLinear(Layer):
+    """s = W^T e + b, x' = theta(s), e the encoding of numeric features by bins (Gorishniy, Rubachev and Babenko 2022,
+    arXiv 2203.05556): feature i with edges t_0 < .. < t_k has k elements of e, of which element j is
+    (x_i - t_j) / (t_j+1 - t_j), held to at least 0 but for the first bin, and to at most 1 but for the last one. So
+    each unit is a sum of functions of one feature each, linear in each bin.
+
+    A Dense layer on e as columns gives the same to rounding. But e is never made: a row costs as much as with two or
+    three columns for each feature, however many bins there are. W is `net.W[l]` (all bins, units), those of the first
+    feature first.
+
+    edges: for each unit before an increasing array of at least 2; arrays may differ in length. `quantiles` gives them.
+    units, activation, bias, init, bias_init, lr_scale, decay: as of Dense.
+    """
+
+    edges: Sequence[ArrayLike]
+    units: int
+    activation: Activation = "identity"
+    bias: bool = True
+    init: str | ArrayLike = "glorot_uniform"
+    bias_init: ArrayLike = 0.0
+    lr_scale: float = 1.0
+    decay: float = 1.0
+
+    kind: ClassVar[str] = "bins"
+
+    @staticmethod
+    def quantiles(X: ArrayLike, n_bins: int = 48) -> list[NDArray[np.float64]]:
+        """Edges for each column of X, (n, d): the quantiles of its values that cut them into n_bins bins of as many
+        rows each, fewer where values repeat.
+
+        n_bins: at least 1.
+        """
+        n_bins = _checks.integer("n_bins", n_bins, 1, MOST_UNITS)
+        columns = _arrays.numeric("X", X, np.float64)
+        if columns.ndim != 2 or not columns.size:
+            raise ValueError(f"X must have shape (n, d), neither of them 0, got {columns.shape}")
+        _arrays.finite("X", columns, np.float64)
+        shares = np.linspace(0, 1, n_bins + 1)
+        found = [np.unique(np.quantile(column.astype(np.float64), shares)) for column in columns.T]
+        return [edges if len(edges) > 1 else np.array([edges[0], edges[0] + max(1.0, abs(edges[0]))])
+                for edges in found]
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        units = _checks.integer(f"units of {name}", self.units, 1, MOST_UNITS)
+        if not isinstance(self.edges, (list, tuple, np.ndarray)):
+            raise TypeError(f"edges of {name} must be an array for each feature, got {_checks.described(self.edges)}")
+        edges = tuple(_edges(f"edges[{i}] of {name}", edge, dtype) for i, edge in enumerate(self.edges))
+        return replace(super().checked(name, dtype), units=units, edges=edges)
+
+    def after(self, shape: Shape) -> Shape:
+        if len(self.edges) != math.prod(shape):
+            raise ValueError(f"edges must be given for each of the {math.prod(shape)} units before, "
+                             f"got {len(self.edges)}")
+        return (self.units,)
+
+    def weights(self, shape: Shape) -> Shape:
+        return self.n_bins, self.units
+
+    @property
+    def n_bins(self) -> int:
+        """Of all features."""
+        return sum(np.size(edges) - 1 for edges in self.edges)
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"edges": [np.array(edges) for edges in self.edges]}
+
+    def brief(self) -> str:
+        return f"{self.units} {activation_name(self.activation)} of {self.n_bins} bins"
+
+    def __repr__(self) -> str:
+        return f"PiecewiseLinear({len(self.edges)} features, {self.units}, {self.activation!r})"
+
+
+def _edges(name: str, edges: Any, dtype: DTypeLike) -> tuple[float, ...]:
+    """Edges of a feature, checked: in a dtype they increase, and their distances have inverses."""
+    values = _arrays.numeric(name, edges, np.float64).astype(np.float64)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"{name} must be at least 2 numbers in a row, got an array of shape {values.shape}")
+    _arrays.finite(name, values, dtype)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        held = values.astype(dtype)
+        slopes = (1 / np.diff(values)).astype(dtype)
+    if not (np.diff(held) > 0).all() or not np.isfinite(slopes).all() or not slopes.all():
+        raise ValueError(f"{name} must increase in {np.dtype(dtype).name}, got {_checks.described(edges)}")
+    return tuple(values.tolist())
