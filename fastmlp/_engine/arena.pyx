@@ -85,7 +85,7 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
     if layer.kind == NULL or layer.kind.mirror == NULL:
         return offset
     if layer.bins.first != NULL:
-        forms.panels = base + offset
+        forms.panels, forms.made = base + offset, True
         return offset + room_for(job, W.rows * W.ld)
     backward = sweep and layer.input.source.number >= job.lowest
     large = (sweep and not keep and not W.flipped and layer.kind.grad_step != NULL
