@@ -247,6 +247,20 @@ def test_data_of_all_layouts_give_the_same():
     np.testing.assert_array_equal([net.predict(X[i:i + 1].astype(np.float32))[0] for i in range(40)], wanted)
 
 
+def test_windows_and_batches():
+    net, X, y = problem("numbers and categories")
+    whole, windows, batches = (MLP(LAYERS["numbers and categories"], random_state=0) for _ in range(3))
+    whole.fit(X, y, epochs=2, batch_size=10, shuffle=False)
+    windows.fit(X, y, epochs=2, batch_size=10, shuffle=False, window=20)
+    batches.fit(batches=[(X[i:i + 10], y[i:i + 10]) for i in range(0, 60, 10)], epochs=2)
+    np.testing.assert_array_equal(windows.params, whole.params)
+    np.testing.assert_array_equal(batches.params, whole.params)
+    X[25, 3] = 7
+    for options in ({"X": X, "y": y, "window": 20}, {"batches": [(X, y)]}):
+        with pytest.raises(ValueError, match="X must have integers 0..6 in column 3, got 7"):
+            windows.fit(**options)
+
+
 def test_what_changes_under_way_is_not_looked_up():
     """Rows of X are not copied: categories that leave the table in a callback have zeros then, and nothing else."""
     net, X, y = problem("numbers and categories")
