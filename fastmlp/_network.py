@@ -12,7 +12,7 @@ from . import _arrays, _checks, _core, _labels, _threads
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
-from .layers import Dropout, Layer
+from .layers import FACTORS, Dropout, Layer
 from .losses import Loss
 
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
@@ -225,7 +225,7 @@ def _tables(layers: tuple[Layer, ...]) -> list[tuple[int, bool]]:
 def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:
     """ValueError where a layer with ties has a rate of its own: its parameters may stand in other layers too."""
     for l in () if tied is None else tied.layers():
-        for factor in ("lr_scale", "decay"):
-            given = getattr(layers[l - 1], factor)
-            if given != 1:
-                raise ValueError(f"{factor} of layer {l} must be 1, since it has ties, got {given}")
+        for factor in FACTORS:
+            given, default = (getattr(of, factor) for of in (layers[l - 1], type(layers[l - 1])))
+            if given != default and not isinstance(default, property):
+                raise ValueError(f"{factor} of layer {l} must be {default:g}, since it has ties, got {given}")
