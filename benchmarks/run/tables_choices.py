@@ -178,7 +178,7 @@ def main():
     p.add_argument("--go-on", action="store_true", help="keep what the file has, and run what it has not")
     args = p.parse_args()
     warnings.simplefilter("ignore")
-    found = {"info": machine.describe(["float32"]), "rows": [],
+    found = {"info": machine.describe([]), "rows": [],
              "choices": {name: {"words": choice.words, "base": choice.base} for name, choice in CHOICES.items()}}
     if args.go_on:
         found["rows"] = tables.load(args.out, "tables_choices")["rows"]
