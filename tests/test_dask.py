@@ -105,6 +105,19 @@ def test_any_cut_of_the_rows_is_one_process(client, of_X, of_y):
         [f"c{j}" for j in range(D)] if of_X in ("frames", "empty") else [])
 
 
+@pytest.mark.parametrize("unknown", [False, True])
+def test_partitions_are_computed_once(client, unknown, tmp_path):
+    def read(part):
+        with open(tmp_path / "read", "a") as file:
+            file.write("x" * (part.shape[0] == 40))  # Dask asks for the kind of what comes by an empty one
+        return part
+
+    dX, dy = da.from_array(X, chunks=(40, -1)).map_blocks(read, dtype=X.dtype), da.from_array(NUMBER, chunks=30)
+    model = DaskMLPRegressor(**FULL).fit(dX[np.ones(N, bool)] if unknown else dX, dy)
+    assert (tmp_path / "read").read_text() == "xxx"
+    assert_alike(model, twin(MLPRegressor, NUMBER))
+
+
 CASES = {"text": (DaskMLPClassifier, MLPClassifier, TEXT), "two": (DaskMLPClassifier, MLPClassifier, TWO),
          "several": (DaskMLPClassifier, MLPClassifier, SEVERAL), "numbers": (DaskMLPRegressor, MLPRegressor, NUMBERS)}
 

@@ -54,8 +54,9 @@ def shards_of(client: Any, X: Any, y: Any, weight: Any = None) -> list[ShardFutu
             raise TypeError(f"{name} must be a Dask array or DataFrame, got {_checks.described(a)}")
         if a.ndim > 2:
             raise ValueError(f"{name} must have one or two dimensions, got {a.ndim}")
-    whole = {name: a if is_frame(a) or a.ndim == 1 else a.rechunk({1: -1}) for name, a in given.items()}
-    parts, lengths = _cut_alike(client, whole)
+    whole = [a if is_frame(a) or a.ndim == 1 else a.rechunk({1: -1}) for a in given.values()]
+    held = client.persist(whole)  # until what is made of it is there: the scheduler may drop it before it sees for what
+    parts, lengths = _cut_alike(client, dict(zip(given, held)))
     futures = {name: client.compute(list(delayed)) for name, delayed in parts.items()}
     wait([future for those in futures.values() for future in those])
     holders = client.who_has(futures["X"])
@@ -66,14 +67,16 @@ def shards_of(client: Any, X: Any, y: Any, weight: Any = None) -> list[ShardFutu
             by_worker.setdefault(who, []).append(i)
     if not by_worker:
         raise ValueError("X must have at least one row, got none")
-    return [_shard(client, who, futures, lengths, some) for who, some in by_worker.items()]
+    shards = [_shard(client, who, futures, lengths, some) for who, some in by_worker.items()]
+    wait([shard.rows for shard in shards])
+    return shards
 
 
 def _shard(client: Any, worker: str, futures: dict[str, list[Any]], lengths: list[int],
            some: list[int]) -> ShardFuture:
     """The partitions of some numbers, which a worker has, as one."""
     pieces = [[futures[name][i] for i in some] if name in futures else None for name in ("X", "y", "sample_weight")]
-    rows = client.submit(joined, *pieces, [lengths[i] for i in some], **where(worker), pure=False)
+    rows = client.submit(joined, *pieces, **where(worker), pure=False)
     return ShardFuture(rows, sum(lengths[i] for i in some), worker)
 
 
@@ -116,7 +119,7 @@ def _with_lengths(a: Any, sizes: list[int]) -> Any:
     return a
 
 
-def joined(X: list[Any], y: list[Any], weight: list[Any] | None, lengths: list[int]) -> Shard:
+def joined(X: list[Any], y: list[Any], weight: list[Any] | None) -> Shard:
     """Partitions as one Shard."""
     return Shard(_rows(X), _rows(y), None if weight is None else _rows(weight))
 

@@ -196,7 +196,7 @@ class DaskMLP:
             return super().score(X, y, sample_weight)  # type: ignore[misc, no-any-return]
         check_is_fitted(self, "coefs_")
         client = self._client()
-        est = client.scatter(rounds.Trained(self.to_local(), 0.0, 0.0), broadcast=True)
+        est = _sent(client, rounds.Trained(self.to_local(), 0.0, 0.0))
         found = _tally(client, est, shards_of(client, X, y, sample_weight))
         return found.score(hasattr(self, "classes_"))
 
@@ -223,6 +223,13 @@ def _sets(eval_set: Any, weights: Any) -> list[tuple[Any, ...]]:
         raise ValueError(f"eval_sample_weight must be a list of {len(eval_set)}, as eval_set is, got "
                          + _checks.described(weights))
     return [(*one, weight) for one, weight in zip(eval_set, weights)]
+
+
+def _sent(client: Any, what: Any) -> Any:
+    """The future of something that workers get: as a task, which can be run again where the worker dies that has it.
+    (What is scattered is lost then, and a scatter to all may wait for one that has died.)"""
+    with needs("dask", "fit").config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+        return client.submit(rounds.given, what, pure=False)
 
 
 def _tally(client: Any, result: Any, shards: list[ShardFuture]) -> Any:
@@ -319,7 +326,7 @@ class Training:
 
     def _once(self, epochs: int, seeds: list[int]) -> tuple[Any, list[Any]]:
         client = self.client
-        est = client.scatter(self.est, broadcast=True, hash=False)
+        est = _sent(client, self.est)
         futures = [client.submit(rounds.trained, est, shard.rows, epochs, seed, **where(shard.worker), pure=False)
                    for shard, seed in zip(self.shards, seeds)]
         average = client.submit(rounds.averaged, futures, pure=False)
