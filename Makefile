@@ -168,12 +168,14 @@ docs: $(VENV)/docs.stamp
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 # an sdist and a wheel as an index takes them; the wheel installs where there is no compiler, the sdist where there is
-# one, and each trains a network; a wheel of Linux gets the oldest glibc that it runs on
+# one, and each trains a network; a wheel of Linux gets the oldest glibc that it runs on, by auditwheel, which looks for
+# patchelf on the path
 release-check: $(VENV)/release.stamp
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	if [ "$$(uname)" = Linux ]; then \
-	    $(BIN)/auditwheel show dist/*.whl && $(BIN)/auditwheel repair --wheel-dir dist dist/*-linux_*.whl && \
+	    $(BIN)/auditwheel show dist/*.whl && \
+	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist dist/*-linux_*.whl && \
 	    rm dist/*-linux_*.whl; fi
 	$(BIN)/twine check --strict dist/*
 	for file in dist/*.whl dist/*.tar.gz; do sh tests/smoke.sh $(PYTHON) "$$file" || exit 1; done

@@ -181,10 +181,11 @@ cdef class Core:
         cdef window_t *g = &layer.windows.window
         layer.kind, layer.number = kind_of(spec["kind"]), l
         layer.theta = theta_for(spec["activation"], spec["argument"])
-        layer.weights.bias, layer.weights.penalised = spec["bias"], True
+        layer.weights.bias = spec["bias"]
         layer.weights.positions = spec.get("positions", 1)
-        layer.weights.lr_scale, layer.weights.decay = spec.get("lr_scale", 1.0), spec.get("decay", 1.0)
-        layer.weights.scaled = layer.weights.lr_scale != 1 or layer.weights.decay != 1
+        layer.weights.of_W.lr, layer.weights.of_W.decay = spec.get("lr_scale", 1.0), spec.get("decay", 1.0)
+        layer.weights.of_b.lr = layer.weights.of_W.lr * spec.get("bias_lr_scale", 1.0)
+        layer.weights.of_b.decay = spec.get("bias_decay", 0.0)
         layer.rate, layer.groups = spec.get("rate", 0.0), spec.get("groups", 1)
         layer.features.n, layer.features.eps = spec.get("features", 0), spec.get("eps", 0.0)
         layer.features.scaled, layer.features.centred = spec.get("scaled", False), spec.get("centred", False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,10 +12,22 @@ from . import _arrays, _checks, _core, _labels, _threads
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
-from .layers import Dropout, Layer
+from .layers import FACTORS, Dropout, Layer
 from .losses import Loss
 
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
+
+
+class Unfinished(NamedTuple):
+    """An epoch that was ended within: the rows, the batch and the window that it is of, how many of its batches are
+    done, and what those before it gave, sums of losses and of penalties."""
+
+    n: int
+    batch: int
+    window: int
+    batches: int
+    loss: float
+    sensitivity: float
 
 
 @dataclass
@@ -23,12 +35,14 @@ class Progress:
     """Where training stands, from which partial_fit goes on.
 
     seed: of the random stream, 0 .. 2^63 - 1. epochs_ever: epochs of all fits, by which the stream is drawn from.
-    optimizer_state: what the last fit left, None before the first.
+    optimizer_state: what the last fit left, None before the first. unfinished: the epoch in which that was ended, or
+    None.
     """
 
     seed: int = 0
     epochs_ever: int = 0
     optimizer_state: OptimizerState | None = None
+    unfinished: Unfinished | None = None
 
 
 class Network:
@@ -211,7 +225,7 @@ def _tables(layers: tuple[Layer, ...]) -> list[tuple[int, bool]]:
 def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:
     """ValueError where a layer with ties has a rate of its own: its parameters may stand in other layers too."""
     for l in () if tied is None else tied.layers():
-        for factor in ("lr_scale", "decay"):
-            given = getattr(layers[l - 1], factor)
-            if given != 1:
-                raise ValueError(f"{factor} of layer {l} must be 1, since it has ties, got {given}")
+        for factor in FACTORS:
+            given, default = (getattr(of, factor) for of in (layers[l - 1], type(layers[l - 1])))
+            if given != default and not isinstance(default, property):
+                raise ValueError(f"{factor} of layer {l} must be {default:g}, since it has ties, got {given}")

@@ -327,7 +327,6 @@ class MLP(Exits):
             fastmlp.distributed. They start from the weights and the random numbers of rank 0 and end with the same. A
             batch has rows of each rank in proportion to how many it has, which may be 0; what is logged is of the rows
             of all; callbacks are called on rank 0 (see Callback.every_rank); an error of one ends the fit for all.
-            Not with BatchNorm.
         sync : "step": the ranks of comm sum their gradients before each step, as one process would. A number H: each
             takes H steps of its own between two averages of the weights and of the optimiser's state, weighted by the
             rows that each rank has taken since the last, and there is one at the end of each epoch: local SGD (Stich
@@ -339,7 +338,9 @@ class MLP(Exits):
             them a window, or chunks of the file where these are larger, and shuffles the rows of a window; what comes
             depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory.
             Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
-            validation_data, which is held in memory.
+            validation_data, which is held in memory. A fit that an exception or Ctrl-C ends goes back to the end of the
+            last window, and partial_fit, also of a saved network, goes on from there with the rest of that epoch, where
+            rows, batch_size and window are as many; not with comm, ema or callbacks that have an on_batch_end.
         batches : in the place of X and y, for rows that come from anywhere: tuples (X, y) or (X, y, sample_weight),
             each the rows of a step, from a list or the like, or from a function that returns an iterator anew for
             each epoch. batch_size and shuffle mean nothing then, and weights count within their batch.
@@ -438,7 +439,8 @@ class MLP(Exits):
                 "_precision": self.precision,
                 "_shapes": self.shapes, "_layers": self.layers, "_d": self.d, "ties": self.ties,
                 "_n_threads": network.n_threads, "_seed": progress.seed, "_epochs_ever": progress.epochs_ever,
-                "weights": parameters.all_weights(), "params": parameters.values() if self.ties else None,
+                "_unfinished": progress.unfinished, "weights": parameters.all_weights(),
+                "params": parameters.values() if self.ties else None,
                 "statistics": network.core.statistics.copy(), "classes": network.classes,
                 "training": None if run is None else run.export(parameters)}
 
@@ -452,6 +454,7 @@ class MLP(Exits):
         network.core.statistics[...] = state.pop("statistics", ())
         network.progress.seed, network.progress.epochs_ever = state.pop("_seed"), state.pop("_epochs_ever")
         network.classes = state.pop("classes", None)
+        network.progress.unfinished = state.pop("_unfinished", None)
         network.n_threads, run = state.pop("_n_threads", None), state.pop("training")
         if run is not None:
             network.progress.optimizer_state = OptimizerState.restore(network.parameters, run)

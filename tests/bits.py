@@ -289,6 +289,9 @@ def cases():
     scaled = [50, Dense(131, "relu", lr_scale=0.5), Dense(70, "relu", decay=0.0), Dense(9, lr_scale=2.0, decay=4.0)]
     yield "factors by layer", Case([6, *scaled[1:]], AdamW(1 / 64, l2=1 / 64))
     yield "factors by layer, wider", Case(scaled, AdamW(1 / 64, l2=1 / 64), rows=75, batch=33)
+    shrinking = [12, fastmlp.Scale(decay=1.0), Dense(20, bias_decay=0.5), fastmlp.Mixture("tanh", lr_scale=0.5),
+                 fastmlp.LayerNorm(decay=0.5), fastmlp.Shift(decay=1.0), Dense(3, bias_lr_scale=0.25)]
+    yield "factors of features and biases", Case(shrinking, AdamW(1 / 64, l2=1 / 64), rows=75, batch=33)
     yield "dropout by a schedule", Case([9, Dense(20, "relu"), Dropout(fastmlp.schedules.Step(0.5, 1, 0.5)), 3],
                                         SGD(1 / 16), jacobian_penalty=1 / 8)
     for e in ("cross_entropy", "binary_cross_entropy"):

@@ -111,27 +111,28 @@ def tie(spec, **good):
     return Call(spec, lambda **given: MLP([4, 4, 4], ties=[spec(**given)]), good)
 
 
-DENSE = dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0, groups=1, lr_scale=1.0, decay=1.0)
+DENSE = dict(units=3, activation="relu", bias=True, init="zeros", bias_init=0.0, groups=1, lr_scale=1.0, decay=1.0,
+             bias_lr_scale=1.0, bias_decay=0.0)
 CONV = dict(filters=2, kernel=2, activation="relu", stride=1, padding="valid", dilation=1, bias=True, init="zeros",
-            bias_init=0.0, lr_scale=1.0, decay=1.0)
+            bias_init=0.0, lr_scale=1.0, decay=1.0, bias_lr_scale=1.0, bias_decay=0.0)
 POOL = dict(kernel=2, stride=None, padding="valid")
 IDS = np.zeros((4, 4), int)
 
 PARTS = {
     "Dense": layer(Dense, **DENSE),
     "Dropout": layer(Dropout, rate=0.5),
-    "BatchNorm": layer(BatchNorm, momentum=0.1, eps=1e-5),
-    "LayerNorm": layer(LayerNorm, eps=1e-5, scale=True, shift=True),
-    "RMSNorm": layer(RMSNorm, eps=1e-5, scale=True),
-    "Scale": layer(Scale, init=1.0),
-    "Shift": layer(Shift, init=0.0),
-    "PReLU": layer(PReLU, init=0.25, lr_scale=1.0),
-    "Mixture": layer(Mixture, theta="tanh", init=1.0, lr_scale=1.0),
+    "BatchNorm": layer(BatchNorm, momentum=0.1, eps=1e-5, lr_scale=1.0, decay=0.0),
+    "LayerNorm": layer(LayerNorm, eps=1e-5, scale=True, shift=True, lr_scale=1.0, decay=0.0),
+    "RMSNorm": layer(RMSNorm, eps=1e-5, scale=True, lr_scale=1.0, decay=0.0),
+    "Scale": layer(Scale, init=1.0, lr_scale=1.0, decay=0.0),
+    "Shift": layer(Shift, init=0.0, lr_scale=1.0, decay=0.0),
+    "PReLU": layer(PReLU, init=0.25, lr_scale=1.0, decay=0.0),
+    "Mixture": layer(Mixture, theta="tanh", init=1.0, lr_scale=1.0, decay=0.0),
     "GLU": layer(GLU, theta="silu"),
     "Periodic": layer(Periodic, n_frequencies=2, sigma=0.1, linear=3, activation="relu", phases=False, lr_scale=1.0),
     "Waves": layer(layers.Waves, groups=2, sine=True),
     "PiecewiseLinear": layer(PiecewiseLinear, edges=[[0.0, 1.0]] * 4, units=3, activation="relu", bias=True,
-                             init="zeros", bias_init=0.0, lr_scale=1.0, decay=1.0),
+                             init="zeros", bias_init=0.0, lr_scale=1.0, decay=1.0, bias_lr_scale=1.0, bias_decay=0.0),
     "PiecewiseLinear.quantiles": plain(PiecewiseLinear.quantiles, X=X, n_bins=3),
     "Identity": layer(Identity, back=1),
     "Columns": Call(Columns, lambda **given: MLP([Columns(**given), 2]),
@@ -253,7 +254,7 @@ NETWORKS = {
     "MLP.pruned": method_of("pruned", network, threshold=0.1, X=X),
     "MLP.quantized": method_of("quantized", network, kind="int8", X=X),
     "MLP.from_sklearn": plain(MLP.from_sklearn, est=theirs()),
-    "export.to_c": plain(export.to_c, net=network(), path="net.c", dtype="float32", name="predict", weights="int8"),
+    "export.to_c": plain(export.to_c, model=network(), path="net.c", dtype="float32", name="predict", weights="int8"),
     "export.pruned": plain(export.pruned, net=network(), threshold=0.1, X=X),
     "export.quantized": plain(export.quantized, net=network(), kind="int8", X=X),
     "export.from_sklearn": plain(export.from_sklearn, cls=MLP, est=theirs()),
@@ -476,6 +477,8 @@ def of_tables(Estimator):
             "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
         f"{name}.save": method_of("save", lambda: fitted_to_table(Estimator), path="saved"),
         f"{name}.load": in_a_file(Estimator, lambda: fitted_to_table(Estimator)),
+        f"{name}.to_c": method_of("to_c", lambda: fitted_to_table(Estimator), path="table.c", dtype="float32",
+                                  name="predict", weights="int8"),
         **({f"{name}.to_onnx": method_of("to_onnx", lambda: fitted_to_table(Estimator), path="table.onnx",
                                          dtype="float32", weights="int8")} if importlib.util.find_spec("onnx") else {}),
     }

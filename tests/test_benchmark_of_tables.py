@@ -1,4 +1,5 @@
 """The page of how models do on tables, from figures by hand."""
+import math
 import pathlib
 import sys
 
@@ -40,3 +41,14 @@ def test_page_and_chart(tmp_path):
     assert "| a | **2** | 4 |" in page and "| c | **2** | - |" in page
     assert "A note." in page and "LightGBM on c: it is not there" in page
     assert (tmp_path / "tables.png").stat().st_size > 1000
+
+
+def test_changes_of_choices():
+    row = lambda choice, name, *splits: {"choice": choice, "table": name, "task": "regression",
+                                         "splits": [{"loss": loss, "cpu": cpu} for loss, cpu in splits]}
+    rows = [row("base", "a", (1.0, 2.0), (1.0, 2.0)), row("base", "b", (5.0, 8.0)),
+            row("other", "a", (math.e, 3.0), (1 / math.e, 3.0)), row("other", "b", (5.0 * math.exp(0.01), 4.0))]
+    assert tabular.changes(rows, "other", "base", "regression") == pytest.approx({"a": 0, "b": 1})
+    choices = {"base": {"words": "as it is", "base": "base"}, "other": {"words": "Another way", "base": "base"}}
+    found = {"info": machine.describe(["float32"]), "choices": choices, "rows": rows}
+    assert "| Another way | +0.0 | +1.0 | +0.5 | 0.83 |" in tabular.tables_choices(found)

@@ -15,7 +15,18 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastmlp import MLP, BatchNorm, Conv2D, Dense, MaxPool2D, _core, sensitivity
+from fastmlp import (
+    MLP,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    MaxPool2D,
+    Mixture,
+    Periodic,
+    PiecewiseLinear,
+    _core,
+    sensitivity,
+)
 
 if os.name == "nt":
     pytest.skip("needs mprotect", allow_module_level=True)
@@ -28,6 +39,9 @@ NETWORKS = {  # from columns to a network of as many outputs
     "wide": lambda d: [d, 70, d],
     "one output": lambda d: [d, 1],
     "convolution": lambda d: [(d, 1, 1), Conv2D(2, (min(d, 3), 1), activation="relu"), MaxPool2D((1, 1)), d],
+    "mixture": lambda d: [d, Mixture("tanh"), 6, d],
+    "waves": lambda d: [d, Periodic(2, 0.1, 3), d],
+    "bins": lambda d: [d, PiecewiseLinear([[-1, 0, 1]] * d, 5, "tanh"), d],
     "batch norm": lambda d: [d, BatchNorm(), 6, BatchNorm(), d],
 }
 

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from fastmlp import MLP, BatchNorm, Dense, io, sensitivity
+from fastmlp import MLP, SGD, BatchNorm, Dense, DivergenceWarning, io, sensitivity
 from fastmlp.distributed import SerialCommunicator
 from ranks import all_of
 
@@ -188,6 +188,13 @@ def test_a_fit_that_fails_leaves_none():
     with pytest.raises(KeyError):
         net.fit(X, TREES, callbacks=fails)
     assert net.classes.tolist() == NAMES.tolist()
+
+
+@pytest.mark.parametrize("y", [TREES, CODES], ids=["text", "numbers"])
+def test_warnings_name_the_users_line(y):
+    with pytest.warns(DivergenceWarning) as caught:
+        network().fit(X, y, SGD(1e300), epochs=3)
+    assert caught[0].filename == __file__
 
 
 # ---- labels that are yet to come

@@ -11,36 +11,47 @@ from fastmlp import (
     SGD,
     Adam,
     AdamW,
+    BatchNorm,
     Conv2D,
     Dense,
     DivergenceWarning,
     Dropout,
+    LayerNorm,
+    Mixture,
+    PReLU,
     Residual,
+    RMSNorm,
+    Scale,
+    Shift,
     TiedGroup,
     schedules,
 )
+from fastmlp.layers import FACTORS as FACTOR_NAMES
 from test_twin import assert_near, problem
 
 SIZES = {"narrow": (3, 4, 2), "small": (5, 20, 9, 3), "large": (33, 100, 70, 1)}
-FACTORS = [(0.5, 3.0), (2.0, 0.0), (0.0, 1.0)]  # lr_scale, decay, of the layers
+# lr_scale, decay, bias_lr_scale, bias_decay, of the layers
+FACTORS = [(0.5, 3.0, 1.0, 0.0), (2.0, 0.0, 0.25, 2.0), (0.0, 1.0, 3.0, 1.0)]
 
 
 class ByLayer:
-    """The twin's optimisers, one for each layer, with its own rate and decay."""
+    """The twin's optimisers, one for each W and each b, with its own rate and decay."""
 
     def __init__(self, optimizer, factors):
-        self.each = []
-        for lr_scale, decay in factors:
-            scaled = {"lr": optimizer.lr * lr_scale, "l2": optimizer.l2 * decay, "l1": optimizer.l1 * decay}
-            numbers = asdict(optimizer) | scaled
-            if "weight_decay" in numbers:
-                numbers["weight_decay"] *= decay
-            self.each.append([reference.OPTIMIZERS[type(optimizer).__name__](**numbers) for _ in "Wb"])
+        self.each = [[self.scaled(optimizer, lr, decay), self.scaled(optimizer, lr * bias_lr, bias_decay)]
+                     for lr, decay, bias_lr, bias_decay in factors]
+
+    def scaled(self, optimizer, lr_scale, decay):
+        scaled = {"lr": optimizer.lr * lr_scale, "l2": optimizer.l2 * decay, "l1": optimizer.l1 * decay}
+        numbers = asdict(optimizer) | scaled
+        if "weight_decay" in numbers:
+            numbers["weight_decay"] *= decay
+        return reference.OPTIMIZERS[type(optimizer).__name__](**numbers)
 
     def step(self, params, grads, penalised):
         n = len(self.each)
-        for i, (p, g, penalty) in enumerate(zip(params, grads, penalised)):  # all W, then all b
-            self.each[i % n][i // n].step([p], [g], [penalty])
+        for i, (p, g) in enumerate(zip(params, grads)):  # all W, then all b
+            self.each[i % n][i // n].step([p], [g], [True])
 
 
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
@@ -49,7 +60,7 @@ def test_each_layer_has_its_own_rate(name, sizes):
     kind, numbers = bits.OPTIMIZERS[name]
     plain, _, X, y, _ = problem("silu", "squared_error", "float64", sizes, n=96)
     factors = FACTORS[-len(plain.layers):]
-    layers = [replace(layer, bias=True, lr_scale=a, decay=b) for layer, (a, b) in zip(plain.layers, factors)]
+    layers = [replace(layer, bias=True, **dict(zip(FACTOR_NAMES, own))) for layer, own in zip(plain.layers, factors)]
     net = MLP([sizes[0], *layers], dtype="float64", random_state=1)
     twin = reference.Network(net.W, net.b, [layer.activation for layer in net.layers], "squared_error")
     optimizer = kind(0.02, **numbers, l2=0.1, l1=0.01)
@@ -58,6 +69,26 @@ def test_each_layer_has_its_own_rate(name, sizes):
     for l in range(1, len(sizes)):
         assert_near(net.W[l], twin.W[l], 1e-12)
         assert_near(net.b[l], twin.b[l], 1e-12)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_layers_by_feature_have_factors_too(decay):
+    """A step of each: gamma -= lr lr_scale (d gamma + decay l2 gamma), and beta likewise; without a decay of their own
+    penalties leave them alone."""
+    own = {"lr_scale": 0.5, "decay": decay}
+    layers = [5, Scale(2.0, **own), Shift(0.5, **own), LayerNorm(**own), LayerNorm(scale=False, **own), RMSNorm(**own),
+              BatchNorm(**own), Mixture("tanh", 0.5, **own), PReLU(**own)]
+    net = MLP([*layers, Dense(2, bias_lr_scale=3.0, bias_decay=2.0)], dtype="float64", random_state=0)
+    X, y = np.random.default_rng(0).standard_normal((40, 5)), np.ones((40, 2))
+    twin, last = reference.twin_of(net), len(layers)
+    g = twin.backprop(X, y)
+    net.fit(X, y, SGD(0.1, l2=0.3), epochs=1, batch_size=40)
+    for l in range(1, last):
+        for found, before, slope in ((net.W[l], twin.W[l], g.dW[l]), (net.b[l], twin.b[l], g.db[l])):
+            if found is not None:
+                assert_near(found, before - 0.05 * (slope + 0.3 * decay * before), 1e-12)
+    assert_near(net.W[last], twin.W[last] - 0.1 * (g.dW[last] + 0.3 * twin.W[last]), 1e-12)
+    assert_near(net.b[last], twin.b[last] - 0.3 * (g.db[last] + 0.6 * twin.b[last]), 1e-12)
 
 
 def test_a_factor_of_0_leaves_a_layer_alone():
@@ -88,7 +119,7 @@ def test_layers_with_ties_have_no_factors():
     MLP([3, Dense(2), Dense(2, lr_scale=0.5)], ties=[TiedGroup([(1, 0, 0), (1, 1, 1)])])
 
 
-@pytest.mark.parametrize("factor", ["lr_scale", "decay"])
+@pytest.mark.parametrize("factor", FACTOR_NAMES)
 @pytest.mark.parametrize("value", [-1.0, np.nan, 1e300, "1", None, True])
 def test_wrong_factors(factor, value):
     with pytest.raises((TypeError, ValueError), match=factor):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from fastmlp import Dropout, TabularClassifier
 from fastmlp.tabular import columns as tables
 from fastmlp.tabular.encode import HASHED, Encoder, factorize
 from fastmlp.tabular.ensemble import batch_size, deal
@@ -191,6 +192,16 @@ def test_bootstraps_hold_out_what_they_did_not_draw():
 def test_few_rows_are_all_trained_on():
     (part,) = deal(np.zeros(5), 1, 5, "folds", np.random.default_rng(0))
     assert part.rows.tolist() == list(range(5)) and not len(part.held_out)
+
+
+@pytest.mark.parametrize("preset, columns, wanted", [("default", 10, 0.1), ("default", 9, None), ("fast", 10, None)])
+def test_classifiers_of_many_columns_of_numbers_drop_features_in_training(preset, columns, wanted):
+    X, y = pd.DataFrame(np.random.default_rng(0).standard_normal((60, columns))), np.arange(60) % 2
+    X["text"] = ["a", "b", "c"] * 20
+    X = X.set_axis(map(str, X), axis=1)
+    model = TabularClassifier(preset, n_members=2, max_iter=1, n_threads=1, random_state=0).fit(X, y)
+    for net in model.networks_:
+        assert (net.layers[0].rate if isinstance(net.layers[0], Dropout) else None) == wanted
 
 
 @pytest.mark.parametrize("name", PRESETS)

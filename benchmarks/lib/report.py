@@ -21,7 +21,7 @@ from .tables import (
     threads_in_words,
     times,
 )
-from .tabular import tables
+from .tabular import tables, tables_choices
 from .workloads import WORKLOADS
 
 
@@ -136,7 +136,8 @@ def scaling(found):
 REPORTS = {"training": (training, summary, goals), "predict": (predict,), "published": (published,),
            "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "layers": (layers,),
            "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,),
-           "tables": (tables,), "distributed": (distributed,), "bfloat16": (bfloat16,)}
+           "tables": (tables,), "tables_choices": (tables_choices,), "distributed": (distributed,),
+           "bfloat16": (bfloat16,)}
 
 
 def make(folder, name):

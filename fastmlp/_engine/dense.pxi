@@ -136,6 +136,8 @@ cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, 
                           int thread) noexcept nogil:
     """dense_grad and the step, tile by tile, the gradient never leaving the cache"""
     cdef Weights *W = &layer.weights
+    cdef step_t room
+    cdef const step_t *own = step_of(&W.of_W, step, &room)
     cdef gemm_t g
     cdef const char *B
     cdef Py_ssize_t i, n, k, whole, w, j = 0
@@ -164,7 +166,7 @@ cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, 
             if W.flipped and j + n == W.columns:
                 clear_columns(job, tile, k, W.cols - j, whole, whole)
             MARK(thread, PHASE_weight)
-            job.k.step(step, k, whole, at(job, job.net.P, w), W.ld, tile, whole, at(job, job.optimizer.S1, w),
+            job.k.step(own, k, whole, at(job, job.net.P, w), W.ld, tile, whole, at(job, job.optimizer.S1, w),
                        at(job, job.optimizer.S2, w))
             mirror_tile(job, layer, i, k, j, n)
             MARK(thread, PHASE_update)
@@ -177,10 +179,11 @@ cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, 
 cdef void dense_bias_step(Job *job, Layer *layer, Py_ssize_t m, const step_t *step, char *db,
                           int thread) noexcept nogil:
     cdef Py_ssize_t n = pad(layer.d_out, job.k.lanes), b = layer.weights.b_at
-    cdef step_t bias = bias_step(step)
+    cdef step_t room
     job.k.colsum(m, n, layer.delta_w, layer.ld, db, False)
     MARK(thread, PHASE_weight)
-    job.k.step(&bias, 1, n, at(job, job.net.P, b), n, db, n, at(job, job.optimizer.S1, b), at(job, job.optimizer.S2, b))
+    job.k.step(step_of(&layer.weights.of_b, step, &room), 1, n, at(job, job.net.P, b), n, db, n,
+               at(job, job.optimizer.S1, b), at(job, job.optimizer.S2, b))
     MARK(thread, PHASE_update)
 
 

@@ -12,7 +12,6 @@ cdef void features_measure(const kernels_t *k, Layer *layer) noexcept:
     W.units = W.cols = layer.features.n
     W.columns = pad(W.cols, k.lanes)
     W.positions = layer.d_out // W.cols
-    W.penalised = False
 
 
 cdef const char *gamma_of(const Layer *layer) noexcept nogil:

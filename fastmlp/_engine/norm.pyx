@@ -19,7 +19,6 @@ cdef void norm_measure(const kernels_t *k, Layer *layer) noexcept:
     W.rows, W.cols = 1, layer.norm.channels
     W.units, W.columns = W.cols, pad(W.cols, k.lanes)
     W.positions = layer.d_out // W.cols
-    W.penalised = False
 
 
 cdef void norm_prepare(const Job *job, Layer *layer) noexcept nogil:

@@ -86,6 +86,12 @@ cdef struct Input:
     bint fused                  # and backward itself applies theta'
 
 
+# Of parameters, to the optimiser's numbers.
+cdef struct Factors:
+    double lr                   # of the learning rate,
+    double decay                # and of weight decay and penalties
+
+
 # W and b. W is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever takes fewer whole
 # vectors: a layer with one output is one row, not a column of them. Either is row-major, with rows of whole vectors
 # that are zero past their end; the bias follows. Of a convolution W is (kh kw c_in, c_out), of a grouped layer
@@ -100,10 +106,8 @@ cdef struct Weights:
     char *W                     # and in memory
     char *b
     bint bias
-    bint penalised              # W is subject to decay and penalties
-    double lr_scale             # factors of the learning rate of W and b,
-    double decay                # and of W's decay and penalties
-    bint scaled                 # either is not 1
+    Factors of_W
+    Factors of_b
     bint flipped
     bint lone                   # there is no W: its only row is b
     Py_ssize_t positions        # of each row of X at which W is used: where a convolution's window stops, else 1
@@ -502,14 +506,13 @@ cdef inline step_t bias_step(const step_t *step) noexcept nogil:
     return bias
 
 
-cdef inline const step_t *step_of(const Layer *layer, const step_t *step, step_t *room) noexcept nogil:
-    """A step with a layer's own factors, in room where it has any."""
-    cdef const Weights *W = &layer.weights
-    if not W.scaled:
+cdef inline const step_t *step_of(const Factors *of, const step_t *step, step_t *room) noexcept nogil:
+    """A step with factors, in room where they are not 1."""
+    if of.lr == 1 and of.decay == 1:
         return step
     room[0] = step[0]
-    room.lr, room.lr_g = step.lr * W.lr_scale, step.lr_g * W.lr_scale
-    room.decay, room.l2, room.l1 = step.decay * W.lr_scale * W.decay, step.l2 * W.decay, step.l1 * W.decay
+    room.lr, room.lr_g = step.lr * of.lr, step.lr_g * of.lr
+    room.decay, room.l2, room.l1 = step.decay * of.lr * of.decay, step.l2 * of.decay, step.l1 * of.decay
     return room
 
 

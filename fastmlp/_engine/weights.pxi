@@ -130,7 +130,6 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
     cdef int l
     cdef Py_ssize_t lo, hi
     cdef Layer *layer
-    cdef step_t room
     cdef const Py_ssize_t *share = share_of(job, thread)
     for l in range(1, job.net.L + 1):
         lo, hi = share[2 * l], share[2 * l + 1]
@@ -138,7 +137,7 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
             continue
         layer = &job.net.layers[l]
         if layer.kind.grad_step != NULL:
-            layer.kind.grad_step(job, layer, lo, hi, m, step_of(layer, step, &room), thread)
+            layer.kind.grad_step(job, layer, lo, hi, m, step, thread)
             continue
         layer.kind.grad(job, layer, lo, hi, 0, m, False, job.gradient.G, job.shares.scratch[thread])
         if layer.kind.grad_end != NULL:
@@ -151,8 +150,8 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
 
 
 cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
-    """Step this thread's rows from G: as one vector where they are in one piece and no layer has factors of its own,
-    and no penalties are, which biases do not know."""
+    """Step this thread's rows from G: as one vector where they are in one piece, no layer has a rate of its own, and
+    there are no penalties, of which layers have factors."""
     cdef int l
     cdef const Py_ssize_t *share = share_of(job, thread)
     cdef const Py_ssize_t *span = job.shares.spans + 2 * thread
@@ -169,12 +168,10 @@ cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const 
     there."""
     cdef Weights *W = &layer.weights
     cdef step_t room
-    cdef const step_t *own = step_of(layer, step, &room)
-    cdef step_t bias = bias_step(own)
     if not W.leader:
-        step_span(job, own if W.penalised else &bias, W.w_at + lo * W.ld, W.w_at + hi * W.ld)
+        step_span(job, step_of(&W.of_W, step, &room), W.w_at + lo * W.ld, W.w_at + hi * W.ld)
     if hi == W.rows and W.bias and not W.led_bias:
-        step_span(job, &bias, W.b_at, span_end(job, layer, hi))
+        step_span(job, step_of(&W.of_b, step, &room), W.b_at, span_end(job, layer, hi))
 
 
 cdef void step_tail(Job *job, const step_t *step) noexcept nogil:
@@ -264,11 +261,11 @@ cdef void penalize_rows(Job *job, int thread) noexcept nogil:
     cdef const Py_ssize_t *share = share_of(job, thread)
     for l in range(1, job.net.L + 1):
         W = &job.net.layers[l].weights
-        l2, l1 = job.optimizer.row_l2 * W.decay, job.optimizer.row_l1 * W.decay
+        l2, l1 = job.optimizer.row_l2 * W.of_W.decay, job.optimizer.row_l1 * W.of_W.decay
         for i in range(share[2 * l], share[2 * l + 1]):
             penalty = &job.shares.row_penalty[row + i]
             penalty[0] = 0
-            if W.leader or not W.penalised:
+            if W.leader:
                 continue
             if l2 > 0:
                 penalty[0] = 0.5 * l2 * job.k.sum_squares(W.cols, at(job, W.W, i * W.ld))

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _checks, _entries, layers, optim, schedules, ties
 from .._fit.history import History
+from .._network import Unfinished
 from .._parameters import OptimizerState, flatten
 from .._types import Floats, Shape
 from . import safetensors
@@ -80,6 +81,8 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
         state = progress.optimizer_state.export(parameters)
         tensors.update({f"slot.{i}": slot for i, slot in enumerate(state["slots"])}, powers=state["powers"])
         document["training"] = {"optimizer": encode(state["optimizer"]), "epoch": state["epoch"]}
+    if progress.unfinished is not None:
+        document["unfinished"] = list(progress.unfinished)
     return document, tensors
 
 
@@ -122,6 +125,7 @@ class Document:
         net._network.core.statistics[...] = tensors.get("statistics", ())
         progress.seed = _checks.integer("seed", document["seed"], 0, math.inf) % 2**63
         progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
+        progress.unfinished = unfinished_of(document.get("unfinished"))
         net.history = History(self.history)
         net.classes = document.get("classes")
         if self.optimizer is not None:
@@ -132,6 +136,17 @@ class Document:
             progress.optimizer_state = OptimizerState.restore(parameters, {
                 "optimizer": self.optimizer, "slots": slots, "powers": tensors["powers"], "epoch": epoch})
         return net
+
+
+def unfinished_of(given: Any) -> Unfinished | None:
+    """An epoch that was ended within, from a list of its fields; ValueError or TypeError for another."""
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) != len(Unfinished._fields):
+        raise ValueError(f"unfinished must be a list of {len(Unfinished._fields)} numbers, got "
+                         + _checks.described(given))
+    whole = [_checks.integer("unfinished", number, 1, 2**53) for number in given[:4]]
+    return Unfinished(*whole, *(_checks.number("unfinished", number) for number in given[4:]))
 
 
 def checked_history(history: Any) -> dict[str, list[float]]:

@@ -9,14 +9,20 @@ import numpy as np
 from .. import _arrays, _checks, _labels
 from .._network import Network
 from .._types import Floats
-from .options import ClassWeight
+from .options import ClassWeight, Options
 from .ranks import Ranks
 
 
-def found(y: Any, n: int) -> _labels.Classes | None:
-    """The n classes of y where its labels are text, None where they are numbers. ValueError where it has others."""
-    labels = _labels.text(y)
-    return None if labels is None else _labels.of(labels, n)
+def find(network: Network, y: Any, options: Options) -> bool:
+    """Give a network whose classes have no names yet those of y, where its labels are text and all are there; whether
+    it did. ValueError where they are more or fewer."""
+    if network.n_classes is None or network.classes is not None:
+        return False
+    labels = _labels.text(y) if options.window is None and options.batches is None else None
+    if labels is None:
+        return False
+    network.classes = _labels.of(labels, network.n_classes)
+    return True
 
 
 def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: ClassWeight, ranks: Ranks) -> Floats:

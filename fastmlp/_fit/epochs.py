@@ -51,12 +51,13 @@ class Sums:
 
 class Snapshot(NamedTuple):
     """Weights and the optimiser's state at some time, with the step, the rates of dropout and the number of the epoch
-    then to be trained."""
+    then to be trained, and how many of its batches are done."""
 
     step: Step
     dropped: DroppedRates
     epoch: int
     arrays: list[Floats]
+    done: int = 0
 
 
 class Epochs:
@@ -92,6 +93,7 @@ class Epochs:
         self.section_rows = NO_ROWS                  # and this rank's rows of its batches
         self.section_begin = self.section_salt = 0   # the place of the first of them; see Section
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
+        self.done = 0                                # batches of this one that an earlier fit has done
 
     def run(self, rate: float) -> EpochResult | None:
         """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
@@ -102,12 +104,12 @@ class Epochs:
 
     def _run(self, rate: float) -> EpochResult | None:
         oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
-        start = self._snapshot(self.state.step_at(rate), next(self.dropped), oldest)
+        start = self._snapshot(self.state.step_at(rate), next(self.dropped), oldest)._replace(done=self.done)
         self.snapshots = [*self.snapshots[-1:], start]
         if self.on_batch_end is not None:
             sums, weight = self._train_batch_by_batch(start, self.on_batch_end)
         else:
-            sums, weight = self._train(start, 0, self.batches), self.weight
+            sums, weight = self._train_epoch(start), self.weight
         if (sums.batches < self.batches and not sums.stopped) or not self._is_finite(sums.batches - 1):
             self._undo()
             return None
@@ -123,6 +125,10 @@ class Epochs:
         """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
         total, = self.ranks.sums(self.order.total_loss(self.network.core, self.data, self.team))
         return total / self.weight
+
+    def _train_epoch(self, start: Snapshot) -> Sums:
+        """The epoch that begins with a Snapshot, or what is left of it."""
+        return self._train(start, start.done, self.batches)
 
     def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
         """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
@@ -246,7 +252,7 @@ class Epochs:
         now = self.snapshots[-1]
         self._restore(now)
         before = None
-        for b in range(self.batches):
+        for b in range(now.done, self.batches):
             here = self._snapshot(now.step, now.dropped)
             if self._train(now, b, b + 1).batches == b:
                 break
@@ -258,4 +264,4 @@ class Epochs:
         elif len(self.snapshots) > 1:  # it was the last step of the epoch before
             earlier = self.snapshots[0]
             self._restore(earlier)
-            self._train(earlier, 0, self.batches - 1)
+            self._train(earlier, earlier.done, self.batches - 1)

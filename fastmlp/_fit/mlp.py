@@ -24,6 +24,7 @@ from .options import Options
 from .orders import InOrder, Order, Shuffled, hold_out
 from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
+from .resumed import WindowEpochs
 from .scales import warn_of_scales
 from .stream import Stream, StreamEpochs, stream_of
 from .windows import windows_of
@@ -45,29 +46,18 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """
     if options.comm is None:
         with _running.Fit(net) as running:
-            unnamed = net._network.n_classes is not None and net._network.classes is None
-            return (_fit_with_classes if unnamed else _fit)(net, X, y, options, fresh, running, ALONE)
+            network, epochs = net._network, net._network.progress.epochs_ever
+            found = classes.find(network, y, options)
+            try:
+                return _fit(net, X, y, options, fresh, running, ALONE)
+            except BaseException:
+                if found and network.progress.epochs_ever == epochs:  # it was not trained on them
+                    network.classes = None
+                raise
     from .together import ranks_of  # here: few fits have a communicator
 
     with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
         return _fit(net, X, y, options, fresh, running, ranks)
-
-
-def _fit_with_classes(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit,
-                      ranks: Ranks) -> History:
-    """Fit a network whose classes have no names yet: it gets those of y where these are text, and keeps them once it
-    was trained on them."""
-    network = net._network
-    epochs = network.progress.epochs_ever
-    assert network.n_classes is not None
-    if options.window is None and options.batches is None:
-        network.classes = classes.found(y, network.n_classes)
-    try:
-        return _fit(net, X, y, options, fresh, running, ranks)
-    except BaseException:
-        if network.progress.epochs_ever == epochs:
-            network.classes = None
-        raise
 
 
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
@@ -113,9 +103,14 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         if previous is None:
             net.history = History(loss=[], lr=[])
         mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
-        kind = StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps else Epochs
+        resumes = order.window is not None and not ranks.several and on_batch_end is None and mean is None
+        kind = (StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps
+                else WindowEpochs if resumes else Epochs)
+        unfinished, progress.unfinished = None if previous is None else progress.unfinished, None
         epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks, mean,
                       dropped)
+        if isinstance(epochs, WindowEpochs):
+            epochs.goes_on_from(unfinished)
         plan = NetworkPlan(net, rates, epochs, measures)
         if not isinstance(order, Stream):
             running.present["loss"] = plan.watch_loss(callbacks) if ranks.several else epochs.loss

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from .. import _arrays, _checks
-from .._fit.loop import notifying
+from .._fit.loop import Notifying
 from .._fit.ranks import ALONE
 from .._needs import needs
 from .._running import Fit, alone
@@ -255,7 +255,7 @@ class Training:
         owner, began = self.owner, time.monotonic()
         left = owner.max_iter
         try:
-            with Fit(self.est._mlp()), notifying(callbacks, self.est._mlp(), owner.max_iter) as notify:
+            with Fit(self.est._mlp()), Notifying(callbacks, self.est._mlp(), owner.max_iter) as notify:
                 while left > 0:
                     epochs = min(owner.local_epochs, left)
                     left, self.epochs = left - epochs, self.epochs + epochs

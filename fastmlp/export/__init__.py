@@ -54,12 +54,18 @@ def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:
     return _from_onnx.network(_class(cls), path)
 
 
-def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
+def to_c(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
          weights: str | None = None) -> str:
-    """A network as one self-contained C99 file, which is also a header for C++: see MLP.to_c."""
-    from . import _c
+    """An MLP, or an estimator of tables whose columns are numbers, as one self-contained C99 file, which is also a
+    header for C++: see MLP.to_c.
 
-    return _c.of_network(required_mlp(net), path, dtype, name, weights)
+    Of TabularClassifier `out` is what predict_proba gives, of TabularRegressor what predict does; x has the columns in
+    their order in fit, NaN where they are missing. ValueError where a column is no number: it says what to do instead.
+    """
+    from . import _c, _c_tables
+
+    one_of = _c.of_network if isinstance(model, MLP) else _c_tables.of_estimator
+    return one_of(model, path, dtype, name, weights)
 
 
 def to_torch(net: MLP, link: bool = True) -> Any:

@@ -229,7 +229,7 @@ def waves(graph: Graph, node: Node, x: Value) -> Value:
 
 def bins(graph: Graph, node: Node, x: Value) -> Value:
     """W^T e + b, e the encoding by bins: of each bin where x is in it, from 0 to 1, but at the ends of a feature."""
-    lower, slope, least, most, feature = columns(node, graph.dtype)
+    lower, slope, least, most, feature = bin_columns(node, graph.dtype)
     each = graph.op("Gather", x.rows(), graph.constant(feature), axis=1)
     part = graph.op("Mul", graph.op("Sub", each, graph.constant(lower)), graph.constant(slope))
     held = graph.op("Min", graph.op("Max", part, graph.constant(least)), graph.constant(most))
@@ -238,7 +238,7 @@ def bins(graph: Graph, node: Node, x: Value) -> Value:
     return Value(graph, node.shape, rows=out)
 
 
-def columns(node: Node, dtype: Any) -> tuple[Any, ...]:
+def bin_columns(node: Node, dtype: Any) -> tuple[Any, ...]:
     """An encoding by bins, a column for each bin: its lower edge, 1 / its width, the least and the most that it can be,
     in a dtype, and the feature that it is of."""
     edges = [np.asarray(feature, np.float64) for feature in node.layer.edges]  # type: ignore[attr-defined]

@@ -12,12 +12,12 @@ import numpy as np
 
 from ._onnx import ModelGraph, element_type
 from ._onnx_kinds import Graph, number
+from ._tables import names_of, require_told_apart
 
 TRADITIONAL = "ai.onnx.ml"  # the domain of LabelEncoder
 NOWHERE = -1  # the code of a label that has no feature
 MISSING = ""  # what stands for a category that is missing
 RESERVED = ("label", "probabilities", "variable")  # names of outputs
-MOST_LOST = 1e-3  # of the width of what a feature tells apart, in rounding
 
 
 class Columns(NamedTuple):
@@ -82,11 +82,6 @@ def of_matrix(x: str, est: Any) -> Columns:
     return Columns(x, {j: j for j in range(len(names))}, {}, names)
 
 
-def names_of(est: Any) -> list[Any]:
-    """What users call the columns: numbers of an array's."""
-    return list(range(est.n_features_in_)) if est._names is None else est._names
-
-
 def no_times(graph: Graph, name: Any) -> Any:
     raise ValueError(f"columns must be numbers or categories for ONNX, got {name!r} of points in time: fit to a table "
                      "that has their parts, such as year, month and hour, as numbers in its place")
@@ -127,9 +122,7 @@ def numbers(graph: Graph, columns: Columns, blocks: Sequence[Block]) -> list[Enc
         place = columns.places[column]
         if block.scale:
             edges, values = block.edges.astype(graph.dtype), block.values.astype(graph.dtype)
-            for points, widths in (([block.centre], [block.scale]), (edges[1:], np.diff(edges)),
-                                   (values[1:], np.diff(values))):
-                require_told_apart(graph.dtype, columns.names[column], points, widths)
+            require_told_apart(block, columns.names[column], graph.dtype)
             factor, n_parts = block.part_scale, max(0, len(edges) - 1)
             rows[scaled].append((place, begin, block.centre, block.scale))
             rows[part] += [(place, begin + 1 + i, edges[i], edges[i + 1] - edges[i], factor) for i in range(n_parts)]
@@ -170,14 +163,6 @@ def part(graph: Graph, x: str, low: str, width: str, factor: str) -> str:
 def common(graph: Graph, x: str, value: str, factor: str) -> str:
     """whether x is a value"""
     return graph.op("Mul", as_number(graph, graph.op("Equal", x, value)), factor)
-
-
-def require_told_apart(dtype: np.dtype[Any], name: Any, points: Any, widths: Any) -> None:
-    """ValueError where dtype rounds points of a column by more than a little of the widths that count there."""
-    lost = np.finfo(dtype).eps * np.abs(points)
-    if dtype != np.float64 and (lost > MOST_LOST * np.asarray(widths)).any():
-        raise ValueError(f"dtype must tell a column's values apart, got {dtype.name} for {name!r}, whose values are "
-                         'near to each other for their size: give dtype="float64"')
 
 
 def categories(graph: Graph, columns: Columns, blocks: Sequence[Block]) -> list[Encoded]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._nodes import Node
-from ._onnx_kinds import TO_ONNX, columns
+from ._onnx_kinds import TO_ONNX, bin_columns
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def waves(nn: Any, node: Node) -> list[Any]:
 def bins(nn: Any, node: Node) -> list[Any]:
     assert node.W is not None
     spec: Any = node.layer
-    return [*flatten(nn, node), nn.PiecewiseLinear(spec.edges, columns(node, node.W.dtype), node.W, node.b)]
+    return [*flatten(nn, node), nn.PiecewiseLinear(spec.edges, bin_columns(node, node.W.dtype), node.W, node.b)]
 
 
 def conv(nn: Any, node: Node) -> list[Any]:

@@ -211,6 +211,11 @@ typedef struct {
     int narrow;          /* no more than kernels_t.narrow elements of each vector are used, the others are 0 */
 } step_t;
 
+/* Whether this build has Intel's AMX: where the compiler knows it, and the system is asked for it as dispatch.c does. */
+#if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+#define HAVE_AMX
+#endif
+
 /* ---- The kernels of one instruction set and precision. */
 typedef struct {
     const char *isa;

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _lazy
 from ._base import ALIASES as ALIASES
+from ._base import FACTORS as FACTORS
 from ._base import LIMITS as LIMITS
 from ._base import MOST_UNITS as MOST_UNITS
 from ._base import Activation as Activation

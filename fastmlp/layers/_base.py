@@ -21,6 +21,9 @@ LIMITS: dict[str, _checks.Limits] = {
     "elu": {"least": 0},
 }
 
+# of the learning rate and of decays, which layers may have of their own
+FACTORS = ("lr_scale", "decay", "bias_lr_scale", "bias_decay")
+
 # other libraries' names -> ours
 ALIASES = {"swish": "silu", "logistic": "sigmoid", "linear": "identity"}
 
@@ -29,7 +32,7 @@ class Layer:
     """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
 
     kind: the engine's name for it. reads: the one or two layers that it reads, each as so many before it. activation,
-    bias, init, bias_init, lr_scale, decay: as of Dense. n_categories: how many of the last columns of the input it
+    bias, init, bias_init and those in FACTORS: as of Dense. n_categories: how many of the last columns of the input it
     takes for categories.
     """
 
@@ -41,6 +44,8 @@ class Layer:
     bias_init: Any = 0.0
     lr_scale: float = 1.0
     decay: float = 1.0
+    bias_lr_scale: float = 1.0
+    bias_decay: float = 0.0
     n_categories: int = 0
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
@@ -48,7 +53,7 @@ class Layer:
         activation = _checks.canonical(self.activation, ALIASES)
         _checks.named(f"activation of {name}", activation, _core.ACTIVATIONS, LIMITS, dtype)
         _checks.boolean(f"bias of {name}", self.bias)
-        for factor in ("lr_scale", "decay"):
+        for factor in FACTORS:
             _checks.number(f"{factor} of {name}", getattr(self, factor), least=0, dtype=dtype)
         return self if activation is self.activation else replace(self, activation=activation)  # type: ignore[type-var]
 
@@ -90,7 +95,7 @@ class Layer:
         """The layer as the engine takes it, after one of a shape; `Core` says what it wants to know."""
         name, argument = _checks.named("activation", self.activation, _core.ACTIVATIONS)
         return {"kind": self.kind, "activation": _core.ACTIVATIONS[name][0], "argument": argument, "bias": self.bias,
-                "lr_scale": float(self.lr_scale), "decay": float(self.decay)}
+                **{factor: float(getattr(self, factor)) for factor in FACTORS}}
 
     def brief(self) -> str:
         """The layer in the text of a network."""

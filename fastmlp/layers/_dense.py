@@ -28,8 +28,9 @@ class Dense(Layer):
         standard deviation or from -a to a, or an array of shape (d(l-1), units).
     bias_init: the number that all of b start from, such a pair, or an array of shape (units,).
     groups: at least 1; d(l-1) and units must be multiples of it.
-    lr_scale: factor of the learning rate of W and b, 0 to leave them as they are. decay: factor of the optimiser's l2,
-        l1 and weight_decay of W, 0 for none. Both 1 for layers with ties.
+    lr_scale: factor of the learning rate of W and b, 0 to leave them as they are. bias_lr_scale: one more of b alone.
+    decay, bias_decay: factors of the optimiser's l2, l1 and weight_decay, of W and of b, 0 for none.
+        Layers with ties have all four as they are by default.
     """
 
     units: int
@@ -40,6 +41,8 @@ class Dense(Layer):
     groups: int = 1
     lr_scale: float = 1.0
     decay: float = 1.0
+    bias_lr_scale: float = 1.0
+    bias_decay: float = 0.0
 
     @property
     def kind(self) -> str:  # type: ignore[override]

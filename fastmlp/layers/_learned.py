@@ -15,14 +15,16 @@ from ._base import ALIASES, LIMITS, Activation, Layer
 @dataclass(frozen=True, eq=False)
 class PReLU(Layer):
     """s = x where x > 0, else a x, with one learned a for each unit, of maps for each channel (He et al. 2015). a is
-    `net.W[l]` (units,); penalties and weight decay leave it alone.
+    `net.W[l]` (units,).
 
     init: the number that all of a start from, an array of shape (units,), or a name as of Dense.
-    lr_scale: factor of the learning rate of a, 0 to leave it as it is.
+    lr_scale: factor of the learning rate of a, 0 to leave it as it is. decay: of the optimiser's l2, l1 and
+        weight_decay, which leave a alone unless it is above 0.
     """
 
     init: str | ArrayLike = 0.25
     lr_scale: float = 1.0
+    decay: float = 0.0
 
     kind: ClassVar[str] = "prelu"
 
@@ -30,8 +32,8 @@ class PReLU(Layer):
         return shape[-1:]
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
-        mixed = _core.ACTIVATIONS["relu"]
-        return super().engine_row(shape) | {"features": shape[-1], "scaled": True, "mixed": mixed, "turned": True}
+        return super().engine_row(shape) | {"features": shape[-1], "scaled": True, "mixed": mixed("relu"),
+                                            "turned": True}
 
     def brief(self) -> str:
         return "PReLU()"
@@ -40,18 +42,19 @@ class PReLU(Layer):
 @dataclass(frozen=True, eq=False)
 class Mixture(Layer):
     """s = (1 - a) x + a theta(x), with one learned a for each unit, of maps for each channel: between the identity,
-    a = 0, and an activation, a = 1, or beyond (as in RealMLP, Holzmüller et al. 2024). a is `net.W[l]` (units,);
-    penalties and weight decay leave it alone. It takes the place of the activation of the layer before:
-    `[Dense(64), Mixture("mish")]`.
+    a = 0, and an activation, a = 1, or beyond (as in RealMLP, Holzmüller et al. 2024). a is `net.W[l]` (units,). It
+    takes the place of the activation of the layer before: `[Dense(64), Mixture("mish")]`.
 
     theta: a name, see `fastmlp.activations()`, or (name, argument).
     init: the number that all of a start from, an array of shape (units,), or a name as of Dense.
-    lr_scale: factor of the learning rate of a, 0 to leave it as it is.
+    lr_scale: factor of the learning rate of a, 0 to leave it as it is. decay: of the optimiser's l2, l1 and
+        weight_decay, which leave a alone unless it is above 0.
     """
 
     theta: Activation
     init: str | ArrayLike = 1.0
     lr_scale: float = 1.0
+    decay: float = 0.0
 
     kind: ClassVar[str] = "mixture"
 

@@ -22,18 +22,23 @@ class BatchNorm(Layer):
     them. Everywhere else they are running ones, which each batch moves: mean <- (1 - momentum) mean + momentum times
     the batch's, and var likewise, from the batch's with n - 1 in the place of n. They start from 0 and 1, are no
     parameters, and go on in partial_fit, in files and in pickles. gamma is `net.W[l]` (units,), from 1,
-    beta `net.b[l]`, from 0;
-    penalties and weight decay leave both alone. Not with penalties on the sensitivity or adversarial training.
+    beta `net.b[l]`, from 0. Not with penalties on the sensitivity or adversarial training.
 
-    momentum: above 0, at most 1. eps: above 0.
+    momentum: above 0, at most 1. eps: above 0. lr_scale, decay: as of Scale, of gamma and beta.
     """
 
     momentum: float = 0.1
     eps: float = 1e-5
+    lr_scale: float = 1.0
+    decay: float = 0.0
 
     kind: ClassVar[str] = "batch_norm"
     bias = True
     init = 1.0
+
+    @property
+    def bias_decay(self) -> float:  # type: ignore[override]
+        return self.decay
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         eps = _checks.number(f"eps of {name}", self.eps, above=0, dtype=dtype)
@@ -66,6 +71,10 @@ class _ByFeature(Layer):
     def bias(self) -> bool:  # type: ignore[override]
         return self.shift
 
+    @property
+    def bias_decay(self) -> float:  # type: ignore[override]
+        return self.decay
+
     def weights(self, shape: Shape) -> Shape | None:
         return shape[-1:] if self.scale else None
 
@@ -76,13 +85,16 @@ class _ByFeature(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Scale(_ByFeature):
-    """s = gamma x: one learned factor for each unit, of maps for each channel. gamma is `net.W[l]` (units,); penalties
-    and weight decay leave it alone.
+    """s = gamma x: one learned factor for each unit, of maps for each channel. gamma is `net.W[l]` (units,).
 
     init: the number that all of gamma start from, an array of shape (units,), or a name as of Dense.
+    lr_scale: factor of the learning rate of gamma, 0 to leave it as it is. decay: of the optimiser's l2, l1 and
+        weight_decay, which leave gamma alone unless it is above 0.
     """
 
     init: str | ArrayLike = 1.0
+    lr_scale: float = 1.0
+    decay: float = 0.0
 
     kind: ClassVar[str] = "scale"
 
@@ -95,9 +107,12 @@ class Shift(_ByFeature):
     """s = x + beta: one learned summand for each unit, of maps for each channel. beta is `net.b[l]` (units,).
 
     init: the number that all of beta start from, an array of shape (units,), or a name as of Dense.
+    lr_scale, decay: as of Scale.
     """
 
     init: str | ArrayLike = 0.0
+    lr_scale: float = 1.0
+    decay: float = 0.0
 
     kind: ClassVar[str] = "shift"
     scale = False
@@ -115,14 +130,17 @@ class LayerNorm(_ByFeature):
     """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), row by row: mean and var are those of the row's own units
     (Ba et al. 2016). Of maps those of the channels at each position, position by position, as in ConvNeXt.
 
-    gamma is `net.W[l]` (units,), from 1, beta `net.b[l]`, from 0; penalties and weight decay leave both alone.
+    gamma is `net.W[l]` (units,), from 1, beta `net.b[l]`, from 0.
 
-    eps: above 0. scale, shift: whether there is a gamma, a beta; without, 1 and 0.
+    eps: above 0. scale, shift: whether there is a gamma, a beta; without, 1 and 0. lr_scale, decay: as of Scale, of
+    both.
     """
 
     eps: float = 1e-5
     scale: bool = True
     shift: bool = True
+    lr_scale: float = 1.0
+    decay: float = 0.0
 
     kind: ClassVar[str] = "layer_norm"
     centred: ClassVar[bool] = True
@@ -145,11 +163,13 @@ class RMSNorm(_ByFeature):
     """s = gamma x^, x^ = x / sqrt(mean(x^2) + eps), row by row: the mean is over the row's own units (Zhang and
     Sennrich 2019). Of maps it is over the channels at each position. gamma as of LayerNorm.
 
-    eps: above 0. scale: whether there is a gamma.
+    eps: above 0. scale: whether there is a gamma. lr_scale, decay: as of Scale.
     """
 
     eps: float = 1e-5
     scale: bool = True
+    lr_scale: float = 1.0
+    decay: float = 0.0
 
     kind: ClassVar[str] = "rms_norm"
     init = 1.0

@@ -107,7 +107,7 @@ class PiecewiseLinear(Layer):
     feature first.
 
     edges: for each unit before an increasing array of at least 2; arrays may differ in length. `quantiles` gives them.
-    units, activation, bias, init, bias_init, lr_scale, decay: as of Dense.
+    units, activation, bias, init, bias_init, lr_scale, decay, bias_lr_scale, bias_decay: as of Dense.
     """
 
     edges: Sequence[ArrayLike]
@@ -118,6 +118,8 @@ class PiecewiseLinear(Layer):
     bias_init: ArrayLike = 0.0
     lr_scale: float = 1.0
     decay: float = 1.0
+    bias_lr_scale: float = 1.0
+    bias_decay: float = 0.0
 
     kind: ClassVar[str] = "bins"
 

@@ -171,7 +171,8 @@ class Conv2D(_Conv):
     activation: a name, see `fastmlp.activations()`, or (name, argument).
     padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are
         odd, one more below and to the right), or a number, or one for each axis, on both sides.
-    bias, init, bias_init, lr_scale, decay: as of Dense; the fan-in is kh kw c_in, the fan-out kh kw filters.
+    bias, init, bias_init, lr_scale, decay, bias_lr_scale, bias_decay: as of Dense; the fan-in is kh kw c_in, the
+        fan-out kh kw filters.
     """
 
     filters: int
@@ -185,6 +186,8 @@ class Conv2D(_Conv):
     bias_init: ArrayLike = 0.0
     lr_scale: float = 1.0
     decay: float = 1.0
+    bias_lr_scale: float = 1.0
+    bias_decay: float = 0.0
 
 
 class Conv1D(Conv2D):

@@ -138,8 +138,11 @@ class BaseTabular(BaseEstimator):
         """The kind of each member."""
         n_members, by_turns = self._members_of(preset)
         n_members = n_members if self.n_members is None else self.n_members
-        kinds = [by_turns[m % len(by_turns)] for m in range(n_members)]
-        return kinds if self.max_iter is None else [replace(kind, epochs=self.max_iter) for kind in kinds]
+        of_numbers = sum(kind != tables.CATEGORY for kind in self.kinds_)
+        changes: dict[str, Any] = {} if of_numbers >= preset.many else {"dropped": 0.0}
+        if self.max_iter is not None:
+            changes["epochs"] = self.max_iter
+        return [replace(by_turns[m % len(by_turns)], **changes) for m in range(n_members)]
 
     def _watched(self, encoder: Encoder, X: Any, y: Any, weight: Any) -> tuple[Any, ...]:
         """Validation rows as the networks take them."""
@@ -220,6 +223,16 @@ class BaseTabular(BaseEstimator):
         """
         check_is_fitted(self, "n_iter_by_member_")
         return _lazy.load("export").to_onnx(self, path, dtype, weights)
+
+    def to_c(self, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
+             weights: str | None = None) -> str:
+        """The fitted estimator, all columns of which must be numbers, as one self-contained C99 file: see
+        fastmlp.export.to_c; the parameters are those of MLP.to_c.
+
+        path : where it is written, None for nowhere. Returns the text.
+        """
+        check_is_fitted(self, "n_iter_by_member_")
+        return _lazy.load("export").to_c(self, path, dtype, name, weights)
 
     @property
     def feature_importances_(self) -> Floats:

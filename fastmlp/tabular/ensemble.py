@@ -66,7 +66,7 @@ def deal(y: Any, n_members: int, folds: int, bagging: str, rng: np.random.Genera
 
 def network(preset: Preset, kind: Kind, n_features: int, n_outputs: int, loss: str, seed: int) -> MLP:
     """A member before training."""
-    layers: list[int | Layer] = [n_features]
+    layers: list[int | Layer] = [n_features, *[Dropout(kind.dropped)] * bool(kind.dropped)]
     for units in kind.hidden:
         layers += [Dense(units, kind.activation, init="he_normal"), Dropout(preset.dropout)]
     return MLP([*layers, Dense(n_outputs)], loss=loss, random_state=seed)

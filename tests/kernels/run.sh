@@ -92,6 +92,8 @@ run gcc generic
 build aarch64 $CROSS "" -static
 run aarch64 neon "$QEMU"
 run aarch64 generic "$QEMU"
+build emulated gcc -mfma -DFASTMLP_AMX_EMULATED -Itests/kernels
+run emulated amx
 if command -v clang >/dev/null; then
     build clang clang "-mfma -D__FP_FAST_FMA -D__FP_FAST_FMAF" # which it has, and does not say
     run clang avx2
