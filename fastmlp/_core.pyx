@@ -438,9 +438,9 @@ cdef class Core:
         of.chunks = (batch + of.chunk - 1) // of.chunk
 
     def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None):
-        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see Call.exchange.
-        Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on it. The state
-        advances."""
+        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see
+        Call.exchange. Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on
+        it. The state advances."""
         cdef Call call = self.take(self.rounds and not objective.penalty.kind and objective.attack is None)
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer

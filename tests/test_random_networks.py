@@ -192,7 +192,9 @@ def architectures(draw, smooth):
     for _ in range(draw(some(0, 4))):
         kinds = (
             ["dense", "block", "dropout", "feature", "groups"]
-            + ["branches", "numeric"] * (len(shape) == 1)
+            + ["branches"] * (len(shape) == 1)
+            # waves of waves are chaos, in which rounding grows by orders of magnitude in a few steps
+            + ["numeric"] * (len(shape) == 1 and not any(isinstance(layer, Periodic) for layer in layers))
             + ["window"] * 4 * (len(shape) > 1) + ["flatten", "mean"] * (len(shape) > 1)
         )
         kind = draw(st.sampled_from(kinds))
