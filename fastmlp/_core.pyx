@@ -29,8 +29,8 @@ from fastmlp._engine.conv cimport find_windows
 from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.runtime cimport Call, Data, Pace, Team
 from fastmlp._engine.structs cimport *
-from fastmlp._engine.sweep cimport (attack_job, forward_job, forward_rows, keep_job, phase_ticks, prepare, pull_job,
-                                    push_job, sweep_job)
+from fastmlp._engine.sweep cimport (attack_job, forward_job, keep_job, phase_ticks, prepare, pull_job, push_job,
+                                    push_rows, sweep_job)
 from fastmlp._engine.tables cimport address, kernels_for, theta_for
 from fastmlp._engine.ties cimport fold, spread
 
@@ -85,6 +85,7 @@ cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexc
     cdef Layer *layer
     cdef Py_ssize_t i, m, begin, size, n = X.shape[0]
     cdef int l
+    cdef char *rows
     cdef float_mode_t outside
     cdef bint whole = X.strides[0] == first.d_out * job.size     # the rows are one piece
     for i in range(1 if whole else n):
@@ -100,7 +101,7 @@ cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexc
         if has_forms(layer) and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
             memcpy(small.mirrored + begin, job.net.P + begin, size)
             layer.kind.mirror(job, layer, 0, layer.weights.rows)
-    if first.ld != X.strides[0] // job.size:
+    if first.in_place and first.ld != X.strides[0] // job.size:
         first.ld = X.strides[0] // job.size
         prepare(job, job.net.layers)
     outside = float_mode()
@@ -108,8 +109,12 @@ cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexc
     i = 0
     while i < n:
         m = min(SMALL_ROWS, n - i)
-        first.x = first.operands = <char *>X.buf + i * X.strides[0]
-        forward_rows(job, 0, 0, m, job.shares.scratch[0])
+        rows = <char *>X.buf + i * X.strides[0]
+        if first.in_place:
+            first.x = first.operands = rows
+        else:
+            job.k.rows(m, first.d_out, rows, X.strides[0] // job.size, first.x, first.ld)
+        push_rows(job, 0, 0, m, job.shares.scratch[0])
         job.k.link(link, m, last.d_out, last.x, last.ld, at(job, <char *>out, i * last.d_out), last.d_out,
                    at(job, job.shares.scratch[0], job.shares.loss_at))
         i += m
@@ -558,8 +563,8 @@ cdef class Core:
 
     cdef Small new_small(self):
         cdef Small small = Small()
-        small.call = self.new_call()
-        small.call.job.net.layers[0].in_place, small.call.job.batches.block = True, SMALL_ROWS
+        small.call = self.new_call(True)
+        small.call.job.net.layers[0].in_place, small.call.job.batches.block = not self.rounds, SMALL_ROWS
         small.call.sweep_to(self.blank.net.L + 1)
         small.P = self.P.copy()     # first: should another thread write now, they differ
         small.mirrored = <char *>address(small.P)
@@ -573,7 +578,7 @@ cdef class Core:
         cdef Py_ssize_t work, d = self.blank.net.layers[0].d_out, size = self.blank.size
         cdef Small small
         cdef bint good
-        if type(X) is not ndarray or self.blank.net.settles or self.rounds:
+        if type(X) is not ndarray or self.blank.net.settles:
             return None
         try:
             PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)

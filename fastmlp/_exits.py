@@ -8,7 +8,7 @@ from . import _lazy
 
 
 class Exits:
-    """What MLP has of them."""
+    """What MLP has of them. All that leaves computes in full precision, whatever the network's is."""
 
     def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
         """The network as an ONNX model, whose output is what predict gives: see fastmlp.export.to_onnx.
@@ -39,7 +39,8 @@ class Exits:
         path : where it is written, None for nowhere. dtype : "float32" or "float64", of the weights and of all that is
         computed; then with double. name : of the first function, and what all other names begin with, so that a program
         can have several networks. weights : "int8" or "bfloat16" to keep them in a quarter or half of the room, as
-        those of net.quantized(weights), which tells what that costs; biases stay.
+        those of net.quantized(weights), which tells what that costs; biases stay. Whatever the network's precision is,
+        it computes in full precision.
 
         No memory is allocated and no library is needed: exp and its like are the library's own. In the network's dtype
         and compiled with fused multiply-add (-O3 -march=native, say) it gives the bits of predict, except where numbers

@@ -62,7 +62,7 @@ class MLP(Exits):
     precision : "full", or "bfloat16" with dtype "float32": in fit, predict, evaluate, score and forward, what Dense
         layers and convolutions multiply (x, W, delta) is rounded to bfloat16, which has 8 bits of mantissa. Sums,
         weights and the optimiser stay float32. Of full precision are backprop, loss_and_grad and all other derivatives,
-        and a fit with adversarial, gradient_penalty or jacobian_penalty.
+        and a fit with adversarial, gradient_penalty or jacobian_penalty, and what to_onnx and the like write.
 
     ValueError or TypeError names the argument that does not fit.
 

@@ -237,6 +237,13 @@ def test_full_is_the_default_and_changes_nothing():
     assert np.array_equal(nets[0].params, nets[1].params)
 
 
+def test_what_leaves_is_of_full_precision():
+    net = MLP([6, 8, 2], precision="bfloat16", random_state=0)
+    assert net.to_c().replace("precision='bfloat16', ", "") == full(net).to_c()     # but for its repr
+    rounded = net.quantized("bfloat16", numbers(20, 6))     # a network of weights that are rounded already
+    assert rounded.network.precision == "bfloat16" and rounded.largest == 0
+
+
 # ---- estimators
 
 

@@ -47,8 +47,8 @@ def bfloat16(found):
                 "rounds and half of what their middle half spans. Adam, threads as many as pay (goal without AMX: "
                 "0.8). `python benchmarks/run/bfloat16.py`",
                 table(["workload", "training", "predictions"], speed),
-                "Accuracy on a quarter of the rows, mean of five splits: two hidden layers of 128, 40 epochs of Adam, "
-                "the same start and order (goal: within 0.3 points).",
+                "Accuracy on a quarter of the rows, mean of twelve splits: two hidden layers of 128, 40 epochs of "
+                "Adam, the same start and order (goal: within 0.3 points).",
                 table(["data", "rows", "inputs", "full", "bfloat16", "points"], accuracy))
 
 
