@@ -380,8 +380,11 @@ cdef class Core:
         call.exchange(exchange)
         job.batches.training, job.batches.key = True, mix(<uint64_t>batches.key)
         job.batches.noise = objective.input_noise
+        job.batches.altered = job.batches.noise > 0 or batches.mixed is not None
         if objective.smoothing:
             job.rows.loss.arg = objective.smoothing
+        if batches.mixed is not None:
+            call.mix(batches.mixed[0], batches.mixed[1])
         call.drop_at(batches.rates)
         call.step_by(step, state.slots)
         call.average_into(state.average)

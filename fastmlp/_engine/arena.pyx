@@ -48,6 +48,8 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
         room = room_for(job, rows * layer.ld)
         layer.x = base + offset
     offset += room
+    if layer.number == 0 and job.rows.mixed.partner != NULL:
+        offset += room      # for the rows that these are mixed with
     offset = place_room(job, layer, base, offset, rows)
     layer.s = layer.x
     if layer.kind != NULL and layer.kind.grad != NULL and (layer.theta.needs_s or keep):

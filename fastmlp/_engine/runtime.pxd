@@ -32,6 +32,7 @@ cdef class Call:
 
     cdef open(self, const Job *blank, P)
     cdef bind(self, Data data, order, double weight_scale=*)
+    cdef mix(self, partners, share)
     cdef read_in_place(self, Data data)
     cdef sweep_to(self, int last)
     cdef penalize(self, penalty)

@@ -47,6 +47,7 @@ class Options:
     adversarial: Attack | None = None
     ema: float | None = None
     label_smoothing: float = 0.0
+    mixup: float = 0.0
     class_weight: ClassWeight | None = None
     comm: Any = None
     sync: str | int = "step"
@@ -89,6 +90,7 @@ class Options:
         if self.ema is not None:
             self.ema = _checks.number("ema", self.ema, least=0, below=1)
         self.label_smoothing = _checks.number("label_smoothing", self.label_smoothing, least=0, below=1)
+        self.mixup = _checks.number("mixup", self.mixup, least=0, most=1e6)
         _checks.number("validation_fraction", self.validation_fraction, least=0, below=1)
         if self.validation_data is not None:
             if self.validation_fraction:
