@@ -9,20 +9,27 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
-.PHONY: demo lint $(LINTS) test test-all fuzz interrupts test-kernels sanitize sanitize-thread debug bench costs tables \
-        bench-quick phases docs release-check clean
+.PHONY: demo lint $(LINTS) test test-all test-torch fuzz interrupts test-kernels sanitize sanitize-thread debug bench \
+        costs tables bench-quick bench-history phases docs release-check clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
 
-# one environment for both, since `make test` begins with lint
-TEST_STAMP := $(VENV)/lint,test.stamp
+# one environment for all, since `make test` begins with lint
+TEST_STAMP := $(VENV)/lint,test,runtimes.stamp
 
 test: lint $(TEST_STAMP)
 	$(BIN)/pytest -m "not slow"
 
 test-all: lint $(TEST_STAMP)
 	$(BIN)/pytest
+
+# the same numbers as PyTorch, and modules of it; on Linux most indexes have a build for GPUs, of some gigabytes: TORCH=
+# takes another one, a file or an address of a wheel
+TORCH ?= torch
+test-torch: $(TEST_STAMP)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/pytest -k torch
 
 # a million calls of all that is public, with values of every wrong kind; FASTMLP_FUZZ_SEED draws others
 FASTMLP_FUZZ ?= 1000000
@@ -91,6 +98,10 @@ tables: $(BENCH_VENV)/stamp
 bench-quick: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/run/quick.py
 
+# the same, and its counts of instructions as a row of benchmarks/results/history.json, for this commit and compiler
+bench-history: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/run/quick.py --record
+
 $(BENCH):
 	$(PYTHON) -m venv $(BENCH_VENV)
 
@@ -122,7 +133,8 @@ sanitize:
 	LD_PRELOAD="$(foreach library,asan ubsan stdc++,$$(gcc -print-file-name=lib$(library).so))" \
 	    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 	    $(SANITIZE_VENV)/bin/pytest -p no:cacheprovider -s -m "not slow" \
-	    --ignore tests/test_memory.py --ignore tests/test_bits.py
+	    --ignore tests/test_memory.py --ignore tests/test_bits.py --ignore tests/test_distributed_mpi.py \
+	    --ignore tests/test_dask.py
 
 # tests that compute with several threads, with the thread sanitizer; left out are those that fork, which it does not go
 # with, and those that time Ctrl-C, which it slows. The barrier is made of atomics that it knows: nothing is suppressed.
@@ -156,12 +168,14 @@ docs: $(VENV)/docs.stamp
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 # an sdist and a wheel as an index takes them; the wheel installs where there is no compiler, the sdist where there is
-# one, and each trains a network; a wheel of Linux gets the oldest glibc that it runs on
+# one, and each trains a network; a wheel of Linux gets the oldest glibc that it runs on, by auditwheel, which looks for
+# patchelf on the path
 release-check: $(VENV)/release.stamp
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist
 	if [ "$$(uname)" = Linux ]; then \
-	    $(BIN)/auditwheel show dist/*.whl && $(BIN)/auditwheel repair --wheel-dir dist dist/*-linux_*.whl && \
+	    $(BIN)/auditwheel show dist/*.whl && \
+	    PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist dist/*-linux_*.whl && \
 	    rm dist/*-linux_*.whl; fi
 	$(BIN)/twine check --strict dist/*
 	for file in dist/*.whl dist/*.tar.gz; do sh tests/smoke.sh $(PYTHON) "$$file" || exit 1; done
@@ -175,5 +189,5 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist docs/_build docs/api docs/results \
+	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist docs/_build docs/api docs/gallery docs/results \
           *.egg-info $(GENERATED)

@@ -24,7 +24,9 @@ PAGES = {
              ["TiedGroup", "Frozen", "tie_transpose", "tie_layers", "tie_map"], "fastmlp"),
     "sensitivity": ("Sensitivity", "How outputs and the error depend on the input.", sensitivity.__all__,
                     "fastmlp.sensitivity"),
-    "distributed": ("Several processes", "What `fit` takes as `comm`. With MPI: `pip install \"fastmlp[mpi]\"`.",
+    "distributed": ("Several processes",
+                    "What `fit` takes as `comm`, with MPI: `pip install \"fastmlp[mpi]\"`. Estimators for data that "
+                    "Dask has: `pip install \"fastmlp[dask]\"`.",
                     distributed.__all__, "fastmlp.distributed"),
     "data": ("Data larger than memory",
              "What `fit` takes a `window` at a time. With Parquet: `pip install \"fastmlp[parquet]\"`.",

@@ -14,8 +14,16 @@ import docstrings  # noqa: E402
 
 project, author, copyright = "fastmlp", "fastmlp developers", "the fastmlp developers"
 version = release = fastmlp.__version__
-extensions = ["sphinx.ext.autodoc", "myst_parser"]
+extensions = ["sphinx.ext.autodoc", "myst_parser", "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["_build", "TESTING.md"]  # the latter is for work on the sources, with CONTRIBUTING.md
+sphinx_gallery_conf = {
+    "examples_dirs": str(DOCS.parent / "examples" / "gallery"),
+    "gallery_dirs": "gallery",
+    "within_subsection_order": "ExampleTitleSortKey",
+    "abort_on_example_error": True,
+    "show_memory": False,
+    "write_computation_times": False,
+}
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "show_toc_level": 2}
 html_show_sourcelink = False
@@ -32,11 +40,8 @@ def process_docstring(app, what, name, obj, options, lines):
 
 def copy_results():
     """The pages of benchmarks/results, with their pictures, into the documentation."""
-    to = DOCS / "results"
-    to.mkdir(exist_ok=True)
-    for path in sorted((DOCS.parent / "benchmarks" / "results").iterdir()):
-        if path.suffix in (".md", ".png"):
-            shutil.copy(path, to)
+    shutil.copytree(DOCS.parent / "benchmarks" / "results", DOCS / "results", dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("*.json"))
 
 
 def setup(app):

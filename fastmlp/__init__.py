@@ -71,6 +71,6 @@ def initializers() -> list[str]:
 
 
 def instruction_set() -> str:
-    """The instruction set in use: "generic", "avx2", "avx512" or "neon". The environment variable FASTMLP_ISA, read at
-    import, overrides the choice."""
+    """The instruction set in use: "generic", "avx2", "avx512", "amx" or "neon". The environment variable FASTMLP_ISA,
+    read at import, overrides the choice."""
     return _core.ISA

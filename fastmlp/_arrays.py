@@ -6,6 +6,7 @@ they are.
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from . import _core
 from ._types import Floats, Shape
 
 BLOCK_BYTES = 2**26  # of what is held at once besides the result
-OF_TEXT = {"y": "; MLPClassifier takes labels of any kind"}  # argument -> what to do about text
+# argument -> what to do about text
+OF_TEXT = {"y": "; labels that are text are for cross_entropy, or binary_cross_entropy of one output, and must be in "
+                "net.classes, which fit finds where it has all of y"}
 # loss -> what its targets must be: least, most, in words
 RANGES: dict[str, tuple[float, float | None, str]] = {
     "poisson": (0, None, "at least 0"),
@@ -31,7 +34,7 @@ def finite(argument: str, a: NDArray[Any], dtype: DTypeLike) -> None:
     """ValueError unless every element is finite, also once converted to dtype. Works in blocks of rows."""
     if a.dtype.kind != "f":
         return
-    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+    if is_plain(a, dtype):
         good = a.size == 0 or _core.all_finite(a)
     else:
         largest = np.finfo(dtype).max
@@ -81,7 +84,7 @@ def as_array(argument: str, a: Any) -> NDArray[Any]:
 
 def is_sparse(a: Any) -> bool:
     """Whether a is one of scipy's sparse matrices or arrays."""
-    return hasattr(type(a), "tocsr")
+    return type(a) is not np.ndarray and hasattr(type(a), "tocsr")
 
 
 def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any]:
@@ -93,9 +96,15 @@ def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any
     return array
 
 
+def is_plain(a: NDArray[Any], dtype: DTypeLike) -> bool:
+    """Whether it is C-contiguous, aligned and of the dtype."""
+    flags = a.flags
+    return bool(a.dtype == dtype and flags.c_contiguous and flags.aligned)
+
+
 def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """a, or a copy that is C-contiguous, aligned and of the dtype."""
-    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+    if is_plain(a, dtype):
         return a
     return np.require(a, dtype, ["C", "A"])
 
@@ -114,9 +123,10 @@ def blocks(n: int, row_bytes: int) -> list[slice]:
 # ---- what fit and predict take
 
 
-def features(X: Any, d: int, dtype: DTypeLike) -> Any:
-    """X as a 2-D array or a CSR matrix of d columns."""
-    if is_sparse(X):
+def features(X: Any, d: int, dtype: DTypeLike, tables: Sequence[tuple[int, bool]] = ()) -> Any:
+    """X as a 2-D array or a CSR matrix of d columns. tables: of the last columns that hold categories; then X must be
+    dense."""
+    if is_sparse(X) and not tables:
         return _csr("X", sound("X", X), d, dtype)
     X = numeric("X", X, dtype)
     if X.ndim != 2:
@@ -126,8 +136,29 @@ def features(X: Any, d: int, dtype: DTypeLike) -> Any:
         raise ValueError(f"X must have {d} columns, got {X.shape[1]}")
     if len(X) == 0:
         raise ValueError("X must have at least one row, got none")
-    finite("X", X, dtype)
+    if tables:
+        finite("X", X[:, :d - len(tables)], dtype)
+        _require_categories(X[:, d - len(tables):], d - len(tables), tables)
+    else:
+        finite("X", X, dtype)
     return X
+
+
+def _require_categories(X: NDArray[Any], first: int, tables: Sequence[tuple[int, bool]]) -> None:
+    """ValueError unless columns `first` .. of X are categories. tables: how many values each has, 0 the first, and
+    whether other integers, and NaN, may come."""
+    n_values, open_ended = map(np.array, zip(*tables))
+    for rows in blocks(len(X), 8 * len(tables)):
+        part = X[rows]
+        with np.errstate(invalid="ignore"):
+            whole = part == np.floor(part) if part.dtype.kind == "f" else np.ones(part.shape, bool)
+            good = whole & (part >= 0) & (part < n_values)
+            if not good.all():
+                good |= open_ended & ((whole & np.isfinite(part)) | np.isnan(part))
+        if not good.all():
+            i, k = np.argwhere(~good)[0]
+            wanted = "integers, or NaN," if open_ended[k] else f"integers 0..{n_values[k] - 1}"
+            raise ValueError(f"X must have {wanted} in column {first + k}, got {part[i, k]:g} in row {rows.start + i}")
 
 
 def targets(y: Any, n: int, d: int, loss: str | None, dtype: DTypeLike) -> Any:
@@ -177,7 +208,8 @@ def _labels(y: NDArray[Any], d: int) -> NDArray[np.int32]:
     if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.floor(y)).all()):
         raise ValueError(f"y must be integer labels 0..{d - 1} for cross_entropy, got fractions, NaN or infinity")
     if y.min() < 0 or y.max() >= d:
-        raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}")
+        raise ValueError(f"y must be labels 0..{d - 1} for cross_entropy, got values from {y.min():g} to {y.max():g}"
+                         "; y.astype(str) are names for other numbers")
     return plain(y, np.int32)
 
 

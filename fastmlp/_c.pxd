@@ -8,7 +8,7 @@ cdef extern from "kernels/kernels.h" nogil:
         TARGETS_rows, TARGETS_labels, TARGETS_csr, TARGETS_mixed
         N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
         ACT_identity, ACT_relu
-        STEP_sgd, STEP_adam, STEP_nadam
+        STEP_sgd, STEP_adam, STEP_nadam, STEP_adagrad
         EPI_NONE, EPI_RELU, EPI_RELU_GRAD
 
     ctypedef struct gemm_t:
@@ -70,13 +70,15 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct kernels_t:
         const char *isa
-        int lanes, narrow, tile_columns, itemsize, operandsize
+        int lanes, narrow, tile_columns, itemsize, operandsize, rounds, group
         size_t pack_bytes
         void (*gemm)(const gemm_t *g, Py_ssize_t M, const void *A, void *C, const void *H, void *room) noexcept nogil
         int (*packs)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t ldb) noexcept nogil
         Py_ssize_t (*panel)(Py_ssize_t M, Py_ssize_t rest) noexcept nogil
         Py_ssize_t (*panel_start)(Py_ssize_t N, Py_ssize_t j) noexcept nogil
         void (*pack)(Py_ssize_t K, Py_ssize_t n, const void *B, Py_ssize_t ldb, void *out) noexcept nogil
+        void (*round_operands)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out,
+                               Py_ssize_t ldo) noexcept nogil
         void (*dots)(Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, const void *w, const void *b, void *out,
                      Py_ssize_t ldo) noexcept nogil
         void (*row_grad)(Py_ssize_t m, Py_ssize_t n, const void *a, const void *b, void *G, Py_ssize_t ldg,
@@ -216,7 +218,7 @@ cdef extern from "kernels/kernels.h" nogil:
     const char *fastmlp_links[]
     const char *fastmlp_sources[]
 
-    const kernels_t *fastmlp_kernels(const char *isa, char dtype) noexcept
+    const kernels_t *fastmlp_kernels(const char *isa, char precision) noexcept
     const char *fastmlp_isas[]
     const char *fastmlp_compiler
 

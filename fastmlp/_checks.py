@@ -21,6 +21,7 @@ INTEGRAL, REAL = (int, numbers.Integral), (float, int, numbers.Real)
 NO_NUMBERS = (bool, np.timedelta64)
 MOST = 2**63 - 1  # of an integer where nothing else is said: what the engine counts by
 LONG = 200  # letters of what an error shows
+PRECISIONS = ("full", "bfloat16")  # of products
 
 Limits = Mapping[str, float]  # by the names that `number` has for them
 NO_LIMITS: Mapping[str, Limits] = {}
@@ -166,10 +167,11 @@ def bounded(argument: str, value: Any, dtype: DTypeLike = np.float64) -> None:
         number(argument, value, dtype=dtype)
 
 
-def boolean(argument: str, value: Any) -> None:
-    """TypeError unless value is a bool, Python's or NumPy's."""
+def boolean(argument: str, value: Any) -> Any:
+    """value, which must be a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False, got {described(value)}")
+    return value
 
 
 def function(argument: str, value: Any) -> Any:
@@ -264,6 +266,14 @@ def floating(dtype: Any) -> np.dtype[Any]:
     if known is None or known not in (np.float32, np.float64):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {described(dtype)}")
     return known
+
+
+def precision(value: Any, dtype: np.dtype[Any]) -> str:
+    """value as a precision of products, which is to go with the dtype."""
+    if one_of("precision", value, PRECISIONS) == "bfloat16" and dtype != np.float32:
+        raise ValueError(f"precision must be 'full' where dtype is {dtype.name!r}, got 'bfloat16', which goes with "
+                         "float32 alone")
+    return str(value)
 
 
 def generator(random_state: Any) -> np.random.Generator:

@@ -4,11 +4,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastmlp._engine.requests import AttackNumbers, Batches, Exchange, Objective, Penalty, State, Step, Sums
+from fastmlp._engine.requests import AttackNumbers, Batches, Exchange, Objective, Penalty, Settle, State, Step, Sums
 
 __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
            "SOURCES", "STEPS", "Team", "WHOLE", "aligned", "all_finite", "available_isas", "borrow_team", "choose_isa",
-           "cores", "function", "largest", "phases", "shuffle"]
+           "copy", "cores", "function", "largest", "phases", "shuffle"]
 
 _Floats: TypeAlias = NDArray[np.floating[Any]]
 _Integers: TypeAlias = NDArray[np.int64]
@@ -34,6 +34,7 @@ def aligned(shape: int | tuple[int, ...], dtype: DTypeLike) -> _Floats: ...
 def function(name: str, x: _Floats, isa: str | None = None) -> _Floats: ...
 def all_finite(a: _Floats) -> bool: ...
 def largest(a: _Floats) -> float: ...
+def copy(to: Sequence[_Floats], of: Sequence[_Floats]) -> None: ...
 def shuffle(places: _Integers, seed: int, epoch: int, first: int = 0, n: int | None = None) -> None: ...
 
 class Team:
@@ -78,6 +79,7 @@ class Core:
         link: int,
         dtype: DTypeLike,
         tail: tuple[int, int] = (0, 0),
+        rounds: bool = False,
     ) -> Core: ...
     def tail(self) -> tuple[int, int]: ...
     def tie(
@@ -104,6 +106,7 @@ class Core:
         state: State,
         objective: Objective,
         exchange: Exchange | None = None,
+        settle: Settle | None = None,
     ) -> Sums: ...
     def gradient(
         self, data: Data, team: Team, penalty: Penalty = ..., key: int = 0, V: _Floats | None = None

@@ -24,6 +24,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 
 from fastmlp._engine.arena cimport share_weights
+from fastmlp._engine.columns cimport known_rows
 from fastmlp._engine.conv cimport find_windows
 from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.runtime cimport Call, Data, Pace, Team
@@ -37,11 +38,11 @@ from fastmlp._engine.kinds import KINDS
 from fastmlp._engine.requests import Penalty, Sums
 from fastmlp._engine.runtime import PENALTIES, WHOLE, borrow_team, cores, shuffle
 from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite,
-                                    available_isas, choose_isa, function, largest)
+                                    available_isas, choose_isa, copy, function, largest)
 
 __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
            "SOURCES", "STEPS", "Team", "WHOLE", "aligned", "all_finite", "available_isas", "borrow_team", "choose_isa",
-           "cores", "function", "largest", "phases", "shuffle"]
+           "copy", "cores", "function", "largest", "phases", "shuffle"]
 
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
@@ -49,8 +50,10 @@ cdef enum:
     # but of work so many multiply-adds at most, twice of float32: a tenth of a second, in which the weight phase looks
     # for no signals
     CHUNK_WORK = 2000000000
-    SMALL_ROWS = 64             # what predict_small takes
-    SMALL_WORK = 1000000        # rows times parameters
+    SMALL_ROWS = 64             # that predict_small takes through the layers at a time
+    SMALL_WORK = 1000000        # rows times parameters that it takes
+    MOST_SMALLS = 16            # calls of predict_small at a time whose memory is kept
+    ALONE_WORK = 200000         # up to which predict_small holds the GIL: other threads take as long to wake up
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
     # networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, sum
     # batches in two groups, see group_rows; part of the promise of bits
@@ -67,6 +70,53 @@ def phases():
     return dict(phase_ticks()) or None
 
 
+cdef class Small:
+    """What one call of predict_small computes in: a Call, and the weights that its mirrors are of."""
+    cdef Call call
+    cdef object P
+    cdef char *mirrored
+
+
+cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexcept nogil:
+    """The link of x(L) of some rows; False where they or the weights are not finite."""
+    cdef Job *job = &small.call.job
+    cdef Layer *first = job.net.layers
+    cdef Layer *last = &job.net.layers[job.net.L]
+    cdef Layer *layer
+    cdef Py_ssize_t i, m, begin, size, n = X.shape[0]
+    cdef int l
+    cdef float_mode_t outside
+    cdef bint whole = X.strides[0] == first.d_out * job.size     # the rows are one piece
+    for i in range(1 if whole else n):
+        if not job.k.all_finite(first.d_out * n if whole else first.d_out, <char *>X.buf + i * X.strides[0]):
+            return False
+    if job.net.numeric < first.d_out and not known_rows(job, <char *>X.buf, n, X.strides[0] // job.size):
+        return False
+    if not job.k.all_finite(job.net.n_elements, job.net.P):
+        return False
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        begin, size = layer.weights.w_at * job.size, layer.weights.rows * layer.weights.ld * job.size
+        if has_forms(layer) and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
+            memcpy(small.mirrored + begin, job.net.P + begin, size)
+            layer.kind.mirror(job, layer, 0, layer.weights.rows)
+    if first.ld != X.strides[0] // job.size:
+        first.ld = X.strides[0] // job.size
+        prepare(job, job.net.layers)
+    outside = float_mode()
+    set_float_mode(ENGINE_MODE)
+    i = 0
+    while i < n:
+        m = min(SMALL_ROWS, n - i)
+        first.x = first.operands = <char *>X.buf + i * X.strides[0]
+        forward_rows(job, 0, 0, m, job.shares.scratch[0])
+        job.k.link(link, m, last.d_out, last.x, last.ld, at(job, <char *>out, i * last.d_out), last.d_out,
+                   at(job, job.shares.scratch[0], job.shares.loss_at))
+        i += m
+    set_float_mode(outside)
+    return True
+
+
 cdef class Core:
     """A compiled network.
 
@@ -75,27 +125,28 @@ cdef class Core:
     "window", the numbers of window_t in their order; of dropout "rate"; of grouped layers "groups"; of batch
     normalisation "channels", "momentum" and "eps"; of what goes by features how many "features" a position has and
     whether each is "scaled", of normalisations of rows "centred" and "eps"; of two layers side by side the "positions"
-    of a map, as of gates and waves; of mixtures and gates what is "mixed", an activation's number and argument, and
-    whether it is "turned"; of an encoding by bins the "edges" of each feature, arrays. loss: (number, argument). tail:
-    numbers of tied parameters with a place of their own, that count as weights and as biases."""
+    of a map, as of gates and waves; of columns how many are "numeric", and "tables", (values, units) of each; of
+    mixtures and gates what is "mixed", an activation's number and argument, and whether it is "turned"; of an encoding
+    by bins the "edges" of each feature, arrays. loss: (number, argument). tail: numbers of tied parameters with a place
+    of their own, that count as weights and as biases. rounds: whether training and predictions round the operands of
+    products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
-    cdef list windows           # what Layer.windows and Layer.bins point at
+    cdef list held              # what Layer.windows, Layer.tables and Layer.bins point at
     cdef readonly object P, dtype
     cdef readonly object statistics     # running means and variances, layer by layer: kept, but no parameters
     cdef readonly Py_ssize_t n_params
-    cdef list calls             # at hand for the next
-    cdef Call small             # for predict_small,
-    cdef object mirrored_P      # and the weights that its mirrors are of
-    cdef char *mirrored
+    cdef bint rounds            # operands of products are rounded to bfloat16 where nothing asks for exact derivatives
+    cdef list calls, rounding_calls     # at hand for the next
+    cdef list smalls            # at hand for predict_small
     cdef char format
     cdef int link
     cdef Pace pace
     cdef public Py_ssize_t block_rows   # rows a thread takes at a time, 0: as many as suit the layers
     cdef public Py_ssize_t chunk_rows   # rows of a batch whose activations are held at once, 0: by memory
 
-    def __cinit__(self, d, layers, loss, link, dtype, tail=(0, 0)):
+    def __cinit__(self, d, layers, loss, link, dtype, tail=(0, 0), rounds=False):
         cdef Network *net = &self.blank.net
         cdef int l
         net.L = len(d) - 1
@@ -107,9 +158,9 @@ cdef class Core:
         self.blank.size = self.blank.k.itemsize
         self.blank.rows.loss.kind, self.blank.rows.loss.arg = loss
         self.blank.rows.loss.n = d[net.L]
-        self.link = link
-        self.calls, self.windows, self.pace = [], [], Pace()
-        net.layers[0].d_out = d[0]
+        self.link, self.rounds = link, rounds
+        self.calls, self.rounding_calls, self.smalls, self.held, self.pace = [], [], [], [], Pace()
+        net.layers[0].d_out = net.numeric = d[0]
         for l in range(1, net.L + 1):
             self.describe(l, d[l], layers[l - 1])
         self.follow_readers()
@@ -153,13 +204,27 @@ cdef class Core:
         if "window" in spec:
             _check_map(*spec["window"])
             g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec["window"]
+        if "tables" in spec:
+            self.tabulate(layer, spec["numeric"], spec["tables"])
         if layer.kind.measure != NULL:
             layer.kind.measure(k, layer)
             layer.weights.ld = pad(layer.weights.cols, k.lanes)
+            layer.weights.size = layer.weights.size or layer.weights.rows * layer.weights.cols
         if "window" in spec and layer.kind.grad != NULL:
             stops, window = np.empty(layer.weights.positions, np.int32), np.empty(layer.weights.rows, np.int32)
             find_windows(layer, <int32_t *>address(stops), <int32_t *>address(window))
-            self.windows += [stops, window]
+            self.held += [stops, window]
+
+    cdef tabulate(self, Layer *layer, Py_ssize_t numeric, tables):
+        """Where a layer of columns has its tables, each (values, units)."""
+        cdef Tables *of = &layer.tables
+        values, units = np.array(tables, np.int64).reshape(-1, 2).T.copy()
+        begin, places = np.cumsum(values * units) - values * units, np.cumsum(units) - units + numeric
+        self.held += [values, units, begin, places]
+        of.numeric, of.n = numeric, len(values)
+        of.values, of.units = <int64_t *>address(values), <int64_t *>address(units)
+        of.begin, of.at = <int64_t *>address(begin), <int64_t *>address(places)
+        self.blank.net.numeric = min(self.blank.net.numeric, layer.d_in - of.n)
 
     cdef find_bins(self, Layer *layer, edges):
         """Where the bins of each feature are, of arrays of edges."""
@@ -169,7 +234,7 @@ cdef class Core:
         slope = np.concatenate([1 / np.diff(feature) for feature in edges]).astype(self.dtype)
         layer.bins.first = <int32_t *>address(first)
         layer.bins.edges, layer.bins.slope = <char *>address(ends), <char *>address(slope)
-        self.windows += [first, ends, slope]
+        self.held += [first, ends, slope]
 
     cdef keep_statistics(self):
         """Room for the running means, 0, and variances, 1, of the layers that normalise."""
@@ -221,8 +286,8 @@ cdef class Core:
                 W.b_at += W.rows * W.ld
                 offset = W.b_at + (pad(W.units, lanes) if W.bias else 0)
                 net.n_rows += W.rows + W.bias
-                self.n_params += W.rows * W.cols + W.bias * W.units
-                net.work += W.rows * W.ld * W.positions
+                self.n_params += W.size + W.bias * W.units
+                net.work += layer.d_out if layer.tables.n else W.rows * W.ld * W.positions
                 net.narrow = net.narrow and max(W.cols, W.units) <= self.blank.k.narrow
             net.settles = net.settles or (layer.kind != NULL and layer.kind.settle != NULL)
             net.ends = net.ends or (layer.kind != NULL and layer.kind.grad_end != NULL)
@@ -250,12 +315,14 @@ cdef class Core:
         return aligned(self.P.shape, self.dtype)
 
     def weight(self, int l, of=None):
-        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), as a view into P, or into what is laid out as P;
-        None where the layer has none."""
+        """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), of tables (elements,), as a view into P, or into
+        what is laid out as P; None where the layer has none."""
         cdef Weights *W = &self.blank.net.layers[l].weights
         if W.rows == 0 or W.lone:
             return None
         base = self.P if of is None else of
+        if self.blank.net.layers[l].tables.n:
+            return base[W.w_at:W.w_at + W.size]
         kept = base[W.w_at:W.b_at].reshape(W.rows, W.ld)[:, :W.cols]
         return kept.T if W.flipped else kept
 
@@ -270,7 +337,7 @@ cdef class Core:
     def flat(self, of):
         """All W and b, layer by layer, as one array, of what is laid out as P."""
         cdef int l
-        cdef Py_ssize_t i, size = self.blank.size
+        cdef Py_ssize_t i, n, size = self.blank.size
         cdef Weights *W
         cdef const char *base = <const char *>address(of)
         out = np.empty(self.n_params, self.dtype)
@@ -282,8 +349,9 @@ cdef class Core:
                 to += W.rows * W.cols * size
             else:
                 for i in range(W.rows):
-                    memcpy(to, base + (W.w_at + i * W.ld) * size, W.cols * size)
-                    to += W.cols * size
+                    n = min(W.cols, W.size - i * W.cols)
+                    memcpy(to, base + (W.w_at + i * W.ld) * size, n * size)
+                    to += n * size
             if W.bias:
                 memcpy(to, base + W.b_at * size, W.units * size)
                 to += W.units * size
@@ -312,17 +380,23 @@ cdef class Core:
 
     # ---- calls at hand
 
-    cdef Call new_call(self):
+    cdef Call new_call(self, bint rounds=False):
         cdef Call call = Call()
         call.open(&self.blank, self.P)
+        if rounds and self.rounds:
+            call.round_operands()
         return call
 
-    cdef Call take(self):
-        return self.calls.pop() if self.calls else self.new_call()
+    cdef Call take(self, bint rounds=False):
+        """A call; rounds: one that rounds operands, in a network that does."""
+        calls = self.rounding_calls if rounds and self.rounds else self.calls
+        return calls.pop() if calls else self.new_call(rounds)
 
     cdef give(self, Call call):
-        if len(self.calls) < 2:
-            self.calls.append(call)
+        call.rows = None        # of a batch that may be all rows
+        calls = self.rounding_calls if call.job.k.rounds else self.calls
+        if len(calls) < 2:
+            calls.append(call)
 
     cdef Py_ssize_t block_for(self, Data data):
         """Rows that suit the layers: few while the weights stay in L1, more where a block pays for streaming them."""
@@ -359,53 +433,50 @@ cdef class Core:
         """Batches, chunks and blocks of the call's rows."""
         cdef Batches *of = &call.job.batches
         of.batch, of.chunk, of.block = batch, self.chunk_for(batch), self.block_for(data)
+        if call.job.k.rounds:
+            of.chunk = min(batch, pad(of.chunk, call.job.k.group))
         of.chunks = (batch + of.chunk - 1) // of.chunk
 
-    def train(self, Data data, Team team, batches, step, state, objective, exchange=None):
-        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange: see Call.exchange.
+    def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None):
+        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see Call.exchange.
         Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on it. The state
         advances."""
-        cdef Call call = self.take()
+        cdef Call call = self.take(self.rounds and not objective.penalty.kind and objective.attack is None)
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
-        cdef Py_ssize_t done, wanted
-        cdef double argument = job.rows.loss.arg
-        call.bind(data, batches.order, batches.weight_scale)
-        self.cut(call, data, batches.size)
+        cdef Py_ssize_t done, wanted, size, first, last
+        cdef double argument = job.rows.loss.arg, weight_scale, row_l2, row_l1, noise, smoothing
+        order, size, first, last, weight_scale, key, rates, mixed = <tuple>batches
+        row_l2, row_l1, noise, penalty, attack, smoothing, _ = <tuple>objective
+        call.bind(data, order, weight_scale)
+        self.cut(call, data, size)
         if job.net.settles:     # each layer sees the whole batch at once
             job.batches.chunk, job.batches.chunks = job.batches.batch, 1
-        call.penalize(objective.penalty)
-        if objective.attack is not None:
-            call.move_inputs(objective.attack)
-        call.exchange(exchange)
-        job.batches.training, job.batches.key = True, mix(<uint64_t>batches.key)
-        job.batches.noise = objective.input_noise
-        job.batches.altered = job.batches.noise > 0 or batches.mixed is not None
-        if objective.smoothing:
-            job.rows.loss.arg = objective.smoothing
-        if batches.mixed is not None:
-            call.mix(batches.mixed[0], batches.mixed[1])
-        call.drop_at(batches.rates)
-        call.step_by(step, state.slots)
-        call.average_into(state.average)
-        optimizer.row_l2, optimizer.row_l1 = objective.row_l2, objective.row_l1
-        optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade = (*state.powers, 0.0)[:3]
-        call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
-        losses, penalties = np.empty(job.batches.batch, self.dtype), np.empty(job.batches.batch, self.dtype)
-        job.results.values, job.sensitivity.penalties = <char *>address(losses), <char *>address(penalties)
-        call.gradient_room(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
-                           or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
+        call.penalize(penalty)
+        if attack is not None:
+            call.move_inputs(attack)
+        call.exchange(exchange, settle)
+        job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
+        job.batches.altered = noise > 0 or mixed is not None
+        if smoothing:
+            job.rows.loss.arg = smoothing
+        if mixed is not None:
+            call.mix(mixed[0], mixed[1])
+        call.drop_at(rates)
+        call.step_by(step, state)
+        optimizer.row_l2, optimizer.row_l1 = row_l2, row_l1
+        call.lay_out(job.batches.chunk, job.batches.chunk, team.n, True, False)
+        call.room_for_rows(job.batches.batch)
+        call.room_for_gradient(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
+                               or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
         try:
-            wanted = chunks_of(job, batches.last)
-            done = self.pace.run_chunks(call, team, batches.first * job.batches.chunks, wanted)
+            wanted = chunks_of(job, last)
+            done = self.pace.run_chunks(call, team, first * job.batches.chunks, wanted)
         finally:
-            powers = (optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade)
-            state.powers[:] = powers[:len(state.powers)]
-            if state.average is not None:
-                state.average.power[0] = optimizer.average_power
+            call.advance(state)
         job.rows.loss.arg = argument
         self.give(call)
-        return Sums(job.results.loss_sum, batches.last if done == wanted else done // job.batches.chunks,
+        return Sums(job.results.loss_sum, last if done == wanted else done // job.batches.chunks,
                     job.results.penalty_sum, job.results.sensitivity_sum)
 
     def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):
@@ -420,13 +491,13 @@ cdef class Core:
         job.batches.key = mix(<uint64_t>key)
         if V is not None:
             call.go_along(V)
-        call.lay_out("train", job.batches.chunk, job.batches.chunk, team.n, True, False)
-        values, penalties = np.empty(data.n, self.dtype), np.empty(data.n, self.dtype)
-        job.results.values, job.sensitivity.penalties = <char *>address(values), <char *>address(penalties)
-        G = call.gradient_room(True)
+        call.lay_out(job.batches.chunk, job.batches.chunk, team.n, True, False)
+        call.room_for_rows(data.n)
+        call.room_for_gradient(True)
         self.pace.run_chunks(call, team, 0, job.batches.chunks)
         loss = float("nan") if job.results.bad else job.results.loss_sum
         total = loss + job.results.sensitivity_sum
+        G, call.G = call.G, None
         self.give(call)
         return total, G[0]
 
@@ -442,7 +513,7 @@ cdef class Core:
         of.block = self.block_for(data)
         call.sweep_to(job.net.L + 1)
         call.read_in_place(data)
-        call.lay_out("forward", of.block * team.n, 0, team.n, False, False)
+        call.lay_out(of.block * team.n, 0, team.n, False, False)
         job.results.out = <char *>address(out) if out is not None else NULL
         job.results.values = losses
         summed = EVALUATE_ROWS if losses != NULL else job.rows.n
@@ -462,7 +533,7 @@ cdef class Core:
 
     def evaluate(self, Data data, Team team, rows=None):
         """Sum of the weighted losses, of some rows or of all."""
-        cdef Call call = self.take()
+        cdef Call call = self.take(True)
         call.bind(data, rows)
         total = self.forward(call, data, team, self.room_for_losses(call), None)
         self.give(call)
@@ -470,7 +541,7 @@ cdef class Core:
 
     def predict(self, Data data, Team team, rows=None, linked=True):
         """The link of x(L), or x(L) itself, (n, d(L)), of some rows or of all."""
-        cdef Call call = self.take()
+        cdef Call call = self.take(True)
         call.bind(data, rows)
         call.job.results.link = self.link if linked else LINKS["identity"]
         out = self.room_for_outputs(call)
@@ -480,7 +551,7 @@ cdef class Core:
 
     def evaluate_and_predict(self, Data data, Team team, rows=None):
         """(sum of the weighted losses, predictions) of some rows or of all, by one forward pass."""
-        cdef Call call = self.take()
+        cdef Call call = self.take(True)
         call.bind(data, rows)
         call.job.results.link = self.link
         out = self.room_for_outputs(call)
@@ -488,42 +559,24 @@ cdef class Core:
         self.give(call)
         return total, out
 
-    cdef bint ready_small(self) except -1:
-        """predict_small's Call, its mirrors those of the weights of now; False where weights are not finite."""
-        cdef int l
-        cdef Py_ssize_t begin, size
-        cdef Layer *layer
-        cdef Job *job
-        if not self.blank.k.all_finite(self.blank.net.n_elements, self.blank.net.P):
-            return False
-        if self.small is None:
-            call = self.new_call()
-            (<Call>call).job.net.layers[0].in_place, (<Call>call).job.batches.block = True, SMALL_ROWS
-            (<Call>call).sweep_to(self.blank.net.L + 1)
-            self.mirrored_P = self.P.copy()     # first: should another thread write now, they differ
-            self.mirrored = <char *>address(self.mirrored_P)
-            (<Call>call).lay_out("small", SMALL_ROWS, 0, 1, False, False)
-            self.small = call
-        job = &self.small.job
-        for l in range(1, job.net.L + 1):
-            layer = &job.net.layers[l]
-            begin, size = layer.weights.w_at * job.size, layer.weights.rows * layer.weights.ld * job.size
-            if has_forms(layer) and memcmp(job.net.P + begin, self.mirrored + begin, size) != 0:
-                memcpy(self.mirrored + begin, job.net.P + begin, size)
-                layer.kind.mirror(job, layer, 0, layer.weights.rows)
-        return True
+    cdef Small new_small(self):
+        cdef Small small = Small()
+        small.call = self.new_call()
+        small.call.job.net.layers[0].in_place, small.call.job.batches.block = True, SMALL_ROWS
+        small.call.sweep_to(self.blank.net.L + 1)
+        small.P = self.P.copy()     # first: should another thread write now, they differ
+        small.mirrored = <char *>address(small.P)
+        small.call.lay_out(SMALL_ROWS, 0, 1, False, False)
+        return small
 
     def predict_small(self, X):
-        """predict for a few finite rows of the network's dtype, quickly and with the GIL held; None where X is
-        something else."""
+        """predict for some finite rows of the network's dtype, quickly and on this thread alone; None where X is
+        something else. Other threads may do the same at a time."""
         cdef Py_buffer b, o
-        cdef Job *job
-        cdef Layer *first
-        cdef Layer *last
-        cdef Py_ssize_t i, d = self.blank.net.layers[0].d_out, size = self.blank.size
+        cdef Py_ssize_t work, d = self.blank.net.layers[0].d_out, size = self.blank.size
+        cdef Small small
         cdef bint good
-        cdef float_mode_t outside
-        if type(X) is not ndarray or self.blank.net.settles:
+        if type(X) is not ndarray or self.blank.net.settles or self.rounds:
             return None
         try:
             PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)
@@ -531,40 +584,33 @@ cdef class Core:
             return None
         try:
             if (b.ndim != 2 or b.shape[1] != d or b.format[0] != self.format or b.format[1] != 0 or b.shape[0] < 1
-                    or b.shape[0] > SMALL_ROWS or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0
-                    or <uintptr_t>b.buf % size
-                    or b.shape[0] * self.blank.net.work > SMALL_WORK):
+                    or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0 or <uintptr_t>b.buf % size
+                    or b.shape[0] > SMALL_WORK):
                 return None
-            good = True
-            for i in range(b.shape[0]):
-                good = good and self.blank.k.all_finite(d, <char *>b.buf + i * b.strides[0])
-            if not good or not self.ready_small():
+            work = b.shape[0] * self.blank.net.work
+            if work > SMALL_WORK:
                 return None
-            job = &self.small.job
-            first, last = job.net.layers, &job.net.layers[job.net.L]
-            out = empty((b.shape[0], last.d_out), self.dtype)
+            small = self.smalls.pop() if self.smalls else self.new_small()
+            out = empty((b.shape[0], self.blank.net.layers[self.blank.net.L].d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
-            first.x = <char *>b.buf
-            if first.ld != b.strides[0] // size:
-                first.ld = b.strides[0] // size
-                prepare(job, job.net.layers)
-            outside = float_mode()
-            set_float_mode(ENGINE_MODE)
-            forward_rows(job, 0, 0, b.shape[0], job.shares.scratch[0])
-            job.k.link(self.link, b.shape[0], last.d_out, last.x, last.ld, o.buf, last.d_out,
-                       at(job, job.shares.scratch[0], job.shares.loss_at))
-            set_float_mode(outside)
+            if work > ALONE_WORK:
+                with nogil:
+                    good = small_rows(small, self.link, &b, o.buf)
+            else:
+                good = small_rows(small, self.link, &b, o.buf)
             PyBuffer_Release(&o)
-            return out
+            if len(self.smalls) < MOST_SMALLS:
+                self.smalls.append(small)
+            return out if good else None
         finally:
             PyBuffer_Release(&b)
 
-    cdef rowwise(self, Call call, Data data, Team team, job_fn work, Py_ssize_t width, use):
+    cdef rowwise(self, Call call, Data data, Team team, job_fn work, Py_ssize_t width):
         """What a job makes of each row, (n, width), and the rows' losses, where it has any."""
         cdef Job *job = &call.job
         cdef Batches *of = &job.batches
         of.block = self.block_for(data)
-        call.lay_out(use, of.block * team.n, 0, team.n, True, False)
+        call.lay_out(of.block * team.n, 0, team.n, True, False)
         out = np.empty((data.n, width), self.dtype)
         values = np.empty(data.n, self.dtype)
         job.results.out, job.results.values = <char *>address(out), <char *>address(values)
@@ -580,7 +626,7 @@ cdef class Core:
         call.bind(data, None)
         call.sweep_to(0)
         call.job.results.seed = <char *>address(seed) if seed is not None else NULL
-        return self.rowwise(call, data, team, pull_job, self.blank.net.layers[0].d_out, "pull")
+        return self.rowwise(call, data, team, pull_job, self.blank.net.layers[0].d_out)
 
     def push(self, Data data, Team team, seed):
         """x'(L) of each row (n, d(L)) for the seed x'(0), C-contiguous (n, d(0))."""
@@ -589,7 +635,7 @@ cdef class Core:
         call.sweep_to(self.blank.net.L + 1)
         call.follow_tangents()
         call.job.results.seed = <char *>address(seed)
-        return self.rowwise(call, data, team, push_job, self.blank.net.layers[self.blank.net.L].d_out, "push")[0]
+        return self.rowwise(call, data, team, push_job, self.blank.net.layers[self.blank.net.L].d_out)[0]
 
     def attack(self, Data data, Team team, attack, key):
         """X (n, d(0)) moved to where the rows' losses are larger; attack: AttackNumbers."""
@@ -598,12 +644,12 @@ cdef class Core:
         call.sweep_to(1)
         call.move_inputs(attack)
         call.job.batches.key = mix(<uint64_t>key)
-        return self.rowwise(call, data, team, attack_job, self.blank.net.layers[0].d_out, "attack")[0]
+        return self.rowwise(call, data, team, attack_job, self.blank.net.layers[0].d_out)[0]
 
     def sweep(self, Data data, bint backward, Team team):
         """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the
         rows, and the gradient of their weighted mean, laid out as P."""
-        cdef Call call = self.new_call()
+        cdef Call call = self.new_call(not backward)
         cdef Job *job = &call.job
         cdef int l, L = job.net.L
         call.bind(data, None)
@@ -611,10 +657,10 @@ cdef class Core:
         job.batches.chunks, job.batches.first, job.batches.end = 1, 0, data.n
         job.rows.delta_weight, job.rows.loss.weight = <char *>data.weight, NULL
         call.sweep_to(0 if backward else L + 1)
-        call.lay_out("sweep", data.n, 0, team.n, backward, True, True)
+        call.lay_out(data.n, 0, team.n, backward, True, True)
         values = np.empty(data.n, self.dtype)
         job.results.values = <char *>address(values)
-        G = call.gradient_room(True)
+        call.room_for_gradient(True)
         if backward:
             share_weights(job, team.n)
         call.run(team, sweep_job if backward else keep_job)
@@ -624,7 +670,7 @@ cdef class Core:
         return {"x": [view(<uintptr_t>job.net.layers[l].x, l) for l in layers],
                 "s": [None] + [view(<uintptr_t>job.net.layers[l].s, l) for l in layers[1:]],
                 "delta": [view(<uintptr_t>job.net.layers[l].delta, l) for l in layers] if backward else None,
-                "values": values, "G": G[0]}
+                "values": values, "G": call.G[0]}
 
     cdef rows_view(self, Call call, Py_ssize_t offset, int l, Py_ssize_t n):
         cdef Py_ssize_t ld = call.job.net.layers[l].ld

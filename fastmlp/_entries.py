@@ -45,10 +45,13 @@ def with_specs(entry: Any, activation: Any, init: Any) -> Any:
 
 
 def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:
-    """(shapes of x(0) .. x(L), a checked spec for each layer) of the input, an int or a shape, and specs."""
-    stack = Stack(input_shape(entries[0]), dtype)
-    for i, entry in enumerate(entries[1:], 1):
-        stack.append(entry, f"layers[{i}]")
+    """(shapes of x(0) .. x(L), a checked spec for each layer) of the input, an int, a shape or Columns, and specs."""
+    first = entries[0]
+    columns = isinstance(first, Layer)
+    stack = Stack(first.as_input("layers[0]", dtype) if columns else input_shape(first), dtype)
+    for i, entry in enumerate(entries):
+        if i > 0 or columns:
+            stack.append(entry, f"layers[{i}]")
     shapes, specs = stack.shapes, stack.specs
     if not isinstance(specs[-1], Dense):
         raise ValueError(f"the last of layers must be a Dense layer or an int, got {_checks.described(entries[-1])}")
@@ -57,4 +60,23 @@ def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shap
     unread = {*range(len(specs))} - {l - back for l, spec in enumerate(specs, 1) for back in spec.reads}
     if unread:
         raise ValueError(f"each of layers must be read by a later one, got none that reads x({min(unread)})")
+    _check_readers_of_columns(shapes[0], specs)
     return tuple(shapes), tuple(specs)
+
+
+def _check_readers_of_columns(shape: Shape, specs: Sequence[Layer]) -> None:
+    """ValueError where Columns read anything but the input, or anything but Columns reads its categories."""
+    n = max(spec.n_categories for spec in specs)
+    of_input = {0}  # layers that are the input as it is
+    for l, spec in enumerate(specs, 1):
+        reads = not of_input.isdisjoint(l - back for back in spec.reads)
+        if spec.kind == "columns":
+            if not reads:
+                raise ValueError(f"Columns must read the input, got layer {l}, {spec.brief()}, which does not")
+            if n and spec.numeric > shape[0] - n:  # type: ignore[attr-defined]
+                raise ValueError(f"numeric of layer {l} must be at most {shape[0] - n}, since the last {n} columns are "
+                                 f"categories, got {spec.brief()}")
+        elif spec.kind == "identity" and reads:
+            of_input.add(l)
+        elif n and reads:
+            raise ValueError(f"categories of the input must be read by Columns alone, got layer {l}, {spec.brief()}")

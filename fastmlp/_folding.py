@@ -148,7 +148,7 @@ def network_of(net: Net, nodes: list[Node]) -> Net:
         specs.append(spec)
     shape = net.shapes[0]
     new = type(net)([shape if len(shape) > 1 else shape[0], *specs], loss=net.loss.spec, dtype=net.dtype)
-    new._network.n_threads = net._network.n_threads
+    new._network.n_threads, new._network.classes = net._network.n_threads, net._network.classes
     new._network.parameters.start([node.W for node in nodes], [node.b for node in nodes])
     new._network.parameters.require_finite()
     return new

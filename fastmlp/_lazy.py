@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._needs import needing
+
 # name -> the module that has it
 NAMES = {
     **dict.fromkeys(("MLPClassifier", "MLPRegressor", "MLPAutoencoder"), "estimators"),
@@ -23,12 +25,8 @@ def load(name: str) -> Any:
     """A name of the table or one of the modules. ImportError that names the remedy where a package is missing."""
     if name in MODULES:
         return importlib.import_module(f"{__package__}.{name}")
-    try:
+    with needing(name):
         return getattr(importlib.import_module(f"{__package__}.{NAMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if str(error.name).partition(".")[0] != "sklearn":
-            raise
-        raise ImportError(f'{name} needs scikit-learn: pip install "fastmlp[sklearn]"') from error
 
 
 def attached(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _arrays, _checks, _core, _threads
+from . import _arrays, _checks, _core, _labels, _threads
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
@@ -18,31 +18,49 @@ from .losses import Loss
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
 
 
+class Unfinished(NamedTuple):
+    """An epoch that was ended within: the rows, the batch and the window that it is of, how many of its batches are
+    done, and what those before it gave, sums of losses and of penalties."""
+
+    n: int
+    batch: int
+    window: int
+    batches: int
+    loss: float
+    sensitivity: float
+
+
 @dataclass
 class Progress:
     """Where training stands, from which partial_fit goes on.
 
     seed: of the random stream, 0 .. 2^63 - 1. epochs_ever: epochs of all fits, by which the stream is drawn from.
-    optimizer_state: what the last fit left, None before the first.
+    optimizer_state: what the last fit left, None before the first. unfinished: the epoch in which that was ended, or
+    None.
     """
 
     seed: int = 0
     epochs_ever: int = 0
     optimizer_state: OptimizerState | None = None
+    unfinished: Unfinished | None = None
 
 
 class Network:
     """A network that computes. Its weights are 0 until `start` or `parameters.resume`.
 
-    layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties: as
-    MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. core: the engine's part.
+    layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties,
+    precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. tables: of the last
+    columns of X, those of categories, how many values each has and whether others may come; numeric: how many columns
+    are before them. core: the engine's part. classes: the names of labels, None as long as these are numbers;
+    n_classes: how many the loss tells apart, None where it does not.
     parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls that
     do not say, None for as many as pay off.
     """
 
     def __init__(self, layers: tuple[Layer, ...], shapes: tuple[Shape, ...], loss: Loss, dtype: np.dtype[Any],
-                 ties: tuple[Any, ...]) -> None:
+                 ties: tuple[Any, ...], precision: str = "full") -> None:
         self.layers, self.shapes, self.loss, self.dtype, self.ties = layers, shapes, loss, dtype, ties
+        self.precision = precision
         self.scheduled = [(l, layer) for l, layer in enumerate(layers, 1)
                           if isinstance(layer, Dropout) and callable(layer.rate)]
         self.d = tuple(math.prod(shape) for shape in shapes)
@@ -53,10 +71,17 @@ class Network:
         tied = Ties(ties, Places(weight_shapes, bias_shapes), dtype) if ties else None
         _check_factors(layers, tied)
         rows = [layer.engine_row(shape) | {"sources": those} for layer, shape, those in zip(layers, read, sources)]
-        self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0))
+        self.tables = _tables(layers)
+        self.numeric = self.d[0] - len(self.tables)
+        self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0),
+                               precision == "bfloat16")
         self.parameters = parameters_of(self.core, weight_shapes, tied)
         self.progress = Progress()
         self.n_threads = None
+        self.n_classes = self.d[-1] if loss.name == "cross_entropy" else None
+        if loss.name == "binary_cross_entropy" and self.d[-1] == 1:
+            self.n_classes = 2
+        self.classes: _labels.Classes | None = None
 
     @property
     def n_threads(self) -> int | None:
@@ -106,11 +131,20 @@ class Network:
 
     def features(self, X: Any) -> Any:
         """X, maps or flat, as an array or a CSR matrix (n, d(0)) that the engine can read, checked."""
-        return _arrays.features(self.flat_rows(X), self.d[0], self.dtype)
+        return _arrays.features(self.flat_rows(X), self.d[0], self.dtype, self.tables)
+
+    def numbers(self, X: Any) -> Any:
+        """The columns of X that are no categories: those that attacks move."""
+        return np.asarray(X)[:, :self.numeric] if self.tables else X
 
     def targets(self, y: Any, n: int) -> Any:
         """y for n rows as the engine reads it, checked."""
+        y = y if self.classes is None else self.numbered(y)
         return _arrays.targets(y, n, self.d[-1], self.loss.name, self.dtype)
+
+    def numbered(self, y: Any) -> Any:
+        """y with the numbers of the classes in the place of their names."""
+        return y if self.classes is None else _labels.numbered(y, self.classes)
 
     def flat_rows(self, X: Any, argument: str = "X") -> Any:
         """Maps (n, h, w, c), or without a single channel, as rows (n, d(0)); anything else as it is."""
@@ -176,6 +210,16 @@ class Network:
         self.parameters.require_finite()
         with self.team(data.n, 1) as team:
             return self.core.evaluate(data, team) / data.weight_sum
+
+
+def _tables(layers: tuple[Layer, ...]) -> list[tuple[int, bool]]:
+    """Of the last columns of the input that some layer takes for categories: (values of the smallest table, whether all
+    take others too)."""
+    known = [[(table.n_values, table.unknown == "zero") for table in layer.categories]  # type: ignore[attr-defined]
+             for layer in layers if layer.n_categories]
+    n = max(map(len, known), default=0)
+    columns = [[tables[len(tables) - k] for tables in known if len(tables) >= k] for k in range(n, 0, -1)]
+    return [(min(n for n, _ in tables), all(unknown for _, unknown in tables)) for tables in columns]
 
 
 def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays, _core
+from ._engine.requests import Step
 from ._tied import Ties
 from ._types import Floats, Integers, Shape
 from .optim import Optimizer
@@ -210,22 +211,31 @@ class OptimizerState:
 
     def __init__(self, parameters: Parameters, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
+        self._last: Step | None = None  # that was asked for
         self.slots = [parameters.core.like_params() for _ in range(optimizer.n_slots)]
         self.powers = np.ones(optimizer.n_powers)
         self.epoch = 0
 
     @classmethod
-    def following(cls, previous: OptimizerState | None, parameters: Parameters,
-                  optimizer: Optimizer) -> OptimizerState:
+    def following(cls, previous: OptimizerState | None, parameters: Parameters, optimizer: Optimizer,
+                  fresh: bool = False) -> OptimizerState:
         """The state to train with after another, or after None: that one with the new optimiser's numbers where both
-        are of the same kind, else a fresh one. ValueError where the weights' dtype cannot hold the optimiser's
-        numbers."""
-        if previous is None or previous.optimizer is not optimizer:  # else it was checked when it came first
+        are of the same kind, else, or where a fresh one is asked for, a fresh one. ValueError where the weights' dtype
+        cannot hold the optimiser's numbers."""
+        known = previous is not None and previous.optimizer is optimizer
+        if not known:  # else it was checked when it came first
             optimizer.check(parameters.core.dtype)
-        if previous is None or previous.optimizer.step != optimizer.step:
+        if previous is None or fresh or previous.optimizer.step != optimizer.step:
             return cls(parameters, optimizer)
-        previous.optimizer = optimizer
+        if not known:
+            previous.optimizer, previous._last = optimizer, None
         return previous
+
+    def step_at(self, rate: float) -> Step:
+        """The optimiser's step at a rate; the last one where that is the same."""
+        if self._last is None or self._last.lr != rate:
+            self._last = self.optimizer.at_rate(rate)
+        return self._last
 
     def arrays(self) -> list[Floats]:
         """All that a step changes besides the weights."""
@@ -242,5 +252,5 @@ class OptimizerState:
         state = cls(parameters, exported["optimizer"])
         for slot, p in zip(state.slots, exported["slots"]):
             parameters.put(p, slot)
-        state.powers, state.epoch = exported["powers"].copy(), exported["epoch"]
+        state.powers[...], state.epoch = exported["powers"], exported["epoch"]
         return state

@@ -73,7 +73,7 @@ class Attack:
         low, high = (-math.inf, math.inf) if self.clip is None else map(float, self.clip)
         if self.clip is not None:
             X = X if hasattr(X, "tocsr") else np.asarray(X)
-            if X.shape[0] and (X.min() < low or X.max() > high):
+            if min(X.shape) and (X.min() < low or X.max() > high):
                 raise ValueError(f"X must be within clip, {low:g} to {high:g}, "
                                  f"got values from {X.min():g} to {X.max():g}")
         step = self.eps_step or self.eps * (1 if self.max_iter == 1 else 2.5 / self.max_iter)

@@ -26,11 +26,11 @@ INITIALIZERS = tuple(f"{variance}_{draw}" for variance in VARIANCES for draw in 
 
 
 def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argument: str,
-            dtype: np.dtype[Any]) -> NDArray[np.float64]:
+            dtype: np.dtype[Any], fans: tuple[int, int] | None = None) -> NDArray[np.float64]:
     """Weights of a shape (.., n_in, n_out), float64: the fans of a convolution are n_in and n_out times its kernel.
 
     init: a name in INITIALIZERS, a pair that `drawn` takes, or an array that is finite in dtype. Errors name it by
-    `argument`.
+    `argument`. fans: others than those of the shape.
     """
     if is_pair(init):
         return drawn(init, shape, rng, argument, dtype)
@@ -39,7 +39,7 @@ def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argumen
         if init == "zeros":
             return np.zeros(shape)
         variance, draw = init.split("_")
-        fan_in, fan_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
+        fan_in, fan_out = fans or (math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1])
         return DRAWS[draw](rng, VARIANCES[variance](fan_in, fan_out), shape)
     return given(init, shape, argument, dtype)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks, _core
+from ._needs import needing
 from ._types import Floats
 
 Metric = Callable[[Any, Floats, Any], float]  # of targets, predictions and sample weights or None
@@ -116,10 +117,8 @@ def _ranked(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], Floats]:
 
 def _of_sklearn(name: str) -> Callable[..., float]:
     """A function of scikit-learn's metrics."""
-    try:
+    with needing(f"metrics by {name}", "need"):
         from sklearn import metrics
-    except ModuleNotFoundError as error:
-        raise ImportError(f'metrics by {name} need scikit-learn: pip install "fastmlp[sklearn]"') from error
     function: Callable[..., float] = getattr(metrics, name)
     return function
 

@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _arrays, _checks, _core, _derivatives, _entries
+from . import _arrays, _checks, _core, _derivatives, _entries, _labels
 from . import layers as specs
 from ._exits import Exits
 from ._fit.history import History
-from ._fit.measures import score
+from ._fit.measures import labels_of, score
 from ._fit.mlp import fit
 from ._fit.options import Callbacks, ClassWeight, Metrics, Options, ValidationData
 from ._network import Network
@@ -45,8 +45,9 @@ class MLP(Exits):
     Parameters
     ----------
     layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or (length, c),
-        channels last. Each entry after it is an int, a Dense layer of that many units with the network's `activation`
-        (the last one linear: the loss supplies its link), a layer spec, or a block of layers, Residual or Concat.
+        channels last, or Columns, where some columns of X are categories. Each entry after it is an int, a Dense layer
+        of that many units with the network's `activation` (the last one linear: the loss supplies its link), a layer
+        spec, or a block of layers, Residual or Concat.
     activation : a name (`fastmlp.activations()`) or a pair (name, argument). "swish", "logistic" and "linear" are other
         names of "silu", "sigmoid" and "identity".
     loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
@@ -58,6 +59,10 @@ class MLP(Exits):
     random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
     ties : TiedGroup, Frozen, tie_transpose, tie_layers, tie_map: weights that share a parameter or stand still, see
         fastmlp.ties.
+    precision : "full", or "bfloat16" with dtype "float32": in fit, predict, evaluate, score and forward, what Dense
+        layers and convolutions multiply (x, W, delta) is rounded to bfloat16, which has 8 bits of mantissa. Sums,
+        weights and the optimiser stay float32. Of full precision are backprop, loss_and_grad and all other derivatives,
+        and a fit with adversarial, gradient_penalty or jacobian_penalty.
 
     ValueError or TypeError names the argument that does not fit.
 
@@ -65,13 +70,16 @@ class MLP(Exits):
     ----------
     W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
         (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,), of g groups (g, d(l-1) / g, d(l) / g), of what
-        scales and shifts by feature (features,) and (features,). Writing into them changes the network; those of
-        layers with tied or frozen weights are read-only, set `params` instead.
+        scales and shifts by feature (features,) and (features,), of Columns (elements of all tables,). Writing into
+        them changes the network; those of layers with tied or frozen weights are read-only, set `params` instead.
     shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for
         one channel, or flat in C order; what is returned is flat, (n, d(l)).
     params : all W and b, layer by layer, as one flat array, with ties the free parameters, in the order of their first
         places; a copy, settable.
     n_params : their number.
+    classes : the names of the classes (d(L),), or of the two that one output tells apart, where labels are text: what
+        fit found in y, in the order of the alphabet, or what was set; else None. Settable, before batches, windows or
+        rows on several ranks, of which fit cannot see all labels beforehand, and to None for others.
     history : what the last fit and the partial_fits since it logged.
     """
 
@@ -79,15 +87,16 @@ class MLP(Exits):
                  activation: specs.Activation = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
-                 ties: Sequence[Tie] = ()) -> None:
+                 ties: Sequence[Tie] = (), precision: str = "full") -> None:
         floating = _checks.floating(dtype)
+        precision = _checks.precision(precision, floating)
         minimised = Loss(loss, floating)
         shapes, checked = _entries.checked_layers(_entries.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         rng = _checks.generator(random_state)
         with _checks.within_memory("layers"):
-            self._network = Network(checked, shapes, minimised, floating, tuple(ties))
+            self._network = Network(checked, shapes, minimised, floating, tuple(ties), precision)
             self._network.start(rng)
         self._network.progress.seed = int(rng.integers(2**63))
         self.history = History()
@@ -97,6 +106,10 @@ class MLP(Exits):
     @property
     def dtype(self) -> np.dtype[Any]:
         return self._network.dtype
+
+    @property
+    def precision(self) -> str:
+        return self._network.precision
 
     @property
     def loss(self) -> Loss:
@@ -140,6 +153,16 @@ class MLP(Exits):
     def params(self, p: ArrayLike) -> None:
         self._network.parameters.assign(_arrays.shaped("params", p, (self.n_params,), self.dtype))
 
+    # ---- labels
+
+    @property
+    def classes(self) -> _labels.Classes | None:
+        return self._network.classes
+
+    @classes.setter
+    def classes(self, names: Any) -> None:
+        self._network.classes = _labels.checked(names, self._network.n_classes)
+
     # ---- computing
 
     def forward(self, X: Any) -> SimpleNamespace:
@@ -154,6 +177,14 @@ class MLP(Exits):
         """What the loss's link gives, (n, d(L)): probabilities, means. X : (n, d(0))."""
         out = self._network.core.predict_small(X)
         return self._network.predict(X) if out is None else out
+
+    def predict_labels(self, X: Any) -> Any:
+        """The class that is the most probable for each row, (n,): of `classes`, or where that is None its number. With
+        "binary_cross_entropy" and several outputs 0 or 1 for each of them, (n, d(L)).
+
+        X : (n, d(0)). ValueError where the loss knows no classes.
+        """
+        return labels_of(self._network, self.predict(X))
 
     def evaluate(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """The mean loss over rows, weighted by sample_weight.
@@ -244,8 +275,9 @@ class MLP(Exits):
         on.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
-            scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Sparse rows are made dense
-            a few at a time, but y as a whole for metrics.
+            scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Labels may be text, also
+            for "binary_cross_entropy" of one output: see `classes`. Sparse rows are made dense a few at a time, but y
+            as a whole for metrics.
         optimizer : SGD, Adam, AdamW, NAdam, RMSprop, Adagrad or Lion, or a name in lower case, "adam", for its
             defaults; default SGD(0.01). A schedule is asked for the rates of the first 10,000 epochs beforehand, for
             others as they begin.
@@ -266,7 +298,8 @@ class MLP(Exits):
         metrics : names: "accuracy", "balanced_accuracy", "f1", "log_loss", "auc", "average_precision", "r2", "mae",
             "mse", "rmse", or of scikit-learn's scorers; functions of (y, prediction); or scorers, functions of
             (estimator, X, y). One, a list, or a dict by the names to log them under. Logged after each epoch of the
-            validation rows as "val_" and the name, or without validation of the training rows. See fastmlp.metrics.
+            validation rows as "val_" and the name, or without validation of the training rows. Labels come to them as
+            numbers. See fastmlp.metrics.
         input_noise : the standard deviation of normal noise that is added to X, anew in each epoch: it makes the
             network less sensitive to its input (Bishop 1995).
         gradient_penalty : lam, adds lam/2 times the (weighted) mean of ||de_i/dx_i(0)||^2 to what is minimised: double
@@ -288,7 +321,7 @@ class MLP(Exits):
         mixup : alpha: each row is mixed with another one, share x + (1 - share) x' and targets likewise, labels as
             rows of probabilities; shares are drawn anew in each epoch, of the Beta distribution with both parameters
             alpha (Zhang et al. 2018). "loss" is of these; a row counts by its own sample weight. 0: as they are. Not
-            with a function as the loss, comm or batches.
+            with a function as the loss, categories, comm or batches.
         class_weight : factors of the rows' sample weights by class, for labels: a dict {label: factor}, 1 for labels
             that it does not have, or "balanced", n / (classes * rows of the class). For "cross_entropy" and, with 0
             and 1 in one output, "binary_cross_entropy". Rows are counted on all ranks of comm. Validation is without.
@@ -298,7 +331,6 @@ class MLP(Exits):
             fastmlp.distributed. They start from the weights and the random numbers of rank 0 and end with the same. A
             batch has rows of each rank in proportion to how many it has, which may be 0; what is logged is of the rows
             of all; callbacks are called on rank 0 (see Callback.every_rank); an error of one ends the fit for all.
-            Not with BatchNorm.
         sync : "step": the ranks of comm sum their gradients before each step, as one process would. A number H: each
             takes H steps of its own between two averages of the weights and of the optimiser's state, weighted by the
             rows that each rank has taken since the last, and there is one at the end of each epoch: local SGD (Stich
@@ -310,7 +342,9 @@ class MLP(Exits):
             them a window, or chunks of the file where these are larger, and shuffles the rows of a window; what comes
             depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory.
             Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
-            validation_data, which is held in memory.
+            validation_data, which is held in memory. A fit that an exception or Ctrl-C ends goes back to the end of the
+            last window, and partial_fit, also of a saved network, goes on from there with the rest of that epoch, where
+            rows, batch_size and window are as many; not with comm, ema or callbacks that have an on_batch_end.
         batches : in the place of X and y, for rows that come from anywhere: tuples (X, y) or (X, y, sample_weight),
             each the rows of a step, from a list or the like, or from a function that returns an iterator anew for
             each epoch. batch_size and shuffle mean nothing then, and weights count within their batch.
@@ -406,20 +440,25 @@ class MLP(Exits):
         state = {name: value for name, value in vars(self).items() if name != "_network"}
         run = progress.optimizer_state
         return {**state, "history": copy.deepcopy(self.history), "_dtype": self.dtype, "_loss": self.loss,
+                "_precision": self.precision,
                 "_shapes": self.shapes, "_layers": self.layers, "_d": self.d, "ties": self.ties,
                 "_n_threads": network.n_threads, "_seed": progress.seed, "_epochs_ever": progress.epochs_ever,
-                "weights": parameters.all_weights(), "params": parameters.values() if self.ties else None,
-                "statistics": network.core.statistics.copy(),
+                "_unfinished": progress.unfinished, "weights": parameters.all_weights(),
+                "params": parameters.values() if self.ties else None,
+                "statistics": network.core.statistics.copy(), "classes": network.classes,
                 "training": None if run is None else run.export(parameters)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         state.pop("_d")
         loss = Loss(state.pop("_loss").spec)
-        network = Network(state.pop("_layers"), state.pop("_shapes"), loss, state.pop("_dtype"), state.pop("ties"))
+        network = Network(state.pop("_layers"), state.pop("_shapes"), loss, state.pop("_dtype"), state.pop("ties"),
+                          state.pop("_precision", "full"))
         network.parameters.resume(state.pop("weights"), state.pop("params"))
         network.core.statistics[...] = state.pop("statistics", ())
         network.progress.seed, network.progress.epochs_ever = state.pop("_seed"), state.pop("_epochs_ever")
+        network.classes = state.pop("classes", None)
+        network.progress.unfinished = state.pop("_unfinished", None)
         network.n_threads, run = state.pop("_n_threads", None), state.pop("training")
         if run is not None:
             network.progress.optimizer_state = OptimizerState.restore(network.parameters, run)
@@ -429,5 +468,6 @@ class MLP(Exits):
     def __repr__(self) -> str:
         inner = ", ".join(layer.brief() for layer in self.layers)
         first = self.d[0] if len(self.shapes[0]) == 1 else self.shapes[0]
-        return (f"MLP([{first}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, "
+        precision = "" if self.precision == "full" else f"precision={self.precision!r}, "
+        return (f"MLP([{first}, {inner}], loss={self.loss.spec!r}, dtype={self.dtype.name!r}, {precision}"
                 f"n_params={self.n_params})")

@@ -15,17 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _arrays, _checks, sensitivity
+from ._needs import needing
 from ._types import Floats
 from .model import MLP
 from .sensitivity._target import feature_names as names_of_features
 from .sensitivity._target import last_step
 
-try:
+with needing("pictures", "need"):
     import matplotlib.pyplot as plt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-except ModuleNotFoundError as error:
-    raise ImportError('pictures need matplotlib: pip install "fastmlp[plot]"') from error
 
 __all__ = ["SensitivityDisplay", "NoiseCurveDisplay", "LossCurveDisplay"]
 

@@ -48,7 +48,8 @@ def _table(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
     """What is said of a network as a whole, of each layer by column, and of their sum."""
     work = [_work(net, l) for l in range(1, len(net.d))]
     size = net.n_params * net.dtype.itemsize
-    return (f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}",
+    precision = "" if net.precision == "full" else f", products of {net.precision}"
+    return (f"{net.d[0]} inputs, loss {net.loss.spec!r}, {net.dtype.name}{precision}",
             [_row(net, l, flops) for l, flops in enumerate(work, 1)],
             f"{net.n_params:,} parameters, {size:,} bytes; {sum(work):,} floating point operations a row forward")
 
@@ -56,7 +57,7 @@ def _table(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
 def _work(net: MLP, l: int) -> int:
     """Floating point operations of a layer for one row, forward."""
     W, positions = net.W[l], math.prod(net.shapes[l][:-1])
-    return net.d[l] if W is None else 2 * W.size * positions
+    return net.d[l] if W is None or net.layers[l - 1].n_categories else 2 * W.size * positions
 
 
 def _row(net: MLP, l: int, work: int) -> tuple[str, ...]:

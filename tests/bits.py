@@ -93,19 +93,30 @@ def dense(sizes, activation, bias=True):
     return [sizes[0], *(Dense(d, activation, bias=bias) for d in sizes[1:-1]), Dense(sizes[-1], bias=bias)]
 
 
+def in_last_columns(*n_values):
+    """A function of X that puts categories into its last columns, as many values of each; one of them has others."""
+    def put(X):
+        X = X.copy()
+        for k, n in enumerate(n_values):
+            X[:, k - len(n_values)] = whole(6 + k, len(X), 0, n - 1 + (k > 0))
+        return X
+    return put
+
+
 class Case:
     """One network and how it is trained."""
 
     def __init__(self, layers, optimizer=SGD(1 / 16), loss="squared_error", rows=61, batch=16, epochs=3, X=None, y=None,
-                 weighted=False, **fit):
+                 weighted=False, precision="full", **fit):
         self.layers, self.optimizer, self.loss = layers, optimizer, loss
         self.rows, self.batch, self.epochs = rows, batch, epochs
-        self.X, self.y, self.weighted = X, y, weighted
+        self.X, self.y, self.weighted, self.precision = X, y, weighted, precision
+        self.dtypes = ("float32", "float64") if precision == "full" else ("float32",)
         self.fit = fit
 
     def run(self, dtype, n_threads=1, block_rows=0, chunk_rows=0, scratch=None):
         """Hashes of the parameters after training, the history, the predictions, backprop and gradient."""
-        net = MLP(self.layers, loss=self.loss, dtype=dtype, init="zeros", random_state=0)
+        net = MLP(self.layers, loss=self.loss, dtype=dtype, init="zeros", random_state=0, precision=self.precision)
         net._network.progress.seed = 1
         net._network.core.block_rows, net._network.core.chunk_rows = block_rows, chunk_rows
         for l, (W, b) in enumerate(zip(net.W, net.b)):
@@ -190,6 +201,14 @@ def cases():
     yield "kind sum, wider", Case([50, Dense(131, "relu"), nested, 9], Adam(1 / 64), rows=75, batch=33)
     yield "kind sum, maps", Case([(6, 5, 3), fastmlp.Residual(Conv2D(3, 3, "relu", padding="same")), MaxPool2D(2), 2],
                                  Adam(1 / 64), gradient_penalty=1 / 8, rows=75, batch=33)
+    columns = fastmlp.Columns(3, [fastmlp.Embedding(7, 4), fastmlp.Embedding(40, 9, "zero")])
+    small, large = {"X": in_last_columns(7, 40), "rows": 150, "batch": 70}, {"X": in_last_columns(60, 3000)}
+    yield "kind columns", Case([columns, Dense(20, "tanh"), 3], Adam(1 / 64), gradient_penalty=1 / 8, **small)
+    many = fastmlp.Columns(2, [fastmlp.Embedding(60, 5), fastmlp.Embedding(3000, 17, "zero")])
+    for name, step in (("sgd", SGD(1 / 1024)), ("adagrad", Adagrad(1 / 64)), ("adam", Adam(1 / 64, l2=1 / 64))):
+        yield f"kind columns, {name}", Case([many, Dense(131, "relu"), 9], step, rows=75, batch=33, **large)
+    yield "kind columns, attacked", Case([columns, Dense(20, "tanh"), 3], SGD(1 / 256), input_noise=1 / 8,
+                                         adversarial=Attack(1 / 4, 1 / 8, 2, 2, (-16.0, 16.0), True), **small)
     norm = fastmlp.BatchNorm()
     yield "kind batch_norm", Case([9, norm, Dense(20, "relu"), fastmlp.Residual(norm, Dense(20, "tanh")), 3],
                                   Adam(1 / 64, l2=1 / 8), rows=150, batch=70, weighted=True)
@@ -285,6 +304,19 @@ def cases():
                               weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)
     yield "many rows", Case(dense([3, 6, 2], "relu"), rows=70001, batch=4096, epochs=1)
+    # operands rounded to bfloat16
+    rounded = {"precision": "bfloat16"}
+    yield "bfloat16", Case(dense([6, 40, 33, 4], "relu"), Adam(1 / 64), rows=150, batch=70, weighted=True, **rounded)
+    yield "bfloat16, wide", Case(dense([70, 300, 257, 10], "gelu"), AdamW(1 / 512, clip_norm=0.5), **wide, **rounded)
+    yield "bfloat16, one output", Case(dense([300, 150, 1], "sigmoid"), Adam(1 / 64), rows=100, batch=41, **rounded)
+    yield "bfloat16, batches of one", Case(dense([2, 2, 1], "sigmoid"), batch=1, **rounded)
+    yield "bfloat16, kind conv", Case([(9, 9, 1), Conv2D(6, 3, "relu"), MaxPool2D(2, 1),
+                                       Conv2D(40, (3, 2), "relu", stride=2, padding=1), 50, 3],
+                                      Adam(1 / 64), rows=75, batch=33, **rounded)
+    yield "bfloat16, kind grouped", Case([50, Dense(192, "relu", groups=2), grouped, grouped, 9], Adam(1 / 64),
+                                         rows=75, batch=70, **rounded)
+    yield "bfloat16, kind sum", Case([9, Dense(12, "tanh"), block, projected, 3], Adam(1 / 64), rows=150, batch=70,
+                                     **rounded)
     # rows of X as they come
     yield "bytes", Case(dense([9, 8, 2], "relu"), SGD(1 / 8192), X=lambda X: (X * 16).astype(np.int8))
     yield "columns", Case(dense([9, 8, 2], "relu"), X=np.asfortranarray)
@@ -300,7 +332,7 @@ def order():
 
 def run(settings):
     return {"order": order()} | {f"{dtype} {name}": case.run(dtype, **settings) for name, case in cases()
-                                 for dtype in ("float32", "float64")}
+                                 for dtype in case.dtypes}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 """What several files of tests share."""
 import _thread
+import signal
 import time
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of jobs that a shell runs in the background, and theirs
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 at_rest = 0  # threads that stayed when they were last waited for, such as a pool's of another library
 

@@ -9,11 +9,13 @@ from fastmlp.layers import (
     AvgPool1D,
     AvgPool2D,
     BatchNorm,
+    Columns,
     Concat,
     Conv1D,
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAvgPool,
     Identity,
@@ -32,6 +34,7 @@ from fastmlp.layers import (
     Shift,
     Waves,
 )
+from reference import with_categories
 from test_random_networks import architectures
 
 KINDS = {
@@ -42,6 +45,7 @@ KINDS = {
     RMSNorm: [(5, 4, 3), RMSNorm(), Conv2D(19, 2), RMSNorm(0.1, scale=False), Dense(40), RMSNorm(), 3],
     Scale: [(5, 4, 2), Scale(), Dense(9, "tanh"), Scale(), 3],
     Shift: [(5, 4, 2), Shift(), Dense(9, "tanh"), Shift(), 3],
+    Columns: [6, Concat([Columns(2), Dense(5, "tanh")], Columns(1, [Embedding(7, 19), Embedding(80, 3, "zero")])), 3],
     PReLU: [(5, 4, 2), PReLU(), Conv2D(19, 2), PReLU([0.1] * 18 + [-2]), Dense(9), PReLU(), 3],
     Mixture: [(5, 4, 2), Mixture("tanh"), Conv2D(19, 2), Mixture("mish"), Dense(9), Mixture(("elu", 0.5)), 3],
     GLU: [(5, 4, 2), GLU("tanh"), Conv2D(20, 2), GLU(), Dense(34), GLU(), Dense(8), GLU(("leaky_relu", 0.3)), 3],
@@ -69,7 +73,7 @@ def of_layers(entries, **options):
     """A network that has learned something, so that biases and statistics are not what they start from, and rows."""
     net = MLP(entries, random_state=0, **options)
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((60, net.d[0])).astype(net.dtype)
+    X = with_categories(net, rng.standard_normal((60, net.d[0])).astype(net.dtype))
     y = rng.random((60, net.d[-1])).astype(net.dtype)
     net.fit(X, y / y.sum(axis=1, keepdims=True), epochs=1, batch_size=30)
     return net, X

@@ -26,11 +26,13 @@ from fastmlp import (
     AvgPool1D,
     AvgPool2D,
     BatchNorm,
+    Columns,
     Concat,
     Conv1D,
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Frozen,
     Identity,
     LayerNorm,
@@ -133,6 +135,11 @@ PARTS = {
                              init="zeros", bias_init=0.0, lr_scale=1.0, decay=1.0, bias_lr_scale=1.0, bias_decay=0.0),
     "PiecewiseLinear.quantiles": plain(PiecewiseLinear.quantiles, X=X, n_bins=3),
     "Identity": layer(Identity, back=1),
+    "Columns": Call(Columns, lambda **given: MLP([Columns(**given), 2]),
+                    dict(numeric=2, categories=[Embedding(3, 2)], lr_scale=1.0, decay=1.0)),
+    "Columns.tables": method_of("tables", lambda: Columns(2, [Embedding(3, 2)]), W=np.zeros(6)),
+    "Embedding": Call(Embedding, lambda **given: MLP([Columns(2, [Embedding(**given)]), 2]),
+                      dict(n_values=3, units=2, unknown="zero", init=0.5)),
     "Join": Call(layers.Join, lambda **given: MLP([4, 4, layers.Join(**given), 2]), dict(back=2)),
     "Concat": Call(Concat, lambda branches: MLP([4, Concat(branches, 3), 2]), dict(branches=3)),
     "Add": Call(layers.Add, lambda **given: MLP([4, 4, layers.Add(**given), 2]), dict(back=2)),
@@ -204,6 +211,10 @@ def set_params(p):
     MLP([4, 2]).params = p
 
 
+def set_classes(names):
+    classifier().classes = names
+
+
 DATA = dict(X=X, y=Y, sample_weight=WEIGHT)
 FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEIGHT, validation_data=None,
            callbacks=[stop], shuffle=True, n_threads=1, verbose=0, validation_fraction=0.0, metrics=(), input_noise=0.0,
@@ -212,8 +223,10 @@ FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEI
 
 NETWORKS = {
     "MLP": plain(MLP, layers=[4, 3, 2], activation="relu", loss="squared_error", dtype="float32",
-                 init="glorot_uniform", random_state=0, ties=()),
+                 init="glorot_uniform", random_state=0, ties=(), precision="bfloat16"),
     "MLP.params": plain(set_params, p=np.zeros(10)),
+    "MLP.classes": plain(set_classes, names=["a", "b", "c"]),
+    "MLP.predict_labels": method_of("predict_labels", classifier, X=X),
     "MLP.forward": method_of("forward", network, X=X),
     "MLP.forward of maps": method_of("forward", of_maps, X=MAPS),
     "MLP.predict": method_of("predict", network, X=X),
@@ -241,7 +254,7 @@ NETWORKS = {
     "MLP.pruned": method_of("pruned", network, threshold=0.1, X=X),
     "MLP.quantized": method_of("quantized", network, kind="int8", X=X),
     "MLP.from_sklearn": plain(MLP.from_sklearn, est=theirs()),
-    "export.to_c": plain(export.to_c, net=network(), path="net.c", dtype="float32", name="predict", weights="int8"),
+    "export.to_c": plain(export.to_c, model=network(), path="net.c", dtype="float32", name="predict", weights="int8"),
     "export.pruned": plain(export.pruned, net=network(), threshold=0.1, X=X),
     "export.quantized": plain(export.quantized, net=network(), kind="int8", X=X),
     "export.from_sklearn": plain(export.from_sklearn, cls=MLP, est=theirs()),
@@ -252,9 +265,9 @@ NETWORKS = {
 
 if importlib.util.find_spec("onnx"):
     NETWORKS |= {
-        "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32"),
+        "MLP.to_onnx": method_of("to_onnx", network, path="net.onnx", dtype="float32", weights="int8"),
         "MLP.from_onnx": Call(MLP.from_onnx, from_onnx, dict(path="net.onnx")),
-        "export.to_onnx": plain(export.to_onnx, model=network(), path="net.onnx", dtype="float32"),
+        "export.to_onnx": plain(export.to_onnx, model=network(), path="net.onnx", dtype="float32", weights="int8"),
         "export.from_onnx": Call(export.from_onnx, from_onnx, dict(cls=MLP, path="net.onnx")),
     }
 if importlib.util.find_spec("torch"):
@@ -388,9 +401,9 @@ def fitting(spec, name, /, **good):
     return method_of(name, lambda: spec(hidden_layer_sizes=(2,), max_iter=1), **good)
 
 
-def in_a_file(spec):
+def in_a_file(spec, model=None):
     def load(path):
-        fitted(spec).save("estimator")
+        (fitted(spec) if model is None else model()).save("estimator")
         spec.load(path)
 
     return Call(spec.load, load, dict(path="estimator"))
@@ -403,7 +416,7 @@ def leaving(spec):
     if hasattr(spec, "from_sklearn"):
         calls[f"{name}.from_sklearn"] = plain(spec.from_sklearn, est=theirs(getattr(neural_network, name)))
     if importlib.util.find_spec("onnx"):
-        calls[f"{name}.to_onnx"] = using(spec, "to_onnx", path="estimator.onnx", dtype="float32")
+        calls[f"{name}.to_onnx"] = using(spec, "to_onnx", path="estimator.onnx", dtype="float32", weights="int8")
     return calls
 
 
@@ -415,7 +428,7 @@ ESTIMATORS = {
     "MLPClassifier": estimator(MLPClassifier, LABELS, hidden_layer_sizes=(3,), max_iter=1),
     "MLPRegressor": estimator(MLPRegressor, Y, hidden_layer_sizes=(3,), max_iter=1),
     "MLPAutoencoder": estimator(MLPAutoencoder, None, max_iter=1),
-    "MLPClassifier.fit": fitting(MLPClassifier, "fit", **OF_LABELS, **HELD_OUT),
+    "MLPClassifier.fit": fitting(MLPClassifier, "fit", **OF_LABELS, **HELD_OUT, comm=None),
     "MLPClassifier.fit_transform": fitting(MLPClassifier, "fit_transform", X=X, y=LABELS, layer=0),
     "MLPClassifier.partial_fit": fitting(MLPClassifier, "partial_fit", **OF_LABELS, classes=[0, 1, 2]),
     "MLPClassifier.predict": using(MLPClassifier, "predict", X=X),
@@ -424,11 +437,11 @@ ESTIMATORS = {
     "MLPClassifier.score": using(MLPClassifier, "score", **OF_LABELS),
     "MLPClassifier.transform": using(MLPClassifier, "transform", X=X, layer=0),
     "MLPClassifier.input_gradient": using(MLPClassifier, "input_gradient", X=X, y=LABELS, output=None),
-    "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT),
+    "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT, comm=None),
     "MLPRegressor.partial_fit": fitting(MLPRegressor, "partial_fit", **DATA),
     "MLPRegressor.predict": using(MLPRegressor, "predict", X=X),
     "MLPRegressor.score": using(MLPRegressor, "score", **DATA),
-    "MLPAutoencoder.fit": fitting(MLPAutoencoder, "fit", **OF_ROWS, **HELD_OUT),
+    "MLPAutoencoder.fit": fitting(MLPAutoencoder, "fit", **OF_ROWS, **HELD_OUT, comm=None),
     "MLPAutoencoder.partial_fit": fitting(MLPAutoencoder, "partial_fit", **OF_ROWS),
     "MLPAutoencoder.transform": using(MLPAutoencoder, "transform", X=X),
     "MLPAutoencoder.inverse_transform": using(MLPAutoencoder, "inverse_transform", X=np.ones((6, 3))),
@@ -462,6 +475,12 @@ def of_tables(Estimator):
         f"{name}.predict": method_of("predict", lambda: fitted_to_table(Estimator), X=X, return_std=False),
         f"{name}.permutation_importances": method_of(
             "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
+        f"{name}.save": method_of("save", lambda: fitted_to_table(Estimator), path="saved"),
+        f"{name}.load": in_a_file(Estimator, lambda: fitted_to_table(Estimator)),
+        f"{name}.to_c": method_of("to_c", lambda: fitted_to_table(Estimator), path="table.c", dtype="float32",
+                                  name="predict", weights="int8"),
+        **({f"{name}.to_onnx": method_of("to_onnx", lambda: fitted_to_table(Estimator), path="table.onnx",
+                                         dtype="float32", weights="int8")} if importlib.util.find_spec("onnx") else {}),
     }
 
 
@@ -493,9 +512,14 @@ NOT_CALLED = {
     "data.Columns": "what Parquet has",
     "distributed.Communicator": "a protocol",
     "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",
+    **{name: "wants a cluster: tests/test_dask.py"
+       for kind, more in (("Classifier", (".predict_proba", ".predict_log_proba")), ("Regressor", ()))
+       for name in (f"distributed.DaskMLP{kind}{method}" for method in ("", ".fit", ".predict", ".score", ".to_art",
+                                                                        *more))},
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
-                     "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx"), "where onnx is installed"),
+                     "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx", "TabularClassifier.to_onnx",
+                     "TabularRegressor.to_onnx"), "where onnx is installed"),
     **dict.fromkeys(("MLP.to_torch", "MLP.from_torch", "export.to_torch", "export.from_torch"),
                     "where torch is installed"),
     "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",
@@ -504,8 +528,9 @@ NOT_CALLED = {
 # methods that the library calls, not its users
 INTERNAL = {
     "Callback": ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end"),
-    "Layer": ("after", "brief", "checked", "engine_row", "initial_bias", "initial_weights", "joins", "n_statistics",
-              "rate_at", "weights", "window"),
+    "Layer": ("after", "as_input", "brief", "checked", "engine_row", "initial_bias", "initial_weights", "joins",
+              "matrices", "n_statistics", "rate_at", "weights", "window"),
+    "Embedding": ("brief", "checked"),
     "Block": ("append_to", "with_specs"),
     "Optimizer": ("at_rate", "check", "limits", "numbers"),
     "_Schedule": ("at",),

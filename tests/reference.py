@@ -358,6 +358,35 @@ class Grouped:
         return np.einsum("ngj,gij->ngi", delta, W).reshape(len(x), -1), x[..., None] * delta[:, :, None, :]
 
 
+class Columns:
+    """Numbers, then for each of the last columns a row of its table. tables: their shapes, (values, units); W: all of
+    them one after the other."""
+
+    def __init__(self, numeric, tables):
+        self.numeric, self.tables = numeric, tables
+
+    def places(self, x):
+        """For each table (whether rows of x have a row in it, the places in W of this)."""
+        begin = 0
+        for (n, units), c in zip(self.tables, x.T[x.shape[1] - len(self.tables):]):
+            known = np.isin(c, np.arange(n))
+            yield known, begin + np.where(known, c, 0).astype(int)[:, None] * units + np.arange(units)
+            begin += n * units
+
+    def forward(self, x, W):
+        rows = [known[:, None] * W[places] for known, places in self.places(x)]
+        return np.hstack([x[:, :self.numeric], *rows])
+
+    def backward(self, x, s, delta, W):
+        dx, dW, at = np.zeros_like(x), None if W is None else np.zeros((len(x), len(W))), self.numeric
+        dx[:, :at] = delta[:, :at]
+        for known, places in self.places(x):
+            part = delta[:, at:at + places.shape[1]]
+            dW[np.arange(len(x))[:, None], places] += known[:, None] * part
+            at += places.shape[1]
+        return dx, dW
+
+
 class BatchNorm:
     """Of a training batch, all rows of weight 1: mean and var are the batch's, and derivatives go through them."""
 
@@ -377,10 +406,10 @@ class BatchNorm:
         return dx.reshape(x.shape), each
 
 
-KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "scale": Scale,
-         "shift": Scale, "batch_norm": BatchNorm, "layer_norm": LayerNorm, "rms_norm": RMSNorm, "conv": Conv,
-         "max_pool": MaxPool, "avg_pool": AvgPool, "mixture": Mixture, "prelu": PReLU, "glu": GLU, "waves": Waves,
-         "bins": Bins}
+KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "columns": Columns,
+         "scale": Scale, "shift": Scale, "batch_norm": BatchNorm, "layer_norm": LayerNorm, "rms_norm": RMSNorm,
+         "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool, "mixture": Mixture, "prelu": PReLU, "glu": GLU,
+         "waves": Waves, "bins": Bins}
 
 
 class Network:
@@ -463,6 +492,8 @@ def kind_of(layer, shape):
     kind = KINDS[layer.kind]
     if layer.kind in ("batch_norm", "layer_norm", "rms_norm"):
         return kind(shape[-1], layer.eps)
+    if layer.kind == "columns":
+        return kind(layer.numeric, [table.shape for table in layer.categories])
     if layer.kind == "mixture":
         return kind(layer.theta)
     if layer.kind == "glu":
@@ -477,6 +508,53 @@ def kind_of(layer, shape):
     padding = ((ph, max(0, (oh - 1) * sh + (kh - 1) * dh + 1 - h - ph)),
                (pw, max(0, (ow - 1) * sw + (kw - 1) * dw + 1 - w - pw)))
     return kind((h, w, c), (kh, kw), (sh, sw), padding, (dh, dw), getattr(layer, "filters", None))
+
+
+# ---- products of operands in bfloat16, to the bit: float32 sums as fastmlp/kernels/bfloat16.inc defines them
+
+
+def bfloat16(x):
+    """x, float32, to the nearest number of 8 bits, ties to even; subnormal numbers are 0."""
+    x = np.asarray(x, np.float32)
+    exponent = np.frexp(x.astype(np.float64))[1]
+    unit = np.ldexp(1.0, exponent - 8)
+    with np.errstate(over="ignore"):
+        rounded = (np.rint(x.astype(np.float64) / unit) * unit).astype(np.float32)     # np.rint takes ties to even
+    return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), rounded)
+
+
+def fused(a, b, c):
+    """a b + c rounded once, for float32 a and b of 8 bits: their product is exact in float64. The sum is rounded to odd
+    there, so that rounding it again makes no difference (Boldo and Melquiond 2008)."""
+    p, c = a.astype(np.float64) * b, c.astype(np.float64)
+    s = p + c
+    error = (p - (s - (s - p))) + (c - (s - p))
+    even = s.view(np.int64) & 1 == 0
+    return np.where(even & (error != 0), np.nextafter(s, np.copysign(np.inf, error)), s).astype(np.float32)
+
+
+def bfloat16_product(A, B, C):
+    """C (M, N) + A (M, K) B (K, N), float32: in each 32 k one chain over the even and one over the odd k."""
+    A, B = bfloat16(A), bfloat16(B)
+    for begin in range(0, A.shape[1], 32):
+        even, odd = np.zeros(C.shape, np.float32), np.zeros(C.shape, np.float32)
+        for k in range(begin, min(begin + 32, A.shape[1]), 2):
+            even = fused(A[:, k, None], B[k], even)
+        for k in range(begin + 1, min(begin + 32, A.shape[1]), 2):
+            odd = fused(A[:, k, None], B[k], odd)
+        C = C + (even + odd)
+    return C
+
+
+def with_categories(net, X):
+    """X with some value of its own in each column that a network takes for categories; NaN in some rows where that may
+    be."""
+    X, tables = np.array(X), net._network.tables
+    for column, (n, unknown) in enumerate(tables, net._network.numeric):
+        X[:, column] = np.arange(len(X)) * (column + 1) % n
+        if unknown:
+            X[::5, column] = np.nan
+    return X
 
 
 def pair(spec):

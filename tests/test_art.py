@@ -132,5 +132,5 @@ def test_without_the_toolbox():
             "try: MLPRegressor(max_iter=2).fit([[0], [1]], [0, 1]).to_art()\n"
             "except ImportError as error: print(error)")
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
-    message = "to_art needs the Adversarial Robustness Toolbox: pip install adversarial-robustness-toolbox\n"
+    message = 'to_art needs the Adversarial Robustness Toolbox: pip install "fastmlp[art]"\n'
     assert done.stdout == message, done.stderr

@@ -3,6 +3,7 @@ not."""
 import argparse
 import json
 import pathlib
+import shutil
 import sys
 
 import numpy as np
@@ -15,6 +16,7 @@ sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "run")]
 
 import prove  # noqa: E402
 import published  # noqa: E402
+import quick  # noqa: E402
 import readme  # noqa: E402
 from lib import goals, machine, options, report, tables, timing  # noqa: E402
 from lib.contestants import TABLE, TRAINING, contestant  # noqa: E402
@@ -92,6 +94,18 @@ def test_gradients_and_predictions_agree():
         subject.open("digits")
     (_, p), (_, p2) = (subject.rows(3) for subject in both)
     np.testing.assert_allclose(p, p2, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_c_file_predicts_the_same(dtype):
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    ours, theirs = Here("fastmlp", dtype, 1), Here("fastmlp's C file", dtype, 1)
+    for subject in (ours, theirs):
+        subject.open("digits")
+        _, subject.found = subject.rows(3)
+    np.testing.assert_allclose(theirs.found, ours.found, rtol=1e-5 if dtype == "float32" else 1e-12)
+    assert theirs.predict_seconds() > 0
 
 
 def test_rounds_are_interleaved(monkeypatch):
@@ -252,6 +266,14 @@ def test_the_commit_is_known_in_a_checkout_alone(tmp_path, monkeypatch):
     assert machine.commit() == "abc1234 and changes"
 
 
+def test_what_another_machine_measured_stays(tmp_path):
+    for name, wanted in (("Zen (model 17), 2 cores", tmp_path), ("Lake, 8 cores", tmp_path / "lake-8-cores"),
+                         ("Zen (model 17), 2 cores", tmp_path)):
+        assert report.place(tmp_path, "ties", name) == wanted
+        wanted.mkdir(exist_ok=True)
+        (wanted / "ties.json").write_text(json.dumps({"info": {"machine": name}}))
+
+
 def test_blocks_hold_pages_and_parts(tmp_path):
     (tmp_path / "a.md").write_text(
         "# Title\n\na machine.\n\nwords `python benchmarks/run/a.py`\n\n"
@@ -277,3 +299,43 @@ BLOCKS = [(path, found) for path in readme.READMES for found in readme.BLOCK.fin
                          ids=[f"{path.parent.name}/{path.name}, {found['page']}" for path, found in BLOCKS])
 def test_a_readme_shows_what_the_results_say(path, found):
     assert readme.filled(found[0]) == found[0], f"python benchmarks/run/readme.py puts {found['page']} into {path.name}"
+
+
+# ---- the history of counts
+
+
+def counts(number, counter="callgrind"):
+    return {"machine": "a machine", "counter": counter,
+            "workloads": {name: {"instructions": number, "ratio": 2.0, "spread": 0.01} for name in quick.NAMES}}
+
+
+def test_counts_are_kept_by_commit_and_counter(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "history.json"
+    for commit, found in (("aaa", counts(100.0)), ("bbb", counts(110.0)), ("bbb", counts(90.0, "perf stat")),
+                          ("bbb", counts(105.0))):
+        monkeypatch.setattr(machine, "commit", lambda commit=commit: commit)
+        quick.record(found, path)
+    rows = json.loads(path.read_text())
+    assert [(row["commit"], row["counter"], row["instructions"]["tiny-32"]) for row in rows] == [
+        ("aaa", "callgrind", 100.0), ("bbb", "perf stat", 90.0), ("bbb", "callgrind", 105.0)]
+    assert all(row["machine"] == "a machine" and row["compiler"] and row["date"] for row in rows)
+    assert (tmp_path / "history.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("commit, counter", [("aaa and changes", "callgrind"), (None, "callgrind"), ("aaa", None)])
+def test_a_history_has_counts_of_commits_alone(commit, counter, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "commit", lambda: commit)
+    with pytest.raises(SystemExit, match="a history has counts of commits"):
+        quick.record(counts(1.0, counter), tmp_path / "history.json")
+    assert not (tmp_path / "history.json").exists()
+
+
+def test_the_history_that_is_here_can_be_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    from lib import charts
+
+    rows = json.loads(quick.HISTORY.read_text())
+    assert all(set(row["instructions"]) == set(quick.NAMES) for row in rows)
+    (tmp_path / "history.json").write_text(json.dumps(rows))
+    charts.history(tmp_path)

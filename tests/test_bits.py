@@ -39,7 +39,7 @@ def test_the_instruction_set_is_the_one_asked_for(isa):
     assert done.stdout.strip() == isa
 
 
-@pytest.mark.parametrize("isa", ["avx2", "avx512", "neon", "generic"])
+@pytest.mark.parametrize("isa", ["avx2", "avx512", "amx", "neon", "generic"])
 def test_the_table(isa):
     """Every machine is held to the same hashes; python tests/bits.py --write makes them anew."""
     if isa == "generic" and not FUSED_GENERIC:
@@ -48,7 +48,7 @@ def test_the_table(isa):
 
 
 @pytest.mark.parametrize("setting", [s for s in bits.SETTINGS if s != "plain"])
-@pytest.mark.parametrize("isa", ["avx2", "avx512", "neon", "generic"])
+@pytest.mark.parametrize("isa", ["avx2", "avx512", "amx", "neon", "generic"])
 def test_nothing_shows(isa, setting):
     """Threads, blocks, chunks and what scratch held do not show in the bits."""
     assert differing(results(isa)[setting], results(isa)["plain"]) == {}

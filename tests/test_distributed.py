@@ -12,10 +12,12 @@ from fastmlp import (
     AdamW,
     BatchNorm,
     Callback,
+    Conv2D,
     DivergenceWarning,
     Dropout,
     EarlyStopping,
     Frozen,
+    Residual,
     TiedGroup,
     callbacks,
     optim,
@@ -153,6 +155,47 @@ NETWORKS = {
 @pytest.mark.parametrize("sizes", [(60, 20), (25, 0, 9)])
 def test_networks(name, sizes):
     assert_as_one(sizes, NETWORKS[name], (X, LABELS) if name == "cross entropy" else (X, Y))
+
+
+NORMALISED = {
+    "rows": lambda seed: network((D, 7, BatchNorm(), 6, BatchNorm(0.3), OUT), seed=seed),
+    "first": lambda seed: network((D, BatchNorm(), 7, OUT), seed=seed),
+    "residual": lambda seed: network((D, 7, Residual(BatchNorm(), 7, BatchNorm()), OUT), seed=seed),
+    "maps": lambda seed: network(((D, 1, 1), Conv2D(4, (2, 1)), BatchNorm(), OUT), seed=seed),
+}
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+@pytest.mark.parametrize("sizes", [(60, 20), (25, 0, 9), (1, 30, 17)])
+@pytest.mark.parametrize("weight", [None, WEIGHT, WEIGHT * (np.arange(N) >= 28)], ids=["none", "all", "some"])
+def test_statistics_of_batches_are_of_all_ranks(name, sizes, weight):
+    """SGD: a bias before a normalisation has no gradient but its rounding, of which Adam would make whole steps."""
+    nets, one = assert_as_one(sizes, NORMALISED[name], weight=weight, epochs=5, optimizer=SGD(0.01, momentum=0.5))
+    for net in nets:
+        assert net._network.core.statistics.tobytes() == nets[0]._network.core.statistics.tobytes()
+    np.testing.assert_allclose(nets[0]._network.core.statistics, one._network.core.statistics, **CLOSE)
+
+
+def test_statistics_of_batches_are_the_same_on_any_number_of_threads():
+    fits = [together((60, 20), NORMALISED["rows"], X, Y, batch_size=40, epochs=3, n_threads=n) for n in (1, 3)]
+    assert_the_same([net for nets in fits for net in nets])
+
+
+def test_statistics_between_averages_are_of_each_rank_and_then_averaged():
+    """By hand: two networks apart that each take one batch an epoch."""
+    sizes = (40, 20)
+    options = dict(optimizer=SGD(0.05), shuffle=False)
+    nets = together(sizes, NORMALISED["rows"], X, Y, batch_size=60, epochs=3, sync=7, **options)
+    assert_the_same(nets)
+    apart = [NORMALISED["rows"](0) for _ in sizes]
+    for _ in range(3):
+        for rank, net in enumerate(apart):
+            net.partial_fit(shard(X, sizes, rank), shard(Y, sizes, rank), batch_size=40, **options)
+        learned = [(2 * a + b) / 3 for a, b in zip(*(net._network.learned for net in apart))]
+        for net in apart:
+            net._network.learned = learned
+    for found, wanted in zip(nets[0]._network.learned, apart[0]._network.learned):
+        np.testing.assert_allclose(found, wanted, **CLOSE)
 
 
 @pytest.mark.parametrize("weight", [WEIGHT, WEIGHT * (np.arange(N) >= 40), WEIGHT * (np.arange(N) % 29 == 0)],
@@ -467,6 +510,10 @@ def test_a_fit_that_diverges_diverges_on_all_ranks(dtype):
     assert np.isfinite(nets[0].params).all()
 
 
+def normalised(loss):
+    return network((D, 7, BatchNorm(), BatchNorm(), OUT), loss=loss)
+
+
 class Wrong(Exception):
     """One that is not Python's."""
 
@@ -492,8 +539,9 @@ def test_an_exception_of_a_callback_on_one_rank_ends_all(error, found, rank, eve
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_an_exception_within_a_batch_ends_all(rank):
-    """In the row phase, from where it has to go on to the exchange."""
+@pytest.mark.parametrize("make", [network, normalised])
+def test_an_exception_within_a_batch_ends_all(rank, make):
+    """In the row phase, from where it has to go on to the exchange, while others settle the columns of a layer."""
     def fit(comm):
         calls = []
 
@@ -503,7 +551,7 @@ def test_an_exception_within_a_batch_ends_all(rank):
                 raise Wrong("now")
             return ((x - y) ** 2).sum(axis=1), 2 * (x - y)
 
-        network(loss=loss).fit(X[:40], Y[:40], batch_size=8, epochs=9, comm=comm)
+        make(loss=loss).fit(X[:40], Y[:40], batch_size=8, epochs=9, comm=comm)
 
     _, errors = on_ranks(2, fit)
     assert isinstance(errors[rank], Wrong) and str(errors[1 - rank]) == f"rank {rank}: Wrong: now"
@@ -527,15 +575,13 @@ BAD = {
     "callbacks of one rank": lambda rank: dict(callbacks=[] if rank else 7),
     "the network": lambda rank: {},
     "no rows": lambda rank: dict(X=X[:0], y=Y[:0]),
-    "BatchNorm": lambda rank: {},
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_wrong_on_one_rank_is_an_error_on_all_before_anything_changed(name):
     def fit(comm):
-        layers = {"the network": (D, 7 + comm.rank, OUT), "BatchNorm": (D, 7, BatchNorm(), OUT)}.get(name, (D, 7, OUT))
-        net = network(layers, seed=comm.rank)
+        net = network((D, 7 + comm.rank if name == "the network" else 7, OUT), seed=comm.rank)
         before = net.params
         given = dict(X=X[:40], y=Y[:40], comm=comm) | BAD[name](comm.rank)
         with pytest.raises((ValueError, TypeError), match=name.split(" of ")[0].replace("no rows", "X")) as caught:

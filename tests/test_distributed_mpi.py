@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import fastmlp
-from ranks import order_of_the_union
+from ranks import SIZES, all_of, fits, order_of_the_union, shard
 
-pytest.importorskip("mpi4py")
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+pytest.importorskip("mpi4py", reason='there is no mpi4py: pip install "fastmlp[mpi]"')
+# the one beside this Python: one of the system may be of another MPI than mpi4py
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent))
 if MPIEXEC is None:
-    pytest.skip("there is no mpiexec: pip install mpich", allow_module_level=True)
+    pytest.skip('there is no mpiexec beside Python: pip install "fastmlp[mpi]"', allow_module_level=True)
 
 PROGRAM = Path(__file__).with_name("mpi_program.py")
 SECONDS = 60
@@ -38,7 +39,7 @@ def data():
     return rng.standard_normal((160, 20)), rng.standard_normal((160, 3))
 
 
-@pytest.mark.parametrize("ranks, sizes", [(2, (100, 60)), (4, (70, 0, 31, 59))])
+@pytest.mark.parametrize("ranks, sizes", SIZES.items())
 def test_ranks_are_one_network(ranks, sizes, data, tmp_path):
     done, found, _ = run(ranks, "train", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -50,6 +51,15 @@ def test_ranks_are_one_network(ranks, sizes, data, tmp_path):
         one.fit(*(a[rows] for a in data), fastmlp.Adam(0.01), batch_size=32, epochs=4, shuffle=False)
         np.testing.assert_allclose(params, one.params, **{
             "float64": dict(rtol=1e-12, atol=1e-12), "float32": dict(rtol=1e-4, atol=1e-4)}[dtype], err_msg=name)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_the_bits_are_those_of_ranks_in_one_process(ranks, data, tmp_path):
+    """Which sum in the same pieces, in the order of the ranks."""
+    done, found, _ = run(ranks, "fits", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(one == found[0] for one in found)
+    assert all_of(ranks, lambda comm: fits(comm, *(shard(a, SIZES[ranks], comm.rank) for a in data))) == found
 
 
 @pytest.mark.parametrize("ranks", [2, 4])

@@ -72,10 +72,10 @@ def test_examples_in_docstrings(path):
 
 @pytest.mark.slow
 def test_it_builds_without_warnings(tmp_path):
-    pytest.importorskip("sphinx")
-    pytest.importorskip("pydata_sphinx_theme")
-    pytest.importorskip("myst_parser")
+    for package in ("sphinx", "sphinx_gallery", "pydata_sphinx_theme", "myst_parser", "palmerpenguins"):
+        pytest.importorskip(package)
     command = [sys.executable, "-P", "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "MLPClassifier" in (tmp_path / "api" / "estimators.html").read_text()
+    assert "sphx_glr_plot_attacks_001.png" in (tmp_path / "gallery" / "plot_attacks.html").read_text()

@@ -1,12 +1,14 @@
 """fit_many: the same as one fit after another, to the bit."""
 import concurrent.futures
+import contextlib
 import threading
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, fit_many
+from fastmlp import MLP, SGD, Adam, _threads, fit_many
+from fastmlp.distributed import SerialCommunicator
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((300, 5)).astype(np.float32), RNG.standard_normal((300, 1))
@@ -79,11 +81,39 @@ def test_errors():
     cases = [(dict(nets=one), TypeError, "nets"), (dict(nets=[one, one]), ValueError, "nets"),
              (dict(nets=[one, 3]), TypeError, "nets"), (dict(nets=[one], each={}), TypeError, "each"),
              (dict(nets=[one], each=[{}, {}]), ValueError, "each"), (dict(nets=[one], epochs=0), ValueError, "epochs"),
+             (dict(nets=[one], comm=SerialCommunicator()), ValueError, "comm must be None for fit_many"),
+             (dict(nets=[one], window=10), ValueError, "window must be None for fit_many"),
+             (dict(nets=[one], each=[{"batches": []}]), ValueError, "batches must be None for fit_many"),
              (dict(nets=[one], n_threads=0), ValueError, "n_threads"), (dict(nets=[one], no=1), TypeError, "no")]
     for arguments, error, words in cases:
         with pytest.raises(error, match=words):
             fit_many(X=X, y=Y, **arguments)
     assert fit_many([], X, Y) == []
+
+
+def searched(seed):
+    """What a search does in a worker: some networks side by side, on as many threads as that one may use."""
+    some = nets(2)
+    histories = fit_many(some, X, Y, epochs=2, each=[{"optimizer": Adam(0.01 * (1 + seed))}, {}])
+    return _threads.allowed(), [net.params for net in some], histories
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing", "dask"])
+def test_under_the_backends_of_joblib(backend, monkeypatch):
+    """The same bits in each; a worker process uses its part of the cores."""
+    joblib = pytest.importorskip("joblib")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    client = contextlib.nullcontext()
+    if backend == "dask":
+        distributed = pytest.importorskip("distributed", reason='there is no distributed: pip install "fastmlp[dask]"')
+        client = distributed.Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
+    with client, joblib.parallel_config(backend, n_jobs=2):
+        found = joblib.Parallel()(joblib.delayed(searched)(seed) for seed in range(3))
+    for seed, (threads, params, histories) in enumerate(found):
+        _, here, those = searched(seed)
+        assert histories == those and all((a == b).all() for a, b in zip(params, here))
+        if backend == "loky":
+            assert threads == max(1, joblib.cpu_count() // 2)
 
 
 def test_one_that_fails_lets_the_others_end():

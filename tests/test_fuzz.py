@@ -59,6 +59,7 @@ OTHER_WORDS = {
     "transposed": "ties?",
     "biases": "bias|ties?|mask|ids",
     "p": "params",
+    "names": "classes",
     "spec": "loss",
     "input_shape": "shape|map|layers",
     "lr": "rate",

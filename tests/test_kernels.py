@@ -21,10 +21,10 @@ def declarations(pattern, text):
 
 def test_cython_is_told_of_the_kernels_that_there_are():
     table = re.sub(r"/\*.*?\*/", "", (KERNELS / "table.h").read_text(), flags=re.DOTALL)
-    in_c = declarations(r"^KERNEL\((\w+), (\w+), \((.*?)\)\)", table.replace("ptrdiff_t", "Py_ssize_t"))
+    in_c = declarations(r"^(?:KERNEL|PRODUCT)\((\w+), (\w+), \((.*?)\)\)", table.replace("ptrdiff_t", "Py_ssize_t"))
     pxd = (ROOT / "fastmlp" / "_c.pxd").read_text()
     in_cython = declarations(r"^ +(\w+) \(\*(\w+)\)\(([^)]*)\) noexcept nogil$", pxd)
-    assert len(in_c) == table.count("KERNEL(") > 0
+    assert len(in_c) == table.count("KERNEL(") + table.count("PRODUCT(") > 0
     assert in_cython == in_c
 
 

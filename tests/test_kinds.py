@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastmlp
+import reference
 from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, LayerNorm, MaxPool2D, RMSNorm, _core
 from fastmlp.sensitivity import Attack
 from test_gradients import derivative
@@ -19,6 +20,7 @@ CASES = {
             fastmlp.Residual(Dense(4, "tanh"), project=True), 3],
     "grouped": [6, Dense(8, "tanh", groups=2), Dense(12, "silu", groups=4), Dense(3, groups=3)],
     "concat": [5, fastmlp.Concat([8, 3], [], fastmlp.Residual(Dense(4, "gelu"), 5)), 7, fastmlp.Concat([], 2, 3), 3],
+    "columns": [fastmlp.Columns(2, [fastmlp.Embedding(7, 4), fastmlp.Embedding(80, 3, "zero")]), Dense(8, "tanh"), 3],
     "identity": [5, Dense(8, "tanh"), fastmlp.Identity(), Dense(7, "silu"), 3],
     "scale": [5, fastmlp.Scale(), Dense(8, "tanh"), fastmlp.Scale(0.5), 3],
     "shift": [5, fastmlp.Shift(), Dense(8, "tanh"), fastmlp.Shift(0.5), 3],
@@ -45,7 +47,8 @@ NEAR = 0.01  # difference quotients look no further, lest other elements are the
 def problem(kind, dtype="float64"):
     net = MLP(CASES[kind], activation="tanh", dtype=dtype, random_state=0)
     rng = np.random.default_rng(0)
-    return net, *(rng.standard_normal((ROWS, d)).astype(dtype) for d in (net.d[0], net.d[-1])), rng
+    X, y = (rng.standard_normal((ROWS, d)).astype(dtype) for d in (net.d[0], net.d[-1]))
+    return net, reference.with_categories(net, X), y, rng
 
 
 def test_the_table_has_all_kinds():
@@ -59,6 +62,7 @@ def test_first_derivatives(kind):
     net, X, y, rng = problem(kind)
     net.fit(X, y, epochs=1)
     p, v, V = net.params, NEAR * rng.standard_normal(net.n_params), NEAR * rng.standard_normal(X.shape)
+    V[:, net._network.numeric:] = 0
 
     def loss_along(h):
         net.params = p + h * v

@@ -72,9 +72,9 @@ def limited(call, megabytes):
 
 
 def is_clear(error):
-    """Whether an exception says that memory was short."""
-    return isinstance(error, (MemoryError, ValueError)) and ("llocate" in str(error) or "memory" in str(error)
-                                                             or type(error) is MemoryError)
+    """Whether an exception says that memory was short, and not that a file is damaged."""
+    says_so = type(error) is MemoryError or "llocate" in str(error) or "memory" in str(error)
+    return isinstance(error, (MemoryError, ValueError)) and says_so and "is not a network" not in str(error)
 
 
 def use(name, folder):

@@ -4,7 +4,7 @@ import pytest
 from scipy import sparse
 
 import bits
-from fastmlp import MLP, SGD, Adam, BatchNorm, Callback, Dense, DivergenceWarning
+from fastmlp import MLP, SGD, Adam, BatchNorm, Callback, Columns, Dense, DivergenceWarning, Embedding
 from fastmlp._fit import mixup
 
 RNG = np.random.default_rng(0)
@@ -130,5 +130,8 @@ def test_where_rows_cannot_be_mixed():
     function = MLP([5, 3], loss=lambda x, y: (abs(x - y).sum(axis=1), np.sign(x - y)))
     with pytest.raises(ValueError, match="mixup must be 0 where the loss is a function"):
         function.fit(X, ROWS, mixup=ALPHA)
+    categories = MLP([Columns(4, [Embedding(3, 2)]), 3], loss=CROSS)
+    with pytest.raises(ValueError, match="mixup must be 0 for a network with categories"):
+        categories.fit(np.hstack([X[:, :4], LABELS[:, None]]), LABELS, mixup=ALPHA)
     with pytest.raises(ValueError, match="mixup must be 0 where batches"):
         network().fit(batches=[(X, LABELS)], mixup=ALPHA)

@@ -71,37 +71,6 @@ def test_every_optimiser_is_there():
     assert {type(o).__name__ for o in BY_HAND} == set(fastmlp.optim.__all__)
 
 
-# spec -> PyTorch's class and what it is called with
-IN_TORCH = {
-    SGD(0.05, momentum=0.9, nesterov=True, l2=0.01): ("SGD", dict(momentum=0.9, nesterov=True, weight_decay=0.01)),
-    AdamW(0.05, eps=1e-100, weight_decay=0.1): ("AdamW", dict(eps=1e-100, weight_decay=0.1)),
-    NAdam(0.02, l2=0.01): ("NAdam", dict(weight_decay=0.01)),
-    NAdam(0.02, 0.8, 0.95, 0.1, 0.1): ("NAdam", dict(betas=(0.8, 0.95), eps=0.1, momentum_decay=0.1)),
-    RMSprop(0.02, l2=0.01): ("RMSprop", dict(weight_decay=0.01)),
-    RMSprop(0.02, 0.9, 0.1, 0.7): ("RMSprop", dict(alpha=0.9, eps=0.1, momentum=0.7)),
-    Adagrad(0.1, 0.1, l2=0.01): ("Adagrad", dict(eps=0.1, weight_decay=0.01)),
-}
-
-
-@pytest.mark.parametrize("optimizer", IN_TORCH, ids=str)
-def test_as_in_pytorch(optimizer):
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(0)
-    X, y = rng.standard_normal((60, 7)), rng.standard_normal((60, 3))
-    net = MLP([7, Dense(40, "tanh", bias=False), Dense(3, bias=False)], dtype="float64", random_state=0)
-    W = [torch.tensor(net.W[l].copy(), requires_grad=True) for l in (1, 2)]
-    name, numbers = IN_TORCH[optimizer]
-    theirs = getattr(torch.optim, name)(W, lr=optimizer.lr, **numbers)
-    for i in [*range(0, 60, 10)] * 5:
-        theirs.zero_grad()
-        out = torch.tanh(torch.tensor(X[i:i + 10]) @ W[0]) @ W[1]
-        ((out - torch.tensor(y[i:i + 10])) ** 2).sum(dim=1).mean().backward()
-        theirs.step()
-    net.fit(X, y, optimizer, epochs=5, batch_size=10, shuffle=False)
-    for l in (1, 2):
-        np.testing.assert_allclose(net.W[l], W[l - 1].detach().numpy(), rtol=1e-10, atol=1e-12)
-
-
 @pytest.mark.parametrize("name", bits.OPTIMIZERS)
 def test_partial_fit_goes_on(name):
     """Two fits of two epochs are one of four."""

@@ -21,11 +21,13 @@ from fastmlp import (
     AdamW,
     AvgPool1D,
     AvgPool2D,
+    Columns,
     Concat,
     Conv1D,
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     Frozen,
     GlobalAvgPool,
@@ -173,13 +175,20 @@ def grouped(draw, shape, smooth):
 
 
 @st.composite
+def columns(draw):
+    """An input with categories."""
+    table = st.builds(Embedding, some(1, 30), some(1, 9), st.sampled_from(["error", "zero"]))
+    return Columns(draw(some(0, 5)), draw(st.lists(table, min_size=1, max_size=3)))
+
+
+@st.composite
 def architectures(draw, smooth):
-    shape = draw(
+    first = draw(
         st.one_of(
-            st.tuples(some(1, 20)), st.tuples(some(1, 9), some(1, 4)), st.tuples(some(1, 7), some(1, 7), some(1, 3))
+            some(1, 20), columns(), st.tuples(some(1, 9), some(1, 4)), st.tuples(some(1, 7), some(1, 7), some(1, 3))
         )
     )
-    layers = [shape[0] if len(shape) == 1 else shape]
+    layers, shape = [first], MLP([first, 1]).shapes[-2]
     for _ in range(draw(some(0, 4))):
         kinds = (
             ["dense", "block", "dropout", "feature", "groups"]
@@ -380,12 +389,13 @@ def compare(data):
     assert_tied(net)
     n = draw(some(1, 40), label="rows")
     X, y = rng.standard_normal((n, *net.shapes[0])).astype(np.float32), targets(loss, n, net.d[-1], rng)
-    X *= rng.random(X.shape) < 0.7
+    X = reference.with_categories(net, X * (rng.random(X.shape) < 0.7).astype(np.float32))
     y = y.astype(np.float32) if y.dtype.kind == "f" else y
     w = rng.integers(0, 4, n) / 2 if draw(st.booleans(), label="weighted") else None
     if w is not None:
         w[rng.integers(n)] = 1
-    given = layout(X, draw(st.sampled_from(LAYOUTS), label="layout"))
+    layouts = [kind for kind in LAYOUTS if not (net._network.tables and kind in ("csr", "csc"))]
+    given = layout(X, draw(st.sampled_from(layouts), label="layout"))
     given_y = sparse.csr_array(y) if loss != LABELS and draw(st.booleans(), label="sparse y") else y
     net._network.n_threads = draw(st.sampled_from([1] * 9 + [2]), label="threads")
     if draw(st.booleans(), label="small blocks"):
@@ -492,6 +502,7 @@ def test_nested_derivatives(layers, n, seed):
     net, rng = MLP(layers, dtype="float64", random_state=0), np.random.default_rng(seed)
     p, v = rng.normal(0, 0.4, net.n_params), 0.02 * rng.standard_normal(net.n_params)
     X, y = rng.standard_normal((n, net.d[0])), rng.standard_normal((n, net.d[-1]))
+    X = reference.with_categories(net, X)
 
     def along(h, f):
         net.params = p + h * v

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from export_cases import of_layers
+from export_cases import ALL_KINDS, of_kind, of_layers
 from fastmlp import MLP, BatchNorm, Conv2D, Dense, tie_transpose
 
 LAYERS = [(6, 5, 2), Conv2D(3, 3, "gelu"), BatchNorm(), Dense(9, "tanh"), 4]
@@ -95,3 +95,71 @@ def test_notebooks():
     text = MLP([4, Dense(3, ("elu", 0.5)), 2], loss="cross_entropy")._repr_html_()
     assert text.count("<tr>") == 3 and "elu(0.5)" in text and "cross_entropy" in text and "<script" not in text
     assert all(text.count(f"<{tag}") == text.count(f"</{tag}>") for tag in ("table", "td", "p", "caption"))
+
+
+# ---- as ONNX
+
+KEPT = {"int8": 4, "bfloat16": 2}  # how many times as small weights are
+
+
+@pytest.mark.parametrize("kept", KEPT)
+@dtypes
+@pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.__name__)
+def test_onnx_has_the_weights_of_quantized(kind, dtype, kept, tmp_path):
+    pytest.importorskip("onnx")
+    from test_onnx import NEAR, evaluated
+
+    net, X = of_kind(kind, dtype=dtype)
+    small = net.quantized(kept).network
+    model, near = net.to_onnx(tmp_path / "net.onnx", weights=kept), NEAR[dtype]
+    found = evaluated(model, X.reshape(-1, *net.shapes[0]))["output"]
+    np.testing.assert_allclose(found, small.predict(X), rtol=near, atol=near * max(1, np.abs(found).max()))
+    twin = MLP.from_onnx(tmp_path / "net.onnx")
+    np.testing.assert_array_equal(twin.params, small.params)
+    np.testing.assert_array_equal(twin.predict(X), small.predict(X))
+
+
+@pytest.mark.parametrize("kept, times", KEPT.items())
+def test_onnx_files_are_smaller(kept, times, tmp_path):
+    pytest.importorskip("onnx")
+    net = MLP([64, 300, 300, 10], random_state=0)
+    net.to_onnx(tmp_path / "whole.onnx")
+    net.to_onnx(tmp_path / "small.onnx", weights=kept)
+    whole, small = ((tmp_path / name).stat().st_size for name in ("whole.onnx", "small.onnx"))
+    assert whole > 4 * net.n_params and times - 0.2 < whole / small < times
+
+
+@pytest.mark.parametrize("kept", KEPT)
+@dtypes
+def test_onnxruntime_takes_them(kept, dtype):
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    net, X = of_layers(LAYERS if dtype == "float32" else [6, Dense(9, "tanh"), 4], dtype=dtype)  # whose Conv is float32
+    model = net.to_onnx(weights=kept).SerializeToString()
+    session = runtime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    found = session.run(["output"], {"X": X.reshape(-1, *net.shapes[0])})[0]
+    np.testing.assert_allclose(found, net.quantized(kept).network.predict(X), rtol=1e-5, atol=1e-5)
+
+
+def test_estimators_as_smaller_onnx():
+    pytest.importorskip("onnx")
+    from sklearn.datasets import load_diabetes
+
+    from fastmlp import MLPRegressor, TabularRegressor
+    from test_onnx import evaluated
+
+    X, y = load_diabetes(return_X_y=True)
+    for est in (MLPRegressor(hidden_layer_sizes=(200, 200)), TabularRegressor(preset="fast")):
+        est.set_params(max_iter=2, random_state=0).fit(X, y)
+        models = [est.to_onnx(dtype="float32", weights=kept) for kept in (None, "bfloat16", "int8")]
+        sizes = [model.ByteSize() for model in models]
+        assert sizes[0] > 1.8 * sizes[1] > 3.1 * sizes[2]
+        for model in models[1:]:
+            found = evaluated(model, X.astype(np.float32))["variable"][:, 0]
+            assert np.abs(found - est.predict(X)).max() < 0.05 * np.ptp(est.predict(X))
+
+
+def test_unknown_ways_to_keep_weights():
+    pytest.importorskip("onnx")
+    with pytest.raises(ValueError, match="weights must be .* got 'int4'"):
+        MLP([2, 1]).to_onnx(weights="int4")

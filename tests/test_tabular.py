@@ -63,7 +63,7 @@ def predictions(model, X):
 
 @pytest.mark.parametrize("Estimator", BOTH)
 def test_scikit_learns_checks(Estimator):
-    reason = "rows are dealt out to members at random, so that two of weight 1 are not one of weight 2"
+    reason = "chance deals rows to members and batches: two of weight 1 may part, one of weight 2 does not"
     failed = {"check_sample_weight_equivalence_on_dense_data": reason}
     results = check_estimator(quick(Estimator), expected_failed_checks=failed, on_skip=None)
     assert len(results) > 50 and {r["status"] for r in results} <= {"passed", "skipped", "xfail"}
@@ -261,15 +261,23 @@ def test_labels_come_back_as_they_were():
 
 
 @pytest.mark.parametrize("Estimator", BOTH)
-def test_rows_without_weight_are_not_looked_at_by_training(Estimator):
-    X, y = frame()[["size", "hour"]], targets(Estimator)
-    weight = np.ones(N)
+def test_rows_without_weight_are_as_if_they_were_not_there(Estimator):
+    X, y = frame(), targets(Estimator)
+    weight = np.random.default_rng(3).uniform(0.5, 2, N)
     weight[::3] = 0
-    other = np.where(weight > 0, y, y[0])
-    a, b = (quick(Estimator).fit(X, v, weight) for v in (y, other))
-    if Estimator is TabularClassifier:  # targets of regression are standardised with weights, but clipped to all
-        assert np.array_equal(predictions(a, X), predictions(b, X))
-    assert np.isnan(a.oof_prediction_[::3]).all()
+    there = weight > 0
+    other = X.assign(size=np.where(there, X["size"], 1e6), colour=X["colour"].where(there, "odd"))
+    model = quick(Estimator).fit(other, np.where(there, y, y[0]), weight)
+    wanted = quick(Estimator).fit(X[there], y[there], weight[there])
+    assert np.array_equal(predictions(model, X), predictions(wanted, X))
+    assert np.isnan(model.oof_prediction_[~there]).all()
+    np.testing.assert_array_equal(model.oof_prediction_[there], wanted.oof_prediction_)
+
+
+def test_weights_that_leave_no_row():
+    y = np.array([0, 1] * 20)
+    with pytest.raises(ValueError, match="sample_weight times class_weight"):
+        quick(TabularClassifier, class_weight={0: 0.0, 1: 1.0}).fit(np.ones((40, 1)), y, 1 - y)
 
 
 def test_class_weight():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from fastmlp import Dropout, TabularClassifier
 from fastmlp.tabular import columns as tables
 from fastmlp.tabular.encode import HASHED, Encoder, factorize
 from fastmlp.tabular.ensemble import batch_size, deal
@@ -174,7 +175,7 @@ def test_weighted_targets_have_the_weighted_mean():
 
 def test_folds_hold_out_each_row_once_and_have_as_much_of_each_class():
     y = np.repeat([0, 1, 2], [50, 30, 20])
-    parts = deal(y, np.arange(100), 5, 5, "folds", np.random.default_rng(0))
+    parts = deal(y, 5, 5, "folds", np.random.default_rng(0))
     assert np.array_equal(np.sort(np.concatenate([p.held_out for p in parts])), np.arange(100))
     for part in parts:
         assert np.bincount(y[part.held_out]).tolist() == [10, 6, 4]
@@ -183,14 +184,24 @@ def test_folds_hold_out_each_row_once_and_have_as_much_of_each_class():
 
 
 def test_bootstraps_hold_out_what_they_did_not_draw():
-    for part in deal(np.zeros(300), np.arange(0, 300, 2), 3, 5, "bootstrap", np.random.default_rng(0)):
-        assert len(part.rows) == 150 and set(part.rows) | set(part.held_out) == set(range(0, 300, 2))
+    for part in deal(np.zeros(150), 3, 5, "bootstrap", np.random.default_rng(0)):
+        assert len(part.rows) == 150 and set(part.rows) | set(part.held_out) == set(range(150))
         assert 0.3 < len(part.held_out) / 150 < 0.45  # 1/e of them
 
 
 def test_few_rows_are_all_trained_on():
-    (part,) = deal(np.zeros(5), np.arange(5), 1, 5, "folds", np.random.default_rng(0))
+    (part,) = deal(np.zeros(5), 1, 5, "folds", np.random.default_rng(0))
     assert part.rows.tolist() == list(range(5)) and not len(part.held_out)
+
+
+@pytest.mark.parametrize("preset, columns, wanted", [("default", 10, 0.1), ("default", 9, None), ("fast", 10, None)])
+def test_classifiers_of_many_columns_of_numbers_drop_features_in_training(preset, columns, wanted):
+    X, y = pd.DataFrame(np.random.default_rng(0).standard_normal((60, columns))), np.arange(60) % 2
+    X["text"] = ["a", "b", "c"] * 20
+    X = X.set_axis(map(str, X), axis=1)
+    model = TabularClassifier(preset, n_members=2, max_iter=1, n_threads=1, random_state=0).fit(X, y)
+    for net in model.networks_:
+        assert (net.layers[0].rate if isinstance(net.layers[0], Dropout) else None) == wanted
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -1,11 +1,13 @@
 """Data that are read a window at a time: the same rows, each once an epoch, no more than two windows of them held."""
+import pickle
 import threading
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, Dropout, EarlyStopping, data
+from fastmlp import MLP, SGD, Adam, BatchNorm, Dropout, EarlyStopping, LambdaCallback, data
+from fastmlp._files import document
 from fastmlp._fit.windows import Windows
 
 N, D, OUT = 1003, 6, 2
@@ -294,3 +296,95 @@ def test_parquet_with_missing_values(parquet):
         table.X[3]
     with pytest.raises(ValueError, match="step 1"):
         table.X[::2]
+
+
+# ---- an epoch that is ended within
+
+
+class Ends(Source):
+    """Raises at the slice of some number."""
+
+    def __init__(self, a, at, error=KeyboardInterrupt):
+        super().__init__(a)
+        self.left, self.error = at, error
+
+    def __getitem__(self, rows):
+        self.left -= 1
+        if self.left == 0:
+            raise self.error
+        return super().__getitem__(rows)
+
+
+LAYERS = (D, 9, Dropout(0.2), BatchNorm(), OUT)
+WINDOWS = dict(batch_size=32, window=200, optimizer=Adam(0.01))
+
+
+def ended_within(at, net=None, **options):
+    net = net or network(LAYERS)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(Ends(X, at), Source(Y), **{**WINDOWS, "epochs": 3, **options})
+    return net
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("at", [2, 3, 5, 12, 17])
+@pytest.mark.parametrize("through", [lambda net, path: net, lambda net, path: pickle.loads(pickle.dumps(net)),
+                                     lambda net, path: net.save(path) or MLP.load(path)], ids=["", "pickle", "file"])
+def test_it_goes_on_after_its_last_window(shuffle, at, through, tmp_path):
+    whole = network(LAYERS)
+    whole.fit(Source(X), Source(Y), epochs=3, shuffle=shuffle, **WINDOWS)
+    net = through(ended_within(at, shuffle=shuffle), tmp_path / "net")
+    done = len(net.history["loss"])
+    unfinished = net._network.progress.unfinished
+    assert unfinished is None or 0 < unfinished.batches < 32 and unfinished.batches % 6 == 0
+    net.partial_fit(Source(X), Source(Y), epochs=3 - done, shuffle=shuffle, **WINDOWS)
+    assert net.params.tobytes() == whole.params.tobytes()
+    np.testing.assert_allclose(net.history["loss"], whole.history["loss"], rtol=1e-14)
+    assert net._network.progress.unfinished is None
+
+
+def test_it_was_ended_at_different_places():
+    """What the test above is about: some of its ends are within an epoch, others in its first window."""
+    ends = [ended_within(at, shuffle=False)._network.progress.unfinished for at in (2, 3, 5, 12)]
+    assert {unfinished and unfinished.batches for unfinished in ends} >= {None, 6, 18}
+
+
+def test_what_was_ended_twice_goes_on():
+    whole = network(LAYERS)
+    whole.fit(Source(X), Source(Y), epochs=1, shuffle=False, **WINDOWS)
+    net = ended_within(4, shuffle=False, epochs=1)
+    with pytest.raises(KeyboardInterrupt):
+        net.partial_fit(Ends(X, 4), Source(Y), shuffle=False, **WINDOWS)
+    assert net._network.progress.unfinished.batches > 12
+    net.partial_fit(Source(X), Source(Y), shuffle=False, **WINDOWS)
+    assert net.params.tobytes() == whole.params.tobytes()
+    np.testing.assert_allclose(net.history["loss"], whole.history["loss"], rtol=1e-14)
+
+
+@pytest.mark.parametrize("options", [dict(batch_size=31), dict(window=300), dict(ema=0.9),
+                                     dict(callbacks=[LambdaCallback(on_batch_end=lambda *_: None)])])
+def test_with_other_batches_an_epoch_begins_anew(options):
+    net = ended_within(4, shuffle=False)
+    twin = pickle.loads(pickle.dumps(net))
+    twin._network.progress.unfinished = None
+    for one in (net, twin):
+        one.partial_fit(Source(X), Source(Y), shuffle=False, **{**WINDOWS, **options})
+    assert net.params.tobytes() == twin.params.tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:the loss was not finite")
+def test_the_rest_of_an_epoch_that_diverges():
+    y = Y.copy()
+    y[900] = 1e200
+    whole, net = network(), network()
+    whole.fit(Source(X), Source(y), SGD(0.1), epochs=1, shuffle=False, batch_size=32, window=200)
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(Ends(X, 4), Source(y), SGD(0.1), epochs=1, shuffle=False, batch_size=32, window=200)
+    net.partial_fit(Source(X), Source(y), shuffle=False, batch_size=32, window=200)
+    assert net.params.tobytes() == whole.params.tobytes() and net.history["loss"] == []
+
+
+@pytest.mark.parametrize("wrong", [3, [1, 2], [1, 2, 3, 0, 0.0, 0.0], [1.5, 2, 3, 4, 0.0, 0.0], [1, 2, 3, 4, "a", 0]])
+def test_what_a_file_says_of_it_is_checked(wrong):
+    with pytest.raises((ValueError, TypeError), match="unfinished"):
+        document.unfinished_of(wrong)

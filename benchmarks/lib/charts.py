@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 COLORS = {"fastmlp": "#c2410c", "numpy": "#64748b", "scikit-learn": "#f59e0b", "pytorch": "#8b5cf6",
-          "pytorch compiled": "#c4b5fd", "jax": "#0ea5e9", "onnxruntime": "#10b981"}
+          "pytorch compiled": "#c4b5fd", "jax": "#0ea5e9", "onnxruntime": "#10b981", "fastmlp's C file": "#fdba74"}
 STYLE = {"axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "font.size": 9,
          "axes.grid.axis": "y", "axes.grid": True, "grid.color": "#e5e7eb", "axes.titlesize": 10}
 
@@ -266,6 +266,29 @@ def real_tables(folder):
         ax.set_visible(False)
     figure.suptitle("TabularClassifier and TabularRegressor, defaults, against")
     save(figure, folder / "tables.png")
+
+
+@matplotlib.rc_context(STYLE)
+def history(folder):
+    """Instructions a row by commit, a line for each compiler and counter, each over its first count."""
+    rows = tables.load(folder, "history")
+    commits = list(dict.fromkeys(row["commit"] for row in rows))
+    names = list(rows[0]["instructions"])
+    figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.2), sharey=True, layout="constrained")
+    for ax, name in zip(axes, names):
+        for kind in dict.fromkeys((row["compiler"], row["counter"]) for row in rows):
+            line = [row for row in rows if (row["compiler"], row["counter"]) == kind]
+            first = line[0]["instructions"][name]
+            ax.plot([commits.index(row["commit"]) for row in line],
+                    [row["instructions"][name] / first for row in line], "o-", markersize=4,
+                    label=f"{', '.join(kind)}: {first:,.0f}")
+        ax.set_xticks(range(len(commits)), commits, rotation=90)
+        ax.set_title(name, loc="left")
+        ax.legend(frameon=False, title="instructions a row, at first", fontsize=7, title_fontsize=7)
+    axes[0].set_ylabel("instructions, over the first")
+    low, high = axes[0].get_ylim()
+    axes[0].set_ylim(min(low, 0.8), max(high, 1.2))
+    save(figure, folder / "history.png")
 
 
 CHARTS = {"training": training, "predict": predict, "published": published, "scaling": scaling, "tables": real_tables,

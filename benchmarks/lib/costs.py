@@ -33,6 +33,25 @@ def choices(found):
                                               for item, cells in by_item.items()]))
 
 
+def bfloat16(found):
+    speed = [[row["item"], *(figure(ratios(row[what]["full"], row[what]["bfloat16"]))
+                             for what in ("training", "predict"))] for row in found["speed"]]
+    accuracy = []
+    for row in found["accuracy"]:
+        full, rounded = (row["accuracy"][precision] for precision in ("full", "bfloat16"))
+        means = [statistics.fmean(values) for values in (full, rounded)]
+        accuracy.append([row["data"], row["rows"], row["inputs"], *(f"{mean:.2f} %" for mean in means),
+                         f"{means[1] - means[0]:+.2f}"])
+    return page("Products in bfloat16", found["info"],
+                "How many times as fast as full precision, both float32 and by turns in one process: median of the "
+                "rounds and half of what their middle half spans. Adam, threads as many as pay (goal without AMX: "
+                "0.8). `python benchmarks/run/bfloat16.py`",
+                table(["workload", "training", "predictions"], speed),
+                "Accuracy on a quarter of the rows, mean of five splits: two hidden layers of 128, 40 epochs of Adam, "
+                "the same start and order (goal: within 0.3 points).",
+                table(["data", "rows", "inputs", "full", "bfloat16", "points"], accuracy))
+
+
 def layers(found):
     lines = [[row["item"], row["kind"], figure(ratios(row["these"], row["those"])), row["goal"] or "-",
               figure(ratios(row["torch"], row["these"])) if row["torch"] else "-"] for row in found["rows"]]

@@ -132,10 +132,13 @@ def git(*arguments):
         return ""
 
 
+CHANGED = " and changes"  # since a commit
+
+
 def commit():
     """The last that changed the package, and whether there are changes since; None where that is not known."""
     last = git("log", "-1", "--format=%h")
-    return f"{last} and changes" if last and git("status", "--porcelain") else last or None
+    return last + CHANGED if last and git("status", "--porcelain") else last or None
 
 
 def describe(dtypes=("float32", "float64")):

@@ -1,9 +1,10 @@
 """Writes what was measured: JSON, and pages in Markdown made from it; run/pages.py makes them again."""
 import json
+import re
 import statistics
 
 from . import timing
-from .costs import choices, distributed, estimators, latency, layers, phases, sensitivity, ties
+from .costs import bfloat16, choices, distributed, estimators, latency, layers, phases, sensitivity, ties
 from .goals import goals, summary
 from .tables import (
     duration,
@@ -20,7 +21,7 @@ from .tables import (
     threads_in_words,
     times,
 )
-from .tabular import tables
+from .tabular import tables, tables_choices
 from .workloads import WORKLOADS
 
 
@@ -135,7 +136,8 @@ def scaling(found):
 REPORTS = {"training": (training, summary, goals), "predict": (predict,), "published": (published,),
            "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "layers": (layers,),
            "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,),
-           "tables": (tables,), "distributed": (distributed,)}
+           "tables": (tables,), "tables_choices": (tables_choices,), "distributed": (distributed,),
+           "bfloat16": (bfloat16,)}
 
 
 def make(folder, name):
@@ -143,9 +145,17 @@ def make(folder, name):
         (folder / f"{text.__name__}.md").write_text(text(load(folder, name)) + "\n")
 
 
+def place(folder, name, measured_on):
+    """The folder, or one in it named after the machine where the folder has what another machine measured."""
+    if not (folder / f"{name}.json").exists() or load(folder, name)["info"]["machine"] == measured_on:
+        return folder
+    return folder / re.sub(r"[^a-z0-9]+", "-", measured_on.lower()).strip("-")
+
+
 def write(found, folder, name, charted=False):
-    """JSON, pages and, of what has any, charts."""
+    """JSON, pages and, of what has any, charts. What another machine measured stays."""
     found["info"]["timings taken again"] = timing.disturbed
+    folder = place(folder, name, found["info"]["machine"])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     make(folder, name)

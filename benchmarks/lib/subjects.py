@@ -107,6 +107,9 @@ class Subject:
         return self.out
 
     def predict_seconds(self):
+        own = getattr(self.contestant, "predict_seconds", None)
+        if own and not self.piece:
+            return own(self.X)
         return timing.seconds(self.predict if self.piece else lambda: self.contestant.predict(self.X))
 
 

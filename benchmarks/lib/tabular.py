@@ -1,4 +1,5 @@
 """The page and the chart of how models do on tables."""
+import math
 import statistics
 
 import numpy as np
@@ -11,12 +12,15 @@ GOALS = {"LightGBM": 0.85, "XGBoost": 0.85, "HistGradientBoosting": 0.85, "CatBo
          "LightGBM stopped": 0.7, "XGBoost stopped": 0.7, "HistGradientBoosting stopped": 0.7,
          "scikit-learn's MLP": 0.95}
 
+# of a row: (in words, digits)
+CLOCKS = {"fit": ("fit, s in all", 0), "cpu": ("fit, s of processors", 0), "predict": ("predict, s in all", 2)}
+
 
 def means(found, of):
-    """{table: {model: the mean of a figure over the seeds}}, of tables and models without failures."""
+    """{table: {model: the mean of a figure over the seeds}}, of tables and models that have it."""
     by_table = {}
     for row in found["rows"]:
-        if "failed" not in row:
+        if row.get(of) is not None:
             by_table.setdefault(row["table"], {}).setdefault(row["model"], []).append(row[of])
     return {name: {model: statistics.fmean(values) for model, values in models.items()}
             for name, models in by_table.items()}
@@ -41,20 +45,21 @@ def ranks(losses, models):
 
 def tables(found):
     models, losses, errors = models_of(found), means(found, "loss"), means(found, "error")
-    fits, predicts, place = means(found, "fit"), means(found, "predict"), ranks(losses, models)
-    total = lambda seconds, model: sum(by_model.get(model, 0.0) for by_model in seconds.values())
-    summary = []
-    for model in models:
+    place, summary = ranks(losses, models), []
+    clocks = {words: [total(means(found, of), model, losses, digits) for model in models]
+              for of, (words, digits) in CLOCKS.items()}
+    clocks = {words: cells for words, cells in clocks.items() if {*cells} != {"-"}}
+    for i, model in enumerate(models):
         wins, lost, n = won(losses, OURS, model)
         goal = f"{GOALS[model]:.0%}" if model in GOALS else ""
         share = f"{wins} of {n}, {wins / max(1, n):.0%}" if model != OURS else ""
         by_error = won(errors, OURS, model)
         summary.append([model, f"{place[model]:.2f}", share, goal, f"{by_error[0]}-{by_error[1]}" if share else "",
-                        f"{total(fits, model):.0f}", f"{total(predicts, model):.2f}"])
+                        *(cells[i] for cells in clocks.values())])
     lines = [[name, *(mark(by_model, model) for model in models)] for name, by_model in losses.items()]
     seeds = len({row["seed"] for row in found["rows"]})
     failed = sorted({f"{row['model']} on {row['table']}: {row['failed']}" for row in found["rows"] if "failed" in row})
-    aucs = means({"rows": [row for row in found["rows"] if row.get("auc") is not None]}, "auc")
+    aucs = means(found, "auc")
     return page("Tables", found["info"],
                 f"{len(losses)} real tables, a quarter of the rows to test on, at most 6000 to train on, {seeds} "
                 f"seed{'s' if seeds > 1 else ''}, {found['threads']} thread{'s' if found['threads'] > 1 else ''}. "
@@ -62,12 +67,57 @@ def tables(found):
                 "rows. `python benchmarks/run/tables.py`" + (f"\n\n{found['note']}" if found.get("note") else ""),
                 f"## Against others, {len(losses)} tables\n\n"
                 + table(["model", "mean rank", "fastmlp has the smaller log loss or RMSE", "goal",
-                         "by error or MAE, won-lost", "fit, s in all", "predict, s in all"], summary),
+                         "by error or MAE, won-lost", *clocks], summary),
                 "## Log loss, or RMSE\n\nThe best in bold.\n\n" + table(["table", *models], lines),
                 "## Area under the curve\n\nOf two classes, or the mean of one against the rest.\n\n"
                 + table(["table", *models], [[name, *(f"{of[m]:.4f}" if m in of else "-" for m in models)]
                                              for name, of in aucs.items()]),
                 *(["Failed: " + "; ".join(failed) + "."] if failed else []))
+
+
+def total(seconds, model, losses, digits):
+    """The sum over the tables that a model was run on, where it is known for all of them."""
+    run = [name for name, by_model in losses.items() if model in by_model]
+    known = [seconds[name][model] for name in run if model in seconds.get(name, ())]
+    return f"{sum(known):.{digits}f}" if known and len(known) == len(run) else "-"
+
+
+def changes(rows, choice, base, task):
+    """{table: mean change of the log of the loss from that of the base, %} of the tables of a task."""
+    losses = {row["table"]: row["splits"] for row in rows if row["choice"] == base}
+    change = lambda row: [math.log(a["loss"] / b["loss"]) for a, b in zip(row["splits"], losses[row["table"]])]
+    return {row["table"]: 100 * statistics.fmean(change(row)) for row in rows
+            if row["choice"] == choice and row["task"] == task}
+
+
+def seconds_of(rows, choice, names):
+    """Processor time of a choice on some tables."""
+    return sum(one["cpu"] for row in rows if row["choice"] == choice and row["table"] in names for one in row["splits"])
+
+
+def against(found, base, task):
+    """The part of the page on choices in the place of a base."""
+    rows, lines = found["rows"], []
+    names = [row["table"] for row in rows if row["choice"] == base and row["task"] == task]
+    for choice, said in found["choices"].items():
+        by_table = changes(rows, choice, base, task) if said["base"] == base != choice else {}
+        if by_table:
+            cost = seconds_of(rows, choice, by_table) / seconds_of(rows, base, by_table)
+            lines.append([said["words"], *(f"{by_table[name]:+.1f}" if name in by_table else "" for name in names),
+                          f"{statistics.fmean(by_table.values()):+.1f}", f"{cost:.2f}"])
+    return (f"## {task.capitalize()}, instead of: {found['choices'][base]['words']}\n\n"
+            + table(["choice", *names, "mean", "time"], lines))
+
+
+def tables_choices(found):
+    made = [(row["choice"], row["task"]) for row in found["rows"]
+            if row["choice"] == found["choices"][row["choice"]]["base"]]
+    return page("Choices for tables", found["info"],
+                "Change of log loss or RMSE, in %: less is better, and changes of one table by some 2 % are chance, of "
+                "spambase and hpc_data by some 4 %. Four members to classify, three for regression. Some rows train, "
+                "others judge, and none of them is among those on which [tables.md](tables.md) tests. time: of "
+                "processors, over the base's; other work on the machine blurs it. "
+                "`python benchmarks/run/tables_choices.py`", *(against(found, *one) for one in dict.fromkeys(made)))
 
 
 def mark(by_model, model):

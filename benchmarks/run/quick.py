@@ -1,12 +1,14 @@
 """A guard against slowing down, under two minutes: python benchmarks/run/quick.py --help
 
 For three workloads on one thread: instructions a row, counted by valgrind's callgrind or by perf where they work, and
-how many times NumPy's speed fastmlp's is. Both are held against baseline.json; --write makes that anew. Instructions
-are the same in each run of the same build by the same compiler, ratios are not: what moved is what moved by more than
-the noise.
+how many times NumPy's speed fastmlp's is. Both are held against baseline.json, which says by which compiler it was;
+--write makes that anew. Instructions are the same in each run of the same build by the same compiler, ratios are not:
+what moved is what moved by more than the noise. --record appends the instructions to history.json, by commit and
+compiler, and draws history.png.
 """
 import argparse
 import concurrent.futures
+import datetime
 import json
 import os
 import re
@@ -21,7 +23,7 @@ from lib.subjects import Subject
 from lib.workloads import WORKLOADS
 
 NAMES = ("tiny-32", "digits-200", "mnist-100")
-BASELINE = machine.RESULTS / "baseline.json"
+BASELINE, HISTORY = machine.RESULTS / "baseline.json", machine.RESULTS / "history.json"
 ROUNDS, ROWS = 5, 800
 STILL = {"instructions": 0.01, "ratio": 0.10}  # the least that counts as moved
 # name: (command in front, what finds the count in its error output)
@@ -81,10 +83,18 @@ def ratios():
     return found
 
 
+def compiler():
+    """What the engine was built by."""
+    from fastmlp import _core
+
+    return _core.COMPILER
+
+
 def measure():
     counter = next((c for c in COUNTERS if counted(c, "true") is not None), None)
     counts = instructions(counter) if counter else None
-    found = {"machine": machine.processor(), "counter": counter if counts else None, "workloads": {}}
+    found = {"machine": machine.processor(), "compiler": compiler(), "counter": counter if counts else None,
+             "workloads": {}}
     for name, values in ratios().items():
         found["workloads"][name] = {"instructions": round(counts[name], 1) if counts else None,
                                     "ratio": round(statistics.median(values), 3),
@@ -103,10 +113,31 @@ def moved(kind, now, before):
     return f"MOVED {change:+.1%}, {'better' if (change > 0) == (kind == 'ratio') else 'worse'}"
 
 
+def record(now, path=HISTORY):
+    """Append the counts to the history, in the place of those that it has of the same commit, built and counted in the
+    same way, and draw it."""
+    from lib import charts  # here: what is counted need not import matplotlib
+
+    commit = machine.commit()
+    if not now["counter"] or not commit or commit.endswith(machine.CHANGED):
+        raise SystemExit(f"a history has counts of commits, got counter {now['counter']} and commit {commit}")
+    row = {"commit": commit, "date": datetime.date.today().isoformat(), "machine": now["machine"],
+           "compiler": now["compiler"], "counter": now["counter"],
+           "instructions": {name: row["instructions"] for name, row in now["workloads"].items()}}
+    kind = ("commit", "compiler", "counter")
+    rows = [old for old in (json.loads(path.read_text()) if path.exists() else ())
+            if any(old[name] != row[name] for name in kind)]
+    path.write_text(json.dumps([*rows, row], indent=1) + "\n")
+    charts.history(path.parent)
+
+
 def show(now, before):
     print(f"instructions: {now['counter'] or 'not counted, neither valgrind nor perf stat works here'}")
     if before and before["machine"] != now["machine"]:
         print(f"the baseline is of another machine, {before['machine']}: its ratios may differ for that alone")
+    if before and before["compiler"] != now["compiler"]:
+        print(f"it is of a build by {before['compiler']}, this one is by {now['compiler']}: instructions may differ "
+              "for that alone")
     old = before["workloads"] if before and before["counter"] == now["counter"] else {}
     if before and not old:
         old = {name: {**row, "instructions": None} for name, row in before["workloads"].items()}
@@ -119,6 +150,7 @@ def show(now, before):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--write", action="store_true", help=f"make {BASELINE.name} anew")
+    p.add_argument("--record", action="store_true", help=f"append the instructions to {HISTORY.name}")
     p.add_argument("--train", type=int, nargs=len(NAMES),
                    help="epochs of each workload, with nothing measured: what the counters run")
     args = p.parse_args()
@@ -129,6 +161,8 @@ def main():
     show(now, json.loads(BASELINE.read_text()) if BASELINE.exists() else None)
     if args.write:
         BASELINE.write_text(json.dumps(now, indent=1) + "\n")
+    if args.record:
+        record(now)
 
 
 if __name__ == "__main__":

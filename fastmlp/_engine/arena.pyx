@@ -50,6 +50,10 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
     offset += room
     if layer.number == 0 and job.rows.mixed.partner != NULL:
         offset += room      # for the rows that these are mixed with
+    layer.operands = layer.x
+    if layer.rounded:
+        layer.operands = base + offset
+        offset += room
     offset = place_room(job, layer, base, offset, rows)
     layer.s = layer.x
     if layer.kind != NULL and layer.kind.grad != NULL and (layer.theta.needs_s or keep):
@@ -74,16 +78,16 @@ cdef Py_ssize_t place_room(Job *job, Layer *layer, char *base, Py_ssize_t offset
 
 
 cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offset, bint sweep, bint keep) noexcept:
-    """The other forms of a layer's W that the call needs."""
+    """The forms of a layer's W that the call needs."""
     cdef Weights *W = &layer.weights
     cdef Forms *forms = &layer.forms
     cdef Py_ssize_t lanes = job.k.lanes
     cdef bint large, backward
-    forms.mirror = forms.panels = NULL
+    forms.kept, forms.rounded, forms.mirror, forms.panels, forms.made = W.W, NULL, NULL, NULL, False
     if layer.kind == NULL or layer.kind.mirror == NULL:
         return offset
     if layer.bins.first != NULL:
-        forms.panels = base + offset
+        forms.panels, forms.made = base + offset, True
         return offset + room_for(job, W.rows * W.ld)
     backward = sweep and layer.input.source.number >= job.lowest
     large = (sweep and not keep and not W.flipped and layer.kind.grad_step != NULL
@@ -98,6 +102,10 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
     if large and layer.d_out >= 4 * lanes:
         forms.panels = base + offset
         offset += pad(W.rows * W.ld * job.k.operandsize, ALIGN)
+    if layer.kind.exact != NULL:
+        forms.rounded = forms.kept = base + offset
+        offset += pad(W.rows * W.ld * job.k.operandsize, ALIGN)
+    forms.made = forms.rounded != NULL or forms.mirror != NULL or forms.panels != NULL
     return offset
 
 
@@ -128,6 +136,7 @@ cdef Py_ssize_t place_inputs(Job *job, Layer *layers, char *base, Py_ssize_t off
     for l in range(1, job.net.L + 1):
         offset = place_input(job, &layers[l].input, base, offset, rows)
         offset = place_input(job, &layers[l].second, base, offset, rows)
+        layers[l].pulls = layers[l].input.dx != NULL or layers[l].kind.exact != NULL
     return offset
 
 
@@ -193,6 +202,7 @@ cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_
         make_linear(tangent)
         tangent.weights.bias, tangent.norm.mean = False, NULL
         tangent.x, tangent.delta = base + offset, base + offset + room
+        tangent.operands = tangent.x
         offset = place_room(job, tangent, base, offset + 2 * room, rows)
         tangent.s = tangent.x
         if projected:

@@ -21,7 +21,7 @@ cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, ch
         push_rows(job, pos, row, m, scratch)
         loss_rows(job, pos, row, m, value, 1, True, scratch)
         backward_rows(job, job.net.layers, pos, row, m, 0, scratch)
-        job.k.attack(&job.sensitivity.attack, m, input.d_out, x0, d, x, input.ld)
+        job.k.attack(&job.sensitivity.attack, m, job.net.numeric, x0, d, x, input.ld)
 
 
 cdef void start_anywhere(Job *job, Py_ssize_t pos, Py_ssize_t m, const char *x0, char *d, char *x) noexcept nogil:
@@ -32,9 +32,9 @@ cdef void start_anywhere(Job *job, Py_ssize_t pos, Py_ssize_t m, const char *x0,
     if far.norm == 2:
         far.step = far.eps
         memset(d, 0, m * input.ld * job.size)
-        job.k.noise(m, input.d_out, d, input.ld, 1, key, job.rows.order, pos)
-        job.k.attack(&far, m, input.d_out, x0, d, x, input.ld)
+        job.k.noise(m, job.net.numeric, d, input.ld, 1, key, job.rows.order, pos)
+        job.k.attack(&far, m, job.net.numeric, x0, d, x, input.ld)
     else:
         far.step = 0
-        job.k.jitter(m, input.d_out, x, input.ld, far.eps, key, job.rows.order, pos)
-        job.k.attack(&far, m, input.d_out, x0, x, x, input.ld)
+        job.k.jitter(m, job.net.numeric, x, input.ld, far.eps, key, job.rows.order, pos)
+        job.k.attack(&far, m, job.net.numeric, x0, x, x, input.ld)

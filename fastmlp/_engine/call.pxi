@@ -30,6 +30,17 @@ cdef class Call:
         copy_layers(self.room, blank.net.layers, blank.net.L)
         self.P = P
 
+    cdef round_operands(self):
+        """Have the operands of products rounded to bfloat16, in all of this call's work."""
+        cdef Layer *layer
+        cdef int l
+        self.job.k = kernels_for(np.float32, None, True)
+        for l in range(1, self.job.net.L + 1):
+            layer = &self.room[l]
+            if layer.kind.rounding != NULL:
+                layer.kind, layer.products.dots = layer.kind.rounding, False
+                layer.input.source.rounded = True
+
     def __dealloc__(self):
         free(self.room)
 
@@ -37,7 +48,7 @@ cdef class Call:
         """Have the job work on rows of the data: the order's, or all."""
         cdef Job *job = &self.job
         cdef Rows *rows = &job.rows
-        self.loss, self.order, self.exchanged, self.error = data.loss, order, None, None
+        self.loss, self.order, self.exchanged, self.settled, self.error = data.loss, order, None, None, None
         rows.order = <const int64_t *>address(order) if order is not None else NULL
         rows.X = data.X
         rows.n = data.n if order is None else len(order)
@@ -69,7 +80,8 @@ cdef class Call:
         cdef Rows *rows = &self.job.rows
         cdef Py_ssize_t size = self.job.size
         self.job.net.layers[0].in_place = (
-            rows.order == NULL and not rows.X.indptr and data.dtype.itemsize == size and data.dtype.kind == "f"
+            not self.job.k.rounds and rows.order == NULL and not rows.X.indptr
+            and data.dtype.itemsize == size and data.dtype.kind == "f"
             and rows.X.col_stride == size and rows.X.row_stride % size == 0 and rows.X.row_stride >= 0
             and <uintptr_t>rows.X.data % size == 0)
 
@@ -82,6 +94,8 @@ cdef class Call:
         cdef Sensitivity *of = &self.job.sensitivity
         of.penalty, of.lam = penalty.kind, penalty.lam
         self.sweep_to(0 if of.penalty == PENALTY_GRADIENT else 1)
+        if self.job.k.rounds:
+            self.job.last_layer = 0     # delta(1) too is rounded by backward
         if of.penalty:
             self.job.lowest = 0
             self.follow_tangents(projected=of.penalty == PENALTY_JACOBIAN)
@@ -107,23 +121,29 @@ cdef class Call:
         of.attack.lo, of.attack.hi = attack.low, attack.high
         of.attack_steps, of.attack_random, of.attack_rows = attack.steps, attack.from_random, attack_rows
 
-    cdef step_by(self, step, slots):
-        """Have each batch end with a Step, whose arrays of state are the slots."""
+    cdef step_by(self, step, state):
+        """Have each batch end with a Step, which changes a State."""
         cdef Optimizer *optimizer = &self.job.optimizer
         cdef step_t *of = &optimizer.step
-        optimizer.stepping, optimizer.clip = True, step.clip_norm
-        of.kind, of.lr, of.beta1, of.beta2, of.eps = step.kind, step.lr, step.beta1, step.beta2, step.eps
-        of.fade, of.decay, of.l2, of.l1 = step.fade, step.decay, step.l2, step.l1
+        slots, powers, average = <tuple>state
+        optimizer.stepping = True
+        (of.kind, of.lr, of.beta1, of.beta2, of.eps, of.fade, of.decay, of.l2, of.l1,
+         optimizer.clip) = <tuple>step
         of.gscale, of.narrow = 1, self.job.net.narrow
-        S1, S2 = (*slots, None, None)[:2]
-        optimizer.S1 = <char *>address(S1) if S1 is not None else NULL
-        optimizer.S2 = <char *>address(S2) if S2 is not None else NULL
-
-    cdef average_into(self, average):
-        """Have each step move an Average, where there is one."""
+        optimizer.S1 = <char *>address(slots[0]) if len(slots) > 0 else NULL
+        optimizer.S2 = <char *>address(slots[1]) if len(slots) > 1 else NULL
+        memcpy(&optimizer.powers, <void *>address(powers), len(powers) * sizeof(double))
         if average is not None:
-            self.job.optimizer.average = <char *>address(average.weights)
-            self.job.optimizer.average_decay, self.job.optimizer.average_power = average.decay, average.power[0]
+            optimizer.average = <char *>address(average.weights)
+            optimizer.average_decay, optimizer.average_power = average.decay, average.power[0]
+
+    cdef advance(self, state):
+        """Have a State as the steps have left it."""
+        cdef Optimizer *optimizer = &self.job.optimizer
+        slots, powers, average = <tuple>state
+        memcpy(<void *>address(powers), &optimizer.powers, len(powers) * sizeof(double))
+        if average is not None:
+            average.power[0] = optimizer.average_power
 
     cdef drop_at(self, rates):
         """Give dropout layers (l, rate) their rates, in all copies of the layers."""
@@ -132,25 +152,25 @@ cdef class Call:
             for copy in range(4):
                 self.room[copy * (self.job.net.L + 1) + l].rate = rate
 
-    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep,
-                 bint fresh=False):
+    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
         """An arena of the right size under the call, what the sweep needs of W mirrored into it. One that was laid out
-        for the same use is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are
+        for the same is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are
         gradients."""
         cdef Job *job = &self.job
         cdef Sensitivity *of = &job.sensitivity
         cdef Py_ssize_t size
         cdef bint passing = fresh or job.net.layers[0].in_place or of.along != NULL
-        key = (use, rows, panel_rows, threads, job.lowest, of.attack_steps > 0, of.tangent != NULL,
-               of.pulled == self.room, job.rows.mixed.partner != NULL)
-        if passing or self.key != key or scratch_fill is not None:
+        cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest, sweep, keep, of.attack_steps > 0,
+                                    of.tangent != NULL, of.tangent != NULL and of.pulled != self.room,
+                                    job.rows.mixed.partner != NULL)
+        if passing or not self.laid_out or memcmp(&self.layout, &wanted, sizeof(Layout)) or scratch_fill is not None:
             size = place(job, NULL, rows, panel_rows, threads, sweep, keep)
             if fresh or self.arena is None or self.arena.size < size:
                 self.arena = on_line(np.empty(size + ALIGN, np.uint8))
             if scratch_fill is not None:
                 self.arena[:] = np.resize(np.frombuffer(scratch_fill, np.uint8), self.arena.size)
             place(job, <char *>address(self.arena), rows, panel_rows, threads, sweep, keep)
-            self.key = None if passing else key
+            self.layout, self.laid_out = wanted, not passing
             start_layers(job, job.net.layers)
             if of.tangent != NULL:
                 prepare(job, of.tangent)
@@ -163,32 +183,47 @@ cdef class Call:
             start_layers(job, of.along)
             mirror_layers(job, of.along)
 
-    cdef gradient_room(self, bint full):
-        """Where gradients go, for the caller to hold: a row a group of a batch's rows. None where all kinds step
-        without."""
+    cdef room_for_rows(self, Py_ssize_t n):
+        """Where the losses and penalties of so many rows go: of a batch, of which there may be many."""
+        cdef Py_ssize_t width = n if self.job.sensitivity.tangent == NULL else 2 * n
+        self.rows = np.empty(width, self.P.dtype)
+        self.job.results.values = <char *>address(self.rows)
+        self.job.sensitivity.penalties = at(&self.job, self.job.results.values, width - n)
+
+    cdef room_for_gradient(self, bint full):
+        """Where gradients go: a row a group of a batch's rows. None where all kinds step without."""
         cdef Job *job = &self.job
         cdef Gradient *gradient = &job.gradient
+        cdef const LayerKind *kind
         cdef bint needed = full
+        cdef Py_ssize_t size = job.net.n_elements, groups = 2 if job.sensitivity.tangent == NULL else 4
         cdef int l
         for l in range(1, job.net.L + 1):
-            needed = needed or (job.net.layers[l].kind.grad != NULL and job.net.layers[l].kind.grad_step == NULL)
+            kind = job.net.layers[l].kind
+            needed = needed or kind.borrows or (kind.grad != NULL and kind.grad_step == NULL)
         gradient.full = full
-        self.G = None
         if needed:
-            size = self.P.size
-            self.G = aligned((2 if job.sensitivity.tangent == NULL else 4, size), self.P.dtype)
+            if self.G is None or len(self.G) < groups:
+                self.G = aligned((groups, size), self.P.dtype)
             gradient.G = <char *>address(self.G)
             gradient.G2, gradient.T, gradient.T2 = (at(job, gradient.G, size), at(job, gradient.G, 2 * size),
                                                     at(job, gradient.G, 3 * size))
-        return self.G
 
-    cdef exchange(self, function):
+    cdef exchange(self, function, settle):
         """Have function(G, found, error) called between each batch's gradient and its step: see Optimizer.exchange. G:
         the gradient laid out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be
-        changed in place. error: what Python has raised in this batch, or None."""
-        self.exchanged, self.job.optimizer.exchanged = function, <void *>self
+        changed in place. error: what Python has raised in this batch, or None.
+
+        settle(numbers, back) is called in between, in the same way for each layer whose rows need each other: see
+        Optimizer.settle. numbers: float64, on the way forward [the sum of the rows' weights, how many have one, the
+        means of the columns, their variances], on the way back [the same two, which are those of all by then, the sums
+        of delta x^, those of delta].
+        """
+        self.exchanged, self.settled = function, settle
         if function is not None:
             self.job.optimizer.exchange = exchange_gradient
+        if settle is not None:
+            self.job.optimizer.settle = settle_columns
 
     cdef watch(self):
         """Have the threads look for signals, as often as the work of a block of rows makes it necessary."""
@@ -224,13 +259,15 @@ cdef class Call:
 
 
 cdef void start_layers(Job *job, Layer *layers) noexcept:
-    """Clear the mirrors, whose rows are whole vectors, and prepare the layers."""
+    """Clear the forms of W whose rows are whole vectors, and prepare the layers."""
     cdef Layer *layer
     cdef int l
     for l in range(1, job.net.L + 1):
         layer = &layers[l]
         if layer.forms.mirror != NULL:
             memset(layer.forms.mirror, 0, layer.weights.cols * layer.forms.ld * job.k.operandsize)
+        if layer.forms.rounded != NULL:
+            memset(layer.forms.rounded, 0, layer.weights.rows * layer.weights.ld * job.k.operandsize)
     prepare(job, layers)
 
 
@@ -317,7 +354,7 @@ cdef void exchange_gradient(Job *job, Py_ssize_t rows, int thread) noexcept nogi
 cdef void exchange_in_python(Job *job) noexcept with gil:
     """The user's exchange. An exception is kept for the caller to raise, and ends the epoch as a loss that is not
     finite does. One that was raised before is handed on, so that the others hear of it."""
-    cdef Call call = <Call>job.optimizer.exchanged
+    cdef Call call = <Call>job.rows.call
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
         call.exchanged(call.G[0], found, call.error)
@@ -327,3 +364,34 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
     except BaseException as error:
         call.fail(error)
         store(&job.results.bad, 1)
+
+
+cdef void settle_columns(Job *job, Layer *layer, bint back) noexcept nogil:
+    set_float_mode(job.team.outside)
+    settle_in_python(job, &layer.norm, back)
+    set_float_mode(ENGINE_MODE)
+
+
+cdef void settle_in_python(Job *job, Norm *norm, bint back) noexcept with gil:
+    """The user's settle. An exception is kept for the exchange to hand on."""
+    cdef Call call = <Call>job.rows.call
+    cdef Py_ssize_t i, n = norm.channels
+    cdef char *first = norm.sum_x if back else norm.mean
+    cdef char *second = norm.sum if back else norm.var
+    cdef double *numbers
+    if call.error is not None:
+        return
+    try:
+        array = np.empty(2 + 2 * n)
+        numbers = <double *>address(array)
+        numbers[0], numbers[1] = norm.total, norm.count
+        for i in range(n):
+            numbers[2 + i], numbers[2 + n + i] = get(job, first, i), get(job, second, i)
+        call.settled(array, back)
+        require_threads(job)
+        norm.total, norm.count = numbers[0], numbers[1]
+        for i in range(n):
+            put(job, first, i, numbers[2 + i])
+            put(job, second, i, numbers[2 + n + i])
+    except BaseException as error:
+        call.fail(error)

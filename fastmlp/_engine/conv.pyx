@@ -78,14 +78,14 @@ cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) no
 cdef inline char *map_before(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
     """x(l-1) of a row, with its padding once fill_map has made it."""
     if layer.windows.padded == 0:
-        return x_of(job, layer.input.source, pos, row)
+        return operands_of(job, layer.input.source, pos, row)
     return at(job, layer.room, row * layer.room_ld)
 
 
 cdef void fill_map(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
     """Copy x(l-1) of a row to where it has its padding, if it has any."""
     cdef const window_t *g = &layer.windows.window
-    cdef char *x = x_of(job, layer.input.source, pos, row)
+    cdef char *x = operands_of(job, layer.input.source, pos, row)
     cdef char *room = map_before(job, layer, pos, row)
     cdef Py_ssize_t i
     if layer.windows.padded == 0:
@@ -111,7 +111,7 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     cdef gemm_t g
     memset(&g, 0, sizeof(g))
     g.N, g.K, g.steps = W.columns, W.rows, layer.windows.at_weight
-    g.B, g.ldb = W.W, W.ld
+    g.B, g.ldb = layer.forms.kept, W.ld
     g.init = W.b if W.bias else NULL
     g.epilogue = EPI_RELU if fused else EPI_NONE
     for i in range(m):

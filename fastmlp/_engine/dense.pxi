@@ -40,7 +40,7 @@ cdef void dense_prepare(const Job *job, Layer *layer) noexcept nogil:
     elif W.flipped:
         g.B, g.ldb = forms.mirror, forms.ld
     else:
-        g.B, g.ldb = W.W, W.ld
+        g.B, g.ldb = forms.kept, W.ld
     g.init = W.b if W.bias else NULL
     g.epilogue = EPI_RELU if layer.theta.act == ACT_relu and layer.s == layer.x else EPI_NONE
     g = &layer.products.for_dx
@@ -48,7 +48,7 @@ cdef void dense_prepare(const Job *job, Layer *layer) noexcept nogil:
     g.N, g.K, g.ra, g.ca, g.ldc = layer.products.dx_columns, layer.d_out, layer.ld, 1, before.ld
     g.panels = forms.mirror_panels
     if W.flipped:
-        g.B, g.ldb = W.W, W.ld
+        g.B, g.ldb = forms.kept, W.ld
     else:
         g.B, g.ldb = forms.mirror, forms.ld
     layer.input.fused = before.theta.act == ACT_relu and layer.input.last and not layer.input.adds
@@ -60,7 +60,7 @@ cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
     """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
     cdef Layer *before = layer.input.source
     cdef char *s = at(job, layer.s, row * layer.ld)
-    cdef char *x = x_of(job, before, pos, row)
+    cdef char *x = operands_of(job, before, pos, row)
     if layer.products.dots:
         job.k.dots(m, layer.d_in, x, before.ld, layer.weights.W, (layer.weights.b if layer.weights.bias else NULL),
                    s, layer.ld)
@@ -83,7 +83,7 @@ cdef void dense_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row,
 cdef inline const char *grad_operands(Job *job, Layer *layer, Py_ssize_t row, gemm_t *g) noexcept nogil:
     """A^T B = de/dW(l) = x(l-1) delta(l)^T summed over rows from `row` on in their order, or its transpose. Gives A."""
     cdef Layer *before = layer.input.source
-    cdef char *x = at(job, before.x, row * before.ld)
+    cdef char *x = at(job, before.operands, row * before.ld)
     cdef char *delta = at(job, layer.delta_w, row * layer.ld)
     memset(g, 0, sizeof(gemm_t))
     g.N, g.ra = layer.weights.columns, 1
@@ -98,7 +98,7 @@ cdef void dense_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ss
                      char *G, char *scratch) noexcept nogil:
     cdef Weights *of = &layer.weights
     cdef Layer *before = layer.input.source
-    cdef char *x = at(job, before.x, row * before.ld)
+    cdef char *x = at(job, before.operands, row * before.ld)
     cdef char *delta = at(job, layer.delta_w, row * layer.ld)
     cdef char *W = at(job, G, of.w_at + lo * of.ld)
     cdef char *b = at(job, G, of.b_at) if hi == of.rows and of.bias else NULL
@@ -201,11 +201,16 @@ cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t h
 
 cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j,
                       Py_ssize_t n) noexcept nogil:
-    """The other forms of the (m, n) tile of W at (i, j), which is of one panel where W is in panels."""
+    """The forms of the (m, n) tile of W at (i, j), which is of one panel where W is in panels."""
     cdef Weights *W = &layer.weights
     cdef Forms *forms = &layer.forms
     cdef char *tile = at(job, W.W, i * W.ld + j)
+    cdef char *rounded
     cdef Py_ssize_t p, width, a, b, cols = min(n, W.cols - j)
+    if forms.rounded != NULL:
+        rounded = at(job, forms.rounded, i * W.ld + j)
+        job.k.round_operands(m, pad(n, job.k.lanes), tile, W.ld, rounded, W.ld)
+        tile = rounded
     if forms.panels != NULL:
         job.k.pack(m, n, tile, W.ld, operand_at(job, forms.panels, j * W.rows + i * n))
     if forms.mirror != NULL and not forms.mirror_panels:

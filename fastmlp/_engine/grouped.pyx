@@ -56,10 +56,11 @@ cdef void grouped_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
     for k in range(layer.groups):
         memset(&g, 0, sizeof(g))
         g.K, g.ra, g.ca, g.ldb, g.ldc = d_in, before.ld, 1, W.ld, layer.ld
-        g.B = at(job, W.W, k * d_in * W.ld)
+        g.B = operand_at(job, layer.forms.kept, k * d_in * W.ld)
         g.init = at(job, W.b, k * W.cols) if W.bias else NULL
         g.epilogue = EPI_RELU if fused else EPI_NONE
-        multiply(job, &g, W.cols, m, at(job, x_of(job, before, pos, row), k * d_in), at(job, s, k * W.cols), scratch)
+        multiply(job, &g, W.cols, m, operand_at(job, operands_of(job, before, pos, row), k * d_in),
+                 at(job, s, k * W.cols), scratch)
     clear_pads(job, layer, s, m)
     if not fused:
         activate(job, layer, row, m)
@@ -97,7 +98,7 @@ cdef void grouped_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_
         end = min(hi, (k + 1) * d_in)
         g.B = at(job, delta, k * of.cols)   # whole vectors may reach into the next group: what comes of it is cleared
         g.init = at(job, W, i * of.ld) if more else NULL
-        job.k.gemm(&g, end - i, at(job, before.x, row * before.ld + i), at(job, W, i * of.ld), NULL, scratch)
+        job.k.gemm(&g, end - i, at(job, before.operands, row * before.ld + i), at(job, W, i * of.ld), NULL, scratch)
         i = end
     clear_columns(job, at(job, W, lo * of.ld), hi - lo, of.cols, of.ld, of.ld)
     if hi == of.rows and of.bias:

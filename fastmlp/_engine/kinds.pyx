@@ -4,12 +4,14 @@ functions; see LayerKind.
 """
 from libc.stdint cimport uintptr_t
 
+from fastmlp._engine.columns cimport COLUMNS
 from fastmlp._engine.conv cimport AVG_POOL, CONV, MAX_POOL
 from fastmlp._engine.features cimport SCALE, SHIFT
 from fastmlp._engine.grouped cimport GROUPED
 from fastmlp._engine.learned cimport GLU, MIXTURE, PRELU
 from fastmlp._engine.norm cimport BATCH_NORM
 from fastmlp._engine.numeric cimport BINS, WAVES
+from fastmlp._engine.rounding cimport add_rounding
 from fastmlp._engine.row_norm cimport LAYER_NORM, RMS_NORM
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport DENSE
@@ -175,6 +177,7 @@ cdef add(const LayerKind *kind):
 
 add(&DENSE)
 add(&GROUPED)
+add(&COLUMNS)
 add(&DROPOUT)
 add(&IDENTITY)
 add(&SUM)
@@ -192,6 +195,10 @@ add(&PRELU)
 add(&GLU)
 add(&WAVES)
 add(&BINS)
+
+add_rounding(&DENSE)
+add_rounding(&GROUPED)
+add_rounding(&CONV)
 
 
 cdef const LayerKind *kind_of(name) except NULL:

@@ -7,6 +7,8 @@ their derivatives want,
 
     de/dx_i = gamma scale (delta_i - w_i / sum w (sum_k delta_k + x^_i sum_k delta_k x^_k)).
 
+Where others work on the same batch, mean, var and both sums are those of all their rows.
+
 Otherwise mean and var are the running ones, s is linear in x, and rows are apart.
 """
 from fastmlp._engine.structs cimport *
@@ -39,8 +41,8 @@ cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int 
     cdef Norm *norm = &layer.norm
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t lo = column_of(job, norm.channels, thread), n = column_of(job, norm.channels, thread + 1) - lo
-    cdef Py_ssize_t i, count = 0, positions = layer.weights.positions
-    cdef double total = 0, w, unbiased
+    cdef Py_ssize_t i, positions = layer.weights.positions
+    cdef double total = 0, count = 0, w, unbiased
     for i in range(m):
         w = weight_of_row(job, pos + i)
         total += w
@@ -48,18 +50,35 @@ cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int 
     total *= positions
     count *= positions
     if thread == 0:
-        norm.total = total
+        norm.total, norm.count = total, count
+    if total > 0:
+        job.k.moments(m, positions, n, norm.channels, at(job, before.x, lo), before.ld, job.rows.loss.weight,
+                      job.rows.order, pos, total, at(job, norm.mean, lo), at(job, norm.var, lo))
+    else:
+        memset(at(job, norm.mean, lo), 0, n * job.size)
+        memset(at(job, norm.var, lo), 0, n * job.size)
+    if job.optimizer.settle != NULL:
+        settle_together(job, layer, False, thread)
+        if load(&job.signals.stopped):
+            return
+        total, count = norm.total, norm.count
     if total == 0:
         memcpy(at(job, norm.mean, lo), at(job, norm.running_mean, lo), n * job.size)
         job.k.scale_of(n, at(job, norm.running_var, lo), norm.eps, at(job, norm.scale, lo))
         return
-    job.k.moments(m, positions, n, norm.channels, at(job, before.x, lo), before.ld, job.rows.loss.weight,
-                  job.rows.order, pos, total, at(job, norm.mean, lo), at(job, norm.var, lo))
     job.k.scale_of(n, at(job, norm.var, lo), norm.eps, at(job, norm.scale, lo))
-    unbiased = <double>count / (count - 1) if count > 1 else 1
+    unbiased = count / (count - 1) if count > 1 else 1
     for i in range(lo, lo + n):
         follow(job, norm, norm.running_mean, i, get(job, norm.mean, i))
         follow(job, norm, norm.running_var, i, unbiased * get(job, norm.var, i))
+
+
+cdef inline void settle_together(Job *job, Layer *layer, bint back, int thread) noexcept nogil:
+    """With the others who work on the batch."""
+    team_barrier(job.team, thread)
+    if thread == 0:
+        job.optimizer.settle(job, layer, back)
+    team_barrier(job.team, thread)
 
 
 cdef inline void follow(Job *job, Norm *norm, char *running, Py_ssize_t i, double now) noexcept nogil:
@@ -74,6 +93,8 @@ cdef void norm_settle_back(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m,
     job.k.norm_sums(m, layer.weights.positions, n, norm.channels, at(job, before.x, lo), before.ld,
                     at(job, layer.delta, lo), layer.ld, at(job, norm.mean, lo), at(job, norm.scale, lo), False,
                     at(job, norm.sum_x, lo), at(job, norm.sum, lo))
+    if job.optimizer.settle != NULL:
+        settle_together(job, layer, True, thread)
 
 
 cdef void norm_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,

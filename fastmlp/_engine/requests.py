@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 Exchange = Callable[[Floats, NDArray[np.float64], BaseException | None], None]  # see Call.exchange
+Settle = Callable[[NDArray[np.float64], bool], None]  # see there
 
 
 class Batches(NamedTuple):

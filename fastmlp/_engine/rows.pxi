@@ -37,7 +37,7 @@ cdef void gather_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) no
         if job.rows.mixed.partner != NULL:
             mix_rows(job, pos, row, m)
         if job.batches.noise > 0:
-            job.k.noise(m, x0.d_out, x, x0.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
+            job.k.noise(m, job.net.numeric, x, x0.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
 
 
 cdef void mix_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
@@ -111,7 +111,7 @@ cdef inline void backward_part(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_
     while layer.number > last:
         if job.signals.layers and stopped(job, scratch):
             return
-        if layer.input.dx != NULL:
+        if layer.pulls:
             layer.kind.backward(job, layer, pos, row, m, scratch)
             finish_input(job, &layer.input, row, m)
             if layer.second.source != NULL:

@@ -20,17 +20,26 @@ cdef class Data:
     cdef readonly object dtype, loss, sample_weight
 
 
+# What places in an arena depend on: numbers and flags, compared as bytes.
+cdef struct Layout:
+    Py_ssize_t rows, panel_rows, threads, lowest, sweep, keep, attacked, tangents, projected, mixed
+
+
 cdef class Call:
     cdef Job job
     cdef Layer *room            # of the network's layers, of tangents, of projections, of layers along V
     cdef object P               # the parameters
-    cdef object arena, key      # and what it was laid out for
-    cdef object G               # where gradients go
+    cdef object arena
+    cdef Layout layout          # what it was laid out for,
+    cdef bint laid_out          # if it can be used again
+    cdef object rows, G         # where losses and gradients go
     cdef object loss, order     # a Python loss, and the rows it is called for
-    cdef object exchanged       # what is called between gradient and step
+    cdef object exchanged       # what is called between gradient and step,
+    cdef object settled         # and where columns are settled
     cdef object error           # what Python raised in the threads' work
 
     cdef open(self, const Job *blank, P)
+    cdef round_operands(self)
     cdef bind(self, Data data, order, double weight_scale=*)
     cdef mix(self, partners, share)
     cdef read_in_place(self, Data data)
@@ -39,12 +48,13 @@ cdef class Call:
     cdef follow_tangents(self, bint projected=*)
     cdef go_along(self, V)
     cdef move_inputs(self, attack)
-    cdef step_by(self, step, slots)
-    cdef average_into(self, average)
+    cdef step_by(self, step, state)
+    cdef advance(self, state)
     cdef drop_at(self, rates)
-    cdef lay_out(self, use, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
-    cdef gradient_room(self, bint full)
-    cdef exchange(self, function)
+    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
+    cdef room_for_rows(self, Py_ssize_t n)
+    cdef room_for_gradient(self, bint full)
+    cdef exchange(self, function, settle)
     cdef watch(self)
     cdef run(self, Team team, job_fn work)
     cdef fail(self, error)

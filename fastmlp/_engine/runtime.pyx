@@ -17,6 +17,7 @@ import numpy as np
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp
 
 from fastmlp._engine.arena cimport copy_layers, place, share_weights
 from fastmlp._engine.attack cimport attack_rows

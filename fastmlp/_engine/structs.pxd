@@ -57,6 +57,7 @@ cdef struct LayerKind:
     grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
     grad_end_fn grad_end        # what is left to do on these rows of G once all rows of a batch are in it, or NULL
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
+    bint borrows                # grad_step has G for room, in which it leaves zeros where it found them
     mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
     # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at; or NULL where s
     # is linear in the input: then forward and backward serve
@@ -67,6 +68,8 @@ cdef struct LayerKind:
     rows_fn along
     rows_fn along_back
     bint passes                 # de/dx of its last input is delta(l) itself, which nothing else needs
+    const LayerKind *rounding   # the same kind where operands of its products are rounded first, or NULL, see
+    const LayerKind *exact      # rounding.pyx; and back from there
     # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
     # from pos on have x of the source, before forward; and once they have delta(l), before backward
     settle_fn settle
@@ -92,9 +95,11 @@ cdef struct Factors:
 # W and b. W is kept as the matrix (d(l-1), d(l)) or, `flipped`, as its transpose, whichever takes fewer whole
 # vectors: a layer with one output is one row, not a column of them. Either is row-major, with rows of whole vectors
 # that are zero past their end; the bias follows. Of a convolution W is (kh kw c_in, c_out), of a grouped layer
-# (d(l-1), d(l) / groups), of one with a factor for each feature (1, features).
+# (d(l-1), d(l) / groups), of one with a factor for each feature (1, features), of tables all of them one after the
+# other, in rows that know nothing of theirs.
 cdef struct Weights:
     Py_ssize_t rows, cols       # of W as kept
+    Py_ssize_t size             # parameters in W: rows cols, or less, where its last row is not full
     Py_ssize_t ld               # its row stride
     Py_ssize_t units            # elements of b: d_out, or the channels of a convolution
     Py_ssize_t w_at, b_at       # where W and b start in what is laid out as the parameters
@@ -112,10 +117,13 @@ cdef struct Weights:
     bint led_bias               # its bias is the leader's too
 
 
-# The other forms of W, made anew from it after each step. The forward pass and the delta sweep want W and its
-# transpose: the one that is not kept is the mirror. Large layers have both in panels for the matrix kernels, written
-# while W is still in the cache.
+# The forms of W that products read, made anew from it after each step. The forward pass and the delta sweep want W and
+# its transpose: the one that is not kept is the mirror. Large layers have both in panels for the matrix kernels,
+# written while W is still in the cache.
 cdef struct Forms:
+    bint made                   # some of them have to be made
+    char *kept                  # W as kept, as products read it: W itself, or
+    char *rounded               # W rounded, (rows, W's ld), or NULL
     char *mirror                # (cols, ld), or NULL where nothing needs it
     Py_ssize_t ld
     bint mirror_panels          # it is in panels
@@ -148,6 +156,7 @@ cdef struct Norm:
     char *var
     char *scale                 # 1 / sqrt(var + eps)
     double total                # the sum of the weights of the batch's rows, times positions; 0: running ones
+    double count                # and how many of them have a weight, times positions
     char *sum_x                 # (channels,) of delta x^ over the batch, x^ = (x - mean) scale,
     char *sum                   # and of delta
 
@@ -158,6 +167,16 @@ cdef struct Features:
     bint scaled                 # each has a factor that is learned, W
     bint centred                # a normalisation takes their mean away
     double eps                  # and adds this to their variance
+
+
+# Of columns: numbers that pass as they are, and categories, each with a table of which it takes a row.
+cdef struct Tables:
+    Py_ssize_t numeric          # columns of numbers, the first ones,
+    Py_ssize_t n                # and of categories, the last ones
+    const int64_t *values       # (n,) rows of each table,
+    const int64_t *units        # their elements,
+    const int64_t *begin        # where it begins in W,
+    const int64_t *at           # and where its units begin in x(l)
 
 
 # Of an activation that is blended with its input, by a learned number for each feature, or that is a gate.
@@ -195,6 +214,7 @@ cdef struct Layer:
     Windows windows             # of convolutions and pooling
     Norm norm                   # of batch normalisation
     Features features           # of what goes by features
+    Tables tables               # of columns
     Mixture mixture             # of mixtures and gates
     Bins bins                   # of an encoding by bins
     Py_ssize_t groups           # of units that see only as large a group of the source's
@@ -203,6 +223,9 @@ cdef struct Layer:
     Py_ssize_t ld
     char *s                     # where nothing needs s apart, s is x
     char *x
+    char *operands              # x as products read it: x itself, or rounded, in a place of its own
+    bint rounded                # which it is
+    bint pulls                  # backward has something to do in the delta sweep
     char *room                  # what row_scratch asked for,
     Py_ssize_t room_ld          # its row stride
     bint in_place               # x is the user's X, whose rows are those of the epoch
@@ -236,6 +259,7 @@ cdef struct Network:
     Layer *layers               # L + 1; entry 0 is the input
     char *P                     # the parameters
     Py_ssize_t n_elements       # of P
+    Py_ssize_t numeric          # columns of x(0) that are numbers: categories come after them, which nothing moves
     Py_ssize_t n_rows           # of all W as kept, and biases
     bint grouped                # batches of enough rows are summed in two groups
     bint narrow                 # rows of the parameters have at most kernels_t.narrow, and no ties have a tail
@@ -302,6 +326,9 @@ cdef struct Optimizer:
     # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
     void *exchanged             # what it belongs to
+    # on thread 0 between barriers, or NULL: the statistics of a layer's columns, on the way back the sums of their
+    # derivatives, become those of all who work on the batch
+    void (*settle)(Job *job, Layer *layer, bint back) noexcept nogil
 
 
 # Derivatives of derivatives, and inputs that are moved: see tangent.pyx and attack.pyx.
@@ -425,13 +452,18 @@ cdef inline char *x_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ss
     return at(job, layer.x, (pos if layer.in_place else row) * layer.ld)
 
 
+cdef inline char *operands_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """The same as products read it"""
+    return at(job, layer.operands, (pos if layer.in_place else row) * layer.ld)
+
+
 cdef inline char *theta_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
     """What theta' and theta'' are computed from: s or x."""
     return at(job, layer.s if layer.theta.needs_s else layer.x, row * layer.ld)
 
 
 cdef inline bint has_forms(const Layer *layer) noexcept nogil:
-    return layer.forms.mirror != NULL or layer.forms.panels != NULL
+    return layer.forms.made
 
 
 cdef inline double weight_of_row(const Job *job, Py_ssize_t pos) noexcept nogil:

@@ -43,8 +43,20 @@ ISA = choose_isa()
 COMPILER = fastmlp_compiler.decode()
 
 
-cdef const kernels_t *kernels_for(dtype, isa=None) except NULL:
-    cdef const kernels_t *k = fastmlp_kernels((isa or ISA).encode(), b'f' if np.dtype(dtype) == np.float32 else b'd')
+# found once: to ask a processor what it can do takes 10 us where it is a virtual one
+cdef object FLOAT32 = np.dtype(np.float32)
+cdef const kernels_t *chosen[2]     # of ISA, for float64 and float32
+chosen[0], chosen[1] = fastmlp_kernels(ISA.encode(), b'd'), fastmlp_kernels(ISA.encode(), b'f')
+
+
+cdef const kernels_t *kernels_for(dtype, isa=None, bint rounds=False) except NULL:
+    """Those of a NumPy dtype. isa: of another instruction set than the one that was chosen. rounds: those that round
+    operands to bfloat16, of float32."""
+    cdef const kernels_t *k
+    cdef bint single = dtype == FLOAT32
+    if isa is None and not rounds:
+        return chosen[single]
+    k = fastmlp_kernels((isa or ISA).encode(), b'b' if rounds else b'f' if single else b'd')
     if k == NULL:
         raise ValueError(f"isa must be one of {available_isas()}, got {isa!r}")
     return k
@@ -120,6 +132,15 @@ def all_finite(a):
             return False
         PyErr_CheckSignals()
     return True
+
+
+def copy(to, of):
+    """Copy contiguous arrays into as many others of the same shapes and dtypes."""
+    cdef Py_buffer view
+    for a, b in zip(to, of):
+        PyObject_GetBuffer(b, &view, PyBUF_STRIDES)
+        memcpy(<void *>address(a), view.buf, view.len)
+        PyBuffer_Release(&view)
 
 
 def largest(a):

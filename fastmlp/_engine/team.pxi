@@ -32,7 +32,7 @@ cdef class Team:
     def __cinit__(self, int n):
         self.n = n
         self.team.active = 1
-        self.team.spin = SPIN if n <= cores() else 0
+        self.team.spin = SPIN if n == 1 or n <= cores() else 0
         team_call_roll(&self.team)
         try:
             for i in range(1, n):

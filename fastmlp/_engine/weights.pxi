@@ -10,7 +10,7 @@ cdef inline const Py_ssize_t *share_of(const Job *job, int thread) noexcept nogi
 cdef inline Py_ssize_t group_rows(const Job *job, Py_ssize_t batch) noexcept nogil:
     """Rows of a batch's first group. Small networks sum a batch in two groups of rows and then the two: threads
     read mostly what they wrote. It depends on the sizes alone, so that the bits do not depend on the threads."""
-    return pad(batch // 2, 4) if job.net.grouped and batch >= GROUP_MIN_ROWS else batch
+    return pad(batch // 2, job.k.group) if job.net.grouped and batch >= GROUP_MIN_ROWS else batch
 
 
 cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint more, int thread) noexcept nogil:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _checks, _entries, layers, optim, schedules, ties
 from .._fit.history import History
+from .._network import Unfinished
 from .._parameters import OptimizerState, flatten
 from .._types import Floats, Shape
 from . import safetensors
@@ -46,6 +47,9 @@ def load(cls: type[Net], path: str | os.PathLike[str]) -> Net:
                 safetensors.header(json.dumps(of(net)[0]), tensors)
             return net
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            if isinstance(error.__cause__, MemoryError):
+                raise MemoryError(f"path must be of a network that fits into memory, got {os.fspath(path)!r}: "
+                                  f"{error.__cause__}") from error
             raise ValueError(f"{os.fspath(path)!r} is not a network that fastmlp saved: {error}") from error
 
 
@@ -65,6 +69,10 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
                 "dtype": net.dtype.name, "seed": progress.seed, "epochs_ever": progress.epochs_ever,
                 "history": checked_history({name: encode(numbers) for name, numbers in net.history.items()}),
                 "training": None}
+    if net.classes is not None:
+        document["classes"] = net.classes.tolist()
+    if net.precision != "full":
+        document["precision"] = net.precision
     if net.ties:
         document["ties"], tensors["params"] = [encode(tie) for tie in net.ties], net.params
     if network.core.statistics.size:
@@ -73,6 +81,8 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
         state = progress.optimizer_state.export(parameters)
         tensors.update({f"slot.{i}": slot for i, slot in enumerate(state["slots"])}, powers=state["powers"])
         document["training"] = {"optimizer": encode(state["optimizer"]), "epoch": state["epoch"]}
+    if progress.unfinished is not None:
+        document["unfinished"] = list(progress.unfinished)
     return document, tensors
 
 
@@ -86,6 +96,7 @@ class Document:
         _checks.one_of("dtype", self.dtype, ["float32", "float64"])
         if not isinstance(document["loss"], (str, list)):
             raise TypeError(f"loss must be a name or a pair, got {_checks.described(document['loss'])}")
+        self.precision = document.get("precision", "full")
         self.history = checked_history(document["history"])
         self.entries = [decode(document["d0"]), *map(decode, document["layers"])]
         self.optimizer: optim.Optimizer | None = None if run is None else decode(run["optimizer"])
@@ -104,7 +115,8 @@ class Document:
     def network(self, cls: type[Net], tensors: Mapping[str, Floats]) -> Net:
         """The network with its tensors."""
         document, run = self.document, self.document["training"]
-        net = cls(self.entries, loss=decode(document["loss"]), dtype=self.dtype, ties=self.ties)
+        net = cls(self.entries, loss=decode(document["loss"]), dtype=self.dtype, ties=self.ties,
+                  precision=self.precision)
         if self.ties and net.n_params != tensors["params"].size:
             raise ValueError(f"its ties leave {net.n_params} parameters, it has {tensors['params'].size}")
         parameters, progress = net._network.parameters, net._network.progress
@@ -113,7 +125,9 @@ class Document:
         net._network.core.statistics[...] = tensors.get("statistics", ())
         progress.seed = _checks.integer("seed", document["seed"], 0, math.inf) % 2**63
         progress.epochs_ever = _checks.integer("epochs_ever", document["epochs_ever"], 0, 2**40)
+        progress.unfinished = unfinished_of(document.get("unfinished"))
         net.history = History(self.history)
+        net.classes = document.get("classes")
         if self.optimizer is not None:
             epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
             self.optimizer.check(self.dtype)
@@ -122,6 +136,17 @@ class Document:
             progress.optimizer_state = OptimizerState.restore(parameters, {
                 "optimizer": self.optimizer, "slots": slots, "powers": tensors["powers"], "epoch": epoch})
         return net
+
+
+def unfinished_of(given: Any) -> Unfinished | None:
+    """An epoch that was ended within, from a list of its fields; ValueError or TypeError for another."""
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) != len(Unfinished._fields):
+        raise ValueError(f"unfinished must be a list of {len(Unfinished._fields)} numbers, got "
+                         + _checks.described(given))
+    whole = [_checks.integer("unfinished", number, 1, 2**53) for number in given[:4]]
+    return Unfinished(*whole, *(_checks.number("unfinished", number) for number in given[4:]))
 
 
 def checked_history(history: Any) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""What MLP.fit does with classes: their weights, and whether there are any to smooth targets by."""
+"""What MLP.fit does with classes: their names, their weights, and whether there are any to smooth targets by."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -6,17 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _checks
+from .. import _arrays, _checks, _labels
 from .._network import Network
 from .._types import Floats
-from .options import ClassWeight
+from .options import ClassWeight, Options
 from .ranks import Ranks
+
+
+def find(network: Network, y: Any, options: Options) -> bool:
+    """Give a network whose classes have no names yet those of y, where its labels are text and all are there; whether
+    it did. ValueError where they are more or fewer."""
+    if network.n_classes is None or network.classes is not None:
+        return False
+    labels = _labels.text(y) if options.window is None and options.batches is None else None
+    if labels is None:
+        return False
+    network.classes = _labels.of(labels, network.n_classes)
+    return True
 
 
 def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: ClassWeight, ranks: Ranks) -> Floats:
     """The weights of this rank's n rows, sample_weight times those of their classes, float64 (n,). ValueError or
     TypeError where class_weight is wrong or the targets are not labels."""
-    labels = _labels(network, y, n) if n else np.empty(0, np.int64)
+    labels = _numbers(network, y, n) if n else np.empty(0, np.int64)
     counts = ranks.sum_(np.bincount(labels, minlength=max(network.d[-1], 2)))
     present = np.flatnonzero(counts)
     factors: Floats = np.zeros(len(counts))
@@ -24,7 +36,7 @@ def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: 
         _checks.one_of("class_weight", class_weight, ["balanced"])
         factors[present] = counts.sum() / (len(present) * counts[present])
     elif isinstance(class_weight, Mapping):
-        factors[present] = _factors(present.tolist(), class_weight)
+        factors[present] = _factors(present.tolist(), class_weight, network.classes)
     else:
         raise TypeError(f'class_weight must be a dict or "balanced", got {_checks.described(class_weight)}')
     if not factors.any():
@@ -35,7 +47,7 @@ def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: 
     return of_rows * _arrays.shaped("sample_weight", sample_weight, (n,), np.float64)
 
 
-def _labels(network: Network, y: Any, n: int) -> Any:
+def _numbers(network: Network, y: Any, n: int) -> Any:
     """y as integers (n,)."""
     loss, targets = network.loss.name, network.targets(y, n)
     if loss == "cross_entropy" and targets.ndim == 1:
@@ -48,13 +60,17 @@ def _labels(network: Network, y: Any, n: int) -> Any:
                      "one output with binary_cross_entropy")
 
 
-def _factors(classes: list[int], class_weight: Mapping[Any, float]) -> Floats:
-    """The factor of each class."""
+def _factors(present: list[int], class_weight: Mapping[Any, float], names: _labels.Classes | None) -> Floats:
+    """The factor of each class that is present, by number. names: of all classes, or None."""
+    numbers = {} if names is None else {name: k for k, name in enumerate(names.tolist())}
+    given = {}
     for label, factor in class_weight.items():
-        _checks.integer("a label of class_weight", label, 0)
-        _checks.number(f"class_weight[{label!r}]", factor, least=0, dtype=np.float32)
-    given = {int(label): float(factor) for label, factor in class_weight.items()}
-    return np.array([given.get(label, 1.0) for label in classes])
+        if isinstance(label, str) and numbers:
+            _checks.one_of("a label of class_weight", label, numbers)
+        number = numbers.get(label, label)
+        given[_checks.integer("a label of class_weight", number, 0)] = _checks.number(
+            f"class_weight[{label!r}]", factor, least=0, dtype=np.float32)
+    return np.array([given.get(number, 1.0) for number in present])
 
 
 def check_smoothing(network: Network, amount: float) -> None:

@@ -41,12 +41,19 @@ class Cut:
 
     def __init__(self, n: int, batch: int) -> None:
         self.n, self.batch, self.batches = n, batch, -(-n // batch)
+        self.asked = 0, 0  # what stretches was asked for last, as in each epoch,
+        self.answer: list[Stretch] = []  # and what it said
 
     def begin(self, b: int) -> int:
         return min(b * self.batch, self.n)
 
     def stretches(self, first: int, last: int) -> list[Stretch]:
         """Batches first .. last, as few stretches as can be."""
+        if self.asked != (first, last):
+            self.asked, self.answer = (first, last), self._stretches(first, last)
+        return self.answer
+
+    def _stretches(self, first: int, last: int) -> list[Stretch]:
         return [Stretch(first, last, first * self.batch, min(last * self.batch, self.n), self.batch, self.batch)]
 
 
@@ -66,16 +73,9 @@ class ProportionalCut(Cut):
         changes = (rows[1:] != rows[:-1]) | (whole[1:] != whole[:-1])
         self.starts = np.concatenate([[0], 1 + np.flatnonzero(changes)])  # of stretches
         self.rows, self.whole = rows[self.starts], whole[self.starts]
-        self.asked = 0, 0  # what stretches was asked for last, as in each epoch,
-        self.answer: list[Stretch] = []  # and what it said
 
     def begin(self, b: int) -> int:
         return int(self.begins[min(b, self.batches)])
-
-    def stretches(self, first: int, last: int) -> list[Stretch]:
-        if self.asked != (first, last):
-            self.asked, self.answer = (first, last), self._stretches(first, last)
-        return self.answer
 
     def _stretches(self, first: int, last: int) -> list[Stretch]:
         found = []

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _core
-from .._engine.requests import Batches, Objective, State
+from .._engine.requests import Batches, Objective, State, Step
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
@@ -22,7 +22,7 @@ from . import mixup
 from .average import RunningMean
 from .cuts import Stretch
 from .orders import Order, Place
-from .ranks import ALONE, Ranks
+from .ranks import ALONE, NO_ROWS, Ranks
 from .rates import DroppedRates
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
@@ -51,12 +51,14 @@ class Sums:
 
 
 class Snapshot(NamedTuple):
-    """Weights and the optimiser's state at some time, with the rates and the number of the epoch then to be trained."""
+    """Weights and the optimiser's state at some time, with the step, the rates of dropout and the number of the epoch
+    then to be trained, and how many of its batches are done."""
 
-    rate: float
+    step: Step
     dropped: DroppedRates
     epoch: int
     arrays: list[Floats]
+    done: int = 0
 
 
 class Epochs:
@@ -89,10 +91,11 @@ class Epochs:
         most = order.window or _core.WHOLE
         self.section_batches = self.batches if self.n <= most else max(1, most // self.cut.batch)
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
-        self.section_rows = np.empty(0, np.int64)    # and this rank's rows of its batches
+        self.section_rows = NO_ROWS                  # and this rank's rows of its batches
         self.section_mixed: tuple[Integers, Floats] | None = None  # and what they are mixed with, see mixup.drawn
         self.section_begin = self.section_salt = 0   # the place of the first of them; see Section
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
+        self.done = 0                                # batches of this one that an earlier fit has done
 
     def run(self, rate: float) -> EpochResult | None:
         """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
@@ -103,12 +106,12 @@ class Epochs:
 
     def _run(self, rate: float) -> EpochResult | None:
         oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
-        start = self._snapshot(rate, next(self.dropped), oldest)
+        start = self._snapshot(self.state.step_at(rate), next(self.dropped), oldest)._replace(done=self.done)
         self.snapshots = [*self.snapshots[-1:], start]
         if self.on_batch_end is not None:
             sums, weight = self._train_batch_by_batch(start, self.on_batch_end)
         else:
-            sums, weight = self._train(start, 0, self.batches), self.weight
+            sums, weight = self._train_epoch(start), self.weight
         if (sums.batches < self.batches and not sums.stopped) or not self._is_finite(sums.batches - 1):
             self._undo()
             return None
@@ -124,6 +127,10 @@ class Epochs:
         """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
         total, = self.ranks.sums(self.order.total_loss(self.network.core, self.data, self.team))
         return total / self.weight
+
+    def _train_epoch(self, start: Snapshot) -> Sums:
+        """The epoch that begins with a Snapshot, or what is left of it."""
+        return self._train(start, start.done, self.batches)
 
     def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
         """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
@@ -181,19 +188,19 @@ class Epochs:
             mixed = self.section_mixed[0][part_of_section], self.section_mixed[1][part_of_section]
         if not stretch.rows:
             order = np.zeros(stretch.last - stretch.first, np.int64)
-        scale = self.n / self.weight
+        scale, part = self.n / self.weight, 1.0
         if rows != stretch.whole:  # means are over the rows of all ranks
             part = rows / stretch.whole
             scale *= part
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
         key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped, mixed)
-        found = self.network.core.train(self.data, self.team, batches, self.state.optimizer.at_rate(start.rate),
-                                        self.changing, objective,
-                                        self.ranks.exchange(stretch.rows) if self.ranks.several else None)
+        ranks = self.ranks
+        together = (ranks.exchange(stretch.rows), ranks.settle(stretch.rows)) if ranks.several else ()
+        found = self.network.core.train(self.data, self.team, batches, start.step, self.changing, objective, *together)
         sums.batches = stretch.first + found.done
         sums.loss += found.loss
-        sums.row_penalty += found.weight_penalty / self.n
+        sums.row_penalty += found.weight_penalty / part / self.n
         if stretch.rows:
             sums.sensitivity += found.sensitivity_penalty / self.weight
 
@@ -201,7 +208,7 @@ class Epochs:
         """Have the rows of a section; its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
-            self.section_rows = np.empty(0, np.int64)  # two are not held at once
+            self.section_rows = NO_ROWS  # two are not held at once
             place = epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
             if self.order.window is None:
                 self.section_rows = self.order(*place)
@@ -237,26 +244,24 @@ class Epochs:
         loss, = self.ranks.sums(core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)
         return bool(np.isfinite(largest) and np.isfinite(loss))
 
-    def _snapshot(self, rate: float, dropped: DroppedRates, into: list[Floats] | None = None) -> Snapshot:
+    def _snapshot(self, step: Step, dropped: DroppedRates, into: list[Floats] | None = None) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""
         epoch = self.network.progress.epochs_ever
         if into is None:
-            return Snapshot(rate, dropped, epoch, [a.copy() for a in self.live])
-        for copy, a in zip(into, self.live):
-            np.copyto(copy, a)
-        return Snapshot(rate, dropped, epoch, into)
+            return Snapshot(step, dropped, epoch, [a.copy() for a in self.live])
+        _core.copy(into, self.live)
+        return Snapshot(step, dropped, epoch, into)
 
     def _restore(self, snapshot: Snapshot) -> None:
-        for a, copy in zip(self.live, snapshot.arrays):
-            np.copyto(a, copy)
+        _core.copy(self.live, snapshot.arrays)
 
     def _undo(self) -> None:
         """Back to before the step after which a loss or a weight was not finite."""
         now = self.snapshots[-1]
         self._restore(now)
         before = None
-        for b in range(self.batches):
-            here = self._snapshot(now.rate, now.dropped)
+        for b in range(now.done, self.batches):
+            here = self._snapshot(now.step, now.dropped)
             if self._train(now, b, b + 1).batches == b:
                 break
             before = here
@@ -267,4 +272,4 @@ class Epochs:
         elif len(self.snapshots) > 1:  # it was the last step of the epoch before
             earlier = self.snapshots[0]
             self._restore(earlier)
-            self._train(earlier, 0, self.batches - 1)
+            self._train(earlier, earlier.done, self.batches - 1)

@@ -14,10 +14,8 @@ class History(dict[str, list[float]]):
 
     def log(self, logs: Mapping[str, float]) -> None:
         """One more epoch; NaN where a name was not logged in some."""
-        epochs = len(next(iter(self.values()), []))
-        for name in logs:
-            if name not in self:
-                self[name] = [math.nan] * epochs
+        for name in [name for name in logs if name not in self]:
+            self[name] = [math.nan] * len(next(iter(self.values()), []))
         for name, numbers in self.items():
             numbers.append(logs.get(name, math.nan))
 

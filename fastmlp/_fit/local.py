@@ -7,7 +7,7 @@ from .epochs import Epochs, Snapshot, Sums
 
 class LocalEpochs(Epochs):
     """Epochs in which each rank takes `ranks.local_steps` steps on its rows of the batches, and then all have the mean
-    of their weights and of the optimiser's arrays, weighted by the rows that each has taken."""
+    of their weights, of the optimiser's arrays and of running statistics, weighted by the rows that each has taken."""
 
     def _train(self, start: Snapshot, first: int, last: int) -> Sums:
         steps, sums = self.ranks.local_steps or 1, Sums(first)
@@ -34,7 +34,7 @@ class LocalEpochs(Epochs):
         """Have the average of all ranks, of which this one has taken so many rows since the last."""
         parameters = self.network.parameters
         p = parameters.values()
-        self.ranks.average([p, *self.state.arrays()], rows)
+        self.ranks.average([p, *self.state.arrays(), self.network.core.statistics], rows)
         parameters.assign(p)
 
     def _undo(self) -> None:

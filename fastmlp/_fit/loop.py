@@ -1,9 +1,8 @@
 """The loop over epochs. There is one: MLP.fit, MLP.partial_fit and the estimators each hand it a Plan."""
 from __future__ import annotations
 
-import contextlib
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .. import _checks
@@ -52,7 +51,7 @@ def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence
     """Train for `wanted` epochs, or until something ends it sooner; the Ending. callbacks: those of this rank."""
     ranks = epochs.ranks
     changing = ranks.several and ranks.any(bool(callbacks))
-    with notifying(callbacks, net, wanted) as notify:
+    with Notifying(callbacks, net, wanted) as notify:
         for _ in range(wanted):
             result = epochs.run(plan.begin_epoch())
             if result is None:
@@ -67,26 +66,32 @@ def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence
     return Ending.COMPLETED
 
 
-@contextlib.contextmanager
-def notifying(callbacks: Sequence[Callback], net: MLP, wanted: int) -> Iterator[Notify]:
-    """on_fit_begin of all callbacks, then on_fit_end of those that had it, however it ends. Gives a function of (epoch,
-    logs), for on_epoch_end of all, that says whether one of them wants to stop."""
-    last: dict[str, float] = {}
-    begun: list[Callback] = []
+class Notifying:
+    """The callbacks of a fit: on_fit_begin of all where it begins, then on_fit_end of those that had it, however it
+    ends. A call with (epoch, logs) is on_epoch_end of all, and says whether one of them wants to stop."""
 
-    def notify(epoch: int, logs: dict[str, float]) -> bool:
-        nonlocal last
-        last = logs
-        answers = [stops(callback, "on_epoch_end", net, epoch, logs) for callback in callbacks]
+    def __init__(self, callbacks: Sequence[Callback], net: MLP, wanted: int) -> None:
+        self.callbacks, self.net, self.wanted = callbacks, net, wanted
+        self.begun: list[Callback] = []
+        self.last: dict[str, float] = {}
+
+    def __enter__(self) -> Notify:
+        try:
+            for callback in self.callbacks:
+                callback.on_fit_begin(self.net, {"epochs": self.wanted})
+                self.begun.append(callback)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __call__(self, epoch: int, logs: dict[str, float]) -> bool:
+        self.last = logs
+        answers = [stops(callback, "on_epoch_end", self.net, epoch, logs) for callback in self.callbacks]
         return any(answers)
 
-    try:
-        for callback in callbacks:
-            callback.on_fit_begin(net, {"epochs": wanted})
-            begun.append(callback)
-        yield notify
-    finally:
-        _notify_of_end(begun, net, last)
+    def __exit__(self, *error: object) -> None:
+        _notify_of_end(self.begun, self.net, self.last)
 
 
 def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, float]) -> None:

@@ -10,6 +10,8 @@ from .history import History
 if TYPE_CHECKING:
     from ..model import MLP
 
+NOT_SIDE_BY_SIDE = ("comm", "window", "batches")  # options
+
 
 def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str, Any]] | None = None,
              n_threads: int | None = None, **options: Any) -> list[History]:
@@ -18,7 +20,8 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
     nets : MLPs, all different objects. X : (n, d(0)), y : (n,) or (n, d(L)), as MLP.fit takes them; networks of one
     dtype share one copy of X, or read X itself where it has that dtype. each : options for each network, dicts of
     MLP.fit's, which go before those for all. n_threads : how many train at a time, None for as many as are allowed.
-    options : of MLP.fit, for all. Callbacks given to several are called from several threads; give each its own.
+    options : of MLP.fit, for all, but comm, window and batches: networks side by side share rows that are in memory.
+    Callbacks given to several are called from several threads; give each its own.
 
     Weights and Histories are to the bit those of one fit after another. Returns the Histories, in the order of nets.
     What a fit raises is raised here when the others have ended. TypeError or ValueError for nets or each that do not
@@ -27,6 +30,11 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
     from concurrent.futures import ThreadPoolExecutor  # not above: an import of fastmlp need not wait for it
 
     each = _checked(nets, each)
+    for given in (options, *each):
+        for name in NOT_SIDE_BY_SIDE:
+            if given.get(name) is not None:
+                raise ValueError(f"{name} must be None for fit_many, whose networks share rows that are in memory: "
+                                 f"use MLP.fit, got {_checks.described(given[name])}")
     threads = _threads.allowed()
     if n_threads is not None:
         threads = _checks.integer("n_threads", n_threads, 1, _core.MOST_THREADS)

@@ -110,7 +110,7 @@ class Measures:
 
 def targets(network: Network, y: Any) -> tuple[Any, bool]:
     """(y as metrics take it, labels (n,) or (n, d(L)); whether they are labels)"""
-    y = np.asarray(_arrays.dense(y, "y"))
+    y = np.asarray(_arrays.dense(network.numbered(y), "y"))
     labels = y.ndim == 1 and network.loss.name == "cross_entropy"
     return y[:, None] if y.ndim == 1 and not labels else y, labels
 
@@ -132,3 +132,15 @@ def score(network: Network, X: Any, y: Any, sample_weight: Any) -> float:
     with network.team(data.n, 1) as team:
         outputs = MeasuredRows(network, data).outputs(team)
     return metric(targets(network, y)[0], outputs, None if sample_weight is None else np.asarray(sample_weight))
+
+
+def labels_of(network: Network, prediction: Floats) -> Any:
+    """What MLP.predict_labels returns."""
+    if network.loss.name not in CLASSIFYING:
+        raise ValueError(f"loss must be {' or '.join(CLASSIFYING)} for labels, got {network.loss.spec!r}")
+    if network.loss.name == "cross_entropy":
+        numbers = prediction.argmax(axis=1)
+    else:
+        numbers = (prediction > 0.5).astype(int)
+        numbers = numbers[:, 0] if network.n_classes else numbers
+    return numbers if network.classes is None else network.classes[numbers]

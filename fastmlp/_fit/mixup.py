@@ -17,6 +17,8 @@ def check(network: Network, options: Options) -> None:
     """ValueError where rows cannot be mixed."""
     if network.loss.function is not None:
         raise ValueError("mixup must be 0 where the loss is a function, which knows rows of y as they are")
+    if network.tables:
+        raise ValueError("mixup must be 0 for a network with categories, of which there is nothing in between")
     for name in ("comm", "batches"):
         if getattr(options, name) is not None:
             raise ValueError(f"mixup must be 0 where {name} is given, got {options.mixup:g}")

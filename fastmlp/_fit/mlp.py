@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .. import _core, _robust, _running, optim
+from .. import _core, _robust, _running
 from .._engine.requests import Objective, Penalty
 from .._network import Network
 from .._parameters import OptimizerState
@@ -24,6 +24,7 @@ from .options import Options
 from .orders import InOrder, Order, Shuffled, hold_out
 from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
+from .resumed import WindowEpochs
 from .scales import warn_of_scales
 from .stream import Stream, StreamEpochs, stream_of
 from .windows import windows_of
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 
 MANY = 10**6  # rows, where nobody knows how many
+PLAIN = Objective()
+# without these options
+PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing", "mixup"}
 
 
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
@@ -43,7 +47,14 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """
     if options.comm is None:
         with _running.Fit(net) as running:
-            return _fit(net, X, y, options, fresh, running, ALONE)
+            network, epochs = net._network, net._network.progress.epochs_ever
+            found = classes.find(network, y, options)
+            try:
+                return _fit(net, X, y, options, fresh, running, ALONE)
+            except BaseException:
+                if found and network.progress.epochs_ever == epochs:  # it was not trained on them
+                    network.classes = None
+                raise
     from .together import ranks_of  # here: few fits have a communicator
 
     with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
@@ -53,10 +64,12 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
-    options.check(optim.SGD() if previous is None else previous.optimizer, network.loss.name)
+    options.check(None if previous is None else previous.optimizer, network.loss.name)
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
-        ranks.require_same(net, options, previous)
+        ranks.local_steps = options.local_steps()
+        ranks.require_same({"the network": net, "its classes": net.classes,
+                            "its optimizer so far": previous and previous.optimizer, **options.of_all()})
         ranks.require_possible(network, options)
         seed, first = ranks.integers(seed, first)
     if options.label_smoothing:
@@ -86,16 +99,21 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
     known = MANY if isinstance(order, Stream) else order.n
     with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:
-        state = OptimizerState.following(previous, network.parameters, options.optimizer)
+        state = OptimizerState.following(progress.optimizer_state, network.parameters, options.optimizer, fresh)
         if ranks.several:
             ranks.follow(network, state)
         progress.optimizer_state = state
         if previous is None:
             net.history = History(loss=[], lr=[])
         mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
-        kind = StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps else Epochs
+        resumes = order.window is not None and not ranks.several and on_batch_end is None and mean is None
+        kind = (StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps
+                else WindowEpochs if resumes else Epochs)
+        unfinished, progress.unfinished = None if previous is None else progress.unfinished, None
         epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks, mean,
                       dropped)
+        if isinstance(epochs, WindowEpochs):
+            epochs.goes_on_from(unfinished)
         plan = NetworkPlan(net, rates, epochs, measures)
         if not isinstance(order, Stream):
             running.present["loss"] = plan.watch_loss(callbacks) if ranks.several else epochs.loss
@@ -148,9 +166,11 @@ def _rows_of(network: Network, X: Any, y: Any, options: Options, seed: int, rank
 
 def _objective_of(network: Network, X: Any, options: Options) -> Objective:
     """What is minimised besides the mean loss. X: what an attack may move, without rows where these come later."""
+    if PLAIN_WITHOUT.isdisjoint(options.given):
+        return PLAIN
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
-    attack = _robust.attack(options.adversarial, X)
+    attack = _robust.attack(options.adversarial, network.numbers(X))
     if network.core.settles and (penalty.kind or attack):
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")

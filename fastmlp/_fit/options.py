@@ -60,42 +60,59 @@ class Options:
         return given | {"the names of validation_data": list(self.validation_data or ())}
 
     def local_steps(self) -> int | None:
-        """Steps between two averages of the ranks' weights, None where all take each step together. TypeError or
-        ValueError where sync says neither."""
-        if isinstance(self.sync, str):
-            _checks.one_of("sync", self.sync, ("step",))
-            return None
-        return _checks.integer("sync", self.sync, 1)
+        """Steps between two averages of the ranks' weights, None where all take each step together."""
+        return None if isinstance(self.sync, str) else int(self.sync)
 
-    def check(self, default_optimizer: optim.Optimizer, loss: str | None) -> None:
-        """Check them, for a network with a loss of a name, and bring them into the form in which the loop takes them:
-        an optimiser, a list of callbacks, metrics and validation rows by name. TypeError or ValueError names the
-        option."""
-        self.optimizer = default_optimizer if self.optimizer is None else optim.named(self.optimizer)
-        self.epochs = _checks.integer("epochs", self.epochs, 1)
-        if self.batch_size is not None:
-            self.batch_size = _checks.integer("batch_size", self.batch_size, 1)
-        _checks.boolean("shuffle", self.shuffle)
-        if not (isinstance(self.sync, str) and self.sync == "step"):
-            self.local_steps()
-        if self.window is not None:
-            self.window = _checks.integer("window", self.window, 1)
-        if self.n_threads is not None:
-            _checks.integer("n_threads", self.n_threads, 1, _core.MOST_THREADS)
-        if not isinstance(self.verbose, (bool, np.bool_)):
-            _checks.integer("verbose", self.verbose, 0)
-        self.callbacks = as_callbacks(self.callbacks) + [ProgressBar()] * bool(self.verbose)
+    def check(self, default_optimizer: optim.Optimizer | None, loss: str | None) -> None:
+        """Check what was given, for a network with a loss of a name, and bring it into the form in which the loop takes
+        it: an optimiser, a list of callbacks, metrics and validation rows by name. TypeError or ValueError names the
+        option. default_optimizer: None for a fit's own default."""
+        self.given: list[str] = [  # each 0.0 may be an object of its own
+            name for name, value in vars(self).items()
+            if value is not DEFAULTS[name] and not (type(value) is float and value == DEFAULTS[name])]
+        for name in self.given:
+            if name in CHECKS:
+                setattr(self, name, CHECKS[name](name, getattr(self, name)))
+        if self.optimizer is None:
+            self.optimizer = default_optimizer or optim.SGD()
+        if self.verbose:
+            self.callbacks = [*self.callbacks, ProgressBar()]
         self.metrics = named_metrics(self.metrics, loss)
-        _checks.number("input_noise", self.input_noise, least=0)
-        if self.ema is not None:
-            self.ema = _checks.number("ema", self.ema, least=0, below=1)
-        self.label_smoothing = _checks.number("label_smoothing", self.label_smoothing, least=0, below=1)
-        self.mixup = _checks.number("mixup", self.mixup, least=0, most=1e6)
-        _checks.number("validation_fraction", self.validation_fraction, least=0, below=1)
-        if self.validation_data is not None:
-            if self.validation_fraction:
-                raise ValueError("validation_data and validation_fraction must not both be given")
-            self.validation_data = validation_sets(self.validation_data)
+        if self.validation_data is not None and self.validation_fraction:
+            raise ValueError("validation_data and validation_fraction must not both be given")
+
+
+DEFAULTS = {field.name: field.default for field in fields(Options)}
+
+
+def _count(name: str, value: Any) -> int:
+    return _checks.integer(name, value, 1)
+
+
+def _part(name: str, value: Any) -> float:
+    return _checks.number(name, value, least=0, below=1)
+
+
+# option -> function of (its name, what was given), which gives the form that the loop takes; asked of what is not the
+# default. Where the network has a say, as in metrics, the check is elsewhere.
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "optimizer": lambda name, value: optim.named(value),
+    "epochs": _count,
+    "batch_size": lambda name, value: None if value is None else _count(name, value),
+    "validation_data": lambda name, value: validation_sets(value),
+    "callbacks": lambda name, value: as_callbacks(value),
+    "shuffle": _checks.boolean,
+    "n_threads": lambda name, value: _checks.integer(name, value, 1, _core.MOST_THREADS),
+    "verbose": lambda name, value: value if isinstance(value, (bool, np.bool_)) else _checks.integer(name, value, 0),
+    "validation_fraction": _part,
+    "input_noise": lambda name, value: _checks.number(name, value, least=0),
+    "ema": _part,
+    "label_smoothing": _part,
+    "mixup": lambda name, value: _checks.number(name, value, least=0, most=1e6),
+    "sync": lambda name, value: (_checks.one_of(name, value, ("step",)) if isinstance(value, str)
+                                 else _count(name, value)),
+    "window": _count,
+}
 
 
 def validation_sets(given: Any) -> dict[str, tuple[Any, ...]]:

@@ -6,14 +6,14 @@ which the answer is what was asked; together.py has the ranks that talk.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _core
-from .._engine.requests import Exchange
+from .._engine.requests import Exchange, Settle
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
@@ -21,7 +21,6 @@ from ..callbacks import Callback
 from .cuts import Cut
 
 if TYPE_CHECKING:
-    from ..model import MLP
     from .options import Options
 
 NO_ROWS = np.empty(0, np.int64)
@@ -68,8 +67,8 @@ class Ranks:
         """The rows of the arrays of all ranks, in the order of the ranks."""
         return a
 
-    def require_same(self, net: MLP, options: Options, previous: OptimizerState | None) -> None:
-        """ValueError where a rank was given another network or other options than rank 0."""
+    def require_same(self, given: Mapping[str, Any]) -> None:
+        """ValueError where a rank was given something else than rank 0, by name."""
 
     def require_possible(self, network: Network, options: Options) -> None:
         """ValueError where several ranks cannot do what one can."""
@@ -100,6 +99,10 @@ class Ranks:
 
     def exchange(self, rows: int) -> Exchange | None:
         """What the engine calls between the gradient of this rank's rows of a batch and the step."""
+        return None
+
+    def settle(self, rows: int) -> Settle | None:
+        """What the engine calls where the statistics of a batch's columns are settled, of which this rank has rows."""
         return None
 
     def listening(self, callbacks: Sequence[Callback]) -> list[Callback]:

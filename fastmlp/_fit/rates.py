@@ -22,7 +22,7 @@ def ahead(ask: Callable[[int], T], first: int, epochs: int) -> Iterator[T]:
 def learning_rates(optimizer: optim.Optimizer, first: int, epochs: int) -> Iterator[float]:
     """Those of an optimiser, epoch by epoch."""
     if not callable(optimizer.lr):
-        return itertools.repeat(optim.rate(optimizer, first))
+        return itertools.repeat(float(optimizer.lr))
     return ahead(lambda epoch: optim.rate(optimizer, epoch), first, epochs)
 
 

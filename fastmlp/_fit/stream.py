@@ -37,14 +37,14 @@ class StreamEpochs(Epochs):
     order: Stream
 
     def _run(self, rate: float) -> EpochResult | None:
-        start = self._snapshot(rate, next(self.dropped))
+        start = self._snapshot(self.state.step_at(rate), next(self.dropped))
         before = here = start  # at the start of the batch before and of this one
         total = weight = sensitivity = 0.0
         data = self.data
         b = -1
         for b, given in enumerate(self.order.epoch()):
             data = self._bound(given)
-            before, here = here, self._snapshot(rate, start.dropped, None if before is here else before.arrays)
+            before, here = here, self._snapshot(start.step, start.dropped, None if before is here else before.arrays)
             loss, penalty = self._step(start, b, data)
             total, weight, sensitivity = total + loss, weight + data.weight_sum, sensitivity + penalty
             if not np.isfinite(loss):
@@ -69,8 +69,7 @@ class StreamEpochs(Epochs):
         """(sum of the losses, NaN where one is not finite, sum of the penalties on sensitivity) of a batch's step."""
         key = (self.network.progress.seed << 20) + start.epoch + b * SALT & 2**64 - 1
         batches = Batches(np.arange(data.n), data.n, 0, 1, data.n / data.weight_sum, key, start.dropped)
-        found = self.network.core.train(data, self.team, batches, self.state.optimizer.at_rate(start.rate),
-                                        self.changing, self.objective)
+        found = self.network.core.train(data, self.team, batches, start.step, self.changing, self.objective)
         return found.loss if found.done else np.nan, found.sensitivity_penalty
 
     def _is_finite_on(self, data: _core.Data) -> bool:

@@ -10,14 +10,14 @@ import contextlib
 import platform
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _core, _threads
-from .._engine.requests import Exchange
+from .._engine.requests import Exchange, Settle
 from .._lazy import load
 from .._network import Network
 from .._parameters import OptimizerState
@@ -29,7 +29,6 @@ from .signals import Deferred
 
 if TYPE_CHECKING:
     from ..distributed import Communicator
-    from ..model import MLP
     from .options import Options
 
 NUMBERS = 3  # that `sums` takes at most
@@ -86,7 +85,7 @@ class Together(Ranks):
     def _end(self, error: BaseException | None) -> None:
         """Raise the error of the lowest rank that has failed; not where this one has failed itself, and tells."""
         self.ended = True
-        said = b"" if error is None else f"{type(error).__name__}\n{error}".encode()
+        said = b"" if error is None else _said(error).encode()
         lengths = np.zeros(self.size, np.int64)
         lengths[self.rank] = len(said)
         self._talk(lengths)
@@ -142,9 +141,7 @@ class Together(Ranks):
             for a in arrays:
                 self.communicator.broadcast_(a)
 
-    def require_same(self, net: MLP, options: Options, previous: OptimizerState | None) -> None:
-        self.local_steps = options.local_steps()
-        given = {"the network": net, "its optimizer so far": previous and previous.optimizer, **options.of_all()}
+    def require_same(self, given: Mapping[str, Any]) -> None:
         texts = {name: _text(value) for name, value in given.items()}
         of_first = np.array([zlib.crc32(text.encode()) for text in texts.values()], np.int64)
         self._broadcast(of_first)
@@ -159,9 +156,6 @@ class Together(Ranks):
         if self.local_steps and options.ema is not None:
             raise ValueError("ema must be None where ranks take steps of their own, which is what "
                              f"sync={options.sync} means, got {options.ema}")
-        if network.core.settles:
-            raise ValueError("comm must be None for a network with BatchNorm, whose statistics are those of one "
-                             "process's rows; LayerNorm needs none")
 
     def follow(self, network: Network, state: OptimizerState | None = None) -> None:
         parameters, statistics = network.parameters, network.core.statistics
@@ -191,10 +185,10 @@ class Together(Ranks):
         self.weighted = self.weighted or weighted > 0
         if all_n == 0:
             raise ValueError("X must have at least one row on some rank, got none on any")
+        if weighted and not 0 < all_total < np.inf:
+            raise ValueError(f"sample_weight must not be all 0, nor have an infinite sum, got {all_total:g}")
         if not weighted or n == 0:
             return None
-        if not 0 < all_total < np.inf:
-            raise ValueError(f"sample_weight must not be all 0, nor have an infinite sum, got {all_total:g}")
         weight = np.ones(n) if weight is None else weight.astype(np.float64)
         return np.ascontiguousarray(weight * (all_n / all_total), dtype)
 
@@ -217,6 +211,8 @@ class Together(Ranks):
         gives = rows > 0
 
         def exchange(G: Floats, found: NDArray[np.float64], error: BaseException | None) -> None:
+            if self.ended:  # where columns were settled
+                return
             if not gives:
                 G[...], found[...] = 0, 0
             with self.deferred:
@@ -225,6 +221,35 @@ class Together(Ranks):
                     self._talk(G)
 
         return exchange
+
+    def settle(self, rows: int) -> Settle | None:
+        if self.local_steps:
+            return None
+        gives = rows > 0
+
+        def settle(numbers: NDArray[np.float64], back: bool) -> None:
+            columns = numbers[2:]
+            if not gives:
+                columns[...] = 0
+            with self.deferred:
+                if back:
+                    self._sums(())
+                    self._talk(columns)
+                    return
+                own = numbers[0] if gives else 0.0
+                numbers[:2] = self._sums((own, numbers[1] if gives else 0))[:2]
+                if numbers[0] > 0:
+                    first, second = columns.reshape(2, -1)
+                    mean = own * first
+                    self._talk(mean)
+                    mean /= numbers[0]
+                    second += (first - mean) ** 2  # the variance around the mean of all (Chan, Golub and LeVeque 1979)
+                    second *= own
+                    self._talk(second)
+                    first[...] = mean
+                    second /= numbers[0]
+
+        return settle
 
     # ---- callbacks and threads
 
@@ -250,11 +275,18 @@ def _text(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
+def _said(error: BaseException) -> str:
+    """What others are told of an error: the name of the nearest of Python's own, and its text."""
+    for kind in type(error).__mro__:
+        if getattr(builtins, kind.__name__, None) is kind and kind not in (Exception, BaseException, object):
+            return f"{kind.__name__}\n{error}"
+    return f"{RuntimeError.__name__}\n{type(error).__name__}: {error}"
+
+
 def _error_of(rank: int, text: str) -> BaseException:
-    """The error that another rank has raised: of its type where that is one of Python's own."""
+    """The error that another rank has raised."""
     name, _, message = text.partition("\n")
-    kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, BaseException):
-        with contextlib.suppress(TypeError):  # those of Unicode want more
-            return kind(f"rank {rank}: {message}")
+    with contextlib.suppress(TypeError):  # those of Unicode want more
+        error: BaseException = getattr(builtins, name)(f"rank {rank}: {message}")
+        return error
     return RuntimeError(f"rank {rank}: {name}: {message}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks
+from .._needs import needs
 
 __all__ = ["Columns", "Parquet"]
 
@@ -79,8 +80,7 @@ class Parquet:
     columns : the names of those of X, in their order; None for all others of the file.
 
     Columns must be numbers without missing values: TypeError or ValueError names one that is not. Row groups should be
-    smaller than a window: a row group is read as a whole and is held besides. ImportError where pyarrow is missing:
-    pip install "fastmlp[parquet]".
+    smaller than a window: a row group is read as a whole and is held besides. ImportError where pyarrow is missing.
 
     Attributes
     ----------
@@ -101,10 +101,7 @@ class Parquet:
 
 def _row_groups(path: Any) -> tuple[Any, list[Any]]:
     """(the schema, the row groups of all files, in the order of their names)"""
-    try:
-        from pyarrow import dataset
-    except ModuleNotFoundError as error:
-        raise ImportError('Parquet needs pyarrow: pip install "fastmlp[parquet]"') from error
+    dataset = needs("pyarrow.dataset", "Parquet")
     paths = path if isinstance(path, (list, tuple)) else [path]
     if not paths or not all(isinstance(one, (str, os.PathLike)) for one in paths):
         raise TypeError(f"path must be a path or a list of paths, got {_checks.described(path)}")

@@ -2,16 +2,12 @@
 import numpy as np
 
 from .. import _checks
+from .._needs import needing
 
-try:
+with needing("to_art"):
     from art.estimators.classification.classifier import ClassGradientsMixin, ClassifierMixin
     from art.estimators.estimator import BaseEstimator, LossGradientsMixin
     from art.estimators.regression.regressor import RegressorMixin
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "art":
-        raise
-    raise ImportError("to_art needs the Adversarial Robustness Toolbox: "
-                      "pip install adversarial-robustness-toolbox") from error
 
 
 class _Adapter(LossGradientsMixin, BaseEstimator):

@@ -12,8 +12,10 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .. import _checks
 from .._arrays import blocks, weights
 from .._fit.options import Callbacks, described, is_tuple_of
+from .._fit.ranks import ALONE
 from .._running import alone
 from .._types import Floats
 from ..layers import Dropout
@@ -24,6 +26,7 @@ from . import _solvers
 from ._base import BaseMLP, either, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._input import validate_data, validate_weight
+from ._together import together
 from ._types import Activations, LearningRate, Monitored, Seed
 
 
@@ -71,11 +74,11 @@ class MLPAutoencoder(BaseMLP):
                  verbose: bool = False, warm_start: bool = False, momentum: float = 0.9,
                  nesterovs_momentum: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
                  beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, n_iter_no_change: float = 10,
-                 max_fun: int = 15000, dtype: str | None = None, n_threads: int | None = None,
-                 optimizer: Optimizer | str | None = None, l1: float = 0.0, dropout: float | Sequence[float] = 0.0,
-                 gradient_penalty: float = 0.0, input_noise: float = 0.0, gradient_clip: float | None = None,
-                 monitor: Monitored = None, restore_best: bool = False, max_time: float | None = None,
-                 callbacks: Callbacks | None = None) -> None:
+                 max_fun: int = 15000, dtype: str | None = None, precision: str = "full",
+                 n_threads: int | None = None, optimizer: Optimizer | str | None = None, l1: float = 0.0,
+                 dropout: float | Sequence[float] = 0.0, gradient_penalty: float = 0.0, input_noise: float = 0.0,
+                 gradient_clip: float | None = None, monitor: Monitored = None, restore_best: bool = False,
+                 max_time: float | None = None, callbacks: Callbacks | None = None) -> None:
         self._set_parameters(locals())
 
     # ---- the network
@@ -124,8 +127,9 @@ class MLPAutoencoder(BaseMLP):
 
     # ---- fitting
 
-    def _validate_input(self, X, y, incremental, reset):
-        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset)
+    def _validate_input(self, X, y, incremental, reset, ranks=ALONE):
+        X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset,
+                          ensure_min_samples=int(not ranks.several))
         return X, X
 
     def _validation_parts(self, given):
@@ -139,19 +143,26 @@ class MLPAutoencoder(BaseMLP):
         net, X, _ = super()._as_network(X)
         return net, X, y
 
+    @together
     @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, validation_data: Any = None, *,
-            X_val: Any = None, y_val: Any = None, sample_weight_val: ArrayLike | None = None) -> Self:
+            X_val: Any = None, y_val: Any = None, sample_weight_val: ArrayLike | None = None,
+            comm: Any = None) -> Self:
         """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
         y, y_val : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part
         of X, or a pair of them and their weights; or these as X_val and sample_weight_val, for
-        Pipeline(.., transform_input=["X_val"]). Returns self.
+        Pipeline(.., transform_input=["X_val"]). comm : as of MLPRegressor's fit; with validation rows monitor must be
+        "loss". Returns self.
         """
         given = None if X_val is None else (X_val, sample_weight_val)
-        return self._fit(X, None, sample_weight, validation_data=either(validation_data, given, sample_weight_val))
+        validation_data = either(validation_data, given, sample_weight_val)
+        if comm is not None and comm.several and self.monitor != "loss" and (self.early_stopping or validation_data):
+            raise ValueError("monitor must be 'loss' for validation rows where comm is given, got "
+                             + _checks.described(self.monitor))
+        return self._fit(X, None, sample_weight, validation_data=validation_data, ranks=comm)
 
     @alone
     @_fit_context(prefer_skip_nested_validation=True)

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks, _core, _lazy, optim
 from .._fit.options import described, is_tuple_of
+from .._fit.ranks import ALONE
 from .._fit.scales import warn_of_scales
 from .._parameters import OptimizerState
 from .._running import Fit, alone
@@ -28,6 +29,7 @@ from ..model import MLP
 from ..sensitivity._target import Target
 from . import _checked, _files, _lbfgs, _solvers, _stochastic
 from ._input import validate_data, validate_weight
+from ._together import require_same_parameters, together
 
 try:  # new in scikit-learn 1.9, and experimental there
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -74,6 +76,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         "n_iter_no_change": [_at_least(1, Integral), Options(Real, {np.inf})],
         "max_fun": [_at_least(1, Integral)],
         "dtype": [StrOptions({"float32", "float64"}), None],
+        "precision": [StrOptions({*_checks.PRECISIONS})],
         "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
         "optimizer": [optim.Optimizer, StrOptions(set(optim.BY_LOWER_NAME)), None],
         "l1": [_at_least(0)],
@@ -90,7 +93,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _validate_params(self):
         """What scikit-learn calls before each fit."""
         _checked.check_kinds(self)
-        dtype = self.dtype or np.float64
+        dtype = np.dtype(self.dtype or (np.float64 if self.precision == "full" else np.float32))
+        _checks.precision(self.precision, dtype)
         _checked.check_bounds(self, dtype)
         _checked.check_numbers(self, dtype)
 
@@ -119,7 +123,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         """Outputs as predict gives them."""
         return outputs
 
-    def _total_weight(self, y, sample_weight):
+    def _total_weight(self, y, sample_weight, ranks=ALONE):
         return sample_weight
 
     def _loss_to_report(self, loss):
@@ -164,7 +168,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
         loss, ties = self._network_loss(), self._ties(layers)
-        net = MLP(layers, loss=loss, dtype=dtype, random_state=0, ties=ties)
+        net = MLP(layers, loss=loss, dtype=dtype, random_state=0, ties=ties, precision=self.precision)
         # its specs need not keep the arrays that the weights started from
         net._network.layers = tuple(replace(y, init="zeros", bias_init=0.0) if isinstance(y, Dense) else y
                                     for y in net.layers)
@@ -177,7 +181,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     def _part(self, layers):
         """The network of some of the layers."""
-        return self._threaded(MLP(layers, dtype=self._mlp().dtype))
+        return self._threaded(MLP(layers, dtype=self._mlp().dtype, precision=self.precision))
 
     def _ties(self, layers):
         return ()
@@ -189,7 +193,7 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         self._net = net, [*self.coefs_, *self.intercepts_], self._built_from()
 
     def _built_from(self):
-        return self.activation, self.dropout  # not the loss, which a fit settles
+        return self.activation, self.dropout, self.precision  # not the loss, which a fit settles
 
     def _mlp(self):
         """The network that coefs_ and intercepts_ are views of, or where others were set a new one of those."""
@@ -208,14 +212,14 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         check_is_fitted(self, "coefs_")
         return self._mlp()
 
-    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
         """The fitted estimator as an ONNX model, with outputs named as skl2onnx names them: see fastmlp.export.to_onnx.
 
         path : where it is written, None for nowhere. dtype : "float32" or "float64" of the input X, None for the
-            network's. Returns the onnx.ModelProto.
+            network's. weights : "int8" or "bfloat16" for a smaller model. Returns the onnx.ModelProto.
         """
         check_is_fitted(self, "coefs_")
-        return _lazy.load("export").to_onnx(self, path, dtype)
+        return _lazy.load("export").to_onnx(self, path, dtype, weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the estimator to a file, fitted or not: parameters, weights, labels, names of features, the solver's
@@ -238,12 +242,13 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
 
     # ---- fitting
 
+    @together
     @alone
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
             validation_data: tuple[Any, ...] | None = None, *, X_val: Any = None, y_val: Any = None,
-            sample_weight_val: ArrayLike | None = None) -> Self:
+            sample_weight_val: ArrayLike | None = None, comm: Any = None) -> Self:
         """Fit to X and y.
 
         X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
@@ -254,6 +259,10 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
             on. Not with "lbfgs". The steps of a Pipeline before this one do not see them.
         X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them:
             Pipeline(.., transform_input=["X_val"]) transforms X_val as X.
+        comm : the processes that fit it together, as of MLP.fit, such as MPI.COMM_WORLD: each has rows of its own, of
+            X, y and validation rows, some perhaps none; classes, numbers of rows, scores and when to stop are those of
+            all. Parameters must be the same on all, but for random_state, n_threads, verbose and callbacks,
+            which are called on rank 0. Not with "lbfgs". Held-out rows are drawn without regard to classes.
 
         Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
         max_iter came first; RuntimeError while the estimator is being fitted by another call.
@@ -261,47 +270,62 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         if y_val is None and X_val is not None:
             raise ValueError("y_val must be given where X_val is, got None")
         given = None if X_val is None else (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation_data=either(validation_data, given, y_val, sample_weight_val))
+        return self._fit(X, y, sample_weight, validation_data=either(validation_data, given, y_val, sample_weight_val),
+                         ranks=comm)
 
-    def _fit(self, X, y, sample_weight=None, incremental=False, validation_data=None):
+    def _fit(self, X, y, sample_weight=None, incremental=False, validation_data=None, ranks=None):
+        ranks = ranks or ALONE
+        job = self._ready(X, y, sample_weight, incremental, validation_data, ranks)
+        with Fit(job.net) as job.running:  # callbacks have it in hand
+            (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
+        return self
+
+    def _ready(self, X, y, sample_weight, incremental, validation_data, ranks):
+        """All is checked, and the network is there that coefs_ and intercepts_ are views of; the Job."""
         hidden = self._hidden_sizes()
         self._check_loss()
+        if ranks.several:
+            require_same_parameters(self, ranks, validation_data)
         if not self._stochastic:
             _lbfgs.check_lbfgs(self, validation_data)
         if incremental and (self.early_stopping or validation_data is not None):
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
-        X, y = self._validate_input(X, y, incremental, reset=first)
-        if sample_weight is not None:
-            sample_weight = validate_weight(sample_weight, X)
-        weight = self._total_weight(y, sample_weight)
-        validation = self._validation(validation_data)
+        X, y = self._validate_input(X, y, incremental, reset=first, ranks=ranks)
+        weight = self._checked_weight(X, y, sample_weight, ranks)
+        validation = self._validation(validation_data, ranks)
         if first or not hasattr(self, "_random_state") or not isinstance(self.random_state, Integral):
             self._random_state = check_random_state(self.random_state)
         self.n_outputs_ = y.shape[1] if y.ndim == 2 else self._n_outputs()
         sizes = [X.shape[1], *hidden, self.n_outputs_]
+        if ranks.several:
+            ranks.require_same({"the features of X": X.shape[1], "the outputs of y": self.n_outputs_,
+                                "the dtype of X": X.dtype, "whether fit goes on": not first})
         self.out_activation_ = self._out_activation()
         with _checks.within_memory("hidden_layer_sizes"):
             net = self._first_mlp(sizes, X.dtype) if first else self._next_mlp(sizes)
-        targets = self._targets(y, net.dtype)
-        data = net._network.bind(X, targets, weight)
-        if not incremental:
+        targets = self._targets(y, net.dtype) if y.shape[0] else y
+        data, numbers = ranks.bind(net._network, X, targets, weight)
+        if not incremental and not ranks.several:
             warn_of_scales(net._network, X, targets, self.max_iter, stacklevel=2)
         if first:
             self._start(sizes)
         self._adopt(net)
-        with Fit(net) as running:  # callbacks have it in hand
-            job = _solvers.Job(self, net, data, X, y, weight, incremental, validation, running)
-            (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
-        return self
+        return _solvers.Job(self, net, data, X, y, weight, incremental, validation, ranks, numbers)
 
-    def _validation(self, given):
+    def _checked_weight(self, X, y, sample_weight, ranks):
+        """The weights of rows, with those of their classes."""
+        if sample_weight is not None:
+            sample_weight = validate_weight(sample_weight, X) if X.shape[0] else None
+        return self._total_weight(y, sample_weight, ranks)
+
+    def _validation(self, given, ranks):
         """validation_data, checked: (X, y, sample_weight), or None."""
         if given is None:
             return None
         X, y, weight = self._validation_parts(given)
-        X, y = self._validate_input(X, y, incremental=True, reset=False)
-        return X, y, self._total_weight(y, None if weight is None else validate_weight(weight, X))
+        X, y = self._validate_input(X, y, incremental=True, reset=False, ranks=ranks)
+        return X, y, self._checked_weight(X, y, weight, ranks)
 
     def _validation_parts(self, given):
         """X, y and sample_weight or None of validation_data."""
@@ -314,6 +338,8 @@ class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transformer
         Bengio 2010."""
         if self.dtype is not None:
             dtype = self.dtype
+        elif self.precision != "full":
+            dtype = "float32"
         elif not self._stochastic:  # scipy's L-BFGS works in float64
             dtype = "float64"
         _checked.check_numbers(self, dtype)

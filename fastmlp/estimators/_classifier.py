@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _arrays, _checks
 from .._fit.options import Callbacks
+from .._fit.ranks import ALONE
 from .._running import alone
 from .._types import Floats
 from ..optim import Optimizer
@@ -26,7 +27,8 @@ from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
-from ._input import asked, validate_data, weight_by_class
+from ._input import asked, validate_rows, weight_by_class
+from ._together import labels_of
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
@@ -76,24 +78,25 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
                  verbose: bool = False, warm_start: bool = False, momentum: float = 0.9,
                  nesterovs_momentum: bool = True, early_stopping: bool = False, validation_fraction: float = 0.1,
                  beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8, n_iter_no_change: float = 10,
-                 max_fun: int = 15000, dtype: str | None = None, n_threads: int | None = None,
-                 optimizer: Optimizer | str | None = None, l1: float = 0.0, dropout: float | Sequence[float] = 0.0,
-                 gradient_penalty: float = 0.0, input_noise: float = 0.0, gradient_clip: float | None = None,
-                 monitor: Monitored = None, restore_best: bool = False, max_time: float | None = None,
+                 max_fun: int = 15000, dtype: str | None = None, precision: str = "full",
+                 n_threads: int | None = None, optimizer: Optimizer | str | None = None, l1: float = 0.0,
+                 dropout: float | Sequence[float] = 0.0, gradient_penalty: float = 0.0, input_noise: float = 0.0,
+                 gradient_clip: float | None = None, monitor: Monitored = None, restore_best: bool = False,
+                 max_time: float | None = None,
                  callbacks: Callbacks | None = None, class_weight: dict[Any, float] | str | None = None,
                  label_smoothing: float = 0.0, transform_layer: int = -1) -> None:
         self._set_parameters(locals())
 
     # ---- what y is
 
-    def _validate_input(self, X, y, incremental, reset):
-        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
-                             dtype=(np.float64, np.float32), reset=reset)
+    def _validate_input(self, X, y, incremental, reset, ranks=ALONE):
+        X, y = validate_rows(self, X, y, ranks, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32),
+                             reset=reset)
         y = column(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            with _checks.under("y"):
-                binarizer = LabelBinarizer().fit(y)
-            self.classes_, self._y_type, self._y_sparse = binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_
+            self.classes_, self._y_type, self._y_sparse = labels_of(y, ranks)
+            return X, y
+        if y.shape[0] == 0:
             return X, y
         several, fitted_several = (kind.startswith("multilabel") for kind in (type_of_target(y), self._y_type))
         if several != fitted_several:
@@ -101,7 +104,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
             raise ValueError(f"y must be {kinds[fitted_several]}, as what was fitted, got {kinds[several]}")
         with _checks.under("y"):
             classes = unique_labels(y)
-        if self.warm_start and not incremental and set(classes) != set(self.classes_):
+        if self.warm_start and not incremental and not ranks.several and set(classes) != set(self.classes_):
             raise ValueError("warm_start can only be used where `y` has the same classes as in the previous call to "
                              f"fit. Previously got {self.classes_}, `y` has {classes}")
         if np.setdiff1d(classes, self.classes_, assume_unique=True).size:
@@ -137,8 +140,8 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         """Labels to stratify the split of held-out rows by; none for several outputs, as in scikit-learn."""
         return self._label_binarizer.transform(y).astype(bool) if self.n_outputs_ == 1 else None
 
-    def _total_weight(self, y, sample_weight):
-        return weight_by_class(self, y, sample_weight)
+    def _total_weight(self, y, sample_weight, ranks=ALONE):
+        return weight_by_class(self, y, sample_weight, ranks)
 
     _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
 

@@ -34,6 +34,8 @@ PARAMETERS = """\
     max_fun : most evaluations of L-BFGS. Default 15000.
     dtype : "float32" or "float64", of weights and computing; None for that of X (float64 with "lbfgs"). float32 is
         about twice as fast.
+    precision : "full", or "bfloat16" with dtype "float32", which None then stands for: what training and predictions
+        multiply is rounded to bfloat16, see fastmlp.MLP. L-BFGS trains in full precision all the same. Default "full".
     n_threads : threads to use, None for as many as pay off and OMP_NUM_THREADS and threadpoolctl allow. Results do not
         depend on it.
     optimizer : a spec such as fastmlp.Adam(), or a name, "adam", in place of solver, rates and momentum; its penalties

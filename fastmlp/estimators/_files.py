@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,18 @@ TENSORS = (np.float32, np.float64)  # dtypes that the container has; other array
 LISTED = "biuUO"  # kinds of dtypes of those others
 
 
-def save(est: Any, path: str | os.PathLike[str]) -> None:
-    """What save of an estimator does."""
+def save(est: Any, path: str | os.PathLike[str], state: dict[str, Any] | None = None) -> None:
+    """What save of an estimator does. state : of it, of what `Writer` knows; None for that of a pickle."""
     writer = Writer()
-    state = {name: writer.encoded(name, value) for name, value in est.__getstate__().items()}
-    text = json.dumps({"format": FORMAT, "estimator": type(est).__name__, "state": state})
+    state = est.__getstate__() if state is None else state
+    encoded = {name: writer.encoded(name, value) for name, value in state.items()}
+    text = json.dumps({"format": FORMAT, "estimator": type(est).__name__, "state": encoded})
     safetensors.write(path, text, writer.tensors)
 
 
-def load(cls: type[Any], path: str | os.PathLike[str]) -> Any:
-    """What load of an estimator does, for its class."""
+def load(cls: type[Any], path: str | os.PathLike[str], restored: Callable[..., Any] | None = None) -> Any:
+    """What load of an estimator does, for its class. restored : makes one of (the class, the state that save had), and
+    raises what it likes where it cannot; None for `of_network`."""
     with safetensors.opened(path) as container:
         try:
             found = json.loads(container.text)
@@ -37,21 +40,27 @@ def load(cls: type[Any], path: str | os.PathLike[str]) -> Any:
                 raise ValueError(f"its format is {found['format']}, this version reads up to {FORMAT}")
             tensors = container.read_tensors()
             state = {name: decoded(value, tensors) for name, value in found["state"].items()}
-            return restored(cls, state)
+            return (restored or of_network)(cls, state)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"{os.fspath(path)!r} is not an {cls.__name__} that fastmlp saved: {error}") from error
 
 
-def restored(cls: type[Any], state: dict[str, Any]) -> Any:
-    """An estimator of a state. Its parameters are checked as fit checks them, and it can predict where it is fitted."""
+def with_state(cls: type[Any], state: dict[str, Any]) -> Any:
+    """An estimator of a state, its parameters checked as fit checks them."""
     parameters = inspect.signature(cls.__init__).parameters
     methods = [name for name in state if name not in parameters and hasattr(cls, name)]
     if methods:
         raise ValueError(f"its state has {', '.join(methods)}, which the class has itself")
-    check_run((state.get("_run") or {}).get("state"))
     est = object.__new__(cls)
     est.__setstate__(state)
     est._validate_params()
+    return est
+
+
+def of_network(cls: type[Any], state: dict[str, Any]) -> Any:
+    """An estimator of one network, of a state. It can predict where it is fitted."""
+    check_run((state.get("_run") or {}).get("state"))
+    est = with_state(cls, state)
     if "coefs_" in state:
         sizes, wanted = (est.network_.d[0], est.network_.d[-1]), (est.n_features_in_, est.n_outputs_)
         if sizes != wanted or not est.n_layers_ - 1 == len(est.coefs_) == len(est.intercepts_):

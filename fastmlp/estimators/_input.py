@@ -11,6 +11,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import unique_labels
 
 from .. import _arrays, _checks
+from .._fit.ranks import ALONE
+from ._together import balanced
 
 NONE = "no_validation"  # scikit-learn's word for a y that there is not
 NO_NUMBERS = "mMUSTV"   # kinds of dtypes: times, text, records
@@ -59,6 +61,17 @@ def validate_data(estimator, X, y=NONE, **options):
         return validation.validate_data(estimator, numbers("X", X), y, **options)
 
 
+def validate_rows(estimator, X, y, ranks, *, y_numeric=False, **options):
+    """X and y. Of several ranks some may have no rows."""
+    if not (ranks.several and _has_no_rows(X) and _has_no_rows(y)):
+        return validate_data(estimator, X, y, multi_output=True, y_numeric=y_numeric, **options)
+    return validate_data(estimator, X, ensure_min_samples=0, **options), np.asarray(_arrays.dense(y, "y"))
+
+
+def _has_no_rows(a):
+    return _arrays.is_sparse(a) and a.shape[0] == 0 or hasattr(a, "__len__") and len(a) == 0
+
+
 def validate_weight(sample_weight, X, dtype=None):
     """sample_weight as (n_samples,) of a dtype, or that of X where that is a float."""
     with _checks.asking("sample_weight"):
@@ -66,18 +79,23 @@ def validate_weight(sample_weight, X, dtype=None):
         return validation._check_sample_weight(weight, X, dtype=dtype)
 
 
-def weight_by_class(est, y, sample_weight):
+def weight_by_class(est, y, sample_weight, ranks=ALONE):
     """sample_weight times the class_weight of a classifier, (n_samples,), or None. y : labels, of classes_."""
-    if est.class_weight is None:
-        return sample_weight
     of = est.class_weight
+    if ranks.several and isinstance(of, str):
+        if y.ndim == 2:
+            raise ValueError("class_weight must be None for several labels a row where comm is given, got "
+                             + _checks.described(of))
+        of = balanced(est.classes_, y, ranks)
+    if of is None or y.shape[0] == 0:
+        return sample_weight
     if isinstance(of, dict):  # classes that are not in this y weigh nothing
         absent = {*est.classes_.tolist()} - {*unique_labels(y).tolist()}
         of = {name: weight for name, weight in of.items() if name not in absent}
         for name, weight in of.items():
             _checks.number(f"class_weight of {name!r}", weight, least=0)
     weight = compute_sample_weight(of, y)
-    if not weight.any():
+    if not weight.any() and not ranks.several:  # else it is for them to see
         raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
                          + _checks.described(est.class_weight))
     return weight if sample_weight is None else weight * sample_weight

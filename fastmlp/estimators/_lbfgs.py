@@ -6,7 +6,7 @@ import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
 from .. import _robust
-from .._fit.loop import notifying
+from .._fit.loop import Notifying
 from . import _solvers
 
 
@@ -33,7 +33,7 @@ def fit_lbfgs(job):
     _solvers.start_curves(est)
     est.n_iter_ = est.t_ = 0
     network.progress.optimizer_state = None  # of weights that these steps leave behind
-    with network.team(job.data.n, 3 * est.max_iter) as team, notifying(callbacks, job.net, est.max_iter) as notify, \
+    with network.team(job.data.n, 3 * est.max_iter) as team, Notifying(callbacks, job.net, est.max_iter) as notify, \
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
         iterations = Iterations(est, function, tasks, notify)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _checks
 from .._arrays import dense
 from .._fit.options import Callbacks
+from .._fit.ranks import ALONE
 from .._running import alone
 from .._types import Floats
 from ..optim import Optimizer
@@ -23,7 +24,7 @@ from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
-from ._input import validate_data
+from ._input import validate_rows
 from ._types import Activations, LearningRate, Monitored, Seed
 
 if TYPE_CHECKING:
@@ -75,17 +76,17 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
                  momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
                  validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
                  n_iter_no_change: float = 10, max_fun: int = 15000, dtype: str | None = None,
-                 n_threads: int | None = None, optimizer: Optimizer | str | None = None, l1: float = 0.0,
-                 dropout: float | Sequence[float] = 0.0, gradient_penalty: float = 0.0, input_noise: float = 0.0,
-                 gradient_clip: float | None = None, monitor: Monitored = None, restore_best: bool = False,
-                 max_time: float | None = None, callbacks: Callbacks | None = None,
+                 precision: str = "full", n_threads: int | None = None, optimizer: Optimizer | str | None = None,
+                 l1: float = 0.0, dropout: float | Sequence[float] = 0.0, gradient_penalty: float = 0.0,
+                 input_noise: float = 0.0, gradient_clip: float | None = None, monitor: Monitored = None,
+                 restore_best: bool = False, max_time: float | None = None, callbacks: Callbacks | None = None,
                  transform_layer: int = -1) -> None:
         self._set_parameters(locals())
 
     # ---- what y is
 
-    def _validate_input(self, X, y, incremental, reset):
-        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
+    def _validate_input(self, X, y, incremental, reset, ranks=ALONE):
+        X, y = validate_rows(self, X, y, ranks, accept_sparse=["csr", "csc"], y_numeric=True,
                              dtype=(np.float64, np.float32), reset=reset)
         return X, column(dense(y, "y"))
 

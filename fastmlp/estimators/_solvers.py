@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from .. import optim
+from .._fit.ranks import ALONE
 from ..callbacks import TimeLimit, as_callbacks
 
 # solver -> (its optimiser, the optimiser's numbers by the names that the estimators have for them)
@@ -21,8 +22,9 @@ NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may 
 class Job:
     """A fit: the estimator, its network, the data bound for the core and as it was given.
 
-    incremental : whether it is a partial_fit. validation : (X, y, sample_weight) of validation_data, or None. running :
-    the Fit that callbacks find the network in.
+    incremental : whether it is a partial_fit. validation : (X, y, sample_weight) of validation_data, or None. ranks :
+    those that fit it together. numbers : of the rows that this one has, None for all. running : the Fit that callbacks
+    find the network in.
     """
 
     est: Any
@@ -33,7 +35,9 @@ class Job:
     weight: Any
     incremental: bool
     validation: Any
-    running: Any
+    ranks: Any = ALONE
+    numbers: Any = None
+    running: Any = None
 
     @property
     def network(self):
@@ -46,10 +50,15 @@ class Job:
         return self.network.bind(_safe_indexing(self.X, rows), y, None if weight is None else weight[rows])
 
     def mean_weight(self, rows=None):
-        """The mean of the sample weights of some rows, or of all."""
-        if self.weight is None:
+        """The mean of the sample weights of some rows, or of all; of the rows of all ranks."""
+        if self.weight is None and not self.ranks.weighted:
             return 1.0
-        return float(np.mean(self.weight if rows is None else self.weight[rows]))
+        weight = np.ones(self.y.shape[0]) if self.weight is None else self.weight
+        some = weight if rows is None else weight[rows]
+        if not self.ranks.several:
+            return float(np.mean(some))
+        total, n = self.ranks.sums(some.sum(dtype=np.float64), len(some))
+        return total / n
 
 
 def start_curves(est):

@@ -26,31 +26,40 @@ class Optimizer:
 
 def fit_stochastic(job):
     """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
-    est, net, network, progress = job.est, job.net, job.network, job.network.progress
+    est, net, network, progress, ranks = job.est, job.net, job.network, job.network.progress, job.ranks
     _start_rate(est, progress)
     state = OptimizerState.following(progress.optimizer_state, network.parameters, _solvers.optimizer_of(est))
     progress.optimizer_state = state
+    if ranks.several:
+        ranks.follow(network, state)
     if vars(est).get("_curves_of_lbfgs"):
         _solvers.start_curves(est)
     watched, rows = watched_of(job)
     order = Reshuffled(job.data.n, rows, est._random_state) if est.shuffle else InOrder(job.data.n, rows)
-    objective = Objective(est.alpha / job.mean_weight(rows), est.l1 / job.mean_weight(rows), est.input_noise,
+    mean_weight = job.mean_weight(rows)
+    objective = Objective(est.alpha / mean_weight, est.l1 / mean_weight, est.input_noise,
                           _robust.penalty(network, gradient_penalty=est.gradient_penalty))
-    batch, callbacks = _batch_size(est, order.n), _solvers.callbacks_of(est)
+    batch, callbacks = _batch_size(est, int(ranks.sums(order.n)[0])), ranks.listening(_solvers.callbacks_of(est))
+    n_threads = ranks.threads(est.n_threads)
     wanted = 1 if job.incremental else est.max_iter
     est.n_iter_ = 0
     try:
-        with network.team(order.n, 3 * wanted, batch=batch) as team, _solvers.Tasks(job, wanted) as tasks:
-            on_batch_end = loop.batch_notifier(callbacks, net)
-            epochs = Epochs(network, state, job.data, order, batch, team, objective, on_batch_end)
+        with network.team(order.n, 3 * wanted, n_threads, batch) as team, _solvers.Tasks(job, wanted) as tasks:
+            on_batch_end = loop.batch_notifier(callbacks, net, ranks)
+            epochs = Epochs(network, state, job.data, order, batch, team, objective, on_batch_end, ranks)
             watched.start(epochs)
-            job.running.present["loss"] = lambda: training_loss(job, epochs)
+            if not ranks.several:
+                job.running.present["loss"] = lambda: training_loss(job, epochs)
             ending = loop.train(net, epochs, wanted, EstimatorPlan(job, epochs, watched, tasks), callbacks)
     except KeyboardInterrupt:
+        if ranks.several:  # the others are to hear of it
+            raise
         ending = loop.Ending.STOPPED
         warnings.warn("Training interrupted by user.", stacklevel=2)
     finally:
         watched.kept.restore(net)
+    if ranks.several:
+        ranks.follow(network)
     if ending is loop.Ending.DIVERGED:
         if watched.kept.best_weights is None:
             raise ValueError(_solvers.NOT_FINITE)
@@ -101,7 +110,7 @@ class EstimatorPlan(loop.Plan):
         est.t_ += self.epochs.n
         est.loss_ = loss
         est.loss_curve_.append(loss)
-        if est.verbose:
+        if self.watched.prints:
             print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
 
     def _patience_ends(self):
@@ -117,7 +126,7 @@ class EstimatorPlan(loop.Plan):
             verdict, ends = f"Setting learning rate to {est._rate:f}", False
         if ends:
             self.watched.end()
-        if est.verbose:
+        if self.watched.prints:
             print(f"{self.watched.subject} did not improve more than tol={est.tol:f} for {est.n_iter_no_change} "
                   f"consecutive epochs. {verdict}")
         return ends

@@ -8,8 +8,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from .. import _checks
+from .._arrays import dense
 from .._fit.measures import MeasuredRows
-from .._fit.orders import require_weight
+from .._fit.orders import hold_out, require_weight
 from .._monitor import Monitor
 
 
@@ -50,6 +51,7 @@ class Watched:
 
     def __init__(self, job, given, holds_weights):
         self.job, self.est, self.given, self.holds_weights = job, job.est, given, holds_weights
+        self.ranks, self.prints = job.ranks, job.est.verbose and job.ranks.rank == 0
         self.goes_on = self._is_as_before()
         if not self.goes_on:
             self._forget()
@@ -127,7 +129,8 @@ class Watched:
         now = {"what": self._what(), "rows": rows, "ended": False, "least_to_beat": np.inf}
         last = vars(self.est).get("_watching") or {"what": None}
         self.est._watching = now
-        self.is_another = last["what"] != now["what"] or (rows is not None and last["rows"] != rows)
+        is_another = last["what"] != now["what"] or (rows is not None and last["rows"] != rows)
+        self.is_another = self.ranks.any(is_another)
         if self.is_another or last["ended"]:
             return False
         now.update(rows=last["rows"], least_to_beat=last["least_to_beat"])
@@ -182,8 +185,10 @@ def training_loss(job, epochs):
     network, objective, rows = job.network, epochs.objective, epochs.order.rows
     loss = epochs.loss()
     if objective.penalty.kind:
-        data = epochs.data if rows is None else job.bind(rows)
-        loss = network.core.gradient(data, epochs.team, objective.penalty)[0] / data.weight_sum
+        data = epochs.data if rows is None or not len(rows) else job.bind(rows)
+        total = network.core.gradient(data, epochs.team, objective.penalty)[0], data.weight_sum
+        total, weight = job.ranks.sums(*(total if epochs.order.n else (0.0, 0.0)))
+        loss = total / weight
     weights = [W for W in network.parameters.W if W is not None]
     penalty = sum(objective.row_l2 / 2 * np.vdot(W, W) + objective.row_l1 * np.abs(W).sum() for W in weights)
     return float(job.est._loss_to_report(loss) + penalty * epochs.batches / epochs.n)
@@ -204,6 +209,7 @@ class Score(Watched):
         self.scorer = None if est.monitor in (None, "loss", "score") else _scorer(est.monitor)
         est.best_loss_ = None
         super().__init__(job, given, holds_weights)
+        self.of_all = _of_all(est, self.y, self.weight, self.ranks) if self.ranks.several else None
         if self.is_another or est.validation_scores_ is None:
             est.validation_scores_ = []
 
@@ -213,7 +219,7 @@ class Score(Watched):
         if self.job.incremental:
             return
         score = self.measure()
-        if not np.isfinite(score) and np.isfinite(self.rows.loss(self.epochs.team)):
+        if not np.isfinite(score) and np.isfinite(self._loss()):
             raise ValueError(f"monitor {self.est.monitor or 'score'!r} must be a finite number for the rows that are "
                              f"watched, got {score} for {self.X.shape[0]} of them before training: it is not defined "
                              "for too few rows or classes")
@@ -231,15 +237,19 @@ class Score(Watched):
             weight = {} if self.weight is None else {"sample_weight": self.weight}
             score = self.scorer(_without_feature_names(self.est), self.X, self.y, **weight)
             return _checks.result("monitor", score)
+        if self.of_all is not None:
+            found = self.ranks.gather(self.rows.total_and_outputs(self.epochs.team)[1])
+            return float(self.est._score_of(lambda part=...: found[part], *self.of_all))
         outputs = lambda part=None: self.rows.outputs(self.epochs.team, part)
         return float(self.est._score_of(outputs, self.y, self.weight))
 
     def _loss(self):
-        return float(self.est._loss_to_report(self.rows.loss(self.epochs.team)))
+        total, weight = self.ranks.sums(self.rows.total(self.epochs.team), self.rows.weight if self.rows.some else 0.0)
+        return float(self.est._loss_to_report(total / weight))
 
     def _take(self, number):
         self.est.validation_scores_.append(number)
-        if self.est.verbose:
+        if self.prints:
             print(f"{self.subject}: {number:f}")
         super()._take(number)
 
@@ -251,7 +261,7 @@ class Score(Watched):
         return f"{self.subject} {est.monitor or 'score'} {est.loss if est.monitor == 'loss' else ''}"
 
     def logs(self):
-        if not self.est.callbacks:  # measuring the loss is a pass over the rows
+        if not self.est.callbacks and not self.ranks.several:  # measuring the loss is a pass over the rows
             return {}
         return {**({"val_loss": self._loss()} if self.held_out else {}), "val_score": self._latest()}
 
@@ -262,13 +272,14 @@ def watched_of(job):
     validates = est.early_stopping or job.validation is not None
     holds_weights = est.restore_best or validates
     if not validates and est.monitor in (None, "loss"):
-        return TrainingLoss(job, holds_weights), None
-    rows, given, subject = None, (job.X, job.y, job.weight), "Training score"
-    measured = MeasuredRows(network, job.data)
+        return TrainingLoss(job, holds_weights), job.numbers
+    rows, given, subject = job.numbers, (job.X, job.y, job.weight), "Training score"
+    measured = MeasuredRows(network, job.data, job.numbers)
     if job.validation is not None:
         given, subject = job.validation, "Validation score"
         X, y, weight = given
-        measured = MeasuredRows(network, network.bind(X, est._targets(y, network.dtype), weight))
+        targets = est._targets(y, network.dtype) if y.shape[0] else y
+        measured = MeasuredRows(network, *job.ranks.bind(network, X, targets, weight))
     elif est.early_stopping:
         rows, held_out = _hold_out(job)
         weight = None if job.weight is None else job.weight[held_out]
@@ -280,6 +291,9 @@ def watched_of(job):
 def _hold_out(job):
     """Numbers of the rows to train on, and of those held out: scikit-learn's split, by the estimator's random_state."""
     est = job.est
+    if job.ranks.several:
+        return hold_out(job.data, job.numbers, est.validation_fraction, int(est._random_state.randint(2**31 - 1)),
+                        job.ranks)
     with _checks.under("validation_fraction"):
         rows, held_out = train_test_split(np.arange(job.data.n), random_state=est._random_state,
                                           test_size=est.validation_fraction,
@@ -289,6 +303,19 @@ def _hold_out(job):
     rows, held_out = rows.astype(np.int64), held_out.astype(np.int64)
     require_weight(job.data, rows, held_out)
     return rows, held_out
+
+
+def _of_all(est, y, weight, ranks):
+    """y and weights of the rows of all ranks; nothing of y where the loss is watched."""
+    if est.monitor == "loss":
+        return None
+    classes = vars(est).get("classes_")
+    labels = classes is not None and y.ndim == 1
+    if ranks.any(weight is not None):
+        weight = ranks.gather(np.ones(y.shape[0]) if weight is None else np.asarray(weight, np.float64))
+    if labels:
+        return classes[ranks.gather(np.searchsorted(classes, y))], weight
+    return ranks.gather(np.asarray(dense(y, "y"))), weight
 
 
 def _scorer(monitor):

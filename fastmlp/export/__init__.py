@@ -16,25 +16,35 @@ __all__ = ["to_onnx", "from_onnx", "to_c", "to_torch", "from_torch", "from_sklea
            "quantized", "register_skl2onnx"]
 
 
-def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None) -> Any:
+def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = None,
+            weights: str | None = None) -> Any:
     """An MLP or a fitted estimator as an ONNX model.
 
     path : where it is written, None for nowhere. dtype : "float32" or "float64", of its input X and of all that it
-    computes, None for the network's; runtimes have float32 for all operators, float64 for few.
+    computes, None for the network's; runtimes have float32 for all operators, float64 for few. weights : "int8" or
+    "bfloat16" to keep those of quantized(weights) in a quarter or half of the room of float32; biases stay. Runtimes
+    make numbers of dtype of them when they load the model, so that it is as fast.
 
     Of an MLP X has the shape of its input, (n, *shapes[0]), maps with channels last, and `output` (n, d(L)) is what
     predict gives. Of estimators outputs have the names of skl2onnx's: `label` (n,) and `probabilities`
-    (n, n_classes) of MLPClassifier, `variable` (n, n_outputs) of MLPRegressor, `variable` (n, units of the code) and
+    (n, n_classes) of classifiers, `variable` (n, n_outputs) of regressors, `variable` (n, units of the code) and
     `reconstruction` (n, n_features) of MLPAutoencoder. Labels are int64, or strings.
 
-    Opset 17, IR 8; checked by onnx.checker. Returns the onnx.ModelProto. ValueError where a layer has no ONNX, weights
-    are not finite in dtype, or the model would have 2 GiB; TypeError for another kind of model; ImportError without the
-    package onnx; OSError where path cannot be written.
+    Of estimators of tables the encodings of columns, the mean of the members and the scale of targets are inside. Where
+    all columns are numbers, booleans and durations in seconds among them, X (n, n_features_in_) has them in their order
+    in fit. Else there is an input (n, 1) for each, under its name (of arrays x0, x1, ..), categories as strings: "" for
+    a missing one, "3" for the number 3. Missing numbers are NaN. Points in time cannot go, nor in float32 numbers that
+    it does not tell apart. New categories of columns with more than 128 are hashed by predict, but not in ONNX: a
+    UserWarning says so.
+
+    Opset 17, IR 8; checked by onnx.checker. Returns the onnx.ModelProto. ValueError where a layer or column has no
+    ONNX, weights are not finite in dtype, or the model would have 2 GiB; TypeError for another kind of model;
+    ImportError without the package onnx; OSError where path cannot be written.
     """
     from . import _onnx, _onnx_estimators
 
     one_of = _onnx.of_network if isinstance(model, MLP) else _onnx_estimators.of_estimator
-    return one_of(model, path, dtype)
+    return one_of(model, path, dtype, weights)
 
 
 def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:
@@ -44,12 +54,18 @@ def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:
     return _from_onnx.network(_class(cls), path)
 
 
-def to_c(net: MLP, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
+def to_c(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
          weights: str | None = None) -> str:
-    """A network as one self-contained C99 file, which is also a header for C++: see MLP.to_c."""
-    from . import _c
+    """An MLP, or an estimator of tables whose columns are numbers, as one self-contained C99 file, which is also a
+    header for C++: see MLP.to_c.
 
-    return _c.of_network(required_mlp(net), path, dtype, name, weights)
+    Of TabularClassifier `out` is what predict_proba gives, of TabularRegressor what predict does; x has the columns in
+    their order in fit, NaN where they are missing. ValueError where a column is no number: it says what to do instead.
+    """
+    from . import _c, _c_tables
+
+    one_of = _c.of_network if isinstance(model, MLP) else _c_tables.of_estimator
+    return one_of(model, path, dtype, name, weights)
 
 
 def to_torch(net: MLP, link: bool = True) -> Any:
@@ -98,7 +114,8 @@ def quantized(net: MLP, kind: str, X: Any = None) -> Any:
 def register_skl2onnx() -> None:
     """Let skl2onnx convert our estimators, as the last step of a Pipeline too: call it once before convert_sklearn.
 
-    Of MLPAutoencoder what transform gives is converted. ImportError without the package skl2onnx.
+    Of MLPAutoencoder what transform gives is converted, of estimators of tables those whose columns are all numbers.
+    ImportError without the package skl2onnx.
     """
     from . import _skl2onnx
 

@@ -35,8 +35,9 @@ HEAD = """\
  * void {name}_rows(const {real} *x, size_t n, {real} *out): of n rows, one after the other
  *
  * Written by fastmlp {version}. C99, also C++; no memory is allocated. Compile with -O3, and for a processor with fused
- * multiply-add (-mfma, -march=native) to have the bits of the library; {upper}_LIBM has them without, slowly, by fma of
- * <math.h>. Values of layers are in static arrays; for calls from several threads at once define {upper}_STACK.
+ * multiply-add (-mfma, -march=native) to have the bits of the library's networks; {upper}_LIBM has them without,
+ * slowly, by fma of <math.h>. Values of layers are in static arrays; for calls from several threads at once define
+ * {upper}_STACK.
  */
 #ifndef {upper}_H
 #define {upper}_H
@@ -120,17 +121,40 @@ static inline float FUSED(float a, float b, float c)
 
 
 class CFile:
-    """Constants and calls, as the kinds of layers write them. It has the methods of Source."""
+    """Constants and calls, as the kinds of layers write them. It has the methods of Source.
 
-    def __init__(self, dtype: np.dtype[Any], nodes: Sequence[Node], kept: str | None) -> None:
+    own: functions of this file, each with its text.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], kept: str | None) -> None:
         self.dtype, self.kept, self.functions = dtype, kept, {"real"}
         self.constants: list[str] = []
+        self.own: dict[str, str] = {}
+        self.prefix = ""
+
+    def network(self, net: MLP, prefix: str = "") -> list[str]:
+        """The statements that make a network's predictions out of x. prefix: what the names of its constants begin
+        with."""
+        nodes, values = nodes_of(net, self.dtype), {0: "x"}
+        self.prefix = prefix
         self.calls: list[str] = []
         self.rooms: list[int] = []  # sizes of the arrays that hold values of layers
         self._last, self._taken = last_readers(nodes), dict[str, int]()  # array -> the last layer that reads it
         for node in reversed(nodes):  # what is handed on as it is is read by the readers of the layer too
             if _kind(node).c is _c_kinds.same:
                 self._last[node.sources[0]] = max(self._last[node.sources[0]], self._last[node.number])
+        for node in nodes:
+            values[node.number] = _kind(node).c(self, node, *(values[source] for source in node.sources))
+            self.activate(node, values[node.number])
+        link = _table.row(_table.LINKS, link_of(net), "the link").c
+        if link:
+            self.call(link, "out", net.d[-1])
+        return [*(f"ROOM real room{i}[{size}];" for i, size in enumerate(self.rooms)), *self.calls]
+
+    def define(self, name: str, statements: Sequence[str]) -> None:
+        """A function name(x, out) of the file's own."""
+        lines = "\n".join(f"    {line}" for line in statements)
+        self.own[name] = f"static void {name}(const real *x, real *out)\n{{\n{lines}\n}}\n"
 
     def array(self, name: str, values: Any) -> str:
         if values is None:
@@ -153,6 +177,7 @@ class CFile:
 
     def window(self, name: str, numbers: Any) -> str:
         self.functions.add("window")
+        name = self.prefix + name
         self.constants.append(f"static const window {name} = {{{', '.join(map(str, numbers))}}};")
         return f"&{name}"
 
@@ -188,35 +213,37 @@ class CFile:
         return f"{value:.8e}f" if self.dtype == np.float32 else f"{value:.16e}"
 
     def _constant(self, kind: str, name: str, values: Any, form: str) -> str:
-        flat = values.ravel().tolist()
+        name, flat = self.prefix + name, values.ravel().tolist()
         lines = (flat[i:i + BY_LINE] for i in range(0, len(flat), BY_LINE))
         text = ",\n".join("    " + ", ".join([form] * len(line)) % tuple(line) for line in lines)
         self.constants.append(f"static const {kind} {name}[{len(flat)}] = {{\n{text}}};")
         return name
 
-    def lines(self) -> list[str]:
-        """The statements of the function."""
-        return [*(f"ROOM real room{i}[{size}];" for i, size in enumerate(self.rooms)), *self.calls]
-
 
 def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, name: str, weights: str | None) -> str:
     """What MLP.to_c does."""
-    floating, name = _checks.floating(dtype), checked_name(name)
+    file = checked(path, dtype, name, weights)
+    maps = f", a map {net.shapes[0]} in C order" if len(net.shapes[0]) > 1 else ""
+    statements = file.network(net)
+    return saved(rendered(file, name, repr(net), net.d[0], net.d[-1], statements, maps), path)
+
+
+def checked(path: Any, dtype: Any, name: Any, weights: Any) -> CFile:
+    """The file that is wanted, still empty."""
+    floating = _checks.floating(dtype)
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in TAKEN:
+        raise ValueError(f"name must be a name for a C function, got {_checks.described(name)}")
     if weights is not None:
         _checks.one_of("weights", weights, WEIGHT_BITS)
     if path is not None:
-        path = _checks.path("path", path)
-    nodes = nodes_of(net, floating)
-    file, values = CFile(floating, nodes, weights), {0: "x"}
-    for node in nodes:
-        values[node.number] = _kind(node).c(file, node, *(values[source] for source in node.sources))
-        file.activate(node, values[node.number])
-    link = _table.row(_table.LINKS, link_of(net), "the link").c
-    if link:
-        file.call(link, "out", net.d[-1])
-    text = rendered(net, file, name)
+        _checks.path("path", path)
+    return CFile(floating, weights)
+
+
+def saved(text: str, path: str | os.PathLike[str] | None) -> str:
+    """A text, once it is written."""
     if path is not None:
-        whole.write(path, [text.encode()])
+        whole.write(_checks.path("path", path), [text.encode()])
     return text
 
 
@@ -224,25 +251,19 @@ def _kind(node: Node) -> _table.Kind:
     return _table.row(_table.KINDS, type(node.layer), "a")
 
 
-def checked_name(name: Any) -> str:
-    """A name that C and C++ take for a function."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in TAKEN:
-        raise ValueError(f"name must be a name for a C function, got {_checks.described(name)}")
-    return name
-
-
-def rendered(net: MLP, file: CFile, name: str) -> str:
-    """The text of the file; all that it has bears the network's name, so that a program may have several."""
+def rendered(file: CFile, name: str, model: str, d_in: int, d_out: int, statements: Sequence[str],
+             maps: str = "") -> str:
+    """The text of the file; all that it has bears the model's name, so that a program may have several."""
     bits = 8 * file.dtype.itemsize
     pieces = needed(file.functions, bits, WEIGHT_BITS[file.kept] if file.kept else 0)
-    maps = f", a map {net.shapes[0]} in C order" if len(net.shapes[0]) > 1 else ""
     words = {"name": name, "upper": name.upper(), "real": "float" if bits == 32 else "double", "version": __version__,
-             "network": comment(repr(net)), "d_in": net.d[0], "d_out": net.d[-1], "maps": maps,
+             "network": comment(model), "d_in": d_in, "d_out": d_out, "maps": maps,
              "fast": FAST[bits], "suffix": "f" if bits == 32 else ""}
-    body = BODY.format(**words, lines="\n".join(f"    {line}" for line in file.lines()))
-    parts = [HEAD.format(**words), *(piece.text for piece in pieces), *file.constants, body, TAIL]
+    body = BODY.format(**words, lines="\n".join(f"    {line}" for line in statements))
+    parts = [HEAD.format(**words), *(piece.text for piece in pieces), *file.constants, *file.own.values(), body, TAIL]
     constants = re.findall(r"^static const \w+ (\w+)", "\n".join(file.constants), re.MULTILINE)
-    own = {word: f"{name}_{word}" for word in (*HEAD_WORDS, *(piece.name for piece in pieces), *constants)}
+    inner = (*HEAD_WORDS, *(piece.name for piece in pieces), *constants, *file.own)
+    own = {word: f"{name}_{word}" for word in inner}
     return renamed("\n".join(parts), {**own, "predict": name, "predict_rows": f"{name}_rows"})
 
 

@@ -48,6 +48,20 @@ def dense(file: Source, node: Node, x: str) -> str:
     return out
 
 
+def columns(file: Source, node: Node, x: str) -> str:
+    spec: Any = node.layer
+    out, at = file.room(node), spec.numeric
+    if spec.numeric:
+        file.call("numbers", x, out, spec.numeric)
+    tables = [] if node.W is None else spec.tables(node.W)
+    for k, table in enumerate(tables):
+        W, factor = file.weights(f"W{node.number}_{k}", table)
+        category = f"{x}[{node.shapes[0][0] - len(tables) + k}]"
+        file.call("row_of_table", category, W, factor, f"{out} + {at}", *table.shape)
+        at += table.shape[1]
+    return out
+
+
 def same(file: Source, node: Node, x: str) -> str:
     """What does nothing outside of training, or with maps, which lie as rows do."""
     return x

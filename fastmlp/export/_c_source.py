@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from typing import NamedTuple
 
-FILES = ("export/c/scalar.inc", "kernels/vecmath.inc", "kernels/activations.inc", "export/c/layers.inc")
+FILES = ("export/c/scalar.inc", "kernels/vecmath.inc", "kernels/activations.inc", "export/c/layers.inc",
+         "export/c/tables.inc")
 CONDITION = re.compile(r"#if (REAL_BITS|WEIGHT_BITS) == (\d+)$")
 NAMES = re.compile(r"""
     ^\#define\ (?P<macro>\w+)                                   # a macro,

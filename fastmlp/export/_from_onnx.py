@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import _checks
 from .._files import document, whole
+from .._needs import needs
 from .._parameters import flatten
-from ._needs import needs
-from ._onnx import METADATA
+from ._onnx import FACTOR, METADATA
 from ._onnx_kinds import TO_ONNX
 
 if TYPE_CHECKING:
@@ -30,26 +30,32 @@ def network(cls: type[Net], path: str | os.PathLike[str]) -> Net:
         model = onnx.load_model_from_string(data)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
         arrays = {array.name: onnx.numpy_helper.to_array(array) for array in model.graph.initializer}
-        return _of_arrays(cls, json.loads(metadata[METADATA]), arrays)
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
+        return _of_arrays(cls, json.loads(metadata[METADATA]), dtype, arrays)
     except Exception as error:  # protobuf has errors of its own for damaged files
         raise ValueError(f"path {text!r} is not an ONNX model that fastmlp wrote of a network: "
                          f"{type(error).__name__}: {error}") from error
 
 
-def _of_arrays(cls: type[Net], described: dict[str, Any], arrays: dict[str, Any]) -> Net:
-    dtype = next(a.dtype.name for name, a in arrays.items() if name.startswith("W."))
+def _of_arrays(cls: type[Net], described: dict[str, Any], dtype: np.dtype[Any], arrays: dict[str, Any]) -> Net:
     net = cls([document.decode(described["d0"]), *map(document.decode, described["layers"])],
               loss=document.decode(described["loss"]), dtype=dtype)
     W: list[Any] = [None]
     b: list[Any] = [None]
     statistics: list[Any] = []
     for l in range(1, len(net.d)):
-        W.append(None if net.W[l] is None else _as_ours(arrays[f"W.{l}"], net.W[l].shape))
+        W.append(None if net.W[l] is None else _as_ours(_weights(arrays, f"W.{l}", dtype), net.W[l].shape))
         b.append(None if net.b[l] is None else arrays[f"b.{l}"].reshape(net.b[l].shape))
         statistics += [arrays[name] for name in (f"mean.{l}", f"var.{l}") if name in arrays]
     net._network.parameters.resume(flatten(W, b), None)
     net._network.core.statistics[...] = np.concatenate(statistics) if statistics else ()
     return net
+
+
+def _weights(arrays: dict[str, Any], name: str, dtype: np.dtype[Any]) -> Any:
+    """Weights as the network has them, however they were kept."""
+    W, factor = arrays[name].astype(dtype), arrays.get(FACTOR + name)
+    return W if factor is None else W * factor
 
 
 def _as_ours(W: Any, shape: tuple[int, ...]) -> Any:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import _checks, _entries, layers
+from .._needs import needs
 from .._parameters import flatten
 from .._types import Shape
 from . import _table
-from ._needs import needs
 from ._nodes import link_of
 
 if TYPE_CHECKING:
@@ -251,6 +251,14 @@ def grouped(reader: Reader, module: Any) -> None:
     reader.add(layers.Dense(len(W) * W.shape[2], bias=b is not None, groups=len(W)), W=W, b=b)
 
 
+def columns(reader: Reader, module: Any) -> None:
+    tables = [array(table.weight) for table in module.tables]
+    if not reader.shapes:
+        reader.shapes.append((module.in_features,))
+    specs = [layers.Embedding(len(W), W.shape[1], unknown) for W, unknown in zip(tables, module.unknown)]
+    reader.add(layers.Columns(module.numeric, specs), W=np.concatenate([W.ravel() for W in tables]) if tables else None)
+
+
 def features(reader: Reader, module: Any) -> None:
     gamma, beta = array(module.weight), array(module.bias)
     if not reader.shapes:
@@ -300,9 +308,10 @@ def array(tensor: Any) -> Any:
 
 
 READERS: dict[str, Callable[[Reader, Any], None]] = {
-    "Linear": linear, "Grouped": grouped, "Conv1d": conv, "Conv2d": conv, "Dropout": dropout, "BatchNorm1d": batch_norm,
-    "BatchNorm2d": batch_norm, "Flatten": turn, "Maps": maps, "Rows": nothing, "Layers": graph, "Identity": identity,
-    "PReLU": prelu, "Mixture": mixture, "GLU": glu, "Gate": gate, "Waves": waves, "PiecewiseLinear": piecewise_linear,
+    "Linear": linear, "Columns": columns, "Grouped": grouped, "Conv1d": conv, "Conv2d": conv, "Dropout": dropout,
+    "BatchNorm1d": batch_norm, "BatchNorm2d": batch_norm, "Flatten": turn, "Maps": maps, "Rows": nothing,
+    "Layers": graph, "Identity": identity, "PReLU": prelu, "Mixture": mixture, "GLU": glu, "Gate": gate,
+    "Waves": waves, "PiecewiseLinear": piecewise_linear,
     **dict.fromkeys(("ScaleFeatures", "ShiftFeatures", "LayerNormFeatures", "RMSNormFeatures"), features),
     **dict.fromkeys(("MaxPool1d", "MaxPool2d"), pool((layers.MaxPool1D, layers.MaxPool2D))),
     **dict.fromkeys(("AvgPool1d", "AvgPool2d"), pool((layers.AvgPool1D, layers.AvgPool2D))),

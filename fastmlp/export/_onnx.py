@@ -10,53 +10,104 @@ import numpy as np
 
 from .. import _checks
 from .._files import document, whole
+from .._needs import needs
 from .._version import __version__
 from . import _table
-from ._needs import needs
 from ._nodes import link_of, nodes_of
 from ._onnx_kinds import Graph, Value, reshaped
+from ._smaller import bfloat16, int8
 
 if TYPE_CHECKING:
     from ..model import MLP
 
-OPSET, IR = 17, 8  # of 2022: runtimes of then and since take them
+OPSETS, IR = {"": 17, "ai.onnx.ml": 3}, 8  # of 2022: runtimes of then and since take them
 METADATA = "fastmlp"  # under which a model has the text of its network
+FACTOR = "factor."  # what the name of the factors of weights begins with
 
 
 class ModelGraph:
-    """Operators of a model of its own, under names of their own. It has the methods of Graph."""
+    """Operators of a model of its own, under names of their own. It has the methods of Graph.
 
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self.dtype = dtype
+    kept: how weights are kept, None for as they are, else one of KEPT.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], kept: str | None = None) -> None:
+        self.dtype, self.kept = dtype, None if kept is None else _checks.one_of("weights", kept, KEPT)
         self._helper, self._arrays = needs("onnx.helper", "to_onnx"), needs("onnx.numpy_helper", "to_onnx")
+        self._inputs: dict[str, Any] = {}
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        name = f"{kind}{len(self._nodes)}"
-        self._nodes.append(self._helper.make_node(kind, inputs, [name], name, **attributes))
+    def input(self, name: str, dtype: Any, shape: Sequence[int]) -> str:
+        """An input, of which a row has a shape. Inputs come before all else, which takes no name of theirs."""
+        self._inputs[name] = self._described(name, dtype, shape)
+        return name
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        name = self._free(f"{kind}{len(self._nodes)}")
+        self._nodes.append(self._helper.make_node(kind, inputs, [name], name, domain=domain, **attributes))
         return name
 
     def constant(self, values: Any, name: str | None = None) -> str:
-        if name is None or name in self._constants:
-            name = f"constant{len(self._constants)}"
+        name = self._free(name)
         self._constants[name] = self._arrays.from_array(np.ascontiguousarray(values), name)
         return name
 
-    def model(self, shape: Sequence[int], outputs: Mapping[str, tuple[str, Any, Sequence[int]]],
-              metadata: dict[str, str]) -> Any:
-        """The model. shape: of a row of its input X. outputs: name -> (what it is, its dtype, the shape of a row)."""
+    def weights(self, W: Any, name: str, axes: Sequence[int]) -> str:
+        if self.kept is None or W.ndim == 1:
+            return self.constant(W.transpose(axes), name)
+        return KEPT[self.kept](self, W, name, axes)
+
+    def bfloat16(self, values: Any, name: str) -> str:
+        """An array of numbers with no more bits than that."""
+        name = self._free(name)
+        upper = (values.astype(np.float32).view(np.uint32) >> 16).astype("<u2")
+        kind = needs("onnx", "to_onnx").TensorProto.BFLOAT16
+        self._constants[name] = self._helper.make_tensor(name, kind, values.shape, upper.tobytes(), raw=True)
+        return name
+
+    def model(self, outputs: Mapping[str, tuple[str, Any, Sequence[int]]], metadata: dict[str, str]) -> Any:
+        """The model. outputs: name -> (what it is, its dtype, the shape of a row)."""
         for name, (value, _, _) in outputs.items():
             self._nodes.append(self._helper.make_node("Identity", [value], [name], name=name))
-        inputs = [("X", self.dtype, shape)]
-        infos = [[self._helper.make_tensor_value_info(name, element_type(dtype), ["n", *shape])
-                  for name, dtype, shape in rows]
-                 for rows in (inputs, [(name, *described) for name, (_, *described) in outputs.items()])]
-        graph = self._helper.make_graph(self._nodes, "fastmlp", *infos, list(self._constants.values()))
-        model = self._helper.make_model(graph, opset_imports=[self._helper.make_opsetid("", OPSET)], ir_version=IR,
-                                        producer_name="fastmlp", producer_version=__version__)
+        infos = [self._described(name, dtype, shape) for name, (_, dtype, shape) in outputs.items()]
+        graph = self._helper.make_graph(self._nodes, "fastmlp", list(self._inputs.values()), infos,
+                                        list(self._constants.values()))
+        domains = {node.domain for node in self._nodes}
+        opsets = [self._helper.make_opsetid(name, opset) for name, opset in OPSETS.items() if name in domains]
+        model = self._helper.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="fastmlp",
+                                        producer_version=__version__)
         self._helper.set_model_props(model, metadata)
         return model
+
+    def _described(self, name: str, dtype: Any, shape: Sequence[int]) -> Any:
+        return self._helper.make_tensor_value_info(name, element_type(dtype), ["n", *shape])
+
+    def _free(self, name: str | None) -> str:
+        """A name, or another one where there is none or it is taken."""
+        if name is None or name in self._constants:
+            name = f"constant{len(self._constants)}"
+        while name in self._inputs:
+            name += "_"
+        return name
+
+
+# Weights in less room. They are constants made of constants, which runtimes compute once, when they load the model. Of
+# DequantizeLinear, which is for this, onnxruntime makes weights anew in each call.
+
+
+def as_int8(graph: ModelGraph, W: Any, name: str, axes: Sequence[int]) -> str:
+    whole, factor = int8(W)
+    number = graph.op("Cast", graph.constant(whole.astype(np.int8).transpose(axes), name), to=element_type(graph.dtype))
+    by_unit = factor.reshape((1,) * (W.ndim - 1) + (-1,)).transpose(axes)
+    return graph.op("Mul", number, graph.constant(by_unit, FACTOR + name))
+
+
+def as_bfloat16(graph: ModelGraph, W: Any, name: str, axes: Sequence[int]) -> str:
+    return graph.op("Cast", graph.bfloat16(bfloat16(W).transpose(axes), name), to=element_type(graph.dtype))
+
+
+KEPT = {"int8": as_int8, "bfloat16": as_bfloat16}
 
 
 def element_type(dtype: Any) -> int:
@@ -79,11 +130,12 @@ def written(graph: Graph, net: MLP, x: str) -> str:
     return graph.op(operator, values[len(nodes)].rows(), **attributes)
 
 
-def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any) -> Any:
+def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, weights: str | None) -> Any:
     """What MLP.to_onnx does."""
-    graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype))
-    outputs = {"output": (written(graph, net, "X"), graph.dtype, (net.d[-1],))}
-    return saved(graph.model(net.shapes[0], outputs, described(net)), path)
+    graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype), weights)
+    x = graph.input("X", graph.dtype, net.shapes[0])
+    outputs = {"output": (written(graph, net, x), graph.dtype, (net.d[-1],))}
+    return saved(graph.model(outputs, described(net)), path)
 
 
 def described(net: MLP) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from . import _onnx_tables as tables
 from ._onnx import ModelGraph, described, saved, written
 from ._onnx_kinds import Graph, number
 
@@ -24,12 +25,16 @@ class Output(NamedTuple):
     shape: tuple[int, ...]
 
 
+def matrix(graph: ModelGraph, est: Any) -> str:
+    """The input X of estimators that take a matrix."""
+    return graph.input("X", graph.dtype, est.network_.shapes[0])
+
+
 def classifier(graph: Graph, est: Any, x: str) -> dict[str, Output]:
     """label (n,), or of several labels a row (n, n_classes) of 0 and 1; probabilities (n, n_classes)."""
     p, n_classes, classes = written(graph, est.network_, x), len(est.classes_), labels(est.classes_)
     if est.out_activation_ == "softmax":
-        label = graph.op("Gather", graph.constant(classes), graph.op("ArgMax", p, axis=1, keepdims=0))
-        return {"label": Output(label, classes.dtype, ()), "probabilities": Output(p, graph.dtype, (n_classes,))}
+        return most_probable(graph, p, classes)
     yes = graph.op("Cast", graph.op("Greater", p, number(graph, 0.5)), to=INT64)
     if est._y_type.startswith("multilabel"):
         return {"label": Output(yes, np.int64, (n_classes,)), "probabilities": Output(p, graph.dtype, (n_classes,))}
@@ -39,6 +44,12 @@ def classifier(graph: Graph, est: Any, x: str) -> dict[str, Output]:
     p = graph.op("Add", no, p) if n_classes == 1 else graph.op("Concat", no, p, axis=1)
     label = graph.op("Gather", graph.constant(classes), index)
     return {"label": Output(label, classes.dtype, ()), "probabilities": Output(p, graph.dtype, (n_classes,))}
+
+
+def most_probable(graph: Graph, p: str, classes: Any) -> dict[str, Output]:
+    """The outputs of a classifier whose probabilities are p, (n, n_classes)."""
+    label = graph.op("Gather", graph.constant(classes), graph.op("ArgMax", p, axis=1, keepdims=0))
+    return {"label": Output(label, classes.dtype, ()), "probabilities": Output(p, graph.dtype, (len(classes),))}
 
 
 def regressor(graph: Graph, est: Any, x: str) -> dict[str, Output]:
@@ -54,23 +65,53 @@ def autoencoder(graph: Graph, est: Any, x: str) -> dict[str, Output]:
             "reconstruction": Output(written(graph, decoder, code), graph.dtype, (decoder.d[-1],))}
 
 
-# name of the class -> what its outputs are
-ESTIMATORS: dict[str, Callable[[Graph, Any, str], dict[str, Output]]] = {
-    "MLPClassifier": classifier, "MLPRegressor": regressor, "MLPAutoencoder": autoencoder,
+def tabular_classifier(graph: Graph, est: Any, columns: tables.Columns) -> dict[str, Output]:
+    """label (n,); probabilities (n, n_classes), the mean of the members'."""
+    classes, like = labels(est.classes_), columns.any()
+    if len(classes) == 1:
+        return most_probable(graph, tables.filled(graph, 1.0, like), classes)
+    return most_probable(graph, tables.mean_of(graph, members(graph, est, columns)), classes)
+
+
+def tabular_regressor(graph: Graph, est: Any, columns: tables.Columns) -> dict[str, Output]:
+    """variable (n, 1): what predict gives."""
+    output = tables.mean_of(graph, members(graph, est, columns))
+    return {"variable": Output(tables.targets(graph, est._scale, output, est.clip), graph.dtype, (1,))}
+
+
+def members(graph: Graph, est: Any, columns: tables.Columns) -> list[str]:
+    """What each network of an ensemble predicts."""
+    x = tables.features(graph, est._encoder, columns)
+    return [written(graph, net, x) for net in est._members()]
+
+
+class Estimator(NamedTuple):
+    """A class of estimators.
+
+    inputs: (graph, estimator) -> x. outputs: (graph, estimator, x) -> outputs by name. single: whether network_ is all
+    that it has.
+    """
+
+    inputs: Callable[[ModelGraph, Any], Any]
+    outputs: Callable[[Graph, Any, Any], dict[str, Output]]
+    single: bool = True
+
+
+ESTIMATORS = {
+    "MLPClassifier": Estimator(matrix, classifier),
+    "MLPRegressor": Estimator(matrix, regressor),
+    "MLPAutoencoder": Estimator(matrix, autoencoder),
+    "TabularClassifier": Estimator(tables.inputs, tabular_classifier, single=False),
+    "TabularRegressor": Estimator(tables.inputs, tabular_regressor, single=False),
 }
 
 
-def row(model: Any) -> Callable[[Graph, Any, str], dict[str, Output]]:
+def row(model: Any) -> Estimator:
     """The row of ESTIMATORS that a model's class or one of its bases has. TypeError where there is none."""
     for cls in type(model).__mro__:
         if cls.__module__.startswith("fastmlp.") and cls.__name__ in ESTIMATORS:
             return ESTIMATORS[cls.__name__]
     raise TypeError(f"model must be an MLP, {', '.join(ESTIMATORS)} for ONNX, got {_checks.described(model)}")
-
-
-def outputs(graph: Graph, est: Any, x: str) -> dict[str, Output]:
-    """Have what an estimator gives computed from an input x."""
-    return row(est)(graph, est, x)
 
 
 def labels(classes: Any) -> Any:
@@ -83,9 +124,10 @@ def labels(classes: Any) -> Any:
     return classes.astype(object)
 
 
-def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any) -> Any:
+def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any, weights: str | None) -> Any:
     """What to_onnx of an estimator does."""
-    row(est)
-    net = est.network_
-    graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype))
-    return saved(graph.model(net.shapes[0], outputs(graph, est, "X"), described(net)), path)
+    kind = row(est)
+    net = est.network_ if kind.single else est._members()[0]
+    graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype), weights)
+    outputs = kind.outputs(graph, est, kind.inputs(graph, est))
+    return saved(graph.model(outputs, described(net) if kind.single else {}), path)

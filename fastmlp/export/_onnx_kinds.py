@@ -4,6 +4,7 @@ writes operators and gives the value of the layer, before its activation.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from ._nodes import Node
 
 TO_ONNX = (3, 2, 0, 1)  # the axes of W, (kh, kw, c_in, c_out), in ONNX's order
 TO_MAPS, TO_ROWS = (0, 3, 1, 2), (0, 2, 3, 1)
+INT64 = 7  # ONNX's number of the type
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717  # Klambauer et al. 2017
 
 
@@ -21,11 +23,14 @@ class Graph(Protocol):
 
     dtype: np.dtype[Any]
 
-    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """An operator; the name of its output, of the last of several."""
 
     def constant(self, values: Any, name: str | None = None) -> str:
         """An array; its name, the wanted one where it can be had."""
+
+    def weights(self, W: Any, name: str, axes: Sequence[int]) -> str:
+        """A matrix of weights or a filter, as the model keeps them, with its axes in an order; its name."""
 
 
 class Value:
@@ -74,6 +79,33 @@ def dense(graph: Graph, node: Node, x: Value) -> Value:
         return Value(graph, node.shape, rows=graph.op("Add", out, b) if b else out)
     out = graph.op("Gemm", x.rows(), W, b) if b else graph.op("MatMul", x.rows(), W)
     return Value(graph, node.shape, rows=out)
+
+
+def columns(graph: Graph, node: Node, x: Value) -> Value:
+    """the numbers, and for each category a row of its table"""
+    spec: Any = node.layer
+    rows, (d,), end = x.rows(), node.shapes[0], 0
+    parts = [cut(graph, rows, 0, spec.numeric, 1)] if spec.numeric else []
+    W = "" if node.W is None else graph.constant(node.W, f"W.{node.number}")
+    for column, (n, units) in enumerate((table.shape for table in spec.categories), d - spec.n_categories):
+        begin, end = end, end + n * units
+        table = graph.op("Reshape", cut(graph, W, begin, end, 0), graph.constant(np.array([n, units])))
+        parts.append(row_of_table(graph, cut(graph, rows, column, column + 1, 1), table, n, units))
+    return Value(graph, node.shape, rows=graph.op("Concat", *parts, axis=1))
+
+
+def row_of_table(graph: Graph, category: str, table: str, n: int, units: int) -> str:
+    """A category's row of a table (n, units), zeros where it has none."""
+    least, most = (number(graph, float(end)) for end in (0, n))
+    inside = graph.op("And", graph.op("GreaterOrEqual", category, least), graph.op("Less", category, most))
+    known = graph.op("And", inside, graph.op("Equal", category, graph.op("Floor", category)))
+    place = graph.op("Cast", graph.op("Where", known, category, least), to=INT64)
+    return graph.op("Where", known, reshaped(graph, graph.op("Gather", table, place, axis=0), (units,)), least)
+
+
+def cut(graph: Graph, x: str, begin: int, end: int, axis: int) -> str:
+    """Elements begin .. end of x along an axis."""
+    return graph.op("Slice", x, *(graph.constant(np.array([i])) for i in (begin, end, axis)))
 
 
 def same(graph: Graph, node: Node, x: Value) -> Value:
@@ -197,7 +229,7 @@ def waves(graph: Graph, node: Node, x: Value) -> Value:
 
 def bins(graph: Graph, node: Node, x: Value) -> Value:
     """W^T e + b, e the encoding by bins: of each bin where x is in it, from 0 to 1, but at the ends of a feature."""
-    lower, slope, least, most, feature = columns(node, graph.dtype)
+    lower, slope, least, most, feature = bin_columns(node, graph.dtype)
     each = graph.op("Gather", x.rows(), graph.constant(feature), axis=1)
     part = graph.op("Mul", graph.op("Sub", each, graph.constant(lower)), graph.constant(slope))
     held = graph.op("Min", graph.op("Max", part, graph.constant(least)), graph.constant(most))
@@ -206,7 +238,7 @@ def bins(graph: Graph, node: Node, x: Value) -> Value:
     return Value(graph, node.shape, rows=out)
 
 
-def columns(node: Node, dtype: Any) -> tuple[Any, ...]:
+def bin_columns(node: Node, dtype: Any) -> tuple[Any, ...]:
     """An encoding by bins, a column for each bin: its lower edge, 1 / its width, the least and the most that it can be,
     in a dtype, and the feature that it is of."""
     edges = [np.asarray(feature, np.float64) for feature in node.layer.edges]  # type: ignore[attr-defined]
@@ -221,7 +253,7 @@ def columns(node: Node, dtype: Any) -> tuple[Any, ...]:
 def conv(graph: Graph, node: Node, x: Value) -> Value:
     assert node.W is not None
     W = node.W if node.W.ndim == 4 else node.W[None]
-    names = [name for name in weights(graph, node, W.transpose(TO_ONNX)) if name]
+    names = [name for name in weights(graph, node, W, TO_ONNX) if name]
     dilations = node.window[9:11]
     return Value(graph, node.shape, maps=graph.op("Conv", x.maps(), *names, dilations=dilations, **window(node)))
 
@@ -246,9 +278,9 @@ def global_avg_pool(graph: Graph, node: Node, x: Value) -> Value:
     return Value(graph, node.shape, rows=graph.op("ReduceMean", x.maps(), axes=[2, 3], keepdims=0))
 
 
-def weights(graph: Graph, node: Node, W: Any) -> tuple[str, str]:
-    """The names of W, as ONNX has it, and of b, empty where there is none."""
-    W = graph.constant(W, f"W.{node.number}")
+def weights(graph: Graph, node: Node, W: Any, axes: Sequence[int] | None = None) -> tuple[str, str]:
+    """The names of W, its axes in an order, and of b, empty where there is none."""
+    W = graph.weights(W, f"W.{node.number}", axes or range(W.ndim))
     return W, "" if node.b is None else graph.constant(node.b, f"b.{node.number}")
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import _checks
+from .._needs import needs
 from ..layers import Dense
-from ._needs import needs
 
 if TYPE_CHECKING:
     from ..estimators._base import BaseMLP

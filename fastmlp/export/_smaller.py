@@ -45,7 +45,7 @@ def simpler(net: MLP, simple: Callable[[Floats], Floats], X: Any) -> Smaller:
     before = None if X is None else net.predict(X)
     net._network.parameters.require_finite()
     twin = copy.deepcopy(net)
-    matrices = [W for W in twin.W if W is not None and W.ndim > 1]  # not the factors of normalisations
+    matrices = [M for layer, W in zip(twin.layers, twin.W[1:]) if W is not None for M in layer.matrices(W)]
     for W in matrices:
         W[...] = simple(np.array(W))
     zeros = sum(np.count_nonzero(W == 0) for W in matrices) / max(1, sum(W.size for W in matrices))

@@ -4,8 +4,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _checks
+from .._needs import needs
 from . import _table
-from ._needs import needs
 from ._nodes import link_of, nodes_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 def of_network(net: MLP, link: bool) -> Any:
     """What MLP.to_torch does."""
     _checks.boolean("link", link)
-    needs("torch", "to_torch")
     nn = needs("fastmlp.export._torch_modules", "to_torch")
     nodes, layers = nodes_of(net), []
     for node in nodes:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._nodes import Node
-from ._onnx_kinds import TO_ONNX, columns
+from ._onnx_kinds import TO_ONNX, bin_columns
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ def dense(nn: Any, node: Node) -> list[Any]:
         return [*flatten(nn, node), nn.Grouped(node.W, node.b)]
     made = nn.Linear(*node.W.shape, bias=node.b is not None, dtype=nn.dtype_of(node.W))
     return [*flatten(nn, node), nn.loaded(made, weight=node.W.T, bias=node.b)]
+
+
+def columns(nn: Any, node: Node) -> list[Any]:
+    spec: Any = node.layer
+    tables = [] if node.W is None else spec.tables(node.W)
+    return [nn.Columns(node.shapes[0][0], spec.numeric, tables, [table.unknown for table in spec.categories])]
 
 
 def same(nn: Any, node: Node) -> list[Any]:
@@ -90,7 +96,7 @@ def waves(nn: Any, node: Node) -> list[Any]:
 def bins(nn: Any, node: Node) -> list[Any]:
     assert node.W is not None
     spec: Any = node.layer
-    return [*flatten(nn, node), nn.PiecewiseLinear(spec.edges, columns(node, node.W.dtype), node.W, node.b)]
+    return [*flatten(nn, node), nn.PiecewiseLinear(spec.edges, bin_columns(node, node.W.dtype), node.W, node.b)]
 
 
 def conv(nn: Any, node: Node) -> list[Any]:

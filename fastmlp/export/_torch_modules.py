@@ -31,6 +31,30 @@ class Cos(Module):
         return torch.cos(x)
 
 
+class Columns(Module):
+    """Of in_features columns the first `numeric` as they are and, of each of the last, a row of its table, zeros where
+    it has none.
+
+    unknown: of each table, what other categories are to fastmlp: "error" or "zero".
+    """
+
+    def __init__(self, in_features: int, numeric: int, tables: Sequence[Any], unknown: Sequence[str]) -> None:
+        super().__init__()
+        self.in_features, self.numeric, self.unknown = in_features, numeric, list(unknown)
+        self.tables = ModuleList(torch.nn.Embedding.from_pretrained(torch.from_numpy(np.array(table)), freeze=False)
+                                 for table in tables)
+
+    def forward(self, x: Any) -> Any:
+        categories = x[:, x.shape[1] - len(self.tables):].unbind(1) if self.tables else ()
+        return torch.cat([x[:, :self.numeric], *map(row_of_table, categories, self.tables)], 1)
+
+
+def row_of_table(category: Any, table: Any) -> Any:
+    known = (category >= 0) & (category < table.num_embeddings) & (category == category.floor())
+    rows = table(torch.where(known, category, 0).long())
+    return torch.where(known[:, None], rows, 0)
+
+
 class Grouped(Module):
     """Units in groups that see their own inputs: W (groups, inputs of each, units of each)."""
 

@@ -3,7 +3,8 @@
  * The functions here know nothing of networks and hold no state. One source, kernels.inc, is compiled once for each
  * instruction set and dtype; dispatch.c picks a table of function pointers at import. table.h declares each kernel.
  *
- * Bits: every element of a product is one chain of fused multiply-adds in the order of k (in `dots` 16 such chains);
+ * Bits: every element of a product is one chain of fused multiply-adds in the order of k (in `dots` 16 such chains, for
+ * bfloat16 as bfloat16.inc says);
  * sums over rows or outputs run in index order or over a fixed number of lanes; exp, log and the rest are fixed
  * sequences of IEEE operations. So all instruction sets with a fused multiply-add give the same bits.
  */
@@ -133,6 +134,9 @@ typedef struct {
     int epilogue;         /* EPI_* */
 } gemm_t;
 
+/* k that the sums of a product in bfloat16 take together, see bfloat16.inc */
+#define BFLOAT16_BLOCK 32
+
 /* A window of kh x kw elements that slides over a map (h, w, c), channels last, and stops at oh x ow positions.
  * What lies outside of the map counts as zero; for a maximum it is not there. */
 typedef struct {
@@ -215,7 +219,12 @@ typedef struct {
     int narrow;          /* no more than kernels_t.narrow elements of each vector are used, the others are 0 */
 } step_t;
 
-/* ---- The kernels of one instruction set and dtype. */
+/* Whether this build has Intel's AMX: where the compiler knows it, and the system is asked for it as dispatch.c does. */
+#if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+#define HAVE_AMX
+#endif
+
+/* ---- The kernels of one instruction set and precision. */
 typedef struct {
     const char *isa;
     int lanes;        /* elements of a vector */
@@ -225,14 +234,18 @@ typedef struct {
                          (ldc < N): the later one is on top */
     int itemsize;     /* bytes of an element */
     int operandsize;  /* bytes of an element of A, B and panels */
+    int rounds;       /* operands are rounded to bfloat16 */
+    int group;        /* rows at multiples of which the sums of a gradient may be cut, for bfloat16 a whole block */
     size_t pack_bytes; /* scratch that gemm wants to pack B */
 #define KERNEL(type, name, parameters) type(*name) parameters;
+#define PRODUCT KERNEL
 #include "table.h"
+#undef PRODUCT
 #undef KERNEL
 } kernels_t;
 
-/* The table for a dtype ('f' or 'd'), or NULL where this machine lacks isa. */
-const kernels_t *fastmlp_kernels(const char *isa, char dtype);
+/* The table for float ('f'), double ('d'), or float with products of bfloat16 ('b'); NULL where this machine lacks isa. */
+const kernels_t *fastmlp_kernels(const char *isa, char precision);
 /* The names of the instruction sets that this build holds, best last, and NULL. */
 extern const char *const fastmlp_isas[];
 extern const char *const fastmlp_compiler;

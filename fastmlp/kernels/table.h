@@ -1,7 +1,9 @@
-/* The kernels, each declared once, as KERNEL(type, name, (parameters)).
+/* The kernels, each declared once, as KERNEL(type, name, (parameters)), or as PRODUCT where the tables for bfloat16 have
+ * another function than those for full precision.
  *
- * Who includes this file defines KERNEL before: kernels.h makes members of a struct of it, kernels.inc declarations of
- * the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the two.
+ * Who includes this file defines KERNEL and PRODUCT before: kernels.h makes members of a struct of them, kernels.inc
+ * declarations of the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the
+ * two.
  *
  * IN: read, OUT: written, IN/OUT: both. Pointers to void are to elements of the table's dtype. In brackets is the
  * shape; ldx is the row stride of x, in elements. "Whole vectors" means: as far as the next multiple of
@@ -12,12 +14,12 @@
 /* ---- Products of matrices (gemm.inc) */
 
 /* C = init + A B as g says, then its epilogue */
-KERNEL(void, gemm, (const gemm_t *g,
-                    ptrdiff_t M,
-                    const void *A,                      /* IN  (M, K), operands, by the strides or offsets in g */
-                    void *C,                            /* OUT (M, N) */
-                    const void *H,                      /* IN  (M, N) of EPI_RELU_GRAD, else NULL will do */
-                    void *room))                        /* pack_bytes of scratch, or NULL: B is not to be packed */
+PRODUCT(void, gemm, (const gemm_t *g,
+                     ptrdiff_t M,
+                     const void *A,                     /* IN  (M, K), operands, by the strides or offsets in g */
+                     void *C,                           /* OUT (M, N) */
+                     const void *H,                     /* IN  (M, N) of EPI_RELU_GRAD, else NULL will do */
+                     void *room))                       /* pack_bytes of scratch, or NULL: B is not to be packed */
 /* whether gemm, given room, packs the B (K, N) of M rows of A, because that pays */
 KERNEL(int, packs, (ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, ptrdiff_t ldb))
 /* columns of the next panel, when `rest` columns are left of a product of M rows */
@@ -31,20 +33,25 @@ KERNEL(void, pack, (ptrdiff_t K, ptrdiff_t n,
 
 /* ---- Rows and matrices (matrix.inc) */
 
-/* out = x w + b. The sum of a row runs over 16 lanes, each in the order of k, which are then added by halves. */
+/* out = x as operands: rounded to bfloat16, or as it is; n a multiple of lanes */
+PRODUCT(void, round_operands, (ptrdiff_t m, ptrdiff_t n,
+                               const void *x, ptrdiff_t ldx,    /* IN  (m, n) */
+                               void *out, ptrdiff_t ldo))       /* OUT (m, n) operands; may be x */
+/* out = x w + b. The sum of a row runs over 16 lanes, each in the order of k, which are then added by halves: not for
+ * bfloat16, whose sums have an order of their own. */
 KERNEL(void, dots, (ptrdiff_t m, ptrdiff_t n,
                     const void *x, ptrdiff_t ldx,       /* IN  (m, n) operands, with room for whole vectors */
                     const void *w,                      /* IN  (n,) operands, finite up to whole vectors */
                     const void *b,                      /* IN  (1,), or NULL for 0 */
                     void *out, ptrdiff_t ldo))          /* OUT (m, 1), zeros after it up to a vector */
 /* The gradient of one row: G = a b^T, bias = d */
-KERNEL(void, row_grad, (ptrdiff_t m, ptrdiff_t n,
-                        const void *a,                  /* IN  (m,) operands */
-                        const void *b,                  /* IN  (n,) operands, with room for whole vectors */
-                        void *G, ptrdiff_t ldg,         /* OUT (m, n), zeros up to whole vectors */
-                        ptrdiff_t k,
-                        const void *d,                  /* IN  (k,), with room for whole vectors */
-                        void *bias))                    /* OUT (k,), with room for whole vectors, or NULL */
+PRODUCT(void, row_grad, (ptrdiff_t m, ptrdiff_t n,
+                         const void *a,                 /* IN  (m,) operands */
+                         const void *b,                 /* IN  (n,) operands, with room for whole vectors */
+                         void *G, ptrdiff_t ldg,        /* OUT (m, n), zeros up to whole vectors */
+                         ptrdiff_t k,
+                         const void *d,                 /* IN  (k,), with room for whole vectors */
+                         void *bias))                   /* OUT (k,), with room for whole vectors, or NULL */
 /* out = sum of the rows of D, in their order; accumulate: on top of out */
 KERNEL(void, colsum, (ptrdiff_t m, ptrdiff_t n,
                       const void *D, ptrdiff_t ldd,     /* IN  (m, n), with room for whole vectors */

@@ -45,6 +45,7 @@ typedef uint64_t natural;
 #define INLINE static inline __attribute__((always_inline, unused))
 #define NOINLINE __attribute__((noinline))
 #define UNROLL _Pragma("GCC unroll 32")
+#define ROLLED _Pragma("GCC unroll 1")
 #define RESTRICT __restrict__
 #define PREFETCH(p) __builtin_prefetch((p), 1, 2)
 #define PREFETCH_READ(p) __builtin_prefetch((p), 0, 3)
@@ -52,6 +53,7 @@ typedef uint64_t natural;
 #define INLINE static __forceinline
 #define NOINLINE __declspec(noinline)
 #define UNROLL
+#define ROLLED
 #define RESTRICT __restrict
 #define PREFETCH(p) ((void)(p))
 #define PREFETCH_READ(p) ((void)(p))
@@ -311,8 +313,8 @@ INLINE half_vf half_first_lanes(ptrdiff_t n, half_vf v)
 INLINE vf half_widen(half_vf a) { return (vf)MM_WIDEN((half_mm)a); }
 #endif
 
-/* ---- Operands: the factors A and B of matrix products, in panels too. Sums and C are real. Today an operand is a
- * real; all that knows it is here. */
+/* ---- Operands: the factors A and B of matrix products, in panels too. Sums and C are real. An operand is kept as a
+ * real, for bfloat16 as one whose lower half is 0 (bfloat16.inc); all that knows it is here. */
 
 typedef real operand;
 INLINE vf ld_operands(const operand *p) { return ld(p); }

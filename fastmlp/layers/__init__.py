@@ -18,6 +18,7 @@ from ._stack import Stack as Stack
 
 if TYPE_CHECKING:
     from ._blocks import *
+    from ._columns import *
     from ._dense import *
     from ._learned import *
     from ._norms import *
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 NAMES = {
     **dict.fromkeys(("Dense", "Dropout"), "_dense"),
     **dict.fromkeys(("BatchNorm", "LayerNorm", "RMSNorm", "Scale", "Shift"), "_norms"),
+    **dict.fromkeys(("Columns", "Embedding"), "_columns"),
     **dict.fromkeys(("PReLU", "Mixture", "GLU"), "_learned"),
     **dict.fromkeys(("Periodic", "Waves", "PiecewiseLinear"), "_numeric"),
     **dict.fromkeys(("Identity", "Residual", "Add", "Projection", "Concat", "Join"), "_blocks"),

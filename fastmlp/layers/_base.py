@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from .. import _checks, _core
-from .._types import Shape
+from .._types import Floats, Shape
 from ..initializers import drawn, given, initial, is_pair
 
 Activation = str | tuple[str, float]
@@ -32,7 +32,8 @@ class Layer:
     """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
 
     kind: the engine's name for it. reads: the one or two layers that it reads, each as so many before it. activation,
-    bias, init, bias_init and those in FACTORS: as of Dense.
+    bias, init, bias_init and those in FACTORS: as of Dense. n_categories: how many of the last columns of the input it
+    takes for categories.
     """
 
     kind: ClassVar[str]
@@ -45,6 +46,7 @@ class Layer:
     decay: float = 1.0
     bias_lr_scale: float = 1.0
     bias_decay: float = 0.0
+    n_categories: int = 0
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
@@ -54,6 +56,10 @@ class Layer:
         for factor in FACTORS:
             _checks.number(f"{factor} of {name}", getattr(self, factor), least=0, dtype=dtype)
         return self if activation is self.activation else replace(self, activation=activation)  # type: ignore[type-var]
+
+    def as_input(self, name: str, dtype: DTypeLike) -> Shape:
+        """The shape of the input, where the layer is the first entry of the list; errors call it by a name."""
+        raise TypeError(f"{name} must be an int, the shape of a map or Columns, got {_checks.described(self)}")
 
     def after(self, shape: Shape) -> Shape:
         """The shape of x(l), given that of x(l-1). ValueError where the layer cannot come after it."""
@@ -66,6 +72,10 @@ class Layer:
     def weights(self, shape: Shape) -> Shape | None:
         """The shape of W(l), given that of x(l-1), or None for a layer without weights."""
         return None
+
+    def matrices(self, W: Floats) -> list[NDArray[Any]]:
+        """Views of what in W(l) are factors of many: none of those that belong to one feature each."""
+        return [W] if W.ndim > 1 else []
 
     def n_statistics(self, shape: Shape) -> int:
         """How many running statistics it keeps after a layer of a shape."""

@@ -52,6 +52,6 @@ def pgd(model: Model, X: Any, y: Any, eps: float, eps_step: float | None = None,
 
 def _moved(f: Target, spec: Attack, seed: int) -> Floats:
     network = f.net._network
-    data, numbers = network.bind(f.X, f.y), spec.numbers(f.X)
+    data, numbers = network.bind(f.X, f.y), spec.numbers(network.numbers(f.X))
     with network.team(data.n, 3 * spec.max_iter) as team:
         return network.core.attack(data, team, numbers, seed)

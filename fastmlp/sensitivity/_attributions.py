@@ -7,9 +7,15 @@ output, k or one for each row (n,); or neither, for the only output, or of a sof
 return (n, d(0)) in the network's dtype, and work in blocks of rows: what they hold besides is about 100 MiB, or what
 one row needs. Random numbers do not depend on the blocks.
 
+Of a TabularClassifier or TabularRegressor they return (n, n_features_in_): for each column of the table the sum over
+the features that it is encoded as. f is the mean of the members' outputs x(L), of their probabilities, or of their
+losses; of regression it is in units of the standardised y.
+
 at="logits", the default, is of x(L), before the loss's link, at="probabilities" of what predict gives. Where a softmax
 is sure of itself its derivatives vanish, though the logits still say what the network looks at; and a probability also
 rises as the other classes' logits fall, so it mixes reasons for one class with reasons against the others.
+
+Columns of categories are no numbers: they stay as they are in each row wherever an attribution moves it, and have 0.
 
 Errors: ValueError where y and output are both given, or neither for several outputs without softmax, or do not fit;
 TypeError for a model of another kind.
@@ -24,7 +30,7 @@ from numpy.typing import ArrayLike
 
 from .. import _arrays, _checks
 from .._types import Floats
-from ._target import MOST_DRAWS, Model, Target, dense_rows, naming, network, standard_deviations
+from ._target import MOST_DRAWS, Model, Target, dense_rows, last_step, naming, networks, standard_deviations
 
 MOST_STEPS = 4096  # nodes of a rule, whose weights take time by their cube
 # of m rows x (m, 1, d(0)) and their numbers: points (m, n_points, d(0)), and what derivatives there are multiplied by
@@ -33,7 +39,7 @@ Points = Callable[[Floats, slice], tuple[Floats, Any]]
 
 def saliency(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits") -> Floats:
     """|df/dx_j| (Simonyan, Vedaldi, Zisserman 2014, arXiv 1312.6034)."""
-    return np.abs(_weighted_sum(Target(model, X, y, output, at), 1, lambda x, rows: (x, 1)))
+    return _weighted_sum(Target(model, X, y, output, at), 1, lambda x, rows: (x, 1), np.abs)
 
 
 def input_x_gradient(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits") -> Floats:
@@ -47,7 +53,8 @@ def integrated_gradients(model: Model, X: Any, y: Any = None, output: Any = None
     """(x_j - b_j) times the mean of df/dx_j on the straight way from a baseline b to x (Sundararajan, Taly, Yan 2017,
     arXiv 1703.01365).
 
-    baselines : (d(0),), or (n, d(0)) for one for each row, flat or as maps; None for zeros. n_steps : nodes of the
+    baselines : (d(0),), or (n, d(0)) for one for each row, flat or as maps; None for zeros. Of an estimator of tables a
+    table of one row or n; None for encoded features of 0, which say nothing of any column. n_steps : nodes of the
     Gauss-Legendre rule.
 
     They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), delta (n,) by how much
@@ -77,7 +84,7 @@ def smooth_grad(model: Model, X: Any, y: Any = None, output: Any = None, at: str
     """The mean of df/dx_j at n_samples points around x, x plus normal noise (Smilkov et al. 2017, arXiv 1706.03825).
 
     stdev : of the noise, a number or one for each feature (d(0),), in units of X; the paper takes 0.1 to 0.2 of X's
-    range.
+    range. Of an estimator of tables in units of the encoded features.
     """
     f = Target(model, X, y, output, at)
     n_samples = _checks.integer("n_samples", n_samples, 1, MOST_DRAWS)
@@ -101,7 +108,7 @@ def expected_gradients(model: Model, X: Any, y: Any = None, output: Any = None, 
     f = Target(model, X, y, output, at)
     n_samples, rng = _checks.integer("n_samples", n_samples, 1, MOST_DRAWS), _checks.generator(random_state)
     with naming("background"):
-        _, background, _ = network(model, background)
+        background = networks(model, background).X
 
     def ways(x: Floats, rows: slice) -> tuple[Floats, Floats]:
         draws = rng.random((len(x), n_samples, 2))  # b and t together, so that blocks do not matter
@@ -112,22 +119,33 @@ def expected_gradients(model: Model, X: Any, y: Any = None, output: Any = None, 
     return _weighted_sum(f, n_samples, ways)
 
 
-def _weighted_sum(f: Target, n_points: int, points: Points) -> Floats:
+def _weighted_sum(f: Target, n_points: int, points: Points, change: Callable[..., Floats] = np.asarray) -> Floats:
     """sum_t D_t df/dx(Z_t) of each row x, where points(x, rows) gives Z (m, n_points, d(0)) and D, that or what
-    broadcasts to it, of m rows x (m, 1, d(0))."""
-    out = np.empty((f.n, f.d), f.net.dtype)
+    broadcasts to it, of m rows x (m, 1, d(0)). change : what is made of the sums before those of a table's columns are
+    added up."""
+    out, numeric = np.empty((f.n, f.n_columns), f.net.dtype), f.net._network.numeric
     for rows in f.blocks(n_points):
-        Z, D = points(dense_rows(f.X, rows, f.net.dtype)[:, None], rows)
+        x = dense_rows(f.X, rows, f.net.dtype)[:, None]
+        Z, D = points(x, rows)
+        if numeric < f.d:
+            Z = np.where(np.arange(f.d) < numeric, Z, x)
         gradients = f.gradient(Z.reshape(-1, f.d), np.repeat(np.arange(f.n)[rows], n_points))
-        out[rows] = (D * gradients.reshape(Z.shape)).sum(axis=1)
+        sums = change((D * gradients.reshape(Z.shape)).sum(axis=1))
+        sums[:, numeric:] = 0
+        out[rows] = f.by_column(sums)
     return out
 
 
 def _baselines(given: Any, f: Target) -> Floats:
     """baselines as (n, d(0))."""
+    if given is not None and f.source is not None:
+        with naming("baselines"):
+            given = networks(last_step(f.model), given).X
     b = np.zeros(f.d) if given is None else f.net._network.flat_row(_arrays.dense(given, "baselines"), "baselines")
     b = _arrays.numeric("baselines", f.net._network.flat_rows(b, "baselines"), f.net.dtype)
     if b.shape not in ((f.d,), (1, f.d), (f.n, f.d)):
         raise ValueError(f"baselines must have shape ({f.d},) or ({f.n}, {f.d}), got {b.shape}")
-    _arrays.finite("baselines", b, f.net.dtype)
-    return np.broadcast_to(b.astype(f.net.dtype), (f.n, f.d))
+    numeric = f.net._network.numeric
+    _arrays.finite("baselines", b[..., :numeric], f.net.dtype)
+    b = np.broadcast_to(b.astype(f.net.dtype), (f.n, f.d))
+    return b if numeric == f.d else np.where(np.arange(f.d) < numeric, b, f.X)

@@ -74,6 +74,7 @@ def noise_curve(model: Model, X: Any, y: Any, sigmas: ArrayLike, *, n_repeats: i
         for rows in _arrays.blocks(n, 3 * net.d[0] * net.dtype.itemsize):
             x = dense_rows(X, rows, net.dtype)
             noise = scale * rng.standard_normal(x.shape, net.dtype)
+            noise[:, net._network.numeric:] = 0
             for s, sigma in enumerate(sigmas):
                 sums[s, r] += _errors(net, x + sigma * noise, y[rows])
     (error, wrong), (error_std, wrong_std) = (sums / n).mean(axis=1).T, (sums / n).std(axis=1).T

@@ -6,7 +6,7 @@ import contextlib
 import numbers
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,7 +16,9 @@ from .._derivatives import OUTPUTS
 from .._types import Floats, Integers
 from ..model import MLP
 
-Model = Any  # an MLP, a fitted MLPClassifier, MLPRegressor or MLPAutoencoder, or a Pipeline that ends with one
+# an MLP, a fitted MLPClassifier, MLPRegressor or MLPAutoencoder, for attributions also a fitted TabularClassifier or
+# TabularRegressor, or a Pipeline that ends with one
+Model = Any
 MOST_DRAWS = 2**20  # of random numbers for each row
 Rows = slice | NDArray[Any]  # numbers of rows
 
@@ -34,6 +36,29 @@ def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
         model, X, y = model._as_network(X, y)
     X = model._network.features(X)
     return model, X, None if y is None else model._network.targets(y, X.shape[0])
+
+
+class Networks(NamedTuple):
+    """What a model is to attributions.
+
+    nets : whose mean output, or loss, is asked about. X : (n, d(0)), and y, as they take them. source : of a table the
+    column of each feature, else None; n_columns : how many there are.
+    """
+
+    nets: list[MLP]
+    X: Any
+    y: Any
+    source: Integers | None
+    n_columns: int
+
+
+def networks(model: Model, X: Any, y: Any = None) -> Networks:
+    """What `network` gives, also of an estimator of tables."""
+    last = last_step(model)
+    if not hasattr(type(last), "_as_networks"):
+        net, X, y = network(model, X, y)
+        return Networks([net], X, y, None, net.d[0])
+    return Networks(*last._as_networks(features_of_last_step(model, X), y))
 
 
 def require_network(model: Model, pipelines: bool = True) -> None:
@@ -130,7 +155,7 @@ def output_of_class(model: Model, output: Any) -> Any:
     """The number of a network's output, where what is asked for may be a class: two classes have a single output, that
     of the second, which is so called 1 as well as 0."""
     model = last_step(model)
-    if len(getattr(model, "classes_", ())) != 2 or model.n_outputs_ != 1:
+    if len(getattr(model, "classes_", ())) != 2 or getattr(model, "n_outputs_", 2) != 1:
         return output
     if isinstance(output, np.ndarray) and output.ndim == 1 and output.dtype.kind in "iu":
         return np.where(output == 1, 0, output)
@@ -140,19 +165,23 @@ def output_of_class(model: Model, output: Any) -> Any:
 
 
 class Target:
-    """A number f of each row: its loss for targets y, or an output of it.
+    """A number f of each row: its loss for targets y, or an output; of several networks the mean of theirs.
 
     output : k, one for each row (n,), or None for the only one or the class that is predicted. at : of which outputs,
-    "logits" or "probabilities". Attributes: net, the MLP; X and y as it takes them; n rows of d features; k outputs.
+    "logits" or "probabilities". Attributes: nets, MLPs of one kind, the first of them net; X and y as they take them; n
+    rows of d features; k outputs; source and n_columns as of Networks.
     """
 
     def __init__(self, model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits") -> None:
         if y is not None and output is not None:
             raise ValueError("y, for the loss, and output, for a single output, must not both be given")
         self.at = _checks.one_of("at", at, OUTPUTS)
-        self.net, self.X, self.y = network(model, X, y)
+        self.model = model
+        self.nets, self.X, self.y, self.source, self.n_columns = networks(model, X, y)
+        self.net = self.nets[0]
         self.n, (self.d, self.k) = self.X.shape[0], (self.net.d[0], self.net.d[-1])
-        self.net._network.parameters.require_finite()
+        for net in self.nets:
+            net._network.parameters.require_finite()
         if y is None:
             self.output = self._predicted() if output is None else self._given(output_of_class(model, output))
 
@@ -162,7 +191,8 @@ class Target:
             return np.zeros(self.n, int)
         if self.net.loss.link != _core.LINKS["softmax"]:
             raise ValueError(f"one of y and output must be given for {self.k} outputs")
-        return np.concatenate([self.net.predict(self.X[rows]).argmax(axis=1) for rows in self.blocks()])
+        return np.concatenate([self._mean(net.predict(self.X[rows]) for net in self.nets).argmax(axis=1)
+                               for rows in self.blocks()])
 
     def _given(self, output: Any) -> Integers:
         given, output = output, _arrays.as_array("output", output)
@@ -184,15 +214,31 @@ class Target:
     def gradient(self, Z: Floats, rows: Rows) -> Floats:
         """df/dx(0) at points Z (m, d(0)), each in the place of one of the rows (m,)."""
         if self.y is not None:
-            return self.net.input_gradient(Z, self.y[rows])
-        return self.net.vjp(Z, np.eye(self.k, dtype=self.net.dtype)[self.output[rows]], self.at)
+            return self._mean(net.input_gradient(Z, self.y[rows]) for net in self.nets)
+        wanted = np.eye(self.k, dtype=self.net.dtype)[self.output[rows]]
+        return self._mean(net.vjp(Z, wanted, self.at) for net in self.nets)
 
     def value(self, Z: Floats, rows: Rows) -> Floats:
         """f at points Z (m, d(0)), each in the place of one of the rows: (m,)."""
-        network = self.net._network
+        return self._mean(self._value_of(net, Z, rows) for net in self.nets)
+
+    def _value_of(self, net: MLP, Z: Floats, rows: Rows) -> Floats:
+        network = net._network
         if self.y is None:
             outputs = network.predict(Z, linked=self.at == "probabilities")
             return outputs[np.arange(len(outputs)), self.output[rows]]
         data = network.bind(Z, self.y[rows])
         with network.team(data.n, 1) as team:
             return network.core.pull(data, team)[1]
+
+    def _mean(self, arrays: Iterator[Floats]) -> Floats:
+        """Of an array for each network."""
+        first = next(arrays)
+        return first if len(self.nets) == 1 else sum(arrays, start=first) / len(self.nets)
+
+    def by_column(self, by_feature: Floats) -> Floats:
+        """Numbers of features, (m, d(0)), summed over those of each column of a table, (m, n_columns)."""
+        if self.source is None:
+            return by_feature
+        own = (self.source[:, None] == np.arange(self.n_columns)).astype(by_feature.dtype)
+        return by_feature[:, :len(own)] @ own

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -12,15 +13,16 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
-from .. import _arrays, _checks, _core
+from .. import _arrays, _checks, _core, _lazy
 from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
 from ..callbacks import as_callbacks
 from ..estimators import _checked
 from ..estimators._input import validate_weight
+from ..model import MLP
+from . import _files, ensemble, importances
 from . import columns as tables
-from . import ensemble, importances
 from .columns import Column
 from .encode import Encoder
 from .presets import PRESETS, Kind, Preset
@@ -46,6 +48,7 @@ PARAMETERS = """\
 ATTRIBUTES = """\
     n_features_in_, feature_names_in_ : of X.
     kinds_ : of each column "number", "category" or "time".
+    networks_ : the members, MLPs of one input for each encoded feature.
     n_iter_ : epochs of the longest member; n_iter_by_member_ of all.
     oof_prediction_ : for each row of fit what those members say that held it out; NaN where none did."""
 
@@ -87,7 +90,9 @@ class BaseTabular(BaseEstimator):
         X : (n_samples, n_features), a frame of pandas, polars or pyarrow with columns of numbers, booleans, text,
             categories or points in time, any value of which may be missing; or an array.
         y : (n_samples,).
-        sample_weight : (n_samples,), at least 0.
+        sample_weight : (n_samples,), at least 0: by how much the loss of a row counts. Rows of weight 0 are as if they
+            were not there. One of weight 2 is not to the bit two rows, which chance may give to two members or batches,
+            and which quantiles of columns count twice.
         validation_data : (X, y) or (X, y, sample_weight): rows by which members stop, in the place of rows of X, which
             all are trained on then.
         X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them.
@@ -101,16 +106,18 @@ class BaseTabular(BaseEstimator):
         columns = self._read(X, reset=True)
         y = self._prepare_y(y, columns, reset=True)
         weight = self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns))
+        counting = np.ones(len(y), bool) if weight is None else weight > 0
+        if not counting.all():
+            columns, y, weight = _some_rows(columns, y, weight, counting)
         rng = _checks.generator(self.random_state)
         encoder = Encoder(preset).fit(columns)
         targets = self._targets(y, weight, reset=True)
         if watched is not None:
             watched = self._watched(encoder, *watched)
-        counts = np.arange(len(targets)) if weight is None else np.flatnonzero(weight > 0)
         kinds = self._kinds(preset)
-        parts = ensemble.deal(y, counts, len(kinds), preset.folds, self.bagging, rng)
+        parts = ensemble.deal(y, len(kinds), preset.folds, self.bagging, rng)
         if watched is not None:
-            parts = [ensemble.Part(counts, np.empty(0, np.int64))] * len(kinds)
+            parts = [ensemble.Part(np.arange(len(y)), np.empty(0, np.int64))] * len(kinds)
         features = encoder.transform(columns)
         seeds = rng.integers(2**31, size=len(kinds))
         nets = [ensemble.network(preset, kind, features.shape[1], self._n_outputs(), self._loss, int(seed))
@@ -121,7 +128,9 @@ class BaseTabular(BaseEstimator):
         self.n_iter_ = max(self.n_iter_by_member_)
         self._encoder, self._nets = encoder, nets
         self._importances: Floats | None = None
-        self._keep_held_out(*self._held_out_outputs(features, parts), targets)
+        held_out = self._keep_held_out(*self._held_out_outputs(features, parts), targets)
+        self.oof_prediction_ = np.full((len(counting), *held_out.shape[1:]), np.nan)
+        self.oof_prediction_[counting] = held_out
         self._held = importances.HeldOut.some(features, targets, weight, parts, rng)
         return self
 
@@ -129,8 +138,11 @@ class BaseTabular(BaseEstimator):
         """The kind of each member."""
         n_members, by_turns = self._members_of(preset)
         n_members = n_members if self.n_members is None else self.n_members
-        kinds = [by_turns[m % len(by_turns)] for m in range(n_members)]
-        return kinds if self.max_iter is None else [replace(kind, epochs=self.max_iter) for kind in kinds]
+        of_numbers = sum(kind != tables.CATEGORY for kind in self.kinds_)
+        changes: dict[str, Any] = {} if of_numbers >= preset.many else {"dropped": 0.0}
+        if self.max_iter is not None:
+            changes["epochs"] = self.max_iter
+        return [replace(by_turns[m % len(by_turns)], **changes) for m in range(n_members)]
 
     def _watched(self, encoder: Encoder, X: Any, y: Any, weight: Any) -> tuple[Any, ...]:
         """Validation rows as the networks take them."""
@@ -174,7 +186,7 @@ class BaseTabular(BaseEstimator):
             _check_n_features(self, X, reset=False)
         return tables.read(X, self.kinds_, names if self._names is None else self._names)
 
-    def _members(self) -> list[Any]:
+    def _members(self) -> list[MLP]:
         """The networks, which take as many threads as are wanted now."""
         check_is_fitted(self, "n_iter_by_member_")
         for net in self._nets:
@@ -189,6 +201,38 @@ class BaseTabular(BaseEstimator):
     def _outputs_of(self, columns: list[Column]) -> Floats:
         members, features = self._members(), self._encoder.transform(columns)
         return np.stack([net._network.predict(features, linked=False) for net in members]).astype(np.float64)
+
+    def _as_networks(self, X: Any, y: Any = None) -> tuple[list[MLP], Floats, Any, Integers, int]:
+        """(members, X as they take it, y as they take it, the column of each feature, how many columns there are)."""
+        members, columns = self._members(), self._read(X)
+        if y is not None:
+            y = self._targets(self._prepare_y(y, columns, reset=False), None, reset=False)
+        return members, self._encoder.transform(columns), y, self._encoder.source, len(columns)
+
+    @property
+    def networks_(self) -> list[MLP]:
+        """The members, which take encoded features and give x(L): logits of classes, or a standardised y. They are no
+        copies."""
+        return list(self._members())
+
+    def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
+        """The fitted estimator as an ONNX model that takes the table as it is: see fastmlp.export.to_onnx.
+
+        path : where it is written, None for nowhere. dtype : "float32" or "float64" of numbers, None for float32.
+            weights : "int8" or "bfloat16" for a smaller model. Returns the onnx.ModelProto.
+        """
+        check_is_fitted(self, "n_iter_by_member_")
+        return _lazy.load("export").to_onnx(self, path, dtype, weights)
+
+    def to_c(self, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
+             weights: str | None = None) -> str:
+        """The fitted estimator, all columns of which must be numbers, as one self-contained C99 file: see
+        fastmlp.export.to_c; the parameters are those of MLP.to_c.
+
+        path : where it is written, None for nowhere. Returns the text.
+        """
+        check_is_fitted(self, "n_iter_by_member_")
+        return _lazy.load("export").to_c(self, path, dtype, name, weights)
 
     @property
     def feature_importances_(self) -> Floats:
@@ -222,6 +266,25 @@ class BaseTabular(BaseEstimator):
 
     # ---- state
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the estimator to a file, fitted or not: parameters, encodings, networks, labels, the targets' scale,
+        held-out predictions. The format is that of MLP.save; the file is there whole or not at all. It does not have
+        the rows that `feature_importances_` needs, unless that was asked for before.
+
+        ValueError that names the parameter or attribute where it is or holds a function or another object, such as a
+        callback, which no file can. OSError that names the path where it cannot be written.
+        """
+        _files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The estimator that save of the same class wrote to a file; its predictions are the same to the bit.
+
+        ValueError where the file is damaged, foreign, of another class or of a later format; OSError where it cannot be
+        read. Nothing in a file is run.
+        """
+        return _files.load(cls, path)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
@@ -238,6 +301,13 @@ class BaseTabular(BaseEstimator):
         parameters = inspect.signature(type(self).__init__).parameters.values()
         vars(self).update({p.name: p.default for p in parameters if p.default is not p.empty})
         vars(self).update(state)
+
+
+def _some_rows(columns, y, weight, chosen):
+    """(columns, y, weight) of the rows that are chosen, a mask. ValueError where there are none."""
+    if not chosen.any():
+        raise ValueError("sample_weight times class_weight must be above 0 for some row, got 0 for all")
+    return [replace(column, values=column.values[chosen]) for column in columns], y[chosen], weight[chosen]
 
 
 def _weights(sample_weight, columns):

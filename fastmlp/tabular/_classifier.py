@@ -92,8 +92,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return weight_by_class(self, self.classes_[y], weight)
 
     def _keep_held_out(self, outputs, times, targets):
-        self.oof_prediction_ = self._probabilities(outputs)
-        self.oof_prediction_[times == 0] = np.nan
+        held_out = self._probabilities(outputs)
+        held_out[times == 0] = np.nan
+        return held_out
 
     # ---- using
 

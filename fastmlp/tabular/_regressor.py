@@ -89,7 +89,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self._residuals = np.sort(targets[held] - outputs[held, 0])
         if held.any():
             self._scale.smear(self._residuals)
-        self.oof_prediction_ = np.where(held, self._scale.means(outputs[:, 0], self.clip), np.nan)
+        return np.where(held, self._scale.means(outputs[:, 0], self.clip), np.nan)
 
     # ---- using
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
 from .. import _checks
+from .._needs import needing
 from .._types import Floats
 from ..estimators._input import asked
 
@@ -95,10 +96,8 @@ def n_rows(columns: Sequence[Column]) -> int:
 
 def _frame_arrays(X: Any, names: Sequence[Any] | None) -> tuple[list[Any], list[NDArray[Any]]]:
     """(names, an array of values for each) of a frame, in the order of the names."""
-    try:
+    with needing("frames", "need"):
         import narwhals.stable.v2 as nw
-    except ImportError as error:
-        raise ImportError('frames need narwhals: pip install "fastmlp[tabular]"') from error
     given = names_of(X)
     try:
         frame = nw.from_native(X, eager_only=True)

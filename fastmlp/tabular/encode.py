@@ -37,15 +37,19 @@ class Encoder:
         numeric = sum(column.kind != CATEGORY for column in columns)
         room = n_rows(columns) // (self.preset.values_of_a_bin * max(1, numeric))
         bins = int(np.clip(room, FEWEST_BINS, self.preset.bins))
-        self.blocks: list[tuple[int, str, Any]] = []  # (column, part of it, its encoding)
+        blocks: list[tuple[int, str, Any]] = []
         for j, column in enumerate(columns):
             for part, values in _parts(column).items():
                 block = (CategoryBlock.fit(values, self.preset) if column.kind == CATEGORY
                          else NumberBlock.fit(values, self.preset, bins))
                 if block.width:
-                    self.blocks.append((j, part, block))
-        widths = [block.width for _, _, block in self.blocks]
-        self.source = np.repeat([j for j, _, _ in self.blocks], widths).astype(int)
+                    blocks.append((j, part, block))
+        return self.with_blocks(blocks)
+
+    def with_blocks(self, blocks: list[tuple[int, str, Any]]) -> Encoder:
+        """Take what `fit` found: (column, part of it, its encoding) one after the other."""
+        self.blocks = blocks
+        self.source = np.repeat([j for j, _, _ in blocks], [block.width for _, _, block in blocks]).astype(int)
         self.n_features = len(self.source)
         return self
 

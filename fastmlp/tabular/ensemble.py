@@ -42,29 +42,31 @@ class Part:
     held_out: Integers
 
 
-def deal(y: Any, counts: Integers, n_members: int, folds: int, bagging: str, rng: np.random.Generator) -> list[Part]:
+def deal(y: Any, n_members: int, folds: int, bagging: str, rng: np.random.Generator) -> list[Part]:
     """The Part of each member.
 
     y : (n,), by which the rows are sorted and then dealt out, so that each fold has as much of every class and of every
-    range. counts : the rows that have weight; the others are nobody's. folds : at least this many, and as many as there
-    are members. bagging : "folds", or "bootstrap", rows drawn with replacement, and those not drawn held out.
+    range. folds : at least this many, and as many as there are members. bagging : "folds", or "bootstrap", rows drawn
+    with replacement, and those not drawn held out.
     """
-    if len(counts) < FEWEST:
-        return [Part(counts, np.empty(0, np.int64))] * n_members
+    n = len(y)
+    rows = np.arange(n)
+    if n < FEWEST:
+        return [Part(rows, np.empty(0, np.int64))] * n_members
     if bagging == "bootstrap":
-        drawn = [np.sort(rng.choice(counts, len(counts))) for _ in range(n_members)]
-        return [Part(rows, np.setdiff1d(counts, rows)) for rows in drawn]
-    folds = min(max(folds, n_members), len(counts) // 2)
-    shuffled = rng.permutation(counts)
+        drawn = [np.sort(rng.choice(rows, n)) for _ in range(n_members)]
+        return [Part(some, np.setdiff1d(rows, some)) for some in drawn]
+    folds = min(max(folds, n_members), n // 2)
+    shuffled = rng.permutation(rows)
     by_y = shuffled[np.argsort(y[shuffled], kind="stable")]
-    places = rng.permuted(np.tile(np.arange(folds), (-(-len(by_y) // folds), 1)), axis=1).ravel()[:len(by_y)]
+    places = rng.permuted(np.tile(np.arange(folds), (-(-n // folds), 1)), axis=1).ravel()[:n]
     held = [np.sort(by_y[places == m % folds]).astype(np.int64) for m in range(n_members)]
-    return [Part(np.setdiff1d(counts, some), some) for some in held]
+    return [Part(np.setdiff1d(rows, some), some) for some in held]
 
 
 def network(preset: Preset, kind: Kind, n_features: int, n_outputs: int, loss: str, seed: int) -> MLP:
     """A member before training."""
-    layers: list[int | Layer] = [n_features]
+    layers: list[int | Layer] = [n_features, *[Dropout(kind.dropped)] * bool(kind.dropped)]
     for units in kind.hidden:
         layers += [Dense(units, kind.activation, init="he_normal"), Dropout(preset.dropout)]
     return MLP([*layers, Dense(n_outputs)], loss=loss, random_state=seed)

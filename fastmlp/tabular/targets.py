@@ -31,7 +31,7 @@ class TargetScale:
         self.transforms = transforms
 
     def fit(self, y: Floats, weight: Floats | None = None) -> TargetScale:
-        """y : (n,). weight : (n,) or None; rows of weight 0 are looked at all the same."""
+        """y : (n,). weight : (n,), above 0, or None."""
         y = np.asarray(y, np.float64)
         self.least, self.most = float(y.min()), float(y.max())
         self.centre, self.unit = _standard(y, weight)

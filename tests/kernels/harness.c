@@ -7,9 +7,11 @@
  * the
  * smallest normal number, so that much is subnormal on the way. What goes in is so too, but where a number may come out
  * as it went in (relu, max pooling): it is for compilers and processors to choose whether a mere choice makes it 0.
- * Compile with -DREAL=float -DDTYPE="'f'" or -DREAL=double -DDTYPE="'d'". Sizes in vectors are multiples of 16, the
- * most lanes that a vector has; only elements that kernels.h defines are hashed.
+ * Compile with -DREAL=float -DPRECISION="'f'" or "'b'", or -DREAL=double -DPRECISION="'d'". Sizes in vectors are
+ * multiples of 16, the most lanes that a vector has; only elements that kernels.h defines are hashed. Products in
+ * bfloat16 are compared with their definition besides.
  */
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +23,7 @@ typedef REAL real;
 #define COUNT(a) ((ptrdiff_t)(sizeof(a) / sizeof *(a)))
 enum { NARROW = 32 / sizeof(REAL) }; /* which every table takes: as `narrow`, or as whole vectors */
 enum { ROOM = 1 << 20, PACK_ROOM = 1 << 16 };
-static real A[ROOM], B[ROOM], C[ROOM], D[ROOM], E[ROOM], PACK[PACK_ROOM];
+static real A[ROOM], B[ROOM], C[ROOM], D[ROOM], E[ROOM], F[ROOM], PACK[PACK_ROOM];
 static int64_t ORDER[256];
 static const kernels_t *k;
 
@@ -90,10 +92,46 @@ static void take_double(double v)
 }
 static void print(const char *what, const char *name, int i)
 {
-    printf("%c %s%s %s %d %016llx\n", DTYPE, flushed ? "flushed " : "", what, name, i, (unsigned long long)hash);
+    printf("%c %s%s %s %d %016llx\n", PRECISION, flushed ? "flushed " : "", what, name, i, (unsigned long long)hash);
 }
 
 /* ---- one function of the table each */
+
+static void fill_operands(real *a, ptrdiff_t n)
+{
+    fill(a, n);
+    k->round_operands(1, (n + 15) / 16 * 16, a, n, a, n);
+}
+
+/* Element (i, j) of a product of operands in bfloat16, by its definition. c: what it starts from. */
+static real bfloat16_element(const gemm_t *g, ptrdiff_t i, ptrdiff_t j, real c)
+{
+    for (ptrdiff_t k0 = 0; k0 < g->K; k0 += BFLOAT16_BLOCK) {
+        real sums[2] = {0, 0}; /* of the even k, and of the odd ones */
+        for (ptrdiff_t l = k0; l < k0 + BFLOAT16_BLOCK; l++) {
+            const real a = l < g->K ? A[i * g->ra + l * g->ca] : 0, b = l < g->K ? B[l * g->ldb + j] : 0;
+            sums[l % 2] = (real)(sizeof(real) == 4 ? fmaf((float)a, (float)b, (float)sums[l % 2]) : 0);
+        }
+        c = c + (sums[0] + sums[1]);
+    }
+    if (g->epilogue == EPI_RELU) return 0 > c ? 0 : c;
+    if (g->epilogue == EPI_RELU_GRAD) return D[i * g->ldc + j] > 0 ? c : 0;
+    return c;
+}
+/* exits where C is not what the definition has; start: what C was before, if the sums start there */
+static void check_bfloat16(const gemm_t *g, ptrdiff_t M, const real *before)
+{
+    for (ptrdiff_t i = 0; i < M; i++)
+        for (ptrdiff_t j = 0; j < g->N; j++) {
+            const real c = before ? before[i * g->ldc + j] : g->init ? E[j] : 0;
+            const real wanted = bfloat16_element(g, i, j, c), got = C[i * g->ldc + j];
+            if (memcmp(&wanted, &got, sizeof(real)) && (wanted == wanted || got == got)) {
+                fprintf(stderr, "C(%d, %d) of %d x %d x %d is %.9g, by the definition of bfloat16 %.9g\n", (int)i,
+                        (int)j, (int)M, (int)g->N, (int)g->K, (double)got, (double)wanted);
+                exit(4);
+            }
+        }
+}
 
 static void gemm_one(ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, int transposed, int init, int epilogue, int packed)
 {
@@ -112,13 +150,15 @@ static void gemm_one(ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, int transposed, int 
         g.init = C;
         g.ldi = ldc;
     }
-    fill(A, (M + 5) * (K + 3));
-    fill(B, K * ldb);
+    fill_operands(A, (M + 5) * (K + 3));
+    fill_operands(B, K * ldb);
     fill(C, M * ldc);
     fill(D, M * ldc);
     fill(E, N);
+    memcpy(F, C, (size_t)(M * ldc) * sizeof(real));
     k->gemm(&g, M, A, C, D, room);
     take(C, M, N, ldc);
+    if (k->rounds) check_bfloat16(&g, M, init == 2 ? F : NULL);
     int32_t rows[64], steps[1024]; /* the same elements by their offsets */
     for (ptrdiff_t i = 0; i < M; i++) rows[i] = (int32_t)(i * g.ra);
     for (ptrdiff_t i = 0; i < K; i++) steps[i] = (int32_t)(i * g.ca);
@@ -164,8 +204,8 @@ static void overlaps(void)
             const ptrdiff_t N = Ns[j], K = 7;
             gemm_t g = {.N = N, .K = K, .ra = K, .ca = 1, .B = B, .ldb = N, .ldc = N - 3, .init = E};
             start();
-            fill(A, M * K);
-            fill(B, K * N);
+            fill_operands(A, M * K);
+            fill_operands(B, K * N);
             fill(E, N);
             if (N > k->tile_columns) { /* a reader of kernels.h does this */
                 g.ldc = N;
@@ -210,11 +250,14 @@ static void matrices(void)
         fill(B, whole);
         k->pack(m, whole, A, whole + 16, C);
         take(C, m, whole, whole);
+        k->round_operands(m, whole, A, whole + 16, C, whole);
+        take(C, m, whole, whole);
         k->colsum(m, whole, A, whole + 16, D, 0);
         k->colsum(m, whole, A, whole + 16, B, 1);
         take(D, 1, whole, whole);
         take(B, 1, whole, whole);
-        fill(E, m);
+        fill_operands(E, m);
+        k->round_operands(1, whole, B, whole, B, whole);
         k->row_grad(m, n, E, B, C, whole, n, A, PACK);
         take(C, m, n, whole);
         take(PACK, 1, n, n);
@@ -543,7 +586,7 @@ static void everything(void)
 
 int main(int argc, char **argv)
 {
-    k = argc == 2 ? fastmlp_kernels(argv[1], DTYPE) : NULL;
+    k = argc == 2 ? fastmlp_kernels(argv[1], PRECISION) : NULL;
     if (!k || k->pack_bytes > sizeof PACK) {
         fprintf(stderr, "this machine or build lacks that instruction set\n");
         return 2;

@@ -16,7 +16,11 @@ trap 'rm -rf "$OUT"' EXIT
 FLAGS="-O3 -std=c11 -ffp-contract=off -fno-math-errno -fno-trapping-math -Wno-psabi -Ifastmlp/kernels"
 failed=0 first=
 
-# build NAME COMPILER FUSED FLAGS..: a harness for each dtype. FUSED tells the compiler that it may count on a fused
+# the kernels' tables, and what harness.c is compiled with for each
+PRECISIONS="f d b"
+options() { case $1 in d) echo "-DREAL=double" ;; *) echo "-DREAL=float" ;; esac; echo "-DPRECISION='$1'"; }
+
+# build NAME COMPILER FUSED FLAGS..: a harness for each precision. FUSED tells the compiler that it may count on a fused
 # multiply-add, so that generic code has it too.
 build() {
     name=$1 compiler=$2 fused=$3
@@ -25,16 +29,15 @@ build() {
         case $f in */generic*) more=$fused ;; *) more= ;; esac
         $compiler $FLAGS $more "$@" -c "$f" -o "$OUT/$name-$(basename "$f" .c).o" || exit 1
     done
-    for type in float double; do
-        letter=$(echo $type | cut -c1)
-        $compiler $FLAGS "$@" -DREAL=$type -DDTYPE="'$letter'" tests/kernels/harness.c "$OUT/$name"-*.o \
-            -o "$OUT/$name.$type" -lm || exit 1
+    for precision in $PRECISIONS; do
+        $compiler $FLAGS "$@" $(options $precision) tests/kernels/harness.c "$OUT/$name"-*.o \
+            -o "$OUT/$name.$precision" -lm || exit 1
     done
 }
 
 # run NAME ISA [EMULATOR]: run both and compare with what the first run printed
 run() {
-    { $3 "$OUT/$1.float" "$2" && $3 "$OUT/$1.double" "$2"; } >"$OUT/lines" 2>"$OUT/error"
+    (for precision in $PRECISIONS; do $3 "$OUT/$1.$precision" "$2" || exit; done) >"$OUT/lines" 2>"$OUT/error"
     status=$?
     sed -i 's/\r$//' "$OUT/lines" # of Windows
     case $status in
@@ -76,10 +79,9 @@ void *malloc(size_t), *_aligned_malloc(size_t, size_t); void free(void *), _alig
         zig clang --target=x86_64-pc-windows-msvc $FLAGS $more -isystem "$OUT/include" -isystem "$lib/include" -c "$f" \
             -o "$OUT/windows-$(basename "$f" .c).o" || exit 1
     done
-    for type in float double; do
-        letter=$(echo $type | cut -c1)
-        zig cc -target x86_64-windows-gnu $FLAGS -DREAL=$type -DDTYPE="'$letter'" tests/kernels/harness.c \
-            "$OUT/fltused.c" "$OUT/windows"-*.o -o "$OUT/windows.$type" || exit 1
+    for precision in $PRECISIONS; do
+        zig cc -target x86_64-windows-gnu $FLAGS $(options $precision) tests/kernels/harness.c \
+            "$OUT/fltused.c" "$OUT/windows"-*.o -o "$OUT/windows.$precision" || exit 1
     done
 }
 
@@ -90,6 +92,8 @@ run gcc generic
 build aarch64 $CROSS "" -static
 run aarch64 neon "$QEMU"
 run aarch64 generic "$QEMU"
+build emulated gcc -mfma -DFASTMLP_AMX_EMULATED -Itests/kernels
+run emulated amx
 if command -v clang >/dev/null; then
     build clang clang "-mfma -D__FP_FAST_FMA -D__FP_FAST_FMAF" # which it has, and does not say
     run clang avx2

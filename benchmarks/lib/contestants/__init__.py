@@ -18,9 +18,10 @@ TABLE = {
     "pytorch compiled": ("with_torch", "Compiled"),
     "jax": ("with_jax", "JAX"),
     "onnxruntime": ("with_onnx", "OnnxRuntime"),
+    "fastmlp's C file": ("with_c", "CFile"),
 }
-TRAINING = [name for name in TABLE if name != "onnxruntime"]
-PREDICTING = ["fastmlp", "numpy", "scikit-learn", "pytorch", "onnxruntime"]
+TRAINING = [name for name in TABLE if name not in ("onnxruntime", "fastmlp's C file")]
+PREDICTING = ["fastmlp", "fastmlp's C file", "numpy", "scikit-learn", "pytorch", "onnxruntime"]
 
 
 def contestant(name):

@@ -1,0 +1,216 @@
+"""Columns of the input: numbers, which pass as they are, and categories, each of which has a table W_k (values, units).
+A row has in its category k the number c_k of a row of the table:
+
+    x(l) = numbers, W_1[c_1], W_2[c_2], ..
+
+which is a dense layer of one-hot columns, without the products by 0. What is no number of a row, 0 .. values - 1, gets
+zeros. Categories are no numbers: derivatives by them are 0.
+
+W is the tables one after the other, cut into rows of PIECE elements without regard to those of the tables, so that
+tables of any widths lie without gaps and threads own equal parts.
+"""
+from fastmlp._engine.structs cimport *
+
+cdef enum:
+    PIECE = 64      # elements: whole vectors of any instruction set
+
+
+cdef void columns_measure(const kernels_t *k, Layer *layer) noexcept:
+    cdef Weights *W = &layer.weights
+    cdef const Tables *of = &layer.tables
+    cdef Py_ssize_t j
+    W.size = 0
+    for j in range(of.n):
+        W.size += of.values[j] * of.units[j]
+    W.rows, W.cols, W.positions = (W.size + PIECE - 1) // PIECE, PIECE, 1
+    # what a row of the batch adds to a row of W, on the average
+    W.columns = 1 + PIECE * (layer.d_out - of.numeric) // max(W.size, <Py_ssize_t>1)
+
+
+cdef inline Py_ssize_t place_of(const Job *job, const Layer *layer, const char *x, Py_ssize_t k) noexcept nogil:
+    """Where in W the row of table k is that x(0) of a row asks for, or -1 where there is none."""
+    cdef const Tables *of = &layer.tables
+    cdef double value = get(job, x, layer.d_in - of.n + k)
+    cdef Py_ssize_t c
+    if not 0 <= value < of.values[k]:
+        return -1
+    c = <Py_ssize_t>value
+    return of.begin[k] + c * of.units[k] if c == value else -1
+
+
+cdef bint known_rows(const Job *job, const char *x, Py_ssize_t m, Py_ssize_t step) noexcept nogil:
+    """Whether all categories of m rows x(0), `step` elements apart, are in their tables."""
+    cdef const Layer *layer
+    cdef Py_ssize_t i, k
+    cdef int l
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        for k in range(layer.tables.n):
+            for i in range(m):
+                if place_of(job, layer, at(job, x, i * step), k) < 0:
+                    return False
+    return True
+
+
+cdef inline bint along_weights(const Job *job, const Layer *layer) noexcept nogil:
+    """Whether a layer is one with V in the place of W, through which no numbers pass."""
+    return layer.weights.W != job.net.layers[layer.number].weights.W
+
+
+cdef void columns_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                          char *scratch) noexcept nogil:
+    """x(l) = numbers, rows of the tables"""
+    cdef Layer *before = layer.input.source
+    cdef const Tables *of = &layer.tables
+    cdef bint no_numbers = along_weights(job, layer)
+    cdef char *s
+    cdef const char *x
+    cdef Py_ssize_t i, k, place
+    for i in range(m):
+        x, s = x_of(job, before, pos + i, row + i), at(job, layer.s, (row + i) * layer.ld)
+        put_numbers(job, of.numeric, NULL if no_numbers else x, s)
+        for k in range(of.n):
+            place = place_of(job, layer, x, k)
+            put_numbers(job, of.units[k], NULL if place < 0 else at(job, layer.weights.W, place), at(job, s, of.at[k]))
+        clear_pad(job, layer, s)
+    activate(job, layer, row, m)
+
+
+cdef void columns_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                          char *scratch) noexcept nogil:
+    """x'(l) = the numbers of x'(l-1), and zeros"""
+    cdef Layer *before = tangent.input.source
+    cdef Py_ssize_t i, n = layer.tables.numeric
+    cdef char *x
+    for i in range(row, row + m):
+        x = at(job, tangent.x, i * layer.ld)
+        put_numbers(job, n, at(job, before.x, i * before.ld), x)
+        put_numbers(job, layer.ld - n, NULL, at(job, x, n))
+
+
+cdef void columns_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
+    """de/dx(l-1): delta(l) of the numbers, 0 of the categories"""
+    cdef Layer *before = layer.input.source
+    cdef Py_ssize_t i, n = layer.tables.numeric
+    cdef bint no_numbers = along_weights(job, layer)
+    cdef char *dx
+    for i in range(row, row + m):
+        dx = at(job, layer.input.dx, i * before.ld)
+        put_numbers(job, n, NULL if no_numbers else at(job, layer.delta, i * layer.ld), dx)
+        put_numbers(job, before.ld - n, NULL, at(job, dx, n))
+
+
+cdef inline void put_numbers(const Job *job, Py_ssize_t n, const char *x, char *out) noexcept nogil:
+    """n numbers, or zeros for NULL."""
+    if x == NULL:
+        memset(out, 0, n * job.size)
+    else:
+        memcpy(out, x, n * job.size)
+
+
+cdef void columns_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
+                       char *G, char *scratch) noexcept nogil:
+    """de/dW_k[c] = sum of delta_w(l) over the rows that have c, of table k's units. Along a tangent of the input no
+    category changes: there is nothing to add."""
+    if not more:
+        memset(at(job, G, layer.weights.w_at + lo * PIECE), 0, (hi - lo) * PIECE * job.size)
+    if layer == &job.net.layers[layer.number]:
+        add_rows(job, layer, lo, hi, row, m, G)
+
+
+cdef struct Span:
+    Py_ssize_t begin, end       # elements of W
+
+
+cdef inline Span part_of_row(Py_ssize_t place, Py_ssize_t units, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
+    """The part of a table's row that is in rows lo .. hi of W, empty where none is."""
+    cdef Span span
+    span.begin, span.end = max(place, lo * PIECE), min(place + units, hi * PIECE)
+    if place < 0:
+        span.end = span.begin
+    return span
+
+
+cdef void add_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m,
+                   char *G) noexcept nogil:
+    """G += delta_w(l) of m rows in their order, in rows lo .. hi of W."""
+    cdef Layer *before = layer.input.source
+    cdef const Tables *of = &layer.tables
+    cdef const char *x
+    cdef const char *delta
+    cdef Py_ssize_t i, k, place
+    cdef Span span
+    for i in range(row, row + m):
+        x, delta = at(job, before.x, i * before.ld), at(job, layer.delta_w, i * layer.ld)
+        for k in range(of.n):
+            place = place_of(job, layer, x, k)
+            span = part_of_row(place, of.units[k], lo, hi)
+            if span.begin < span.end:
+                add_numbers(job, span.end - span.begin, at(job, delta, of.at[k] + span.begin - place),
+                            at(job, G, layer.weights.w_at + span.begin))
+
+
+cdef inline void add_numbers(const Job *job, Py_ssize_t n, const char *x, char *out) noexcept nogil:
+    """out += x; the kernel would take whole vectors."""
+    cdef Py_ssize_t j
+    if job.size == 4:
+        for j in range(n):
+            (<float *>out)[j] += (<float *>x)[j]
+    else:
+        for j in range(n):
+            (<double *>out)[j] += (<double *>x)[j]
+
+
+cdef inline bint stands_still(const step_t *step) noexcept nogil:
+    """Whether a step leaves alone, to the bit, what has a gradient of 0."""
+    return (step.kind == STEP_sgd or step.kind == STEP_adagrad) and step.decay == 0 and step.l2 == 0 and step.l1 == 0
+
+
+cdef void columns_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
+                            int thread) noexcept nogil:
+    """The step of rows lo .. hi of W, or where that is the same of those rows of tables alone that occur. G is 0 before
+    and after."""
+    cdef bint alone = stands_still(step)
+    add_rows(job, layer, lo, hi, 0, m, job.gradient.G)
+    MARK(thread, PHASE_weight)
+    if not alone:
+        step_part(job, step, layer.weights.w_at + lo * PIECE, layer.weights.w_at + hi * PIECE)
+    clear_rows(job, layer, lo, hi, m, step if alone else NULL)
+    MARK(thread, PHASE_update)
+
+
+cdef void clear_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m,
+                     const step_t *step) noexcept nogil:
+    """Zeros in G, in whole vectors, where m rows of the batch have added to it in rows lo .. hi of W; each is stepped
+    before, unless step is NULL. What is stepped once more, for another row or as a neighbour, then stands still."""
+    cdef Layer *before = layer.input.source
+    cdef const Tables *of = &layer.tables
+    cdef Py_ssize_t i, k, begin, end, lanes = job.k.lanes
+    cdef const char *x
+    cdef Span span
+    for i in range(m):
+        x = at(job, before.x, i * before.ld)
+        for k in range(of.n):
+            span = part_of_row(place_of(job, layer, x, k), of.units[k], lo, hi)
+            if span.begin < span.end:
+                begin = layer.weights.w_at + (span.begin & -lanes)
+                end = layer.weights.w_at + pad(span.end, lanes)
+                if step != NULL:
+                    step_part(job, step, begin, end)
+                memset(at(job, job.gradient.G, begin), 0, (end - begin) * job.size)
+
+
+cdef inline void step_part(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin),
+               end - begin, at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
+
+
+COLUMNS.name = "columns"
+COLUMNS.measure = columns_measure
+COLUMNS.forward = columns_forward
+COLUMNS.backward = columns_backward
+COLUMNS.grad = columns_grad
+COLUMNS.grad_step = columns_grad_step
+COLUMNS.borrows = True
+COLUMNS.tangent = columns_tangent

@@ -1,0 +1,3 @@
+from fastmlp._engine.structs cimport *
+
+cdef add_rounding(LayerKind *kind)

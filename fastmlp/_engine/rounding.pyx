@@ -1,0 +1,41 @@
+"""Layer kinds whose products take operands rounded to bfloat16, with sums in float32 (kernels/bfloat16.inc).
+
+A kind that multiplies has a double here, whose forward rounds what it reads first, x(l-1), into a place of its own, and
+whose backward rounds delta(l) where it is: nothing but the products and the sum for b's gradient reads it then. W is
+rounded with its other forms, once a step. A call that rounds (Call.round_operands) has these in the place of the exact
+kinds; nothing else in the engine asks which it has.
+"""
+from fastmlp._engine.structs cimport *
+
+cdef enum:
+    N_KINDS = 8
+
+cdef LayerKind doubles[N_KINDS]
+cdef int n_doubles = 0
+
+
+cdef add_rounding(LayerKind *kind):
+    """Give a kind its double."""
+    global n_doubles
+    cdef LayerKind *double = &doubles[n_doubles]
+    assert n_doubles < N_KINDS
+    n_doubles += 1
+    double[0] = kind[0]
+    double.exact, double.forward, double.backward = kind, rounding_forward, rounding_backward
+    kind.rounding = double
+
+
+cdef void rounding_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                           char *scratch) noexcept nogil:
+    cdef Layer *before = layer.input.source
+    job.k.round_operands(m, pad(before.d_out, job.k.lanes), x_of(job, before, pos, row), before.ld,
+                         operands_of(job, before, pos, row), before.ld)
+    layer.kind.exact.forward(job, layer, pos, row, m, scratch)
+
+
+cdef void rounding_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
+                            char *scratch) noexcept nogil:
+    cdef char *delta = at(job, layer.delta, row * layer.ld)
+    job.k.round_operands(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, delta, layer.ld)
+    if layer.input.dx != NULL:
+        layer.kind.exact.backward(job, layer, pos, row, m, scratch)

@@ -1,0 +1,62 @@
+"""Epochs of windows, which may take hours: one that is ended within goes on where its last window ended."""
+from __future__ import annotations
+
+import numpy as np
+
+from .._network import Unfinished
+from .._types import Floats
+from .epochs import EpochResult, Epochs, Snapshot, Sums
+
+
+class WindowEpochs(Epochs):
+    """Epochs of one rank. What ends one leaves the network as it was at the end of a window, and that in its progress,
+    where the next fit that goes on finds it."""
+
+    marking = False  # whether the ends of windows are noted
+
+    def goes_on_from(self, unfinished: Unfinished | None) -> None:
+        """Have the first epoch go on from one that an earlier fit left, where it is of as many rows, batches and
+        windows."""
+        self.of = self.n, self.cut.batch, self.order.window or 0
+        self.before = Unfinished(*self.of, 0, 0.0, 0.0)
+        if unfinished is not None and unfinished[:3] == self.of and unfinished.batches < self.batches:
+            self.before, self.done = unfinished, unfinished.batches
+        self.reached, self.arrays = self.before, [a.copy() for a in self.live]
+
+    def _run(self, rate: float) -> EpochResult | None:
+        try:
+            result = super()._run(rate)
+        except BaseException:
+            _copy(self.arrays, self.live)
+            self.network.progress.unfinished = self.reached if self.reached.batches else None
+            raise
+        self.done, self.before = 0, Unfinished(*self.of, 0, 0.0, 0.0)
+        self._mark(self.before)
+        return result
+
+    def _train_epoch(self, start: Snapshot) -> Sums:
+        self.marking = True
+        try:
+            sums = super()._train_epoch(start)
+        finally:
+            self.marking = False
+        sums.loss += self.before.loss
+        sums.sensitivity += self.before.sensitivity
+        return sums
+
+    def _train_section(self, start: Snapshot, sums: Sums, end: int) -> bool:
+        whole = super()._train_section(start, sums, end)
+        if whole and self.marking and end < self.batches:
+            before = self.before
+            self._mark(Unfinished(*self.of, end, before.loss + sums.loss, before.sensitivity + sums.sensitivity))
+        return whole
+
+    def _mark(self, reached: Unfinished) -> None:
+        """Note that all up to here is done."""
+        _copy(self.live, self.arrays)
+        self.reached = reached
+
+
+def _copy(arrays: list[Floats], into: list[Floats]) -> None:
+    for a, other in zip(arrays, into):
+        np.copyto(other, a)

@@ -1,0 +1,42 @@
+"""Packages that only parts of the library need, and the one message where they are missing."""
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+# what is imported -> (what it is called, the extra that installs it)
+PACKAGES = {
+    "art": ("the Adversarial Robustness Toolbox", "art"),
+    "dask": ("dask", "dask"),
+    "distributed": ("distributed", "dask"),
+    "matplotlib": ("matplotlib", "plot"),
+    "mpi4py": ("mpi4py", "mpi"),
+    "narwhals": ("narwhals", "tabular"),
+    "onnx": ("onnx", "onnx"),
+    "pyarrow": ("pyarrow", "parquet"),
+    "skl2onnx": ("skl2onnx", "skl2onnx"),
+    "sklearn": ("scikit-learn", "sklearn"),
+    "torch": ("torch", "torch"),
+}
+
+
+@contextlib.contextmanager
+def needing(what: str, verb: str = "needs") -> Iterator[None]:
+    """A context for imports of optional packages: where one is missing, an ImportError that says what needs it, and
+    which extra installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:
+            raise
+        name, extra = PACKAGES[package]
+        raise ImportError(f'{what} {verb} {name}: pip install "fastmlp[{extra}]"') from error
+
+
+def needs(module: str, what: str) -> Any:
+    """A module of an optional package. ImportError as of `needing`."""
+    with needing(what):
+        return importlib.import_module(module)

@@ -1,0 +1,137 @@
+"""Rows of Dask collections: where they are, and gathered into one piece on each worker that has some."""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _arrays, _checks
+from .._needs import needs
+
+
+class Shard(NamedTuple):
+    """Rows that are together on a worker: X (n, d), maybe sparse, y (n,) or (n, outputs), weight (n,) or None."""
+
+    X: Any
+    y: NDArray[Any]
+    weight: NDArray[Any] | None
+
+
+class ShardFuture(NamedTuple):
+    """A Shard that is on a worker, or will be: its future, how many rows it has, and the address of the worker."""
+
+    rows: Any
+    n: int
+    worker: str
+
+
+def is_collection(a: Any) -> bool:
+    """Whether something is a Dask array, DataFrame or Series."""
+    return hasattr(a, "__dask_graph__") and hasattr(a, "to_delayed") and hasattr(a, "npartitions")
+
+
+def is_frame(a: Any) -> bool:
+    """Whether a collection is of pandas' kind, whose partitions are of unknown length."""
+    return not hasattr(a, "chunks")
+
+
+def columns_of(a: Any) -> int:
+    """How many columns a collection has, of a Series or an array of one dimension 1."""
+    return a.shape[1] if a.ndim == 2 else 1
+
+
+def shards_of(client: Any, X: Any, y: Any, weight: Any = None) -> list[ShardFuture]:
+    """X, y and the weights of rows, collections cut in any way, as one Shard for each worker that has rows of X, in the
+    order of the first of them. What is not computed yet is computed, once; rows stay where they are.
+
+    TypeError names what is no collection, ValueError what has other rows than X.
+    """
+    wait = needs("distributed", "fit on Dask collections").wait
+    given = {"X": X, "y": y} | ({} if weight is None else {"sample_weight": weight})
+    for name, a in given.items():
+        if not is_collection(a):
+            raise TypeError(f"{name} must be a Dask array or DataFrame, got {_checks.described(a)}")
+        if a.ndim > 2:
+            raise ValueError(f"{name} must have one or two dimensions, got {a.ndim}")
+    whole = {name: a if is_frame(a) or a.ndim == 1 else a.rechunk({1: -1}) for name, a in given.items()}
+    parts, lengths = _cut_alike(client, whole)
+    futures = {name: client.compute(list(delayed)) for name, delayed in parts.items()}
+    wait([future for those in futures.values() for future in those])
+    holders = client.who_has(futures["X"])
+    by_worker: dict[str, list[int]] = {}
+    for i, future in enumerate(futures["X"]):
+        if lengths[i]:
+            who = sorted(holders.get(future.key) or [""])[0]  # none where the worker has died meanwhile
+            by_worker.setdefault(who, []).append(i)
+    if not by_worker:
+        raise ValueError("X must have at least one row, got none")
+    return [_shard(client, who, futures, lengths, some) for who, some in by_worker.items()]
+
+
+def _shard(client: Any, worker: str, futures: dict[str, list[Any]], lengths: list[int],
+           some: list[int]) -> ShardFuture:
+    """The partitions of some numbers, which a worker has, as one."""
+    pieces = [[futures[name][i] for i in some] if name in futures else None for name in ("X", "y", "sample_weight")]
+    rows = client.submit(joined, *pieces, [lengths[i] for i in some], **where(worker), pure=False)
+    return ShardFuture(rows, sum(lengths[i] for i in some), worker)
+
+
+def where(worker: str) -> dict[str, Any]:
+    """What client.submit takes for a task that is better done by a worker; another does it if that has died."""
+    return {"workers": [worker], "allow_other_workers": True} if worker else {}
+
+
+def _cut_alike(client: Any, given: dict[str, Any]) -> tuple[dict[str, list[Any]], list[int]]:
+    """(the partitions of each collection, rows of them), with as many rows in each of one as in that of another."""
+    lengths = {name: _lengths(client, a) for name, a in given.items()}
+    n = {name: sum(sizes) for name, sizes in lengths.items()}
+    for name, rows in n.items():
+        if rows != n["X"]:
+            raise ValueError(f"{name} must have {n['X']} rows, as X has, got {rows}")
+    for name, sizes in lengths.items():
+        if sizes != lengths["X"]:
+            a = given[name]
+            known = a.to_dask_array(lengths=sizes) if is_frame(a) else _with_lengths(a, sizes)
+            given[name] = known.rechunk({0: tuple(lengths["X"])})
+    return {name: list(np.ravel(a.to_delayed())) for name, a in given.items()}, lengths["X"]
+
+
+def _lengths(client: Any, a: Any) -> list[int]:
+    """Rows of the partitions of a collection, which are counted where they are not known."""
+    if not is_frame(a) and not np.isnan(a.chunks[0]).any():
+        return list(a.chunks[0])
+    delayed = needs("dask", "fit on Dask collections").delayed
+    return client.gather(client.compute([delayed(_length)(part) for part in np.ravel(a.to_delayed())]))
+
+
+def _length(part: Any) -> int:
+    return int(part.shape[0])
+
+
+def _with_lengths(a: Any, sizes: list[int]) -> Any:
+    """An array of unknown chunks, now that their rows are known."""
+    a = a.copy()
+    a._chunks = (tuple(sizes), *a.chunks[1:])
+    return a
+
+
+def joined(X: list[Any], y: list[Any], weight: list[Any] | None, lengths: list[int]) -> Shard:
+    """Partitions as one Shard."""
+    return Shard(_rows(X), _rows(y), None if weight is None else _rows(weight))
+
+
+def _rows(parts: list[Any]) -> Any:
+    arrays = [rows_of(part) for part in parts]
+    if len(arrays) == 1:
+        return arrays[0]
+    if _arrays.is_sparse(arrays[0]):
+        return needs("scipy.sparse", "fit").vstack(arrays, format="csr")
+    return np.concatenate(arrays)
+
+
+def rows_of(part: Any) -> Any:
+    """A partition as an array or a sparse matrix."""
+    if _arrays.is_sparse(part):
+        return part
+    return part.to_numpy() if hasattr(part, "to_numpy") else np.asarray(part)

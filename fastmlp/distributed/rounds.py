@@ -1,0 +1,128 @@
+"""What Dask's workers do in a round: each trains a copy of the estimator on its rows, then one of them averages."""
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._needs import needs
+from .collections import Shard
+
+
+class Trained(NamedTuple):
+    """An estimator after some epochs on a worker's rows, or the average of several: with the weight of the rows and the
+    mean loss of the last epoch."""
+
+    est: Any
+    weight: float
+    loss: float
+
+
+def trained(est: Any, shard: Shard, epochs: int, seed: int) -> Trained:
+    """A copy of an estimator, trained for some epochs. seed: of the order of the rows."""
+    weight = float(shard.X.shape[0] if shard.weight is None else np.sum(shard.weight, dtype=np.float64))
+    if weight == 0:
+        return Trained(est, 0.0, 0.0)
+    threads = est.n_threads
+    est = copy.copy(est)  # what a task is given may be used by others
+    est._random_state = np.random.RandomState(seed)
+    est.n_threads = threads or _threads_of_worker()
+    for _ in range(epochs):
+        est._fit(shard.X, shard.y, shard.weight, incremental=True)
+    est.n_threads = threads
+    return Trained(est, weight, est.loss_)
+
+
+def _threads_of_worker() -> int:
+    """How many threads Dask gives its worker's tasks: those that a task of ours may use."""
+    return int(needs("distributed", "a round").get_worker().state.nthreads)
+
+
+def averaged(results: list[Trained]) -> Trained:
+    """The mean of estimators: of weights, the optimiser's arrays and the loss, weighted by rows, added in their order.
+    """
+    results = [result for result in results if result.weight > 0]
+    if not results:
+        raise ValueError("sample_weight must not be all 0")
+    total = sum(result.weight for result in results)
+    est = copy.copy(results[0].est)
+    mean = [np.zeros_like(a) for a in _arrays_of(est)]
+    for result in results:
+        for a, own in zip(mean, _arrays_of(result.est)):
+            a += own * a.dtype.type(result.weight / total)
+    network = est._mlp()._network
+    p, *state = mean
+    network.parameters.assign(p)
+    for a, values in zip(network.progress.optimizer_state.arrays(), state):
+        a[...] = values
+    return Trained(est, total, sum(result.loss * result.weight for result in results) / total)
+
+
+def _arrays_of(est: Any) -> list[Any]:
+    network = est._mlp()._network
+    return [network.parameters.values(), *network.progress.optimizer_state.arrays()]
+
+
+class Tally(NamedTuple):
+    """What the loss and the score of some rows are made of, sums that can be added up.
+
+    weight: of the rows. loss: the sum of their losses. of classifiers right: the weight of those that are right. of
+    regressors, for each output: mean of y, spread, the sum of (y - mean)^2, and missed, that of (y - prediction)^2.
+    """
+
+    weight: float
+    loss: float
+    right: float
+    mean: Any
+    spread: Any
+    missed: Any
+
+    def __add__(self, other: Tally) -> Tally:  # type: ignore[override]
+        """Of the rows of both (Chan, Golub and LeVeque 1979)."""
+        weight = self.weight + other.weight
+        if not weight:
+            return self
+        apart = other.mean - self.mean
+        return Tally(weight, self.loss + other.loss, self.right + other.right,
+                     self.mean + apart * (other.weight / weight),
+                     self.spread + other.spread + apart**2 * (self.weight * other.weight / weight),
+                     self.missed + other.missed)
+
+    def score(self, classifies: bool) -> float:
+        """Accuracy, or R^2, the mean over outputs, by scikit-learn's conventions where y does not vary."""
+        if classifies:
+            return self.right / self.weight
+        constant = self.spread == 0
+        share = 1 - self.missed / np.where(constant, 1, self.spread)
+        return float(np.mean(np.where(constant, self.missed == 0, share)))
+
+
+def tally(result: Trained, shard: Shard) -> Tally:
+    """The Tally of a worker's rows."""
+    est, X, y = result.est, shard.X, shard.y
+    weight = np.ones(X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
+    network = est._mlp()._network
+    total = float(weight.sum())
+    targets = est._targets(est._validate_input(X, y, incremental=True, reset=False)[1], network.dtype)
+    loss = est._loss_to_report(network.evaluate(X, targets, weight)) * total if total else 0.0
+    predicted, right = est.predict(X), 0.0
+    y = y.reshape(len(y)) if y.ndim == 2 and y.shape[1] == 1 else y
+    if hasattr(est, "classes_"):
+        hit = predicted == y
+        right = float(weight @ (hit.all(axis=1) if hit.ndim == 2 else hit))
+        return Tally(total, float(loss), right, 0.0, 0.0, 0.0)
+    y, predicted = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (y, predicted))
+    mean = weight @ y / total if total else np.zeros(y.shape[1])
+    return Tally(total, float(loss), right, mean, weight @ (y - mean) ** 2, weight @ (y - predicted) ** 2)
+
+
+def labels(shard: Shard) -> tuple[Any, Any]:
+    """(the classes in a worker's y, how many rows each has), of an indicator matrix (None, None)."""
+    y = shard.y.reshape(len(shard.y)) if shard.y.ndim == 2 and shard.y.shape[1] == 1 else shard.y
+    return (None, None) if y.ndim == 2 else np.unique(y, return_counts=True)
+
+
+def head(shard: Shard) -> Shard:
+    """Its first row."""
+    return Shard(shard.X[:1], shard.y[:1], None)

@@ -1,0 +1,83 @@
+"""Estimators that several processes fit together, each with rows of its own."""
+import functools
+import json
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+
+from .. import _checks
+
+OF_A_RANK = ("callbacks", "n_threads", "random_state", "verbose")  # parameters that may differ from rank to rank
+
+
+def together(fit):
+    """A fit with an argument `comm`, which it gets as the Ranks that talk through it. What is raised on one of them
+    ends all."""
+
+    @functools.wraps(fit)
+    def fit_together(self, *args, comm=None, **options):
+        if comm is None:
+            return fit(self, *args, **options)
+        from .._fit.together import ranks_of  # here: few fits have a communicator
+
+        with ranks_of(comm) as ranks:
+            return fit(self, *args, comm=ranks, **options)
+
+    return fit_together
+
+
+def require_same_parameters(est, ranks, validation_data):
+    """ValueError where ranks have other parameters than rank 0, or cannot do what is asked for."""
+    if not est._stochastic:
+        raise ValueError("comm must be None for solver='lbfgs', which takes no batches: use 'adam' or 'sgd'")
+    if est.monitor not in (None, "loss", "score"):
+        raise ValueError("monitor must be 'loss', 'score' or None where comm is given: a scorer wants all rows at "
+                         f"once, got {_checks.described(est.monitor)}")
+    given = {name: getattr(est, name) for name in est._get_param_names() if name not in OF_A_RANK}
+    ranks.require_same({"the estimator": type(est).__name__, **given, "whether there is validation_data":
+                        validation_data is not None})
+
+
+def labels_of(y, ranks):
+    """(classes, kind of target as scikit-learn calls it, whether y is sparse), of the y of all ranks."""
+    if not ranks.several:
+        return _labels(y)
+    classes, kind, is_sparse = _labels(y) if y.shape[0] else (np.empty(0), None, False)
+    said = [json.loads(text) for text in _texts(ranks, json.dumps([classes.tolist(), str(classes.dtype), kind]))]
+    kinds = {kind if kind.startswith("multilabel") else "label" for _, _, kind in said if kind}
+    found = [np.array(names, dtype) for names, dtype, kind in said if kind]
+    if not found:
+        raise ValueError("y must have at least one row on some rank, got none on any")
+    if len(kinds) > 1 or len({_is_text(a) for a in found}) > 1:
+        raise ValueError("y must be labels of one kind on all ranks, got "
+                         + ", ".join(sorted({f"{kind} of {dtype}" for _, dtype, kind in said if kind})))
+    if "label" not in kinds:
+        if len({len(a) for a in found}) > 1:
+            raise ValueError(f"y must have as many columns on all ranks, got {[len(a) for a in found]}")
+        return found[0], kinds.pop(), ranks.any(is_sparse)
+    classes = np.unique(np.concatenate(found))
+    return classes, "multiclass" if len(classes) > 2 else "binary", False
+
+
+def _labels(y):
+    with _checks.under("y"):
+        binarizer = LabelBinarizer().fit(y)
+    return binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_
+
+
+def _is_text(a):
+    return a.dtype.kind in "OU"
+
+
+def _texts(ranks, text):
+    """The texts of all ranks, in their order."""
+    code = np.frombuffer(text.encode(), np.uint8)
+    ends = np.cumsum(ranks.gather(np.array([len(code)])))
+    whole = ranks.gather(code).astype(np.uint8).tobytes()
+    return [whole[begin:end].decode() for begin, end in zip([0, *ends], ends)]
+
+
+def balanced(classes, y, ranks):
+    """{class: weight} by which all classes count the same over the rows of all ranks."""
+    counts = ranks.sum_(np.array([float(np.sum(y == name)) for name in classes]))
+    return {name: counts.sum() / (len(classes) * count) for name, count in zip(classes.tolist(), counts) if count}

@@ -1,0 +1,133 @@
+"""The columns of the input where some of them are categories, and the tables that stand for those."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .. import _checks
+from .._types import Floats, Shape
+from ..initializers import initial
+from ._base import MOST_UNITS, Layer
+
+MOST_VALUES = 2**24  # of a category: float32 holds the integers up to here
+UNKNOWN = ("error", "zero")
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """The table of a column of categories, integers 0 .. n_values - 1: a row of `units` learned numbers for each value.
+    It is a Dense layer without bias of n_values one-hot columns, without the products by 0.
+
+    n_values: 1 to 2^24. units: at least 1.
+    unknown: what becomes of other integers and NaN: "error", a ValueError, or "zero", a row of zeros.
+    init: how the rows start: a name as of Dense, with a single input, since one value is there at a time, so that
+        "lecun_normal" is numbers of variance 1, as in PyTorch; or a number or an array of shape (n_values, units).
+    """
+
+    n_values: int
+    units: int
+    unknown: str = "error"
+    init: str | ArrayLike = "lecun_normal"
+
+    def checked(self, name: str) -> Self:
+        """The spec with its own numbers checked; errors call it by a name."""
+        return replace(self, n_values=_checks.integer(f"n_values of {name}", self.n_values, 1, MOST_VALUES),
+                       units=_checks.integer(f"units of {name}", self.units, 1, MOST_UNITS),
+                       unknown=_checks.one_of(f"unknown of {name}", self.unknown, UNKNOWN))
+
+    @property
+    def shape(self) -> Shape:
+        return self.n_values, self.units
+
+    def brief(self) -> str:
+        unknown = f", unknown={self.unknown!r}" if self.unknown != "error" else ""
+        return f"Embedding({self.n_values}, {self.units}{unknown})"
+
+
+@dataclass(frozen=True, eq=False)
+class Columns(Layer):
+    """The input as the first entry of MLP's list, where columns of X are categories: X has `numeric` columns of numbers
+    and then one column of integers for each of the categories, (n, numeric + categories). The layer gives the numbers
+    as they are and then, for each category, the row of its Embedding (Guo and Berkhahn 2016).
+
+    `net.W[l]` is all tables one after the other, (elements,); `net.layers[l - 1].tables(net.W[l])` has them as views
+    (n_values, units).
+
+    Categories are no numbers: derivatives by them are 0, and noise and attacks leave them alone. Steps of SGD without
+    momentum and of Adagrad, both without l2 and l1, touch only the rows that occur in a batch. All other steps move all
+    rows, since with momenta, means of squares or decay those with a gradient of 0 move too.
+
+    Layers for the numbers alone stand in a branch: `MLP([5, Concat([Columns(3), Scale()], Columns(0, [a, b])), 1])` has
+    3 numbers and 2 categories. Columns read the input, and where there are categories nothing else does.
+
+    numeric: at least 0, how many of the first columns pass. categories: Embeddings of the last columns.
+    lr_scale: factor of the learning rate. decay: factor of the optimiser's l2, l1 and weight_decay. As of Dense.
+    """
+
+    numeric: int
+    categories: Sequence[Embedding] = ()
+    lr_scale: float = 1.0
+    decay: float = 1.0
+
+    kind: ClassVar[str] = "columns"
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        numeric = _checks.integer(f"numeric of {name}", self.numeric, 0, MOST_UNITS)
+        if not isinstance(self.categories, (list, tuple)):
+            raise TypeError(f"categories of {name} must be a list of Embedding, "
+                            f"got {_checks.described(self.categories)}")
+        for table in self.categories:
+            if not isinstance(table, Embedding):
+                raise TypeError(f"categories of {name} must be a list of Embedding, got {_checks.described(table)}")
+        tables = tuple(table.checked(f"categories[{k}] of {name}") for k, table in enumerate(self.categories))
+        return replace(super().checked(name, dtype), numeric=numeric, categories=tables)
+
+    @property
+    def n_categories(self) -> int:  # type: ignore[override]
+        return len(self.categories)
+
+    def as_input(self, name: str, dtype: DTypeLike) -> Shape:
+        spec = self.checked(name, dtype)
+        return (_checks.integer(f"columns of {name}", spec.numeric + spec.n_categories, 1, MOST_UNITS),)
+
+    def after(self, shape: Shape) -> Shape:
+        if len(shape) > 1:
+            raise ValueError(f"Columns must read rows of numbers, got maps {shape}")
+        if self.numeric + self.n_categories > shape[0]:
+            raise ValueError(f"Columns must read at least numeric + categories columns, {self.numeric} + "
+                             f"{self.n_categories}, got {shape[0]}")
+        return (self.numeric + sum(table.units for table in self.categories),)
+
+    def weights(self, shape: Shape) -> Shape | None:
+        return (sum(table.n_values * table.units for table in self.categories),) if self.categories else None
+
+    def initial_weights(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
+        return np.concatenate([initial(table.init, table.shape, rng, f"init of categories[{k}] of {name}", dtype,
+                                       fans=(1, table.units)).ravel() for k, table in enumerate(self.categories)])
+
+    def tables(self, W: Floats) -> list[NDArray[Any]]:
+        """W(l), or what is like it, such as its gradient: (elements,) as a view (n_values, units) for each category.
+
+        ValueError where it has another shape.
+        """
+        wanted = self.weights(()) or (0,)
+        if not isinstance(W, np.ndarray) or W.shape != wanted:
+            came = W.shape if isinstance(W, np.ndarray) else _checks.described(W)
+            raise ValueError(f"W must be an array of shape {wanted}, got {came}")
+        ends = np.cumsum([table.n_values * table.units for table in self.categories])
+        return [part.reshape(table.shape) for part, table in zip(np.split(W, ends[:-1]), self.categories)]
+
+    def matrices(self, W: Floats) -> list[NDArray[Any]]:
+        return self.tables(W)
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        tables = [table.shape for table in self.categories]
+        return super().engine_row(shape) | {"numeric": self.numeric, "tables": tables}
+
+    def brief(self) -> str:
+        tables = f", [{', '.join(table.brief() for table in self.categories)}]" if self.categories else ""
+        return f"Columns({self.numeric}{tables})"
