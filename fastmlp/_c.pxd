@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 cdef extern from "kernels/kernels.h" nogil:
     enum:
         TILE_ROWS
-        TARGETS_rows, TARGETS_labels, TARGETS_csr
+        TARGETS_rows, TARGETS_labels, TARGETS_csr, TARGETS_mixed
         N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
         ACT_identity, ACT_relu
         STEP_sgd, STEP_adam, STEP_nadam, STEP_adagrad
@@ -52,6 +52,12 @@ cdef extern from "kernels/kernels.h" nogil:
         Py_ssize_t ldd
         void *value
         void *scratch
+
+    ctypedef struct mixed_t:
+        int form
+        const void *y
+        const int64_t *partner
+        const void *share
 
     ctypedef struct attack_t:
         int norm
@@ -169,6 +175,8 @@ cdef extern from "kernels/kernels.h" nogil:
                      Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
         void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out,
                        Py_ssize_t ldo) noexcept nogil
+        void (*mix)(Py_ssize_t m, Py_ssize_t n, const void *share, Py_ssize_t first, const void *y, void *x,
+                    Py_ssize_t ld) noexcept nogil
         void (*fetch_rows)(const source_t *X, const loss_t *loss, const int64_t *order, Py_ssize_t first,
                            Py_ssize_t m) noexcept nogil
         void (*permute)(uint64_t first, Py_ssize_t m, uint64_t a, uint64_t b, const uint32_t *key,

@@ -451,8 +451,8 @@ cdef class Core:
         cdef Optimizer *optimizer = &job.optimizer
         cdef Py_ssize_t done, wanted, size, first, last
         cdef double argument = job.rows.loss.arg, weight_scale, row_l2, row_l1, noise, smoothing
-        order, size, first, last, weight_scale, key, rates = <tuple>batches
-        row_l2, row_l1, noise, penalty, attack, smoothing = <tuple>objective
+        order, size, first, last, weight_scale, key, rates, mixed = <tuple>batches
+        row_l2, row_l1, noise, penalty, attack, smoothing, _ = <tuple>objective
         call.bind(data, order, weight_scale)
         self.cut(call, data, size)
         if job.net.settles:     # each layer sees the whole batch at once
@@ -462,8 +462,11 @@ cdef class Core:
             call.move_inputs(attack)
         call.exchange(exchange, settle)
         job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
+        job.batches.altered = noise > 0 or mixed is not None
         if smoothing:
             job.rows.loss.arg = smoothing
+        if mixed is not None:
+            call.mix(mixed[0], mixed[1])
         call.drop_at(rates)
         call.step_by(step, state)
         optimizer.row_l2, optimizer.row_l1 = row_l2, row_l1

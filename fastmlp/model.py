@@ -269,7 +269,7 @@ class MLP(Exits):
             n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0, metrics: Metrics = (),
             input_noise: float = 0.0, gradient_penalty: float = 0.0, jacobian_penalty: float = 0.0,
             adversarial: Attack | None = None, ema: float | None = None, label_smoothing: float = 0.0,
-            class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
+            mixup: float = 0.0, class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
             window: int | None = None, batches: Any = None) -> History:
         """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
         on.
@@ -318,6 +318,10 @@ class MLP(Exits):
         label_smoothing : of "cross_entropy" and "binary_cross_entropy": targets y are taken for
             (1 - label_smoothing) y + label_smoothing / d(L), for the latter / 2 (Szegedy et al. 2016). "loss" is of
             these, validation of y as it is.
+        mixup : alpha: each row is mixed with another one, share x + (1 - share) x' and targets likewise, labels as
+            rows of probabilities; shares are drawn anew in each epoch, of the Beta distribution with both parameters
+            alpha (Zhang et al. 2018). "loss" is of these; a row counts by its own sample weight. 0: as they are. Not
+            with a function as the loss, categories, comm or batches.
         class_weight : factors of the rows' sample weights by class, for labels: a dict {label: factor}, 1 for labels
             that it does not have, or "balanced", n / (classes * rows of the class). For "cross_entropy" and, with 0
             and 1 in one output, "binary_cross_entropy". Rows are counted on all ranks of comm. Validation is without.
@@ -357,8 +361,8 @@ class MLP(Exits):
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
-            label_smoothing=label_smoothing, class_weight=class_weight, comm=comm, sync=sync, window=window,
-            batches=batches), fresh=True)
+            label_smoothing=label_smoothing, mixup=mixup, class_weight=class_weight, comm=comm, sync=sync,
+            window=window, batches=batches), fresh=True)
 
     def partial_fit(self, X: Any = None, y: Any = None, optimizer: Optimizer | str | None = None, epochs: int = 1,
                     batch_size: int | None = 32, sample_weight: ArrayLike | None = None,
@@ -366,7 +370,7 @@ class MLP(Exits):
                     n_threads: int | None = None, verbose: int = 0, validation_fraction: float = 0.0,
                     metrics: Metrics = (), input_noise: float = 0.0, gradient_penalty: float = 0.0,
                     jacobian_penalty: float = 0.0, adversarial: Attack | None = None,
-                    ema: float | None = None, label_smoothing: float = 0.0,
+                    ema: float | None = None, label_smoothing: float = 0.0, mixup: float = 0.0,
                     class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
                     window: int | None = None, batches: Any = None) -> History:
         """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
@@ -382,8 +386,8 @@ class MLP(Exits):
             validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, n_threads=n_threads, verbose=verbose,
             validation_fraction=validation_fraction, metrics=metrics, input_noise=input_noise,
             gradient_penalty=gradient_penalty, jacobian_penalty=jacobian_penalty, adversarial=adversarial, ema=ema,
-            label_smoothing=label_smoothing, class_weight=class_weight, comm=comm, sync=sync, window=window,
-            batches=batches), fresh=False)
+            label_smoothing=label_smoothing, mixup=mixup, class_weight=class_weight, comm=comm, sync=sync,
+            window=window, batches=batches), fresh=False)
 
     def folded(self) -> Self:
         """A new network that predicts the same, without the layers that only multiply and shift features: BatchNorm

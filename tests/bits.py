@@ -292,6 +292,10 @@ def cases():
     shrinking = [12, fastmlp.Scale(decay=1.0), Dense(20, bias_decay=0.5), fastmlp.Mixture("tanh", lr_scale=0.5),
                  fastmlp.LayerNorm(decay=0.5), fastmlp.Shift(decay=1.0), Dense(3, bias_lr_scale=0.25)]
     yield "factors of features and biases", Case(shrinking, AdamW(1 / 64, l2=1 / 64), rows=75, batch=33)
+    yield "mixed", Case(dense([7, 12, 3], "tanh"), loss="cross_entropy", y=sixteenths, mixup=0.5, input_noise=1 / 8,
+                        gradient_penalty=1 / 8, rows=150, batch=70)
+    yield "mixed, wider", Case([50, Dense(131, "relu"), fastmlp.BatchNorm(), Dense(70, "relu"), 9], Adam(1 / 64),
+                               rows=75, batch=33, mixup=0.5)
     yield "dropout by a schedule", Case([9, Dense(20, "relu"), Dropout(fastmlp.schedules.Step(0.5, 1, 0.5)), 3],
                                         SGD(1 / 16), jacobian_penalty=1 / 8)
     for e in ("cross_entropy", "binary_cross_entropy"):

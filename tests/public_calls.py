@@ -218,7 +218,7 @@ def set_classes(names):
 DATA = dict(X=X, y=Y, sample_weight=WEIGHT)
 FIT = dict(X=X, y=Y, optimizer=Adam(), epochs=2, batch_size=3, sample_weight=WEIGHT, validation_data=None,
            callbacks=[stop], shuffle=True, n_threads=1, verbose=0, validation_fraction=0.0, metrics=(), input_noise=0.0,
-           gradient_penalty=0.0, jacobian_penalty=0.0, adversarial=None, ema=0.9, label_smoothing=0.0,
+           gradient_penalty=0.0, jacobian_penalty=0.0, adversarial=None, ema=0.9, label_smoothing=0.0, mixup=0.0,
            class_weight=None, comm=None, sync="step", window=4, batches=None)
 
 NETWORKS = {

@@ -48,6 +48,8 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
         room = room_for(job, rows * layer.ld)
         layer.x = base + offset
     offset += room
+    if layer.number == 0 and job.rows.mixed.partner != NULL:
+        offset += room      # for the rows that these are mixed with
     layer.operands = layer.x
     if layer.rounded:
         layer.operands = base + offset

@@ -59,13 +59,21 @@ cdef class Call:
         if data.loss is not None:
             rows.function = python_loss
         rows.weight_scale = weight_scale or rows.n / data.weight_of(order)
-        rows.delta_weight = NULL
+        rows.delta_weight, rows.mixed.partner = NULL, NULL
         job.net.layers[0].in_place = False
-        job.batches.training = False
+        job.batches.training = job.batches.altered = False
         memset(&job.optimizer, 0, sizeof(Optimizer))
         memset(&job.gradient, 0, sizeof(Gradient))
         memset(&job.sensitivity, 0, sizeof(Sensitivity))
         memset(&job.results, 0, sizeof(Results))
+
+    cdef mix(self, partners, share):
+        """Have each row mixed with another one: x = share x + (1 - share) x', and targets likewise, for each place in
+        the order the number of the other row, and a share."""
+        cdef Rows *rows = &self.job.rows
+        rows.mixed.form, rows.mixed.y = rows.loss.form, rows.loss.y
+        rows.mixed.partner, rows.mixed.share = <int64_t *>address(partners), <char *>address(share)
+        rows.loss.form, rows.loss.y, rows.prefetch = TARGETS_mixed, &rows.mixed, False
 
     cdef read_in_place(self, Data data):
         """Let X serve as x(0) as it stands, where its rows have the network's type and lie in order."""
@@ -153,7 +161,8 @@ cdef class Call:
         cdef Py_ssize_t size
         cdef bint passing = fresh or job.net.layers[0].in_place or of.along != NULL
         cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest, sweep, keep, of.attack_steps > 0,
-                                    of.tangent != NULL, of.tangent != NULL and of.pulled != self.room)
+                                    of.tangent != NULL, of.tangent != NULL and of.pulled != self.room,
+                                    job.rows.mixed.partner != NULL)
         if passing or not self.laid_out or memcmp(&self.layout, &wanted, sizeof(Layout)) or scratch_fill is not None:
             size = place(job, NULL, rows, panel_rows, threads, sweep, keep)
             if fresh or self.arena is None or self.arena.size < size:

@@ -17,7 +17,8 @@ class Batches(NamedTuple):
 
     order: numbers of the rows, int64, cut into batches of `size` rows; those first .. last are trained on.
     weight_scale: rows of the whole fit over the sum of their weights. key: what dropout drops and what noise is, 64
-    bits. rates: (l, rate) of the dropout layers whose rate is not always the same.
+    bits. rates: (l, rate) of the dropout layers whose rate is not always the same. mixed: as long as the order, numbers
+    of rows and shares of the network's dtype, where each row is mixed with another one: see Call.mix.
     """
 
     order: NDArray[np.int64]
@@ -27,6 +28,7 @@ class Batches(NamedTuple):
     weight_scale: float = 1.0
     key: int = 0
     rates: Sequence[tuple[int, float]] = ()
+    mixed: tuple[NDArray[np.int64], Floats] | None = None
 
 
 class Step(NamedTuple):
@@ -91,8 +93,9 @@ class Objective(NamedTuple):
 
     row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
     input_noise: the standard deviation of the normal noise that is added to x(0). penalty: on the sensitivity to the
-    input. attack: moves the rows of each batch first. smoothing: of cross entropies, whose
-    targets y are taken for (1 - smoothing) y + smoothing / classes.
+    input. attack: moves the rows of each batch first. smoothing: of cross entropies, whose targets y are taken for
+    (1 - smoothing) y + smoothing / classes. mixup: 0, or the parameter of the distribution by which rows are mixed:
+    Batches.mixed, which is drawn by it, has how.
     """
 
     row_l2: float = 0.0
@@ -101,6 +104,7 @@ class Objective(NamedTuple):
     penalty: Penalty = Penalty()
     attack: AttackNumbers | None = None
     smoothing: float = 0.0
+    mixup: float = 0.0
 
 
 class Sums(NamedTuple):

@@ -33,8 +33,19 @@ cdef void gather_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) no
         return
     x = at(job, x0.x, row * x0.ld)
     job.k.gather(&job.rows.X, job.rows.order, pos, m, x, x0.ld)
-    if job.batches.training and job.batches.noise > 0:
-        job.k.noise(m, job.net.numeric, x, x0.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
+    if job.batches.altered:
+        if job.rows.mixed.partner != NULL:
+            mix_rows(job, pos, row, m)
+        if job.batches.noise > 0:
+            job.k.noise(m, job.net.numeric, x, x0.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
+
+
+cdef void mix_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """x(0) of m rows, mixed with their partners', which are gathered into the rows after those of the chunk."""
+    cdef Layer *x0 = &job.net.layers[0]
+    cdef char *partners = at(job, x0.x, (job.batches.chunk + row) * x0.ld)
+    job.k.gather(&job.rows.X, job.rows.mixed.partner, pos, m, partners, x0.ld)
+    job.k.mix(m, x0.d_out, job.rows.mixed.share, pos, partners, at(job, x0.x, row * x0.ld), x0.ld)
 
 
 cdef void push_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:

@@ -22,7 +22,7 @@ cdef class Data:
 
 # What places in an arena depend on: numbers and flags, compared as bytes.
 cdef struct Layout:
-    Py_ssize_t rows, panel_rows, threads, lowest, sweep, keep, attacked, tangents, projected
+    Py_ssize_t rows, panel_rows, threads, lowest, sweep, keep, attacked, tangents, projected, mixed
 
 
 cdef class Call:
@@ -41,6 +41,7 @@ cdef class Call:
     cdef open(self, const Job *blank, P)
     cdef round_operands(self)
     cdef bind(self, Data data, order, double weight_scale=*)
+    cdef mix(self, partners, share)
     cdef read_in_place(self, Data data)
     cdef sweep_to(self, int last)
     cdef penalize(self, penalty)

@@ -283,6 +283,7 @@ cdef struct Rows:
     void *call                  # and the Call that it belongs to
     double weight_scale         # rows over the sum of the sample weights
     const char *delta_weight    # sample weights where only delta_w knows them
+    mixed_t mixed               # in training, rows that others are mixed into; its partner NULL: none are
 
 
 cdef struct Batches:
@@ -291,6 +292,7 @@ cdef struct Batches:
     Py_ssize_t first, end       # chunks of the epoch that the threads are to do; or positions, of jobs without batches
     bint training               # dropout drops
     uint64_t key                # what it drops in this epoch, what noise is
+    bint altered                # rows are mixed or have noise added before they are trained on
     double noise                # standard deviation of what is added to x(0) in training
 
 

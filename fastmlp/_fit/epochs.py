@@ -18,6 +18,7 @@ from .._engine.requests import Batches, Objective, State, Step
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
+from . import mixup
 from .average import RunningMean
 from .cuts import Stretch
 from .orders import Order, Place
@@ -91,6 +92,7 @@ class Epochs:
         self.section_batches = self.batches if self.n <= most else max(1, most // self.cut.batch)
         self.section: tuple[int, int] | None = None  # (epoch, number of the section),
         self.section_rows = NO_ROWS                  # and this rank's rows of its batches
+        self.section_mixed: tuple[Integers, Floats] | None = None  # and what they are mixed with, see mixup.drawn
         self.section_begin = self.section_salt = 0   # the place of the first of them; see Section
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
         self.done = 0                                # batches of this one that an earlier fit has done
@@ -180,7 +182,10 @@ class Epochs:
         """The batches of a stretch of the section. Where this rank has no rows in them, a row of its data stands in,
         and nothing of it counts."""
         objective, rows = self.objective, stretch.rows or 1
-        order = self.section_rows[stretch.begin - self.section_begin:stretch.end - self.section_begin]
+        part_of_section = slice(stretch.begin - self.section_begin, stretch.end - self.section_begin)
+        order, mixed = self.section_rows[part_of_section], None
+        if self.section_mixed is not None:
+            mixed = self.section_mixed[0][part_of_section], self.section_mixed[1][part_of_section]
         if not stretch.rows:
             order = np.zeros(stretch.last - stretch.first, np.int64)
         scale, part = self.n / self.weight, 1.0
@@ -189,7 +194,7 @@ class Epochs:
             scale *= part
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
         key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
-        batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped)
+        batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped, mixed)
         ranks = self.ranks
         together = (ranks.exchange(stretch.rows), ranks.settle(stretch.rows)) if ranks.several else ()
         found = self.network.core.train(self.data, self.team, batches, start.step, self.changing, objective, *together)
@@ -210,6 +215,9 @@ class Epochs:
             else:
                 self.data, self.section_rows, self.section_salt = self.order.open(self.data, place)
                 self.order.look_ahead(self._place_after(epoch, begin + self.section_batches))
+            if self.objective.mixup:
+                self.section_mixed = mixup.drawn(self.section_rows, self.objective.mixup, self.network.dtype,
+                                                 self.network.progress.seed, epoch, number)
             self.section, self.section_begin = (epoch, number), place[1]
         return begin
 

@@ -14,7 +14,7 @@ from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Integers
 from ..callbacks import Callback
-from . import classes, loop
+from . import classes, loop, mixup
 from .average import RunningMean
 from .epochs import EpochResult, Epochs
 from .history import History
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 MANY = 10**6  # rows, where nobody knows how many
 PLAIN = Objective()
-PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing"}  # options
+# without these options
+PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing", "mixup"}
 
 
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
@@ -73,6 +74,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         seed, first = ranks.integers(seed, first)
     if options.label_smoothing:
         classes.check_smoothing(network, options.label_smoothing)
+    if options.mixup:
+        mixup.check(network, options)
     rows = _rows_of(network, X, y, options, seed, ranks)
     data, order = rows.data, rows.order
     measures = Measures(network, data, order.rows if rows.held_out is None else rows.held_out, y, options, ranks)
@@ -172,7 +175,7 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
         raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
                          "BatchNorm, whose rows depend on each other in training")
     return Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
-                     smoothing=options.label_smoothing)
+                     smoothing=options.label_smoothing, mixup=options.mixup)
 
 
 def present_penalty(network: Network, epochs: Epochs, X: Any, y: Any, sample_weight: Any) -> float:

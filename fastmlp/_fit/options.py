@@ -47,6 +47,7 @@ class Options:
     adversarial: Attack | None = None
     ema: float | None = None
     label_smoothing: float = 0.0
+    mixup: float = 0.0
     class_weight: ClassWeight | None = None
     comm: Any = None
     sync: str | int = "step"
@@ -107,6 +108,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "input_noise": lambda name, value: _checks.number(name, value, least=0),
     "ema": _part,
     "label_smoothing": _part,
+    "mixup": lambda name, value: _checks.number(name, value, least=0, most=1e6),
     "sync": lambda name, value: (_checks.one_of(name, value, ("step",)) if isinstance(value, str)
                                  else _count(name, value)),
     "window": _count,

@@ -162,7 +162,15 @@ typedef struct {
 } source_t;
 
 /* Targets are rows of the kernels' type, class labels (int32), or a source_t of a CSR matrix of the kernels' type. */
-enum { TARGETS_rows, TARGETS_labels, TARGETS_csr };
+enum { TARGETS_rows, TARGETS_labels, TARGETS_csr, TARGETS_mixed };
+
+/* Targets of which those of two rows are mixed: y of TARGETS_mixed. */
+typedef struct {
+    int form;               /* TARGETS_*, of the targets themselves, */
+    const void *y;          /* IN  and these */
+    const int64_t *partner; /* IN  row i is mixed with target row partner[first + i], */
+    const void *share;      /* IN  of which it has all but the part share[first + i] */
+} mixed_t;
 
 /* Rows that the loss kernels take at a time, whatever the vector width. */
 #define TILE_ROWS 16

@@ -306,6 +306,11 @@ KERNEL(void, step, (const step_t *s, ptrdiff_t m, ptrdiff_t n,
 /* out = rows order[first], order[first + 1], .. of src, or first, first + 1, .. where order is NULL; m at least 1 */
 KERNEL(void, gather, (const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m,
                       void *out, ptrdiff_t ldo))        /* OUT (m, cols); anything up to whole vectors */
+/* x = y + share (x - y), share[first + i] for row i; one row stride, ld */
+KERNEL(void, mix, (ptrdiff_t m, ptrdiff_t n, const void *share, ptrdiff_t first,
+                   const void *y,                       /* IN  (m, n), with room for whole vectors */
+                   void *x,                             /* IN/OUT (m, n), with room for whole vectors */
+                   ptrdiff_t ld))
 /* Have m dense rows of X and their targets on their way to the cache. */
 KERNEL(void, fetch_rows, (const source_t *X, const loss_t *loss, const int64_t *order, ptrdiff_t first, ptrdiff_t m))
 
