@@ -21,8 +21,8 @@ from lib import machine, options, real_tables, report, timing
 from lib.workloads import WORKLOADS
 
 PRECISIONS = ("full", "bfloat16")
-# workload, rows of a batch, rows predicted
-TIMED = {"wide, batch 256": ("wide", 256), "wide, batch 1024": ("wide", 1024), "mnist-512": ("mnist-512", 128),
+# workload, rows of a batch
+TIMED = {"wide-256": ("wide", 256), "wide-1024": ("wide", 1024), "mnist-512": ("mnist-512", 128),
          "digits-200": ("digits-200", 200), "lenet-5": ("lenet-5", 64)}
 PREDICTED = 20_000
 SEEDS = range(12)
