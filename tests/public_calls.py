@@ -539,5 +539,5 @@ INTERNAL = {
     "Loss": ("rows",),
     **dict.fromkeys(("Communicator", "SerialCommunicator", "MPICommunicator"), ("sum_", "broadcast_")),
     "History": ("log",),
-    "OptimizerState": ("export", "following", "restore"),
+    "OptimizerState": ("export", "following", "restore", "step_at"),
 }

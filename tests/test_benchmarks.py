@@ -305,7 +305,7 @@ def test_a_readme_shows_what_the_results_say(path, found):
 
 
 def counts(number, counter="callgrind"):
-    return {"machine": "a machine", "counter": counter,
+    return {"machine": "a machine", "compiler": "a compiler", "counter": counter,
             "workloads": {name: {"instructions": number, "ratio": 2.0, "spread": 0.01} for name in quick.NAMES}}
 
 

@@ -251,9 +251,9 @@ def test_sparse_targets(form):
 def test_threads_of_all_that_computes(monkeypatch):
     """n_threads counts in each method, as it is at the time."""
     asked, team = [], _core.borrow_team
-    A, b = np.tile(X, (5, 1)), np.tile(y, 5)
+    A, b = np.tile(X, (50, 1)), np.tile(y, 50)     # more than what one thread predicts by itself
     monkeypatch.setattr(_core, "borrow_team", lambda n, auto=False: asked.append((n, auto)) or team(n, auto))
-    model, coder = MLPRegressor(max_iter=2, n_threads=1).fit(A, b), MLPAutoencoder((3,), max_iter=2, n_threads=1).fit(A)
+    model, coder = MLPRegressor(max_iter=2, n_threads=1).fit(A, b), MLPAutoencoder((100, 3), max_iter=2, n_threads=1).fit(A)
     for n in (1, 2):
         model.set_params(n_threads=n), coder.set_params(n_threads=n)
         calls = {"predict": lambda: model.predict(A), "transform": lambda: model.transform(A),

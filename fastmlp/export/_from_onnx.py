@@ -1,6 +1,7 @@
 """The network in an ONNX model that to_onnx wrote."""
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,7 +54,11 @@ def _of_arrays(cls: type[Net], described: dict[str, Any], dtype: np.dtype[Any], 
 
 
 def _weights(arrays: dict[str, Any], name: str, dtype: np.dtype[Any]) -> Any:
-    """Weights as the network has them, however they were kept."""
+    """Weights as the network has them, however they were kept; those of columns table by table."""
+    if name not in arrays:
+        tables = (f"{name}.{k}" for k in itertools.count())
+        parts = itertools.takewhile(arrays.__contains__, tables)
+        return np.concatenate([_weights(arrays, part, dtype).ravel() for part in parts])
     W, factor = arrays[name].astype(dtype), arrays.get(FACTOR + name)
     return W if factor is None else W * factor
 

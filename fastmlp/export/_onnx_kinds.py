@@ -84,13 +84,13 @@ def dense(graph: Graph, node: Node, x: Value) -> Value:
 def columns(graph: Graph, node: Node, x: Value) -> Value:
     """the numbers, and for each category a row of its table"""
     spec: Any = node.layer
-    rows, (d,), end = x.rows(), node.shapes[0], 0
+    rows, (d,) = x.rows(), node.shapes[0]
     parts = [cut(graph, rows, 0, spec.numeric, 1)] if spec.numeric else []
-    W = "" if node.W is None else graph.constant(node.W, f"W.{node.number}")
-    for column, (n, units) in enumerate((table.shape for table in spec.categories), d - spec.n_categories):
-        begin, end = end, end + n * units
-        table = graph.op("Reshape", cut(graph, W, begin, end, 0), graph.constant(np.array([n, units])))
-        parts.append(row_of_table(graph, cut(graph, rows, column, column + 1, 1), table, n, units))
+    tables = [] if node.W is None else spec.tables(node.W)
+    for k, table in enumerate(tables):
+        column = d - len(tables) + k
+        W = graph.weights(table, f"W.{node.number}.{k}", (0, 1))
+        parts.append(row_of_table(graph, cut(graph, rows, column, column + 1, 1), W, *table.shape))
     return Value(graph, node.shape, rows=graph.op("Concat", *parts, axis=1))
 
 
