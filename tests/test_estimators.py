@@ -253,7 +253,8 @@ def test_threads_of_all_that_computes(monkeypatch):
     asked, team = [], _core.borrow_team
     A, b = np.tile(X, (50, 1)), np.tile(y, 50)     # more than what one thread predicts by itself
     monkeypatch.setattr(_core, "borrow_team", lambda n, auto=False: asked.append((n, auto)) or team(n, auto))
-    model, coder = MLPRegressor(max_iter=2, n_threads=1).fit(A, b), MLPAutoencoder((100, 3), max_iter=2, n_threads=1).fit(A)
+    model = MLPRegressor(max_iter=2, n_threads=1).fit(A, b)
+    coder = MLPAutoencoder((100, 3), max_iter=2, n_threads=1).fit(A)
     for n in (1, 2):
         model.set_params(n_threads=n), coder.set_params(n_threads=n)
         calls = {"predict": lambda: model.predict(A), "transform": lambda: model.transform(A),
