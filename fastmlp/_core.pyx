@@ -144,7 +144,8 @@ cdef class Core:
     cdef readonly Py_ssize_t n_params
     cdef bint rounds            # operands of products are rounded to bfloat16 where nothing asks for exact derivatives
     cdef list calls, rounding_calls     # at hand for the next
-    cdef list smalls            # at hand for predict_small
+    cdef Small small            # at hand for predict_small: of one thread, without a list that grows and shrinks,
+    cdef list smalls            # and of others
     cdef char format
     cdef int link
     cdef Pace pace
@@ -564,6 +565,13 @@ cdef class Core:
         self.give(call)
         return total, out
 
+    cdef Small take_small(self):
+        cdef Small small = self.small
+        self.small = None
+        if small is None:
+            small = self.smalls.pop() if self.smalls else self.new_small()
+        return small
+
     cdef Small new_small(self):
         cdef Small small = Small()
         small.call = self.new_call(True)
@@ -595,7 +603,7 @@ cdef class Core:
             work = b.shape[0] * self.blank.net.work
             if work > SMALL_WORK:
                 return None
-            small = self.smalls.pop() if self.smalls else self.new_small()
+            small = self.take_small()
             out = empty((b.shape[0], self.blank.net.layers[self.blank.net.L].d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
             if work > ALONE_WORK:
@@ -604,7 +612,9 @@ cdef class Core:
             else:
                 good = small_rows(small, self.link, &b, o.buf)
             PyBuffer_Release(&o)
-            if len(self.smalls) < MOST_SMALLS:
+            if self.small is None:
+                self.small = small
+            elif len(self.smalls) < MOST_SMALLS:
                 self.smalls.append(small)
             return out if good else None
         finally:
