@@ -30,7 +30,7 @@ class Unfinished(NamedTuple):
     sensitivity: float
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Progress:
     """Where training stands, from which partial_fit goes on.
 

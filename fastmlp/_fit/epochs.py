@@ -39,7 +39,7 @@ class EpochResult(NamedTuple):
     stopped: bool       # whether an on_batch_end ended it, and with it the fit
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Sums:
     """Sums over the batches up to some place in an epoch, `batches` that place; penalties are means already."""
 

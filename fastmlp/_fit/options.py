@@ -26,7 +26,7 @@ OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
 OF_A_RANK = ("sample_weight", "validation_data", "callbacks", "n_threads", "verbose", "comm", "batches")
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Options:
     """What fit or partial_fit was called with."""
 
