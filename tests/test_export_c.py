@@ -183,7 +183,8 @@ def program(folder, nets, *options, cc, language="c"):
 
 
 def outputs_of(command, X, d_out):
-    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}   # a sanitizer of the tests
+    # without a sanitizer that the tests run under
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     done = subprocess.run(command, input=X.tobytes(), capture_output=True, env=environment)
     assert done.returncode == 0 and not done.stderr, done.stderr.decode()
     return np.frombuffer(done.stdout, np.float32).reshape(len(X), d_out)
