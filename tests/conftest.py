@@ -32,3 +32,8 @@ def no_threads_left():
     before = threads()
     yield
     assert threads(before, 5) == before
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that fork come first, while there are no threads of other packages, such as Dask's, which a child lacks."""
+    items.sort(key=lambda item: item.path.name != "test_threads.py")
