@@ -45,7 +45,7 @@ def calls(net, n, folder):
 
 # a network, and how many rows make its calls take far more than the largest of MEGABYTES
 LARGE = {
-    "wide": (lambda: MLP([200, 2000, 100], random_state=0), 2000),
+    "wide": (lambda: MLP([200, 2000, 300], random_state=0), 10_000),
     "batch norm": (lambda: MLP([100, 200, BatchNorm(), 30], random_state=0), 20_000),
     "convolution": (lambda: MLP([(50, 50, 1), Conv2D(8, 5), 10], random_state=0, dtype="float64"), 900),
 }
