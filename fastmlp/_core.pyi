@@ -23,7 +23,6 @@ PENALTIES: dict[str, int]
 ISA: str
 COMPILER: str
 MOST_THREADS: int
-MOST_ELEMENTS: int
 WHOLE: int
 
 def available_isas() -> list[str]: ...

@@ -18,20 +18,16 @@ validation of users' input and no printing here: the Python storey does that.
 import numpy as np
 from numpy import empty, ndarray
 
+cimport cython
 from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp
 
 from fastmlp._engine.arena cimport share_weights
-from fastmlp._engine.columns cimport known_rows
-from fastmlp._engine.conv cimport find_windows
-from fastmlp._engine.kinds cimport kind_of
-from fastmlp._engine.runtime cimport Call, Data, Pace, Team
+from fastmlp._engine.runtime cimport Call, Data, Pace, Small, Team, count, describe, is_small
 from fastmlp._engine.structs cimport *
-from fastmlp._engine.sweep cimport (attack_job, forward_job, keep_job, phase_ticks, prepare, pull_job, push_job,
-                                    push_rows, sweep_job)
-from fastmlp._engine.tables cimport address, kernels_for, theta_for
+from fastmlp._engine.sweep cimport attack_job, forward_job, keep_job, phase_ticks, pull_job, push_job, sweep_job
+from fastmlp._engine.tables cimport address, kernels_for
 from fastmlp._engine.ties cimport fold, spread
 
 from fastmlp._engine.kinds import KINDS
@@ -50,17 +46,9 @@ cdef enum:
     # but of work so many multiply-adds at most, twice of float32: a tenth of a second, in which the weight phase looks
     # for no signals
     CHUNK_WORK = 2000000000
-    SMALL_ROWS = 64             # that predict_small takes through the layers at a time
-    SMALL_WORK = 1000000        # rows times parameters that it takes
     MOST_SMALLS = 16            # calls of predict_small at a time whose memory is kept
-    ALONE_WORK = 200000         # up to which predict_small holds the GIL: other threads take as long to wake up
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
-    # networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, sum
-    # batches in two groups, see group_rows; part of the promise of bits
-    GROUP_BYTES = 64 * 1024
-    GROUP_UNITS = 16
 
-MOST_ELEMENTS = 2**31 - 1   # of a map with its padding
 MOST_THREADS = MAX_THREADS
 globals().update(Data=Data, Team=Team)      # which a cimport does not make attributes of the module
 
@@ -70,58 +58,7 @@ def phases():
     return dict(phase_ticks()) or None
 
 
-cdef class Small:
-    """What one call of predict_small computes in: a Call, and the weights that its mirrors are of."""
-    cdef Call call
-    cdef object P
-    cdef char *mirrored
-
-
-cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexcept nogil:
-    """The link of x(L) of some rows; False where they or the weights are not finite."""
-    cdef Job *job = &small.call.job
-    cdef Layer *first = job.net.layers
-    cdef Layer *last = &job.net.layers[job.net.L]
-    cdef Layer *layer
-    cdef Py_ssize_t i, m, begin, size, n = X.shape[0]
-    cdef int l
-    cdef char *rows
-    cdef float_mode_t outside
-    cdef bint whole = X.strides[0] == first.d_out * job.size     # the rows are one piece
-    for i in range(1 if whole else n):
-        if not job.k.all_finite(first.d_out * n if whole else first.d_out, <char *>X.buf + i * X.strides[0]):
-            return False
-    if job.net.numeric < first.d_out and not known_rows(job, <char *>X.buf, n, X.strides[0] // job.size):
-        return False
-    if not job.k.all_finite(job.net.n_elements, job.net.P):
-        return False
-    for l in range(1, job.net.L + 1):
-        layer = &job.net.layers[l]
-        begin, size = layer.weights.w_at * job.size, layer.weights.rows * layer.weights.ld * job.size
-        if has_forms(layer) and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
-            memcpy(small.mirrored + begin, job.net.P + begin, size)
-            layer.kind.mirror(job, layer, 0, layer.weights.rows)
-    if first.in_place and first.ld != X.strides[0] // job.size:
-        first.ld = X.strides[0] // job.size
-        prepare(job, job.net.layers)
-    outside = float_mode()
-    set_float_mode(ENGINE_MODE)
-    i = 0
-    while i < n:
-        m = min(SMALL_ROWS, n - i)
-        rows = <char *>X.buf + i * X.strides[0]
-        if first.in_place:
-            first.x = first.operands = rows
-        else:
-            job.k.rows(m, first.d_out, rows, X.strides[0] // job.size, first.x, first.ld)
-        push_rows(job, 0, 0, m, job.shares.scratch[0])
-        job.k.link(link, m, last.d_out, last.x, last.ld, at(job, <char *>out, i * last.d_out), last.d_out,
-                   at(job, job.shares.scratch[0], job.shares.loss_at))
-        i += m
-    set_float_mode(outside)
-    return True
-
-
+@cython.final
 cdef class Core:
     """A compiled network.
 
@@ -166,145 +103,15 @@ cdef class Core:
         self.blank.rows.loss.n = d[net.L]
         self.link, self.rounds = link, rounds
         self.calls, self.rounding_calls, self.smalls, self.held, self.pace = [], [], [], [], Pace()
-        net.layers[0].d_out = net.numeric = d[0]
-        for l in range(1, net.L + 1):
-            self.describe(l, d[l], layers[l - 1])
-        self.follow_readers()
-        self.keep_statistics()
-        self.count(tail)
+        self.statistics = describe(&self.blank, d, layers, self.dtype, self.held)
+        self.n_params = count(&self.blank, &self.ties, tail)
+        self.ties.fold, self.ties.spread = fold, spread
         self.format = ord(self.dtype.char)
         self.P = aligned(self.blank.net.n_elements, self.dtype)
         net.P = <char *>address(self.P)
         for l in range(1, net.L + 1):
             net.layers[l].weights.W = at(&self.blank, net.P, net.layers[l].weights.w_at)
             net.layers[l].weights.b = at(&self.blank, net.P, net.layers[l].weights.b_at)
-
-    cdef describe(self, int l, Py_ssize_t units, spec):
-        """Layer l as its kind has it."""
-        cdef const kernels_t *k = self.blank.k
-        cdef Layer *layers = self.blank.net.layers
-        cdef Layer *layer = &layers[l]
-        cdef window_t *g = &layer.windows.window
-        layer.kind, layer.number = kind_of(spec["kind"]), l
-        layer.theta = theta_for(spec["activation"], spec["argument"])
-        layer.weights.bias = spec["bias"]
-        layer.weights.positions = spec.get("positions", 1)
-        layer.weights.of_W.lr, layer.weights.of_W.decay = spec.get("lr_scale", 1.0), spec.get("decay", 1.0)
-        layer.weights.of_b.lr = layer.weights.of_W.lr * spec.get("bias_lr_scale", 1.0)
-        layer.weights.of_b.decay = spec.get("bias_decay", 0.0)
-        layer.rate, layer.groups = spec.get("rate", 0.0), spec.get("groups", 1)
-        layer.features.n, layer.features.eps = spec.get("features", 0), spec.get("eps", 0.0)
-        layer.features.scaled, layer.features.centred = spec.get("scaled", False), spec.get("centred", False)
-        layer.norm.channels = spec.get("channels", 0)
-        layer.norm.momentum, layer.norm.eps = spec.get("momentum", 0.0), spec.get("eps", 0.0)
-        first, *others = spec["sources"]
-        layer.input.source = &layers[<int>first]
-        if others:
-            layer.second.source = &layers[<int>others[0]]
-        layer.d_in, layer.d_out = layer.input.source.d_out, units
-        if "mixed" in spec:
-            layer.mixture.theta = theta_for(spec["mixed"][0], spec["mixed"][1])
-            layer.mixture.turned = spec.get("turned", False)
-        if "edges" in spec:
-            self.find_bins(layer, spec["edges"])
-        if "window" in spec:
-            _check_map(*spec["window"])
-            g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec["window"]
-        if "tables" in spec:
-            self.tabulate(layer, spec["numeric"], spec["tables"])
-        if layer.kind.measure != NULL:
-            layer.kind.measure(k, layer)
-            layer.weights.ld = pad(layer.weights.cols, k.lanes)
-            layer.weights.size = layer.weights.size or layer.weights.rows * layer.weights.cols
-        if "window" in spec and layer.kind.grad != NULL:
-            stops, window = np.empty(layer.weights.positions, np.int32), np.empty(layer.weights.rows, np.int32)
-            find_windows(layer, <int32_t *>address(stops), <int32_t *>address(window))
-            self.held += [stops, window]
-
-    cdef tabulate(self, Layer *layer, Py_ssize_t numeric, tables):
-        """Where a layer of columns has its tables, each (values, units)."""
-        cdef Tables *of = &layer.tables
-        values, units = np.array(tables, np.int64).reshape(-1, 2).T.copy()
-        begin, places = np.cumsum(values * units) - values * units, np.cumsum(units) - units + numeric
-        self.held += [values, units, begin, places]
-        of.numeric, of.n = numeric, len(values)
-        of.values, of.units = <int64_t *>address(values), <int64_t *>address(units)
-        of.begin, of.at = <int64_t *>address(begin), <int64_t *>address(places)
-        self.blank.net.numeric = min(self.blank.net.numeric, layer.d_in - of.n)
-
-    cdef find_bins(self, Layer *layer, edges):
-        """Where the bins of each feature are, of arrays of edges."""
-        sizes = [len(feature) for feature in edges]
-        first = np.cumsum([0, *sizes]).astype(np.int32) - np.arange(len(sizes) + 1, dtype=np.int32)
-        ends = np.concatenate(edges).astype(self.dtype)
-        slope = np.concatenate([1 / np.diff(feature) for feature in edges]).astype(self.dtype)
-        layer.bins.first = <int32_t *>address(first)
-        layer.bins.edges, layer.bins.slope = <char *>address(ends), <char *>address(slope)
-        self.held += [first, ends, slope]
-
-    cdef keep_statistics(self):
-        """Room for the running means, 0, and variances, 1, of the layers that normalise."""
-        cdef Job *job = &self.blank
-        cdef Norm *norm
-        cdef int l
-        cdef Py_ssize_t offset = 0
-        channels = [job.net.layers[l].norm.channels for l in range(1, job.net.L + 1)]
-        self.statistics = np.concatenate([np.repeat([0.0, 1.0], n) for n in channels]).astype(self.dtype)
-        for l in range(1, job.net.L + 1):
-            norm = &job.net.layers[l].norm
-            norm.running_mean = at(job, <char *>address(self.statistics), offset)
-            norm.running_var = at(job, norm.running_mean, norm.channels)
-            offset += 2 * norm.channels
-
-    cdef follow_readers(self):
-        """Say of each input whether others read the same source: which of them writes its delta first in the delta
-        sweep, and which of them comes last."""
-        cdef int l
-        last = {}       # of each source, the input that came last so far
-        for l in range(self.blank.net.L, 0, -1):
-            self.follow_reader(&self.blank.net.layers[l].input, last)
-            self.follow_reader(&self.blank.net.layers[l].second, last)
-
-    cdef follow_reader(self, Input *input, dict last):
-        if input.source == NULL:
-            return
-        before = last.get(input.source.number)
-        if before is not None:
-            (<Input *><uintptr_t>before).last = False
-        input.adds, input.last = before is not None, True
-        last[input.source.number] = <uintptr_t>input
-
-    cdef count(self, tail):
-        """Where parameters stand in P, and what they amount to."""
-        cdef Network *net = &self.blank.net
-        cdef Py_ssize_t lanes = self.blank.k.lanes, offset = 0, units = 0
-        cdef Layer *layer
-        cdef Weights *W
-        cdef int l
-        net.narrow = True
-        for l in range(net.L + 1):
-            layer, W = &net.layers[l], &net.layers[l].weights
-            units += layer.d_out
-            W.w_at = W.b_at = offset
-            if layer.kind == NULL or layer.kind.grad == NULL:
-                net.work += layer.d_in
-            else:
-                W.b_at += W.rows * W.ld
-                offset = W.b_at + (pad(W.units, lanes) if W.bias else 0)
-                net.n_rows += W.rows + W.bias
-                self.n_params += W.size + W.bias * W.units
-                net.work += layer.d_out if layer.tables.n else W.rows * W.ld * W.positions
-                net.narrow = net.narrow and max(W.cols, W.units) <= self.blank.k.narrow
-            net.settles = net.settles or (layer.kind != NULL and layer.kind.settle != NULL)
-            net.ends = net.ends or (layer.kind != NULL and layer.kind.grad_end != NULL)
-            if layer.kind != NULL and layer.kind.scratch != NULL:
-                net.scratch = max(net.scratch, layer.kind.scratch(self.blank.k, layer))
-        self.ties.tail, self.ties.n_weights = offset, pad(tail[0], lanes)
-        self.ties.n_tail = self.ties.n_weights + pad(tail[1], lanes)
-        self.ties.fold, self.ties.spread = fold, spread
-        net.n_elements = offset + self.ties.n_tail
-        net.grouped = self.n_params * self.blank.size <= GROUP_BYTES or self.n_params <= GROUP_UNITS * units
-        net.narrow = net.narrow and self.ties.n_tail == 0
 
     def __dealloc__(self):
         free(self.blank.net.layers)
@@ -568,25 +375,23 @@ cdef class Core:
     cdef Small take_small(self):
         cdef Small small = self.small
         self.small = None
-        if small is None:
-            small = self.smalls.pop() if self.smalls else self.new_small()
+        if small is None and self.smalls:
+            small = self.smalls.pop()
+        elif small is None:
+            small = Small()
+            small.open(self.new_call(True), not self.rounds)
         return small
 
-    cdef Small new_small(self):
-        cdef Small small = Small()
-        small.call = self.new_call(True)
-        small.call.job.net.layers[0].in_place, small.call.job.batches.block = not self.rounds, SMALL_ROWS
-        small.call.sweep_to(self.blank.net.L + 1)
-        small.P = self.P.copy()     # first: should another thread write now, they differ
-        small.mirrored = <char *>address(small.P)
-        small.call.lay_out(SMALL_ROWS, 0, 1, False, False)
-        return small
+    cdef give_small(self, Small small):
+        if self.small is None:
+            self.small = small
+        elif len(self.smalls) < MOST_SMALLS:
+            self.smalls.append(small)
 
     def predict_small(self, X):
         """predict for some finite rows of the network's dtype, quickly and on this thread alone; None where X is
         something else. Other threads may do the same at a time."""
         cdef Py_buffer b, o
-        cdef Py_ssize_t work, d = self.blank.net.layers[0].d_out, size = self.blank.size
         cdef Small small
         cdef bint good
         if type(X) is not ndarray or self.blank.net.settles:
@@ -596,26 +401,14 @@ cdef class Core:
         except ValueError:  # dates have none
             return None
         try:
-            if (b.ndim != 2 or b.shape[1] != d or b.format[0] != self.format or b.format[1] != 0 or b.shape[0] < 1
-                    or b.strides[1] != size or b.strides[0] % size or b.strides[0] < 0 or <uintptr_t>b.buf % size
-                    or b.shape[0] > SMALL_WORK):
-                return None
-            work = b.shape[0] * self.blank.net.work
-            if work > SMALL_WORK:
+            if not is_small(&b, &self.blank, self.format):
                 return None
             small = self.take_small()
             out = empty((b.shape[0], self.blank.net.layers[self.blank.net.L].d_out), self.dtype)
             PyObject_GetBuffer(out, &o, PyBUF_WRITABLE)
-            if work > ALONE_WORK:
-                with nogil:
-                    good = small_rows(small, self.link, &b, o.buf)
-            else:
-                good = small_rows(small, self.link, &b, o.buf)
+            good = small.predict(self.link, &b, o.buf)
             PyBuffer_Release(&o)
-            if self.small is None:
-                self.small = small
-            elif len(self.smalls) < MOST_SMALLS:
-                self.smalls.append(small)
+            self.give_small(small)
             return out if good else None
         finally:
             PyBuffer_Release(&b)
@@ -691,13 +484,6 @@ cdef class Core:
         cdef Py_ssize_t ld = call.job.net.layers[l].ld
         flat = call.arena[offset:offset + n * ld * self.blank.size].view(self.dtype)
         return flat.reshape(n, ld)[:, :call.job.net.layers[l].d_out]
-
-
-def _check_map(h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow):
-    """ValueError where a map with its padding has more elements than the windows' offsets can tell apart."""
-    elements = max(ph + h, (oh - 1) * sh + (kh - 1) * dh + 1) * max(pw + w, (ow - 1) * sw + (kw - 1) * dw + 1) * c
-    if elements > MOST_ELEMENTS:
-        raise ValueError(f"a map with its padding must have at most {MOST_ELEMENTS} elements, got {elements}")
 
 
 cdef Py_ssize_t chunks_of(Job *job, Py_ssize_t batches):

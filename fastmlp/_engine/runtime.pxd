@@ -1,4 +1,9 @@
+from libc.stdint cimport uintptr_t
+
 from fastmlp._engine.structs cimport *
+
+cdef enum:
+    SMALL_WORK = 1000000        # rows times parameters that are few
 
 
 cdef class Team:
@@ -72,3 +77,24 @@ cdef class Pace:
     cdef Py_ssize_t run_chunks(self, Call call, Team team, Py_ssize_t first, Py_ssize_t last) except -1
     cdef int plan(self, Job *job, Team team, Py_ssize_t *count)
     cdef learn(self, Team team, bint wide, double each)
+
+
+cdef class Small:
+    cdef Call call
+    cdef object P
+    cdef char *mirrored
+
+    cdef open(self, Call call, bint in_place)
+    cdef bint predict(self, int link, const Py_buffer *X, void *out) noexcept
+
+
+cdef object describe(Job *blank, d, layers, dtype, list held)
+cdef Py_ssize_t count(Job *blank, Ties *ties, tail)
+
+
+cdef inline bint is_small(const Py_buffer *X, const Job *job, char format) noexcept:
+    """Whether these are few rows of the network's input, of its dtype and each in one piece."""
+    return (X.ndim == 2 and X.shape[1] == job.net.layers[0].d_out and X.format[0] == format and X.format[1] == 0
+            and X.strides[1] == job.size and X.strides[0] % job.size == 0 and X.strides[0] >= 0
+            and <uintptr_t>X.buf % job.size == 0
+            and 1 <= X.shape[0] <= SMALL_WORK and X.shape[0] * job.net.work <= SMALL_WORK)

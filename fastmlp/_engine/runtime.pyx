@@ -1,10 +1,13 @@
-"""What calls into the engine are made of: threads, data, the order of rows, a job laid out, and the pace of an epoch.
+"""What calls into the engine are made of: a network's structs, threads, data, the order of rows, a job laid out, the
+pace of an epoch.
 
-    team.pxi    the caller and Python threads beside it
-    data.pxi    X, targets and weights of a user, as the kernels find them
-    order.pxi   permutations of the rows
-    call.pxi    a Job with its data bound and an arena under it
-    pace.pxi    how many threads take how many chunks, and signals between them
+    describe.pxi    Layer structs, as the Python storey describes them
+    team.pxi        the caller and Python threads beside it
+    data.pxi        X, targets and weights of a user, as the kernels find them
+    order.pxi       permutations of the rows
+    call.pxi        a Job with its data bound and an arena under it
+    pace.pxi        how many threads take how many chunks, and signals between them
+    small.pxi       predictions of a few rows, without all of that
 
 They are one module, since each with classes of its own takes 50 KB and 0.2 ms of the import.
 """
@@ -21,15 +24,20 @@ from libc.string cimport memcmp
 
 from fastmlp._engine.arena cimport copy_layers, place, share_weights
 from fastmlp._engine.attack cimport attack_rows
+from fastmlp._engine.columns cimport known_rows
+from fastmlp._engine.conv cimport find_windows
+from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.structs cimport *
-from fastmlp._engine.sweep cimport prepare, train_job
-from fastmlp._engine.tables cimport address, kernels_for, on_line, source_of
+from fastmlp._engine.sweep cimport prepare, push_rows, train_job
+from fastmlp._engine.tables cimport address, kernels_for, on_line, source_of, theta_for
 from fastmlp._engine.tangent cimport PENALTY_GRADIENT, PENALTY_JACOBIAN, push_tangent, tangent_rows
 
 from fastmlp._engine.tables import aligned
 
+include "describe.pxi"
 include "team.pxi"
 include "data.pxi"
 include "order.pxi"
 include "call.pxi"
 include "pace.pxi"
+include "small.pxi"

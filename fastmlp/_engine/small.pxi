@@ -1,0 +1,71 @@
+# Predictions of a few rows, quickly: on the caller's thread, in memory that is at hand.
+
+cdef enum:
+    SMALL_ROWS = 64             # taken through the layers at a time
+    ALONE_WORK = 200000         # up to which the GIL is held: other threads take as long to wake up
+
+
+cdef class Small:
+    """What one such call computes in: a Call, and the weights that its mirrors are of."""
+
+    cdef open(self, Call call, bint in_place):
+        """in_place: rows can be read where they stand."""
+        cdef Job *job = &call.job
+        self.call = call
+        job.net.layers[0].in_place, job.batches.block = in_place, SMALL_ROWS
+        call.sweep_to(job.net.L + 1)
+        self.P = call.P.copy()      # first: should another thread write now, they differ
+        self.mirrored = <char *>address(self.P)
+        call.lay_out(SMALL_ROWS, 0, 1, False, False)
+
+    cdef bint predict(self, int link, const Py_buffer *X, void *out) noexcept:
+        """The link of x(L) of the rows; False where they or the weights are not finite."""
+        if X.shape[0] * self.call.job.net.work <= ALONE_WORK:
+            return small_rows(self, link, X, out)
+        with nogil:
+            return small_rows(self, link, X, out)
+
+
+cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexcept nogil:
+    """The link of x(L) of some rows; False where they or the weights are not finite."""
+    cdef Job *job = &small.call.job
+    cdef Layer *first = job.net.layers
+    cdef Layer *last = &job.net.layers[job.net.L]
+    cdef Layer *layer
+    cdef Py_ssize_t i, m, begin, size, n = X.shape[0]
+    cdef int l
+    cdef char *rows
+    cdef float_mode_t outside
+    cdef bint whole = X.strides[0] == first.d_out * job.size     # the rows are one piece
+    for i in range(1 if whole else n):
+        if not job.k.all_finite(first.d_out * n if whole else first.d_out, <char *>X.buf + i * X.strides[0]):
+            return False
+    if job.net.numeric < first.d_out and not known_rows(job, <char *>X.buf, n, X.strides[0] // job.size):
+        return False
+    if not job.k.all_finite(job.net.n_elements, job.net.P):
+        return False
+    for l in range(1, job.net.L + 1):
+        layer = &job.net.layers[l]
+        begin, size = layer.weights.w_at * job.size, layer.weights.rows * layer.weights.ld * job.size
+        if has_forms(layer) and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
+            memcpy(small.mirrored + begin, job.net.P + begin, size)
+            layer.kind.mirror(job, layer, 0, layer.weights.rows)
+    if first.in_place and first.ld != X.strides[0] // job.size:
+        first.ld = X.strides[0] // job.size
+        prepare(job, job.net.layers)
+    outside = float_mode()
+    set_float_mode(ENGINE_MODE)
+    i = 0
+    while i < n:
+        m = min(SMALL_ROWS, n - i)
+        rows = <char *>X.buf + i * X.strides[0]
+        if first.in_place:
+            first.x = first.operands = rows
+        else:
+            job.k.rows(m, first.d_out, rows, X.strides[0] // job.size, first.x, first.ld)
+        push_rows(job, 0, 0, m, job.shares.scratch[0])
+        job.k.link(link, m, last.d_out, last.x, last.ld, at(job, <char *>out, i * last.d_out), last.d_out,
+                   at(job, job.shares.scratch[0], job.shares.loss_at))
+        i += m
+    set_float_mode(outside)
+    return True
