@@ -1,7 +1,7 @@
 """Pages in Markdown of what things cost: imports, choices, layers, phases of a step, estimators, ties, ranks."""
 import statistics
 
-from .tables import duration, figure, number, page, percent, ratios, table
+from .tables import duration, figure, number, page, percent, ratios, table, threads_in_words
 from .workloads import WORKLOADS
 
 # phases that are matrix products, and the first layer that has one in them
@@ -17,6 +17,20 @@ def latency(found):
     return page("Latency", found["info"],
                 "Imports, each in a process of its own, and a network so small that only what a step costs besides "
                 "arithmetic is measured. `python benchmarks/run/latency.py`", table(["", "goal", "measured"], lines))
+
+
+def builds(found):
+    before, after = found["names"]
+    by_item = {}
+    for row in found["rows"]:
+        by_item.setdefault(row["item"], {})[row["threads"]] = figure(ratios(row["after"], row["before"]))
+    threads = list(dict.fromkeys(row["threads"] for row in found["rows"]))
+    return page("Two builds by turns", found["info"],
+                f"The time of {after} over that of {before}: training with Adam in float32, each build in a process of "
+                "its own, by turns; median of the rounds' ratios and half of what their middle half spans. "
+                "`python benchmarks/run/builds.py`",
+                table(["", *map(threads_in_words, threads)],
+                      [[item, *(cells.get(n, "") for n in threads)] for item, cells in by_item.items()]))
 
 
 def choices(found):

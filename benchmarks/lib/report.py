@@ -4,7 +4,7 @@ import re
 import statistics
 
 from . import timing
-from .costs import bfloat16, choices, distributed, estimators, latency, layers, phases, sensitivity, ties
+from .costs import bfloat16, builds, choices, distributed, estimators, latency, layers, phases, sensitivity, ties
 from .goals import goals, summary
 from .tables import (
     duration,
@@ -137,7 +137,7 @@ REPORTS = {"training": (training, summary, goals), "predict": (predict,), "publi
            "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "layers": (layers,),
            "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,),
            "tables": (tables,), "tables_choices": (tables_choices,), "distributed": (distributed,),
-           "bfloat16": (bfloat16,)}
+           "bfloat16": (bfloat16,), "builds": (builds,)}
 
 
 def make(folder, name):
