@@ -51,7 +51,7 @@ def page(title, about, names, module):
         directive = "autofunction" if not isinstance(thing, type) else "autoclass"
         lines += [f".. {directive}:: {module}.{name}", *(["   :members:", "   :inherited-members: dict, Warning, "
                   "RuntimeWarning, UserWarning, BaseEstimator, TransformerMixin, ClassifierMixin, RegressorMixin, "
-                  "ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Shown"]
+                  "ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, Documented, Shown"]
                   if directive == "autoclass" else []), ""]
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ import importlib
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -79,3 +80,16 @@ def test_it_builds_without_warnings(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "MLPClassifier" in (tmp_path / "api" / "estimators.html").read_text()
     assert "sphx_glr_plot_attacks_001.png" in (tmp_path / "gallery" / "plot_attacks.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor", "MLPAutoencoder", "TabularClassifier",
+                                  "TabularRegressor"])
+def test_pictures_of_estimators_link_to_their_documentation(name):
+    pytest.importorskip("sklearn")
+    import api_pages
+
+    kind = getattr(fastmlp, name)
+    assert name in api_pages.PAGES["estimators"][2]
+    address = tomllib.loads((sources.ROOT / "pyproject.toml").read_text())["project"]["urls"]["Documentation"]
+    assert f'href="{address}/api/estimators.html#fastmlp.{name}"' in kind()._repr_html_()
+    assert type("Mine", (kind,), {"__module__": "mine"})()._get_doc_link() == ""

@@ -309,7 +309,7 @@ def test_members_stop_by_the_validation_rows_and_keep_the_best_weights():
     V, v = rng.standard_normal((400, 5)), rng.integers(0, 2, 400)
     seen = []
     watch = lambda net, epoch, logs: seen.append(logs["val_loss"])
-    model = quick(TabularClassifier, n_members=1, max_iter=200, callbacks=[watch]).fit(X, y, X_val=V, y_val=v)
+    model = quick(TabularClassifier, n_members=1, max_iter=200, callbacks=watch).fit(X, y, X_val=V, y_val=v)
     assert len(seen) == model.n_iter_ < 200 and np.argmin(seen) < len(seen) - 5
     p = model.predict_proba(V)[np.arange(400), v]
     assert -np.log(p).mean() == pytest.approx(min(seen), rel=1e-4)

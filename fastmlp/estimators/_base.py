@@ -28,6 +28,7 @@ from ..layers import ALIASES, Dense, Dropout
 from ..model import MLP
 from ..sensitivity._target import Target
 from . import _checked, _files, _lbfgs, _solvers, _stochastic
+from ._documented import Documented
 from ._input import validate_data, validate_weight
 from ._together import require_same_parameters, together
 
@@ -47,7 +48,7 @@ def _at_least(number, kind=Real, closed="left"):
     return Interval(kind, number, None, closed=closed)
 
 
-class BaseMLP(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`,
     `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor."""
 

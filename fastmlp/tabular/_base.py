@@ -17,8 +17,9 @@ from .. import _arrays, _checks, _core, _lazy
 from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
-from ..callbacks import as_callbacks
+from ..callbacks import Callback, as_callbacks
 from ..estimators import _checked
+from ..estimators._documented import Documented
 from ..estimators._input import validate_weight
 from ..model import MLP
 from . import _files, ensemble, importances
@@ -42,8 +43,8 @@ PARAMETERS = """\
     random_state : None, an int or a RandomState: folds, weights, the order of rows, dropout.
     n_threads : threads to use, None for as many as OMP_NUM_THREADS and threadpoolctl allow. Results do not depend on
         it.
-    callbacks : fastmlp.Callback objects, or functions of (net, epoch, logs); with them members train one after
-        another."""
+    callbacks : fastmlp.Callback objects, or functions of (net, epoch, logs), one or a list; with them members train one
+        after another."""
 
 ATTRIBUTES = """\
     n_features_in_, feature_names_in_ : of X.
@@ -53,7 +54,7 @@ ATTRIBUTES = """\
     oof_prediction_ : for each row of fit what those members say that held it out; NaN where none did."""
 
 
-class BaseTabular(BaseEstimator):
+class BaseTabular(Documented, BaseEstimator):
     """Subclasses say what y is, `_read_y`, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and
     what learns it, `_loss` and `_members_of`."""
 
@@ -66,7 +67,7 @@ class BaseTabular(BaseEstimator):
         "time_limit": [Interval(Real, 0, 1e9, closed="neither"), None],
         "random_state": ["random_state"],
         "n_threads": [Interval(Integral, 1, _core.MOST_THREADS, closed="both"), None],
-        "callbacks": [list, tuple, None],
+        "callbacks": [list, tuple, callable, Callback, None],
     }
 
     def _validate_params(self):
