@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastmlp import MLP, BatchNorm, MLPRegressor, Residual, ScaleWarning
+from fastmlp import MLP, BatchNorm, MLPClassifier, MLPRegressor, Residual, ScaleWarning
 from fastmlp._fit import scales
 
 RNG = np.random.default_rng(0)
@@ -32,6 +32,14 @@ def test_columns_that_are_too_large():
     assert message.startswith("y has values around 100000")
     assert len(said(WIDE, Y * 1e5)) == 2
     assert len(said(WIDE.astype(np.float32)[:, ::-1], Y)) == len(said((WIDE * 100).astype(int), Y)) == 1
+
+
+@pytest.mark.parametrize("load, make, what", [("load_diabetes", MLPRegressor, "y has"),
+                                              ("load_wine", MLPClassifier, "column 12 of X"),
+                                              ("load_breast_cancer", MLPClassifier, "column 23 of X")])
+def test_small_tables_that_people_try_first(load, make, what):
+    with pytest.warns(ScaleWarning, match=what):
+        make(random_state=0).fit(*getattr(pytest.importorskip("sklearn.datasets"), load)(return_X_y=True))
 
 
 @pytest.mark.parametrize("loss", ["half_squared_error", "absolute_error", "huber", "quantile"])

@@ -10,9 +10,11 @@ import numpy as np
 from .. import _arrays, _core
 from .._network import Network
 
-LARGE = 1000.0  # root mean square of a column
+# Root mean square of a column above which there is a word. Targets count more: outputs are 0 at first, and Adam at its
+# default rate takes a thousand steps to move a bias by 1.
+LARGE = {"X": 600.0, "y": 100.0}
 ROWS, ELEMENTS = 1000, 2**14  # that are looked at, at most
-WORTH = 2e8  # floating point operations of a fit beside which looking takes less than a hundredth
+WORTH = 2e7  # floating point operations of a fit, a millisecond or more, beside which looking takes a hundredth
 SCALED = ("dense", "conv")  # kinds of first layers that take X as numbers of some scale
 OF_NUMBERS = ("squared_error", "half_squared_error", "absolute_error", "huber", "quantile")
 REMEDIES = {"X": "sklearn.preprocessing.StandardScaler, in a Pipeline, brings each column to mean 0 and variance 1",
@@ -37,18 +39,19 @@ def warn_of_scales(network: Network, X: Any, y: Any, epochs: int, stacklevel: in
     for name, a in given.items():
         if a is None or _arrays.is_sparse(a):
             continue
-        column, size = _largest_column(a.reshape(len(a), -1))
-        if size > LARGE:
+        column, size = _largest_column(a.reshape(len(a), -1), LARGE[name])
+        if size > LARGE[name]:
             where = f"column {column} of {name}" if a.ndim > 1 and a.shape[1] > 1 else name
             warnings.warn(f"{where} has values around {10 ** round(math.log10(size)):g}, with which training can "
                           f"hardly go well: {REMEDIES[name]}", ScaleWarning, stacklevel=stacklevel + 1)
 
 
-def _largest_column(a: Any) -> tuple[int, float]:
-    """(the number of the column with the largest root mean square, that), of some of the rows (n, d)."""
+def _largest_column(a: Any, large: float) -> tuple[int, float]:
+    """(the number of the column with the largest root mean square, that), of some of the rows (n, d); (0, 0) where no
+    number is large."""
     step = -(-len(a) // max(1, min(ROWS, ELEMENTS // a.shape[1])))
     some = np.ascontiguousarray(a[::step], np.float64)
-    if _core.largest(some) <= LARGE:
+    if _core.largest(some) <= large:
         return 0, 0.0
     with np.errstate(over="ignore"):
         sizes = np.sqrt(np.mean(some ** 2, axis=0))
