@@ -14,7 +14,7 @@ import docstrings  # noqa: E402
 
 project, author, copyright = "fastmlp", "fastmlp developers", "the fastmlp developers"
 version = release = fastmlp.__version__
-extensions = ["sphinx.ext.autodoc", "myst_parser", "sphinx_gallery.gen_gallery"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "myst_parser", "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["_build", "TESTING.md"]  # the latter is for work on the sources, with CONTRIBUTING.md
 sphinx_gallery_conf = {
     "examples_dirs": str(DOCS.parent / "examples" / "gallery"),
@@ -29,7 +29,7 @@ html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "sh
 html_show_sourcelink = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
-autodoc_typehints = "none"  # docstrings say what arguments are
+autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 smartquotes = False
 
