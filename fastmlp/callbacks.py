@@ -1,14 +1,15 @@
 """What may look on while a network trains, and stop it."""
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING, Any
 
-from . import _checks
+from . import _checks, _paths
 from ._monitor import Monitor, logged, monitor_of_logs
 from ._running import fit_of
 from ._shown import Shown
@@ -109,7 +110,7 @@ class EarlyStopping(Callback):
 class Checkpoint(Callback):
     """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`.
 
-    monitor, mode : as of EarlyStopping.
+    monitor, mode : as of EarlyStopping. OSError where the fit begins, and `path` cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
@@ -124,10 +125,12 @@ class Checkpoint(Callback):
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._monitor = self._fresh_monitor()
+        _paths.writable(os.fspath(self.path))  # an error now, not after the first epoch
+        self._file = _paths.absolute(self.path)
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         if not self.best or self._monitor.look(of_present_weights(self.monitor, net, logs)):
-            net.save(self.path)
+            net.save(self._file)
 
 
 class ProgressBar(Callback):
@@ -173,18 +176,25 @@ class CSVLogger(Callback):
         _checks.boolean("append", append)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        self._file = os.path.abspath(self.path)  # wherever the process goes meanwhile
+        self._file = _paths.absolute(self.path)
         self._names: list[str] = []
-        with open(self._file, "a" if self.append else "w"):
+        with self._opened("a" if self.append else "w"):
             pass  # an error now, not after the first epoch
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        self._names = self._names or ["epoch", *logs]
-        with open(self._file, "a", newline="") as file:
+        begins, self._names = not self._names, self._names or ["epoch", *logs]
+        with self._opened("a") as file:
             writer = csv.DictWriter(file, self._names)
-            if file.tell() == 0:
+            if begins and not os.fstat(file.fileno()).st_size:
                 writer.writeheader()
             writer.writerow({"epoch": epoch, **logs})
+
+    @contextlib.contextmanager
+    def _opened(self, mode: str) -> Iterator[IO[str]]:
+        """The file, for a mode. A FIFO that nobody reads is an error: it is not waited for."""
+        with _paths.naming(os.fspath(self.path)):
+            with open(self._file, mode, newline="", opener=_paths.opened_at_once) as file:
+                yield file
 
 
 class TimeLimit(Callback):
