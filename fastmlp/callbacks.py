@@ -192,9 +192,9 @@ class CSVLogger(Callback):
     @contextlib.contextmanager
     def _opened(self, mode: str) -> Iterator[IO[str]]:
         """The file, for a mode. A FIFO that nobody reads is an error: it is not waited for."""
-        with _paths.naming(os.fspath(self.path)):
-            with open(self._file, mode, newline="", opener=_paths.opened_at_once) as file:
-                yield file
+        with (_paths.naming(os.fspath(self.path)),
+              open(self._file, mode, newline="", opener=_paths.opened_at_once) as file):
+            yield file
 
 
 class TimeLimit(Callback):
