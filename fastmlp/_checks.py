@@ -10,6 +10,7 @@ import functools
 import math
 import numbers
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -234,7 +235,7 @@ def under(argument: str) -> Iterator[None]:
         with asking(argument):
             yield
     except (ValueError, TypeError) as error:
-        if argument in str(error):
+        if re.search(rf"\b{re.escape(argument)}\b", str(error)):
             raise
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"{argument}: {error}") from error

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _checks
 from ._types import Floats
@@ -61,11 +61,23 @@ class Monitor:
             net._network.learned = self.best_weights
 
 
-def monitor_of_logs(name: str, mode: str, min_delta: float = 0.0) -> Monitor:
-    """The Monitor that a callback asks for. mode: "min", "max", or "auto" for the direction that the name has."""
+def monitor_of_logs(name: str, mode: str, min_delta: float, directions: Mapping[str, bool | None]) -> Monitor:
+    """The Monitor that a callback asks for. mode: "min", "max", or "auto" for the direction of the number.
+
+    directions: whether larger is better, of the numbers that the fit knows by name; of others the name says it.
+    ValueError where nothing does.
+    """
+    check_mode(name, mode)
+    larger = directions[name] if name in directions else larger_is_better(name)
+    if mode == "auto" and larger is None:
+        raise ValueError(f"mode must be 'min' or 'max' for monitor {name!r}, whose name does not say which is better")
+    return Monitor(name, bool(larger) if mode == "auto" else mode == "max", min_delta)
+
+
+def check_mode(name: Any, mode: Any) -> None:
+    """TypeError or ValueError where a callback is asked to watch what has no name, or in no known direction."""
     _checks.text("monitor", name)
     _checks.one_of("mode", mode, ("auto", "min", "max"))
-    return Monitor(name, larger_is_better(name) if mode == "auto" else mode == "max", min_delta)
 
 
 def logged(name: str, logs: Mapping[str, float]) -> float:

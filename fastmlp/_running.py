@@ -16,12 +16,15 @@ class Fit:
     fitted already, by a call further out or another thread.
 
     present: functions that measure logged numbers of the training rows at the present weights, by name: of those that
-    are logged as means over an epoch's steps.
+    are logged as means over an epoch's steps. directions: of the numbers that will be logged, by name, whether larger is
+    better, None where nothing says so. training: whether steps are made, on what others see of the object.
     """
 
     def __init__(self, fitted: Any) -> None:
         self.fitted, self.thread = fitted, threading.current_thread()
         self.present: dict[str, Callable[[], float]] = {}
+        self.directions: dict[str, bool | None] = {}
+        self.training = False
 
     def __enter__(self) -> Fit:
         found = _fits.setdefault(id(self.fitted), self)  # which no other thread can come between
@@ -44,12 +47,27 @@ def fit_of(fitted: Any) -> Fit | None:
     return _fits.get(id(fitted))
 
 
+def training_begins(fitted: Any) -> None:
+    """What an error leaves of an estimator is what was learned so far, from here on."""
+    fit = fit_of(fitted)
+    if fit is not None:
+        fit.training = True
+
+
 def alone(method: Callable[Concatenate[Fitted, Options], Result]) -> Callable[Concatenate[Fitted, Options], Result]:
-    """A method that fits what it belongs to, and refuses to while that is being fitted."""
+    """A method that fits what it belongs to, and refuses to while that is being fitted. Where it fails before training
+    begins, the attributes are what they were."""
 
     @functools.wraps(method)
     def fit(self: Fitted, *args: Options.args, **options: Options.kwargs) -> Result:
-        with Fit(self):
-            return method(self, *args, **options)
+        with Fit(self) as running:
+            before = dict(vars(self))
+            try:
+                return method(self, *args, **options)
+            except BaseException:
+                if not running.training:
+                    vars(self).clear()
+                    vars(self).update(before)
+                raise
 
     return fit

@@ -1,15 +1,16 @@
 """What may look on while a network trains, and stop it."""
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING, Any
 
-from . import _checks
-from ._monitor import Monitor, logged, monitor_of_logs
+from . import _checks, _paths
+from ._monitor import check_mode, logged, monitor_of_logs
 from ._running import fit_of
 from ._shown import Shown
 
@@ -65,9 +66,10 @@ class EarlyStopping(Callback):
     """Stop when `monitor` has not become better by more than min_delta for `patience` epochs.
 
     monitor : the name of a logged number. Estimators log "loss", and of held-out rows "val_loss" and "val_score".
-    mode : "min", "max", or "auto" by the name: max for those that end in accuracy, r2, auc or score or begin with neg_,
-        min for those that end in loss, error, mae, deviance or penalty. ValueError for others, as those of functions of
-        yours, which need "min" or "max".
+    mode : "min", "max", or "auto": max for scorers, accuracy, r2 and their like, min for losses and errors, whatever
+        names you give them. Of functions of yours the name says it: max where it ends in accuracy, r2, auc or score or
+        begins with neg_, min where it ends in loss, error, mae, deviance or penalty. Others need "min" or "max":
+        ValueError where the fit begins.
     restore_best : the best epoch's weights come back at the end, however the fit ended.
 
     The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it, and so are
@@ -84,13 +86,12 @@ class EarlyStopping(Callback):
         self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
         self.patience = _checks.integer("patience", patience, 1)
         _checks.boolean("restore_best", restore_best)
-        self._fresh_monitor()  # which checks mode and min_delta
-
-    def _fresh_monitor(self) -> Monitor:
-        return monitor_of_logs(self.monitor, self.mode, self.min_delta)
+        _checks.number("min_delta", min_delta, least=0)
+        check_mode(monitor, mode)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        self._patience, self._best = self._fresh_monitor(), self._fresh_monitor()
+        self._patience, self._best = (monitor_of_logs(self.monitor, self.mode, self.min_delta, directions_of(net))
+                                      for _ in range(2))
         self.best_epoch: int | None = None
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
@@ -109,7 +110,7 @@ class EarlyStopping(Callback):
 class Checkpoint(Callback):
     """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`.
 
-    monitor, mode : as of EarlyStopping.
+    monitor, mode : as of EarlyStopping. OSError where the fit begins, and `path` cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
@@ -117,17 +118,17 @@ class Checkpoint(Callback):
         _checks.path("path", path)
         self.path, self.monitor, self.best, self.mode = path, monitor, best, mode
         _checks.boolean("best", best)
-        self._fresh_monitor()  # which checks mode
-
-    def _fresh_monitor(self) -> Monitor:
-        return monitor_of_logs(self.monitor, self.mode)
+        check_mode(monitor, mode)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        self._monitor = self._fresh_monitor()
+        if self.best:
+            self._monitor = monitor_of_logs(self.monitor, self.mode, 0.0, directions_of(net))
+        _paths.writable(os.fspath(self.path))  # an error now, not after the first epoch
+        self._file = _paths.absolute(self.path)
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
         if not self.best or self._monitor.look(of_present_weights(self.monitor, net, logs)):
-            net.save(self.path)
+            net.save(self._file)
 
 
 class ProgressBar(Callback):
@@ -173,18 +174,25 @@ class CSVLogger(Callback):
         _checks.boolean("append", append)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        self._file = os.path.abspath(self.path)  # wherever the process goes meanwhile
+        self._file = _paths.absolute(self.path)
         self._names: list[str] = []
-        with open(self._file, "a" if self.append else "w"):
+        with self._opened("a" if self.append else "w"):
             pass  # an error now, not after the first epoch
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        self._names = self._names or ["epoch", *logs]
-        with open(self._file, "a", newline="") as file:
+        begins, self._names = not self._names, self._names or ["epoch", *logs]
+        with self._opened("a") as file:
             writer = csv.DictWriter(file, self._names)
-            if file.tell() == 0:
+            if begins and not os.fstat(file.fileno()).st_size:
                 writer.writeheader()
             writer.writerow({"epoch": epoch, **logs})
+
+    @contextlib.contextmanager
+    def _opened(self, mode: str) -> Iterator[IO[str]]:
+        """The file, for a mode. A FIFO that nobody reads is an error: it is not waited for."""
+        with (_paths.naming(os.fspath(self.path)),
+              open(self._file, mode, newline="", opener=_paths.opened_at_once) as file):
+            yield file
 
 
 class TimeLimit(Callback):
@@ -204,6 +212,12 @@ def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
     """A logged number as it is at the weights that the epoch ended with. Where it is not, it is measured."""
     fit, number = fit_of(net), logged(name, logs)
     return number if fit is None or name not in fit.present else fit.present[name]()
+
+
+def directions_of(net: MLP) -> dict[str, bool | None]:
+    """Whether larger is better, of the numbers that the fit of a network logs."""
+    fit = fit_of(net)
+    return {} if fit is None else fit.directions
 
 
 def as_callbacks(given: Any) -> list[Callback]:

@@ -1,6 +1,7 @@
 """Metrics by name: numbers of targets and predictions that fit logs."""
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -172,13 +173,23 @@ def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int, wei
                              f"got only one kind for {', '.join(map(str, without))}")
 
 
-def larger_is_better(name: str) -> bool:
-    """Of a logged number, by its name: neg_ begins what is turned round to be larger, else its last word says it.
-    ValueError for other names, as those of users' functions."""
+def larger_is_better(name: str) -> bool | None:
+    """Of a logged number, by its name: neg_ begins what is turned round to be larger, else its last word says it. None
+    for other names."""
     last = name.rpartition("_")[2]
-    if last not in LARGER | SMALLER and not name.removeprefix("val_").startswith("neg_"):
-        raise ValueError(f"mode must be 'min' or 'max' for monitor {name!r}, whose name does not say which is better")
-    return last in LARGER or name.removeprefix("val_").startswith("neg_")
+    if last in LARGER or name.removeprefix("val_").startswith("neg_"):
+        return True
+    return False if last in SMALLER else None
+
+
+def direction(name: str, metric: Metric) -> bool | None:
+    """Whether larger is better of a metric with a name: of scorers it is, of others their own names say it, of users'
+    functions these and the names given to them. None where they do not, or say both."""
+    if isinstance(metric, Scorer):
+        return True
+    own = [known for known, function in METRICS.items() if function is metric]
+    said = {larger_is_better(word) for word in own or (name, _name_of(metric))} - {None}
+    return said.pop() if len(said) == 1 else None
 
 
 def named_metrics(metrics: Any, loss: str | None) -> dict[str, Metric]:
@@ -216,7 +227,7 @@ def _metric(metric: Any, loss: str | None) -> Metric:
                         + _checks.described(metric))
     if _is_scorer(metric):
         return Scorer(metric, loss in CLASSIFYING)
-    return lambda y, prediction, weight: metric(y, prediction)
+    return functools.wraps(metric)(lambda y, prediction, weight: metric(y, prediction))
 
 
 def _scorer(name: str) -> Callable[..., Any]:

@@ -23,7 +23,7 @@ da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 pd = pytest.importorskip("pandas")
 
-from fastmlp import MLPClassifier, MLPRegressor  # noqa: E402
+from fastmlp import EarlyStopping, LambdaCallback, MLPClassifier, MLPRegressor  # noqa: E402
 from fastmlp.distributed import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
 from fastmlp.distributed.collections import Shard  # noqa: E402
 from fastmlp.distributed.rounds import Tally, Trained, tally  # noqa: E402
@@ -214,6 +214,47 @@ def test_a_worker_without_weight_and_all_without(client):
     assert_alike(model, twin(MLPRegressor, NUMBER, light))
     with pytest.raises(ValueError, match="sample_weight must not be all 0"):
         model.fit(da.from_array(X, chunks=60), da.from_array(NUMBER, chunks=60), da.zeros(N, chunks=60))
+
+
+def test_rows_that_cannot_give_what_is_watched(client):
+    """Found before anything is trained, in fit and in score."""
+    dX, dy, none = da.from_array(X, chunks=40), da.from_array(NUMBER, chunks=40), da.zeros(N, chunks=40)
+    one, seen = (da.from_array(X[:1]), da.from_array(NUMBER[:1])), []
+    model = DaskMLPRegressor(**FULL, callbacks=[lambda *_: seen.append(1)])
+    with pytest.raises(ValueError, match=r"eval_sample_weight must be above 0 for some row, .* eval_set\[1\]"):
+        model.fit(dX, dy, eval_set=[(dX, dy)] * 2, eval_sample_weight=[da.ones(N, chunks=40), none])
+    with pytest.raises(ValueError, match="monitor 'score' must be a finite number .* got 1 in eval_set"):
+        model.fit(dX, dy, eval_set=[one])
+    assert not seen and not hasattr(model, "coefs_")
+    model.set_params(monitor="loss", callbacks=None).fit(dX, dy, eval_set=[one])
+    assert np.isnan(model.score(*one))  # as scikit-learn's R^2 of one row
+    with pytest.raises(ValueError, match="sample_weight must be above 0 for some row"):
+        model.score(dX, dy, none)
+
+
+def test_the_default_callbacks_watch_the_first_rows_of_eval_set(client):
+    dX, dy, logs = da.from_array(X, chunks=40), da.from_array(NUMBER, chunks=40), []
+    keep = LambdaCallback(on_epoch_end=lambda net, epoch, given: logs.append(given) and False)
+    DaskMLPRegressor(**FULL, callbacks=[EarlyStopping(), keep]).fit(dX, dy, eval_set=[(dX, dy)])
+    assert [(log["val_loss"], log["val_score"]) for log in logs] == [
+        (log["validation_0_loss"], log["validation_0_score"]) for log in logs]
+
+
+def test_a_warm_start_without_the_rows_that_were_watched(client):
+    dX, dy = da.from_array(X, chunks=40), da.from_array(NUMBER, chunks=40)
+    model = DaskMLPRegressor(**{**FULL, "max_iter": 3}, warm_start=True)
+    model.fit(dX, dy, eval_set=[(dX, dy)]).fit(dX, dy)
+    assert model.evals_result_ == {} and model.validation_scores_ is model.best_validation_score_ is None
+    assert model.best_loss_ == min(model.loss_curve_) and len(model.loss_curve_) == 3
+
+
+def test_an_error_in_a_callback_leaves_what_was_fitted(client):
+    dX, dy = da.from_array(X, chunks=40), da.from_array(NUMBER, chunks=40)
+    model = DaskMLPRegressor(**FULL).fit(dX, dy)
+    before = model.predict(X)
+    with pytest.raises(ZeroDivisionError):
+        model.set_params(callbacks=[lambda *_: 1 / 0]).fit(dX[:, :2], dy)
+    assert (model.predict(X) == before).all()
 
 
 # ---- workers that die

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from sklearn.datasets import load_breast_cancer
-from sklearn.metrics import log_loss
+from sklearn.metrics import get_scorer, log_loss, make_scorer, mean_squared_error, r2_score
 from sklearn.preprocessing import scale
 
 from fastmlp import MLP, Checkpoint, EarlyStopping, MLPAutoencoder, MLPClassifier, MLPRegressor
@@ -63,6 +63,74 @@ def test_no_advice_to_do_what_is_done():
         classifier(callbacks=[EarlyStopping("val_accuracy")]).fit(*PARTS[0], validation_data=PARTS[1])
     with pytest.raises(ValueError, match="one of loss, lr, got 'val_loss'; val_ names are there where fit is given"):
         classifier(callbacks=[EarlyStopping()]).fit(*PARTS[0])
+
+
+# ---- the direction is the metric's own, whatever its name
+
+
+def brier(y, prediction):
+    return np.mean((y - prediction) ** 2)
+
+
+def neg_brier(y, prediction):
+    return -brier(y, prediction)
+
+
+SETS = {"val": PARTS[1], "new": PARTS[1], "val_old": PARTS[1]}
+# metrics that fall, or where they are scores rise, as the network learns; what is logged, and whether it rises
+LEARNED = {
+    "a scorer of an error": ([get_scorer("neg_brier_score")], "val_brier_score_loss", True),
+    "a scorer turned round": ([make_scorer(mean_squared_error, greater_is_better=False)], "val_mean_squared_error", True),
+    "a scorer called an error": ({"error": "r2"}, "val_error", True),
+    "a scorer called a metric": ({"mse": "neg_mean_squared_error"}, "val_mse", True),
+    "a metric called an error": ({"error": "auc"}, "val_error", True),
+    "a metric called a score": ({"score": "log_loss"}, "val_score", False),
+    "a scorer whose name says nothing": ("matthews_corrcoef", "val_matthews_corrcoef", True),
+    "a scorer of a set": ("neg_log_loss", "new_neg_log_loss", True),
+    "a function of a set": (neg_brier, "new_neg_brier", True),
+    "the loss of a set": ((), "val_old_loss", False),
+    "a function by its own name": ({"brier": mean_squared_error}, "val_brier", False),
+}
+
+
+@pytest.mark.parametrize("case", LEARNED)
+def test_the_direction_of_metrics(case, tmp_path):
+    metrics, name, rises = LEARNED[case]
+    net, weights, stopping = MLP([30, 8, 1], loss="binary_cross_entropy", random_state=0), [], EarlyStopping(name, 99)
+    history = net.fit(*PARTS[0], "adam", epochs=12, metrics=metrics, validation_data=SETS, callbacks=[
+        stopping, Checkpoint(tmp_path / "best", name), lambda net, epoch, logs: weights.append(net.params)])
+    best = int(np.argmax(history[name]) if rises else np.argmin(history[name]))
+    assert best > 3 and stopping.best_epoch == best + 1 and (net.params == weights[best]).all()
+    assert (MLP.load(tmp_path / "best").params == weights[best]).all()
+
+
+@pytest.mark.parametrize("metrics, name", [(brier, "brier"), ({"error": r2_score}, "error"),
+                                           (lambda y, prediction: 0.0, "<lambda>")])
+def test_functions_that_do_not_say_it_or_both_want_a_mode(metrics, name):
+    for monitor in (f"val_{name}", f"new_{name}"):
+        net = MLP([30, 1], random_state=0)
+        with pytest.raises(ValueError, match=f"^mode must be 'min' or 'max' for monitor '{monitor}'"):
+            net.fit(*PARTS[0], metrics=metrics, validation_data=SETS, callbacks=EarlyStopping(monitor))
+        assert (net.params == MLP([30, 1], random_state=0).params).all()
+
+
+def test_the_word_of_the_user_goes_before():
+    stopping = EarlyStopping("val_r2", 99, mode="min")
+    history = MLP([30, 1], random_state=0).fit(*PARTS[0], metrics="r2", validation_data=PARTS[1], callbacks=stopping)
+    assert stopping.best_epoch == np.argmin(history["val_r2"]) + 1
+
+
+@pytest.mark.parametrize("how, name", [
+    ({"metrics": {"a_loss": "r2"}, "validation_data": {"val": PARTS[1], "val_a": PARTS[1]}}, "val_a_loss"),
+    ({"metrics": {"b_r2": "r2", "r2": "r2"}, "validation_data": {"a": PARTS[1], "a_b": PARTS[1]}}, "a_b_r2"),
+    ({"metrics": {"loss": "r2"}, "validation_data": PARTS[1]}, "loss"),
+    ({"metrics": {"penalty": "r2"}, "validation_data": {"gradient": PARTS[1]}}, "gradient_penalty"),
+    ({"metrics": {"val_loss": brier}}, "val_loss"), ({"metrics": {"val_r2": "mse"}}, "val_r2")], ids=str)
+def test_a_name_stands_for_one_number(how, name):
+    net = MLP([30, 1], random_state=0)
+    with pytest.raises(ValueError, match=f"metrics .*{name!r}"):
+        net.fit(*PARTS[0], epochs=1, **how)
+    assert (net.params == MLP([30, 1], random_state=0).params).all()
 
 
 # ---- a loss that overflows is no minimum

@@ -496,3 +496,9 @@ def test_another_shape_cannot_go_on():
 
 def test_it_is_the_peer_that_the_tests_compare_with():
     assert sklearn.neural_network.MLPClassifier is not MLPClassifier
+
+
+def test_labels_that_cannot_be_sorted_are_named():
+    """Also where y is a letter of what went wrong: <class 'NoneType'>."""
+    with pytest.raises(TypeError, match="^y: "):
+        MLPClassifier().fit(np.ones((6, 2)), [None] * 6)

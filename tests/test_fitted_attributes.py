@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from fastmlp import SGD, MLPAutoencoder, MLPClassifier, MLPRegressor
+from fastmlp import SGD, CSVLogger, MLPAutoencoder, MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
 
@@ -111,3 +111,75 @@ def test_weights_that_are_all_0_on_one_side(make, y, side):
     model.set_params(random_state=np.random.RandomState(3))
     with pytest.raises(ValueError, match="sample_weight must not be all 0 on either side of validation_fraction"):
         model.fit(X, y, sample_weight=weight * 1.0)
+
+
+# ---- fits that fail
+
+
+def fail(net, epoch, logs):
+    raise ZeroDivisionError
+
+
+MODELS = {
+    "classifier": (lambda **how: MLPClassifier((3,), max_iter=2, random_state=0, **how), LABELS),
+    "several labels": (lambda **how: MLPClassifier((3,), max_iter=2, random_state=0, **how), SEVERAL),
+    "regressor": (lambda **how: MLPRegressor("squared_error", (3,), max_iter=2, random_state=0, **how), Y),
+    "lbfgs": (lambda **how: MLPRegressor("squared_error", (3,), solver="lbfgs", max_iter=2, **how), Y),
+    "autoencoder": (lambda **how: MLPAutoencoder((2,), max_iter=2, random_state=0, **how), None),
+    "classifier of tables": (lambda **how: TabularClassifier("fast", max_iter=2, random_state=0, **how), LABELS),
+    "regressor of tables": (lambda **how: TabularRegressor("fast", max_iter=2, random_state=0, **how), Y),
+}
+WIDER, OTHERS = RNG.standard_normal((40, 6)), np.array(["some", "more", "of", "them"] * 10)
+# what is wrong: parameters, and what fit is given besides WIDER and another y
+WRONG = {
+    "weights": ({}, {"sample_weight": np.full(40, -1.0)}),
+    "validation rows": ({}, {"validation_data": (X, Y)}),
+    "a callback": ({"callbacks": [CSVLogger("nowhere/log")]}, {}),
+}
+
+
+def answers(model):
+    return model.transform(X) if isinstance(model, MLPAutoencoder) else model.predict(X)
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fit_that_fails_before_training_leaves_all_as_it_was(name, wrong, fitted):
+    make, y = MODELS[name]
+    model, (parameters, given) = make(), WRONG[wrong]
+    if fitted:
+        model.fit(X, y)
+        wanted = answers(model)
+    model.set_params(**parameters)
+    before = dict(vars(model))
+    other = None if y is None else OTHERS if hasattr(model, "class_weight") else 10 * Y
+    with pytest.raises((ValueError, OSError)):
+        model.fit(WIDER, other, **given)
+    assert {k: id(v) for k, v in vars(model).items()} == {k: id(v) for k, v in before.items()}
+    if fitted:
+        assert np.array_equal(answers(model), wanted)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fit_that_fails_in_training_leaves_one_fit_not_two(name):
+    """That of tables the one before, since its networks come at the end; else what was learned so far."""
+    make, y = MODELS[name]
+    model = make().fit(X, y)
+    model.set_params(callbacks=[fail])
+    other = None if y is None else OTHERS if hasattr(model, "class_weight") else 10 * Y
+    with pytest.raises(ZeroDivisionError):
+        model.fit(WIDER, other)
+    rows = X if "tables" in name else WIDER
+    assert model.n_features_in_ == rows.shape[1]
+    found = model.transform(rows) if y is None else model.predict(rows)
+    if hasattr(model, "classes_") and name != "several labels":
+        assert set(found) <= set(model.classes_) and set(model.classes_) == set(y if "tables" in name else OTHERS)
+
+
+def test_a_first_partial_fit_that_fails_is_still_to_come():
+    model = MLPClassifier((3,), random_state=0)
+    with pytest.raises(ValueError):
+        model.partial_fit(X, LABELS, -np.ones(40), classes=["no", "yes"])
+    model.partial_fit(X, OTHERS, classes=np.unique(OTHERS))
+    assert model.coefs_[-1].shape == (3, 4)

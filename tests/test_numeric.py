@@ -215,7 +215,8 @@ def test_quantiles():
 
 
 @pytest.mark.parametrize("edges, error, message", [
-    (3, TypeError, "edges of layers"), ([[0, 1]], ValueError, "each of the 2 units before, got 1"),
+    (3, TypeError, "edges of layers"), (np.array(3.0), TypeError, "edges of layers"),
+    ([[0, 1]], ValueError, "each of the 2 units before, got 1"),
     ([[0, 1], [0]], ValueError, r"edges\[1\] of layers\[1\] must be at least 2"),
     ([[0, 1], [0, 0]], ValueError, "must increase"), ([[0, 1], [1, 0]], ValueError, "must increase"),
     ([[0, 1], [1, 1 + 1e-9]], ValueError, "must increase in float32"),

@@ -7,7 +7,6 @@ next one to the same path removes it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import secrets
@@ -15,25 +14,15 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
+from .. import _paths
+
 try:
     import fcntl
 except ImportError:  # Windows, where a file that is open cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # for a writer, were it a FIFO
 BLOCK_BYTES = 2**24  # that are written or read at a time, between which Ctrl-C is heard
-
-
-@contextlib.contextmanager
-def naming(path: str) -> Iterator[None]:
-    """Errors of the system name the path, whichever file they were about."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None or error.filename == path:
-            raise
-        raise OSError(error.errno, error.strerror, path) from error
 
 
 def blocks(parts: Iterable[Any]) -> Iterator[memoryview]:
@@ -51,9 +40,9 @@ def blocks(parts: Iterable[Any]) -> Iterator[memoryview]:
 @contextlib.contextmanager
 def reading(path: str) -> Iterator[tuple[BinaryIO, int]]:
     """(A regular file that is open, its size). OSError where it is none or cannot be read."""
-    with naming(path), open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_WAIT)) as file:
+    with _paths.naming(path), open(path, "rb", opener=_paths.opened_at_once) as file:
         state = os.fstat(file.fileno())
-        _require_regular(state, path)
+        _paths.require_regular(state, path)
         yield file, state.st_size
 
 
@@ -67,15 +56,8 @@ def write(path: str, parts: Iterable[Any]) -> None:
     may give it away. Where it has other names, hard links, these keep the old content. OSError, and what is there
     stays, where it is no regular file or may not be written.
     """
-    with naming(path):
-        target = os.path.realpath(path)
-        old = _state(target)
-        if path.endswith(("/", os.sep)):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        if old is not None:
-            _require_regular(old, path)
-            if not os.access(target, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    target, old = _paths.writable(path)
+    with _paths.naming(path):
         folder, name = os.path.split(target)
         prefix = os.path.join(folder, f".fastmlp-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-")
         _remove_leftovers(folder, os.path.basename(prefix))
@@ -101,21 +83,6 @@ def _write_and_replace(target: str, prefix: str, old: os.stat_result | None, par
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-
-
-def _state(target: str) -> os.stat_result | None:
-    """What is at a path, None for nothing."""
-    try:
-        return os.stat(target)
-    except FileNotFoundError:
-        return None
-
-
-def _require_regular(state: os.stat_result, path: str) -> None:
-    if stat.S_ISDIR(state.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(state.st_mode):
-        raise OSError(errno.EINVAL, "Not a regular file", path)
 
 
 def _create(prefix: str, mode: int) -> tuple[int, str]:
@@ -159,7 +126,7 @@ def _remove_leftovers(folder: str, prefix: str) -> None:
 
 def _remove_if_left(temporary: str) -> None:
     with contextlib.suppress(OSError):  # it is gone, or not ours
-        descriptor = os.open(temporary, os.O_RDONLY | NO_WAIT | BINARY)
+        descriptor = os.open(temporary, os.O_RDONLY | _paths.NO_WAIT | BINARY)
         try:
             left = fcntl is not None and _lock(descriptor)
             if left:

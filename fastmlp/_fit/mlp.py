@@ -115,6 +115,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         if isinstance(epochs, WindowEpochs):
             epochs.goes_on_from(unfinished)
         plan = NetworkPlan(net, rates, epochs, measures)
+        running.directions = measures.directions
         if not isinstance(order, Stream):
             running.present["loss"] = plan.watch_loss(callbacks) if ranks.several else epochs.loss
         if objective.penalty.kind and rows.in_memory and not ranks.several:

@@ -5,7 +5,7 @@ import inspect
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -41,7 +41,8 @@ TRAINING = """\
     the same shares of rows come the same bits, whoever trains on them. All parameters of {plain} are there, but
     solver="lbfgs", learning rates "invscaling" and "adaptive", early_stopping (give eval_set instead), restore_best
     without eval_set, and scorers as monitor are refused; max_iter counts epochs, n_iter_no_change rounds, and callbacks
-    are called here, once a round. The network is small beside the rows: it comes here after each round.
+    are called here, once a round, and hear of the first rows of eval_set as "val_loss" and "val_score" too. The network
+    is small beside the rows: it comes here after each round.
 """
 
 USING = """\
@@ -142,6 +143,7 @@ class DaskMLP:
             raise ValueError(f"X must have partitions of {columns_of(X)} columns, got one of {row.X.shape[1]}")
         self._find_classes(client, est, shards, classes, row.y)
         vars(est).pop("feature_names_in_", None)
+        est._watching = None  # what workers watch begins anew
         est._ready(row.X, row.y, None, True, None, ALONE)
         return est
 
@@ -198,6 +200,8 @@ class DaskMLP:
         client = self._client()
         est = _sent(client, rounds.Trained(self.to_local(), 0.0, 0.0))
         found = _tally(client, est, shards_of(client, X, y, sample_weight))
+        if not found.n:
+            raise ValueError("sample_weight must be above 0 for some row, got 0 for all")
         return found.score(hasattr(self, "classes_"))
 
 
@@ -260,6 +264,7 @@ class Training:
     def __call__(self, callbacks: Any) -> str | None:
         """Train; what ended it, None for max_iter."""
         owner, began = self.owner, time.monotonic()
+        self._require_scores()
         left = owner.max_iter
         try:
             with Fit(self.est._mlp()), Notifying(callbacks, self.est._mlp(), owner.max_iter) as notify:
@@ -283,10 +288,21 @@ class Training:
                 self.est._mlp()._network.learned = self.best[1]
         return None
 
+    def _require_scores(self) -> None:
+        """ValueError where the rows to watch cannot give a loss and a score, before anything is trained."""
+        before = rounds.Trained(self.est, 0.0, 0.0)
+        sent = lambda: _sent(self.client, before)
+        for i, found in enumerate(self._surviving(lambda: [_tally(self.client, sent(), s) for s in self.watched])):
+            if not found.n:
+                raise ValueError(f"eval_sample_weight must be above 0 for some row, got 0 for all of eval_set[{i}]")
+            if i == 0 and self.by_score and math.isnan(found.score(hasattr(self.est, "classes_"))):
+                raise ValueError("monitor 'score' must be a finite number for the rows that are watched, which R^2 is "
+                                 f"for two rows at least, got {found.n} in eval_set[0]")
+
     def _round(self, epochs: int) -> dict[str, float]:
         """One round; its logs."""
         seeds = [int(seed.generate_state(1)[0]) for seed in self.seeds.spawn(len(self.shards))]
-        result, tallies = self._surviving(epochs, seeds)
+        result, tallies = self._surviving(lambda: self._once(epochs, seeds))
         est, net = result.est, self.est._mlp()
         net._network.learned = est._mlp()._network.learned
         vars(self.est).update({k: v for k, v in vars(est).items() if k not in ("_net", "coefs_", "intercepts_")})
@@ -301,7 +317,8 @@ class Training:
         self._look(logs, net)
         if self.owner.verbose:
             print(f"Iteration {self.epochs}, " + ", ".join(f"{name} = {number:.8f}" for name, number in logs.items()))
-        return logs
+        aliases = {f"val_{what}": logs[f"validation_0_{what}"] for what in (("loss", "score") if tallies else ())}
+        return logs | aliases  # by which callbacks call them
 
     def _look(self, logs: dict[str, float], net: Any) -> None:
         """Whether it is the best round so far."""
@@ -309,8 +326,8 @@ class Training:
         if self.patience.look(number) and self.watched:
             self.best = number, net._network.learned
 
-    def _surviving(self, epochs: int, seeds: list[int]) -> tuple[Any, list[Any]]:
-        """(the average of a round, the Tally of each eval_set), run again where workers die in it."""
+    def _surviving(self, work: Callable[[], Any]) -> Any:
+        """What work of the workers gives, begun again where some die in it."""
         scheduler = needs("distributed.scheduler", "fit")
         client = needs("distributed.client", "fit")
         core = needs("distributed.comm", "fit")
@@ -318,13 +335,14 @@ class Training:
         for attempt in range(ATTEMPTS):
             self.client.wait_for_workers(1)
             try:
-                return self._once(epochs, seeds)
+                return work()
             except lost as error:
                 if attempt == ATTEMPTS - 1:
                     raise RuntimeError(f"workers died in each of {ATTEMPTS} attempts at a round: {error}") from error
         raise AssertionError("not reached")
 
     def _once(self, epochs: int, seeds: list[int]) -> tuple[Any, list[Any]]:
+        """(the average of a round, the Tally of each eval_set)"""
         client = self.client
         est = _sent(client, self.est)
         futures = [client.submit(rounds.trained, est, shard.rows, epochs, seed, **where(shard.worker), pure=False)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,10 +68,12 @@ def _arrays_of(est: Any) -> list[Any]:
 class Tally(NamedTuple):
     """What the loss and the score of some rows are made of, sums that can be added up.
 
-    weight: of the rows. loss: the sum of their losses. of classifiers right: the weight of those that are right. of
-    regressors, for each output: mean of y, spread, the sum of (y - mean)^2, and missed, that of (y - prediction)^2.
+    n: how many rows have a weight above 0. weight: of the rows. loss: the sum of their losses. of classifiers right:
+    the weight of those that are right. of regressors, for each output: mean of y, spread, the sum of (y - mean)^2, and
+    missed, that of (y - prediction)^2.
     """
 
+    n: int
     weight: float
     loss: float
     right: float
@@ -84,13 +87,16 @@ class Tally(NamedTuple):
         if not weight:
             return self
         apart = other.mean - self.mean
-        return Tally(weight, self.loss + other.loss, self.right + other.right,
+        return Tally(self.n + other.n, weight, self.loss + other.loss, self.right + other.right,
                      self.mean + apart * (other.weight / weight),
                      self.spread + other.spread + apart**2 * (self.weight * other.weight / weight),
                      self.missed + other.missed)
 
     def score(self, classifies: bool) -> float:
-        """Accuracy, or R^2, the mean over outputs, by scikit-learn's conventions where y does not vary."""
+        """Accuracy, or R^2, the mean over outputs, by scikit-learn's conventions where y does not vary; NaN where there
+        are too few rows."""
+        if self.n < (1 if classifies else 2):
+            return math.nan
         if classifies:
             return self.right / self.weight
         constant = self.spread == 0
@@ -103,7 +109,7 @@ def tally(result: Trained, shard: Shard) -> Tally:
     est, X, y = result.est, shard.X, shard.y
     weight = np.ones(X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
     network = est._mlp()._network
-    total = float(weight.sum())
+    n, total = int((weight > 0).sum()), float(weight.sum())
     targets = est._targets(est._validate_input(X, y, incremental=True, reset=False)[1], network.dtype)
     loss = est._loss_to_report(network.evaluate(X, targets, weight)) * total if total else 0.0
     predicted, right = est.predict(X), 0.0
@@ -111,10 +117,10 @@ def tally(result: Trained, shard: Shard) -> Tally:
     if hasattr(est, "classes_"):
         hit = predicted == y
         right = float(weight @ (hit.all(axis=1) if hit.ndim == 2 else hit))
-        return Tally(total, float(loss), right, 0.0, 0.0, 0.0)
+        return Tally(n, total, float(loss), right, 0.0, 0.0, 0.0)
     y, predicted = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (y, predicted))
     mean = weight @ y / total if total else np.zeros(y.shape[1])
-    return Tally(total, float(loss), right, mean, weight @ (y - mean) ** 2, weight @ (y - predicted) ** 2)
+    return Tally(n, total, float(loss), right, mean, weight @ (y - mean) ** 2, weight @ (y - predicted) ** 2)
 
 
 def labels(shard: Shard) -> tuple[Any, Any]:

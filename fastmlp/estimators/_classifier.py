@@ -186,11 +186,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         if first:
             binarizer = LabelBinarizer().fit(y if several else classes)
             self._y_type, self._y_sparse = binarizer.y_type_, binarizer.sparse_input_
-        try:
-            return self._fit(X, y, sample_weight, incremental=True)
-        finally:
-            if first and not hasattr(self, "coefs_"):  # refused: the next call is the first
-                del self.classes_
+        return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Any:
         """The most probable class of each row, (n_samples,), or the labels (n_samples, n_classes) with p > 1/2, sparse

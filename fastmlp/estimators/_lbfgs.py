@@ -5,7 +5,7 @@ import numpy as np
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
-from .. import _robust
+from .. import _robust, _running
 from .._fit.loop import Notifying
 from . import _solvers
 
@@ -37,6 +37,7 @@ def fit_lbfgs(job):
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
         iterations = Iterations(est, function, tasks, notify)
+        _running.training_begins(est)
         try:
             result = scipy.optimize.minimize(
                 function, iterations.x, method="L-BFGS-B", jac=True, callback=iterations,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .. import _robust, optim
+from .. import _robust, _running, optim
 from .._engine.requests import Objective
 from .._fit import loop
 from .._fit.epochs import Epochs
@@ -80,6 +80,7 @@ class EstimatorPlan(loop.Plan):
     def begin_epoch(self):
         self.tasks.begin_epoch()
         est = self.est
+        _running.training_begins(est)
         if est.optimizer is not None:
             est._rate = optim.rate(optim.named(est.optimizer), self.epochs.state.epoch)
         elif callable(est.learning_rate):

@@ -142,7 +142,7 @@ class PiecewiseLinear(Layer):
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         units = _checks.integer(f"units of {name}", self.units, 1, MOST_UNITS)
-        if not isinstance(self.edges, (list, tuple, np.ndarray)):
+        if not isinstance(self.edges, (list, tuple, np.ndarray)) or getattr(self.edges, "shape", None) == ():
             raise TypeError(f"edges of {name} must be an array for each feature, got {_checks.described(self.edges)}")
         edges = tuple(_edges(f"edges[{i}] of {name}", edge, dtype) for i, edge in enumerate(self.edges))
         return replace(super().checked(name, dtype), units=units, edges=edges)
