@@ -423,12 +423,13 @@ def leaving(spec):
 OF_LABELS = dict(X=X, y=LABELS, sample_weight=WEIGHT)
 OF_ROWS = dict(X=X, y=None, sample_weight=WEIGHT)
 HELD_OUT = dict(validation_data=None, X_val=None, y_val=None, sample_weight_val=None)
+ALONE = dict(comm=None, sync="step")
 
 ESTIMATORS = {
     "MLPClassifier": estimator(MLPClassifier, LABELS, hidden_layer_sizes=(3,), max_iter=1),
     "MLPRegressor": estimator(MLPRegressor, Y, hidden_layer_sizes=(3,), max_iter=1),
     "MLPAutoencoder": estimator(MLPAutoencoder, None, max_iter=1),
-    "MLPClassifier.fit": fitting(MLPClassifier, "fit", **OF_LABELS, **HELD_OUT, comm=None),
+    "MLPClassifier.fit": fitting(MLPClassifier, "fit", **OF_LABELS, **HELD_OUT, **ALONE),
     "MLPClassifier.fit_transform": fitting(MLPClassifier, "fit_transform", X=X, y=LABELS, layer=0),
     "MLPClassifier.partial_fit": fitting(MLPClassifier, "partial_fit", **OF_LABELS, classes=[0, 1, 2]),
     "MLPClassifier.predict": using(MLPClassifier, "predict", X=X),
@@ -437,11 +438,11 @@ ESTIMATORS = {
     "MLPClassifier.score": using(MLPClassifier, "score", **OF_LABELS),
     "MLPClassifier.transform": using(MLPClassifier, "transform", X=X, layer=0),
     "MLPClassifier.input_gradient": using(MLPClassifier, "input_gradient", X=X, y=LABELS, output=None),
-    "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT, comm=None),
+    "MLPRegressor.fit": fitting(MLPRegressor, "fit", **DATA, **HELD_OUT, **ALONE),
     "MLPRegressor.partial_fit": fitting(MLPRegressor, "partial_fit", **DATA),
     "MLPRegressor.predict": using(MLPRegressor, "predict", X=X),
     "MLPRegressor.score": using(MLPRegressor, "score", **DATA),
-    "MLPAutoencoder.fit": fitting(MLPAutoencoder, "fit", **OF_ROWS, **HELD_OUT, comm=None),
+    "MLPAutoencoder.fit": fitting(MLPAutoencoder, "fit", **OF_ROWS, **HELD_OUT, **ALONE),
     "MLPAutoencoder.partial_fit": fitting(MLPAutoencoder, "partial_fit", **OF_ROWS),
     "MLPAutoencoder.transform": using(MLPAutoencoder, "transform", X=X),
     "MLPAutoencoder.inverse_transform": using(MLPAutoencoder, "inverse_transform", X=np.ones((6, 3))),

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from fastmlp import MLPAutoencoder, MLPClassifier, MLPRegressor
+from fastmlp import Callback, MLPAutoencoder, MLPClassifier, MLPRegressor
 from fastmlp.distributed import SerialCommunicator
 from ranks import all_of, on_ranks, order_of_the_union
 
@@ -35,7 +35,7 @@ def shard(a, sizes, rank):
     return None if a is None else a[begin:begin + sizes[rank]]
 
 
-def fitted(est, sizes, y, weight=None, validation=None, X=X):
+def fitted(est, sizes, y, weight=None, validation=None, X=X, sync="step"):
     """The estimators of all ranks, each fitted with its shard."""
 
     def fit(comm):
@@ -44,7 +44,7 @@ def fitted(est, sizes, y, weight=None, validation=None, X=X):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return own.fit(cut(X), cut(y), cut(weight), None if validation is None else tuple(map(cut, validation)),
-                           comm=comm)
+                           comm=comm, sync=sync)
 
     return all_of(len(sizes), fit)
 
@@ -180,6 +180,66 @@ def test_one_rank_is_none():
     assert_the_same([plain, ranked])
 
 
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("sizes", [(60, 30), (50, 0, 40)])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weights"])
+def test_an_average_after_each_step_of_sgd_is_the_step_of_all(name, sizes, weight):
+    """Its step is linear in the rows, and penalties are those of the whole batch."""
+    kind, y = CASES[name]
+    est = kind(**SMALL, solver="sgd", batch_size=16, max_iter=4, shuffle=False, alpha=0.1, l1=0.01)
+    step, local = fitted(est, sizes, y, weight), fitted(est, sizes, y, weight, sync=1)
+    assert_the_same(local)
+    for a, b in zip(local[0].coefs_ + local[0].intercepts_, step[0].coefs_ + step[0].intercepts_):
+        np.testing.assert_allclose(a, b, **CLOSE)
+    np.testing.assert_allclose(local[0].loss_curve_, step[0].loss_curve_, **CLOSE)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_ranks_that_are_averaged_once_an_epoch(solver):
+    """By hand: two estimators apart, each on its rows, and after each epoch the mean of their weights and states."""
+    sizes, options = (60, 30), dict(**SMALL, solver=solver, shuffle=False, alpha=0, max_iter=3)
+    ests = fitted(MLPRegressor(**options, batch_size=30), sizes, NUMBER, sync=100)
+    assert_the_same(ests)
+    apart = [MLPRegressor(**options, batch_size=size // 3) for size in sizes]
+    for _ in range(3):
+        for rank, one in enumerate(apart):
+            one.partial_fit(shard(X, sizes, rank), shard(NUMBER, sizes, rank))
+        networks = [one.network_._network for one in apart]
+        arrays = [[*one.coefs_, *one.intercepts_, *network.progress.optimizer_state.arrays()]
+                  for one, network in zip(apart, networks)]
+        for both in zip(*arrays):
+            mean = (2 * both[0] + both[1]) / 3
+            for a in both:
+                a[...] = mean
+    for a, b in zip(ests[0].coefs_, apart[0].coefs_):
+        np.testing.assert_allclose(a, b, **CLOSE)
+    losses = [(2 * a + b) / 3 for a, b in zip(*(one.loss_curve_ for one in apart))]
+    np.testing.assert_allclose(ests[0].loss_curve_, losses, **CLOSE)
+
+
+def test_scores_and_patience_of_ranks_that_step_apart():
+    sizes = 60, 30
+    est = MLPClassifier(**SMALL, max_iter=60, n_iter_no_change=3, learning_rate_init=0.1)
+    ests = fitted(est, sizes, TEXT, validation=(X, TEXT, WEIGHT), sync=5)
+    assert_the_same(ests)
+    assert ests[0].n_iter_ < 60
+    score = accuracy_score(TEXT, ests[0].predict(X), sample_weight=WEIGHT)
+    assert ests[1].best_validation_score_ == pytest.approx(score, rel=1e-9)
+
+
+@pytest.mark.parametrize("sync, error", [(0, ValueError), (2.5, TypeError), ("epoch", ValueError), (None, TypeError)])
+def test_what_sync_cannot_be(sync, error):
+    with pytest.raises(error, match="sync"):
+        MLPRegressor(**SMALL).fit(X, NUMBER, sync=sync)
+    _, errors = on_ranks(2, lambda comm: MLPRegressor(**SMALL).fit(X, NUMBER, comm=comm, sync=[2, sync][comm.rank]))
+    assert all(isinstance(one, error) and "sync" in str(one) for one in errors)
+
+
+class Batches(Callback):
+    def on_batch_end(self, net, batch, logs):
+        pass
+
+
 BAD = {
     "X of one rank": lambda rank: dict(X=X[:40] * (np.nan if rank == 1 else 1)),
     "X of another width": lambda rank: dict(X=X[:40, :D - rank]),
@@ -195,6 +255,8 @@ BAD = {
     "hidden_layer_sizes": lambda rank: dict(hidden_layer_sizes=(8 + rank,)),
     "alpha": lambda rank: dict(alpha=-1 if rank else 1),
     "max_iter": lambda rank: dict(max_iter=2 + rank),
+    "sync": lambda rank: dict(sync=1 + rank),
+    "callbacks": lambda rank: dict(sync=2, callbacks=[Batches()] if rank == 0 else None),
     "no rows": lambda rank: dict(X=X[:0], y=TEXT[:0]),
 }
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 import fastmlp
 from fastmlp import MLP, TabularClassifier, TabularRegressor, export
-from fastmlp.tabular import columns, encode
+from fastmlp.tabular import columns, encode, sketch
 
 pytest.importorskip("onnx")
 from onnx.reference import ReferenceEvaluator  # noqa: E402
@@ -71,7 +71,7 @@ def in_float64(est, X):
     table, features = est._read(X), []
     for column, part, block in est._encoder.blocks:
         features.append(np.zeros((len(X), block.width)))
-        block.encode(encode._parts(table[column])[part], features[-1])
+        block.encode(sketch.parts_of(table[column])[part], features[-1])
     nets = []
     for net in est._members():
         nets.append(MLP([net.d[0], *net.layers], loss=net.loss.spec, dtype="float64"))

@@ -9,9 +9,10 @@ from scipy import stats
 
 from fastmlp import Dropout, TabularClassifier
 from fastmlp.tabular import columns as tables
-from fastmlp.tabular.encode import HASHED, Encoder, factorize
+from fastmlp.tabular.encode import HASHED, Encoder
 from fastmlp.tabular.ensemble import batch_size, deal
 from fastmlp.tabular.presets import PRESETS, Preset
+from fastmlp.tabular.sketch import factorize, parts_of
 from fastmlp.tabular.targets import TargetScale
 
 PRESET = Preset(bins=4, levels=5)
@@ -101,9 +102,7 @@ def test_the_rare_of_many_levels_are_hashed():
 
 def test_points_in_time_are_taken_apart_as_pandas_does():
     when = pd.Series(pd.date_range("2023-11-05 13:17", periods=300, freq="37h"))
-    from fastmlp.tabular.encode import _parts
-
-    parts = _parts(column(when))
+    parts = parts_of(column(when))
     for name, wanted in {"year": when.dt.year, "month": when.dt.month, "day": when.dt.day, "hour": when.dt.hour,
                          "weekday": when.dt.day_of_week, "minute": when.dt.minute}.items():
         np.testing.assert_array_equal(parts[name], wanted)

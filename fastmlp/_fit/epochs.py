@@ -69,8 +69,12 @@ class Epochs:
     that train the network together; n, weight: the number and the weight of their rows. mean: of the weights, which the
     network holds between epochs; None for none. dropped: by epoch, for the dropout layers whose rate changes.
 
+    apart: whether ranks take steps of their own, each by the mean loss of its own rows.
+
     The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
     """
+
+    apart = False
 
     def __init__(self, network: Network, state: OptimizerState, data: _core.Data, order: Order, batch: int | None,
                  team: _core.Team, objective: Objective, on_batch_end: OnBatchEnd | None = None,
@@ -189,10 +193,11 @@ class Epochs:
         if not stretch.rows:
             order = np.zeros(stretch.last - stretch.first, np.int64)
         scale, part = self.n / self.weight, 1.0
-        if rows != stretch.whole:  # means are over the rows of all ranks
+        if rows != stretch.whole:  # the penalty is that of the rows of all ranks
             part = rows / stretch.whole
-            scale *= part
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
+            if not self.apart:  # and so is the mean of the losses
+                scale *= part
         key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped, mixed)
         ranks = self.ranks
@@ -200,7 +205,7 @@ class Epochs:
         found = self.network.core.train(self.data, self.team, batches, start.step, self.changing, objective, *together)
         sums.batches = stretch.first + found.done
         sums.loss += found.loss
-        sums.row_penalty += found.weight_penalty / part / self.n
+        sums.row_penalty += found.weight_penalty / (1.0 if self.apart else part) / self.n
         if stretch.rows:
             sums.sensitivity += found.sensitivity_penalty / self.weight
 

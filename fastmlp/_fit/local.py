@@ -7,7 +7,13 @@ from .epochs import Epochs, Snapshot, Sums
 
 class LocalEpochs(Epochs):
     """Epochs in which each rank takes `ranks.local_steps` steps on its rows of the batches, and then all have the mean
-    of their weights, of the optimiser's arrays and of running statistics, weighted by the rows that each has taken."""
+    of their weights, of the optimiser's arrays and of running statistics, weighted by the rows that each has taken.
+
+    The loss of a step is the mean over this rank's rows of a batch; the penalty on the weights is that of the whole
+    batch: so both are those of the batch in the mean over the ranks, whoever has few rows.
+    """
+
+    apart = True
 
     def _train(self, start: Snapshot, first: int, last: int) -> Sums:
         steps, sums = self.ranks.local_steps or 1, Sums(first)
@@ -21,14 +27,14 @@ class LocalEpochs(Epochs):
             if end == min(averaged + steps, last):
                 self._average(self.cut.begin(end) - self.cut.begin(averaged))
                 averaged = end
-        sums.loss, = self.ranks.sums(sums.loss)
+        sums.loss, sums.row_penalty = self.ranks.sums(sums.loss, sums.row_penalty)
         return sums
 
     def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: Sums) -> None:
-        """Means are over this rank's rows; without any there is no step."""
+        """Without rows of this rank there is no step."""
         sums.batches = stretch.last
         if stretch.rows:
-            super()._train_stretch(start, stretch._replace(whole=stretch.rows), sums)
+            super()._train_stretch(start, stretch, sums)
 
     def _average(self, rows: int) -> None:
         """Have the average of all ranks, of which this one has taken so many rows since the last."""

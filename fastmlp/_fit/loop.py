@@ -111,7 +111,7 @@ def stops(callback: Callback, event: str, net: MLP, number: int, logs: dict[str,
 
 def batch_notifier(callbacks: Sequence[Callback], net: MLP, ranks: Ranks = ALONE) -> Notify | None:
     """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has on any
-    rank."""
+    rank. ValueError where one has, and ranks take steps of their own."""
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
 
     def notify(batch: int, logs: dict[str, float]) -> bool:
@@ -121,4 +121,7 @@ def batch_notifier(callbacks: Sequence[Callback], net: MLP, ranks: Ranks = ALONE
         return stop
 
     wanted = ranks.any(bool(listening)) if ranks.several else listening
+    if wanted and ranks.local_steps:
+        raise ValueError("callbacks must have no on_batch_end where ranks take steps of their own, which is what "
+                         f"sync={ranks.local_steps} means")
     return notify if wanted else None

@@ -20,7 +20,7 @@ from .epochs import EpochResult, Epochs
 from .history import History
 from .local import LocalEpochs
 from .measures import Measures
-from .options import Options
+from .options import Options, local_steps
 from .orders import InOrder, Order, Shuffled, hold_out
 from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
@@ -67,7 +67,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     options.check(None if previous is None else previous.optimizer, network.loss.name)
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
-        ranks.local_steps = options.local_steps()
+        ranks.local_steps = local_steps(options.sync)
         ranks.require_same({"the network": net, "its classes": net.classes,
                             "its optimizer so far": previous and previous.optimizer, **options.of_all()})
         ranks.require_possible(network, options)
@@ -93,9 +93,6 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
     if ranks.several:
         callbacks, n_threads = ranks.listening(callbacks), ranks.threads(n_threads)
     on_batch_end = loop.batch_notifier(callbacks, net, ranks)
-    if on_batch_end is not None and ranks.local_steps:
-        raise ValueError("callbacks must have no on_batch_end where ranks take steps of their own, which is what "
-                         f"sync={options.sync} means")
     batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
     known = MANY if isinstance(order, Stream) else order.n
     with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:

@@ -59,10 +59,6 @@ class Options:
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in OF_A_RANK}
         return given | {"the names of validation_data": list(self.validation_data or ())}
 
-    def local_steps(self) -> int | None:
-        """Steps between two averages of the ranks' weights, None where all take each step together."""
-        return None if isinstance(self.sync, str) else int(self.sync)
-
     def check(self, default_optimizer: optim.Optimizer | None, loss: str | None) -> None:
         """Check what was given, for a network with a loss of a name, and bring it into the form in which the loop takes
         it: an optimiser, a list of callbacks, metrics and validation rows by name. TypeError or ValueError names the
@@ -93,6 +89,17 @@ def _part(name: str, value: Any) -> float:
     return _checks.number(name, value, least=0, below=1)
 
 
+def _sync(name: str, value: Any) -> str | int:
+    return _checks.one_of(name, value, ("step",)) if isinstance(value, str) else _count(name, value)
+
+
+def local_steps(sync: Any) -> int | None:
+    """Steps between two averages of the ranks' weights, None where all take each step together. ValueError or TypeError
+    where `sync` is none of both."""
+    sync = _sync("sync", sync)
+    return None if isinstance(sync, str) else sync
+
+
 # option -> function of (its name, what was given), which gives the form that the loop takes; asked of what is not the
 # default. Where the network has a say, as in metrics, the check is elsewhere.
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
@@ -109,8 +116,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "ema": _part,
     "label_smoothing": _part,
     "mixup": lambda name, value: _checks.number(name, value, least=0, most=1e6),
-    "sync": lambda name, value: (_checks.one_of(name, value, ("step",)) if isinstance(value, str)
-                                 else _count(name, value)),
+    "sync": _sync,
     "window": _count,
 }
 

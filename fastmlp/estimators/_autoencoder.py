@@ -149,13 +149,13 @@ class MLPAutoencoder(BaseMLP):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None, validation_data: Any = None, *,
             X_val: Any = None, y_val: Any = None, sample_weight_val: ArrayLike | None = None,
-            comm: Any = None) -> Self:
+            comm: Any = None, sync: str | int = "step") -> Self:
         """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
         y, y_val : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part
         of X, or a pair of them and their weights; or these as X_val and sample_weight_val, for
-        Pipeline(.., transform_input=["X_val"]). comm : as of MLPRegressor's fit; with validation rows monitor must be
-        "loss". Returns self.
+        Pipeline(.., transform_input=["X_val"]). comm, sync : as of MLPRegressor's fit; with validation rows monitor
+        must be "loss". Returns self.
         """
         given = None if X_val is None else (X_val, sample_weight_val)
         validation_data = either(validation_data, given, sample_weight_val)

@@ -249,7 +249,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
             validation_data: tuple[Any, ...] | None = None, *, X_val: Any = None, y_val: Any = None,
-            sample_weight_val: ArrayLike | None = None, comm: Any = None) -> Self:
+            sample_weight_val: ArrayLike | None = None, comm: Any = None, sync: str | int = "step") -> Self:
         """Fit to X and y.
 
         X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
@@ -264,6 +264,8 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
             X, y and validation rows, some perhaps none; classes, numbers of rows, scores and when to stop are those of
             all. Parameters must be the same on all, but for random_state, n_threads, verbose and callbacks,
             which are called on rank 0. Not with "lbfgs". Held-out rows are drawn without regard to classes.
+        sync : "step": the ranks of comm take each step together. A number H: each takes H steps of its own between two
+            averages of the weights, as of MLP.fit, for slow networks; loss_curve_ is then of each one's own steps.
 
         Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
         max_iter came first; RuntimeError while the estimator is being fitted by another call.

@@ -9,6 +9,7 @@ from .. import _robust, _running, optim
 from .._engine.requests import Objective
 from .._fit import loop
 from .._fit.epochs import Epochs
+from .._fit.local import LocalEpochs
 from .._fit.orders import InOrder, Reshuffled
 from .._parameters import OptimizerState
 from . import _solvers
@@ -46,7 +47,8 @@ def fit_stochastic(job):
     try:
         with network.team(order.n, 3 * wanted, n_threads, batch) as team, _solvers.Tasks(job, wanted) as tasks:
             on_batch_end = loop.batch_notifier(callbacks, net, ranks)
-            epochs = Epochs(network, state, job.data, order, batch, team, objective, on_batch_end, ranks)
+            kind = LocalEpochs if ranks.local_steps else Epochs
+            epochs = kind(network, state, job.data, order, batch, team, objective, on_batch_end, ranks)
             watched.start(epochs)
             if not ranks.several:
                 job.running.present["loss"] = lambda: training_loss(job, epochs)

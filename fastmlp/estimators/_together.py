@@ -6,21 +6,26 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from .. import _checks
+from .._fit.options import local_steps
 
 OF_A_RANK = ("callbacks", "n_threads", "random_state", "verbose")  # parameters that may differ from rank to rank
 
 
 def together(fit):
-    """A fit with an argument `comm`, which it gets as the Ranks that talk through it. What is raised on one of them
-    ends all."""
+    """A fit with arguments `comm`, which it gets as the Ranks that talk through it, and `sync`, which these know. What
+    is raised on one of them ends all."""
 
     @functools.wraps(fit)
-    def fit_together(self, *args, comm=None, **options):
+    def fit_together(self, *args, comm=None, sync="step", **options):
         if comm is None:
+            local_steps(sync)
             return fit(self, *args, **options)
         from .._fit.together import ranks_of  # here: few fits have a communicator
 
         with ranks_of(comm) as ranks:
+            steps = local_steps(sync)
+            if ranks.several:
+                ranks.local_steps = steps
             return fit(self, *args, comm=ranks, **options)
 
     return fit_together
@@ -34,8 +39,8 @@ def require_same_parameters(est, ranks, validation_data):
         raise ValueError("monitor must be 'loss', 'score' or None where comm is given: a scorer wants all rows at "
                          f"once, got {_checks.described(est.monitor)}")
     given = {name: getattr(est, name) for name in est._get_param_names() if name not in OF_A_RANK}
-    ranks.require_same({"the estimator": type(est).__name__, **given, "whether there is validation_data":
-                        validation_data is not None})
+    ranks.require_same({"the estimator": type(est).__name__, **given, "sync": ranks.local_steps or "step",
+                        "whether there is validation_data": validation_data is not None})
 
 
 def labels_of(y, ranks):

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from .._types import Floats, Integers
-from .columns import CATEGORY, TIME, Column, n_rows
+from .._types import Floats
+from .columns import CATEGORY, Column, n_rows
 from .presets import Preset
+from .sketch import Distribution, Labels, Summary, factorize, parts_of, quantiles
 
 CLIP = 3.0  # what numbers in units of the quartiles' spread stay below
 FEWEST_BINS = 4
 LEAST_COMMON = 10  # rows of a value that has a feature of its own
 HASHED = 32  # features that the rare levels of a column with many share
-DAY = 86_400.0
 
 
 class Encoder:
@@ -34,14 +34,18 @@ class Encoder:
         self.preset = preset
 
     def fit(self, columns: Sequence[Column]) -> Encoder:
+        return self.fit_summaries([Summary.of(column, exact=True) for column in columns])
+
+    def fit_summaries(self, columns: Sequence[Summary]) -> Encoder:
+        """Fit to what is known of the columns."""
         numeric = sum(column.kind != CATEGORY for column in columns)
-        room = n_rows(columns) // (self.preset.values_of_a_bin * max(1, numeric))
+        room = columns[0].n // (self.preset.values_of_a_bin * max(1, numeric))
         bins = int(np.clip(room, FEWEST_BINS, self.preset.bins))
         blocks: list[tuple[int, str, Any]] = []
         for j, column in enumerate(columns):
-            for part, values in _parts(column).items():
-                block = (CategoryBlock.fit(values, self.preset) if column.kind == CATEGORY
-                         else NumberBlock.fit(values, self.preset, bins))
+            for part, found in column.parts.items():
+                block = (CategoryBlock.fit(found, self.preset) if column.kind == CATEGORY
+                         else NumberBlock.fit(found.distribution(), self.preset, bins))
                 if block.width:
                     blocks.append((j, part, block))
         return self.with_blocks(blocks)
@@ -59,25 +63,10 @@ class Encoder:
         begin, parts = 0, {}
         for j, part, block in self.blocks:
             if j not in parts:
-                parts = {j: _parts(columns[j])}
+                parts = {j: parts_of(columns[j])}
             block.encode(parts[j][part], out[:, begin:begin + block.width])
             begin += block.width
         return out
-
-
-def _parts(column: Column) -> dict[str, Any]:
-    """What of a column is encoded, by name: a point in time is several numbers, anything else is itself."""
-    if column.kind != TIME:
-        return {"": column.values}
-    seconds = column.values
-    days = np.floor(seconds / DAY)
-    missing = np.isnan(days)
-    dates = np.where(missing, 0, days).astype(np.int64).astype("datetime64[D]")
-    months = dates.astype("datetime64[M]")
-    numbers = {"time": seconds / DAY, "year": dates.astype("datetime64[Y]").astype(int) + 1970,
-               "month": months.astype(int) % 12 + 1, "day": (dates - months).astype(int) + 1,
-               "weekday": (days - 4) % 7, "hour": np.floor(seconds / 3600) % 24, "minute": np.floor(seconds / 60) % 60}
-    return {name: np.where(missing, np.nan, value) for name, value in numbers.items()}
 
 
 class NumberBlock:
@@ -95,19 +84,17 @@ class NumberBlock:
         self.width = bool(scale) * (1 + max(0, len(edges) - 1) + len(values)) + misses
 
     @classmethod
-    def fit(cls, x: Floats, preset: Preset, bins: int) -> NumberBlock:
+    def fit(cls, found: Distribution, preset: Preset, bins: int) -> NumberBlock:
         """bins : most parts, and most common values; of more values half as many."""
-        present = x[~np.isnan(x)]
-        misses = len(present) < len(x)
-        values, counts = np.unique(present, return_counts=True)
+        values, counts, common, times, missing = found
         if len(values) < 2:
-            return cls(0.0, 0.0, np.empty(0), np.empty(0), 0.0, misses and len(values) > 0)
-        low, centre, high = np.quantile(present, [0.25, 0.5, 0.75])
+            return cls(0.0, 0.0, np.empty(0), np.empty(0), 0.0, bool(missing) and len(values) > 0)
+        low, centre, high = quantiles(values, counts, [0.25, 0.5, 0.75])
         scale = high - low or (values[-1] - values[0]) / 2
-        common = np.argsort(-counts, kind="stable")[:bins if len(values) <= bins else bins // 2]
-        common = common[counts[common] >= max(LEAST_COMMON, preset.common * len(present))]
-        own = np.sort(values[common]) if len(values) > 2 else np.empty(0)
-        return cls(float(centre), float(scale), _edges(values, counts, bins), own, preset.part_scale, misses)
+        first = np.argsort(-times, kind="stable")[:bins if len(values) <= bins else bins // 2]
+        first = first[times[first] >= max(LEAST_COMMON, preset.common * found.n)]
+        own = np.sort(common[first]) if len(values) > 2 else np.empty(0)
+        return cls(float(centre), float(scale), _edges(found, bins), own, preset.part_scale, bool(missing))
 
     def encode(self, x: Floats, out: Floats) -> None:
         missing, parts = np.isnan(x), max(0, len(self.edges) - 1)
@@ -122,14 +109,15 @@ class NumberBlock:
             out[:, -1] = missing
 
 
-def _edges(values: Floats, counts: Integers, bins: int) -> Floats:
+def _edges(found: Distribution, bins: int) -> Floats:
     """The edges of at most `bins` parts: values of which there is more than a part's share, and quantiles of the
     others. None where there would be a single part, which is the number itself."""
+    values = found.values
     if len(values) > bins:
-        frequent = counts > counts.sum() / bins
-        others = np.repeat(values[~frequent], counts[~frequent])
-        quantiles = np.quantile(others, np.linspace(0, 1, max(2, bins + 1 - int(frequent.sum()))))
-        values = np.unique(np.concatenate([values[frequent], quantiles]))
+        frequent = found.common[found.times > found.n / bins]
+        others = ~np.isin(values, frequent)
+        q = np.linspace(0, 1, max(2, bins + 1 - len(frequent)))
+        values = np.unique(np.concatenate([frequent, quantiles(values[others], found.counts[others], q)]))
     return values if len(values) > 2 else np.empty(0)
 
 
@@ -148,15 +136,14 @@ class CategoryBlock:
             self.width = 0
 
     @classmethod
-    def fit(cls, labels: Any, preset: Preset) -> CategoryBlock:
-        distinct, codes = factorize(labels)
-        counts = {label: int(n) for label, n in zip(distinct, np.bincount(codes)) if label is not None}
+    def fit(cls, found: Labels, preset: Preset) -> CategoryBlock:
+        counts = found.counts
         by_count = sorted(counts, key=lambda label: (-counts[label], label))
         common = [label for label in by_count[:preset.levels] if counts[label] > 1]
         levels = {label: place for place, label in enumerate(common)}
         rest = {label: counts[label] for label in by_count if label not in levels}
         many = len(by_count) > preset.levels and sum(rest.values()) >= 2 * len(rest)  # what comes once tells nothing
-        return cls(levels, rest, None in distinct, many)
+        return cls(levels, rest, bool(found.missing), many)
 
     def encode(self, labels: Any, out: Floats) -> None:
         distinct, codes = factorize(labels)
@@ -177,10 +164,3 @@ class CategoryBlock:
         if label in self.levels:
             return self.levels[label]
         return rest + zlib.crc32(label.encode()) % HASHED if self.many else nowhere
-
-
-def factorize(labels: Any) -> tuple[list[str | None], Integers]:
-    """(the different labels in the order in which they come, the place of each row's among them (n,))"""
-    places: dict[str | None, int] = {}
-    codes = np.fromiter((places.setdefault(label, len(places)) for label in labels), np.int64, len(labels))
-    return list(places), codes

@@ -1,0 +1,249 @@
+"""What the encodings of a table are made of, counted in one pass over rows that need not be in one place: a Summary of
+each piece of them, and of two Summaries the one of both.
+
+Few different values are counted exactly. Of more than a capacity of numbers there is left a sample with weights, from
+which quantiles come (Manku, Rajagopalan and Lindsay 1998; mergeable: Agarwal et al. 2012): sorted, of each two
+neighbours one stays, by turns the lower and the higher, and counts for both. With a capacity K and n numbers this is
+done at 1 + log2(n / K) levels at most, and each makes the rank of a number wrong by n / K at most: of a million numbers
+by half a percent, and as a rule by a tenth of one. How often common values come is told by K counters (Misra and Gries
+1982), too small by n / K at most.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._types import Floats, Integers
+from .columns import CATEGORY, TIME, Column, n_rows
+
+DAY = 86_400.0
+NUMBERS = 2048  # different ones that are counted exactly, and are left at each level
+LABELS = 65_536  # different ones that are counted
+EXACT = 2**62  # a capacity that nothing exceeds
+
+
+class Distribution(NamedTuple):
+    """Numbers as an encoding wants to know them. values, counts: different ones in rising order, (m,), and how many
+    each stands for. common, times: those that may be frequent, (k,), and how often each is there. missing: how many
+    were not there."""
+
+    values: Floats
+    counts: Integers
+    common: Floats
+    times: Integers
+    missing: int
+
+    @property
+    def n(self) -> int:
+        """How many numbers there are."""
+        return int(self.counts.sum())
+
+
+class Numbers:
+    """Numbers that have been seen.
+
+    values, times: different ones in rising order, and how often each was there; lost: by how much that may be too
+    little, 0 where it is exact. levels: numbers that stand for 1, 2, 4, .. each; none while `times` are exact.
+    """
+
+    def __init__(self, x: Floats, capacity: int = NUMBERS) -> None:
+        """x : (n,), NaN where missing."""
+        present = x[~np.isnan(x)]
+        self.capacity, self.missing = capacity, len(x) - len(present)
+        self.values, self.times = np.unique(present, return_counts=True)
+        self.least, self.most = float(present.min(initial=np.inf)), float(present.max(initial=-np.inf))
+        self.lost = 0
+        self.levels: list[Floats] = []
+        self.turns: list[int] = []  # how often a level was halved
+        self._shrink()
+
+    def __add__(self, other: Numbers) -> Numbers:
+        """Of the numbers of both."""
+        both = object.__new__(Numbers)
+        both.capacity, both.missing = self.capacity, self.missing + other.missing
+        both.least, both.most = min(self.least, other.least), max(self.most, other.most)
+        both.lost, both.levels, both.turns = self.lost + other.lost, [], []
+        if self.levels or other.levels:
+            for one in (self, other):
+                both._take(one.levels or _by_bits(one.values, one.times))
+                both._take_turns(one.turns)
+        both.values, both.times = _added(self.values, self.times, other.values, other.times)
+        both._shrink()
+        return both
+
+    def distribution(self) -> Distribution:
+        """What is known of them."""
+        values, counts = self.values, self.times
+        if self.levels:
+            weights = [np.full(len(level), 1 << h) for h, level in enumerate(self.levels)]
+            values, counts = _added(np.concatenate(self.levels), np.concatenate(weights))
+            ends = np.array([self.least, self.most])  # one of those that the first and the last stand for
+            counts[[0, -1]] -= 1
+            values, counts = _added(values, counts, ends, np.ones(2, np.int64))
+            values, counts = values[counts > 0], counts[counts > 0]
+        return Distribution(values, counts, self.values, self.times, self.missing)
+
+    def points(self, most: int) -> Floats:
+        """All of them in rising order, or as many quantiles as stand for equal parts of them, at most `most`."""
+        values, counts, *_ = self.distribution()
+        if counts.sum() <= most:
+            return np.repeat(values, counts)
+        return quantiles(values, counts, (np.arange(most) + 0.5) / most)
+
+    def _shrink(self) -> None:
+        """Keep to the capacity."""
+        if len(self.values) > self.capacity:
+            if not self.levels:
+                self._take(_by_bits(self.values, self.times))
+            cut = np.partition(self.times, -self.capacity - 1)[-self.capacity - 1]
+            kept = self.times > cut
+            self.values, self.times, self.lost = self.values[kept], self.times[kept] - cut, self.lost + int(cut)
+        h = 0
+        while h < len(self.levels):
+            if len(self.levels[h]) > self.capacity:
+                self._halve(h)
+            h += 1
+
+    def _halve(self, h: int) -> None:
+        """Of each two neighbours of a level the lower or, the next time, the higher one goes up, for both."""
+        level = np.sort(self.levels[h])
+        even = len(level) - len(level) % 2
+        self._take_turns([0] * (h + 1))
+        self._take([*[np.empty(0)] * (h + 1), level[self.turns[h] % 2:even:2]])
+        self.levels[h] = level[even:]
+        self.turns[h] += 1
+
+    def _take(self, levels: Sequence[Floats]) -> None:
+        """Add numbers to the levels."""
+        self.levels += [np.empty(0)] * (len(levels) - len(self.levels))
+        for h, numbers in enumerate(levels):
+            if len(numbers):
+                self.levels[h] = np.concatenate([self.levels[h], numbers])
+
+    def _take_turns(self, turns: Sequence[int]) -> None:
+        self.turns += [0] * (len(turns) - len(self.turns))
+        for h, times in enumerate(turns):
+            self.turns[h] += times
+
+
+def _by_bits(values: Floats, times: Integers) -> list[Floats]:
+    """Numbers that come so often as numbers that stand for 1, 2, 4, .. each."""
+    return [values[times >> h & 1 == 1] for h in range(int(times.max(initial=0)).bit_length())]
+
+
+def _added(values: Floats, times: Integers, more: Floats | None = None,
+           more_times: Integers | None = None) -> tuple[Floats, Integers]:
+    """(the different ones of some values in rising order, how often they are there)"""
+    if more is not None and more_times is not None:
+        values, times = np.concatenate([values, more]), np.concatenate([times, more_times])
+    distinct, place = np.unique(values, return_inverse=True)
+    total = np.zeros(len(distinct), np.int64)
+    np.add.at(total, place, times)
+    return distinct, total
+
+
+def quantiles(values: Floats, counts: Integers, q: Any) -> Floats:
+    """numpy.quantile(numpy.repeat(values, counts), q), to the bit, without that many numbers.
+
+    values : in rising order, (m,). counts : (m,), at least 1. q : from 0 to 1.
+    """
+    ends = np.cumsum(counts)
+    place = np.asarray(q, np.float64) * (ends[-1] - 1)
+    low = np.floor(place).astype(np.int64)
+    below, above = (values[np.searchsorted(ends, i, "right")] for i in (low, np.minimum(low + 1, ends[-1] - 1)))
+    part, apart = place - low, above - below
+    return np.where(part >= 0.5, above - apart * (1 - part), below + apart * part)
+
+
+class Labels:
+    """Labels that have been seen.
+
+    counts: label -> how often it was there; of more than `capacity` labels those that come most often, and a count may
+    be too small, by `lost` at most. missing: how many were not there.
+    """
+
+    def __init__(self, labels: Any, capacity: int = LABELS) -> None:
+        """labels : (n,), text or None."""
+        distinct, codes = factorize(labels)
+        self.capacity, self.lost = capacity, 0
+        self.counts = {label: int(n) for label, n in zip(distinct, np.bincount(codes)) if label is not None}
+        self.missing = len(labels) - sum(self.counts.values())
+        self._shrink()
+
+    def __add__(self, other: Labels) -> Labels:
+        """Of the labels of both."""
+        both = object.__new__(Labels)
+        both.capacity, both.lost, both.missing = self.capacity, self.lost + other.lost, self.missing + other.missing
+        both.counts = dict(self.counts)
+        for label, n in other.counts.items():
+            both.counts[label] = both.counts.get(label, 0) + n
+        both._shrink()
+        return both
+
+    def _shrink(self) -> None:
+        """Keep to the capacity, as Misra and Gries do."""
+        if len(self.counts) > self.capacity:
+            cut = sorted(self.counts.values())[-self.capacity - 1]
+            self.counts = {label: n - cut for label, n in self.counts.items() if n > cut}
+            self.lost += cut
+
+
+def factorize(labels: Any) -> tuple[list[str | None], Integers]:
+    """(the different labels in the order in which they come, the place of each row's among them (n,))"""
+    places: dict[str | None, int] = {}
+    codes = np.fromiter((places.setdefault(label, len(places)) for label in labels), np.int64, len(labels))
+    return list(places), codes
+
+
+@dataclass
+class Summary:
+    """What is known of a column: its kind, n, how many rows were seen, and for each part of it, by name, the Numbers or
+    Labels."""
+
+    kind: str
+    n: int
+    parts: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, column: Column, exact: bool = False) -> Self:
+        """exact : keep all different values, however many."""
+        sketch, capacity = (Labels, LABELS) if column.kind == CATEGORY else (Numbers, NUMBERS)
+        capacity = EXACT if exact else capacity
+        return cls(column.kind, n_rows([column]), {name: sketch(values, capacity)
+                                                   for name, values in parts_of(column).items()})
+
+    def __add__(self, other: Summary) -> Summary:
+        """Of the rows of both, of a column of one kind."""
+        return Summary(self.kind, self.n + other.n, {name: part + other.parts[name]
+                                                     for name, part in self.parts.items()})
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all values were missing."""
+        return all(part.missing == self.n for part in self.parts.values())
+
+
+def parts_of(column: Column) -> dict[str, NDArray[Any]]:
+    """What of a column is encoded, by name: a point in time is several numbers, anything else is itself."""
+    if column.kind != TIME:
+        return {"": column.values}
+    seconds = column.values
+    days = np.floor(seconds / DAY)
+    missing = np.isnan(days)
+    dates = np.where(missing, 0, days).astype(np.int64).astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    numbers = {"time": seconds / DAY, "year": dates.astype("datetime64[Y]").astype(int) + 1970,
+               "month": months.astype(int) % 12 + 1, "day": (dates - months).astype(int) + 1,
+               "weekday": (days - 4) % 7, "hour": np.floor(seconds / 3600) % 24, "minute": np.floor(seconds / 60) % 60}
+    return {name: np.where(missing, np.nan, value) for name, value in numbers.items()}
+
+
+def kind_of(summaries: Sequence[Summary]) -> str:
+    """The kind of a column that is in pieces: that of those pieces which hold something, and where these differ
+    CATEGORY, as of a column of objects of which some are no numbers."""
+    kinds = {summary.kind for summary in summaries if not summary.is_empty}
+    return kinds.pop() if len(kinds) == 1 else CATEGORY if kinds else summaries[0].kind
