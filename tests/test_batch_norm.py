@@ -19,6 +19,7 @@ from fastmlp import (
     LambdaCallback,
     Residual,
 )
+from layer_checks import assert_the_parameters_are_the_twins
 from test_twin import TOLERANCE
 
 RNG = np.random.default_rng(0)
@@ -43,10 +44,7 @@ def test_steps_are_the_twins(name, dtype):
     net.fit(X, y, SGD(0.05, momentum=0.9), epochs=2, batch_size=25, shuffle=False, n_threads=2)
     optimizer = reference.SGD(0.05, momentum=0.9)
     reference.train(twin, optimizer, X, y, epochs=2, batch=25)
-    for l in range(1, len(net.d)):
-        for a, b in ((net.W[l], twin.W[l]), (net.b[l], twin.b[l])):
-            if a is not None:
-                np.testing.assert_allclose(a, b, rtol=10 * TOLERANCE[dtype], atol=10 * TOLERANCE[dtype])
+    assert_the_parameters_are_the_twins(net, twin, 10 * TOLERANCE[dtype], 10 * TOLERANCE[dtype])
 
 
 def test_weights_count_rows():

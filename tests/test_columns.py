@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+import layer_checks
 import reference
 from fastmlp import (
     MLP,
@@ -32,11 +33,10 @@ from fastmlp import (
 )
 from test_files import assert_goes_on_from_a_file
 from test_gradients import assert_derivatives
-from test_twin import TOLERANCE, assert_near
+from test_twin import TOLERANCE
 
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
 RNG = np.random.default_rng(0)
-NEAR = 0.01  # see test_kinds
 A, B = Embedding(7, 4), Embedding(50, 3, "zero")
 LAYERS = {
     "numbers and categories": [Columns(3, [A, B]), Dense(8, "tanh"), 3],
@@ -52,31 +52,21 @@ networks = pytest.mark.parametrize("name", LAYERS)
 
 def problem(name, dtype="float64", n=60):
     net = MLP(LAYERS[name], dtype=dtype, random_state=0)
-    X, y = RNG.standard_normal((n, net.d[0])).astype(dtype), RNG.standard_normal((n, 3)).astype(dtype)
+    X, y = layer_checks.rows_for(net, RNG, n)
     return net, reference.with_categories(net, X), y
 
 
 @dtypes
 @networks
 def test_the_sweep_is_the_twins(name, dtype):
-    net, X, y = problem(name, dtype)
-    found, wanted = net.backprop(X, y), reference.twin_of(net).backprop(X, y)
-    assert found.loss == pytest.approx(wanted.loss, rel=10 * TOLERANCE[dtype])
-    assert_near(found.dX, wanted.dX, 10 * TOLERANCE[dtype])
-    for l in range(1, len(net.d)):
-        for part in ("x", "delta", "dW", "db"):
-            a, b = getattr(found, part)[l], getattr(wanted, part)[l]
-            assert (a is None) == (b is None)
-            if a is not None:  # a copy of the input has NaN in it
-                assert_near(np.nan_to_num(a), np.nan_to_num(b), 10 * TOLERANCE[dtype])
+    layer_checks.assert_the_sweep_is_the_twins(*problem(name, dtype))
 
 
 @networks
 def test_derivatives_alone_and_nested(name):
     net, X, y = problem(name, n=20)
-    assert_derivatives(net, X, y, NEAR * RNG.standard_normal(net.n_params))
-    J, V = net.jacobian(X), RNG.standard_normal(X.shape)
-    np.testing.assert_allclose(net.jvp(X, V), np.einsum("nkj,nj->nk", J, V), rtol=1e-11, atol=1e-12)
+    assert_derivatives(net, X, y, layer_checks.NEAR * RNG.standard_normal(net.n_params))
+    J = layer_checks.assert_the_jvp_is_the_jacobians(net, X, RNG)
     assert not J[:, :, net._network.numeric:].any()
 
 
@@ -379,7 +369,7 @@ def test_ties():
     for ties in ([TiedGroup([(1, 0), (1, 5)]), Frozen(3, row, 0.25)], [tie_layers(1, 3)]):
         net = MLP(layers, ties=ties, dtype="float64", random_state=0)
         X, y = reference.with_categories(net, RNG.standard_normal((40, 3))), RNG.standard_normal((40, 2))
-        assert_derivatives(net, X, y, NEAR * RNG.standard_normal(net.n_params))
+        assert_derivatives(net, X, y, layer_checks.NEAR * RNG.standard_normal(net.n_params))
         start = net.W[3].copy()
         net.fit(X, y, Adam(0.01), epochs=3, batch_size=8)
         if len(ties) == 1:

@@ -2,12 +2,12 @@
 import numpy as np
 import pytest
 
-import reference
 from fastmlp import MLP, Adam, Concat, Conv2D, Dense, Dropout, Identity, MaxPool2D, Residual, tie_layers
 from fastmlp.layers import Join
+from layer_checks import assert_the_sweep_is_the_twins
 from test_files import assert_goes_on_from_a_file
 from test_gradients import assert_derivatives, derivative
-from test_twin import TOLERANCE, assert_near
+from test_twin import TOLERANCE
 
 RNG = np.random.default_rng(0)
 BRANCHES = {
@@ -27,12 +27,7 @@ def problem(layers, dtype="float64", n=50):
 @pytest.mark.parametrize("name", BRANCHES)
 def test_the_sweep_is_the_twins(name, dtype):
     net, X, y = problem(BRANCHES[name], dtype)
-    found, wanted = net.backprop(X, y), reference.twin_of(net).backprop(X, y)
-    assert found.loss == pytest.approx(wanted.loss, rel=TOLERANCE[dtype])
-    assert_near(found.dX, wanted.dX, TOLERANCE[dtype])
-    for l in range(1, len(net.d)):
-        for part in ("x", "delta", "dW", "db"):
-            assert_near(getattr(found, part)[l], getattr(wanted, part)[l], TOLERANCE[dtype])
+    assert_the_sweep_is_the_twins(net, X, y, times=1)
 
 
 @pytest.mark.parametrize("name", BRANCHES)

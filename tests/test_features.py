@@ -3,10 +3,9 @@ hand, and to PyTorch where that is installed."""
 import numpy as np
 import pytest
 
-import reference
+import layer_checks
 from fastmlp import (
     MLP,
-    SGD,
     Adam,
     Conv2D,
     Dense,
@@ -20,12 +19,12 @@ from fastmlp import (
     TiedGroup,
     tie_layers,
 )
+from test_files import assert_goes_on_from_a_file
 from test_gradients import assert_derivatives, derivative
-from test_twin import TOLERANCE, assert_near
+from test_twin import TOLERANCE
 
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
 RNG = np.random.default_rng(0)
-NEAR = 0.01  # see test_kinds
 # 5, 20 and 33 features: less than a vector, and vectors with a part of one
 LAYERS = {
     "scale": [5, Scale(), Dense(20, "tanh"), Scale(0.5), Dense(33, "relu"), Scale(), 3],
@@ -42,51 +41,31 @@ networks = pytest.mark.parametrize("name", LAYERS)
 
 
 def problem(name, dtype="float64", n=60):
-    net = MLP(LAYERS[name], dtype=dtype, random_state=0)
-    net.params = net.params + 0.3 * RNG.standard_normal(net.n_params)
-    X, y = RNG.standard_normal((n, net.d[0])).astype(dtype) * 2 + 1, RNG.standard_normal((n, 3)).astype(dtype)
-    return net, X, y
+    net, X, y = layer_checks.problem(LAYERS[name], RNG, dtype, n)
+    return net, 2 * X + 1, y
 
 
 @dtypes
 @networks
 def test_the_sweep_is_the_twins(name, dtype):
-    net, X, y = problem(name, dtype)
-    found, wanted = net.backprop(X, y), reference.twin_of(net).backprop(X, y)
-    assert found.loss == pytest.approx(wanted.loss, rel=10 * TOLERANCE[dtype])
-    assert_near(found.dX, wanted.dX, 10 * TOLERANCE[dtype])
-    for l in range(1, len(net.d)):
-        for part in ("x", "delta", "dW", "db"):
-            a, b = getattr(found, part)[l], getattr(wanted, part)[l]
-            assert (a is None) == (b is None)
-            if a is not None:
-                assert_near(a, b, 10 * TOLERANCE[dtype])
+    layer_checks.assert_the_sweep_is_the_twins(*problem(name, dtype))
 
 
 @networks
 def test_steps_are_the_twins(name):
-    net, X, y = problem(name)
-    twin, optimizer = reference.twin_of(net), reference.SGD(0.01, momentum=0.9)
-    net.fit(X, y, SGD(0.01, momentum=0.9), epochs=2, batch_size=25, shuffle=False, n_threads=2)
-    reference.train(twin, optimizer, X, y, epochs=2, batch=25)
-    for l in range(1, len(net.d)):
-        for a, b in ((net.W[l], twin.W[l]), (net.b[l], twin.b[l])):
-            if a is not None:
-                np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
+    layer_checks.assert_steps_are_the_twins(*problem(name))
 
 
 @networks
 def test_derivatives_alone_and_nested(name):
     net, X, y = problem(name, n=20)
-    assert_derivatives(net, X, y, NEAR * RNG.standard_normal(net.n_params))
-    J, V = net.jacobian(X), RNG.standard_normal(X.shape)
-    np.testing.assert_allclose(net.jvp(X, V), np.einsum("nkj,nj->nk", J, V), rtol=1e-11, atol=1e-12)
+    assert_derivatives(net, X, y, layer_checks.NEAR * RNG.standard_normal(net.n_params))
+    layer_checks.assert_the_jvp_is_the_jacobians(net, X, RNG)
 
 
 def sums_of(net, X):
-    """(dX, dW, db) of layer 1 where the error is the sum of all outputs of layer 1: layer 2 adds them up."""
-    net.W[2][...] = 1
-    found = net.backprop(X, net.predict(X) - 0.5)  # de/dx(2) = 2 (x - y) = 1
+    """x(1), and dX and the sums over rows of dW(1) and db(1) of `layer_checks.summed`."""
+    found = layer_checks.summed(net, X)
     return found.x[1], found.dX, *(None if a is None else len(X) * a for a in (found.dW[1], found.db[1]))
 
 
@@ -144,14 +123,8 @@ def test_a_row_far_from_zero_and_one_of_equal_units():
 
 
 def test_penalties_of_weights_leave_them_alone():
-    nets = [MLP(LAYERS["layer_norm"], random_state=0) for _ in range(2)]
-    X, y = RNG.standard_normal((30, 5)), RNG.standard_normal((30, 3))
-    for net, l2 in zip(nets, (0.0, 1.0)):
-        net.fit(X, y, SGD(1e-3, l2=l2), epochs=1, batch_size=None)
-    plain, heavy = nets
-    np.testing.assert_array_equal(plain.W[1], heavy.W[1])
-    np.testing.assert_array_equal(plain.b[3], heavy.b[3])  # which the engine keeps in the place of W
-    assert (plain.W[2] != heavy.W[2]).all()
+    """Nor a beta without gamma, which the engine keeps in the place of W."""
+    layer_checks.assert_decay_leaves_alone(LAYERS["layer_norm"], RNG, lambda net: net.W[1], lambda net: net.b[3])
 
 
 def test_ties():
@@ -161,7 +134,7 @@ def test_ties():
     layers = [4, LayerNorm(), 4, LayerNorm(), 3, Scale(), 3, Shift(), 3, RMSNorm(), 2]
     net = MLP(layers, activation="tanh", ties=ties, dtype="float64", random_state=0)
     X, y = RNG.standard_normal((40, 4)), RNG.standard_normal((40, 2))
-    p, v = net.params, NEAR * RNG.standard_normal(net.n_params)
+    p, v = net.params, layer_checks.NEAR * RNG.standard_normal(net.n_params)
 
     def loss_along(h):
         net.params = p + h * v
@@ -194,25 +167,15 @@ def test_starts_and_errors():
 def test_files_keep_them(name, tmp_path):
     net, X, y = problem(name)
     net.fit(X, y, Adam(), epochs=1)
-    net.save(tmp_path / "net")
-    again = MLP.load(tmp_path / "net")
-    assert again.summary() == net.summary() and repr(again) == repr(net)
-    np.testing.assert_array_equal(again.predict(X), net.predict(X))
+    assert_goes_on_from_a_file(net, X, y, tmp_path / "net")
 
 
 @pytest.mark.parametrize("ours, theirs", [(LayerNorm(1e-3), "LayerNorm"), (RMSNorm(1e-3), "RMSNorm")])
 def test_pytorch(ours, theirs):
     torch = pytest.importorskip("torch")
-    net = MLP([20, ours, Dense(4)], dtype="float64", random_state=0)
-    net.params = net.params + 0.3 * RNG.standard_normal(net.n_params)
+    net, X, y = layer_checks.problem([20, ours, Dense(4)], RNG, n=30)
     theirs = getattr(torch.nn, theirs)(20, eps=1e-3, dtype=torch.float64)
     theirs.weight.data = torch.tensor(net.W[1])
     if net.b[1] is not None:
         theirs.bias.data = torch.tensor(net.b[1])
-    X, y = torch.tensor(RNG.standard_normal((30, 20)), requires_grad=True), torch.tensor(RNG.standard_normal((30, 4)))
-    out = theirs(X) @ torch.tensor(net.W[2]) + torch.tensor(net.b[2])
-    ((out - y) ** 2).sum(dim=1).mean().backward()
-    found = net.backprop(X.detach().numpy(), y.numpy())
-    np.testing.assert_allclose(found.x[2], out.detach(), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(found.dX / 30, X.grad, rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(found.dW[1], theirs.weight.grad, rtol=1e-10, atol=1e-12)
+    layer_checks.assert_equal_to_pytorch(net, theirs, X, y)

@@ -5,16 +5,16 @@ import pickle
 import numpy as np
 import pytest
 
+import layer_checks
 import reference
 from fastmlp import MLP, SGD, Adam, Dense, Frozen, Periodic, PiecewiseLinear, TiedGroup
 from fastmlp.layers import Join, Waves
+from test_files import assert_goes_on_from_a_file
 from test_gradients import assert_derivatives
-from test_learned import assert_the_sweep_is_the_twins, problem
 from test_twin import TOLERANCE
 
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
 RNG = np.random.default_rng(0)
-NEAR = 0.01  # see test_kinds
 SIZES = (2, 3, 4, 9, 17, 49)  # edges of six features
 EDGES = [np.sort(np.random.default_rng(n).uniform(-2, 2, n)) for n in SIZES]
 LAYERS = {
@@ -27,34 +27,22 @@ LAYERS = {
 networks = pytest.mark.parametrize("name", LAYERS)
 
 
-def of(name, dtype="float64", n=60):
-    return problem(LAYERS[name], dtype, n)
-
-
 @dtypes
 @networks
 def test_the_sweep_is_the_twins(name, dtype):
-    assert_the_sweep_is_the_twins(*of(name, dtype), dtype)
+    layer_checks.assert_the_sweep_is_the_twins(*layer_checks.problem(LAYERS[name], RNG, dtype))
 
 
 @networks
 def test_steps_are_the_twins(name):
-    net, X, y = of(name)
-    twin, optimizer = reference.twin_of(net), reference.SGD(0.002, momentum=0.9)
-    net.fit(X, y, SGD(0.002, momentum=0.9), epochs=2, batch_size=25, shuffle=False, n_threads=2)
-    reference.train(twin, optimizer, X, y, epochs=2, batch=25)
-    for l in range(1, len(net.d)):
-        for a, b in ((net.W[l], twin.W[l]), (net.b[l], twin.b[l])):
-            if a is not None:
-                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+    layer_checks.assert_steps_are_the_twins(*layer_checks.problem(LAYERS[name], RNG), lr=0.002, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["periodic", "linear", "phases"])
 def test_derivatives_alone_and_nested(name):
-    net, X, y = of(name, n=20)
-    assert_derivatives(net, X, y, 3 * NEAR * RNG.standard_normal(net.n_params))
-    J, V = net.jacobian(X), RNG.standard_normal(X.shape)
-    np.testing.assert_allclose(net.jvp(X, V), np.einsum("nkj,nj->nk", J, V), rtol=1e-11, atol=1e-11)
+    net, X, y = layer_checks.problem(LAYERS[name], RNG, n=20)
+    assert_derivatives(net, X, y, 3 * layer_checks.NEAR * RNG.standard_normal(net.n_params))
+    layer_checks.assert_the_jvp_is_the_jacobians(net, X, RNG, atol=1e-11)
 
 
 # ---- waves
@@ -82,7 +70,7 @@ def test_whole_turns_are_exact_however_many():
 
 def test_periodic_is_what_it_says():
     """cos and sin of 2 pi c x, through the feature's own linear map, after the features."""
-    net, X, _ = problem([3, Periodic(4, 0.5, 2, "tanh"), Dense(1)])
+    net, X, _ = layer_checks.problem([3, Periodic(4, 0.5, 2, "tanh"), Dense(1)], RNG)
     c, W, b = net.W[1].reshape(3, 4), net.W[3], net.b[3].reshape(3, 2)
     for i in range(3):
         angle = 2 * np.pi * c[i] * X[:, i:i + 1]
@@ -159,9 +147,9 @@ def test_bins_by_hand():
 
 
 def test_derivatives_of_bins():
-    net, X, y = of("bins", n=20)
+    net, X, y = layer_checks.problem(LAYERS["bins"], RNG, n=20)
     net.W[2][...] /= 10  # inputs of the second encoding stay in their bins
-    assert_derivatives(net, X, y, NEAR / 10 * RNG.standard_normal(net.n_params))
+    assert_derivatives(net, X, y, layer_checks.NEAR / 10 * RNG.standard_normal(net.n_params))
     J, V = net.jacobian(X), RNG.standard_normal(X.shape)
     np.testing.assert_allclose(net.jvp(X, V), np.einsum("nkj,nj->nk", J, V), rtol=1e-11, atol=1e-12)
 
@@ -170,7 +158,7 @@ def test_derivatives_of_bins():
 @pytest.mark.parametrize("rows", [40, 200])  # in one sum and in two
 def test_the_same_bits_however_rows_and_features_are_shared(rows, dtype):
     seen, gradients = set(), set()
-    net, X, y = problem(LAYERS["wide bins"], dtype, rows)
+    net, X, y = layer_checks.problem(LAYERS["wide bins"], RNG, dtype, rows)
     for threads, block, chunk in ((1, 0, 0), (2, 8, 0), (3, 0, 16), (4, 16, 48), (8, 1, 5)):
         twin = pickle.loads(pickle.dumps(net))
         twin._network.core.block_rows, twin._network.core.chunk_rows = block, chunk
@@ -187,13 +175,13 @@ def test_bins_with_ties_and_frozen_rows():
     net = MLP([6, PiecewiseLinear(EDGES, 20, "tanh"), 3], dtype="float64", random_state=0,
               ties=[Frozen(1, first, 0.25), TiedGroup([(1, 5, 0), (1, 30, 7)])])
     X, y = RNG.standard_normal((50, 6)), RNG.standard_normal((50, 3))
-    assert_derivatives(net, X, y, NEAR / 10 * RNG.standard_normal(net.n_params))
+    assert_derivatives(net, X, y, layer_checks.NEAR / 10 * RNG.standard_normal(net.n_params))
     net.fit(X, y, Adam(0.01), epochs=2, batch_size=16, n_threads=2)
     assert (net.W[1][0] == 0.25).all() and net.W[1][5, 0] == net.W[1][30, 7] and (net.W[1][1] != 0.25).all()
 
 
 def test_small_predictions_follow_the_weights():
-    net, X, _ = of("bins", "float32")
+    net, X, _ = layer_checks.problem(LAYERS["bins"], RNG, "float32")
     whole = net.predict(X)
     np.testing.assert_array_equal(np.vstack([net.predict(row[None]) for row in X]), whole)
     net.W[1][...] = net.W[1] * 2
@@ -228,9 +216,6 @@ def test_wrong_edges(edges, error, message):
 
 @networks
 def test_files_keep_them(name, tmp_path):
-    net, X, y = of(name)
+    net, X, y = layer_checks.problem(LAYERS[name], RNG)
     net.fit(X, y, Adam(), epochs=1)
-    net.save(tmp_path / "net")
-    again = MLP.load(tmp_path / "net")
-    assert again.summary() == net.summary() and repr(again) == repr(net)
-    np.testing.assert_array_equal(again.predict(X), net.predict(X))
+    assert_goes_on_from_a_file(net, X, y, tmp_path / "net")

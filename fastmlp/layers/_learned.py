@@ -12,8 +12,33 @@ from .._types import Shape
 from ._base import ALIASES, LIMITS, Activation, Layer
 
 
+class _WithTheta(Layer):
+    """A layer that has an activation inside, theta, beside that of its output."""
+
+    theta: Any
+
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        theta, spec = _checks.canonical(self.theta, ALIASES), super().checked(name, dtype)
+        _checks.named(f"theta of {name}", theta, _core.ACTIVATIONS, LIMITS, dtype)
+        return spec if theta is self.theta else replace(spec, theta=theta)  # type: ignore[type-var]
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        name, argument = _checks.named("theta", self.theta, _core.ACTIVATIONS)
+        return super().engine_row(shape) | {"mixed": (_core.ACTIVATIONS[name][0], argument)}
+
+
+class _Blended(_WithTheta):
+    """theta(x) blended with x by a learned number for each feature, W."""
+
+    def weights(self, shape: Shape) -> Shape:
+        return shape[-1:]
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"features": shape[-1], "scaled": True}
+
+
 @dataclass(frozen=True, eq=False)
-class PReLU(Layer):
+class PReLU(_Blended):
     """s = x where x > 0, else a x, with one learned a for each unit, of maps for each channel (He et al. 2015). a is
     `net.W[l]` (units,).
 
@@ -27,20 +52,17 @@ class PReLU(Layer):
     decay: float = 0.0
 
     kind: ClassVar[str] = "prelu"
-
-    def weights(self, shape: Shape) -> Shape:
-        return shape[-1:]
+    theta = "relu"
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
-        return super().engine_row(shape) | {"features": shape[-1], "scaled": True, "mixed": mixed("relu"),
-                                            "turned": True}
+        return super().engine_row(shape) | {"turned": True}
 
     def brief(self) -> str:
         return "PReLU()"
 
 
 @dataclass(frozen=True, eq=False)
-class Mixture(Layer):
+class Mixture(_Blended):
     """s = (1 - a) x + a theta(x), with one learned a for each unit, of maps for each channel: between the identity,
     a = 0, and an activation, a = 1, or beyond (as in RealMLP, Holzmüller et al. 2024). a is `net.W[l]` (units,). It
     takes the place of the activation of the layer before: `[Dense(64), Mixture("mish")]`.
@@ -58,23 +80,12 @@ class Mixture(Layer):
 
     kind: ClassVar[str] = "mixture"
 
-    def checked(self, name: str, dtype: DTypeLike) -> Self:
-        theta = _checks.canonical(self.theta, ALIASES)
-        _checks.named(f"theta of {name}", theta, _core.ACTIVATIONS, LIMITS, dtype)
-        return replace(super().checked(name, dtype), theta=theta)
-
-    def weights(self, shape: Shape) -> Shape:
-        return shape[-1:]
-
-    def engine_row(self, shape: Shape) -> dict[str, Any]:
-        return super().engine_row(shape) | {"features": shape[-1], "scaled": True, "mixed": mixed(self.theta)}
-
     def brief(self) -> str:
         return f"Mixture({self.theta!r})"
 
 
 @dataclass(frozen=True)
-class GLU(Layer):
+class GLU(_WithTheta):
     """x(l) = b theta(c), b the first and c the second half of the units of x(l-1), of maps of the channels at each
     position: half as many units, each with a gate (Dauphin et al. 2017). `GLU("silu")` is SwiGLU, `GLU("gelu")` GEGLU
     (Shazeer 2020): `[Dense(2 * 64), GLU("silu")]` are 64 units.
@@ -86,22 +97,10 @@ class GLU(Layer):
 
     kind: ClassVar[str] = "glu"
 
-    def checked(self, name: str, dtype: DTypeLike) -> Self:
-        theta = _checks.canonical(self.theta, ALIASES)
-        _checks.named(f"theta of {name}", theta, _core.ACTIVATIONS, LIMITS, dtype)
-        return replace(super().checked(name, dtype), theta=theta)
-
     def after(self, shape: Shape) -> Shape:
         if shape[-1] % 2:
             raise ValueError(f"GLU must come after an even number of units or channels, got {shape[-1]}")
         return *shape[:-1], shape[-1] // 2
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
-        return super().engine_row(shape) | {"features": shape[-1] // 2, "positions": math.prod(shape[:-1]),
-                                            "mixed": mixed(self.theta)}
-
-
-def mixed(theta: Activation) -> tuple[int, float]:
-    """An activation as the engine takes it: its number and its argument."""
-    name, argument = _checks.named("theta", theta, _core.ACTIVATIONS)
-    return _core.ACTIVATIONS[name][0], argument
+        return super().engine_row(shape) | {"features": shape[-1] // 2, "positions": math.prod(shape[:-1])}

@@ -14,6 +14,12 @@ from .._engine.requests import Step
 from .._shown import Shown
 
 BELOW_1: Limits = {"least": 0, "below": 1}
+LEAST_0: Limits = {"least": 0}
+# what an optimiser's numbers must be, by their names; eps depends on the dtype
+LIMITS: dict[str, Limits] = {
+    "lr": {"above": 0}, "beta1": BELOW_1, "beta2": BELOW_1, "rho": BELOW_1, "momentum": {"least": 0, "most": 1},
+    "momentum_decay": LEAST_0, "weight_decay": LEAST_0, "l2": LEAST_0, "l1": LEAST_0, "clip_norm": {"above": 0},
+}
 
 
 def eps_limits(dtype: DTypeLike) -> Limits:
@@ -52,7 +58,8 @@ class Optimizer(_OtherName, Shown):
 
     def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
         """What each of its numbers must be, in a dtype."""
-        return {"lr": {"above": 0}, "l2": {"least": 0}, "l1": {"least": 0}, "clip_norm": {"above": 0}}
+        known = {**LIMITS, "eps": eps_limits(dtype)}
+        return {name: known[name] for name in vars(self) if name in known}
 
     def check(self, dtype: DTypeLike) -> None:
         """ValueError or TypeError that names a number with which no network of a dtype can be trained."""

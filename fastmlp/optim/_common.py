@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import DTypeLike
 
-from .._checks import Limits, boolean
-from ._base import BELOW_1, Optimizer, eps_limits
+from .._checks import boolean
+from ._base import Optimizer
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,9 +23,6 @@ class SGD(Optimizer):
     l2: float = 0.0
     l1: float = 0.0
     clip_norm: float | None = None
-
-    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
-        return super().limits(dtype) | {"momentum": {"least": 0, "most": 1}}
 
     def check(self, dtype: DTypeLike) -> None:
         super().check(dtype)
@@ -56,9 +53,6 @@ class Adam(Optimizer):
     step = "adam"
     weight_decay = 0.0
 
-    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
-        return super().limits(dtype) | {"beta1": BELOW_1, "beta2": BELOW_1, "eps": eps_limits(dtype)}
-
     def numbers(self, lr: float) -> dict[str, float]:
         return {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps, "decay": lr * self.weight_decay}
 
@@ -69,6 +63,3 @@ class AdamW(Adam):
     weights w, not from biases."""
 
     weight_decay: float = 0.01
-
-    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
-        return super().limits(dtype) | {"weight_decay": {"least": 0}}

@@ -4,10 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import DTypeLike
-
-from .._checks import Limits
-from ._base import BELOW_1, Optimizer, eps_limits
+from ._base import Optimizer
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,10 +24,6 @@ class NAdam(Optimizer):
 
     step = "nadam"
     n_powers = 3
-
-    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
-        return super().limits(dtype) | {"beta1": BELOW_1, "beta2": BELOW_1, "eps": eps_limits(dtype),
-                                        "momentum_decay": {"least": 0}}
 
     def numbers(self, lr: float) -> dict[str, float]:
         # rounded the same way on every machine
@@ -53,9 +46,6 @@ class RMSprop(Optimizer):
     l1: float = 0.0
     clip_norm: float | None = None
 
-    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
-        return super().limits(dtype) | {"rho": BELOW_1, "eps": eps_limits(dtype), "momentum": {"least": 0, "most": 1}}
-
     @property
     def step(self) -> str:
         """The name of its step in the core's table."""
@@ -77,9 +67,6 @@ class Adagrad(Optimizer):
 
     step = "adagrad"
 
-    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
-        return super().limits(dtype) | {"eps": eps_limits(dtype)}
-
     def numbers(self, lr: float) -> dict[str, float]:
         return {"eps": self.eps}
 
@@ -99,9 +86,6 @@ class Lion(Optimizer):
     clip_norm: float | None = None
 
     step = "lion"
-
-    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
-        return super().limits(dtype) | {"beta1": BELOW_1, "beta2": BELOW_1, "weight_decay": {"least": 0}}
 
     def numbers(self, lr: float) -> dict[str, float]:
         return {"beta1": self.beta1, "beta2": self.beta2, "decay": lr * self.weight_decay}
