@@ -125,8 +125,8 @@ def begin_with(reader: Node, node: Node) -> None:
         reader.factor = reader.factor * node.factor
         return
     W = reader.W
-    if isinstance(reader.spec, Conv2D):
-        factor, summand, moved = node.factor, node.summand, "i,hwio->o"
+    if isinstance(reader.spec, Conv2D):  # or a Conv1D, whose window has one axis
+        factor, summand, moved = node.factor, node.summand, "i,hio->o" if W.ndim == 3 else "i,hwio->o"
     else:
         n = W.size // W.shape[-1] // len(node.factor)  # positions
         factor, summand = (np.tile(a, n).reshape(W.shape[:-1]) for a in (node.factor, node.summand))

@@ -1,10 +1,11 @@
 """Networks as modules of PyTorch: the same outputs and gradients, and back to the bit."""
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import fastmlp
-from export_cases import KINDS, of_kind, of_layers
-from fastmlp import MLP, Dense, Dropout, layers
+from export_cases import KINDS, networks, of_kind, of_layers
+from fastmlp import MLP, Concat, Dense, Dropout, layers
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -75,6 +76,27 @@ def test_there_and_back_to_the_bit(kind, dtype):
         np.testing.assert_array_equal(twin.predict(X), net.predict(X))
 
 
+@given(networks())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_random_networks(drawn):
+    net, X = drawn
+    near = 20 * NEAR[net.dtype.name]  # deep ones amplify rounding
+    found, wanted = outputs(net.to_torch(), X.reshape(-1, *net.shapes[0])), net.predict(X)
+    np.testing.assert_allclose(found, wanted, rtol=near, atol=near * max(1, np.abs(wanted).max()))
+    twin = MLP.from_torch(net.to_torch(), loss=net.loss.spec)
+    assert twin.shapes == net.shapes and list(map(type, twin.layers)) == list(map(type, net.layers))
+    np.testing.assert_array_equal(twin.params, net.params)
+    np.testing.assert_array_equal(twin.predict(X), wanted)
+
+
+@pytest.mark.parametrize("first", [layers.RMSNorm(scale=False), layers.GLU(), layers.Identity(), layers.PReLU(),
+                                   Concat(layers.PReLU(), layers.Mixture("tanh")), layers.Waves(2)])
+def test_what_first_modules_do_not_tell(first):
+    net, X = of_layers([6, first, 3])
+    np.testing.assert_allclose(outputs(net.to_torch(), X), net.predict(X), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(MLP.from_torch(net.to_torch()).predict(X), net.predict(X))
+
+
 @pytest.mark.parametrize("activation", fastmlp.activations())
 def test_activations_there_and_back(activation):
     given = (activation, 0.5) if activation in ("elu", "leaky_relu") else activation
@@ -91,6 +113,16 @@ def test_a_module_of_pytorchs_own():
     X = np.random.default_rng(0).standard_normal((20, 2, 6, 8)).astype(np.float32)
     net = MLP.from_torch(module, (6, 8, 2))
     assert net.loss.spec == "cross_entropy"
+    np.testing.assert_allclose(net.predict(np.moveaxis(X, 1, -1)), outputs(module, X), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("between", [[], [nn.Dropout(0.5)], [nn.ReLU(), nn.Identity()]], ids=["", "dropout", "relu"])
+@pytest.mark.parametrize("axes", [1, 2])
+def test_maps_as_rows_with_channels_first(axes, between):
+    convolution, size = (nn.Conv1d, nn.Conv2d)[axes - 1], (4, 3)[:axes]
+    module = nn.Sequential(convolution(2, 5, 1), nn.Flatten(), *between, nn.Linear(5 * int(np.prod(size)), 3)).eval()
+    X = np.random.default_rng(0).standard_normal((9, 2, *size)).astype(np.float32)
+    net = MLP.from_torch(module, (*size, 2))
     np.testing.assert_allclose(net.predict(np.moveaxis(X, 1, -1)), outputs(module, X), rtol=1e-4, atol=1e-6)
 
 
@@ -118,6 +150,12 @@ def test_the_loss_decides_what_a_sigmoid_is():
 def test_what_cannot_be(module, said):
     with pytest.raises(ValueError, match=said):
         MLP.from_torch(module)
+
+
+@pytest.mark.parametrize("after", [[nn.BatchNorm1d(8), nn.Linear(8, 2)], []])
+def test_an_order_of_units_that_is_not_ours(after):
+    with pytest.raises(ValueError, match="linear layer after Flatten of maps"):
+        MLP.from_torch(nn.Sequential(nn.Conv1d(2, 2, 1), nn.Flatten(), *after), (4, 2))
 
 
 def test_wrong_kinds():

@@ -43,6 +43,7 @@ LAYERS = {
               BatchNorm(), Flatten(), Dense(5, "relu"), 3],
              ["conv", "max_pool", "conv", "avg_pool", "dense", "dense"]),
     "maps and rows": ([(7, 3), Conv1D(4, 3, "relu", padding="same"), BatchNorm(), 3], ["conv", "dense"]),
+    "maps of one axis": ([(7, 3), BatchNorm(), Conv1D(4, 3, "relu"), 3], ["conv", "dense"]),
     "factors before padding": ([(4, 4, 2), Scale(3.0), Conv2D(3, 3, "relu", padding=1), 3], ["conv", "dense"]),
 }
 

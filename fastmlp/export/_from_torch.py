@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Net = TypeVar("Net", bound=MLP)
 
+PASSING = (layers.Dropout, layers.Identity)  # what leaves the order of units as it is
 LOSSES = {"identity": "squared_error", "exp": "poisson", "sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
 ACTIVATIONS = {row.torch.name: (name, row.torch) for name, row in _table.ACTIVATIONS.items()}
 # module -> attributes that must be so for it to be what we have
@@ -98,14 +99,16 @@ class Reader:
     def add(self, spec: Any, **arrays: Any) -> None:
         """One more layer, with W, b and statistics."""
         self._require_shapes()
+        self._require_order(spec)
         l = len(self.specs) + 1
         self.shapes.append(spec.joins(*(self.shapes[l - back] for back in spec.reads)))
         self.specs.append(spec)
         self.arrays.append({name: values for name, values in arrays.items() if values is not None})
-        self.source, self.turned = l, False
+        self.source, self.turned = l, self.turned and isinstance(spec, PASSING)
 
     def network(self, cls: type[Net], loss: Any) -> Net:
         """The network, once all modules were read."""
+        self._require_order(None)
         dtypes = {a.dtype for arrays in self.arrays for a in arrays.values()}
         if len(dtypes) != 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
             raise ValueError(f"module must be of float32 or of float64, got {sorted(map(str, dtypes))}")
@@ -121,6 +124,11 @@ class Reader:
         if not self.shapes:
             raise ValueError("input_shape must be given for a module that begins with maps, (h, w, c) or (length, c), "
                              "got None")
+
+    def _require_order(self, spec: Any) -> None:
+        if self.turned and not isinstance(spec, (layers.Dense, *PASSING)):
+            raise ValueError("module must have a linear layer after Flatten of maps, whose order of units differs from "
+                             f"the one here, got {'nothing' if spec is None else _checks.described(spec)}")
 
     def _activate(self, module: Any) -> None:
         last = self.specs[-1] if self.specs else None
@@ -283,6 +291,10 @@ def maps(reader: Reader, module: Any) -> None:
         reader.shapes.append(module.shape)
 
 
+def flatten_maps(reader: Reader, module: Any) -> None:
+    reader.add(layers.Flatten())
+
+
 def nothing(reader: Reader, module: Any) -> None:
     """Rows as the next layer reads maps anyway."""
 
@@ -290,9 +302,6 @@ def nothing(reader: Reader, module: Any) -> None:
 def graph(reader: Reader, module: Any) -> None:
     """Layers that say what they read."""
     for layer, sources in zip(module.layers, module.sources):
-        if not reader.shapes:
-            first = next(inner for inner in flat(layer) if hasattr(inner, "in_features"))
-            reader.shapes.append((first.in_features,))
         if len(sources) > 1:
             of_two = {"Add": layers.Add, "Join": layers.Join}[type(layer).__name__]
             reader.add(of_two(len(reader.specs) + 1 - sources[1]))
@@ -309,9 +318,9 @@ def array(tensor: Any) -> Any:
 
 READERS: dict[str, Callable[[Reader, Any], None]] = {
     "Linear": linear, "Columns": columns, "Grouped": grouped, "Conv1d": conv, "Conv2d": conv, "Dropout": dropout,
-    "BatchNorm1d": batch_norm, "BatchNorm2d": batch_norm, "Flatten": turn, "Maps": maps, "Rows": nothing,
-    "Layers": graph, "Identity": identity, "PReLU": prelu, "Mixture": mixture, "GLU": glu, "Gate": gate,
-    "Waves": waves, "PiecewiseLinear": piecewise_linear,
+    "BatchNorm1d": batch_norm, "BatchNorm2d": batch_norm, "Flatten": turn, "FlattenMaps": flatten_maps, "Maps": maps,
+    "Rows": nothing, "Layers": graph, "Identity": identity, "PReLU": prelu, "Mixture": mixture, "GLU": glu,
+    "Gate": gate, "Waves": waves, "PiecewiseLinear": piecewise_linear,
     **dict.fromkeys(("ScaleFeatures", "ShiftFeatures", "LayerNormFeatures", "RMSNormFeatures"), features),
     **dict.fromkeys(("MaxPool1d", "MaxPool2d"), pool((layers.MaxPool1D, layers.MaxPool2D))),
     **dict.fromkeys(("AvgPool1d", "AvgPool2d"), pool((layers.AvgPool1D, layers.AvgPool2D))),

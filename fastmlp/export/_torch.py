@@ -23,10 +23,12 @@ def of_network(net: MLP, link: bool) -> Any:
         if name != "identity":
             modules.append(_table.row(_table.ACTIVATIONS, name, "the activation").torch.make(nn, argument))
         layers.append(modules)
-    first = [nn.Maps(net.shapes[0])] if len(net.shapes[0]) > 1 else []
     linked = link and link_of(net) != "identity"
     last = [_table.row(_table.LINKS, link_of(net), "the link").torch.make(nn)] if linked else []
-    if all(node.sources == (node.number - 1,) for node in nodes):
+    in_a_row = all(node.sources == (node.number - 1,) for node in nodes)
+    told = in_a_row and len(net.shapes[0]) == 1 and nodes[0].W is not None  # by the first module's weights
+    first = [] if told else [nn.Maps(net.shapes[0])]
+    if in_a_row:
         made = nn.Sequential(*first, *(module for modules in layers for module in modules), *last)
     else:
         graph = nn.Layers([one_of(nn, modules) for modules in layers], [node.sources for node in nodes])

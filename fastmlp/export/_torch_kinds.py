@@ -29,9 +29,9 @@ class Module:
 def dense(nn: Any, node: Node) -> list[Any]:
     assert node.W is not None
     if node.W.ndim == 3:
-        return [*flatten(nn, node), nn.Grouped(node.W, node.b)]
+        return [*rows(nn, node), nn.Grouped(node.W, node.b)]
     made = nn.Linear(*node.W.shape, bias=node.b is not None, dtype=nn.dtype_of(node.W))
-    return [*flatten(nn, node), nn.loaded(made, weight=node.W.T, bias=node.b)]
+    return [*rows(nn, node), nn.loaded(made, weight=node.W.T, bias=node.b)]
 
 
 def columns(nn: Any, node: Node) -> list[Any]:
@@ -54,6 +54,10 @@ def features(nn: Any, node: Node) -> list[Any]:
 
 
 def flatten(nn: Any, node: Node) -> list[Any]:
+    return [nn.FlattenMaps()]
+
+
+def rows(nn: Any, node: Node) -> list[Any]:
     """Maps as rows, where it is maps that are read."""
     return [nn.Rows()] * (len(node.shapes[0]) > 1)
 
@@ -90,13 +94,13 @@ def glu(nn: Any, node: Node, theta: Any) -> list[Any]:
 
 def waves(nn: Any, node: Node) -> list[Any]:
     spec: Any = node.layer
-    return [*flatten(nn, node), nn.Waves(spec.groups, spec.sine)]
+    return [*rows(nn, node), nn.Waves(spec.groups, spec.sine)]
 
 
 def bins(nn: Any, node: Node) -> list[Any]:
     assert node.W is not None
     spec: Any = node.layer
-    return [*flatten(nn, node), nn.PiecewiseLinear(spec.edges, bin_columns(node, node.W.dtype), node.W, node.b)]
+    return [*rows(nn, node), nn.PiecewiseLinear(spec.edges, bin_columns(node, node.W.dtype), node.W, node.b)]
 
 
 def conv(nn: Any, node: Node) -> list[Any]:

@@ -161,7 +161,7 @@ class Join(Module):
 
 
 class Maps(Module):
-    """Rows (n, d), or maps (n, h, w, c), as PyTorch has maps, (n, c, h, w)."""
+    """What is of a shape: rows (n, d) as they are; maps (n, h, w, c), or as rows, as PyTorch has them, (n, c, h, w)."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -179,6 +179,10 @@ class Rows(Module):
 
     def forward(self, x: Any) -> Any:
         return x.movedim(1, -1).flatten(1)
+
+
+class FlattenMaps(Rows):
+    """The same as a layer of its own."""
 
 
 class Add(Module):
