@@ -1,5 +1,6 @@
 """The pages of the API reference: which public name is on which page. tests/test_docs.py holds them to be complete."""
 import importlib
+import pathlib
 
 import fastmlp
 from fastmlp import data, distributed, export, layers, optim, schedules, sensitivity
@@ -41,6 +42,24 @@ PAGES = {
 }
 # public as modules, whose pages are above
 MODULES = ("schedules", "callbacks", "sensitivity", "metrics", "export", "distributed", "data")
+
+
+def examples(page):
+    """{name: (a package that it needs or "", lines)} of a page's api_examples/<page>.txt; of names whose docstrings
+    have examples there are none."""
+    path, found = pathlib.Path(__file__).parent / "api_examples" / f"{page}.txt", {}
+    for block in path.read_text().strip().split("\n\n") if path.exists() else ():
+        head, *lines = block.split("\n")
+        name, _, needs = head.partition(" needs ")
+        found[name] = needs, [line.removeprefix("    ") for line in lines]
+    return found
+
+
+def example(qualified):
+    """The example of a name such as fastmlp.Dense that has one in api_examples, as lines, or ()."""
+    module, _, name = qualified.rpartition(".")
+    return next((examples(page)[name][1] for page, (_, _, names, home) in PAGES.items()
+                 if home == module and name in names and name in examples(page)), ())
 
 
 def page(title, about, names, module):

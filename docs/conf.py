@@ -36,6 +36,9 @@ smartquotes = False
 
 def process_docstring(app, what, name, obj, options, lines):
     lines[:] = docstrings.to_rst(inspect.cleandoc("\n".join(lines)).split("\n"))
+    example = api_pages.example(name)
+    if example:
+        lines += ["", ".. rubric:: Example", "", *example, ""]
 
 
 def copy_results():
