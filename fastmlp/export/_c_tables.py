@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks
 from . import _c
+from ._estimators import row
 from ._tables import hashed, labels_of, names_of, require_columns, require_told_apart
 
 CATEGORIES = """
@@ -30,7 +30,7 @@ PUBLIC real category(size_t column, const char *label)
 
 def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any, name: str, weights: str | None) -> str:
     """What to_c of an estimator of tables does."""
-    file, kind = _c.checked(path, dtype, name, weights), row(est)
+    file, kind = _c.checked(path, dtype, name, weights), row(ESTIMATORS, est, "an MLP, as network_ of estimators is")
     names, categories, notes = names_of(est), "category" in est.kinds_, ""
     require_columns(est, "C")
     d_out, statements = kind(file, est)
@@ -167,12 +167,3 @@ def regressor(file: _c.CFile, est: Any) -> Outputs:
 ESTIMATORS: dict[str, Callable[[_c.CFile, Any], Outputs]] = {
     "TabularClassifier": classifier, "TabularRegressor": regressor,
 }
-
-
-def row(model: Any) -> Callable[[_c.CFile, Any], Outputs]:
-    """The row of ESTIMATORS that a model's class or one of its bases has. TypeError where there is none."""
-    for cls in type(model).__mro__:
-        if cls.__module__.startswith("fastmlp.") and cls.__name__ in ESTIMATORS:
-            return ESTIMATORS[cls.__name__]
-    raise TypeError(f"model must be an MLP, as network_ of estimators is, or {' or '.join(ESTIMATORS)} for C, got "
-                    f"{_checks.described(model)}")

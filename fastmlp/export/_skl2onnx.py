@@ -8,7 +8,7 @@ import numpy as np
 from .._needs import needs
 from . import _onnx_tables as tables
 from ._onnx import OPSETS, element_type
-from ._onnx_estimators import labels, row
+from ._onnx_estimators import kind_of, labels
 from ._tables import names_of, require_columns
 
 OPTIONS = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
@@ -47,7 +47,7 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
     """What skl2onnx calls for one of our estimators."""
     graph = ContainerGraph(scope, container, np.dtype(np.float64 if doubles(operator) else np.float32))
     est = operator.raw_operator
-    kind = row(est)
+    kind = kind_of(est)
     x = as_type(graph, operator.inputs[0].full_name, graph.dtype) if kind.single else table(graph, operator, est)
     for wanted, output in zip(operator.outputs, kind.outputs(graph, est, x).values()):
         container.add_node("Identity", output.value, wanted.full_name, name=scope.get_unique_operator_name("Identity"))
