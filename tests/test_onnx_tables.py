@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
@@ -211,7 +212,8 @@ def test_the_tables_have_all_that_there_is():
     steps = importlib.import_module("fastmlp.export._onnx_tables")
     blocks = {name for name, cls in inspect.getmembers(encode, inspect.isclass) if hasattr(cls, "encode")}
     assert set(steps.BLOCKS) == blocks
-    assert set(steps.COLUMNS) == {columns.NUMBER, columns.CATEGORY, columns.TIME} == set(columns._WHAT)
+    kinds = {columns.NUMBER, columns.CATEGORY, columns.TIME}
+    assert set(importlib.import_module("fastmlp.export._tables").REFUSED) == kinds == set(columns._WHAT)
     estimators = {name for name in fastmlp.__all__ if hasattr(getattr(fastmlp, name), "set_params")}
     assert set(importlib.import_module("fastmlp.export._onnx_estimators").ESTIMATORS) == estimators
 
@@ -254,9 +256,57 @@ def test_pipelines(kind):
         np.testing.assert_allclose(found["variable"][:, 0], model.predict(X), rtol=1e-5, atol=1e-4)
 
 
-def test_pipelines_of_categories():
+def assert_converted(model, first, X):
+    """What skl2onnx makes of a model whose last step is one of ours, and of its first row, gives what it predicts."""
+    skl2onnx = pytest.importorskip("skl2onnx")
+    export.register_skl2onnx()
+    est = model[-1]
+    classes = hasattr(est, "classes_")
+    converted = skl2onnx.to_onnx(model, first, options={id(est): {"zipmap": False}} if classes else None)
+    found = evaluated(converted, fed_as_are(converted, X))
+    if classes:
+        np.testing.assert_array_equal(found["label"], model.predict(X))
+        np.testing.assert_allclose(found["probabilities"], model.predict_proba(X), rtol=1e-5, atol=1e-5)
+    else:
+        size = np.abs(model.predict(X)).max()
+        np.testing.assert_allclose(found["variable"][:, 0], model.predict(X), rtol=1e-5, atol=1e-5 * size)
+
+
+def fed_as_are(model, X):
+    """The columns of a frame as inputs of a model, of whatever types it wants."""
+    dtypes = {1: np.float32, DOUBLE: np.float64, 7: np.int64, 9: np.bool_}
+    types = {given.name: given.type.tensor_type.elem_type for given in model.graph.input}
+    return {name: as_text(X[name]) if kind == STRING else X[name].to_numpy()[:, None].astype(dtypes[kind])
+            for name, kind in types.items()}
+
+
+MIXED = FRAME[["rooms", "size", "colour", "new", "code", "Cast0"]]
+kinds = pytest.mark.parametrize("kind, y", [(TabularClassifier, LABELS["three"]), (TabularRegressor, Y)])
+
+
+@kinds
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pipelines_of_mixed_columns(kind, y, dtype):
+    est = fitted(kind, MIXED, y)
+    assert_converted(make_pipeline(est), MIXED[:1].astype({"Cast0": dtype}), LATER[list(MIXED)])
+
+
+@kinds
+def test_pipelines_with_columns_that_are_transformed(kind, y):
+    rest = make_column_transformer((SimpleImputer(), ["size", "rooms"]), ("passthrough", ["colour", "code"]),
+                                   ("passthrough", ["Cast0"])).set_output(transform="pandas")
+    est = kind("fast", max_iter=2, n_threads=1, random_state=0, categorical_features=[3])
+    assert_converted(make_pipeline(rest, est).fit(MIXED, y), MIXED[:1], LATER[list(MIXED)])
+
+
+@pytest.mark.parametrize("X, said", [
+    (np.ones((1, 2), np.float32), "initial_types must be StringTensorType, Int64TensorType, .* for 0, a category"),
+    (np.ones((1, 2), object), "initial_types must be FloatTensorType, .* for 1, a number, .* a type of its own"),
+    (np.ones((1, 3), np.float32), "initial_types must be of 2 columns, those of fit, got 3"),
+])
+def test_what_pipelines_cannot_be_given(X, said):
     skl2onnx = pytest.importorskip("skl2onnx")
     export.register_skl2onnx()
     est = TabularRegressor(preset="fast", max_iter=2, categorical_features=[0]).fit([[3, 0], [4, 1]] * 20, [1, 2] * 20)
-    with pytest.raises(ValueError, match="columns must be numbers .* use to_onnx of the TabularRegressor"):
-        skl2onnx.to_onnx(est, np.ones((1, 2), np.float32))
+    with pytest.raises(ValueError, match=said):
+        skl2onnx.to_onnx(est, X)

@@ -56,11 +56,15 @@ def from_onnx(cls: type[MLP], path: str | os.PathLike[str]) -> Any:
 
 def to_c(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
          weights: str | None = None) -> str:
-    """An MLP, or an estimator of tables whose columns are numbers, as one self-contained C99 file, which is also a
-    header for C++: see MLP.to_c.
+    """An MLP, or an estimator of tables, as one self-contained C99 file, which is also a header for C++: see MLP.to_c.
 
     Of TabularClassifier `out` is what predict_proba gives, of TabularRegressor what predict does; x has the columns in
-    their order in fit, NaN where they are missing. ValueError where a column is no number: it says what to do instead.
+    their order in fit, NaN where they are missing. A column of categories has a code for each label, which
+
+        float predict_category(size_t column, const char *label);   label in UTF-8, "3" for the number 3, or NULL
+
+    gives, NaN for a missing one. New labels of columns with more than 128 are hashed by predict, but not in C: a
+    UserWarning says so. ValueError where columns are points in time: it says what to do instead.
     """
     from . import _c, _c_tables
 
@@ -114,8 +118,9 @@ def quantized(net: MLP, kind: str, X: Any = None) -> Any:
 def register_skl2onnx() -> None:
     """Let skl2onnx convert our estimators, as the last step of a Pipeline too: call it once before convert_sklearn.
 
-    Of MLPAutoencoder what transform gives is converted, of estimators of tables those whose columns are all numbers.
-    ImportError without the package skl2onnx.
+    Of MLPAutoencoder what transform gives is converted. Estimators of tables with categories want a type for each
+    column, as skl2onnx.to_onnx(model, frame[:1]) has, or an input as a ColumnTransformer makes of such columns; a
+    ValueError says which type does not fit. ImportError without the package skl2onnx.
     """
     from . import _skl2onnx
 

@@ -19,7 +19,7 @@ from ._smaller import bfloat16, int8
 if TYPE_CHECKING:
     from ..model import MLP
 
-BY_LINE = 8  # numbers
+BY_LINE = 8  # numbers or texts
 WEIGHT_BITS = {"int8": 8, "bfloat16": 16}
 TAKEN = {  # what arguments are called, and keywords
     "x", "n", "out", "i", "j", "NULL", "size_t", "auto", "bool", "break", "case", "catch", "char", "class", "const",
@@ -32,7 +32,7 @@ HEAD = """\
 /* {network}
  *
  * void {name}(const {real} *x, {real} *out): out ({d_out}) of a row x ({d_in}){maps}
- * void {name}_rows(const {real} *x, size_t n, {real} *out): of n rows, one after the other
+ * void {name}_rows(const {real} *x, size_t n, {real} *out): of n rows, one after the other{notes}
  *
  * Written by fastmlp {version}. C99, also C++; no memory is allocated. Compile with -O3, and for a processor with fused
  * multiply-add (-mfma, -march=native) to have the bits of the library's networks; {upper}_LIBM has them without,
@@ -123,12 +123,12 @@ static inline float FUSED(float a, float b, float c)
 class CFile:
     """Constants and calls, as the kinds of layers write them. It has the methods of Source.
 
-    own: functions of this file, each with its text.
+    constants, own: arrays and functions of this file, by name, each with its text.
     """
 
     def __init__(self, dtype: np.dtype[Any], kept: str | None) -> None:
         self.dtype, self.kept, self.functions = dtype, kept, {"real"}
-        self.constants: list[str] = []
+        self.constants: dict[str, str] = {}
         self.own: dict[str, str] = {}
         self.prefix = ""
 
@@ -178,7 +178,7 @@ class CFile:
     def window(self, name: str, numbers: Any) -> str:
         self.functions.add("window")
         name = self.prefix + name
-        self.constants.append(f"static const window {name} = {{{', '.join(map(str, numbers))}}};")
+        self.constants[name] = f"static const window {name} = {{{', '.join(map(str, numbers))}}};"
         return f"&{name}"
 
     def room(self, node: Node) -> str:
@@ -212,11 +212,18 @@ class CFile:
         """A number of which a compiler makes the same one."""
         return f"{value:.8e}f" if self.dtype == np.float32 else f"{value:.16e}"
 
+    def texts(self, name: str, values: Sequence[str]) -> str:
+        """A constant array of texts; its name, NULL for none."""
+        return self._listed("char *const", name, [literal(text) for text in values]) if values else "NULL"
+
     def _constant(self, kind: str, name: str, values: Any, form: str) -> str:
-        name, flat = self.prefix + name, values.ravel().tolist()
-        lines = (flat[i:i + BY_LINE] for i in range(0, len(flat), BY_LINE))
-        text = ",\n".join("    " + ", ".join([form] * len(line)) % tuple(line) for line in lines)
-        self.constants.append(f"static const {kind} {name}[{len(flat)}] = {{\n{text}}};")
+        return self._listed(kind, name, [form % value for value in values.ravel().tolist()])
+
+    def _listed(self, kind: str, name: str, items: Sequence[str]) -> str:
+        """A constant array of items; its name."""
+        name = self.prefix + name
+        lines = ("    " + ", ".join(items[i:i + BY_LINE]) for i in range(0, len(items), BY_LINE))
+        self.constants[name] = f"static const {kind} {name}[{len(items)}] = {{\n" + ",\n".join(lines) + "};"
         return name
 
 
@@ -251,18 +258,21 @@ def _kind(node: Node) -> _table.Kind:
     return _table.row(_table.KINDS, type(node.layer), "a")
 
 
-def rendered(file: CFile, name: str, model: str, d_in: int, d_out: int, statements: Sequence[str],
-             maps: str = "") -> str:
-    """The text of the file; all that it has bears the model's name, so that a program may have several."""
+def rendered(file: CFile, name: str, model: str, d_in: int, d_out: int, statements: Sequence[str], maps: str = "",
+             notes: str = "") -> str:
+    """The text of the file; all that it has bears the model's name, so that a program may have several.
+
+    maps: what to say of the shape of x. notes: lines for the comment at the top.
+    """
     bits = 8 * file.dtype.itemsize
     pieces = needed(file.functions, bits, WEIGHT_BITS[file.kept] if file.kept else 0)
     words = {"name": name, "upper": name.upper(), "real": "float" if bits == 32 else "double", "version": __version__,
-             "network": comment(model), "d_in": d_in, "d_out": d_out, "maps": maps,
+             "network": comment(model), "d_in": d_in, "d_out": d_out, "maps": maps, "notes": notes,
              "fast": FAST[bits], "suffix": "f" if bits == 32 else ""}
     body = BODY.format(**words, lines="\n".join(f"    {line}" for line in statements))
-    parts = [HEAD.format(**words), *(piece.text for piece in pieces), *file.constants, *file.own.values(), body, TAIL]
-    constants = re.findall(r"^static const \w+ (\w+)", "\n".join(file.constants), re.MULTILINE)
-    inner = (*HEAD_WORDS, *(piece.name for piece in pieces), *constants, *file.own)
+    parts = [HEAD.format(**words), *(piece.text for piece in pieces), *file.constants.values(), *file.own.values(),
+             body, TAIL]
+    inner = (*HEAD_WORDS, *(piece.name for piece in pieces), *file.constants, *file.own)
     own = {word: f"{name}_{word}" for word in inner}
     return renamed("\n".join(parts), {**own, "predict": name, "predict_rows": f"{name}_rows"})
 
@@ -272,8 +282,15 @@ def comment(text: str) -> str:
     return text.replace("*/", "* /")
 
 
+def literal(text: str) -> str:
+    """A text in C, in UTF-8."""
+    known = {ord(c): f"\\{c}" for c in '"\\?'}  # with "?", which may begin a trigraph
+    return '"' + "".join(known.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}")
+                         for byte in text.encode(errors="surrogatepass")) + '"'
+
+
 def renamed(text: str, words: Mapping[str, str]) -> str:
-    """C with other words for some, outside of comments."""
-    parts = re.split(r"(/\*.*?\*/)", text, flags=re.DOTALL)
-    return "".join(part if part.startswith("/*") else WORD.sub(lambda match: words.get(match[0], match[0]), part)
+    """C with other words for some, outside of comments and texts."""
+    parts = re.split(r'(/\*.*?\*/|"(?:[^"\\]|\\.)*")', text, flags=re.DOTALL)
+    return "".join(part if part.startswith(("/*", '"')) else WORD.sub(lambda match: words.get(match[0], match[0]), part)
                    for part in parts)

@@ -102,18 +102,17 @@ def batch_norm(file: Source, node: Node, x: str) -> str:
     return out
 
 
+def mixture(file: Source, node: Node, x: str, from_theta: bool = False) -> str:
+    """x + a (theta(x) - x); or theta(x) + a (x - theta(x))"""
+    share, _, out = vectors(file, node)
+    file.apply(node.theta, x, out, node.size)
+    ends = (out, x) if from_theta else (x, out)
+    file.call("blend", *ends, share, out, node.size // node.shape[-1], node.shape[-1])
+    return out
+
+
 def prelu(file: Source, node: Node, x: str) -> str:
-    share, _, out = vectors(file, node)
-    file.apply(node.theta, x, out, node.size)
-    file.call("blend", out, x, share, out, node.size // node.shape[-1], node.shape[-1])
-    return out
-
-
-def mixture(file: Source, node: Node, x: str) -> str:
-    share, _, out = vectors(file, node)
-    file.apply(node.theta, x, out, node.size)
-    file.call("blend", x, out, share, out, node.size // node.shape[-1], node.shape[-1])
-    return out
+    return mixture(file, node, x, from_theta=True)
 
 
 def glu(file: Source, node: Node, x: str) -> str:

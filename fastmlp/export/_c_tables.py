@@ -1,41 +1,53 @@
-"""Estimators of tables of numbers as one C99 file each, and what to do with tables of other columns."""
+"""Estimators of tables as one C99 file each: columns of numbers and of categories."""
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-from .. import _checks
-from . import _c
-from ._tables import names_of, require_told_apart
+import numpy as np
 
-# kind of a column -> what to do where it is not a number
-INSTEAD = {
-    "number": "",
-    "category": "use to_onnx, or fit to a table with codes, or with a column of 0 and 1 for each category",
-    "time": "fit to a table with their parts, such as year, month and hour, as numbers",
-}
+from . import _c
+from ._estimators import row
+from ._tables import hashed, labels_of, names_of, require_columns, require_told_apart
+
+CATEGORIES = """
+ *
+ * {real} {name}_category(size_t column, const char *label): what x of a column of categories has for a label, which is
+ * text in UTF-8, "3" for the number 3; NULL for a missing one"""
+CATEGORY = """\
+PUBLIC real category(size_t column, const char *label);
+PUBLIC real category(size_t column, const char *label)
+{{
+    switch (column) {{
+{cases}
+    default: return 0;
+    }}
+}}
+"""
 
 
 def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any, name: str, weights: str | None) -> str:
     """What to_c of an estimator of tables does."""
-    file, (d_out, outputs) = _c.checked(path, dtype, name, weights), row(est)(est)
-    names = names_of(est)
-    for column, kind in zip(names, est.kinds_):
-        if INSTEAD[kind]:
-            raise ValueError(f"columns must be numbers for C, got {column!r}, a {kind}: {INSTEAD[kind]}")
-    d = max(1, est._encoder.n_features)
-    encoded = [line for block in est._encoder.blocks for line in number(file, names, *block)]
-    begin = "real *at = features;" if encoded else "(void)x;"
-    statements = [f"ROOM real features[{d}] = {{0}};", begin, *encoded, *members(file, est._members(), d_out),
-                  *outputs(file)]
-    model = f"{type(est).__name__}, x: {', '.join(map(ascii, names))}"
-    return _c.saved(_c.rendered(file, name, model, len(names), d_out, statements), path)
+    file, kind = _c.checked(path, dtype, name, weights), row(ESTIMATORS, est, "an MLP, as network_ of estimators is")
+    names, categories, notes = names_of(est), "category" in est.kinds_, ""
+    require_columns(est, "C")
+    d_out, statements = kind(file, est)
+    if categories:
+        file.own["category"] = CATEGORY.format(cases="\n".join(labels_by_column(file, est)))
+        notes = CATEGORIES.format(name=name, real="float" if file.dtype == np.float32 else "double")
+    marks = (" (a category)" if of_kind == "category" else "" for of_kind in est.kinds_)
+    model = f"{type(est).__name__}, x: {', '.join(map(str.__add__, map(ascii, names), marks))}"
+    return _c.saved(_c.rendered(file, name, model, len(names), d_out, statements, notes=notes), path)
 
 
-def number(file: _c.CFile, names: list[Any], column: int, part: str, block: Any) -> list[str]:
-    """The statements that encode a column."""
-    require_told_apart(block, names[column], file.dtype)
+# ---- columns
+
+
+def number(file: _c.CFile, name: Any, column: int, block: Any) -> list[str]:
+    """The statements that encode a column of numbers."""
+    require_told_apart(block, name, file.dtype)
     statements = []
     if block.scale:
         from ..tabular.encode import CLIP
@@ -54,10 +66,65 @@ def number(file: _c.CFile, names: list[Any], column: int, part: str, block: Any)
     return statements
 
 
+def category(file: _c.CFile, name: Any, column: int, block: Any) -> list[str]:
+    """The statements that encode a column of categories."""
+    labels, width = labels_of(block), block.width
+    if block.many:
+        warnings.warn(hashed(name, "C"), stacklevel=7)
+    feature = lambda place: width if place is None else place  # past the last one where there is none
+    known = coded(block)
+    file.functions.add("one_of")
+    places = "NULL"
+    if known:
+        places = file.integers(f"places{column}", np.array([feature(labels.places[label]) for label in known]))
+    statements = [f"at = one_of(x[{column}], {places}, {len(known)}, {feature(labels.others)}, "
+                  f"{feature(labels.missing)}, at, {width});"]
+    if labels.frequency_at is not None:
+        file.functions.add("frequency")
+        common = file.array(f"frequency{column}", [labels.frequencies[label] for label in known])
+        back = width - labels.frequency_at
+        statements.append(f"at[-{back}] = frequency(x[{column}], {common}, {len(known)});")
+    return statements
+
+
+def coded(block: Any) -> list[str]:
+    """The labels of a CategoryBlock that have a code, their place here."""
+    return [*block.levels, *(block.counts if block.many else ())]
+
+
+def labels_by_column(file: _c.CFile, est: Any) -> list[str]:
+    """The cases of CATEGORY."""
+    file.functions.add("code_of")
+    coded_of = {column: coded(block) for column, _, block in est._encoder.blocks if est.kinds_[column] == "category"}
+    cases = []
+    for column in (column for column, kind in enumerate(est.kinds_) if kind == "category"):
+        labels = coded_of.get(column, [])  # none where the column was constant, and has no features
+        texts = file.texts(f"labels{column}", labels)
+        cases.append(f"    case {column}: return code_of(label, {texts}, {len(labels)});")
+    return cases
+
+
+# name of an encoding's class -> (file, name of the column, its number, encoding) -> statements
+BLOCKS: dict[str, Callable[[_c.CFile, Any, int, Any], list[str]]] = {"NumberBlock": number, "CategoryBlock": category}
+
+
+# ---- networks
+
+
+def means(file: _c.CFile, est: Any, d_out: int) -> list[str]:
+    """The statements that have the mean of what the networks predict in out."""
+    d, encoded = max(1, est._encoder.n_features), []
+    for column, _, block in est._encoder.blocks:
+        encoded += BLOCKS[type(block).__name__](file, names_of(est)[column], column, block)
+    begin = "real *at = features;" if encoded else "(void)x;"
+    return [f"ROOM real features[{d}] = {{0}};", begin, *encoded, *members(file, est._members(), d_out)]
+
+
 def members(file: _c.CFile, nets: list[Any], d_out: int) -> list[str]:
-    """The statements that have the mean of what networks predict in out."""
+    """The statements that have the mean of what networks predict of features in out."""
     for i, net in enumerate(nets):
         file.define(f"member{i}", file.network(net, f"member{i}_"))
+    file.prefix = ""
     if len(nets) == 1:
         return ["member0(features, out);"]
     file.functions.update(("accumulate", "divide"))
@@ -67,49 +134,36 @@ def members(file: _c.CFile, nets: list[Any], d_out: int) -> list[str]:
             f"divide(out, {file.number(file.dtype.type(len(nets)))}, {d_out});"]
 
 
-# ---- outputs: (d(L), what makes of the mean in out what the estimator predicts)
+# ---- estimators: how many numbers predict gives, and the statements that have them in out
 
-Outputs = tuple[int, Callable[[_c.CFile], list[str]]]
+Outputs = tuple[int, list[str]]
 
 
-def classifier(est: Any) -> Outputs:
+def classifier(file: _c.CFile, est: Any) -> Outputs:
     """Probabilities."""
-    if len(est.classes_) == 1:
-        raise ValueError(f"classes_ must be two or more for C, got {est.classes_}")
-    return len(est.classes_), lambda file: []
+    n_classes = len(est.classes_)
+    return n_classes, ["(void)x;", "out[0] = 1;"] if n_classes == 1 else means(file, est, n_classes)
 
 
-def regressor(est: Any) -> Outputs:
+def regressor(file: _c.CFile, est: Any) -> Outputs:
     """The mean of y."""
-    scale = est._scale
-
-    def means(file: _c.CFile) -> list[str]:
-        number = lambda value: file.number(file.dtype.type(value))
-        if scale.power == 1.0:  # which is linear
-            shift = number(scale.mean * scale.unit + scale.centre)
-            statements = [f"out[0] = out[0] * {number(scale.scale * scale.unit)} + {shift};"]
-        else:
-            file.prefix, last = "", len(scale.points) - 1
-            values = file.array("smeared", scale.smeared)
-            file.functions.add("interpolated")
-            step = number((scale.points[-1] - scale.points[0]) / last)
-            statements = [f"out[0] = interpolated(out[0], {number(scale.points[0])}, {step}, {values}, {last});"]
-        if est.clip:
-            file.functions.add("clipped")
-            statements.append(f"out[0] = clipped(out[0], {number(scale.least)}, {number(scale.most)});")
-        return statements
-
-    return 1, means
+    statements, scale = means(file, est, 1), est._scale
+    number = lambda value: file.number(file.dtype.type(value))
+    if scale.power == 1.0:  # which is linear
+        shift = number(scale.mean * scale.unit + scale.centre)
+        statements.append(f"out[0] = out[0] * {number(scale.scale * scale.unit)} + {shift};")
+    else:
+        values, last = file.array("smeared", scale.smeared), len(scale.points) - 1
+        file.functions.add("interpolated")
+        step = number((scale.points[-1] - scale.points[0]) / last)
+        statements.append(f"out[0] = interpolated(out[0], {number(scale.points[0])}, {step}, {values}, {last});")
+    if est.clip:
+        file.functions.add("clipped")
+        statements.append(f"out[0] = clipped(out[0], {number(scale.least)}, {number(scale.most)});")
+    return 1, statements
 
 
-# name of the class -> estimator -> what its outputs are
-ESTIMATORS: dict[str, Callable[[Any], Outputs]] = {"TabularClassifier": classifier, "TabularRegressor": regressor}
-
-
-def row(model: Any) -> Callable[[Any], Outputs]:
-    """The row of ESTIMATORS that a model's class or one of its bases has. TypeError where there is none."""
-    for cls in type(model).__mro__:
-        if cls.__module__.startswith("fastmlp.") and cls.__name__ in ESTIMATORS:
-            return ESTIMATORS[cls.__name__]
-    raise TypeError(f"model must be an MLP, as network_ of estimators is, or {' or '.join(ESTIMATORS)} for C, got "
-                    f"{_checks.described(model)}")
+# name of the class -> (file, estimator) -> what it gives
+ESTIMATORS: dict[str, Callable[[_c.CFile, Any], Outputs]] = {
+    "TabularClassifier": classifier, "TabularRegressor": regressor,
+}

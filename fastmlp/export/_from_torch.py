@@ -96,6 +96,11 @@ class Reader:
         else:
             reader(self, module)
 
+    def begin(self, *shape: int) -> None:
+        """Of a module that tells the shape of what it reads: that is the input's, if it was not told before."""
+        if not self.shapes:
+            self.shapes.append(shape)
+
     def add(self, spec: Any, **arrays: Any) -> None:
         """One more layer, with W, b and statistics."""
         self._require_shapes()
@@ -149,15 +154,13 @@ def activation_of(module: Any) -> layers.Activation:
 
 def prelu(reader: Reader, module: Any) -> None:
     a = array(module.weight)
-    if not reader.shapes:
-        reader.shapes.append((len(a),))
+    reader.begin(len(a))
     reader.add(layers.PReLU(), W=np.broadcast_to(a, reader.shape[-1:]))
 
 
 def mixture(reader: Reader, module: Any) -> None:
     a = array(module.weight)
-    if not reader.shapes:
-        reader.shapes.append((len(a),))
+    reader.begin(len(a))
     reader.add(layers.Mixture(activation_of(module.theta)), W=a)
 
 
@@ -177,15 +180,13 @@ def waves(reader: Reader, module: Any) -> None:
 
 def piecewise_linear(reader: Reader, module: Any) -> None:
     W, b = array(module.weight), array(module.bias)
-    if not reader.shapes:
-        reader.shapes.append((module.in_features,))
+    reader.begin(module.in_features)
     reader.add(layers.PiecewiseLinear(module.edges, W.shape[1], bias=b is not None), W=W, b=b)
 
 
 def linear(reader: Reader, module: Any) -> None:
     W, b, back = array(module.weight).T, array(module.bias), len(reader.specs) + 1 - reader.source
-    if not reader.shapes:
-        reader.shapes.append((len(W),))
+    reader.begin(len(W))
     if reader.turned:  # rows of W by channels first
         *size, c = reader.shape
         W = W.reshape(c, math.prod(size), -1).swapaxes(0, 1).reshape(W.shape)
@@ -237,8 +238,7 @@ def pad(reader: Reader, module: Any) -> None:
 
 
 def batch_norm(reader: Reader, module: Any) -> None:
-    if not reader.shapes:
-        reader.shapes.append((module.num_features,))
+    reader.begin(module.num_features)
     statistics = np.concatenate([array(module.running_mean), array(module.running_var)])
     reader.add(layers.BatchNorm(module.momentum, module.eps), W=array(module.weight), b=array(module.bias),
                statistics=statistics)
@@ -254,23 +254,22 @@ def identity(reader: Reader, module: Any) -> None:
 
 def grouped(reader: Reader, module: Any) -> None:
     W, b = array(module.weight), array(module.bias)
-    if not reader.shapes:
-        reader.shapes.append((W.shape[0] * W.shape[1],))
+    reader.begin(W.shape[0] * W.shape[1])
     reader.add(layers.Dense(len(W) * W.shape[2], bias=b is not None, groups=len(W)), W=W, b=b)
 
 
 def columns(reader: Reader, module: Any) -> None:
     tables = [array(table.weight) for table in module.tables]
-    if not reader.shapes:
-        reader.shapes.append((module.in_features,))
+    reader.begin(module.in_features)
     specs = [layers.Embedding(len(W), W.shape[1], unknown) for W, unknown in zip(tables, module.unknown)]
     reader.add(layers.Columns(module.numeric, specs), W=np.concatenate([W.ravel() for W in tables]) if tables else None)
 
 
 def features(reader: Reader, module: Any) -> None:
     gamma, beta = array(module.weight), array(module.bias)
-    if not reader.shapes:
-        reader.shapes.append((len(gamma if beta is None else beta),))
+    for told in (gamma, beta):
+        if told is not None:
+            reader.begin(len(told))
     spec = getattr(layers, type(module).__name__.removesuffix("Features"))
     options = {"eps": module.eps, "scale": gamma is not None, "shift": beta is not None}
     known = [name for name in options if name in spec.__dataclass_fields__]
@@ -287,8 +286,7 @@ def turn(reader: Reader, module: Any) -> None:
 
 
 def maps(reader: Reader, module: Any) -> None:
-    if not reader.shapes:
-        reader.shapes.append(module.shape)
+    reader.begin(*module.shape)
 
 
 def flatten_maps(reader: Reader, module: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import _checks
 from . import _onnx_tables as tables
+from ._estimators import row
 from ._onnx import ModelGraph, described, saved, written
 from ._onnx_kinds import Graph, number
 
@@ -106,12 +107,10 @@ ESTIMATORS = {
 }
 
 
-def row(model: Any) -> Estimator:
-    """The row of ESTIMATORS that a model's class or one of its bases has. TypeError where there is none."""
-    for cls in type(model).__mro__:
-        if cls.__module__.startswith("fastmlp.") and cls.__name__ in ESTIMATORS:
-            return ESTIMATORS[cls.__name__]
-    raise TypeError(f"model must be an MLP, {', '.join(ESTIMATORS)} for ONNX, got {_checks.described(model)}")
+def kind_of(model: Any) -> Estimator:
+    """The row of a model. TypeError where there is none."""
+    kind: Estimator = row(ESTIMATORS, model, "an MLP")
+    return kind
 
 
 def labels(classes: Any) -> Any:
@@ -126,7 +125,7 @@ def labels(classes: Any) -> Any:
 
 def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any, weights: str | None) -> Any:
     """What to_onnx of an estimator does."""
-    kind = row(est)
+    kind = kind_of(est)
     net = est.network_ if kind.single else est._members()[0]
     graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype), weights)
     outputs = kind.outputs(graph, est, kind.inputs(graph, est))

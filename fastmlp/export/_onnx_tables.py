@@ -12,7 +12,7 @@ import numpy as np
 
 from ._onnx import ModelGraph, element_type
 from ._onnx_kinds import Graph, number
-from ._tables import names_of, require_told_apart
+from ._tables import hashed, labels_of, names_of, require_columns, require_told_apart
 
 TRADITIONAL = "ai.onnx.ml"  # the domain of LabelEncoder
 NOWHERE = -1  # the code of a label that has no feature
@@ -57,8 +57,8 @@ class Encoded(NamedTuple):
 
 def inputs(graph: ModelGraph, est: Any) -> Columns:
     """Those of an estimator's model: a matrix X where all columns are numbers, else (n, 1) of each under its name."""
+    require_columns(est, "ONNX")
     names = names_of(est)
-    dtypes = [COLUMNS[kind](graph, name) for name, kind in zip(names, est.kinds_)]
     if set(est.kinds_) == {"number"}:
         return of_matrix(graph.input("X", graph.dtype, (len(names),)), est)
     called = [f"x{name}" if est._names is None else str(name) for name in names]
@@ -66,33 +66,22 @@ def inputs(graph: ModelGraph, est: Any) -> Columns:
         if called.count(name) > 1 or name in ("", *RESERVED):
             raise ValueError("columns must have different names for ONNX, none of them empty or one of "
                              f"{', '.join(RESERVED)}, got {name!r}: fit to a table with other names")
-    read = dict(enumerate(graph.input(name, dtype, (1,)) for name, dtype in zip(called, dtypes)))
-    numeric = [j for j, kind in enumerate(est.kinds_) if kind == "number"]
-    matrix = graph.op("Concat", *(read.pop(j) for j in numeric), axis=1) if numeric else ""
-    return Columns(matrix, {j: place for place, j in enumerate(numeric)}, read, names)
+    return of_columns(graph, est, [graph.input(name, graph.dtype if kind == "number" else object, (1,))
+                                   for name, kind in zip(called, est.kinds_)])
 
 
 def of_matrix(x: str, est: Any) -> Columns:
-    """The columns of an estimator in a matrix of numbers. ValueError where one is none."""
+    """The columns of an estimator, all numbers, in a matrix."""
     names = names_of(est)
-    for name, kind in zip(names, est.kinds_):
-        if kind != "number":
-            raise ValueError(f"columns must be numbers where X is a matrix, got {name!r}, a {kind}: use to_onnx of the "
-                             f"{type(est).__name__}")
     return Columns(x, {j: j for j in range(len(names))}, {}, names)
 
 
-def no_times(graph: Graph, name: Any) -> Any:
-    raise ValueError(f"columns must be numbers or categories for ONNX, got {name!r} of points in time: fit to a table "
-                     "that has their parts, such as year, month and hour, as numbers in its place")
-
-
-# kind of a column -> (graph, name) -> the dtype of its input
-COLUMNS: dict[str, Callable[[Graph, Any], Any]] = {
-    "number": lambda graph, name: graph.dtype,
-    "category": lambda graph, name: np.dtype(object),
-    "time": no_times,
-}
+def of_columns(graph: Graph, est: Any, read: Sequence[str]) -> Columns:
+    """The columns of an estimator, (n, 1) each."""
+    numeric = [j for j, kind in enumerate(est.kinds_) if kind == "number"]
+    matrix = graph.op("Concat", *(read[j] for j in numeric), axis=1) if numeric else ""
+    return Columns(matrix, {j: place for place, j in enumerate(numeric)},
+                   {j: value for j, value in enumerate(read) if j not in numeric}, names_of(est))
 
 
 # ---- encodings
@@ -169,15 +158,22 @@ def categories(graph: Graph, columns: Columns, blocks: Sequence[Block]) -> list[
     """A feature for each code of a label; for labels without a feature of their own how common they were, too."""
     codes, hot, encoded = [], [], []
     for place, (column, begin, block) in enumerate(blocks):
-        labels, known, frequencies = told(block, columns.names[column])
-        text, others = columns.texts[column], len(block.levels) if block.counts and not block.many else NOWHERE
-        codes.append(graph.op("LabelEncoder", text, domain=TRADITIONAL, keys_strings=labels, values_int64s=known,
-                              default_int64=others))
-        at = frequency_at(block)
+        name, text, labels = columns.names[column], columns.texts[column], labels_of(block)
+        if block.many:
+            warnings.warn(hashed(name, "ONNX"), stacklevel=8)
+        if MISSING in labels.places and block.misses:
+            raise ValueError("columns must not have both missing categories and empty text for ONNX, where these are "
+                             f"one, got {name!r}: fit to a table in which one of them is replaced")
+        known = {MISSING: labels.missing, **labels.places}
+        codes.append(graph.op("LabelEncoder", text, domain=TRADITIONAL, keys_strings=[*known],
+                              values_int64s=[coded(feature) for feature in known.values()],
+                              default_int64=coded(labels.others)))
+        at = labels.frequency_at
         hot += [(place, begin + i, i) for i in range(block.width) if i != at]
         if at is not None:
-            frequency = graph.op("LabelEncoder", text, domain=TRADITIONAL, keys_strings=labels,
-                                 values_floats=frequencies, default_float=0.0)
+            common = {MISSING: 0.0, **labels.frequencies}
+            frequency = graph.op("LabelEncoder", text, domain=TRADITIONAL, keys_strings=[*common],
+                                 values_floats=[*common.values()], default_float=0.0)
             encoded.append(Encoded(as_number(graph, frequency), [begin + at]))
     of, places, wanted = zip(*hot)
     code = picked(graph, graph.op("Concat", *codes, axis=1), of)
@@ -185,31 +181,9 @@ def categories(graph: Graph, columns: Columns, blocks: Sequence[Block]) -> list[
     return [Encoded(as_number(graph, equal), list(places)), *encoded]
 
 
-def told(block: Any, name: Any) -> tuple[list[str], list[int], list[float]]:
-    """(labels that fit saw, the place of the feature of each or NOWHERE, how common each is where that is a feature)"""
-    seen = [*block.levels, *block.counts]
-    if MISSING in seen and block.misses:
-        raise ValueError("columns must not have both missing categories and empty text for ONNX, where these are one, "
-                         f"got {name!r}: fit to a table in which one of them is replaced")
-    if block.many:
-        warnings.warn(f"column {name!r} has many categories, of which new ones are hashed: ONNX cannot, and takes each "
-                      "that fit did not see for one without features", stacklevel=9)
-    labels = np.array([*seen, None] if MISSING not in seen else seen, object)
-    encoded = np.zeros((len(labels), block.width), np.float32)
-    block.encode(labels, encoded)
-    at, frequencies = frequency_at(block), []
-    if at is not None:
-        frequencies = encoded[:, at].tolist()
-        encoded[:, at] = 0
-    places = np.where(encoded.any(axis=1), encoded.argmax(axis=1), NOWHERE)
-    return [MISSING if label is None else label for label in labels], places.tolist(), frequencies
-
-
-def frequency_at(block: Any) -> int | None:
-    """The feature that says how common a label is, of encodings that have one."""
-    from ..tabular.encode import HASHED
-
-    return len(block.levels) + HASHED if block.many else None
+def coded(feature: int | None) -> int:
+    """The code of a label whose feature this is."""
+    return NOWHERE if feature is None else feature
 
 
 # name of an encoding's class -> (graph, columns, blocks) -> features

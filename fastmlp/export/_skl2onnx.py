@@ -7,7 +7,9 @@ import numpy as np
 
 from .._needs import needs
 from . import _onnx_tables as tables
-from ._onnx_estimators import row
+from ._onnx import OPSETS, element_type
+from ._onnx_estimators import kind_of, labels
+from ._tables import names_of, require_columns
 
 OPTIONS = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True], "nocl": [True, False]}
 
@@ -21,7 +23,8 @@ class ContainerGraph:
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         name = self._scope.get_unique_variable_name(kind)
         own = self._scope.get_unique_operator_name(kind)
-        self._container.add_node(kind, list(inputs), name, op_domain=domain, name=own, **attributes)
+        version = OPSETS[domain] if domain else None  # None for the one that is wanted
+        self._container.add_node(kind, list(inputs), name, domain, version, name=own, **attributes)
         return name
 
     def constant(self, values: Any, name: str | None = None) -> str:
@@ -42,15 +45,77 @@ class ContainerGraph:
 
 def convert(scope: Any, operator: Any, container: Any) -> None:
     """What skl2onnx calls for one of our estimators."""
-    given = operator.inputs[0]
-    doubles = type(given.type).__name__ == "DoubleTensorType"
-    graph = ContainerGraph(scope, container, np.dtype(np.float64 if doubles else np.float32))
-    number = needs("onnx.helper", "skl2onnx").np_dtype_to_tensor_dtype(graph.dtype)
-    est, x = operator.raw_operator, graph.op("Cast", given.full_name, to=number)
-    kind = row(est)
-    found = kind.outputs(graph, est, x if kind.single else tables.of_matrix(x, est))
-    for wanted, output in zip(operator.outputs, found.values()):
+    graph = ContainerGraph(scope, container, np.dtype(np.float64 if doubles(operator) else np.float32))
+    est = operator.raw_operator
+    kind = kind_of(est)
+    x = as_type(graph, operator.inputs[0].full_name, graph.dtype) if kind.single else table(graph, operator, est)
+    for wanted, output in zip(operator.outputs, kind.outputs(graph, est, x).values()):
         container.add_node("Identity", output.value, wanted.full_name, name=scope.get_unique_operator_name("Identity"))
+
+
+def doubles(operator: Any) -> bool:
+    """Whether numbers are of float64: where those of an input are."""
+    return any(type(given.type).__name__ == "DoubleTensorType" for given in apart(operator.inputs))
+
+
+def apart(inputs: Any) -> list[Any]:
+    """Inputs of which none is numbers and text side by side, where skl2onnx makes text of the numbers."""
+    found = []
+    for given in inputs:
+        parts = apart(part for made_by in given.operators_outputs_ if made_by.type == "SklearnConcat"
+                      for part in made_by.inputs)
+        found += parts if len({is_text(part) for part in parts}) > 1 else [given]
+    return found
+
+
+def is_text(given: Any) -> bool:
+    return type(given.type).__name__ == "StringTensorType"
+
+
+def table(graph: ContainerGraph, operator: Any, est: Any) -> tables.Columns:
+    """The columns of an estimator of tables, of which each input has one or several."""
+    require_columns(est, "ONNX")
+    inputs, names = apart(operator.inputs), names_of(est)
+    n = sum(given.type.shape[1] for given in inputs)
+    if n != len(names):
+        raise ValueError(f"initial_types must be of {len(names)} columns, those of fit, got {n}")
+    if set(est.kinds_) == {"number"} and len(inputs) == 1:
+        return tables.of_matrix(as_type(graph, inputs[0].full_name, graph.dtype), est)
+    read: list[str] = []
+    for given in inputs:
+        for place in range(given.type.shape[1]):
+            name, kind = names[len(read)], est.kinds_[len(read)]
+            wanted = TYPES[kind]
+            if type(given.type).__name__ not in wanted:
+                raise ValueError(f"initial_types must be {', '.join(wanted)} for {name!r}, a {kind}, got {given.type}: "
+                                 "give each column a type of its own, as skl2onnx.to_onnx does of a frame")
+            alone = given.full_name if given.type.shape[1] == 1 else tables.picked(graph, given.full_name, [place])
+            read.append(as_type(graph, alone, graph.dtype if kind == "number" else np.dtype(object)))
+    return tables.of_columns(graph, est, read)
+
+
+# kind of a column -> types of skl2onnx that it may be of
+TYPES = {
+    "number": ("FloatTensorType", "DoubleTensorType", "Int64TensorType", "Int32TensorType", "BooleanTensorType"),
+    "category": ("StringTensorType", "Int64TensorType", "Int32TensorType"),
+}
+
+
+def as_type(graph: ContainerGraph, value: str, dtype: np.dtype[Any]) -> str:
+    return graph.op("Cast", value, to=element_type(dtype))
+
+
+def table_shapes(operator: Any) -> None:
+    """The types and shapes of what estimators of tables give."""
+    types = needs("skl2onnx.common.data_types", "register_skl2onnx")
+    n, est = operator.inputs[0].get_first_dimension(), operator.raw_operator
+    real = types.DoubleTensorType if doubles(operator) else types.FloatTensorType
+    if len(operator.outputs) == 1:
+        operator.outputs[0].type = real([n, 1])
+        return
+    label = types.StringTensorType if labels(est.classes_).dtype == object else types.Int64TensorType
+    operator.outputs[0].type = label([n])
+    operator.outputs[1].type = real([n, len(est.classes_)])
 
 
 def code_shape(operator: Any) -> None:
@@ -71,7 +136,6 @@ def register() -> None:
     for estimator, shape, options in (
             (MLPClassifier, shapes.calculate_linear_classifier_output_shapes, OPTIONS),
             (MLPRegressor, shapes.calculate_linear_regressor_output_shapes, None),
-            (TabularClassifier, shapes.calculate_linear_classifier_output_shapes, OPTIONS),
-            (TabularRegressor, shapes.calculate_linear_regressor_output_shapes, None),
+            (TabularClassifier, table_shapes, OPTIONS), (TabularRegressor, table_shapes, None),
             (MLPAutoencoder, code_shape, None)):
         skl2onnx.update_registered_converter(estimator, f"Fastmlp{estimator.__name__}", shape, convert, options=options)

@@ -10,6 +10,7 @@ import numpy as np
 from .. import _checks
 from .._needs import needs
 from ..layers import Dense
+from ._estimators import own_names
 
 if TYPE_CHECKING:
     from ..estimators._base import BaseMLP
@@ -83,8 +84,7 @@ def theirs(est: BaseMLP) -> Any:
 def theirs_of(cls: Any) -> Any:
     """scikit-learn's class for one of ours, None for what has none."""
     perceptrons = needs("sklearn.neural_network", "from_sklearn")
-    return next((getattr(perceptrons, base.__name__) for base in getattr(cls, "__mro__", ())
-                 if base.__module__.startswith("fastmlp.") and hasattr(perceptrons, base.__name__)), None)
+    return next((getattr(perceptrons, name) for name in own_names(cls) if hasattr(perceptrons, name)), None)
 
 
 def require_fitted(est: Any) -> None:

@@ -227,7 +227,7 @@ class BaseTabular(Documented, BaseEstimator):
 
     def to_c(self, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
              weights: str | None = None) -> str:
-        """The fitted estimator, all columns of which must be numbers, as one self-contained C99 file: see
+        """The fitted estimator as one self-contained C99 file, with a function that gives the codes of categories: see
         fastmlp.export.to_c; the parameters are those of MLP.to_c.
 
         path : where it is written, None for nowhere. Returns the text.

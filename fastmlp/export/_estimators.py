@@ -1,0 +1,21 @@
+"""Which of our estimators a model is, whatever a user derived from it."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import _checks
+
+
+def own_names(cls: Any) -> list[str]:
+    """The names of ours among a class and its bases, the nearest first."""
+    return [base.__name__ for base in getattr(cls, "__mro__", ()) if base.__module__.startswith("fastmlp.")]
+
+
+def row(table: Mapping[str, Any], model: Any, also: str) -> Any:
+    """What a table of estimators, by name, has for a model. TypeError where that is nothing; also: what it might be
+    else."""
+    for name in own_names(type(model)):
+        if name in table:
+            return table[name]
+    raise TypeError(f"model must be {also}, {', '.join(table)}, got {_checks.described(model)}")
