@@ -16,8 +16,8 @@ class Fit:
     fitted already, by a call further out or another thread.
 
     present: functions that measure logged numbers of the training rows at the present weights, by name: of those that
-    are logged as means over an epoch's steps. directions: of the numbers that will be logged, by name, whether larger is
-    better, None where nothing says so. training: whether steps are made, on what others see of the object.
+    are logged as means over an epoch's steps. directions: of the numbers that will be logged, by name, whether larger
+    is better, None where nothing says so. training: whether steps are made, on what others see of the object.
     """
 
     def __init__(self, fitted: Any) -> None:

@@ -74,7 +74,7 @@ class EarlyStopping(Callback):
 
     The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it, and so are
     "gradient_penalty" and "jacobian_penalty". They end the waiting; which weights are the best by them is found by
-    measuring them on the training rows after each epoch.
+    measuring them on the training rows after each epoch; batches are asked for once more for that.
 
     Each fit and partial_fit begins with no best and no waiting.
 

@@ -1,4 +1,5 @@
 """The weights that come back are those that the watched number belongs to, and what decides which they are."""
+import itertools
 import math
 
 import numpy as np
@@ -6,11 +7,23 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.preprocessing import scale
 
-from fastmlp import MLP, SGD, Checkpoint, Dense, EarlyStopping, MLPAutoencoder, MLPClassifier, MLPRegressor, schedules
+from fastmlp import (
+    MLP,
+    SGD,
+    Checkpoint,
+    Dense,
+    EarlyStopping,
+    LambdaCallback,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    schedules,
+)
 from fastmlp._fit.orders import hold_out
 from fastmlp._fit.ranks import ALONE
 from fastmlp.callbacks import of_present_weights
 from fastmlp.estimators._watched import Patience
+from ranks import all_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -62,6 +75,83 @@ def test_a_checkpoint_of_the_training_loss(tmp_path):
     assert MLP.load(tmp_path / "best").params == 2 and net.params == 18
 
 
+# where rows come from: (X, y) -> what fit gets; on two ranks the second has all of them, or each has
+WAYS = {
+    "memory": lambda X, y, comm: {"X": X, "y": y},
+    "window": lambda X, y, comm: {"X": X, "y": y, "window": 1, "batch_size": len(X)},
+    "batches": lambda X, y, comm: {"X": None, "y": None, "batches": [(X, y)]},
+    "batches of a function": lambda X, y, comm: {"X": None, "y": None, "batches": lambda: iter([(X, y)])},
+    "one rank of two": lambda X, y, comm: {"X": X[:len(X) * comm.rank], "y": y[:len(X) * comm.rank], "comm": comm},
+    "two ranks": lambda X, y, comm: {"X": X, "y": y, "comm": comm},
+    "windows of two ranks": lambda X, y, comm: {"X": X, "y": y, "comm": comm, "window": len(X)},
+    "steps of two ranks": lambda X, y, comm: {"X": X, "y": y, "comm": comm, "sync": 1},
+}
+
+
+@pytest.mark.parametrize("penalty", [None, "gradient_penalty", "jacobian_penalty"])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_best_weights_wherever_rows_come_from(way, penalty, tmp_path):
+    """Each number is the least where w = 2, which is logged of the epoch after."""
+    def fit(comm):
+        net, stopping = one_weight(), EarlyStopping(penalty or "loss", patience=10)
+        lr = schedules.Step(1e-4, 3, 3e3) if penalty == "gradient_penalty" else schedules.Step(0.25, 2, 8.0)
+        save = Checkpoint(tmp_path / "best", stopping.monitor)
+        weights = [8.0]
+        look = lambda net, epoch, logs: weights.append(net.params[0])
+        history = net.fit(**WAYS[way](np.array(ONE), np.array(ZERO), comm), optimizer=SGD(lr), epochs=5,
+                          callbacks=[look, stopping, save], **{penalty: 1.0} if penalty else {})
+        return net.params, history[stopping.monitor], stopping, weights
+
+    results = all_of(2, fit) if "rank" in way else [fit(None)]
+    params, numbers, stopping, weights = results[0]
+    best = int(np.argmin(np.abs(weights)))
+    assert 2 <= best == np.argmin(numbers) == stopping.best_epoch < 5
+    assert all(found[0] == weights[best] for found in results) and MLP.load(tmp_path / "best").params == weights[best]
+
+
+def test_a_stream_without_an_end_is_measured_by_as_many_batches():
+    """Its epoch ends with a callback."""
+    taken = []
+
+    def batches():
+        for k in itertools.count():
+            taken.append(k)
+            yield np.array(ONE), ZERO
+
+    stopping = EarlyStopping("loss")
+    net = one_weight()
+    net.fit(None, None, SGD(0.25), epochs=3, batches=batches,
+            callbacks=[LambdaCallback(on_batch_end=lambda net, batch, logs: batch == 1), stopping])
+    assert taken == [0, 1, 0, 1] and stopping.best_epoch == 1 and net.params == 2
+
+
+def test_batches_that_come_once_are_asked_for_once():
+    net = one_weight()
+    net.fit(None, None, SGD(0.25), batches=iter([(ONE, ZERO)]), epochs=1, callbacks=EarlyStopping("loss"))
+    assert net.params == 4
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_penalty_of_windows_and_ranks_is_of_their_rows(weighted):
+    weight = RNG.random(60) if weighted else None
+
+    def fit(comm):
+        net, found = MLP([5, 4, 1], activation="tanh", dtype="float64", random_state=0), []
+        rows = slice(None) if comm is None else slice(0, 20) if comm.rank == 0 else slice(20, 60)
+
+        def look(net, epoch, logs):
+            of_rows = net.loss_and_grad(X, Y, weight, gradient_penalty=0.5)[0] - net.loss_and_grad(X, Y, weight)[0]
+            found.append((of_present_weights("gradient_penalty", net, logs), of_rows))
+
+        stopping = EarlyStopping("gradient_penalty")
+        net.fit(X[rows], Y[rows], SGD(0.1), 3, 7, None if weight is None else weight[rows], comm=comm, window=16,
+                gradient_penalty=0.5, callbacks=[look, stopping])
+        return found
+
+    for found in (fit(None), all_of(2, fit)[0]):
+        np.testing.assert_allclose(*zip(*found), rtol=1e-9)
+
+
 # penalty: lam/2 times the square of de/dx = 2 w^2, or of dx(1)/dx = w, at x = 1, y = 0
 PENALTIES = {"gradient_penalty": lambda w: 0.5 * 4 * w**4, "jacobian_penalty": lambda w: 0.5 * w**2}
 
@@ -110,6 +200,26 @@ def test_the_training_loss_of_estimators(how):
     assert best == model.loss_curve_[36]
     model.set_params(max_iter=1, learning_rate=lambda epoch: 1e-300).fit(X, Y)
     assert model.loss_ == pytest.approx(best, rel=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("penalty", [0.0, 0.2])
+def test_ranks_of_estimators_hold_the_best_weights(penalty, weighted):
+    """Those of one fit to all rows, by its measure of the loss at the present weights."""
+    weight = RNG.random(60) if weighted else None
+
+    def fit(comm):
+        rows = slice(None) if comm is None else slice(0, 20) if comm.rank == 0 else slice(20, 60)
+        stopping = EarlyStopping("loss", patience=50)
+        model = MLPRegressor("squared_error", (8,), "tanh", solver="sgd", learning_rate=falls_and_jumps, momentum=0.0,
+                             batch_size=60, gradient_penalty=penalty, max_iter=40, random_state=0, shuffle=False,
+                             callbacks=[stopping])
+        model.fit(X[rows], Y[rows], None if weight is None else weight[rows], comm=comm)
+        return model, vars(stopping).get("best_epoch")
+
+    (one, wanted), ((several, best), _) = fit(None), all_of(2, fit)
+    assert best == wanted < 40
+    np.testing.assert_allclose(several.coefs_[0], one.coefs_[0], rtol=1e-9)
 
 
 def test_callbacks_of_estimators_hold_the_same_weights():

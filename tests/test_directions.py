@@ -80,8 +80,7 @@ SETS = {"val": PARTS[1], "new": PARTS[1], "val_old": PARTS[1]}
 # metrics that fall, or where they are scores rise, as the network learns; what is logged, and whether it rises
 LEARNED = {
     "a scorer of an error": ([get_scorer("neg_brier_score")], "val_brier_score_loss", True),
-    "a scorer turned round": ([make_scorer(mean_squared_error, greater_is_better=False)], "val_mean_squared_error",
-                              True),
+    "a scorer turned round": (make_scorer(mean_squared_error, greater_is_better=False), "val_mean_squared_error", True),
     "a scorer called an error": ({"error": "r2"}, "val_error", True),
     "a scorer called a metric": ({"mse": "neg_mean_squared_error"}, "val_mse", True),
     "a metric called an error": ({"error": "auc"}, "val_error", True),

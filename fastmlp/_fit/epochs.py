@@ -14,14 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _core
-from .._engine.requests import Batches, Objective, State, Step
+from .._engine.requests import Batches, Objective, Penalty, State, Step
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
 from . import mixup
 from .average import RunningMean
 from .cuts import Stretch
-from .orders import Order, Place
+from .orders import Order, Piece, Place
 from .ranks import ALONE, NO_ROWS, Ranks
 from .rates import DroppedRates
 
@@ -127,10 +127,34 @@ class Epochs:
         return EpochResult(rate, sums.loss / weight if weight else 0.0, sums.row_penalty, sums.sensitivity,
                            sums.stopped)
 
+    def pieces(self) -> Iterator[Piece]:
+        """The rows to train on, as many at a time as are held at once."""
+        return self.order.pieces(self.data)
+
     def loss(self) -> float:
         """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
-        total, = self.ranks.sums(self.order.total_loss(self.network.core, self.data, self.team))
-        return total / self.weight
+        core, team = self.network.core, self.team
+        return self._mean((core.evaluate(data, team, rows), data.weight_of(rows)) for data, rows in self.pieces())
+
+    def penalty(self, bound: Callable[[Piece], _core.Data]) -> float:
+        """The mean penalty on the sensitivity of the rows at the weights that there are now, with the same projections
+        each time. bound: gives the rows of a piece as data of their own."""
+        return self._mean(self._penalty(bound(piece)) for piece in self.pieces())
+
+    def _penalty(self, data: _core.Data) -> tuple[float, float]:
+        """(the sum of the penalties of the rows of data, their weight)"""
+        core, key = self.network.core, self.network.progress.seed
+        with_it, without = (core.gradient(data, self.team, penalty, key)[0]
+                            for penalty in (self.objective.penalty, Penalty()))
+        return with_it - without, data.weight_sum
+
+    def _mean(self, sums: Iterator[tuple[float, float]]) -> float:
+        """The mean over the rows of all ranks of what is summed and weighed here by pieces."""
+        total = weight = 0.0
+        for of_piece, its_weight in sums:
+            total, weight = total + of_piece, weight + its_weight
+        total, weight = self.ranks.sums(total, weight)
+        return total / weight
 
     def _train_epoch(self, start: Snapshot) -> Sums:
         """The epoch that begins with a Snapshot, or what is left of it."""

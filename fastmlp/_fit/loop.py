@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from .. import _checks
+from .._running import Fit
 from ..callbacks import Callback, overrides
 from .epochs import EpochResult, Epochs
 from .ranks import ALONE, Ranks
@@ -47,23 +49,44 @@ class Plan:
         return False
 
 
-def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence[Callback]) -> Ending:
-    """Train for `wanted` epochs, or until something ends it sooner; the Ending. callbacks: those of this rank."""
+def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence[Callback], running: Fit) -> Ending:
+    """Train for `wanted` epochs, or until something ends it sooner; the Ending. callbacks: those of this rank. running:
+    the Fit that they find the network in."""
     ranks = epochs.ranks
     changing = ranks.several and ranks.any(bool(callbacks))
+    shared = SharedMeasures(running, ranks, callbacks) if ranks.several else None
     with Notifying(callbacks, net, wanted) as notify:
         for _ in range(wanted):
             result = epochs.run(plan.begin_epoch())
             if result is None:
                 plan.diverged()
                 return Ending.DIVERGED
-            stop = notify(*plan.end_epoch(result))
+            ended = plan.end_epoch(result)
+            if shared is not None:
+                shared.measure()
+            stop = notify(*ended)
             stop = plan.should_stop() or stop or result.stopped
             if ranks.any(stop) if ranks.several else stop:
                 return Ending.STOPPED
             if changing:
                 ranks.follow(epochs.network)
     return Ending.COMPLETED
+
+
+class SharedMeasures:
+    """Where there are several ranks, it takes all of them to measure what the callbacks of one ask for at the present
+    weights: they do after each epoch, and the callbacks get what was found."""
+
+    def __init__(self, running: Fit, ranks: Ranks, callbacks: Sequence[Callback]) -> None:
+        watched = [name for name in (getattr(one, "monitor", None) for one in callbacks) if isinstance(name, str)]
+        self.functions = {name: function for name, function in running.present.items() if ranks.any(name in watched)}
+        self.found: dict[str, float] = {}
+        running.present = {name: functools.partial(self.found.__getitem__, name) for name in self.functions}
+
+    def measure(self) -> None:
+        """At the weights that there are now."""
+        for name, function in self.functions.items():
+            self.found[name] = function()
 
 
 class Notifying:

@@ -13,7 +13,6 @@ from ..metrics import CLASSIFYING, LOGGED, Metric, accuracy, check_rows, check_t
 from .options import Options
 from .ranks import Ranks
 
-
 OF_TRAINING: dict[str, bool | None] = dict.fromkeys(LOGGED, False)
 
 

@@ -1,19 +1,17 @@
 """What MLP.fit and MLP.partial_fit do."""
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .. import _core, _robust, _running
-from .._engine.requests import Objective, Penalty
+from .._engine.requests import Objective
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Integers
-from ..callbacks import Callback
 from . import classes, loop, mixup
 from .average import RunningMean
 from .epochs import EpochResult, Epochs
@@ -113,12 +111,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
             epochs.goes_on_from(unfinished)
         plan = NetworkPlan(net, rates, epochs, measures)
         running.directions = measures.directions
-        if not isinstance(order, Stream):
-            running.present["loss"] = plan.watch_loss(callbacks) if ranks.several else epochs.loss
-        if objective.penalty.kind and rows.in_memory and not ranks.several:
-            name = _robust.PENALTY_NAMES[objective.penalty.kind]
-            running.present[name] = lambda: present_penalty(network, epochs, X, y, options.sample_weight)
-        ending = loop.train(net, epochs, options.epochs, plan, callbacks)
+        running.present = present(epochs, X, y, options)
+        ending = loop.train(net, epochs, options.epochs, plan, callbacks, running)
         if ranks.several:
             ranks.follow(network)
     if ending is loop.Ending.DIVERGED:
@@ -176,14 +170,25 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
                      smoothing=options.label_smoothing, mixup=options.mixup)
 
 
-def present_penalty(network: Network, epochs: Epochs, X: Any, y: Any, sample_weight: Any) -> float:
-    """The mean of the penalty over the training rows at the present weights, with the same projections each time."""
-    weight = np.ones(epochs.data.n) if sample_weight is None else np.array(sample_weight, float)
-    if epochs.order.rows is not None:
-        weight[np.setdiff1d(np.arange(epochs.data.n), epochs.order.rows)] = 0  # held out
-    data, penalty, key = network.bind(X, y, weight), epochs.objective.penalty, network.progress.seed
-    with_it, without = (network.core.gradient(data, epochs.team, p, key)[0] for p in (penalty, Penalty()))
-    return (with_it - without) / data.weight_sum
+def present(epochs: Epochs, X: Any, y: Any, options: Options) -> dict[str, Callable[[], float]]:
+    """What measures logged numbers of the training rows at the present weights, by name; see Fit. Not where batches
+    may come once only: in one epoch there is nothing to choose from."""
+    if isinstance(epochs, StreamEpochs) and options.epochs == 1:
+        return {}
+    found = {"loss": epochs.loss}
+    if epochs.objective.penalty.kind:
+        name = _robust.PENALTY_NAMES[epochs.objective.penalty.kind]
+        found[name] = lambda: epochs.penalty(lambda piece: bound_alone(epochs.network, X, y, *piece))
+    return found
+
+
+def bound_alone(network: Network, X: Any, y: Any, data: _core.Data, rows: Integers | None) -> _core.Data:
+    """Some rows of X and y, which data are, None for all: the others have no weight."""
+    if rows is None:
+        return data
+    weight = np.zeros(data.n, network.dtype)
+    weight[rows] = 1 if data.sample_weight is None else data.sample_weight[rows]
+    return network.bind_checked(network.features(X), network.targets(y, data.n), weight)
 
 
 class NetworkPlan(loop.Plan):
@@ -191,13 +196,6 @@ class NetworkPlan(loop.Plan):
 
     def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures) -> None:
         self.net, self.rates, self.epochs, self.measures = net, rates, epochs, measures
-        self.measures_loss, self.measured_loss = False, math.nan
-
-    def watch_loss(self, callbacks: Sequence[Callback]) -> Callable[[], float]:
-        """What gives the callbacks the mean loss of the training rows at the weights after an epoch, where there are
-        several ranks. It takes all of them to measure it: they do after each epoch, if callbacks of one want it."""
-        self.measures_loss = self.epochs.ranks.any(any(getattr(one, "monitor", None) == "loss" for one in callbacks))
-        return lambda: self.measured_loss
 
     def begin_epoch(self) -> float:
         return next(self.rates)
@@ -209,6 +207,4 @@ class NetworkPlan(loop.Plan):
             logs[_robust.PENALTY_NAMES[penalty.kind]] = result.sensitivity
         logs |= self.measures(self.epochs.team)
         self.net.history.log(logs)
-        if self.measures_loss:
-            self.measured_loss = self.epochs.loss()
         return self.epochs.state.epoch, logs

@@ -1,6 +1,7 @@
 """Which rows of the data are trained on, and in what order."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -38,6 +39,7 @@ def require_weight(data: _core.Data, rows: Integers, held_out: Integers, ranks: 
 
 
 Place = tuple[int, int, int]  # of rows: (epoch, begin, end)
+Piece = tuple[_core.Data, Integers | None]  # data, and numbers of rows in it, None for all
 
 
 class Section(NamedTuple):
@@ -83,9 +85,11 @@ class Order:
         """The weight of all rows to train on."""
         return data.weight_of(self.rows)
 
-    def total_loss(self, core: _core.Core, data: _core.Data, team: _core.Team) -> float:
-        """The sum of their weighted losses. There may be none."""
-        return core.evaluate(data, team, self.rows) if self.n else 0.0
+    def pieces(self, data: _core.Data) -> Iterator[Piece]:
+        """All of them, as many at a time as are held at once: (data, their numbers there, None for all). There may be
+        none."""
+        if self.n:
+            yield data, self.rows
 
 
 class InOrder(Order):

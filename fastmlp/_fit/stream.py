@@ -1,6 +1,7 @@
 """Batches that the user's own iterator gives."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from .. import _checks, _core
 from .._engine.requests import Batches
 from .epochs import VERY_LARGE, EpochResult, Epochs, Snapshot
 from .options import is_tuple_of
-from .orders import Order
+from .orders import Order, Piece
 from .windows import SALT
 
 
@@ -35,6 +36,12 @@ class StreamEpochs(Epochs):
     the last one of the epoch before."""
 
     order: Stream
+    taken = 0  # batches in the last epoch
+
+    def pieces(self) -> Iterator[Piece]:
+        """The batches, which are asked for once more."""
+        for given in itertools.islice(self.order.epoch(), self.taken):
+            yield self._bound(given), None
 
     def _run(self, rate: float) -> EpochResult | None:
         start = self._snapshot(self.state.step_at(rate), next(self.dropped))
@@ -51,13 +58,13 @@ class StreamEpochs(Epochs):
                 self._restore(before)
                 return None
             if self.on_batch_end is not None and self.on_batch_end(b, {"loss": loss / data.weight_sum}):
-                return self._ended(rate, total, weight, sensitivity, True)
+                return self._ended(rate, b + 1, total, weight, sensitivity, True)
         if b < 0:
             raise ValueError("batches must give at least one batch in each epoch, got none")
         if not self._is_finite_on(data):
             self._restore(here)
             return None
-        return self._ended(rate, total, weight, sensitivity, False)
+        return self._ended(rate, b + 1, total, weight, sensitivity, False)
 
     def _bound(self, given: tuple[Any, ...]) -> _core.Data:
         try:
@@ -78,7 +85,9 @@ class StreamEpochs(Epochs):
         largest = _core.largest(core.P)
         return largest < VERY_LARGE or bool(np.isfinite(largest) and np.isfinite(core.evaluate(data, self.team)))
 
-    def _ended(self, rate: float, total: float, weight: float, sensitivity: float, stopped: bool) -> EpochResult:
+    def _ended(self, rate: float, taken: int, total: float, weight: float, sensitivity: float,
+               stopped: bool) -> EpochResult:
+        self.taken = taken
         self.state.epoch += 1
         self.network.progress.epochs_ever += 1
         return EpochResult(rate, total / weight, 0.0, sensitivity / weight, stopped)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import _arrays, _checks, _core
 from .._network import Network
 from .._types import Floats
-from .orders import Order, Place, Section
+from .orders import Order, Piece, Place, Section
 from .ranks import NO_ROWS, Ranks
 
 if TYPE_CHECKING:
@@ -85,12 +85,9 @@ class Windows(Order):
         if self.n:
             self.ahead = place, self.reader.submit(self._read, *place)
 
-    def total_loss(self, core: _core.Core, data: _core.Data, team: _core.Team) -> float:
-        total = 0.0
+    def pieces(self, data: _core.Data) -> Iterator[Piece]:
         for begin in range(0, self.n, self.small):
-            part = Part(begin, min(begin + self.small, self.n))
-            total += core.evaluate(self._bound(*self._rows([part])), team)
-        return total
+            yield self._bound(*self._rows([Part(begin, min(begin + self.small, self.n))])), None
 
     # ---- which rows, and in which order
 

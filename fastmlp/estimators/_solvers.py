@@ -46,8 +46,10 @@ class Job:
 
     def bind(self, rows):
         """Some of the rows bound by themselves."""
-        y, weight = self.est._targets(self.y[rows], self.network.dtype), self.weight
-        return self.network.bind(_safe_indexing(self.X, rows), y, None if weight is None else weight[rows])
+        network, weight = self.network, self.data.sample_weight  # as they are among all rows, of all ranks
+        y = network.targets(self.est._targets(self.y[rows], network.dtype), len(rows))
+        X = network.features(_safe_indexing(self.X, rows))
+        return network.bind_checked(X, y, None if weight is None else np.ascontiguousarray(weight[rows]))
 
     def mean_weight(self, rows=None):
         """The mean of the sample weights of some rows, or of all; of the rows of all ranks."""

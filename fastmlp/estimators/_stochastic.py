@@ -50,9 +50,9 @@ def fit_stochastic(job):
             kind = LocalEpochs if ranks.local_steps else Epochs
             epochs = kind(network, state, job.data, order, batch, team, objective, on_batch_end, ranks)
             watched.start(epochs)
-            if not ranks.several:
-                job.running.present["loss"] = lambda: training_loss(job, epochs)
-            ending = loop.train(net, epochs, wanted, EstimatorPlan(job, epochs, watched, tasks), callbacks)
+            job.running.present["loss"] = lambda: training_loss(job, epochs)
+            plan = EstimatorPlan(job, epochs, watched, tasks)
+            ending = loop.train(net, epochs, wanted, plan, callbacks, job.running)
     except KeyboardInterrupt:
         if ranks.several:  # the others are to hear of it
             raise

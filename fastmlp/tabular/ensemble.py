@@ -122,7 +122,7 @@ class Training:
             running.present["loss"] = epochs.loss
             plan = MemberPlan(self, net, kind, epochs, lambda: watched.loss(team), self._seconds_left())
             try:
-                ending = loop.train(net, epochs, kind.epochs, plan, self.callbacks)
+                ending = loop.train(net, epochs, kind.epochs, plan, self.callbacks, running)
             finally:
                 plan.monitor.restore(net)
         return plan.done, ending
