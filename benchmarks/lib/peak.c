@@ -41,7 +41,8 @@ double gflops(double seconds)
     return 2.0 * CHAINS * LANES * steps / taken / 1e9;
 }
 
-/* The ns from one core's write to another's read of it: both call this, one as 0 and one as 1, and hand *turn, 0 at first, to and fro. */
+/* The ns from one core's write to another's read of it: both call this, one as 0 and one as 1, and hand *turn, 0 at
+ * first, to and fro. */
 double handover(int *turn, int who, int times)
 {
     const double began = now();

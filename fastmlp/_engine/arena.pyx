@@ -118,8 +118,7 @@ cdef Py_ssize_t place_norm(Job *job, Norm *norm, char *base, Py_ssize_t offset) 
 
 
 cdef void share_deltas(Job *job) noexcept:
-    """Let delta of a layer begin as that of the first reader in the delta sweep, in its place, where that passes it on:
-    down a chain of sums it is not copied."""
+    """Where the first reader in the delta sweep passes its delta on unchanged, the source uses the same buffer."""
     cdef Layer *layer
     cdef Input *input
     cdef int l

@@ -1,7 +1,7 @@
 # A call into the engine: a Job with its data bound and an arena under it, which one call at a time may use.
 
 cdef enum:
-    SHORT_ROW = 256             # bytes of a row that the processor does not see coming
+    SHORT_ROW = 256                 # bytes: rows up to this size are prefetched by hand
     FAR_BYTES = 8 * 1024 * 1024     # of rows, about what the caches hold
     LOOK_WORK = 10000000            # multiply-adds between two looks at the clock, a millisecond at most
 
@@ -95,7 +95,7 @@ cdef class Call:
         of.penalty, of.lam = penalty.kind, penalty.lam
         self.sweep_to(0 if of.penalty == PENALTY_GRADIENT else 1)
         if self.job.k.rounds:
-            self.job.last_layer = 0     # delta(1) too is rounded by backward
+            self.job.last_layer = 0     # run backward of layer 1 too: it rounds delta(1)
         if of.penalty:
             self.job.lowest = 0
             self.follow_tangents(projected=of.penalty == PENALTY_JACOBIAN)
@@ -153,9 +153,8 @@ cdef class Call:
                 self.room[copy * (self.job.net.L + 1) + l].rate = rate
 
     cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
-        """An arena of the right size under the call, what the sweep needs of W mirrored into it. One that was laid out
-        for the same is used again, unless a fresh one is asked for. panel_rows: of a batch, where there are
-        gradients."""
+        """Make the arena large enough, place all buffers, fill the forms of W. Reused if the layout is the same, unless
+        fresh. panel_rows: of a batch, where there are gradients."""
         cdef Job *job = &self.job
         cdef Sensitivity *of = &job.sensitivity
         cdef Py_ssize_t size
@@ -191,7 +190,7 @@ cdef class Call:
         self.job.sensitivity.penalties = at(&self.job, self.job.results.values, width - n)
 
     cdef room_for_gradient(self, bint full):
-        """Where gradients go: a row a group of a batch's rows. None where all kinds step without."""
+        """Where gradients go: one row of G for each group of rows. Not allocated if every kind steps without G."""
         cdef Job *job = &self.job
         cdef Gradient *gradient = &job.gradient
         cdef const LayerKind *kind

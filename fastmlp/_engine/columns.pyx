@@ -183,7 +183,7 @@ cdef void columns_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi
 cdef void clear_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m,
                      const step_t *step) noexcept nogil:
     """Zeros in G, in whole vectors, where m rows of the batch have added to it in rows lo .. hi of W; each is stepped
-    before, unless step is NULL. What is stepped once more, for another row or as a neighbour, then stands still."""
+    before, unless step is NULL. A second step of the same element has a gradient of 0 and changes nothing."""
     cdef Layer *before = layer.input.source
     cdef const Tables *of = &layer.tables
     cdef Py_ssize_t i, k, begin, end, lanes = job.k.lanes

@@ -135,7 +135,7 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
 
 cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                         char *scratch) noexcept nogil:
-    """de/dx(l-1): each window's share, delta(l) W(l)^T, added where the window is"""
+    """de/dx(l-1): what each window gives, delta(l) W(l)^T, added where the window is"""
     cdef Weights *W = &layer.weights
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t i, p, q

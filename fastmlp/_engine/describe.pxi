@@ -1,8 +1,8 @@
 # A network's Layer structs, as the Python storey describes them: sizes, what a layer reads, where its parameters stand.
 
 cdef enum:
-    # networks of at most so many bytes, or so many parameters for each unit, of which convolutions have few, sum
-    # batches in two groups, see group_rows; part of the promise of bits
+    # networks of at most so many bytes, or at most GROUP_UNITS parameters a unit, as convolutions have, sum batches in
+    # two groups, see group_rows; part of the promise of bits
     GROUP_BYTES = 64 * 1024
     GROUP_UNITS = 16
 

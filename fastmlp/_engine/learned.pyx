@@ -50,7 +50,8 @@ cdef void mixture_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
     cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
     cdef char *s = at(job, layer.s, row * layer.ld)
     cdef char *kept
-    cdef Py_ssize_t theta_at = n if theta.needs_s else 0    # theta(x) for now: where w - u will be, or what is kept
+    # theta(x) is put where w - u will be if s must be kept, else over s
+    cdef Py_ssize_t theta_at = n if theta.needs_s else 0
     for i in range(m):
         kept = room_of(job, layer, row + i)
         job.k.rows(1, layer.d_out, x_of(job, before, pos + i, row + i), layer.d_out, kept, n)

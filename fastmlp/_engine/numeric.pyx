@@ -156,7 +156,8 @@ cdef void pull_bins(Job *job, const Layer *layer, const Layer *of, Py_ssize_t ro
 
 cdef void bins_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
                     char *G, char *scratch) noexcept nogil:
-    """What the knots gather; db = sum of delta_w. Of a tangent, how f changes, is what it gathers at both ends."""
+    """What the knots gather; db = sum of delta_w. For a tangent f is f': knots get f' delta and -f' delta, so `whole`
+    is 0."""
     cdef Weights *of = &layer.weights
     cdef const Layer *here = &job.net.layers[layer.number]
     cdef char *W = at(job, G, of.w_at)

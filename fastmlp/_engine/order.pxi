@@ -33,8 +33,8 @@ def shuffle(places, seed, epoch, Py_ssize_t first=0, n=None):
 
 
 cdef permute(int64_t *order, Py_ssize_t m, Py_ssize_t first, Py_ssize_t n, uint64_t key):
-    """Where a permutation of n numbers takes first, first + 1, ..: one of the few more below a b, and from what is none
-    of the n it goes on until it is one (Black and Rogaway 2002)."""
+    """Where a permutation of n numbers takes first, first + 1, ..: permute 0 .. a b - 1, slightly more than n numbers;
+    results >= n are permuted again until below n (Black and Rogaway 2002)."""
     cdef const kernels_t *k = kernels_for(np.dtype(np.float32))
     cdef uint64_t a = math.isqrt(int(n)) + 1, b = (n + a - 1) // a
     cdef uint32_t[4] keys = [mix(key), mix(key + 1), mix(key + 2), mix(key + 3)]

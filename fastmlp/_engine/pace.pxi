@@ -3,8 +3,8 @@
 cdef double SEGMENT_SECONDS = 2e-3  # a segment of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
 cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin or wake up
-# between two measurements of the slower number of threads, once the other has become it, since a thread that has just
-# started is slow; twice as long each time it is so again, up to the second of these
+# The slower choice is timed again after RETRY_SECONDS, since a thread that has just started is slow; each time it loses
+# again the pause doubles, up to PATIENCE_SECONDS.
 cdef double RETRY_SECONDS = 0.01
 cdef double PATIENCE_SECONDS = 1.0
 
@@ -15,7 +15,7 @@ cdef class Pace:
     cdef bint one_thread_pays(self, Py_ssize_t chunk):
         """Whether all threads were slower than one when they were last tried, not long ago."""
         return (self.timed_for == chunk and 0 < self.cost[0] <= self.cost[1]
-                and now_seconds() - self.tried < self.patience)
+                and now_seconds() - self.tried < self.retry_after)
 
     cdef Py_ssize_t run_chunks(self, Call call, Team team, Py_ssize_t first, Py_ssize_t last) except -1:
         """Chunks first .. last of an epoch in segments, between which signals are seen and the number of threads
@@ -52,9 +52,9 @@ cdef class Pace:
         cdef bint wide = team.n > 1, present = <int>load(&team.team.present) >= team.n - 1
         cdef double each
         if self.timed_for != job.batches.chunk:
-            self.timed_for, self.cost[0], self.cost[1], self.patience = job.batches.chunk, 0, 0, RETRY_SECONDS
+            self.timed_for, self.cost[0], self.cost[1], self.retry_after = job.batches.chunk, 0, 0, RETRY_SECONDS
         if wide and team.auto:
-            if self.cost[0] > 0 and self.cost[1] > 0 and now_seconds() - self.tried > self.patience:
+            if self.cost[0] > 0 and self.cost[1] > 0 and now_seconds() - self.tried > self.retry_after:
                 team.awake = self.cost[1] < self.cost[0]
                 self.cost[team.awake == 0] = 0
             wide = self.cost[0] > 0 and (self.cost[1] == 0 or self.cost[1] < self.cost[0])
@@ -64,7 +64,7 @@ cdef class Pace:
         if each > 0:
             count[0] = max(1, <Py_ssize_t>((SEGMENT_SECONDS if present else BEGIN_SECONDS) / each))
         elif team.auto and wide and not team.awake:
-            team.waking = True  # with one chunk
+            team.waking = True  # this chunk only wakes the workers; its time is not used
         else:
             self.tried = now_seconds()
             count[0] = max(1, <Py_ssize_t>(TRY_SECONDS / (6e-11 * job.net.work * job.batches.chunk + 1e-7)))
@@ -82,6 +82,6 @@ cdef class Pace:
         if self.cost[0] == 0 or self.cost[1] == 0:
             return
         if self.all_pay != (self.cost[1] < self.cost[0]):
-            self.all_pay, self.patience, self.tried = not self.all_pay, RETRY_SECONDS, now_seconds()
+            self.all_pay, self.retry_after, self.tried = not self.all_pay, RETRY_SECONDS, now_seconds()
         elif again:
-            self.patience = min(2 * self.patience, PATIENCE_SECONDS)
+            self.retry_after = min(2 * self.retry_after, PATIENCE_SECONDS)

@@ -69,8 +69,8 @@ cdef class Call:
 cdef class Pace:
     cdef double cost[2]         # seconds a chunk takes on one thread and on all, 0: not known
     cdef double tried           # when that was last measured,
-    cdef double patience        # for how long the slower number is left alone,
-    cdef bint all_pay           # and whether that is one
+    cdef double retry_after     # seconds before the slower choice is timed again
+    cdef bint all_pay           # all threads were faster than one
     cdef Py_ssize_t timed_for   # rows of the chunk
 
     cdef bint one_thread_pays(self, Py_ssize_t chunk)

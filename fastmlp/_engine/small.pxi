@@ -2,11 +2,11 @@
 
 cdef enum:
     SMALL_ROWS = 64             # taken through the layers at a time
-    ALONE_WORK = 200000         # up to which the GIL is held: other threads take as long to wake up
+    ALONE_WORK = 200000         # below this the GIL is kept: releasing it costs as much as the work
 
 
 cdef class Small:
-    """What one such call computes in: a Call, and the weights that its mirrors are of."""
+    """A Call, and a copy of the weights from which its mirrors were made."""
 
     cdef open(self, Call call, bint in_place):
         """in_place: rows can be read where they stand."""
@@ -14,7 +14,8 @@ cdef class Small:
         self.call = call
         job.net.layers[0].in_place, job.batches.block = in_place, SMALL_ROWS
         call.sweep_to(job.net.L + 1)
-        self.P = call.P.copy()      # first: should another thread write now, they differ
+        # copied before mirrors are made: if another thread writes meanwhile, the comparison finds it
+        self.P = call.P.copy()
         self.mirrored = <char *>address(self.P)
         call.lay_out(SMALL_ROWS, 0, 1, False, False)
 

@@ -51,13 +51,15 @@ cdef struct LayerKind:
     measure_fn measure          # the geometry of W and b and of what else it has, from sizes, window and source
     scratch_fn scratch          # elements of a thread's scratch that it wants, or NULL,
     scratch_fn row_scratch      # and of room for each row, which stays as long as x does
-    prepare_fn prepare          # what is the same for all rows, or NULL; again where P, strides, forms or theta change
+    # called once buffers have places, and again when P, strides, forms or theta change: sets up what does not depend on
+    # the row; or NULL
+    prepare_fn prepare
     rows_fn forward             # s(l), x(l) of m rows
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
     grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
     grad_end_fn grad_end        # what is left to do on these rows of G once all rows of a batch are in it, or NULL
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
-    bint borrows                # grad_step has G for room, in which it leaves zeros where it found them
+    bint borrows                # grad_step uses G as scratch: all zero on entry, all zero on return
     mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
     # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at; or NULL where s
     # is linear in the input: then forward and backward serve
@@ -67,7 +69,7 @@ cdef struct LayerKind:
     # linear in W: then forward and backward of `along` serve
     rows_fn along
     rows_fn along_back
-    bint passes                 # de/dx of its last input is delta(l) itself, which nothing else needs
+    bint passes                 # de/dx of its last input equals delta(l), so both may share one buffer
     const LayerKind *rounding   # the same kind where operands of its products are rounded first, or NULL, see
     const LayerKind *exact      # rounding.pyx; and back from there
     # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
@@ -82,8 +84,8 @@ cdef struct Input:
     Layer *source               # NULL: there is none
     char *dx                    # where backward writes: delta of the source, or a place of its own; NULL: unwanted
     bint adds                   # dx is added to what is in delta of the source
-    bint last                   # delta of the source is whole then
-    bint fused                  # and backward itself applies theta'
+    bint last                   # this is the last reader: the source's delta is complete after it
+    bint fused                  # backward multiplies by theta' of the source
 
 
 # Of parameters, to the optimiser's numbers.
@@ -109,7 +111,7 @@ cdef struct Weights:
     Factors of_W
     Factors of_b
     bint flipped
-    bint lone                   # there is no W: its only row is b
+    bint lone                   # the layer has only b, stored where W would be
     Py_ssize_t positions        # of each row of X at which W is used: where a convolution's window stops, else 1
     Py_ssize_t columns          # of a product for the gradient
     int leader                  # the layer that this one follows as a whole, see ties.pyx, or 0;
@@ -225,7 +227,7 @@ cdef struct Layer:
     char *x
     char *operands              # x as products read it: x itself, or rounded, in a place of its own
     bint rounded                # which it is
-    bint pulls                  # backward has something to do in the delta sweep
+    bint pulls                  # backward must be called: an input wants de/dx, or delta must be rounded
     char *room                  # what row_scratch asked for,
     Py_ssize_t room_ld          # its row stride
     bint in_place               # x is the user's X, whose rows are those of the epoch
@@ -277,12 +279,13 @@ cdef struct Rows:
     source_t X
     const int64_t *order        # the rows, or NULL for all as they are
     Py_ssize_t n                # how many
-    bint prefetch               # rows are short and anywhere in much memory: the processor does not see them coming
+    # rows are short and in random order over more memory than the caches hold: prefetch them by hand
+    bint prefetch
     loss_t loss
     bint (*function)(Job *job, loss_t *loss) noexcept nogil     # a Python loss in the place of the kernel's, or NULL,
     void *call                  # and the Call that it belongs to
     double weight_scale         # rows over the sum of the sample weights
-    const char *delta_weight    # sample weights where only delta_w knows them
+    const char *delta_weight    # sample weights for delta_w alone (backprop): delta stays unweighted
     mixed_t mixed               # in training, rows that others are mixed into; its partner NULL: none are
 
 
@@ -320,8 +323,8 @@ cdef struct Optimizer:
     char *S1                    # state, laid out as P
     char *S2
     char *average               # the running mean of P, laid out as P, or NULL
-    double average_decay        # by which what it has is multiplied each step,
-    double average_power        # and that to the number of steps so far
+    double average_decay        # d
+    double average_power        # d^t after t steps
     # between the whole gradient of a batch of some rows and its step, on all threads between barriers, or NULL: where
     # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
@@ -374,7 +377,7 @@ cdef struct Results:
 
 
 # Ctrl-C while a job runs. Thread 0 looks for signals now and then; once one raises, or a Python loss has raised, all
-# threads pass over the rows that are left, and results are nothing.
+# threads skip the remaining rows; results are invalid.
 cdef struct Signals:
     Py_ssize_t blocks           # blocks between two looks at the clock
     bint layers                 # and one between each two layers, where those of a block take long

@@ -92,7 +92,7 @@ class ProportionalCut(Cut):
 def taken(sizes: Integers, counts: Integers) -> Integers:
     """How many rows of each rank are among the first of all, for each of some counts: (counts, ranks)."""
     n = sizes.sum()
-    found = (2 * sizes * counts[:, None] + n) // (2 * n)  # as many as are due by then, which may miss the count
+    found = (2 * sizes * counts[:, None] + n) // (2 * n)  # rows due by then; the sum may differ from the count by a few
     excess = found.sum(axis=1) - counts
     with np.errstate(divide="ignore", invalid="ignore"):
         while excess.any():

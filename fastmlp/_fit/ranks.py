@@ -30,8 +30,8 @@ class Ranks:
     """The one rank of a fit without a communicator.
 
     rank, size: its number, and how many there are. several: whether there are others. What a fit asks once, or once an
-    epoch, it asks only then: calls count in small fits. weighted: whether it is for the ranks to see that a batch has
-    no weight. local_steps: how many steps each takes of its own between two averages of the weights; None where all
+    epoch, it asks only then: calls count in small fits. weighted: some rank has sample weights, so ranks must agree
+    which batches have none. local_steps: how many steps each takes of its own between two averages of the weights; None where all
     take each step together.
     """
 

@@ -83,7 +83,8 @@ class Together(Ranks):
             raise
 
     def _end(self, error: BaseException | None) -> None:
-        """Raise the error of the lowest rank that has failed; not where this one has failed itself, and tells."""
+        """Raise the error of the lowest rank that has failed; a rank that failed itself only sends its message and does
+        not raise here."""
         self.ended = True
         said = b"" if error is None else _said(error).encode()
         lengths = np.zeros(self.size, np.int64)

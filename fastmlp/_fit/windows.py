@@ -21,7 +21,7 @@ from .ranks import NO_ROWS, Ranks
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-SALT = 0x9e3779b97f4a7c15  # times a place: far from what differs by epochs
+SALT = 0x9e3779b97f4a7c15  # multiplied by the place, so that windows' seeds do not collide with epochs'
 RUNS = 32  # of a window, where they need not be larger to be read well
 
 

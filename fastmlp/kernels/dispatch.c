@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* The instruction sets of this build, best last, each with that whose tables for full precision it has; and for each
- * whether this machine runs it. */
+/* The instruction sets of this build, best last: X(name, instruction set whose full-precision tables it uses); and for
+ * each whether this machine runs it. */
 static int has_generic(void) { return 1; }
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
 #ifdef HAVE_AMX

@@ -4,9 +4,9 @@
  * instruction set and dtype; dispatch.c picks a table of function pointers at import. table.h declares each kernel.
  *
  * Bits: every element of a product is one chain of fused multiply-adds in the order of k (in `dots` 16 such chains, for
- * bfloat16 as bfloat16.inc says);
- * sums over rows or outputs run in index order or over a fixed number of lanes; exp, log and the rest are fixed
- * sequences of IEEE operations. So all instruction sets with a fused multiply-add give the same bits.
+ * bfloat16 as bfloat16.inc says); sums over rows or outputs run in index order or over a fixed number of lanes; exp, log
+ * and the rest are fixed sequences of IEEE operations. So all instruction sets with a fused multiply-add give the same
+ * bits.
  */
 #ifndef FASTMLP_KERNELS_H
 #define FASTMLP_KERNELS_H
@@ -175,8 +175,8 @@ typedef struct {
 /* Rows that the loss kernels take at a time, whatever the vector width. */
 #define TILE_ROWS 16
 
-/* The loss of m rows. It is copied for each block: up to 128 bytes by a few vectors, more by an instruction that takes a
- * fifth of a step of 2-2-1. */
+/* The loss of m rows. It is copied for each block: up to 128 bytes by a few vectors, more by an instruction that takes
+ * a fifth of a step of 2-2-1. */
 typedef struct {
     int kind;             /* LOSS_* */
     int form;             /* TARGETS_* */
@@ -219,7 +219,8 @@ typedef struct {
     int narrow;          /* no more than kernels_t.narrow elements of each vector are used, the others are 0 */
 } step_t;
 
-/* Whether this build has Intel's AMX: where the compiler knows it, and the system is asked for it as dispatch.c does. */
+/* Whether this build has Intel's AMX: where the compiler knows it, and the system is asked for it as dispatch.c does.
+ */
 #if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
 #define HAVE_AMX
 #endif
@@ -244,7 +245,8 @@ typedef struct {
 #undef KERNEL
 } kernels_t;
 
-/* The table for float ('f'), double ('d'), or float with products of bfloat16 ('b'); NULL where this machine lacks isa. */
+/* The table for float ('f'), double ('d'), or float with products of bfloat16 ('b'); NULL where this machine lacks
+ * isa. */
 const kernels_t *fastmlp_kernels(const char *isa, char precision);
 /* The names of the instruction sets that this build holds, best last, and NULL. */
 extern const char *const fastmlp_isas[];

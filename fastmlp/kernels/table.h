@@ -1,5 +1,5 @@
-/* The kernels, each declared once, as KERNEL(type, name, (parameters)), or as PRODUCT where the tables for bfloat16 have
- * another function than those for full precision.
+/* The kernels, each declared once, as KERNEL(type, name, (parameters)), or as PRODUCT where the tables for bfloat16
+ * have another function than those for full precision.
  *
  * Who includes this file defines KERNEL and PRODUCT before: kernels.h makes members of a struct of them, kernels.inc
  * declarations of the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the
@@ -83,8 +83,9 @@ KERNEL(void, sum_rows, (ptrdiff_t m, ptrdiff_t n,
 /* Have an (m, n) tile that is going to be changed on its way to the cache. */
 KERNEL(void, fetch, (ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp))
 
-/* ---- Normalisation by columns (norm.inc). Rows are `positions` times n columns, `step` apart, or n where there is no step.
- * Row i has the weight that sample weights give to row order[first + i], or first + i without an order; 1 without weights. */
+/* ---- Normalisation by columns (norm.inc). Rows are `positions` times n columns, `step` apart, or n where there is no
+ * step. Row i has the weight that sample weights give to row order[first + i], or first + i without an order; 1 without
+ * weights. */
 
 /* mean_j = sum_i w_i x_ij / total, var_j = sum_i w_i (x_ij - mean_j)^2 / total, in the order of the rows */
 KERNEL(void, moments, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
@@ -107,7 +108,8 @@ KERNEL(void, norm_sums, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_
                          const void *mean, const void *scale,
                          int accumulate,
                          void *sum_x, void *sum))               /* OUT or IN/OUT (n,) */
-/* out = gamma scale (delta - w_i / total (sum + x^ sum_x)): what comes back through the moments too; sum NULL: without */
+/* out = gamma scale (delta - w_i / total (sum + x^ sum_x)): what comes back through the moments too; sum NULL: without
+ */
 KERNEL(void, normalise_grad, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                               const void *x, ptrdiff_t ldx,     /* IN  (m, positions, n) */
                               const void *delta, ptrdiff_t ldd, /* IN  (m, positions, n) */
@@ -221,7 +223,8 @@ KERNEL(void, push_bins, (ptrdiff_t m, ptrdiff_t n,
                          const void *slope,
                          const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
                          void *part, ptrdiff_t ldt))            /* OUT (m, n) */
-/* out = b + the sum over the features, in their order, of before[bin] + part W[bin]; before and b may be NULL for zeros */
+/* out = b + the sum over the features, in their order, of before[bin] + part W[bin]; before and b may be NULL for zeros
+ */
 KERNEL(void, sum_bins, (ptrdiff_t m, ptrdiff_t n, ptrdiff_t units,
                         const void *part, const int32_t *bin,   /* IN  (m, n) */
                         ptrdiff_t ldt, ptrdiff_t ldp,           /* row strides of part and of bin */
@@ -363,6 +366,6 @@ KERNEL(void, avg_pool_grad, (const window_t *g, const void *x, const void *out, 
 
 /* ---- For tests (kernels.inc) */
 
-/* out = exp, expm1, log, log1p, erfc, tanh, sigmoid, sin or cos of x, by name; n a multiple of lanes. Gives whether there is
- * such a function. */
+/* out = exp, expm1, log, log1p, erfc, tanh, sigmoid, sin or cos of x, by name; n a multiple of lanes. Gives whether there
+ * is such a function. */
 KERNEL(int, function, (const char *name, ptrdiff_t n, const void *x, void *out))

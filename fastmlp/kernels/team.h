@@ -127,8 +127,8 @@ static inline void team_part(team_t *t, int id)
     else leave_core((int)LOAD(&t->core));
 }
 
-/* Thread id waits until all threads of the job have come here, or the team is off: then it is a child's after a fork, in
- * which they are missing. */
+/* Thread id waits until all threads of the job have come here, or the team is off: then it is a child's after a fork,
+ * in which they are missing. */
 static inline void team_barrier(team_t *t, int id)
 {
     const int active = t->active; /* read now: once all have arrived, the next job may change it */
