@@ -70,7 +70,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct kernels_t:
         const char *isa
-        int lanes, narrow, tile_columns, itemsize, operandsize, rounds, group
+        int lanes, narrow, tile_columns, itemsize, operandsize, rounds, row_multiple
         size_t pack_bytes
         void (*gemm)(const gemm_t *g, Py_ssize_t M, const void *A, void *C, const void *H, void *room) noexcept nogil
         int (*packs)(Py_ssize_t M, Py_ssize_t N, Py_ssize_t K, Py_ssize_t ldb) noexcept nogil

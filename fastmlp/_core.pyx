@@ -13,7 +13,7 @@ with a barrier after each. No thread adds to what another has summed, so results
 threads.
 
 fastmlp/_engine/ has the parts: structs.pxd what they share, sweep.pyx both phases, a module for each other subject. No
-validation of users' input and no printing here: the Python storey does that.
+validation of users' input and no printing here: the Python level does that.
 """
 import numpy as np
 from numpy import empty, ndarray
@@ -24,7 +24,8 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
 
 from fastmlp._engine.arena cimport share_weights
-from fastmlp._engine.runtime cimport Call, Data, Pace, Small, Team, count, describe, is_small
+from fastmlp._engine.runtime cimport (Call, Data, Pace, SmallPrediction, Team, is_few_rows, lay_out_parameters,
+                                      read_layers)
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport attack_job, forward_job, keep_job, phase_ticks, pull_job, push_job, sweep_job
 from fastmlp._engine.tables cimport address, kernels_for
@@ -46,7 +47,7 @@ cdef enum:
     # at most this many multiply-adds a chunk (twice as many in float32): 0.1 s, as the weight phase does not look for
     # signals
     CHUNK_WORK = 2000000000
-    MOST_SMALLS = 16            # calls of predict_small at a time whose memory is kept
+    MOST_SMALL_CALLS = 16       # calls of predict_small at a time whose memory is kept
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
 
 MOST_THREADS = MAX_THREADS
@@ -82,8 +83,8 @@ cdef class Core:
     cdef bint rounds            # operands of products are rounded to bfloat16 where nothing asks for exact derivatives
     cdef list calls, rounding_calls     # at hand for the next
     # at hand for predict_small: one is kept apart, faster than a list; the list has the others
-    cdef Small small
-    cdef list smalls
+    cdef SmallPrediction small
+    cdef list small_calls
     cdef char format
     cdef int link
     cdef Pace pace
@@ -103,9 +104,9 @@ cdef class Core:
         self.blank.rows.loss.kind, self.blank.rows.loss.arg = loss
         self.blank.rows.loss.n = d[net.L]
         self.link, self.rounds = link, rounds
-        self.calls, self.rounding_calls, self.smalls, self.held, self.pace = [], [], [], [], Pace()
-        self.statistics = describe(&self.blank, d, layers, self.dtype, self.held)
-        self.n_params = count(&self.blank, &self.ties, tail)
+        self.calls, self.rounding_calls, self.small_calls, self.held, self.pace = [], [], [], [], Pace()
+        self.statistics = read_layers(&self.blank, d, layers, self.dtype, self.held)
+        self.n_params = lay_out_parameters(&self.blank, &self.ties, tail)
         self.ties.fold, self.ties.spread = fold, spread
         self.format = ord(self.dtype.char)
         self.P = aligned(self.blank.net.n_elements, self.dtype)
@@ -248,7 +249,7 @@ cdef class Core:
         cdef Batches *of = &call.job.batches
         of.batch, of.chunk, of.block = batch, self.chunk_for(batch), self.block_for(data)
         if call.job.k.rounds:
-            of.chunk = min(batch, pad(of.chunk, call.job.k.group))
+            of.chunk = min(batch, pad(of.chunk, call.job.k.row_multiple))
         of.chunks = (batch + of.chunk - 1) // of.chunk
 
     def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None):
@@ -282,7 +283,7 @@ cdef class Core:
         call.lay_out(job.batches.chunk, job.batches.chunk, team.n, True, False)
         call.room_for_rows(job.batches.batch)
         call.room_for_gradient(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
-                               or job.sensitivity.penalty != 0 or job.net.grouped or exchange is not None)
+                               or job.sensitivity.penalty != 0 or job.net.two_groups or exchange is not None)
         try:
             wanted = chunks_of(job, last)
             done = self.pace.run_chunks(call, team, first * job.batches.chunks, wanted)
@@ -291,7 +292,7 @@ cdef class Core:
         job.rows.loss.arg = argument
         self.give(call)
         return Sums(job.results.loss_sum, last if done == wanted else done // job.batches.chunks,
-                    job.results.penalty_sum, job.results.sensitivity_sum)
+                    job.results.weight_penalty, job.results.sensitivity_penalty)
 
     def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):
         """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid
@@ -310,7 +311,7 @@ cdef class Core:
         call.room_for_gradient(True)
         self.pace.run_chunks(call, team, 0, job.batches.chunks)
         loss = float("nan") if job.results.bad else job.results.loss_sum
-        total = loss + job.results.sensitivity_sum
+        total = loss + job.results.sensitivity_penalty
         G, call.G = call.G, None
         self.give(call)
         return total, G[0]
@@ -332,11 +333,11 @@ cdef class Core:
         job.results.values = losses
         summed = EVALUATE_ROWS if losses != NULL else job.rows.n
         while pos < job.rows.n:
-            of.first, of.end = pos, min(pos + summed, job.rows.n)
+            of.first_row, of.end_row = pos, min(pos + summed, job.rows.n)
             call.run(team, forward_job)
             if losses != NULL:
-                total += job.k.sum(of.end - pos, losses)
-            pos = of.end
+                total += job.k.sum(of.end_row - pos, losses)
+            pos = of.end_row
         return total
 
     cdef room_for_losses(self, Call call):
@@ -373,27 +374,27 @@ cdef class Core:
         self.give(call)
         return total, out
 
-    cdef Small take_small(self):
-        cdef Small small = self.small
+    cdef SmallPrediction take_small(self):
+        cdef SmallPrediction small = self.small
         self.small = None
-        if small is None and self.smalls:
-            small = self.smalls.pop()
+        if small is None and self.small_calls:
+            small = self.small_calls.pop()
         elif small is None:
-            small = Small()
+            small = SmallPrediction()
             small.open(self.new_call(True), not self.rounds)
         return small
 
-    cdef give_small(self, Small small):
+    cdef give_small(self, SmallPrediction small):
         if self.small is None:
             self.small = small
-        elif len(self.smalls) < MOST_SMALLS:
-            self.smalls.append(small)
+        elif len(self.small_calls) < MOST_SMALL_CALLS:
+            self.small_calls.append(small)
 
     def predict_small(self, X):
         """predict for some finite rows of the network's dtype, quickly and on this thread alone; None where X is
         something else. Other threads may do the same at a time."""
         cdef Py_buffer b, o
-        cdef Small small
+        cdef SmallPrediction small
         cdef bint good
         if type(X) is not ndarray or self.blank.net.settles:
             return None
@@ -402,7 +403,7 @@ cdef class Core:
         except ValueError:  # dates have none
             return None
         try:
-            if not is_small(&b, &self.blank, self.format):
+            if not is_few_rows(&b, &self.blank, self.format):
                 return None
             small = self.take_small()
             out = empty((b.shape[0], self.blank.net.layers[self.blank.net.L].d_out), self.dtype)
@@ -423,7 +424,7 @@ cdef class Core:
         out = np.empty((data.n, width), self.dtype)
         values = np.empty(data.n, self.dtype)
         job.results.out, job.results.values = <char *>address(out), <char *>address(values)
-        of.first, of.end = 0, job.rows.n
+        of.first_row, of.end_row = 0, job.rows.n
         call.run(team, work)
         self.give(call)
         return out, values
@@ -463,7 +464,7 @@ cdef class Core:
         cdef int l, L = job.net.L
         call.bind(data, None)
         self.cut(call, data, data.n)
-        job.batches.chunks, job.batches.first, job.batches.end = 1, 0, data.n
+        job.batches.chunks, job.batches.first_row, job.batches.end_row = 1, 0, data.n
         job.rows.delta_weight, job.rows.loss.weight = <char *>data.weight, NULL
         call.sweep_to(0 if backward else L + 1)
         call.lay_out(data.n, 0, team.n, backward, True, True)

@@ -84,7 +84,7 @@ INLINE vf second_log_cosh(vf x, vf y, real a)
 OPTIMISER = Recipe("SignSGD", [
     Edit("fastmlp/kernels/kernels.h", "X(lion, 1)", " \\\n    X(signsgd, 0)"),
     Edit("fastmlp/kernels/step.inc", """
-    return V_(fma_)(p, h->keep, V_(set1)(0) - h->lr * d);
+    return V_(fma_)(p, h->undecayed, V_(set1)(0) - h->lr * d);
 }
 """, """
 /* signsgd (Bernstein et al. 2018): p -= lr sign(g) */

@@ -60,7 +60,7 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
         layer.s = base + offset
         offset += room
     layer.de_dx = NULL
-    if sweep and layer.number >= job.lowest:
+    if sweep and layer.number >= job.lowest_delta:
         layer.delta = layer.delta_w = base + offset
         offset += room
         if keep:
@@ -89,7 +89,7 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
     if layer.bins.first != NULL:
         forms.panels, forms.made = base + offset, True
         return offset + room_for(job, W.rows * W.ld)
-    backward = sweep and layer.input.source.number >= job.lowest
+    backward = sweep and layer.input.source.number >= job.lowest_delta
     large = (sweep and not keep and not W.flipped and layer.kind.grad_step != NULL
              and layer.d_in * W.ld * job.size >= PANEL_BYTES)
     forms.mirror_panels = large and layer.d_in >= 4 * lanes
@@ -125,7 +125,8 @@ cdef void share_deltas(Job *job) noexcept:
     for l in range(job.net.L, 0, -1):
         layer = &job.net.layers[l]
         input = &layer.second if layer.second.source != NULL else &layer.input
-        if layer.kind.passes and not input.adds and input.source.number >= job.lowest and input.source.ld == layer.ld:
+        if (layer.kind.passes and not input.adds and input.source.number >= job.lowest_delta
+                and input.source.ld == layer.ld):
             input.source.delta = input.source.delta_w = layer.delta
 
 
@@ -141,7 +142,7 @@ cdef Py_ssize_t place_inputs(Job *job, Layer *layers, char *base, Py_ssize_t off
 
 cdef Py_ssize_t place_input(Job *job, Input *input, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
     input.dx = NULL
-    if input.source == NULL or input.source.number < job.lowest:
+    if input.source == NULL or input.source.number < job.lowest_delta:
         return offset
     if not input.adds:
         input.dx = input.source.delta
@@ -180,7 +181,7 @@ cdef Py_ssize_t place_shares(Job *job, char *base, Py_ssize_t offset, int thread
     shares.spans = shares.share2 + 4 * each
     offset += pad((6 * each + 2 * threads) * sizeof(Py_ssize_t), ALIGN)
     shares.row_squares = <double *>(base + offset)
-    shares.row_penalty = shares.row_squares + job.net.n_rows + 1   # one more for the tail of ties
+    shares.weight_penalties = shares.row_squares + job.net.n_rows + 1   # one more for the tail of ties
     return offset + pad((2 * job.net.n_rows + 1) * sizeof(double), ALIGN)
 
 

@@ -87,7 +87,7 @@ cdef class Call:
 
     cdef sweep_to(self, int last):
         """Have the delta sweep end with de/dx(last): 0 for the input, 1 in training, L + 1 for none."""
-        self.job.last_layer = self.job.lowest = last
+        self.job.sweep_end = self.job.lowest_delta = last
 
     cdef penalize(self, penalty):
         """Have the rows' sensitivity penalised: a Penalty."""
@@ -95,9 +95,9 @@ cdef class Call:
         of.penalty, of.lam = penalty.kind, penalty.lam
         self.sweep_to(0 if of.penalty == PENALTY_GRADIENT else 1)
         if self.job.k.rounds:
-            self.job.last_layer = 0     # run backward of layer 1 too: it rounds delta(1)
+            self.job.sweep_end = 0      # run backward of layer 1 too: it rounds delta(1)
         if of.penalty:
-            self.job.lowest = 0
+            self.job.lowest_delta = 0
             self.follow_tangents(projected=of.penalty == PENALTY_JACOBIAN)
 
     cdef follow_tangents(self, bint projected=False):
@@ -116,7 +116,7 @@ cdef class Call:
     cdef move_inputs(self, attack):
         """Have the rows' inputs moved: AttackNumbers."""
         cdef Sensitivity *of = &self.job.sensitivity
-        self.job.lowest = 0
+        self.job.lowest_delta = 0
         of.attack.norm, of.attack.eps, of.attack.step = attack.norm, attack.eps, attack.step
         of.attack.lo, of.attack.hi = attack.low, attack.high
         of.attack_steps, of.attack_random, of.attack_rows = attack.steps, attack.from_random, attack_rows
@@ -159,7 +159,7 @@ cdef class Call:
         cdef Sensitivity *of = &job.sensitivity
         cdef Py_ssize_t size
         cdef bint passing = fresh or job.net.layers[0].in_place or of.along != NULL
-        cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest, sweep, keep, of.attack_steps > 0,
+        cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest_delta, sweep, keep, of.attack_steps > 0,
                                     of.tangent != NULL, of.tangent != NULL and of.pulled != self.room,
                                     job.rows.mixed.partner != NULL)
         if passing or not self.laid_out or memcmp(&self.layout, &wanted, sizeof(Layout)) or scratch_fill is not None:

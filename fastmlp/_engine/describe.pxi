@@ -1,4 +1,4 @@
-# A network's Layer structs, as the Python storey describes them: sizes, what a layer reads, where its parameters stand.
+# A network's Layer structs, as the Python level describes them: sizes, what a layer reads, where its parameters stand.
 
 cdef enum:
     # networks of at most so many bytes, or at most GROUP_UNITS parameters a unit, as convolutions have, sum batches in
@@ -6,22 +6,20 @@ cdef enum:
     GROUP_BYTES = 64 * 1024
     GROUP_UNITS = 16
 
-MOST_ELEMENTS = 2**31 - 1   # of a map with its padding
 
-
-cdef object describe(Job *blank, d, layers, dtype, list held):
+cdef object read_layers(Job *blank, d, layers, dtype, list held):
     """Layers 1 .. L with sizes d as their kinds have them. held: takes what they point at. Returns the running
     statistics, layer by layer, in that dtype."""
     cdef Network *net = &blank.net
     cdef int l
     net.layers[0].d_out = net.numeric = d[0]
     for l in range(1, net.L + 1):
-        describe_layer(blank, l, d[l], layers[l - 1], dtype, held)
+        read_layer(blank, l, d[l], layers[l - 1], dtype, held)
     follow_readers(net)
     return keep_statistics(blank, dtype)
 
 
-cdef describe_layer(Job *blank, int l, Py_ssize_t units, spec, dtype, list held):
+cdef read_layer(Job *blank, int l, Py_ssize_t units, spec, dtype, list held):
     """Layer l as its kind has it."""
     cdef const kernels_t *k = blank.k
     cdef Layer *layers = blank.net.layers
@@ -50,10 +48,9 @@ cdef describe_layer(Job *blank, int l, Py_ssize_t units, spec, dtype, list held)
     if "edges" in spec:
         find_bins(layer, spec["edges"], dtype, held)
     if "window" in spec:
-        _check_map(*spec["window"])
         g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec["window"]
     if "tables" in spec:
-        tabulate(&blank.net, layer, spec["numeric"], spec["tables"], held)
+        read_tables(&blank.net, layer, spec["numeric"], spec["tables"], held)
     if layer.kind.measure != NULL:
         layer.kind.measure(k, layer)
         layer.weights.ld = pad(layer.weights.cols, k.lanes)
@@ -64,14 +61,7 @@ cdef describe_layer(Job *blank, int l, Py_ssize_t units, spec, dtype, list held)
         held += [stops, window]
 
 
-def _check_map(h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow):
-    """ValueError where a map with its padding has more elements than the windows' offsets can tell apart."""
-    elements = max(ph + h, (oh - 1) * sh + (kh - 1) * dh + 1) * max(pw + w, (ow - 1) * sw + (kw - 1) * dw + 1) * c
-    if elements > MOST_ELEMENTS:
-        raise ValueError(f"a map with its padding must have at most {MOST_ELEMENTS} elements, got {elements}")
-
-
-cdef tabulate(Network *net, Layer *layer, Py_ssize_t numeric, tables, list held):
+cdef read_tables(Network *net, Layer *layer, Py_ssize_t numeric, tables, list held):
     """Where a layer of columns has its tables, each (values, units)."""
     cdef Tables *of = &layer.tables
     values, units = np.array(tables, np.int64).reshape(-1, 2).T.copy()
@@ -129,7 +119,7 @@ cdef follow_reader(Input *input, dict last):
     last[input.source.number] = <uintptr_t>input
 
 
-cdef Py_ssize_t count(Job *blank, Ties *ties, tail):
+cdef Py_ssize_t lay_out_parameters(Job *blank, Ties *ties, tail):
     """Where parameters stand in P, and what they amount to; returns how many there are. tail: see Core."""
     cdef Network *net = &blank.net
     cdef Py_ssize_t lanes = blank.k.lanes, offset = 0, units = 0, n_params = 0
@@ -157,6 +147,6 @@ cdef Py_ssize_t count(Job *blank, Ties *ties, tail):
     ties.tail, ties.n_weights = offset, pad(tail[0], lanes)
     ties.n_tail = ties.n_weights + pad(tail[1], lanes)
     net.n_elements = offset + ties.n_tail
-    net.grouped = n_params * blank.size <= GROUP_BYTES or n_params <= GROUP_UNITS * units
+    net.two_groups = n_params * blank.size <= GROUP_BYTES or n_params <= GROUP_UNITS * units
     net.narrow = net.narrow and ties.n_tail == 0
     return n_params

@@ -8,7 +8,7 @@ from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport columns_for, dense_mirror
 
 cdef enum:
-    STEP = 32       # rows whose products go through room at a time
+    ROWS_AT_ONCE = 32       # rows whose products go through room at a time
 
 
 cdef void grouped_measure(const kernels_t *k, Layer *layer) noexcept:
@@ -19,7 +19,7 @@ cdef void grouped_measure(const kernels_t *k, Layer *layer) noexcept:
 
 cdef Py_ssize_t grouped_scratch(const kernels_t *k, const Layer *layer) noexcept:
     """Products of some rows, and what they start from."""
-    return (STEP + 1) * pad(max(layer.weights.cols, layer.d_in // layer.groups), k.lanes)
+    return (ROWS_AT_ONCE + 1) * pad(max(layer.weights.cols, layer.d_in // layer.groups), k.lanes)
 
 
 cdef void multiply(Job *job, gemm_t *g, Py_ssize_t n, Py_ssize_t m, const char *A, char *C,
@@ -27,7 +27,7 @@ cdef void multiply(Job *job, gemm_t *g, Py_ssize_t n, Py_ssize_t m, const char *
     """C (m, n) = init + A B, for n columns that others follow."""
     cdef Py_ssize_t r, end, i = 0, ld = g.ldc
     cdef char *room = at(job, scratch, job.shares.kind_at)
-    cdef char *init = at(job, room, STEP * pad(n, job.k.lanes))
+    cdef char *init = at(job, room, ROWS_AT_ONCE * pad(n, job.k.lanes))
     g.N = columns_for(job.k, n)
     if n % job.k.lanes == 0:
         job.k.gemm(g, m, A, C, NULL, scratch)
@@ -37,7 +37,7 @@ cdef void multiply(Job *job, gemm_t *g, Py_ssize_t n, Py_ssize_t m, const char *
         job.k.rows(1, n, g.init, n, init, g.ldc)
         g.init = init
     while i < m:
-        end = min(i + STEP, m)
+        end = min(i + ROWS_AT_ONCE, m)
         job.k.gemm(g, end - i, at(job, A, i * g.ra), room, NULL, scratch)
         for r in range(i, end):
             memcpy(at(job, C, r * ld), at(job, room, (r - i) * g.ldc), n * job.size)

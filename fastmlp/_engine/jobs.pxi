@@ -25,7 +25,7 @@ cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noex
 
 
 cdef void train_job(void *arg, int thread) noexcept nogil:
-    """Chunks first .. end of the epoch. Ends early, before the step, where a loss is not finite."""
+    """Chunks first_chunk .. end_chunk of the epoch. Ends early, before the step, where a loss is not finite."""
     cdef Job *job = <Job *>arg
     cdef Batches *of = &job.batches
     cdef Optimizer *optimizer = &job.optimizer
@@ -34,10 +34,10 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
     cdef step_t step = optimizer.step
     cdef double p1 = optimizer.powers.beta1, p2 = optimizer.powers.beta2, next1, next2, scale = 0
     cdef double fade = optimizer.powers.fade, next_fade = fade, average_power = optimizer.average_power
-    begin = of.first // of.chunks * of.batch
-    pos = begin + of.first % of.chunks * of.chunk
+    begin = of.first_chunk // of.chunks * of.batch
+    pos = begin + of.first_chunk % of.chunks * of.chunk
     MARK_START(thread)
-    for c in range(of.first, of.end):
+    for c in range(of.first_chunk, of.end_chunk):
         end = min(begin + of.batch, job.rows.n)
         m = min(of.chunk, end - pos)
         last = pos + m == end
@@ -78,11 +78,11 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
         if thread == 0 and last:
             job.results.loss_sum += job.k.sum(end - begin, job.results.values) if alone else job.results.batch_loss
             if job.sensitivity.penalty:
-                job.results.sensitivity_sum += job.k.sum(end - begin, job.sensitivity.penalties)
+                job.results.sensitivity_penalty += job.k.sum(end - begin, job.sensitivity.penalties)
         team_barrier(job.team, thread)
         MARK(thread, PHASE_barrier)
         if thread == 0 and last and penal:
-            job.results.penalty_sum += penalty_of_rows(job)
+            job.results.weight_penalty += penalty_of_rows(job)
         pos += m
         if last:
             begin = end
@@ -91,7 +91,7 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
         optimizer.average_power = average_power
 
 
-# A thread's part of positions first .. end, a block at a time.
+# A thread's part of positions first_row .. end_row, a block at a time.
 cdef struct Part:
     Py_ssize_t pos, end         # of what is left
     Py_ssize_t row              # of the buffers, where each block has its place
@@ -102,9 +102,9 @@ cdef struct Part:
 
 cdef inline Part part_of(const Job *job, int thread) noexcept nogil:
     cdef Part part
-    cdef Py_ssize_t each = rows_each(job.batches.end - job.batches.first, job.team.active)
-    part.pos = min(job.batches.first + thread * each, job.batches.end)
-    part.end = min(part.pos + each, job.batches.end)
+    cdef Py_ssize_t each = rows_each(job.batches.end_row - job.batches.first_row, job.team.active)
+    part.pos = min(job.batches.first_row + thread * each, job.batches.end_row)
+    part.end = min(part.pos + each, job.batches.end_row)
     part.row = thread * job.batches.block
     part.m, part.until_look = 0, job.signals.blocks
     part.scratch = job.shares.scratch[thread]
@@ -141,7 +141,7 @@ cdef void forward_job(void *arg, int thread) noexcept nogil:
     while next_block(job, &part):
         forward_rows(job, part.pos, part.row, part.m, scratch)
         if job.results.values != NULL:
-            loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos - job.batches.first), 1,
+            loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos - job.batches.first_row), 1,
                       False, scratch)
         if job.results.out != NULL:
             job.k.link(job.results.link, part.m, last.d_out, at(job, last.x, part.row * last.ld), last.ld,

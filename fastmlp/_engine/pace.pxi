@@ -1,6 +1,6 @@
-# Epochs in segments: how many threads take how many chunks, and signals between them.
+# Epochs in stints, chunks that the threads do in one go: how many threads take how many chunks, and signals between them.
 
-cdef double SEGMENT_SECONDS = 2e-3  # a segment of an epoch
+cdef double STINT_SECONDS = 2e-3    # of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures
 cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin or wake up
 # The slower choice is timed again after RETRY_SECONDS, since a thread that has just started is slow; each time it loses
@@ -18,7 +18,7 @@ cdef class Pace:
                 and now_seconds() - self.tried < self.retry_after)
 
     cdef Py_ssize_t run_chunks(self, Call call, Team team, Py_ssize_t first, Py_ssize_t last) except -1:
-        """Chunks first .. last of an epoch in segments, between which signals are seen and the number of threads
+        """Chunks first .. last of an epoch in stints, between which signals are seen and the number of threads
         is chosen; returns the first chunk not done."""
         cdef Job *job = &call.job
         cdef Py_ssize_t chunk = first, count
@@ -30,7 +30,7 @@ cdef class Pace:
         while chunk < last:
             threads = self.plan(job, team, &count)
             count = min(count, last - chunk)
-            job.batches.first, job.batches.end = chunk, chunk + count
+            job.batches.first_chunk, job.batches.end_chunk = chunk, chunk + count
             share_weights(job, threads)
             with nogil:
                 began = now_seconds()
@@ -62,7 +62,7 @@ cdef class Pace:
         each = self.cost[wide]
         count[0] = 1
         if each > 0:
-            count[0] = max(1, <Py_ssize_t>((SEGMENT_SECONDS if present else BEGIN_SECONDS) / each))
+            count[0] = max(1, <Py_ssize_t>((STINT_SECONDS if present else BEGIN_SECONDS) / each))
         elif team.auto and wide and not team.awake:
             team.waking = True  # this chunk only wakes the workers; its time is not used
         else:

@@ -152,7 +152,7 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
         if not loss_rows(job, pos + row, row, k, at(job, values, row), scale, True, scratch):
             store(&job.results.bad, 1)
         MARK(thread, PHASE_loss)
-        backward_rows(job, job.net.layers, pos + row, row, k, job.last_layer, scratch)
+        backward_rows(job, job.net.layers, pos + row, row, k, job.sweep_end, scratch)
         if job.sensitivity.tangent != NULL and not job.sensitivity.tangent_rows(
                 job, pos + row, row, k, at(job, job.sensitivity.penalties, at_row + row), scale, scratch):
             store(&job.results.bad, 1)
@@ -184,7 +184,7 @@ cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t h
     lose_segment(job, pos, first, hi, scale, thread)
     MARK(thread, PHASE_loss)
     begin = L
-    for l in range(L, job.last_layer, -1):
+    for l in range(L, job.sweep_end, -1):
         if layers[l].kind.settle_back != NULL:
             backward_segment(job, pos, first, hi, begin, l, thread)
             team_barrier(job.team, thread)
@@ -192,7 +192,7 @@ cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t h
                 layers[l].kind.settle_back(job, &layers[l], pos, m, thread)
             team_barrier(job.team, thread)
             begin = l
-    backward_segment(job, pos, first, hi, begin, job.last_layer, thread)
+    backward_segment(job, pos, first, hi, begin, job.sweep_end, thread)
     if load(&job.signals.stopped):
         store(&job.results.bad, 1)
     MARK(thread, PHASE_delta)

@@ -27,7 +27,7 @@ cdef class Data:
 
 # What places in an arena depend on: numbers and flags, compared as bytes.
 cdef struct Layout:
-    Py_ssize_t rows, panel_rows, threads, lowest, sweep, keep, attacked, tangents, projected, mixed
+    Py_ssize_t rows, panel_rows, threads, lowest_delta, sweep, keep, attacked, tangents, projected, mixed
 
 
 cdef class Call:
@@ -79,7 +79,7 @@ cdef class Pace:
     cdef learn(self, Team team, bint wide, double each)
 
 
-cdef class Small:
+cdef class SmallPrediction:
     cdef Call call
     cdef object P
     cdef char *mirrored
@@ -88,11 +88,11 @@ cdef class Small:
     cdef bint predict(self, int link, const Py_buffer *X, void *out) noexcept
 
 
-cdef object describe(Job *blank, d, layers, dtype, list held)
-cdef Py_ssize_t count(Job *blank, Ties *ties, tail)
+cdef object read_layers(Job *blank, d, layers, dtype, list held)
+cdef Py_ssize_t lay_out_parameters(Job *blank, Ties *ties, tail)
 
 
-cdef inline bint is_small(const Py_buffer *X, const Job *job, char format) noexcept:
+cdef inline bint is_few_rows(const Py_buffer *X, const Job *job, char format) noexcept:
     """Whether these are few rows of the network's input, of its dtype and each in one piece."""
     return (X.ndim == 2 and X.shape[1] == job.net.layers[0].d_out and X.format[0] == format and X.format[1] == 0
             and X.strides[1] == job.size and X.strides[0] % job.size == 0 and X.strides[0] >= 0

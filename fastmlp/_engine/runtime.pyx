@@ -1,7 +1,7 @@
 """What calls into the engine are made of: a network's structs, threads, data, the order of rows, a job laid out, the
 pace of an epoch.
 
-    describe.pxi    Layer structs, as the Python storey describes them
+    describe.pxi    Layer structs, as the Python level describes them
     team.pxi        the caller and Python threads beside it
     data.pxi        X, targets and weights of a user, as the kernels find them
     order.pxi       permutations of the rows

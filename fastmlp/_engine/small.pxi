@@ -5,7 +5,7 @@ cdef enum:
     ALONE_WORK = 200000         # below this the GIL is kept: releasing it costs as much as the work
 
 
-cdef class Small:
+cdef class SmallPrediction:
     """A Call, and a copy of the weights from which its mirrors were made."""
 
     cdef open(self, Call call, bint in_place):
@@ -22,12 +22,12 @@ cdef class Small:
     cdef bint predict(self, int link, const Py_buffer *X, void *out) noexcept:
         """The link of x(L) of the rows; False where they or the weights are not finite."""
         if X.shape[0] * self.call.job.net.work <= ALONE_WORK:
-            return small_rows(self, link, X, out)
+            return predict_rows(self, link, X, out)
         with nogil:
-            return small_rows(self, link, X, out)
+            return predict_rows(self, link, X, out)
 
 
-cdef bint small_rows(Small small, int link, const Py_buffer *X, void *out) noexcept nogil:
+cdef bint predict_rows(SmallPrediction small, int link, const Py_buffer *X, void *out) noexcept nogil:
     """The link of x(L) of some rows; False where they or the weights are not finite."""
     cdef Job *job = &small.call.job
     cdef Layer *first = job.net.layers

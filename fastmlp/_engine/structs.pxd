@@ -263,7 +263,7 @@ cdef struct Network:
     Py_ssize_t n_elements       # of P
     Py_ssize_t numeric          # columns of x(0) that are numbers: categories come after them, which nothing moves
     Py_ssize_t n_rows           # of all W as kept, and biases
-    bint grouped                # batches of enough rows are summed in two groups
+    bint two_groups             # batches of enough rows are summed in two groups
     bint narrow                 # rows of the parameters have at most kernels_t.narrow, and no ties have a tail
     bint settles                # some kind has a settle,
     bint ends                   # or a grad_end
@@ -292,7 +292,8 @@ cdef struct Rows:
 cdef struct Batches:
     Py_ssize_t batch, chunk, block      # rows of each
     Py_ssize_t chunks           # of a batch
-    Py_ssize_t first, end       # chunks of the epoch that the threads are to do; or positions, of jobs without batches
+    Py_ssize_t first_chunk, end_chunk   # of the epoch, which the threads are to do
+    Py_ssize_t first_row, end_row       # positions, of jobs without batches
     bint training               # dropout drops
     uint64_t key                # what it drops in this epoch, what noise is
     bint altered                # rows are mixed or have noise added before they are trained on
@@ -359,14 +360,14 @@ cdef struct Shares:
     Py_ssize_t *share2          # (threads, 2, L + 1, 2): of both groups' gradients
     Py_ssize_t *spans           # (threads, 2): begin and end of a thread's parameters, -1: not in one piece
     double *row_squares         # squared norms of the rows of the gradient, layer by layer
-    double *row_penalty         # penalties of the rows of W
+    double *weight_penalties    # penalties of the rows of W
     char *x0                    # x(0) as it was, where an attack moves it
     char **scratch              # a thread's own: pack, then a tile, then a panel, then the loss's, then the kinds'
     Py_ssize_t tile_at, panel_at, loss_at, kind_at
 
 
 cdef struct Results:
-    double loss_sum, penalty_sum, sensitivity_sum
+    double loss_sum, weight_penalty, sensitivity_penalty
     double batch_loss           # the sum of the present batch's losses
     char *values                # losses of the rows: (batch,) of the present one, or (n,)
     char *out                   # what the job makes of each row
@@ -394,8 +395,8 @@ cdef struct Job:
     Network net
     Rows rows
     Batches batches
-    int lowest                  # layers have deltas from here on
-    int last_layer              # and the delta sweep of training ends here
+    int lowest_delta            # layers from here up have delta buffers
+    int sweep_end               # training's delta sweep stops at this layer
     Gradient gradient
     Optimizer optimizer
     Sensitivity sensitivity

@@ -1,4 +1,4 @@
-"""The tables of the C storey by name, the choice of kernels, and small functions on arrays."""
+"""The tables of the C level by name, the choice of kernels, and small functions on arrays."""
 import math
 import os
 

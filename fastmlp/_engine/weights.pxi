@@ -10,7 +10,7 @@ cdef inline const Py_ssize_t *share_of(const Job *job, int thread) noexcept nogi
 cdef inline Py_ssize_t group_rows(const Job *job, Py_ssize_t batch) noexcept nogil:
     """Rows of a batch's first group. Small networks sum a batch in two groups of rows and then the two: threads
     read mostly what they wrote. It depends on the sizes alone, so that the bits do not depend on the threads."""
-    return pad(batch // 2, job.k.group) if job.net.grouped and batch >= GROUP_MIN_ROWS else batch
+    return pad(batch // 2, job.k.row_multiple) if job.net.two_groups and batch >= GROUP_MIN_ROWS else batch
 
 
 cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint more, int thread) noexcept nogil:
@@ -263,7 +263,7 @@ cdef void penalize_rows(Job *job, int thread) noexcept nogil:
         W = &job.net.layers[l].weights
         l2, l1 = job.optimizer.row_l2 * W.of_W.decay, job.optimizer.row_l1 * W.of_W.decay
         for i in range(share[2 * l], share[2 * l + 1]):
-            penalty = &job.shares.row_penalty[row + i]
+            penalty = &job.shares.weight_penalties[row + i]
             penalty[0] = 0
             if W.leader:
                 continue
@@ -282,5 +282,5 @@ cdef double penalty_of_rows(Job *job) noexcept nogil:
     for l in range(1, job.net.L + 1):
         rows += job.net.layers[l].weights.rows
     for i in range(rows):
-        total += job.shares.row_penalty[i]
+        total += job.shares.weight_penalties[i]
     return total

@@ -31,8 +31,8 @@ class Ranks:
 
     rank, size: its number, and how many there are. several: whether there are others. What a fit asks once, or once an
     epoch, it asks only then: calls count in small fits. weighted: some rank has sample weights, so ranks must agree
-    which batches have none. local_steps: how many steps each takes of its own between two averages of the weights; None where all
-    take each step together.
+    which batches have none. local_steps: how many steps each takes of its own between two averages of the weights;
+    None where all take each step together.
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:

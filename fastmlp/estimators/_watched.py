@@ -15,8 +15,8 @@ from .._monitor import Monitor
 
 
 class Patience(Monitor):
-    """scikit-learn's rule: a lower cost is a new best; `waited` is reset unless cost > least_to_beat - tol (equal and NaN
-    reset it). tol is min_delta here.
+    """scikit-learn's rule: a lower cost is a new best; `waited` is reset unless cost > least_to_beat - tol (equal and
+    NaN reset it). tol is min_delta here.
 
     least_to_beat is the cost that the waiting is judged by: the least, or the least since the waiting began anew.
     """

@@ -4,9 +4,9 @@
  * instruction set and dtype; dispatch.c picks a table of function pointers at import. table.h declares each kernel.
  *
  * Bits: every element of a product is one chain of fused multiply-adds in the order of k (in `dots` 16 such chains, for
- * bfloat16 as bfloat16.inc says); sums over rows or outputs run in index order or over a fixed number of lanes; exp, log
- * and the rest are fixed sequences of IEEE operations. So all instruction sets with a fused multiply-add give the same
- * bits.
+ * bfloat16 as bfloat16.inc says); sums over rows or outputs run in index order or over a fixed number of lanes; exp,
+ * log and the rest are fixed sequences of IEEE operations. So all instruction sets with a fused multiply-add give the
+ * same bits.
  */
 #ifndef FASTMLP_KERNELS_H
 #define FASTMLP_KERNELS_H
@@ -236,7 +236,7 @@ typedef struct {
     int itemsize;     /* bytes of an element */
     int operandsize;  /* bytes of an element of A, B and panels */
     int rounds;       /* operands are rounded to bfloat16 */
-    int group;        /* rows at multiples of which the sums of a gradient may be cut, for bfloat16 a whole block */
+    int row_multiple; /* rows at multiples of which the sums of a gradient may be cut, for bfloat16 a whole block */
     size_t pack_bytes; /* scratch that gemm wants to pack B */
 #define KERNEL(type, name, parameters) type(*name) parameters;
 #define PRODUCT KERNEL

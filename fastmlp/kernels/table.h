@@ -366,6 +366,6 @@ KERNEL(void, avg_pool_grad, (const window_t *g, const void *x, const void *out, 
 
 /* ---- For tests (kernels.inc) */
 
-/* out = exp, expm1, log, log1p, erfc, tanh, sigmoid, sin or cos of x, by name; n a multiple of lanes. Gives whether there
- * is such a function. */
+/* out = exp, expm1, log, log1p, erfc, tanh, sigmoid, sin or cos of x, by name; n a multiple of lanes. Gives whether
+ * there is such a function. */
 KERNEL(int, function, (const char *name, ptrdiff_t n, const void *x, void *out))

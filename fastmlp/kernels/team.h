@@ -120,7 +120,7 @@ static inline void team_pause(const team_t *t, int i)
 /* Keep workers off the caller's core: thread 0 says where it is, others leave if they are there. Linux starts threads
  * on the core of the one that starts them. As both are always busy, it lets them take turns for milliseconds, even
  * where another core is idle: in virtual machines it takes idle cores for busy ones. */
-static inline void team_part(team_t *t, int id)
+static inline void team_leave_core(team_t *t, int id)
 {
     if (t->spin == 0) return; /* more threads than cores: some have to share */
     if (id == 0) STORE(&t->core, (unsigned)this_core());
@@ -139,7 +139,7 @@ static inline void team_barrier(team_t *t, int id)
         STORE(&t->passed, passed + 1);
     } else {
         for (int i = 0; (unsigned)LOAD(&t->passed) == passed; i++) {
-            if (i == t->spin) team_part(t, id);
+            if (i == t->spin) team_leave_core(t, id);
             if (i >= t->spin && LOAD(&t->state) == TEAM_OFF) return;
             team_pause(t, i);
         }
@@ -165,7 +165,7 @@ static inline void team_run(team_t *t, int active, void (*job)(void *, int), voi
 /* The caller has the workers answer (`present` counts them), at once or when they have started or woken up. */
 static inline void team_call_roll(team_t *t)
 {
-    team_part(t, 0);
+    team_leave_core(t, 0);
     STORE(&t->present, 0);
     STORE(&t->go, ((unsigned)LOAD(&t->go) / GO_STEP + 1) * GO_STEP);
 }
@@ -192,7 +192,7 @@ static inline void team_work(team_t *t, int id)
     set_float_mode(ENGINE_MODE);
     for (unsigned go = 0; team_called(t, &go);) {
         if (go % GO_STEP == 0) { /* a roll call */
-            team_part(t, id);
+            team_leave_core(t, id);
             INCREMENT(&t->present);
         } else if ((unsigned)id < go % GO_STEP) {
             t->job(t->arg, id);

@@ -1,4 +1,4 @@
-"""Optimisers: small frozen specs. The steps themselves are in the C storey.
+"""Optimisers: small frozen specs. The steps themselves are in the C level.
 
 lr is a number, or a callable of the epoch such as those of `fastmlp.schedules`.
 l2 adds l2/2 ||W||^2 and l1 adds l1 ||W||_1 to what is minimised, for weights, not for biases; the losses that fit
