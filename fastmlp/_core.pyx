@@ -24,6 +24,7 @@ from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
 
 from fastmlp._engine.arena cimport share_weights
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.runtime cimport (Call, Data, Pace, SmallPrediction, Team, is_few_rows, lay_out_parameters,
                                       read_layers)
 from fastmlp._engine.structs cimport *
@@ -64,13 +65,14 @@ cdef class Core:
     """A compiled network.
 
     d: sizes of x(0) .. x(L). layers: a dict each for layers 1 .. L: "kind", a name in KINDS; "sources", a tuple of the
-    one or two layers that it reads; "activation", its number, and "argument"; "bias"; of convolutions and pooling
-    "window", the numbers of window_t in their order; of dropout "rate"; of grouped layers "groups"; of batch
-    normalisation "channels", "momentum" and "eps"; of what goes by features how many "features" a position has and
-    whether each is "scaled", of normalisations of rows "centred" and "eps"; of two layers side by side the "positions"
-    of a map, as of gates and waves; of columns how many are "numeric", and "tables", (values, units) of each; of
-    mixtures and gates what is "mixed", an activation's number and argument, and whether it is "turned"; of an encoding
-    by bins the "edges" of each feature, arrays. loss: (number, argument). tail: (weights, biases): how many tied
+    one or two layers that it reads; "activation", its number, and "argument"; "bias"; the factors of the learning rate
+    and of decay, "lr_scale", "decay", "bias_lr_scale" and "bias_decay"; and what the kind's `measure` reads, which must
+    be all that is left: of convolutions and pooling "window", the numbers of window_t in their order; of dropout
+    "rate"; of grouped layers "groups"; of batch normalisation "channels", "momentum" and "eps"; of what goes by
+    features how many "features" a position has and whether each is "scaled", of normalisations of rows "centred" and
+    "eps"; of two layers side by side the "positions" of a map, as of gates and waves; of columns how many are
+    "numeric", and "tables", (values, units) of each; of mixtures and gates what is "mixed", an activation's number and
+    argument; of an encoding by bins the "edges" of each feature, arrays. loss: (number, argument). tail: (weights, biases): how many tied
     parameters are stored after the layers' parameters. rounds: whether training and predictions round the operands of
     products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
@@ -189,7 +191,7 @@ cdef class Core:
         for leader, follower, transposed, biases in whole:
             W = &layers[<int>follower].weights
             W.leader, W.led_bias = leader, biases
-            W.turned = transposed != (W.flipped != layers[<int>leader].weights.flipped)
+            W.transposed = transposed != (W.flipped != layers[<int>leader].weights.flipped)
             self.ties.followers = True
         self.blank.net.ties = &self.ties
 
@@ -477,13 +479,13 @@ cdef class Core:
         base = address(call.arena)
         layers = range(L + 1)
         view = lambda p, l: self.rows_view(call, p - base, l, data.n)
-        return {"x": [view(<uintptr_t>job.net.layers[l].x, l) for l in layers],
-                "s": [None] + [view(<uintptr_t>job.net.layers[l].s, l) for l in layers[1:]],
-                "delta": [view(<uintptr_t>job.net.layers[l].delta, l) for l in layers] if backward else None,
-                "values": values, "G": call.G[0]}
+        return {"x": [view(<uintptr_t>job.net.layers[l].buffers.x, l) for l in layers], "s": [None] +
+                [view(<uintptr_t>job.net.layers[l].buffers.s, l) for l in layers[1:]], "delta":
+                [view(<uintptr_t>job.net.layers[l].buffers.delta, l) for l in layers] if backward else None, "values":
+                values, "G": call.G[0]}
 
     cdef rows_view(self, Call call, Py_ssize_t offset, int l, Py_ssize_t n):
-        cdef Py_ssize_t ld = call.job.net.layers[l].ld
+        cdef Py_ssize_t ld = call.job.net.layers[l].buffers.ld
         flat = call.arena[offset:offset + n * ld * self.blank.size].view(self.dtype)
         return flat.reshape(n, ld)[:, :call.job.net.layers[l].d_out]
 

@@ -1,24 +1,24 @@
 """Where a call has everything: one arena, in which buffers, mirrors, scratch and shares have their places; and who owns
 which rows of the weights."""
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
 cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
 
 
-cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep,
-                      bint keep) noexcept:
+cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint
+                      keep_rows) noexcept:
     """Give each thing its place in the arena at base; returns the arena's size. base NULL: for the size alone.
 
-    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep: s,
-    x and delta of all rows stay."""
+    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep_rows:
+    s, x and delta of all rows stay."""
     cdef Py_ssize_t offset = 0
     cdef int l
     for l in range(job.net.L + 1):
-        offset = place_rows(job, &job.net.layers[l], base, offset, rows, sweep, keep)
-        offset = place_forms(job, &job.net.layers[l], base, offset, sweep, keep)
-        offset = place_norm(job, &job.net.layers[l].norm, base, offset)
-    if sweep and not keep:
+        offset = place_rows(job, &job.net.layers[l], base, offset, rows, sweep, keep_rows)
+        offset = place_own(job, &job.net.layers[l], base, offset, sweep, keep_rows)
+    if sweep and not keep_rows:
         share_deltas(job)
     if sweep:
         offset = place_inputs(job, job.net.layers, base, offset, rows)
@@ -26,45 +26,41 @@ cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_ro
     offset = place_shares(job, base, offset, threads)
     if job.sensitivity.attack_steps > 0:
         job.shares.x0 = base + offset
-        offset += room_for(job, rows * job.net.layers[0].ld)
+        offset += room_for(job, rows * job.net.layers[0].buffers.ld)
     if job.sensitivity.tangent != NULL:
         offset = place_tangent(job, base, offset, rows)
     return place_along(job, base, offset, rows) if job.sensitivity.along != NULL else offset
 
 
-cdef inline Py_ssize_t room_for(const Job *job, Py_ssize_t elements) noexcept:
-    return pad(elements * job.size, ALIGN)
-
-
-cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep,
-                           bint keep) noexcept:
+cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep, bint
+                           keep_rows) noexcept:
     """s, x, delta of a layer's rows; returns where they end."""
     cdef Py_ssize_t room
-    if layer.in_place:
-        layer.x, layer.ld = <char *>job.rows.X.data, job.rows.X.row_stride // job.size
+    if layer.buffers.in_place:
+        layer.buffers.x, layer.buffers.ld = <char *>job.rows.X.data, job.rows.X.row_stride // job.size
         room = 0
     else:
-        layer.ld = stride(pad(layer.d_out, job.k.lanes), job.size)
-        room = room_for(job, rows * layer.ld)
-        layer.x = base + offset
+        layer.buffers.ld = stride(pad(layer.d_out, job.k.lanes), job.size)
+        room = room_for(job, rows * layer.buffers.ld)
+        layer.buffers.x = base + offset
     offset += room
     if layer.number == 0 and job.rows.mixed.partner != NULL:
         offset += room      # for the rows that these are mixed with
-    layer.operands = layer.x
-    if layer.rounded:
-        layer.operands = base + offset
-        offset += room
+    layer.buffers.operands = layer.buffers.x
+    if layer.buffers.rounded:
+        layer.buffers.operands = base + offset
+        offset += pad(rows * layer.buffers.ld * job.k.operandsize, ALIGN)
     offset = place_room(job, layer, base, offset, rows)
-    layer.s = layer.x
-    if layer.kind != NULL and layer.kind.grad != NULL and (layer.theta.needs_s or keep):
-        layer.s = base + offset
+    layer.buffers.s = layer.buffers.x
+    if layer.kind != NULL and layer.kind.grad != NULL and (layer.theta.needs_s or keep_rows):
+        layer.buffers.s = base + offset
         offset += room
-    layer.de_dx = NULL
+    layer.buffers.de_dx = NULL
     if sweep and layer.number >= job.lowest_delta:
-        layer.delta = layer.delta_w = base + offset
+        layer.buffers.delta = layer.buffers.delta_w = base + offset
         offset += room
-        if keep:
-            layer.delta_w = base + offset
+        if keep_rows:
+            layer.buffers.delta_w = base + offset
             offset += room
     return offset
 
@@ -73,25 +69,30 @@ cdef Py_ssize_t place_room(Job *job, Layer *layer, char *base, Py_ssize_t offset
     """What a layer's kind wants for each row."""
     if layer.kind == NULL or layer.kind.row_scratch == NULL:
         return offset
-    layer.room, layer.room_ld = base + offset, pad(layer.kind.row_scratch(job.k, layer), job.k.lanes)
-    return offset + room_for(job, rows * layer.room_ld)
+    layer.buffers.row_room = base + offset
+    layer.buffers.row_room_ld = pad(layer.kind.row_scratch(job.k, layer), job.k.lanes)
+    return offset + room_for(job, rows * layer.buffers.row_room_ld)
 
 
-cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offset, bint sweep, bint keep) noexcept:
+cdef Py_ssize_t place_own(Job *job, Layer *layer, char *base, Py_ssize_t offset, bint sweep, bint keep_rows) noexcept:
+    """What a layer has besides rows."""
+    if layer.kind != NULL and layer.kind.place != NULL:
+        return layer.kind.place(job, layer, base, offset)
+    return place_forms(job, layer, base, offset, sweep, keep_rows)
+
+
+cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offset, bint sweep, bint keep_rows) noexcept:
     """The forms of a layer's W that the call needs."""
     cdef Weights *W = &layer.weights
     cdef Forms *forms = &layer.forms
     cdef Py_ssize_t lanes = job.k.lanes
     cdef bint large, backward
-    forms.kept, forms.rounded, forms.mirror, forms.panels, forms.made = W.W, NULL, NULL, NULL, False
+    forms.operands, forms.rounded, forms.mirror, forms.panels, forms.made = W.W, NULL, NULL, NULL, False
     if layer.kind == NULL or layer.kind.mirror == NULL:
         return offset
-    if layer.bins.first != NULL:
-        forms.panels, forms.made = base + offset, True
-        return offset + room_for(job, W.rows * W.ld)
     backward = sweep and layer.input.source.number >= job.lowest_delta
-    large = (sweep and not keep and not W.flipped and layer.kind.grad_step != NULL
-             and layer.d_in * W.ld * job.size >= PANEL_BYTES)
+    large = (sweep and not keep_rows and not W.flipped and layer.kind.grad_step != NULL and layer.d_in * W.ld * job.size
+             >= PANEL_BYTES)
     forms.mirror_panels = large and layer.d_in >= 4 * lanes
     if not layer.products.dots and (W.flipped or backward):
         forms.ld = pad(W.rows, lanes)
@@ -103,18 +104,10 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
         forms.panels = base + offset
         offset += pad(W.rows * W.ld * job.k.operandsize, ALIGN)
     if layer.kind.exact != NULL:
-        forms.rounded = forms.kept = base + offset
+        forms.rounded = forms.operands = base + offset
         offset += pad(W.rows * W.ld * job.k.operandsize, ALIGN)
     forms.made = forms.rounded != NULL or forms.mirror != NULL or forms.panels != NULL
     return offset
-
-
-cdef Py_ssize_t place_norm(Job *job, Norm *norm, char *base, Py_ssize_t offset) noexcept:
-    """The statistics of a layer that normalises; returns where they end."""
-    cdef Py_ssize_t room = room_for(job, norm.channels)
-    norm.mean, norm.var, norm.scale = base + offset, base + offset + room, base + offset + 2 * room
-    norm.sum_x, norm.sum = base + offset + 3 * room, base + offset + 4 * room
-    return offset + 5 * room
 
 
 cdef void share_deltas(Job *job) noexcept:
@@ -125,9 +118,9 @@ cdef void share_deltas(Job *job) noexcept:
     for l in range(job.net.L, 0, -1):
         layer = &job.net.layers[l]
         input = &layer.second if layer.second.source != NULL else &layer.input
-        if (layer.kind.passes and not input.adds and input.source.number >= job.lowest_delta
-                and input.source.ld == layer.ld):
-            input.source.delta = input.source.delta_w = layer.delta
+        if (layer.kind.passes and not input.adds and input.source.number >= job.lowest_delta and input.source.buffers.ld
+            == layer.buffers.ld):
+            input.source.buffers.delta = input.source.buffers.delta_w = layer.buffers.delta
 
 
 cdef Py_ssize_t place_inputs(Job *job, Layer *layers, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
@@ -145,10 +138,10 @@ cdef Py_ssize_t place_input(Job *job, Input *input, char *base, Py_ssize_t offse
     if input.source == NULL or input.source.number < job.lowest_delta:
         return offset
     if not input.adds:
-        input.dx = input.source.delta
+        input.dx = input.source.buffers.delta
         return offset
     input.dx = base + offset
-    return offset + room_for(job, rows * input.source.ld)
+    return offset + room_for(job, rows * input.source.buffers.ld)
 
 
 cdef Py_ssize_t place_scratch(Job *job, char *base, Py_ssize_t offset, Py_ssize_t panel_rows, int threads) noexcept:
@@ -198,21 +191,21 @@ cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_
         copy_layers(of.pulled, job.net.layers, job.net.L)
     for l in range(job.net.L + 1):
         layer, tangent = &job.net.layers[l], &of.tangent[l]
-        room = room_for(job, rows * layer.ld)
+        room = room_for(job, rows * layer.buffers.ld)
         make_linear(tangent)
         tangent.weights.bias, tangent.norm.mean = False, NULL
-        tangent.x, tangent.delta = base + offset, base + offset + room
-        tangent.operands = tangent.x
+        tangent.buffers.x, tangent.buffers.delta = base + offset, base + offset + room
+        tangent.buffers.operands = tangent.buffers.x
         offset = place_room(job, tangent, base, offset + 2 * room, rows)
-        tangent.s = tangent.x
+        tangent.buffers.s = tangent.buffers.x
         if projected:
-            of.pulled[l].delta = base + offset
+            of.pulled[l].buffers.delta = base + offset
             offset += room
         if curved(layer):
-            tangent.s, of.pulled[l].de_dx = base + offset, base + offset + room
+            tangent.buffers.s, of.pulled[l].buffers.de_dx = base + offset, base + offset + room
             offset += 2 * room
         # the gradient along the tangent is of x delta'^T and of x' delta^T
-        layer.delta_w, tangent.delta_w = tangent.delta, of.pulled[l].delta
+        layer.buffers.delta_w, tangent.buffers.delta_w = tangent.buffers.delta, of.pulled[l].buffers.delta
     offset = place_inputs(job, of.tangent, base, offset, rows)
     return place_inputs(job, of.pulled, base, offset, rows) if projected else offset
 
@@ -227,7 +220,7 @@ cdef Py_ssize_t place_along(Job *job, char *base, Py_ssize_t offset, Py_ssize_t 
         along[l].weights.W = at(job, job.sensitivity.V, along[l].weights.w_at)
         along[l].weights.b = at(job, job.sensitivity.V, along[l].weights.b_at)
         offset = place_rows(job, &along[l], base, offset, rows, True, False)
-        offset = place_forms(job, &along[l], base, offset, True, False)
+        offset = place_own(job, &along[l], base, offset, True, False)
     return place_inputs(job, along, base, offset, rows)
 
 
@@ -285,13 +278,13 @@ cdef void split(Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
     memset(share, 0, 2 * threads * groups * (L + 1) * sizeof(Py_ssize_t))
     for l in range(1, L + 1):
         W = &job.net.layers[l].weights
-        total += groups * W.rows * W.columns * W.positions
+        total += groups * W.rows * W.cost
     for group in range(groups):
         for l in range(1, L + 1):
             W = &job.net.layers[l].weights
             if W.rows == 0:
                 continue
-            row, each = 0, W.columns * W.positions
+            row, each = 0, W.cost
             for thread in range(threads):
                 pair = share + 2 * ((thread * groups + group) * (L + 1) + l)
                 pair[0] = row
@@ -306,13 +299,8 @@ cdef void split(Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
 
 
 cdef Py_ssize_t cut_at(const Layer *layer, Py_ssize_t row) noexcept:
-    """Where the rows of W can be cut next: the bins of a feature stay together."""
-    cdef Py_ssize_t i = 0
-    if layer.bins.first == NULL:
-        return min(row, layer.weights.rows)
-    while i < layer.d_in and layer.bins.first[i] < row:
-        i += 1
-    return layer.bins.first[i]
+    """Where the rows of W can be cut next, at a row or after it."""
+    return min(row, layer.weights.rows) if layer.kind.cut == NULL else layer.kind.cut(layer, row)
 
 
 cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size) noexcept:

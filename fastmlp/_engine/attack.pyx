@@ -1,5 +1,6 @@
 """Inputs moved to where their losses are larger, within a small distance: steps along the gradient, each back to within
 reach."""
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport backward_rows, loss_rows, push_rows
 
@@ -8,11 +9,11 @@ cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, ch
                       char *scratch) noexcept nogil:
     """x(0) of m rows, moved to where their losses are larger"""
     cdef Layer *input = &job.net.layers[0]
-    cdef char *x = at(job, input.x, row * input.ld)
-    cdef char *x0 = at(job, job.shares.x0, row * input.ld)
-    cdef char *d = at(job, input.delta, row * input.ld)
+    cdef char *x = x_at(job, input, row)
+    cdef char *x0 = at(job, job.shares.x0, row * input.buffers.ld)
+    cdef char *d = delta_at(job, input, row)
     cdef int _
-    memcpy(x0, x, m * input.ld * job.size)
+    memcpy(x0, x, m * input.buffers.ld * job.size)
     if job.sensitivity.attack_random:
         start_anywhere(job, pos, m, x0, d, x)
     for _ in range(job.sensitivity.attack_steps):
@@ -21,7 +22,7 @@ cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, ch
         push_rows(job, pos, row, m, scratch)
         loss_rows(job, pos, row, m, value, 1, True, scratch)
         backward_rows(job, job.net.layers, pos, row, m, 0, scratch)
-        job.k.attack(&job.sensitivity.attack, m, job.net.numeric, x0, d, x, input.ld)
+        job.k.attack(&job.sensitivity.attack, m, job.net.numeric, x0, d, x, input.buffers.ld)
 
 
 cdef void start_anywhere(Job *job, Py_ssize_t pos, Py_ssize_t m, const char *x0, char *d, char *x) noexcept nogil:
@@ -31,10 +32,10 @@ cdef void start_anywhere(Job *job, Py_ssize_t pos, Py_ssize_t m, const char *x0,
     cdef uint64_t key = mix(job.batches.key)
     if far.norm == 2:
         far.step = far.eps
-        memset(d, 0, m * input.ld * job.size)
-        job.k.noise(m, job.net.numeric, d, input.ld, 1, key, job.rows.order, pos)
-        job.k.attack(&far, m, job.net.numeric, x0, d, x, input.ld)
+        memset(d, 0, m * input.buffers.ld * job.size)
+        job.k.noise(m, job.net.numeric, d, input.buffers.ld, 1, key, job.rows.order, pos)
+        job.k.attack(&far, m, job.net.numeric, x0, d, x, input.buffers.ld)
     else:
         far.step = 0
-        job.k.jitter(m, job.net.numeric, x, input.ld, far.eps, key, job.rows.order, pos)
-        job.k.attack(&far, m, job.net.numeric, x0, x, x, input.ld)
+        job.k.jitter(m, job.net.numeric, x, input.buffers.ld, far.eps, key, job.rows.order, pos)
+        job.k.attack(&far, m, job.net.numeric, x0, x, x, input.buffers.ld)

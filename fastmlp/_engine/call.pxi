@@ -15,7 +15,7 @@ cdef class Call:
     """A Job with its arena: what one call at a time may use."""
 
     def __cinit__(self):
-        self.room = NULL
+        self.layers = NULL
 
     cdef open(self, const Job *blank, P):
         """Begin with what is the same in all calls of a network. The layers of tangents and their like are beside the
@@ -23,11 +23,11 @@ cdef class Call:
         cdef Py_ssize_t n = blank.net.L + 1
         cdef int l
         self.job = blank[0]
-        self.room = <Layer *>calloc(4 * n, sizeof(Layer))
-        if self.room == NULL:
+        self.layers = <Layer *>calloc(4 * n, sizeof(Layer))
+        if self.layers == NULL:
             raise MemoryError
-        self.job.net.layers = self.room
-        copy_layers(self.room, blank.net.layers, blank.net.L)
+        self.job.net.layers = self.layers
+        copy_layers(self.layers, blank.net.layers, blank.net.L)
         self.P = P
 
     cdef round_operands(self):
@@ -36,13 +36,13 @@ cdef class Call:
         cdef int l
         self.job.k = kernels_for(np.float32, None, True)
         for l in range(1, self.job.net.L + 1):
-            layer = &self.room[l]
+            layer = &self.layers[l]
             if layer.kind.rounding != NULL:
                 layer.kind, layer.products.dots = layer.kind.rounding, False
-                layer.input.source.rounded = True
+                layer.input.source.buffers.rounded = True
 
     def __dealloc__(self):
-        free(self.room)
+        free(self.layers)
 
     cdef bind(self, Data data, order, double weight_scale=0):
         """Have the job work on rows of the data: the order's, or all."""
@@ -60,7 +60,7 @@ cdef class Call:
             rows.function = python_loss
         rows.weight_scale = weight_scale or rows.n / data.weight_of(order)
         rows.delta_weight, rows.mixed.partner = NULL, NULL
-        job.net.layers[0].in_place = False
+        job.net.layers[0].buffers.in_place = False
         job.batches.training = job.batches.altered = False
         memset(&job.optimizer, 0, sizeof(Optimizer))
         memset(&job.gradient, 0, sizeof(Gradient))
@@ -79,11 +79,10 @@ cdef class Call:
         """Let X serve as x(0) as it stands, where its rows have the network's type and lie in order."""
         cdef Rows *rows = &self.job.rows
         cdef Py_ssize_t size = self.job.size
-        self.job.net.layers[0].in_place = (
-            not self.job.k.rounds and rows.order == NULL and not rows.X.indptr
-            and data.dtype.itemsize == size and data.dtype.kind == "f"
-            and rows.X.col_stride == size and rows.X.row_stride % size == 0 and rows.X.row_stride >= 0
-            and <uintptr_t>rows.X.data % size == 0)
+        self.job.net.layers[0].buffers.in_place = (not self.job.k.rounds and rows.order == NULL and not rows.X.indptr
+                                                   and data.dtype.itemsize == size and data.dtype.kind == "f" and
+                                                   rows.X.col_stride == size and rows.X.row_stride % size == 0 and
+                                                   rows.X.row_stride >= 0 and <uintptr_t>rows.X.data % size == 0)
 
     cdef sweep_to(self, int last):
         """Have the delta sweep end with de/dx(last): 0 for the input, 1 in training, L + 1 for none."""
@@ -104,13 +103,13 @@ cdef class Call:
         """Have tangents: of the network's own deltas, or projected, of those of random projections."""
         cdef Sensitivity *of = &self.job.sensitivity
         cdef Py_ssize_t n = self.job.net.L + 1
-        of.tangent, of.pulled = self.room + n, (self.room + 2 * n if projected else self.room)
+        of.tangent, of.pulled = self.layers + n, (self.layers + 2 * n if projected else self.layers)
         of.push_tangent, of.tangent_rows = push_tangent, tangent_rows
 
     cdef go_along(self, V):
         """Have the tangents be those of weights that move along V, laid out as P."""
         self.follow_tangents()
-        self.job.sensitivity.along = self.room + 3 * (self.job.net.L + 1)
+        self.job.sensitivity.along = self.layers + 3 * (self.job.net.L + 1)
         self.job.sensitivity.V = <char *>address(V)
 
     cdef move_inputs(self, attack):
@@ -150,25 +149,26 @@ cdef class Call:
         cdef int l, copy
         for l, rate in rates:
             for copy in range(4):
-                self.room[copy * (self.job.net.L + 1) + l].rate = rate
+                self.layers[copy * (self.job.net.L + 1) + l].rate = rate
 
-    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=False):
+    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep_rows, bint
+                 fresh=False):
         """Make the arena large enough, place all buffers, fill the forms of W. Reused if the layout is the same, unless
         fresh. panel_rows: of a batch, where there are gradients."""
         cdef Job *job = &self.job
         cdef Sensitivity *of = &job.sensitivity
         cdef Py_ssize_t size
-        cdef bint passing = fresh or job.net.layers[0].in_place or of.along != NULL
-        cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest_delta, sweep, keep, of.attack_steps > 0,
-                                    of.tangent != NULL, of.tangent != NULL and of.pulled != self.room,
+        cdef bint passing = fresh or job.net.layers[0].buffers.in_place or of.along != NULL
+        cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest_delta, sweep, keep_rows, of.attack_steps > 0,
+                                    of.tangent != NULL, of.tangent != NULL and of.pulled != self.layers,
                                     job.rows.mixed.partner != NULL)
         if passing or not self.laid_out or memcmp(&self.layout, &wanted, sizeof(Layout)) or scratch_fill is not None:
-            size = place(job, NULL, rows, panel_rows, threads, sweep, keep)
+            size = place(job, NULL, rows, panel_rows, threads, sweep, keep_rows)
             if fresh or self.arena is None or self.arena.size < size:
                 self.arena = on_line(np.empty(size + ALIGN, np.uint8))
             if scratch_fill is not None:
                 self.arena[:] = np.resize(np.frombuffer(scratch_fill, np.uint8), self.arena.size)
-            place(job, <char *>address(self.arena), rows, panel_rows, threads, sweep, keep)
+            place(job, <char *>address(self.arena), rows, panel_rows, threads, sweep, keep_rows)
             self.layout, self.laid_out = wanted, not passing
             start_layers(job, job.net.layers)
             if of.tangent != NULL:

@@ -9,22 +9,33 @@ zeros. Categories are no numbers: derivatives by them are 0.
 W is the tables one after the other, cut into rows of PIECE elements without regard to those of the tables, so that
 tables of any widths lie without gaps and threads own equal parts.
 """
+import numpy as np
+
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
+from fastmlp._engine.tables cimport address
 
 cdef enum:
     PIECE = 64      # elements: whole vectors of any instruction set
 
 
-cdef void columns_measure(const kernels_t *k, Layer *layer) noexcept:
+cdef int columns_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    """Where the tables are, each (values, units)."""
     cdef Weights *W = &layer.weights
-    cdef const Tables *of = &layer.tables
-    cdef Py_ssize_t j
-    W.size = 0
-    for j in range(of.n):
-        W.size += of.values[j] * of.units[j]
-    W.rows, W.cols, W.positions = (W.size + PIECE - 1) // PIECE, PIECE, 1
+    cdef Tables *tables = &layer.tables
+    values, units = np.array(spec.pop("tables"), np.int64).reshape(-1, 2).T.copy()
+    tables.numeric, tables.n = spec.pop("numeric"), len(values)
+    begin, places = np.cumsum(values * units) - values * units, np.cumsum(units) - units + tables.numeric
+    held += [values, units, begin, places]
+    tables.values, tables.units = <int64_t *>address(values), <int64_t *>address(units)
+    tables.begin, tables.at = <int64_t *>address(begin), <int64_t *>address(places)
+    blank.net.numeric = min(blank.net.numeric, layer.d_in - tables.n)
+    W.size = (values * units).sum()
+    W.rows, W.cols = (W.size + PIECE - 1) // PIECE, PIECE
     # what a row of the batch adds to a row of W, on the average
-    W.columns = 1 + PIECE * (layer.d_out - of.numeric) // max(W.size, <Py_ssize_t>1)
+    W.cost = 1 + PIECE * (layer.d_out - tables.numeric) // max(W.size, <Py_ssize_t>1)
+    W.work = layer.d_out
+    return 0
 
 
 cdef inline Py_ssize_t place_of(const Job *job, const Layer *layer, const char *x, Py_ssize_t k) noexcept nogil:
@@ -67,7 +78,7 @@ cdef void columns_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
     cdef const char *x
     cdef Py_ssize_t i, k, place
     for i in range(m):
-        x, s = x_of(job, before, pos + i, row + i), at(job, layer.s, (row + i) * layer.ld)
+        x, s = x_of(job, before, pos + i, row + i), s_at(job, layer, row + i)
         put_numbers(job, of.numeric, NULL if no_numbers else x, s)
         for k in range(of.n):
             place = place_of(job, layer, x, k)
@@ -83,9 +94,9 @@ cdef void columns_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos
     cdef Py_ssize_t i, n = layer.tables.numeric
     cdef char *x
     for i in range(row, row + m):
-        x = at(job, tangent.x, i * layer.ld)
-        put_numbers(job, n, at(job, before.x, i * before.ld), x)
-        put_numbers(job, layer.ld - n, NULL, at(job, x, n))
+        x = x_at(job, tangent, i)
+        put_numbers(job, n, x_at(job, before, i), x)
+        put_numbers(job, layer.buffers.ld - n, NULL, at(job, x, n))
 
 
 cdef void columns_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -96,9 +107,9 @@ cdef void columns_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
     cdef bint no_numbers = along_weights(job, layer)
     cdef char *dx
     for i in range(row, row + m):
-        dx = at(job, layer.input.dx, i * before.ld)
-        put_numbers(job, n, NULL if no_numbers else at(job, layer.delta, i * layer.ld), dx)
-        put_numbers(job, before.ld - n, NULL, at(job, dx, n))
+        dx = dx_at(job, &layer.input, i)
+        put_numbers(job, n, NULL if no_numbers else delta_at(job, layer, i), dx)
+        put_numbers(job, before.buffers.ld - n, NULL, at(job, dx, n))
 
 
 cdef inline void put_numbers(const Job *job, Py_ssize_t n, const char *x, char *out) noexcept nogil:
@@ -142,7 +153,7 @@ cdef void add_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssiz
     cdef Py_ssize_t i, k, place
     cdef Span span
     for i in range(row, row + m):
-        x, delta = at(job, before.x, i * before.ld), at(job, layer.delta_w, i * layer.ld)
+        x, delta = x_at(job, before, i), delta_w_at(job, layer, i)
         for k in range(of.n):
             place = place_of(job, layer, x, k)
             span = part_of_row(place, of.units[k], lo, hi)
@@ -175,7 +186,7 @@ cdef void columns_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi
     add_rows(job, layer, lo, hi, 0, m, job.gradient.G)
     MARK(thread, PHASE_weight)
     if not alone:
-        step_part(job, step, layer.weights.w_at + lo * PIECE, layer.weights.w_at + hi * PIECE)
+        step_span(job, step, layer.weights.w_at + lo * PIECE, layer.weights.w_at + hi * PIECE)
     clear_rows(job, layer, lo, hi, m, step if alone else NULL)
     MARK(thread, PHASE_update)
 
@@ -190,20 +201,15 @@ cdef void clear_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ss
     cdef const char *x
     cdef Span span
     for i in range(m):
-        x = at(job, before.x, i * before.ld)
+        x = x_at(job, before, i)
         for k in range(of.n):
             span = part_of_row(place_of(job, layer, x, k), of.units[k], lo, hi)
             if span.begin < span.end:
                 begin = layer.weights.w_at + (span.begin & -lanes)
                 end = layer.weights.w_at + pad(span.end, lanes)
                 if step != NULL:
-                    step_part(job, step, begin, end)
+                    step_span(job, step, begin, end)
                 memset(at(job, job.gradient.G, begin), 0, (end - begin) * job.size)
-
-
-cdef inline void step_part(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin),
-               end - begin, at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
 
 
 COLUMNS.name = "columns"

@@ -5,8 +5,12 @@ first is not laid out: its element (p, k) is in the map at at_position[p] + at_w
 it is. Only a map with padding is copied into one with room for it. Each weight's gradient is one chain over the rows in
 their order and, within a row, over the positions in theirs: bits depend on neither threads nor blocks.
 """
+import numpy as np
+
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport columns_for, dense_mirror
+from fastmlp._engine.tables cimport address
 
 ctypedef void (*pool_fn)(const window_t *, const void *, void *) noexcept nogil
 ctypedef void (*pool_grad_fn)(const window_t *, const void *, const void *, const void *, void *) noexcept nogil
@@ -15,17 +19,28 @@ cdef enum:
     CONV_ELEMENTS = 16 * 1024   # of outputs, or of their windows' derivatives, that are made at once
 
 
-cdef void conv_measure(const kernels_t *k, Layer *layer) noexcept:
+cdef int window_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    """What slides over the map before, and at how many positions it stops."""
+    cdef window_t *g = &layer.windows.window
+    g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec.pop("window")
+    layer.positions = g.oh * g.ow
+    return 0
+
+
+cdef int conv_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
     cdef Weights *W = &layer.weights
-    cdef Windows *at_ = &layer.windows
-    cdef const window_t *g = &at_.window
-    W.positions = g.oh * g.ow
-    W.units = layer.d_out // W.positions
+    cdef Windows *windows = &layer.windows
+    cdef const window_t *g = &windows.window
+    window_measure(blank, layer, spec, held)
+    W.units = layer.d_out // layer.positions
     W.rows, W.cols = g.kh * g.kw * g.c, W.units
-    W.columns = columns_for(k, W.units)
-    at_.step = min(W.positions, max(8, CONV_ELEMENTS // pad(max(W.units, W.rows), k.lanes)))
+    W.columns = columns_for(blank.k, W.units)
+    W.cost = W.columns * layer.positions
+    windows.step = min(layer.positions, max(8, CONV_ELEMENTS // pad(max(W.units, W.rows), blank.k.lanes)))
     h, w = padded_size(g)
-    at_.padded, at_.padded_w = (h * w * g.c if h != g.h or w != g.w else 0), w
+    windows.padded, windows.padded_w = (h * w * g.c if h != g.h or w != g.w else 0), w
+    find_windows(layer, held)
+    return 0
 
 
 cdef (Py_ssize_t, Py_ssize_t) padded_size(const window_t *g) noexcept:
@@ -34,9 +49,12 @@ cdef (Py_ssize_t, Py_ssize_t) padded_size(const window_t *g) noexcept:
             max(g.pw + g.w, (g.ow - 1) * g.sw + (g.kw - 1) * g.dw + 1))
 
 
-cdef void find_windows(Layer *layer, int32_t *stops, int32_t *window) noexcept:
-    """Fill stops (positions,) and window (rows of W,), and have the layer point at them: where a convolution's windows
-    are in the map before, with its padding."""
+cdef find_windows(Layer *layer, list held):
+    """Where the windows are in the map before, with its padding: at_position and at_weight."""
+    at_position, at_weight = np.empty(layer.positions, np.int32), np.empty(layer.weights.rows, np.int32)
+    held += [at_position, at_weight]
+    cdef int32_t *stops = <int32_t *>address(at_position)
+    cdef int32_t *window = <int32_t *>address(at_weight)
     cdef window_t *g = &layer.windows.window
     cdef Py_ssize_t i, j, c, n = 0, width = layer.windows.padded_w
     for i in range(g.oh):
@@ -69,17 +87,17 @@ cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) no
     cdef const Weights *W = &layer.weights
     cdef Py_ssize_t n = W.columns
     if n == W.units:
-        return W.positions
+        return layer.positions
     if n > job.k.tile_columns or n > pad(layer.d_out, job.k.lanes):
         return 0
-    return min(W.positions, (pad(layer.d_out, job.k.lanes) - n) // W.units + 1)
+    return min(layer.positions, (pad(layer.d_out, job.k.lanes) - n) // W.units + 1)
 
 
 cdef inline char *map_before(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
     """x(l-1) of a row, with its padding once fill_map has made it."""
     if layer.windows.padded == 0:
         return operands_of(job, layer.input.source, pos, row)
-    return at(job, layer.room, row * layer.room_ld)
+    return row_room_at(job, layer, row)
 
 
 cdef void fill_map(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
@@ -90,10 +108,10 @@ cdef void fill_map(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row)
     cdef Py_ssize_t i
     if layer.windows.padded == 0:
         return
-    memset(room, 0, layer.windows.padded * job.size)
+    memset(room, 0, layer.windows.padded * job.k.operandsize)
     for i in range(g.h):
-        memcpy(at(job, room, ((g.ph + i) * layer.windows.padded_w + g.pw) * g.c), at(job, x, i * g.w * g.c),
-               g.w * g.c * job.size)
+        memcpy(operand_at(job, room, ((g.ph + i) * layer.windows.padded_w + g.pw) * g.c),
+               operand_at(job, x, i * g.w * g.c), g.w * g.c * job.k.operandsize)
 
 
 cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -102,33 +120,33 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     cdef Weights *W = &layer.weights
     cdef Py_ssize_t i, p, n
     cdef const char *before
-    cdef char *s = at(job, layer.s, row * layer.ld)
+    cdef char *s = s_at(job, layer, row)
     cdef char *room = at(job, scratch, job.shares.kind_at)
     cdef char *out
     cdef bint placed
-    cdef bint fused = layer.theta.act == ACT_relu and layer.s == layer.x
+    cdef bint fused = layer.theta.act == ACT_relu and layer.buffers.s == layer.buffers.x
     cdef Py_ssize_t in_place = positions_in_place(job, layer)
     cdef gemm_t g
     memset(&g, 0, sizeof(g))
     g.N, g.K, g.steps = W.columns, W.rows, layer.windows.at_weight
-    g.B, g.ldb = layer.forms.kept, W.ld
+    g.B, g.ldb = layer.forms.operands, W.ld
     g.init = W.b if W.bias else NULL
     g.epilogue = EPI_RELU if fused else EPI_NONE
     for i in range(m):
         fill_map(job, layer, pos + i, row + i)
         before = map_before(job, layer, pos + i, row + i)
         p = 0
-        while p < W.positions:
+        while p < layer.positions:
             placed = p < in_place
-            n = min(layer.windows.step, (in_place if placed else W.positions) - p)
+            n = min(layer.windows.step, (in_place if placed else layer.positions) - p)
             g.rows = layer.windows.at_position + p
-            out = at(job, s, i * layer.ld + p * W.units)
+            out = at(job, s, i * layer.buffers.ld + p * W.units)
             g.ldc = W.units if placed else g.N
             job.k.gemm(&g, n, before, (out if placed else room), NULL, scratch)
             if not placed:
                 job.k.rows(n, W.units, room, g.N, out, W.units)
             p += n
-        clear_pad(job, layer, at(job, s, i * layer.ld))
+        clear_pad(job, layer, at(job, s, i * layer.buffers.ld))
     if not fused:
         activate(job, layer, row, m)
 
@@ -148,12 +166,12 @@ cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
     g.ra, g.ca = W.units, 1
     g.B, g.ldb, g.ldc = layer.forms.mirror, layer.forms.ld, g.N
     for i in range(row, row + m):
-        delta, dx = at(job, layer.delta, i * layer.ld), at(job, layer.input.dx, i * before.ld)
+        delta, dx = delta_at(job, layer, i), dx_at(job, &layer.input, i)
         memset(dx, 0, pad(before.d_out, job.k.lanes) * job.size)
         p = 0
-        while p < W.positions:
-            q = min(p + layer.windows.step, W.positions)
-            job.k.gemm(&g, q - p, at(job, delta, p * W.units), room, NULL, scratch)
+        while p < layer.positions:
+            q = min(p + layer.windows.step, layer.positions)
+            job.k.gemm(&g, q - p, operand_at(job, delta, p * W.units), room, NULL, scratch)
             job.k.unpatch(&layer.windows.window, p, q, room, g.ldc, dx)
             p = q
 
@@ -168,16 +186,16 @@ cdef void conv_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
     cdef char *W = at(job, G, of.w_at + lo * of.ld)
     cdef gemm_t g
     memset(&g, 0, sizeof(g))
-    g.N, g.K = of.columns, of.positions
+    g.N, g.K = of.columns, layer.positions
     g.rows, g.steps = layer.windows.at_weight + lo, layer.windows.at_position
     g.ldb = of.units    # whole vectors reach into the next position: what comes of it is cleared
     g.ldc = g.ldi = of.ld
     for i in range(row, row + m):
-        g.B = at(job, layer.delta_w, i * layer.ld)
+        g.B = delta_w_at(job, layer, i)
         g.init = W if more else NULL
         job.k.gemm(&g, hi - lo, map_before(job, layer, i, i), W, NULL, scratch)
         if with_bias:
-            job.k.colsum(of.positions, of.ld, g.B, of.units, b, more)
+            job.k.colsum(layer.positions, of.ld, g.B, of.units, b, more)
         more = True
     clear_columns(job, W, hi - lo, of.units, of.ld, of.ld)
     if with_bias:
@@ -202,9 +220,9 @@ cdef void max_pool_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t po
     cdef Py_ssize_t i
     cdef char *out
     for i in range(row, row + m):
-        out = at(job, tangent.x, i * layer.ld)
-        job.k.max_pool_tangent(&layer.windows.window, x_of(job, layer.input.source, i, i),
-                               at(job, layer.x, i * layer.ld), x_of(job, tangent.input.source, i, i), out)
+        out = x_at(job, tangent, i)
+        job.k.max_pool_tangent(&layer.windows.window, x_of(job, layer.input.source, i, i), x_at(job, layer, i),
+                               x_of(job, tangent.input.source, i, i), out)
         clear_pad(job, layer, out)
 
 
@@ -230,7 +248,7 @@ cdef void pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     cdef Py_ssize_t i
     cdef char *out
     for i in range(m):
-        out = at(job, layer.x, (row + i) * layer.ld)
+        out = x_at(job, layer, row + i)
         pool(&layer.windows.window, x_of(job, layer.input.source, pos + i, row + i), out)
         clear_pad(job, layer, out)
 
@@ -242,10 +260,9 @@ cdef void pool_backward(Job *job, Layer *layer, Layer *of, Py_ssize_t row, Py_ss
     cdef Py_ssize_t i
     cdef char *dx
     for i in range(row, row + m):
-        dx = at(job, of.input.dx, i * before.ld)
+        dx = dx_at(job, &of.input, i)
         memset(dx, 0, pad(before.d_out, job.k.lanes) * job.size)
-        grad(&layer.windows.window, x_of(job, before, i, i), at(job, layer.x, i * layer.ld),
-             at(job, of.delta, i * of.ld), dx)
+        grad(&layer.windows.window, x_of(job, before, i, i), x_at(job, layer, i), delta_at(job, of, i), dx)
 
 
 CONV.name = "conv"
@@ -258,11 +275,13 @@ CONV.grad = conv_grad
 CONV.mirror = dense_mirror
 
 MAX_POOL.name = "max_pool"
+MAX_POOL.measure = window_measure
 MAX_POOL.forward = max_pool_forward
 MAX_POOL.backward = max_pool_backward
 MAX_POOL.tangent = max_pool_tangent
 MAX_POOL.tangent_back = max_pool_tangent_back
 
 AVG_POOL.name = "avg_pool"
+AVG_POOL.measure = window_measure
 AVG_POOL.forward = avg_pool_forward
 AVG_POOL.backward = avg_pool_backward

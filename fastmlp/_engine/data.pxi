@@ -7,7 +7,7 @@ cdef class Data:
         """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or (n, d(L)) C-contiguous or
         CSR. weight: (n,). Targets and weight are of the network's dtype. loss(rows, x): a Python loss in place of the
         engine's, giving values (m,) and derivatives (m, d(L))."""
-        self.keep = (X, targets, weight)
+        self.owners = (X, targets, weight)
         self.loss = loss
         self.n, self.d = X.shape
         self.dtype = X.dtype

@@ -16,14 +16,17 @@ cdef bint flips(Py_ssize_t d_in, Py_ssize_t d_out, Py_ssize_t lanes) noexcept:
     return 5 * d_out * pad(d_in, lanes) <= 4 * d_in * pad(d_out, lanes)
 
 
-cdef void dense_measure(const kernels_t *k, Layer *layer) noexcept:
+cdef int dense_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    cdef const kernels_t *k = blank.k
     cdef Weights *W = &layer.weights
     W.flipped = flips(layer.d_in, layer.d_out, ALIGN // k.itemsize)
     W.rows, W.cols = (layer.d_out, layer.d_in) if W.flipped else (layer.d_in, layer.d_out)
-    W.units, W.positions, W.columns = layer.d_out, 1, dense_columns(k, W.cols)
+    W.units = layer.d_out
+    W.columns = W.cost = dense_columns(k, W.cols)
     # not of x(0), which may be the user's own, without room for whole vectors
     layer.products.dots = W.flipped and layer.d_out == 1 and layer.input.source.number > 0
     layer.products.s_columns, layer.products.dx_columns = dense_columns(k, layer.d_out), dense_columns(k, layer.d_in)
+    return 0
 
 
 cdef void dense_prepare(const Job *job, Layer *layer) noexcept nogil:
@@ -33,22 +36,22 @@ cdef void dense_prepare(const Job *job, Layer *layer) noexcept nogil:
     cdef Forms *forms = &layer.forms
     cdef gemm_t *g = &layer.products.for_s
     memset(g, 0, sizeof(gemm_t))
-    g.N, g.K, g.ra, g.ca, g.ldc = layer.products.s_columns, layer.d_in, before.ld, 1, layer.ld
+    g.N, g.K, g.ra, g.ca, g.ldc = layer.products.s_columns, layer.d_in, before.buffers.ld, 1, layer.buffers.ld
     g.panels = forms.panels != NULL
     if g.panels:
         g.B = forms.panels
     elif W.flipped:
         g.B, g.ldb = forms.mirror, forms.ld
     else:
-        g.B, g.ldb = forms.kept, W.ld
+        g.B, g.ldb = forms.operands, W.ld
     g.init = W.b if W.bias else NULL
-    g.epilogue = EPI_RELU if layer.theta.act == ACT_relu and layer.s == layer.x else EPI_NONE
+    g.epilogue = EPI_RELU if layer.theta.act == ACT_relu and layer.buffers.s == layer.buffers.x else EPI_NONE
     g = &layer.products.for_dx
     memset(g, 0, sizeof(gemm_t))
-    g.N, g.K, g.ra, g.ca, g.ldc = layer.products.dx_columns, layer.d_out, layer.ld, 1, before.ld
+    g.N, g.K, g.ra, g.ca, g.ldc = layer.products.dx_columns, layer.d_out, layer.buffers.ld, 1, before.buffers.ld
     g.panels = forms.mirror_panels
     if W.flipped:
-        g.B, g.ldb = forms.kept, W.ld
+        g.B, g.ldb = forms.operands, W.ld
     else:
         g.B, g.ldb = forms.mirror, forms.ld
     layer.input.fused = before.theta.act == ACT_relu and layer.input.last and not layer.input.adds
@@ -59,11 +62,11 @@ cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
                         char *scratch) noexcept nogil:
     """s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l))"""
     cdef Layer *before = layer.input.source
-    cdef char *s = at(job, layer.s, row * layer.ld)
+    cdef char *s = s_at(job, layer, row)
     cdef char *x = operands_of(job, before, pos, row)
     if layer.products.dots:
-        job.k.dots(m, layer.d_in, x, before.ld, layer.weights.W, (layer.weights.b if layer.weights.bias else NULL),
-                   s, layer.ld)
+        job.k.dots(m, layer.d_in, x, before.buffers.ld, layer.weights.W,
+                   (layer.weights.b if layer.weights.bias else NULL), s, layer.buffers.ld)
     else:
         job.k.gemm(&layer.products.for_s, m, x, s, NULL, scratch)
         if layer.products.for_s.epilogue == EPI_RELU:
@@ -74,23 +77,21 @@ cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
 cdef void dense_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                          char *scratch) noexcept nogil:
     """de/dx(l-1) = W(l) delta(l), where it is fused times theta'(s(l-1))"""
-    cdef Layer *before = layer.input.source
-    cdef Py_ssize_t first = row * before.ld
-    job.k.gemm(&layer.products.for_dx, m, at(job, layer.delta, row * layer.ld), at(job, layer.input.dx, first),
-               at(job, before.x, first), scratch)
+    job.k.gemm(&layer.products.for_dx, m, delta_at(job, layer, row), dx_at(job, &layer.input, row),
+               x_at(job, layer.input.source, row), scratch)
 
 
 cdef inline const char *grad_operands(Job *job, Layer *layer, Py_ssize_t row, gemm_t *g) noexcept nogil:
     """A^T B = de/dW(l) = x(l-1) delta(l)^T summed over rows from `row` on in their order, or its transpose. Gives A."""
     cdef Layer *before = layer.input.source
-    cdef char *x = at(job, before.operands, row * before.ld)
-    cdef char *delta = at(job, layer.delta_w, row * layer.ld)
+    cdef char *x = operands_at(job, before, row)
+    cdef char *delta = delta_w_at(job, layer, row)
     memset(g, 0, sizeof(gemm_t))
     g.N, g.ra = layer.weights.columns, 1
     if layer.weights.flipped:
-        g.ca, g.B, g.ldb = layer.ld, x, before.ld
+        g.ca, g.B, g.ldb = layer.buffers.ld, x, before.buffers.ld
         return delta
-    g.ca, g.B, g.ldb = before.ld, delta, layer.ld
+    g.ca, g.B, g.ldb = before.buffers.ld, delta, layer.buffers.ld
     return x
 
 
@@ -98,8 +99,8 @@ cdef void dense_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ss
                      char *G, char *scratch) noexcept nogil:
     cdef Weights *of = &layer.weights
     cdef Layer *before = layer.input.source
-    cdef char *x = at(job, before.operands, row * before.ld)
-    cdef char *delta = at(job, layer.delta_w, row * layer.ld)
+    cdef char *x = operands_at(job, before, row)
+    cdef char *delta = delta_w_at(job, layer, row)
     cdef char *W = at(job, G, of.w_at + lo * of.ld)
     cdef char *b = at(job, G, of.b_at) if hi == of.rows and of.bias else NULL
     if m == 1 and not more:
@@ -108,7 +109,7 @@ cdef void dense_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ss
         return
     dense_grad_product(job, layer, lo, hi, row, m, more, W, scratch)
     if b != NULL:
-        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, b, more)
+        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.buffers.ld, b, more)
 
 
 cdef inline void dense_grad_product(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m,
@@ -118,7 +119,7 @@ cdef inline void dense_grad_product(Job *job, Layer *layer, Py_ssize_t lo, Py_ss
     cdef Py_ssize_t ld = layer.weights.ld
     g.K, g.ldc, g.ldi = m, ld, ld
     g.init = W if more else NULL
-    job.k.gemm(&g, hi - lo, A + lo * job.size, W, NULL, scratch)
+    job.k.gemm(&g, hi - lo, operand_at(job, A, lo), W, NULL, scratch)
     if layer.weights.flipped:
         clear_columns(job, W, hi - lo, layer.weights.cols, ld, ld)
 
@@ -153,7 +154,7 @@ cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, 
         n = job.k.panel(2, W.columns - j)
         whole = pad(n, job.k.lanes)
         g.N, g.ldc = n, whole
-        g.B, g.ldb = at(job, B, j), ldb
+        g.B, g.ldb = operand_at(job, B, j), ldb
         if packed:
             job.k.pack(m, n, g.B, ldb, panel)
             g.B, g.ldb = panel, n
@@ -162,7 +163,7 @@ cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, 
             k = min(<Py_ssize_t>TILE_I, hi - i)
             w = W.w_at + i * W.ld + j
             fetch_tile(job, w, k, n, W.ld)
-            job.k.gemm(&g, k, A + i * job.size, tile, NULL, NULL)
+            job.k.gemm(&g, k, operand_at(job, A, i), tile, NULL, NULL)
             if W.flipped and j + n == W.columns:
                 clear_columns(job, tile, k, W.cols - j, whole, whole)
             MARK(thread, PHASE_weight)
@@ -180,7 +181,7 @@ cdef void dense_bias_step(Job *job, Layer *layer, Py_ssize_t m, const step_t *st
                           int thread) noexcept nogil:
     cdef Py_ssize_t n = pad(layer.d_out, job.k.lanes), b = layer.weights.b_at
     cdef step_t room
-    job.k.colsum(m, n, layer.delta_w, layer.ld, db, False)
+    job.k.colsum(m, n, layer.buffers.delta_w, layer.buffers.ld, db, False)
     MARK(thread, PHASE_weight)
     job.k.step(step_of(&layer.weights.of_b, step, &room), 1, n, at(job, job.net.P, b), n, db, n,
                at(job, job.optimizer.S1, b), at(job, job.optimizer.S2, b))
@@ -208,7 +209,7 @@ cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, 
     cdef char *rounded
     cdef Py_ssize_t p, width, a, b, cols = min(n, W.cols - j)
     if forms.rounded != NULL:
-        rounded = at(job, forms.rounded, i * W.ld + j)
+        rounded = operand_at(job, forms.rounded, i * W.ld + j)
         job.k.round_operands(m, pad(n, job.k.lanes), tile, W.ld, rounded, W.ld)
         tile = rounded
     if forms.panels != NULL:
@@ -221,7 +222,7 @@ cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, 
             width = job.k.panel(2, layer.products.dx_columns - p)
             a, b = max(p, i), min(p + width, i + m)
             if a < b:
-                job.k.transpose(b - a, cols, at(job, tile, (a - i) * W.ld), W.ld,
+                job.k.transpose(b - a, cols, operand_at(job, tile, (a - i) * W.ld), W.ld,
                                 operand_at(job, forms.mirror, p * W.cols + j * width + a - p), width)
             p += width
 

@@ -14,74 +14,34 @@ cdef object read_layers(Job *blank, d, layers, dtype, list held):
     cdef int l
     net.layers[0].d_out = net.numeric = d[0]
     for l in range(1, net.L + 1):
-        read_layer(blank, l, d[l], layers[l - 1], dtype, held)
+        read_layer(blank, l, d[l], dict(layers[l - 1]), held)
     follow_readers(net)
     return keep_statistics(blank, dtype)
 
 
-cdef read_layer(Job *blank, int l, Py_ssize_t units, spec, dtype, list held):
-    """Layer l as its kind has it."""
-    cdef const kernels_t *k = blank.k
+cdef read_layer(Job *blank, int l, Py_ssize_t units, dict spec, list held):
+    """Layer l as its kind has it. ValueError where the spec, which is used up, has numbers that the kind does not
+    read."""
     cdef Layer *layers = blank.net.layers
     cdef Layer *layer = &layers[l]
-    cdef window_t *g = &layer.windows.window
-    layer.kind, layer.number = kind_of(spec["kind"]), l
-    layer.theta = theta_for(spec["activation"], spec["argument"])
-    layer.weights.bias = spec["bias"]
-    layer.weights.positions = spec.get("positions", 1)
-    layer.weights.of_W.lr, layer.weights.of_W.decay = spec.get("lr_scale", 1.0), spec.get("decay", 1.0)
-    layer.weights.of_b.lr = layer.weights.of_W.lr * spec.get("bias_lr_scale", 1.0)
-    layer.weights.of_b.decay = spec.get("bias_decay", 0.0)
-    layer.rate, layer.groups = spec.get("rate", 0.0), spec.get("groups", 1)
-    layer.features.n, layer.features.eps = spec.get("features", 0), spec.get("eps", 0.0)
-    layer.features.scaled, layer.features.centred = spec.get("scaled", False), spec.get("centred", False)
-    layer.norm.channels = spec.get("channels", 0)
-    layer.norm.momentum, layer.norm.eps = spec.get("momentum", 0.0), spec.get("eps", 0.0)
-    first, *others = spec["sources"]
+    cdef Weights *W = &layer.weights
+    layer.kind, layer.number, layer.positions = kind_of(spec.pop("kind")), l, 1
+    layer.theta = theta_for(spec.pop("activation"), spec.pop("argument"))
+    W.bias = spec.pop("bias")
+    W.of_W.lr, W.of_W.decay = spec.pop("lr_scale", 1.0), spec.pop("decay", 1.0)
+    W.of_b.lr, W.of_b.decay = W.of_W.lr * spec.pop("bias_lr_scale", 1.0), spec.pop("bias_decay", 0.0)
+    first, *others = spec.pop("sources")
     layer.input.source = &layers[<int>first]
     if others:
         layer.second.source = &layers[<int>others[0]]
     layer.d_in, layer.d_out = layer.input.source.d_out, units
-    if "mixed" in spec:
-        layer.mixture.theta = theta_for(spec["mixed"][0], spec["mixed"][1])
-        layer.mixture.turned = spec.get("turned", False)
-    if "edges" in spec:
-        find_bins(layer, spec["edges"], dtype, held)
-    if "window" in spec:
-        g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec["window"]
-    if "tables" in spec:
-        read_tables(&blank.net, layer, spec["numeric"], spec["tables"], held)
     if layer.kind.measure != NULL:
-        layer.kind.measure(k, layer)
-        layer.weights.ld = pad(layer.weights.cols, k.lanes)
-        layer.weights.size = layer.weights.size or layer.weights.rows * layer.weights.cols
-    if "window" in spec and layer.kind.grad != NULL:
-        stops, window = np.empty(layer.weights.positions, np.int32), np.empty(layer.weights.rows, np.int32)
-        find_windows(layer, <int32_t *>address(stops), <int32_t *>address(window))
-        held += [stops, window]
-
-
-cdef read_tables(Network *net, Layer *layer, Py_ssize_t numeric, tables, list held):
-    """Where a layer of columns has its tables, each (values, units)."""
-    cdef Tables *of = &layer.tables
-    values, units = np.array(tables, np.int64).reshape(-1, 2).T.copy()
-    begin, places = np.cumsum(values * units) - values * units, np.cumsum(units) - units + numeric
-    held += [values, units, begin, places]
-    of.numeric, of.n = numeric, len(values)
-    of.values, of.units = <int64_t *>address(values), <int64_t *>address(units)
-    of.begin, of.at = <int64_t *>address(begin), <int64_t *>address(places)
-    net.numeric = min(net.numeric, layer.d_in - of.n)
-
-
-cdef find_bins(Layer *layer, edges, dtype, list held):
-    """Where the bins of each feature are, of arrays of edges."""
-    sizes = [len(feature) for feature in edges]
-    first = np.cumsum([0, *sizes]).astype(np.int32) - np.arange(len(sizes) + 1, dtype=np.int32)
-    ends = np.concatenate(edges).astype(dtype)
-    slope = np.concatenate([1 / np.diff(feature) for feature in edges]).astype(dtype)
-    layer.bins.first = <int32_t *>address(first)
-    layer.bins.edges, layer.bins.slope = <char *>address(ends), <char *>address(slope)
-    held += [first, ends, slope]
+        layer.kind.measure(blank, layer, spec, held)
+        W.ld = pad(W.cols, blank.k.lanes)
+        W.size = W.size or W.rows * W.cols
+        W.work = W.work or W.rows * W.ld * layer.positions
+    if spec:
+        raise ValueError(f"layer {l}, {layer.kind.name.decode()}, does not read {', '.join(spec)}")
 
 
 cdef object keep_statistics(Job *job, dtype):
@@ -138,7 +98,7 @@ cdef Py_ssize_t lay_out_parameters(Job *blank, Ties *ties, tail):
             offset = W.b_at + (pad(W.units, lanes) if W.bias else 0)
             net.n_rows += W.rows + W.bias
             n_params += W.size + W.bias * W.units
-            net.work += layer.d_out if layer.tables.n else W.rows * W.ld * W.positions
+            net.work += W.work
             net.narrow = net.narrow and max(W.cols, W.units) <= blank.k.narrow
         net.settles = net.settles or (layer.kind != NULL and layer.kind.settle != NULL)
         net.ends = net.ends or (layer.kind != NULL and layer.kind.grad_end != NULL)

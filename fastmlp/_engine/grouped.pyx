@@ -4,6 +4,7 @@ one below the other, (d(l-1), d(l) / g): row i has what unit i of the source giv
 Where a group is no whole number of vectors, products go through room of their own: whole vectors would reach into the
 units of the next group.
 """
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport columns_for, dense_mirror
 
@@ -11,10 +12,12 @@ cdef enum:
     ROWS_AT_ONCE = 32       # rows whose products go through room at a time
 
 
-cdef void grouped_measure(const kernels_t *k, Layer *layer) noexcept:
+cdef int grouped_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
     cdef Weights *W = &layer.weights
-    W.rows, W.cols = layer.d_in, layer.d_out // layer.groups
-    W.units, W.positions, W.columns = layer.d_out, 1, columns_for(k, W.cols)
+    layer.groups = spec.pop("groups")
+    W.rows, W.cols, W.units = layer.d_in, layer.d_out // layer.groups, layer.d_out
+    W.columns = W.cost = columns_for(blank.k, W.cols)
+    return 0
 
 
 cdef Py_ssize_t grouped_scratch(const kernels_t *k, const Layer *layer) noexcept:
@@ -38,7 +41,7 @@ cdef void multiply(Job *job, gemm_t *g, Py_ssize_t n, Py_ssize_t m, const char *
         g.init = init
     while i < m:
         end = min(i + ROWS_AT_ONCE, m)
-        job.k.gemm(g, end - i, at(job, A, i * g.ra), room, NULL, scratch)
+        job.k.gemm(g, end - i, operand_at(job, A, i * g.ra), room, NULL, scratch)
         for r in range(i, end):
             memcpy(at(job, C, r * ld), at(job, room, (r - i) * g.ldc), n * job.size)
         i = end
@@ -50,13 +53,13 @@ cdef void grouped_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
     cdef Layer *before = layer.input.source
     cdef Weights *W = &layer.weights
     cdef Py_ssize_t k, d_in = layer.d_in // layer.groups
-    cdef char *s = at(job, layer.s, row * layer.ld)
-    cdef bint fused = layer.theta.act == ACT_relu and layer.s == layer.x
+    cdef char *s = s_at(job, layer, row)
+    cdef bint fused = layer.theta.act == ACT_relu and layer.buffers.s == layer.buffers.x
     cdef gemm_t g
     for k in range(layer.groups):
         memset(&g, 0, sizeof(g))
-        g.K, g.ra, g.ca, g.ldb, g.ldc = d_in, before.ld, 1, W.ld, layer.ld
-        g.B = operand_at(job, layer.forms.kept, k * d_in * W.ld)
+        g.K, g.ra, g.ca, g.ldb, g.ldc = d_in, before.buffers.ld, 1, W.ld, layer.buffers.ld
+        g.B = operand_at(job, layer.forms.operands, k * d_in * W.ld)
         g.init = at(job, W.b, k * W.cols) if W.bias else NULL
         g.epilogue = EPI_RELU if fused else EPI_NONE
         multiply(job, &g, W.cols, m, operand_at(job, operands_of(job, before, pos, row), k * d_in),
@@ -72,13 +75,14 @@ cdef void grouped_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
     cdef Layer *before = layer.input.source
     cdef Weights *W = &layer.weights
     cdef Py_ssize_t k, d_in = layer.d_in // layer.groups
-    cdef char *dx = at(job, layer.input.dx, row * before.ld)
+    cdef char *dx = dx_at(job, &layer.input, row)
     cdef gemm_t g
     for k in range(layer.groups):
         memset(&g, 0, sizeof(g))
-        g.K, g.ra, g.ca, g.ldb, g.ldc = W.cols, layer.ld, 1, layer.forms.ld, before.ld
+        g.K, g.ra, g.ca, g.ldb, g.ldc = W.cols, layer.buffers.ld, 1, layer.forms.ld, before.buffers.ld
         g.B = operand_at(job, layer.forms.mirror, k * d_in)
-        multiply(job, &g, d_in, m, at(job, layer.delta, row * layer.ld + k * W.cols), at(job, dx, k * d_in), scratch)
+        multiply(job, &g, d_in, m, operand_at(job, delta_at(job, layer, row), k * W.cols), at(job, dx, k * d_in),
+                 scratch)
     clear_pads(job, before, dx, m)
 
 
@@ -88,21 +92,21 @@ cdef void grouped_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_
     cdef Layer *before = layer.input.source
     cdef Weights *of = &layer.weights
     cdef Py_ssize_t i = lo, end, k, d_in = layer.d_in // layer.groups
-    cdef char *delta = at(job, layer.delta_w, row * layer.ld)
+    cdef char *delta = delta_w_at(job, layer, row)
     cdef char *W = at(job, G, of.w_at)
     cdef gemm_t g
     memset(&g, 0, sizeof(g))
-    g.N, g.K, g.ra, g.ca, g.ldb, g.ldc, g.ldi = of.columns, m, 1, before.ld, layer.ld, of.ld, of.ld
+    g.N, g.K, g.ra, g.ca, g.ldb, g.ldc, g.ldi = of.columns, m, 1, before.buffers.ld, layer.buffers.ld, of.ld, of.ld
     while i < hi:
         k = i // d_in
         end = min(hi, (k + 1) * d_in)
-        g.B = at(job, delta, k * of.cols)   # whole vectors may reach into the next group: what comes of it is cleared
+        g.B = operand_at(job, delta, k * of.cols)   # whole vectors may reach into the next group: what comes of it is cleared
         g.init = at(job, W, i * of.ld) if more else NULL
-        job.k.gemm(&g, end - i, at(job, before.operands, row * before.ld + i), at(job, W, i * of.ld), NULL, scratch)
+        job.k.gemm(&g, end - i, operand_at(job, operands_at(job, before, row), i), at(job, W, i * of.ld), NULL, scratch)
         i = end
     clear_columns(job, at(job, W, lo * of.ld), hi - lo, of.cols, of.ld, of.ld)
     if hi == of.rows and of.bias:
-        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, at(job, G, of.b_at), more)
+        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.buffers.ld, at(job, G, of.b_at), more)
 
 
 GROUPED.name = "grouped"

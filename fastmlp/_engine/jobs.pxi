@@ -122,14 +122,14 @@ cdef inline bint next_block(Job *job, Part *part) noexcept nogil:
 
 cdef inline void give_rows(const Job *job, const Layer *layer, const char *rows, const Part *part) noexcept nogil:
     """Rows of a buffer of a layer into what the job makes of each row."""
-    job.k.rows(part.m, layer.d_out, at(job, rows, part.row * layer.ld), layer.ld,
+    job.k.rows(part.m, layer.d_out, at(job, rows, part.row * layer.buffers.ld), layer.buffers.ld,
                at(job, job.results.out, part.pos * layer.d_out), layer.d_out)
 
 
 cdef inline void take_seed(const Job *job, const Layer *layer, char *rows, const Part *part) noexcept nogil:
     """Rows of the seed into a buffer of a layer."""
     job.k.rows(part.m, layer.d_out, at(job, job.results.seed, part.pos * layer.d_out), layer.d_out,
-               at(job, rows, part.row * layer.ld), layer.ld)
+               at(job, rows, part.row * layer.buffers.ld), layer.buffers.ld)
 
 
 cdef void forward_job(void *arg, int thread) noexcept nogil:
@@ -144,7 +144,7 @@ cdef void forward_job(void *arg, int thread) noexcept nogil:
             loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos - job.batches.first_row), 1,
                       False, scratch)
         if job.results.out != NULL:
-            job.k.link(job.results.link, part.m, last.d_out, at(job, last.x, part.row * last.ld), last.ld,
+            job.k.link(job.results.link, part.m, last.d_out, x_at(job, last, part.row), last.buffers.ld,
                        at(job, job.results.out, part.pos * last.d_out), last.d_out,
                        at(job, scratch, job.shares.loss_at))
 
@@ -160,9 +160,9 @@ cdef void pull_job(void *arg, int thread) noexcept nogil:
         if job.results.seed == NULL:
             loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos), 1, True, scratch)
         else:
-            take_seed(job, last, last.delta, &part)
+            take_seed(job, last, last.buffers.delta, &part)
         backward_rows(job, job.net.layers, part.pos, part.row, part.m, 0, scratch)
-        give_rows(job, job.net.layers, job.net.layers[0].delta, &part)
+        give_rows(job, job.net.layers, job.net.layers[0].buffers.delta, &part)
 
 
 cdef void push_job(void *arg, int thread) noexcept nogil:
@@ -173,9 +173,9 @@ cdef void push_job(void *arg, int thread) noexcept nogil:
     cdef char *scratch = job.shares.scratch[thread]
     while next_block(job, &part):
         forward_rows(job, part.pos, part.row, part.m, scratch)
-        take_seed(job, tangent, tangent.x, &part)
+        take_seed(job, tangent, tangent.buffers.x, &part)
         job.sensitivity.push_tangent(job, part.pos, part.row, part.m, scratch)
-        give_rows(job, &tangent[job.net.L], tangent[job.net.L].x, &part)
+        give_rows(job, &tangent[job.net.L], tangent[job.net.L].buffers.x, &part)
 
 
 cdef void attack_job(void *arg, int thread) noexcept nogil:
@@ -186,7 +186,7 @@ cdef void attack_job(void *arg, int thread) noexcept nogil:
         gather_rows(job, part.pos, part.row, part.m)
         job.sensitivity.attack_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos),
                                     job.shares.scratch[thread])
-        give_rows(job, job.net.layers, job.net.layers[0].x, &part)
+        give_rows(job, job.net.layers, job.net.layers[0].buffers.x, &part)
 
 
 cdef void keep_job(void *arg, int thread) noexcept nogil:
@@ -209,9 +209,9 @@ cdef void sweep_job(void *arg, int thread) noexcept nogil:
         if stopped(job, part.scratch):
             break
         layer = &job.net.layers[l]
-        job.k.scale_rows(part.end - row, pad(layer.d_out, job.k.lanes), at(job, layer.delta, row * layer.ld), layer.ld,
+        job.k.scale_rows(part.end - row, pad(layer.d_out, job.k.lanes), delta_at(job, layer, row), layer.buffers.ld,
                          NULL if job.rows.delta_weight == NULL else at(job, job.rows.delta_weight, row),
-                         job.rows.weight_scale / n, at(job, layer.delta_w, row * layer.ld))
+                         job.rows.weight_scale / n, delta_w_at(job, layer, row))
     team_barrier(job.team, thread)
     row = 0
     while row < n:

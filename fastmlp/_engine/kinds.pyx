@@ -8,6 +8,7 @@ from fastmlp._engine.columns cimport COLUMNS
 from fastmlp._engine.conv cimport AVG_POOL, CONV, MAX_POOL
 from fastmlp._engine.features cimport SCALE, SHIFT
 from fastmlp._engine.grouped cimport GROUPED
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.learned cimport GLU, MIXTURE, PRELU
 from fastmlp._engine.norm cimport BATCH_NORM
 from fastmlp._engine.numeric cimport BINS, WAVES
@@ -22,18 +23,23 @@ cdef enum:
 cdef LayerKind DROPOUT, IDENTITY, SUM, CONCAT
 
 
+cdef int dropout_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    layer.rate = spec.pop("rate")
+    return 0
+
+
 cdef void dropout_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                           char *scratch) noexcept nogil:
     """x(l) = mask * x(l-1) / (1 - rate) in training, else x(l-1)"""
     cdef Layer *before = layer.input.source
-    drop(job, layer, pos, m, x_of(job, before, pos, row), before.ld, at(job, layer.x, row * layer.ld), layer.ld)
+    drop(job, layer, pos, m, x_of(job, before, pos, row), before.buffers.ld, x_at(job, layer, row), layer.buffers.ld)
 
 
 cdef void dropout_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                            char *scratch) noexcept nogil:
     """de/dx(l-1) = mask * delta(l) / (1 - rate), with forward's mask"""
-    cdef Py_ssize_t ld = layer.input.source.ld
-    drop(job, layer, pos, m, at(job, layer.delta, row * layer.ld), layer.ld, at(job, layer.input.dx, row * ld), ld)
+    drop(job, layer, pos, m, delta_at(job, layer, row), layer.buffers.ld, dx_at(job, &layer.input, row),
+         layer.input.source.buffers.ld)
 
 
 cdef void drop(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, const char *x, Py_ssize_t ldx, char *out,
@@ -49,7 +55,7 @@ cdef void identity_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
                            char *scratch) noexcept nogil:
     """x(l) = x of the source"""
     cdef Layer *before = layer.input.source
-    job.k.rows(m, layer.d_out, x_of(job, before, pos, row), before.ld, at(job, layer.x, row * layer.ld), layer.ld)
+    job.k.rows(m, layer.d_out, x_of(job, before, pos, row), before.buffers.ld, x_at(job, layer, row), layer.buffers.ld)
 
 
 cdef void identity_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -61,8 +67,8 @@ cdef void identity_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t r
 cdef void sum_prepare(const Job *job, Layer *layer) noexcept nogil:
     """Where f(x) is read by the sum alone, backward applies its theta'."""
     cdef Layer *before = layer.input.source
-    layer.input.fused = (layer.input.last and not layer.input.adds and before.theta.act != ACT_identity
-                         and before.de_dx == NULL)
+    layer.input.fused = (layer.input.last and not layer.input.adds and before.theta.act != ACT_identity and
+                         before.buffers.de_dx == NULL)
 
 
 cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -70,8 +76,9 @@ cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py
     """x(l) = x of one source + x of the other"""
     cdef Layer *one = layer.input.source
     cdef Layer *other = layer.second.source
-    cdef char *x = at(job, layer.x, row * layer.ld)
-    job.k.sum_rows(m, layer.d_out, x_of(job, one, pos, row), one.ld, x_of(job, other, pos, row), other.ld, x, layer.ld)
+    cdef char *x = x_at(job, layer, row)
+    job.k.sum_rows(m, layer.d_out, x_of(job, one, pos, row), one.buffers.ld, x_of(job, other, pos, row),
+                   other.buffers.ld, x, layer.buffers.ld)
     clear_pads(job, layer, x, m)
 
 
@@ -92,15 +99,20 @@ cdef void pass_through_theta(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t 
     while i < row + m:
         n = min(<Py_ssize_t>NEAR_ROWS, row + m - i)
         pass_delta(job, layer, &layer.input, i, n)
-        job.k.act_grad(before.theta.act, before.theta.arg, n * before.ld, theta_of(job, before, i),
-                       at(job, layer.input.dx, i * before.ld))
+        job.k.act_grad(before.theta.act, before.theta.arg, n * before.buffers.ld, theta_of(job, before, i),
+                       dx_at(job, &layer.input, i))
         i += n
 
 
 cdef void pass_delta(Job *job, Layer *layer, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    cdef Py_ssize_t ld = input.source.ld
-    if input.dx != NULL and input.dx != layer.delta:
-        job.k.rows(m, layer.d_out, at(job, layer.delta, row * layer.ld), layer.ld, at(job, input.dx, row * ld), ld)
+    if input.dx != NULL and input.dx != layer.buffers.delta:
+        job.k.rows(m, layer.d_out, delta_at(job, layer, row), layer.buffers.ld, dx_at(job, input, row),
+                   input.source.buffers.ld)
+
+
+cdef int concat_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    layer.positions = spec.pop("positions")
+    return 0
 
 
 cdef void concat_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -109,44 +121,37 @@ cdef void concat_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row,
     position"""
     cdef Layer *one = layer.second.source
     cdef Layer *other = layer.input.source
-    cdef Py_ssize_t i, positions = layer.weights.positions, n = layer.d_out // positions, first = one.d_out // positions
+    cdef Py_ssize_t i, positions = layer.positions, n = layer.d_out // positions, first = one.d_out // positions
     cdef char *x
     for i in range(m):
-        x = at(job, layer.x, (row + i) * layer.ld)
-        move(job, positions, first, x_of(job, one, pos + i, row + i), first, x, n)
-        move(job, positions, n - first, x_of(job, other, pos + i, row + i), n - first, at(job, x, first), n)
-    clear_pads(job, layer, at(job, layer.x, row * layer.ld), m)
+        x = x_at(job, layer, row + i)
+        move_features(job, positions, first, x_of(job, one, pos + i, row + i), first, x, n)
+        move_features(job, positions, n - first, x_of(job, other, pos + i, row + i), n - first, at(job, x, first), n)
+    clear_pads(job, layer, x_at(job, layer, row), m)
 
 
 cdef void concat_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                           char *scratch) noexcept nogil:
     """de/dx of both sources: their features of delta(l)"""
     split_delta(job, layer, &layer.second, 0, row, m)
-    split_delta(job, layer, &layer.input, layer.second.source.d_out // layer.weights.positions, row, m)
+    split_delta(job, layer, &layer.input, layer.second.source.d_out // layer.positions, row, m)
 
 
 cdef void split_delta(Job *job, Layer *layer, Input *input, Py_ssize_t first, Py_ssize_t row,
                       Py_ssize_t m) noexcept nogil:
     """de/dx of a source whose features are those of delta(l) from `first` on."""
     cdef Layer *source = input.source
-    cdef Py_ssize_t i, positions = layer.weights.positions, n = source.d_out // positions
+    cdef Py_ssize_t i, positions = layer.positions, n = source.d_out // positions
     if input.dx == NULL:
         return
     for i in range(row, row + m):
-        move(job, positions, n, at(job, layer.delta, i * layer.ld + first), layer.d_out // positions,
-             at(job, input.dx, i * source.ld), n)
-    clear_pads(job, source, at(job, input.dx, row * source.ld), m)
-
-
-cdef inline void move(const Job *job, Py_ssize_t positions, Py_ssize_t n, const char *x, Py_ssize_t step_x, char *out,
-                      Py_ssize_t step_out) noexcept nogil:
-    """Copy n features at each position, which are so many elements apart here and there."""
-    cdef Py_ssize_t p
-    for p in range(positions):
-        memcpy(at(job, out, p * step_out), at(job, x, p * step_x), n * job.size)
+        move_features(job, positions, n, at(job, delta_at(job, layer, i), first), layer.d_out // positions,
+                      dx_at(job, input, i), n)
+    clear_pads(job, source, dx_at(job, input, row), m)
 
 
 DROPOUT.name = "dropout"
+DROPOUT.measure = dropout_measure
 DROPOUT.forward = dropout_forward
 DROPOUT.backward = dropout_backward
 
@@ -162,6 +167,7 @@ SUM.backward = sum_backward
 SUM.passes = True
 
 CONCAT.name = "concat"
+CONCAT.measure = concat_measure
 CONCAT.forward = concat_forward
 CONCAT.backward = concat_backward
 

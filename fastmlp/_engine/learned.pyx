@@ -9,10 +9,27 @@ Each row keeps in its room what theta' is taken from; and mixtures w - u, by whi
 gradient wants.
 """
 from fastmlp._engine.features cimport features_measure, grad_of_features
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
+from fastmlp._engine.tables cimport theta_for
+
+
+cdef Theta read_theta(dict spec):
+    act, argument = spec.pop("mixed")
+    return theta_for(act, argument)
 
 
 # ---- mixtures
+
+cdef int mixture_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    layer.mixture.theta = read_theta(spec)
+    return features_measure(blank, layer, spec, held)
+
+
+cdef int prelu_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    layer.mixture.from_theta = True
+    return mixture_measure(blank, layer, spec, held)
+
 
 cdef Py_ssize_t mixture_room(const kernels_t *k, const Layer *layer) noexcept:
     """What theta' is taken from, then w - u."""
@@ -25,7 +42,7 @@ cdef Py_ssize_t mixture_scratch(const kernels_t *k, const Layer *layer) noexcept
 
 
 cdef inline char *room_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    return at(job, layer.room, row * layer.room_ld)
+    return row_room_at(job, layer, row)
 
 
 cdef inline char *rest_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
@@ -37,9 +54,9 @@ cdef inline void lie_between(Job *job, const Layer *layer, const char *x, Py_ssi
                              Py_ssize_t ldt, Py_ssize_t m, const char *share, char *rest, Py_ssize_t ldr, char *out,
                              Py_ssize_t ldo) noexcept nogil:
     """rest = w - u, out = u + share rest, where x and theta are those of the layer, or both have a factor."""
-    if layer.mixture.turned:
+    if layer.mixture.from_theta:
         x, ldx, theta, ldt = theta, ldt, x, ldx
-    job.k.blend(m, layer.weights.positions, layer.features.n, x, ldx, theta, ldt, share, rest, ldr, out, ldo)
+    job.k.blend(m, layer.positions, layer.features.n, x, ldx, theta, ldt, share, rest, ldr, out, ldo)
 
 
 cdef void mixture_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -48,7 +65,7 @@ cdef void mixture_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
     cdef Layer *before = layer.input.source
     cdef Theta *theta = &layer.mixture.theta
     cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
-    cdef char *s = at(job, layer.s, row * layer.ld)
+    cdef char *s = s_at(job, layer, row)
     cdef char *kept
     # theta(x) is put where w - u will be if s must be kept, else over s
     cdef Py_ssize_t theta_at = n if theta.needs_s else 0
@@ -56,8 +73,9 @@ cdef void mixture_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
         kept = room_of(job, layer, row + i)
         job.k.rows(1, layer.d_out, x_of(job, before, pos + i, row + i), layer.d_out, kept, n)
         job.k.act(theta.act, theta.arg, n, kept, at(job, kept, theta_at))
-    lie_between(job, layer, x_of(job, before, pos, row), before.ld, at(job, room_of(job, layer, row), theta_at),
-                layer.room_ld, m, layer.weights.W, rest_of(job, layer, row), layer.room_ld, s, layer.ld)
+    lie_between(job, layer, x_of(job, before, pos, row), before.buffers.ld, at(job, room_of(job, layer, row), theta_at),
+                layer.buffers.row_room_ld, m, layer.weights.W, rest_of(job, layer, row), layer.buffers.row_room_ld, s,
+                layer.buffers.ld)
     clear_pads(job, layer, s, m)
     activate(job, layer, row, m)
 
@@ -65,9 +83,9 @@ cdef void mixture_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
 cdef void mixture_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                            char *scratch) noexcept nogil:
     """de/dx(l-1) = delta(l) (u' + a (w' - u'))"""
-    pull_mixture(job, layer, layer.weights.W, at(job, layer.delta, row * layer.ld), row, m,
-                 at(job, layer.input.dx, row * layer.input.source.ld), layer.input.source.ld, NULL, 0, scratch)
-    clear_pads(job, layer.input.source, at(job, layer.input.dx, row * layer.input.source.ld), m)
+    pull_mixture(job, layer, layer.weights.W, delta_at(job, layer, row), row, m, dx_at(job, &layer.input, row),
+                 layer.input.source.buffers.ld, NULL, 0, scratch)
+    clear_pads(job, layer.input.source, dx_at(job, &layer.input, row), m)
 
 
 cdef void pull_mixture(Job *job, Layer *layer, const char *share, const char *delta, Py_ssize_t row, Py_ssize_t m,
@@ -78,16 +96,16 @@ cdef void pull_mixture(Job *job, Layer *layer, const char *share, const char *de
     cdef char *sloped = at(job, scratch, job.shares.kind_at)
     cdef char *spare = at(job, sloped, n)
     for i in range(m):
-        memcpy(sloped, at(job, delta, i * layer.ld), n * job.size)
+        memcpy(sloped, at(job, delta, i * layer.buffers.ld), n * job.size)
         job.k.act_grad(theta.act, theta.arg, n, room_of(job, layer, row + i), sloped)
-        lie_between(job, layer, at(job, delta, i * layer.ld), layer.ld, sloped, n, 1, share,
-                    spare if rest == NULL else at(job, rest, i * ldr), n, at(job, dx, i * ldx), ldx)
+        lie_between(job, layer, at(job, delta, i * layer.buffers.ld), layer.buffers.ld, sloped, n, 1, share, spare if
+                    rest == NULL else at(job, rest, i * ldr), n, at(job, dx, i * ldx), ldx)
 
 
 cdef void mixture_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
                        char *G, char *scratch) noexcept nogil:
     """da = sum of (w - u) delta_w"""
-    grad_of_features(job, layer, rest_of(job, layer, row), layer.room_ld, row, m, more, G)
+    grad_of_features(job, layer, rest_of(job, layer, row), layer.buffers.row_room_ld, row, m, more, G)
 
 
 cdef void mixture_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -96,13 +114,13 @@ cdef void mixture_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos
     cdef Layer *before = tangent.input.source
     cdef Theta *theta = &layer.mixture.theta
     cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
-    cdef char *x = at(job, before.x, row * before.ld)
-    cdef char *s = at(job, tangent.x, row * tangent.ld)
+    cdef char *x = x_at(job, before, row)
+    cdef char *s = x_at(job, tangent, row)
     for i in range(m):
-        memcpy(room_of(job, tangent, row + i), at(job, x, i * before.ld), n * job.size)
+        memcpy(room_of(job, tangent, row + i), at(job, x, i * before.buffers.ld), n * job.size)
         job.k.act_grad(theta.act, theta.arg, n, room_of(job, layer, row + i), room_of(job, tangent, row + i))
-    lie_between(job, layer, x, before.ld, room_of(job, tangent, row), tangent.room_ld, m, layer.weights.W,
-                rest_of(job, tangent, row), tangent.room_ld, s, tangent.ld)
+    lie_between(job, layer, x, before.buffers.ld, room_of(job, tangent, row), tangent.buffers.row_room_ld, m,
+                layer.weights.W, rest_of(job, tangent, row), tangent.buffers.row_room_ld, s, tangent.buffers.ld)
     clear_pads(job, tangent, s, m)
 
 
@@ -115,15 +133,15 @@ cdef void mixture_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_
     cdef Py_ssize_t i, r, n = pad(layer.d_out, job.k.lanes)
     cdef char *sloped = at(job, scratch, job.shares.kind_at)
     cdef char *delta
-    cdef char *dx = at(job, tangent.input.dx, row * before.ld)
+    cdef char *dx = dx_at(job, &tangent.input, row)
     for i in range(m):
         r = row + i
-        delta = at(job, tangent.delta, r * tangent.ld)
+        delta = delta_at(job, tangent, r)
         memcpy(sloped, delta, n * job.size)
-        job.k.act_curve(theta.act, theta.arg, n, room_of(job, layer, r), at(job, before.x, r * before.ld),
-                        at(job, pulled.delta, r * pulled.ld), sloped)
-        lie_between(job, layer, delta, tangent.ld, sloped, n, 1, layer.weights.W, at(job, sloped, n), n,
-                    at(job, dx, i * before.ld), before.ld)
+        job.k.act_curve(theta.act, theta.arg, n, room_of(job, layer, r), x_at(job, before, r), delta_at(job, pulled, r),
+                        sloped)
+        lie_between(job, layer, delta, tangent.buffers.ld, sloped, n, 1, layer.weights.W, at(job, sloped, n), n,
+                    at(job, dx, i * before.buffers.ld), before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
@@ -131,9 +149,9 @@ cdef void mixture_along(Job *job, Layer *along, Py_ssize_t pos, Py_ssize_t row, 
                         char *scratch) noexcept nogil:
     """V (w - u)"""
     cdef Layer *layer = &job.net.layers[along.number]
-    job.k.affine(m, along.weights.positions, along.features.n, rest_of(job, layer, row), layer.room_ld, along.weights.W,
-                 NULL, at(job, along.x, row * along.ld), along.ld)
-    clear_pads(job, along, at(job, along.x, row * along.ld), m)
+    job.k.affine(m, along.positions, along.features.n, rest_of(job, layer, row), layer.buffers.row_room_ld,
+                 along.weights.W, NULL, x_at(job, along, row), along.buffers.ld)
+    clear_pads(job, along, x_at(job, along, row), m)
 
 
 cdef void mixture_along_back(Job *job, Layer *along, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -141,16 +159,22 @@ cdef void mixture_along_back(Job *job, Layer *along, Py_ssize_t pos, Py_ssize_t 
     """V delta(l) (w' - u')"""
     cdef Layer *layer = &job.net.layers[along.number]
     cdef Layer *before = along.input.source
-    cdef char *dx = at(job, along.input.dx, row * before.ld)
+    cdef char *dx = dx_at(job, &along.input, row)
     cdef char *rest = room_of(job, along, row)
-    pull_mixture(job, layer, along.weights.W, at(job, layer.delta, row * layer.ld), row, m, dx, before.ld, rest,
-                 along.room_ld, scratch)
-    job.k.affine(m, along.weights.positions, along.features.n, rest, along.room_ld, along.weights.W, NULL, dx,
-                 before.ld)
+    pull_mixture(job, layer, along.weights.W, delta_at(job, layer, row), row, m, dx, before.buffers.ld, rest,
+                 along.buffers.row_room_ld, scratch)
+    job.k.affine(m, along.positions, along.features.n, rest, along.buffers.row_room_ld, along.weights.W, NULL, dx,
+                 before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
 # ---- gates
+
+cdef int glu_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    layer.mixture.theta = read_theta(spec)
+    layer.features.n, layer.positions = spec.pop("features"), spec.pop("positions")
+    return 0
+
 
 cdef Py_ssize_t glu_room(const kernels_t *k, const Layer *layer) noexcept:
     """What theta' is taken from, then theta(c)."""
@@ -167,14 +191,6 @@ cdef inline char *gate_of(const Job *job, const Layer *layer, Py_ssize_t row) no
     return rest_of(job, layer, row)
 
 
-cdef inline void put_half(const Job *job, const Layer *layer, const char *x, Py_ssize_t ldx, char *out,
-                          Py_ssize_t ldo) noexcept nogil:
-    """Copy the features of a half at each position, which are so many elements apart here and there."""
-    cdef Py_ssize_t p, n = layer.features.n
-    for p in range(layer.weights.positions):
-        memcpy(at(job, out, p * ldo), at(job, x, p * ldx), n * job.size)
-
-
 cdef void glu_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                       char *scratch) noexcept nogil:
     """x(l) = b theta(c)"""
@@ -187,12 +203,12 @@ cdef void glu_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py
         kept, gate = room_of(job, layer, row + i), gate_of(job, layer, row + i)
         x = x_of(job, layer.input.source, pos + i, row + i)
         clear_pad(job, layer, kept)
-        put_half(job, layer, at(job, x, n), 2 * n, kept, n)
+        move_features(job, layer.positions, n, at(job, x, n), 2 * n, kept, n)
         job.k.act(theta.act, theta.arg, whole, kept, gate)
         if not theta.needs_s:
             memcpy(kept, gate, whole * job.size)
-        job.k.multiply(layer.weights.positions, n, x, 2 * n, gate, n, False, at(job, layer.x, (row + i) * layer.ld), n)
-    clear_pads(job, layer, at(job, layer.x, row * layer.ld), m)
+        job.k.multiply(layer.positions, n, x, 2 * n, gate, n, False, x_at(job, layer, row + i), n)
+    clear_pads(job, layer, x_at(job, layer, row), m)
 
 
 cdef void glu_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -200,18 +216,18 @@ cdef void glu_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     """de/db = delta(l) theta(c), de/dc = delta(l) b theta'(c)"""
     cdef Layer *before = layer.input.source
     cdef Theta *theta = &layer.mixture.theta
-    cdef Py_ssize_t i, n = layer.features.n, positions = layer.weights.positions, whole = pad(layer.d_out, job.k.lanes)
+    cdef Py_ssize_t i, n = layer.features.n, positions = layer.positions, whole = pad(layer.d_out, job.k.lanes)
     cdef char *product = at(job, scratch, job.shares.kind_at)
     cdef char *delta
     cdef char *dx
     clear_pad(job, layer, product)
     for i in range(m):
-        delta, dx = at(job, layer.delta, (row + i) * layer.ld), at(job, layer.input.dx, (row + i) * before.ld)
+        delta, dx = delta_at(job, layer, row + i), dx_at(job, &layer.input, row + i)
         job.k.multiply(positions, n, delta, n, gate_of(job, layer, row + i), n, False, dx, 2 * n)
         job.k.multiply(positions, n, delta, n, x_of(job, before, pos + i, row + i), 2 * n, False, product, n)
         job.k.act_grad(theta.act, theta.arg, whole, room_of(job, layer, row + i), product)
-        put_half(job, layer, product, n, at(job, dx, n), 2 * n)
-    clear_pads(job, before, at(job, layer.input.dx, row * before.ld), m)
+        move_features(job, layer.positions, n, product, n, at(job, dx, n), 2 * n)
+    clear_pads(job, before, dx_at(job, &layer.input, row), m)
 
 
 cdef void glu_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -219,19 +235,19 @@ cdef void glu_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py
     """x'(l) = b' theta(c) + b theta'(c) c'"""
     cdef Layer *before = tangent.input.source
     cdef Theta *theta = &layer.mixture.theta
-    cdef Py_ssize_t i, n = layer.features.n, positions = layer.weights.positions, whole = pad(layer.d_out, job.k.lanes)
+    cdef Py_ssize_t i, n = layer.features.n, positions = layer.positions, whole = pad(layer.d_out, job.k.lanes)
     cdef char *x
     cdef char *gate
     cdef char *out
     for i in range(m):
-        x, gate = at(job, before.x, (row + i) * before.ld), gate_of(job, tangent, row + i)
-        out = at(job, tangent.x, (row + i) * tangent.ld)
+        x, gate = x_at(job, before, row + i), gate_of(job, tangent, row + i)
+        out = x_at(job, tangent, row + i)
         clear_pad(job, layer, gate)
-        put_half(job, layer, at(job, x, n), 2 * n, gate, n)
+        move_features(job, layer.positions, n, at(job, x, n), 2 * n, gate, n)
         job.k.act_grad(theta.act, theta.arg, whole, room_of(job, layer, row + i), gate)
         job.k.multiply(positions, n, x, 2 * n, gate_of(job, layer, row + i), n, False, out, n)
         job.k.multiply(positions, n, x_of(job, layer.input.source, pos + i, row + i), 2 * n, gate, n, True, out, n)
-    clear_pads(job, tangent, at(job, tangent.x, row * tangent.ld), m)
+    clear_pads(job, tangent, x_at(job, tangent, row), m)
 
 
 cdef void glu_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -241,7 +257,7 @@ cdef void glu_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t po
     cdef Layer *before = tangent.input.source
     cdef Layer *pulled = &job.sensitivity.pulled[layer.number]
     cdef Theta *theta = &layer.mixture.theta
-    cdef Py_ssize_t i, r, n = layer.features.n, positions = layer.weights.positions
+    cdef Py_ssize_t i, r, n = layer.features.n, positions = layer.positions
     cdef Py_ssize_t whole = pad(layer.d_out, job.k.lanes)
     cdef char *product = at(job, scratch, job.shares.kind_at)
     cdef char *changed = at(job, product, whole)
@@ -255,22 +271,22 @@ cdef void glu_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t po
         clear_pad(job, layer, at(job, product, i * whole))
     for i in range(m):
         r = row + i
-        delta, moved = at(job, pulled.delta, r * pulled.ld), at(job, tangent.delta, r * tangent.ld)
-        b, x = x_of(job, layer.input.source, pos + i, r), at(job, before.x, r * before.ld)
-        dx = at(job, tangent.input.dx, r * before.ld)
+        delta, moved = delta_at(job, pulled, r), delta_at(job, tangent, r)
+        b, x = x_of(job, layer.input.source, pos + i, r), x_at(job, before, r)
+        dx = dx_at(job, &tangent.input, r)
         job.k.multiply(positions, n, moved, n, gate_of(job, layer, r), n, False, dx, 2 * n)
         job.k.multiply(positions, n, delta, n, gate_of(job, tangent, r), n, True, dx, 2 * n)
         job.k.multiply(positions, n, delta, n, b, 2 * n, False, product, n)
         job.k.multiply(positions, n, moved, n, b, 2 * n, False, changed, n)
         job.k.multiply(positions, n, delta, n, x, 2 * n, True, changed, n)
-        put_half(job, layer, at(job, x, n), 2 * n, along, n)
+        move_features(job, layer.positions, n, at(job, x, n), 2 * n, along, n)
         job.k.act_curve(theta.act, theta.arg, whole, room_of(job, layer, r), along, product, changed)
-        put_half(job, layer, changed, n, at(job, dx, n), 2 * n)
-    clear_pads(job, before, at(job, tangent.input.dx, row * before.ld), m)
+        move_features(job, layer.positions, n, changed, n, at(job, dx, n), 2 * n)
+    clear_pads(job, before, dx_at(job, &tangent.input, row), m)
 
 
 MIXTURE.name = "mixture"
-MIXTURE.measure = features_measure
+MIXTURE.measure = mixture_measure
 MIXTURE.scratch = mixture_scratch
 MIXTURE.row_scratch = mixture_room
 MIXTURE.forward = mixture_forward
@@ -283,8 +299,10 @@ MIXTURE.along_back = mixture_along_back
 
 PRELU = MIXTURE
 PRELU.name = "prelu"
+PRELU.measure = prelu_measure
 
 GLU.name = "glu"
+GLU.measure = glu_measure
 GLU.scratch = glu_scratch
 GLU.row_scratch = glu_room
 GLU.forward = glu_forward

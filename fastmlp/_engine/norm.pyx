@@ -11,14 +11,30 @@ Where others work on the same batch, mean, var and both sums are those of all th
 
 Otherwise mean and var are the running ones, s is linear in x, and rows are apart.
 """
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
+cdef enum:
+    PART_MULTIPLE = 16      # of columns, at which threads' parts begin
 
-cdef void norm_measure(const kernels_t *k, Layer *layer) noexcept:
+
+cdef int norm_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
     cdef Weights *W = &layer.weights
-    W.rows, W.cols = 1, layer.norm.channels
-    W.units, W.columns = W.cols, pad(W.cols, k.lanes)
-    W.positions = layer.d_out // W.cols
+    cdef Norm *norm = &layer.norm
+    norm.channels, norm.momentum, norm.eps = spec.pop("channels"), spec.pop("momentum"), spec.pop("eps")
+    layer.positions = layer.d_out // norm.channels
+    W.rows, W.cols, W.units = 1, norm.channels, norm.channels
+    W.cost = pad(W.cols, blank.k.lanes) * layer.positions
+    return 0
+
+
+cdef Py_ssize_t norm_place(Job *job, Layer *layer, char *base, Py_ssize_t offset) noexcept:
+    """The statistics."""
+    cdef Norm *norm = &layer.norm
+    cdef Py_ssize_t room = room_for(job, norm.channels)
+    norm.mean, norm.var, norm.scale = base + offset, base + offset + room, base + offset + 2 * room
+    norm.sum_x, norm.sum = base + offset + 3 * room, base + offset + 4 * room
+    return offset + 5 * room
 
 
 cdef void norm_prepare(const Job *job, Layer *layer) noexcept nogil:
@@ -31,17 +47,14 @@ cdef void norm_prepare(const Job *job, Layer *layer) noexcept nogil:
     job.k.scale_of(norm.channels, norm.running_var, norm.eps, norm.scale)
 
 
-cdef inline Py_ssize_t column_of(const Job *job, Py_ssize_t n, int thread) noexcept nogil:
-    """Where a thread's part of n columns begins."""
-    return n if thread == job.team.active else n * thread // job.team.active // 16 * 16
-
-
 cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int thread) noexcept nogil:
     """The mean and the variance of this thread's columns of x(l-1); the running ones move towards them."""
     cdef Norm *norm = &layer.norm
     cdef Layer *before = layer.input.source
-    cdef Py_ssize_t lo = column_of(job, norm.channels, thread), n = column_of(job, norm.channels, thread + 1) - lo
-    cdef Py_ssize_t i, positions = layer.weights.positions
+    cdef Py_ssize_t lo = share_begin(job, norm.channels, thread, PART_MULTIPLE), n = share_begin(job, norm.channels,
+                                                                                                 thread + 1,
+                                                                                                 PART_MULTIPLE) - lo
+    cdef Py_ssize_t i, positions = layer.positions
     cdef double total = 0, count = 0, w, unbiased
     for i in range(m):
         w = weight_of_row(job, pos + i)
@@ -52,8 +65,8 @@ cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int 
     if thread == 0:
         norm.total, norm.count = total, count
     if total > 0:
-        job.k.moments(m, positions, n, norm.channels, at(job, before.x, lo), before.ld, job.rows.loss.weight,
-                      job.rows.order, pos, total, at(job, norm.mean, lo), at(job, norm.var, lo))
+        job.k.moments(m, positions, n, norm.channels, at(job, before.buffers.x, lo), before.buffers.ld,
+                      job.rows.loss.weight, job.rows.order, pos, total, at(job, norm.mean, lo), at(job, norm.var, lo))
     else:
         memset(at(job, norm.mean, lo), 0, n * job.size)
         memset(at(job, norm.var, lo), 0, n * job.size)
@@ -89,10 +102,12 @@ cdef void norm_settle_back(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m,
     """The sums of delta and of delta x^ over the batch, of this thread's columns."""
     cdef Norm *norm = &layer.norm
     cdef Layer *before = layer.input.source
-    cdef Py_ssize_t lo = column_of(job, norm.channels, thread), n = column_of(job, norm.channels, thread + 1) - lo
-    job.k.norm_sums(m, layer.weights.positions, n, norm.channels, at(job, before.x, lo), before.ld,
-                    at(job, layer.delta, lo), layer.ld, at(job, norm.mean, lo), at(job, norm.scale, lo), False,
-                    at(job, norm.sum_x, lo), at(job, norm.sum, lo))
+    cdef Py_ssize_t lo = share_begin(job, norm.channels, thread, PART_MULTIPLE), n = share_begin(job, norm.channels,
+                                                                                                 thread + 1,
+                                                                                                 PART_MULTIPLE) - lo
+    job.k.norm_sums(m, layer.positions, n, norm.channels, at(job, before.buffers.x, lo), before.buffers.ld,
+                    at(job, layer.buffers.delta, lo), layer.buffers.ld, at(job, norm.mean, lo), at(job, norm.scale, lo),
+                    False, at(job, norm.sum_x, lo), at(job, norm.sum, lo))
     if job.optimizer.settle != NULL:
         settle_together(job, layer, True, thread)
 
@@ -102,9 +117,9 @@ cdef void norm_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     """s(l) = gamma x^ + beta, x(l) = theta(s(l)); of a tangent, without mean and beta, s'(l) = gamma scale x'"""
     cdef Layer *before = layer.input.source
     cdef Weights *W = &layer.weights
-    cdef char *s = at(job, layer.s, row * layer.ld)
-    job.k.normalise(m, W.positions, layer.norm.channels, x_of(job, before, pos, row), before.ld, layer.norm.mean,
-                    layer.norm.scale, W.W, (W.b if W.bias else NULL), s, layer.ld)
+    cdef char *s = s_at(job, layer, row)
+    job.k.normalise(m, layer.positions, layer.norm.channels, x_of(job, before, pos, row), before.buffers.ld,
+                    layer.norm.mean, layer.norm.scale, W.W, (W.b if W.bias else NULL), s, layer.buffers.ld)
     clear_pads(job, layer, s, m)
     activate(job, layer, row, m)
 
@@ -114,12 +129,12 @@ cdef void norm_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
     """de/dx(l-1), through the statistics too where they are the batch's"""
     cdef Norm *norm = &layer.norm
     cdef Layer *before = layer.input.source
-    cdef char *dx = at(job, layer.input.dx, row * before.ld)
+    cdef char *dx = dx_at(job, &layer.input, row)
     cdef bint moving = norm.total > 0
-    job.k.normalise_grad(m, layer.weights.positions, norm.channels, x_of(job, before, pos, row), before.ld,
-                         at(job, layer.delta, row * layer.ld), layer.ld, norm.mean, norm.scale, layer.weights.W,
+    job.k.normalise_grad(m, layer.positions, norm.channels, x_of(job, before, pos, row), before.buffers.ld,
+                         delta_at(job, layer, row), layer.buffers.ld, norm.mean, norm.scale, layer.weights.W,
                          job.rows.loss.weight, job.rows.order, pos, norm.total, norm.sum_x,
-                         (norm.sum if moving else NULL), dx, before.ld)
+                         (norm.sum if moving else NULL), dx, before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
@@ -130,9 +145,8 @@ cdef void norm_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
     cdef Norm *norm = &layer.norm
     cdef Weights *W = &layer.weights
     cdef char *db = at(job, G, W.b_at) if W.bias else NULL
-    job.k.norm_sums(m, W.positions, norm.channels, norm.channels, at(job, before.x, row * before.ld), before.ld,
-                    at(job, layer.delta_w, row * layer.ld), layer.ld, norm.mean, norm.scale, more,
-                    at(job, G, W.w_at), db)
+    job.k.norm_sums(m, layer.positions, norm.channels, norm.channels, x_at(job, before, row), before.buffers.ld,
+                    delta_w_at(job, layer, row), layer.buffers.ld, norm.mean, norm.scale, more, at(job, G, W.w_at), db)
     clear_columns(job, at(job, G, W.w_at), 1, W.cols, W.ld, W.ld)
     if db != NULL:
         clear_columns(job, db, 1, W.units, W.ld, W.ld)
@@ -140,6 +154,7 @@ cdef void norm_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
 
 BATCH_NORM.name = "batch_norm"
 BATCH_NORM.measure = norm_measure
+BATCH_NORM.place = norm_place
 BATCH_NORM.prepare = norm_prepare
 BATCH_NORM.settle = norm_settle
 BATCH_NORM.settle_back = norm_settle_back

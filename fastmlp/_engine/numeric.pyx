@@ -11,10 +11,19 @@ panels, and f times row k. Of dW the row of a bin is the sum over all bins from 
 edges gather: delta times f at the upper edge of bin k, times 1 - f at its lower one. So a batch's G are knots first,
 and sums once, at its end.
 """
+import numpy as np
+
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
+from fastmlp._engine.tables cimport address
 
 
 # ---- waves
+
+cdef int waves_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    layer.features.n, layer.positions = spec.pop("features"), spec.pop("positions")
+    return 0
+
 
 cdef Py_ssize_t waves_room(const kernels_t *k, const Layer *layer) noexcept:
     """The sines where they are no output."""
@@ -34,17 +43,17 @@ cdef inline Waves waves_at(const Job *job, const Layer *layer, char *rows, Py_ss
     cdef Waves waves
     cdef Py_ssize_t n = layer.features.n
     cdef bint both = layer.d_out > layer.d_in
-    waves.step, waves.ld = 2 * n if both else n, layer.ld
-    waves.cos = at(job, rows, row * layer.ld)
-    waves.sin, waves.ld_sin = at(job, waves.cos, n) if both else NULL, layer.ld
+    waves.step, waves.ld = 2 * n if both else n, layer.buffers.ld
+    waves.cos = at(job, rows, row * layer.buffers.ld)
+    waves.sin, waves.ld_sin = at(job, waves.cos, n) if both else NULL, layer.buffers.ld
     return waves
 
 
 cdef inline Waves waves_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
     """Of x(l), sines that are no output too."""
-    cdef Waves waves = waves_at(job, layer, layer.x, row)
+    cdef Waves waves = waves_at(job, layer, layer.buffers.x, row)
     if waves.sin == NULL:
-        waves.sin, waves.ld_sin = at(job, layer.room, row * layer.room_ld), layer.room_ld
+        waves.sin, waves.ld_sin = row_room_at(job, layer, row), layer.buffers.row_room_ld
     return waves
 
 
@@ -53,7 +62,7 @@ cdef void waves_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
     """x(l) = cos(2 pi x(l-1)), sin(2 pi x(l-1))"""
     cdef Layer *before = layer.input.source
     cdef Waves of = waves_of(job, layer, row)
-    job.k.waves(m, layer.weights.positions, layer.features.n, x_of(job, before, pos, row), before.ld, of.step, of.cos,
+    job.k.waves(m, layer.positions, layer.features.n, x_of(job, before, pos, row), before.buffers.ld, of.step, of.cos,
                 of.ld, of.sin, of.ld_sin)
     clear_pads(job, layer, of.cos, m)
 
@@ -62,10 +71,10 @@ cdef void waves_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row,
                          char *scratch) noexcept nogil:
     """de/dx(l-1) = 2 pi (cos delta of sin - sin delta of cos)"""
     cdef Layer *before = layer.input.source
-    cdef char *dx = at(job, layer.input.dx, row * before.ld)
-    cdef Waves of = waves_of(job, layer, row), delta = waves_at(job, layer, layer.delta, row)
-    job.k.waves_pull(m, layer.weights.positions, layer.features.n, of.step, of.cos, of.ld, of.sin, of.ld_sin, delta.cos,
-                     delta.sin, delta.ld, dx, before.ld)
+    cdef char *dx = dx_at(job, &layer.input, row)
+    cdef Waves of = waves_of(job, layer, row), delta = waves_at(job, layer, layer.buffers.delta, row)
+    job.k.waves_pull(m, layer.positions, layer.features.n, of.step, of.cos, of.ld, of.sin, of.ld_sin, delta.cos,
+                     delta.sin, delta.ld, dx, before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
@@ -73,9 +82,9 @@ cdef void waves_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, 
                         char *scratch) noexcept nogil:
     """cos' = -2 pi sin x', sin' = 2 pi cos x'"""
     cdef Layer *before = tangent.input.source
-    cdef Waves of = waves_of(job, layer, row), changed = waves_at(job, tangent, tangent.x, row)
-    job.k.waves_push(m, layer.weights.positions, layer.features.n, at(job, before.x, row * before.ld), before.ld,
-                     of.step, of.cos, of.ld, of.sin, of.ld_sin, changed.cos, changed.sin, changed.ld)
+    cdef Waves of = waves_of(job, layer, row), changed = waves_at(job, tangent, tangent.buffers.x, row)
+    job.k.waves_push(m, layer.positions, layer.features.n, x_at(job, before, row), before.buffers.ld, of.step, of.cos,
+                     of.ld, of.sin, of.ld_sin, changed.cos, changed.sin, changed.ld)
     clear_pads(job, tangent, changed.cos, m)
 
 
@@ -84,24 +93,47 @@ cdef void waves_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t 
     """(de/dx(l-1))' = 2 pi (cos delta' of sin - sin delta' of cos) - 4 pi^2 x' (cos delta of cos + sin delta of sin)"""
     cdef Layer *before = tangent.input.source
     cdef Layer *pulled = &job.sensitivity.pulled[layer.number]
-    cdef Py_ssize_t positions = layer.weights.positions, n = layer.features.n
-    cdef char *dx = at(job, tangent.input.dx, row * before.ld)
-    cdef Waves of = waves_of(job, layer, row), moved = waves_at(job, tangent, tangent.delta, row)
-    cdef Waves delta = waves_at(job, pulled, pulled.delta, row)
+    cdef Py_ssize_t positions = layer.positions, n = layer.features.n
+    cdef char *dx = dx_at(job, &tangent.input, row)
+    cdef Waves of = waves_of(job, layer, row), moved = waves_at(job, tangent, tangent.buffers.delta, row)
+    cdef Waves delta = waves_at(job, pulled, pulled.buffers.delta, row)
     job.k.waves_pull(m, positions, n, of.step, of.cos, of.ld, of.sin, of.ld_sin, moved.cos, moved.sin, moved.ld, dx,
-                     before.ld)
+                     before.buffers.ld)
     job.k.waves_curve(m, positions, n, of.step, of.cos, of.ld, of.sin, of.ld_sin, delta.cos, delta.sin, delta.ld,
-                      at(job, before.x, row * before.ld), dx, before.ld)
+                      x_at(job, before, row), dx, before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
 # ---- bins
 
-cdef void bins_measure(const kernels_t *k, Layer *layer) noexcept:
+cdef int bins_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    """Where the bins of each feature are, of arrays of edges."""
     cdef Weights *W = &layer.weights
-    W.rows, W.cols, W.units, W.positions = layer.bins.first[layer.d_in], layer.d_out, layer.d_out, 1
-    # work for a row of X: three rows of W for each feature
-    W.columns = max(<Py_ssize_t>1, 3 * layer.d_in * pad(W.cols, k.lanes) // W.rows)
+    cdef Bins *bins = &layer.bins
+    edges = spec.pop("edges")
+    dtype = np.float32 if blank.size == 4 else np.float64
+    sizes = [len(feature) for feature in edges]
+    first = np.cumsum([0, *sizes]).astype(np.int32) - np.arange(len(sizes) + 1, dtype=np.int32)
+    ends = np.concatenate(edges).astype(dtype)
+    slope = np.concatenate([1 / np.diff(feature) for feature in edges]).astype(dtype)
+    held += [first, ends, slope]
+    bins.first = <int32_t *>address(first)
+    bins.edges, bins.slope = <char *>address(ends), <char *>address(slope)
+    W.rows, W.cols, W.units = bins.first[layer.d_in], layer.d_out, layer.d_out
+    # three rows of W for each feature
+    W.cost = max(<Py_ssize_t>1, 3 * layer.d_in * pad(W.cols, blank.k.lanes) // W.rows)
+    return 0
+
+
+cdef Py_ssize_t bins_place(Job *job, Layer *layer, char *base, Py_ssize_t offset) noexcept:
+    """The sums of W's rows, in the place of panels."""
+    layer.forms.panels, layer.forms.made = base + offset, True
+    return offset + room_for(job, layer.weights.rows * layer.weights.ld)
+
+
+cdef Py_ssize_t bins_cut(const Layer *layer, Py_ssize_t row) noexcept:
+    """The bins of a feature stay together."""
+    return layer.bins.first[feature_at(layer, row)]
 
 
 cdef Py_ssize_t bins_room(const kernels_t *k, const Layer *layer) noexcept:
@@ -111,7 +143,7 @@ cdef Py_ssize_t bins_room(const kernels_t *k, const Layer *layer) noexcept:
 
 cdef inline char *part_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
     """f of a row's features, of a tangent how they change"""
-    return at(job, layer.room, row * layer.room_ld)
+    return row_room_at(job, layer, row)
 
 
 cdef inline int32_t *bin_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
@@ -120,7 +152,7 @@ cdef inline int32_t *bin_of(const Job *job, const Layer *layer, Py_ssize_t row) 
 
 
 cdef inline Py_ssize_t bin_ld(const Job *job, const Layer *layer) noexcept nogil:
-    return layer.room_ld * job.size // <Py_ssize_t>sizeof(int32_t)
+    return layer.buffers.row_room_ld * job.size // <Py_ssize_t>sizeof(int32_t)
 
 
 cdef void bins_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -130,12 +162,12 @@ cdef void bins_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     cdef Weights *W = &layer.weights
     cdef Py_ssize_t i
     for i in range(m):
-        job.k.find_bins(1, layer.d_in, x_of(job, before, pos + i, row + i), before.ld, layer.bins.first,
+        job.k.find_bins(1, layer.d_in, x_of(job, before, pos + i, row + i), before.buffers.ld, layer.bins.first,
                         layer.bins.edges, layer.bins.slope, part_of(job, layer, row + i), bin_of(job, layer, row + i),
-                        layer.room_ld)
-    job.k.sum_bins(m, layer.d_in, layer.d_out, part_of(job, layer, row), bin_of(job, layer, row), layer.room_ld,
-                   bin_ld(job, layer), W.W, layer.forms.panels, W.ld, (W.b if W.bias else NULL),
-                   at(job, layer.s, row * layer.ld), layer.ld)
+                        layer.buffers.row_room_ld)
+    job.k.sum_bins(m, layer.d_in, layer.d_out, part_of(job, layer, row), bin_of(job, layer, row),
+                   layer.buffers.row_room_ld, bin_ld(job, layer), W.W, layer.forms.panels, W.ld,
+                   (W.b if W.bias else NULL), s_at(job, layer, row), layer.buffers.ld)
     activate(job, layer, row, m)
 
 
@@ -148,9 +180,9 @@ cdef void bins_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
 cdef void pull_bins(Job *job, const Layer *layer, const Layer *of, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """The same for delta of another layer than the one that has the bins."""
     cdef const Layer *before = of.input.source
-    cdef char *dx = at(job, of.input.dx, row * before.ld)
+    cdef char *dx = dx_at(job, &of.input, row)
     job.k.pull_bins(m, layer.d_in, layer.d_out, layer.bins.slope, bin_of(job, layer, row), bin_ld(job, layer),
-                    of.weights.W, of.weights.ld, at(job, of.delta, row * of.ld), of.ld, dx, before.ld)
+                    of.weights.W, of.weights.ld, delta_at(job, of, row), of.buffers.ld, dx, before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
@@ -161,14 +193,14 @@ cdef void bins_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
     cdef Weights *of = &layer.weights
     cdef const Layer *here = &job.net.layers[layer.number]
     cdef char *W = at(job, G, of.w_at)
-    cdef char *delta = at(job, layer.delta_w, row * layer.ld)
+    cdef char *delta = delta_w_at(job, layer, row)
     if not more:
         memset(at(job, W, lo * of.ld), 0, (hi - lo) * of.ld * job.size)
-    job.k.knot_sums(m, feature_at(layer, lo), feature_at(layer, hi), layer.d_out, layer.bins.first,
-                    1 if layer == here else 0, part_of(job, layer, row), layer.room_ld, bin_of(job, here, row),
-                    bin_ld(job, here), delta, layer.ld, W, of.ld)
+    job.k.knot_sums(m, feature_at(layer, lo), feature_at(layer, hi), layer.d_out, layer.bins.first, 1 if layer == here
+                    else 0, part_of(job, layer, row), layer.buffers.row_room_ld, bin_of(job, here, row),
+                    bin_ld(job, here), delta, layer.buffers.ld, W, of.ld)
     if hi == of.rows and of.bias:
-        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, at(job, G, of.b_at), more)
+        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.buffers.ld, at(job, G, of.b_at), more)
 
 
 cdef void bins_grad_end(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, char *G) noexcept nogil:
@@ -178,7 +210,7 @@ cdef void bins_grad_end(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, ch
 
 
 cdef inline Py_ssize_t feature_at(const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """The feature whose first row of W that is, or d(l-1) past the last row."""
+    """The first feature whose rows of W begin at that row or after it, or d(l-1) past the last of them."""
     cdef Py_ssize_t i = 0, half, left = layer.d_in
     while left > 0:
         half = left // 2
@@ -200,11 +232,11 @@ cdef void bins_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, P
                        char *scratch) noexcept nogil:
     """s'(l) = the sum over features of x' / width times W's row of the bin"""
     cdef Layer *before = tangent.input.source
-    job.k.push_bins(m, layer.d_in, at(job, before.x, row * before.ld), before.ld, layer.bins.slope,
-                    bin_of(job, layer, row), bin_ld(job, layer), part_of(job, tangent, row), tangent.room_ld)
-    job.k.sum_bins(m, layer.d_in, layer.d_out, part_of(job, tangent, row), bin_of(job, layer, row), tangent.room_ld,
-                   bin_ld(job, layer), layer.weights.W, NULL, layer.weights.ld, NULL,
-                   at(job, tangent.s, row * tangent.ld), tangent.ld)
+    job.k.push_bins(m, layer.d_in, x_at(job, before, row), before.buffers.ld, layer.bins.slope, bin_of(job, layer, row),
+                    bin_ld(job, layer), part_of(job, tangent, row), tangent.buffers.row_room_ld)
+    job.k.sum_bins(m, layer.d_in, layer.d_out, part_of(job, tangent, row), bin_of(job, layer, row),
+                   tangent.buffers.row_room_ld, bin_ld(job, layer), layer.weights.W, NULL, layer.weights.ld, NULL,
+                   s_at(job, tangent, row), tangent.buffers.ld)
     activate(job, tangent, row, m)
 
 
@@ -215,6 +247,7 @@ cdef void bins_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t p
 
 
 WAVES.name = "waves"
+WAVES.measure = waves_measure
 WAVES.row_scratch = waves_room
 WAVES.forward = waves_forward
 WAVES.backward = waves_backward
@@ -223,6 +256,8 @@ WAVES.tangent_back = waves_tangent_back
 
 BINS.name = "bins"
 BINS.measure = bins_measure
+BINS.place = bins_place
+BINS.cut = bins_cut
 BINS.row_scratch = bins_room
 BINS.forward = bins_forward
 BINS.backward = bins_backward

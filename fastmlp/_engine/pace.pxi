@@ -1,4 +1,5 @@
-# Epochs in stints, chunks that the threads do in one go: how many threads take how many chunks, and signals between them.
+# Epochs in stints, chunks that the threads do in one go: how many threads take how many chunks, and signals between
+# them.
 
 cdef double STINT_SECONDS = 2e-3    # of an epoch
 cdef double TRY_SECONDS = 3e-4      # one that measures

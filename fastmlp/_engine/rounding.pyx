@@ -5,6 +5,7 @@ whose backward rounds delta(l) where it is: nothing but the products and the sum
 rounded with its other forms, once a step. A call that rounds (Call.round_operands) has these in the place of the exact
 kinds; nothing else in the engine asks which it has.
 """
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
 cdef enum:
@@ -28,14 +29,14 @@ cdef add_rounding(LayerKind *kind):
 cdef void rounding_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                            char *scratch) noexcept nogil:
     cdef Layer *before = layer.input.source
-    job.k.round_operands(m, pad(before.d_out, job.k.lanes), x_of(job, before, pos, row), before.ld,
-                         operands_of(job, before, pos, row), before.ld)
+    job.k.round_operands(m, pad(before.d_out, job.k.lanes), x_of(job, before, pos, row), before.buffers.ld,
+                         operands_of(job, before, pos, row), before.buffers.ld)
     layer.kind.exact.forward(job, layer, pos, row, m, scratch)
 
 
 cdef void rounding_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                             char *scratch) noexcept nogil:
-    cdef char *delta = at(job, layer.delta, row * layer.ld)
-    job.k.round_operands(m, pad(layer.d_out, job.k.lanes), delta, layer.ld, delta, layer.ld)
+    cdef char *delta = delta_at(job, layer, row)
+    job.k.round_operands(m, pad(layer.d_out, job.k.lanes), delta, layer.buffers.ld, delta, layer.buffers.ld)
     if layer.input.dx != NULL:
         layer.kind.exact.backward(job, layer, pos, row, m, scratch)

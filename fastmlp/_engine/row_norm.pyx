@@ -12,17 +12,23 @@ and J = dx^/dx = r (1 - 1 1^T / n - x^ x^T / n), symmetric, without 1 1^T in the
 Each row keeps x^ and r in its room; a tangent's room has x^'.
 """
 from fastmlp._engine.features cimport beta_of, features_measure, gamma_of, grad_of_features
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
+
+
+cdef int row_norm_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
+    layer.features.centred, layer.features.eps = spec.pop("centred"), spec.pop("eps")
+    return features_measure(blank, layer, spec, held)
 
 
 cdef Py_ssize_t row_norm_room(const kernels_t *k, const Layer *layer) noexcept:
     """x^, then r of each position."""
-    return pad(layer.d_out, k.lanes) + layer.weights.positions
+    return pad(layer.d_out, k.lanes) + layer.positions
 
 
 cdef inline char *normal_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
     """x^ of a row, of a tangent x^'"""
-    return at(job, layer.room, row * layer.room_ld)
+    return row_room_at(job, layer, row)
 
 
 cdef inline char *scale_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
@@ -35,10 +41,10 @@ cdef void row_norm_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
     """s(l) = gamma x^ + beta, x(l) = theta(s(l))"""
     cdef Layer *before = layer.input.source
     cdef Features *of = &layer.features
-    cdef char *s = at(job, layer.s, row * layer.ld)
-    job.k.row_norm(m, layer.weights.positions, of.n, of.centred, of.eps, x_of(job, before, pos, row), before.ld,
+    cdef char *s = s_at(job, layer, row)
+    job.k.row_norm(m, layer.positions, of.n, of.centred, of.eps, x_of(job, before, pos, row), before.buffers.ld,
                    gamma_of(layer), beta_of(layer), normal_of(job, layer, row), scale_of(job, layer, row),
-                   layer.room_ld, s, layer.ld)
+                   layer.buffers.row_room_ld, s, layer.buffers.ld)
     clear_pads(job, layer, s, m)
     activate(job, layer, row, m)
 
@@ -46,23 +52,23 @@ cdef void row_norm_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
 cdef inline void slope(Job *job, const Layer *layer, Py_ssize_t row, Py_ssize_t m, const char *gamma, const char *v,
                        Py_ssize_t ldv, char *out, Py_ssize_t ldo) noexcept nogil:
     """out = J (gamma v)"""
-    job.k.row_norm_slope(m, layer.weights.positions, layer.features.n, layer.features.centred,
-                         normal_of(job, layer, row), scale_of(job, layer, row), layer.room_ld, gamma, v, ldv, out, ldo)
+    job.k.row_norm_slope(m, layer.positions, layer.features.n, layer.features.centred, normal_of(job, layer, row),
+                         scale_of(job, layer, row), layer.buffers.row_room_ld, gamma, v, ldv, out, ldo)
 
 
 cdef void row_norm_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                             char *scratch) noexcept nogil:
     """de/dx(l-1) = J (gamma delta(l))"""
     cdef Layer *before = layer.input.source
-    cdef char *dx = at(job, layer.input.dx, row * before.ld)
-    slope(job, layer, row, m, gamma_of(layer), at(job, layer.delta, row * layer.ld), layer.ld, dx, before.ld)
+    cdef char *dx = dx_at(job, &layer.input, row)
+    slope(job, layer, row, m, gamma_of(layer), delta_at(job, layer, row), layer.buffers.ld, dx, before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
 cdef void row_norm_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
                         char *G, char *scratch) noexcept nogil:
     """dgamma = sum of x^ delta_w, dbeta = sum of delta_w"""
-    grad_of_features(job, layer, normal_of(job, layer, row), layer.room_ld, row, m, more, G)
+    grad_of_features(job, layer, normal_of(job, layer, row), layer.buffers.row_room_ld, row, m, more, G)
 
 
 cdef void row_norm_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -70,10 +76,10 @@ cdef void row_norm_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t po
     """x^' = J x'(l-1), s'(l) = gamma x^'"""
     cdef Layer *before = tangent.input.source
     cdef char *normal = normal_of(job, tangent, row)
-    cdef char *s = at(job, tangent.x, row * tangent.ld)
-    slope(job, layer, row, m, NULL, at(job, before.x, row * before.ld), before.ld, normal, tangent.room_ld)
-    job.k.affine(m, layer.weights.positions, layer.features.n, normal, tangent.room_ld, gamma_of(layer), NULL, s,
-                 tangent.ld)
+    cdef char *s = x_at(job, tangent, row)
+    slope(job, layer, row, m, NULL, x_at(job, before, row), before.buffers.ld, normal, tangent.buffers.row_room_ld)
+    job.k.affine(m, layer.positions, layer.features.n, normal, tangent.buffers.row_room_ld, gamma_of(layer), NULL, s,
+                 tangent.buffers.ld)
     clear_pads(job, tangent, s, m)
 
 
@@ -82,17 +88,17 @@ cdef void row_norm_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize
     """(de/dx(l-1))' = J (gamma delta'(l)) + J' (gamma delta(l))"""
     cdef Layer *before = tangent.input.source
     cdef Layer *pulled = &job.sensitivity.pulled[layer.number]
-    cdef char *dx = at(job, tangent.input.dx, row * before.ld)
-    slope(job, layer, row, m, gamma_of(layer), at(job, tangent.delta, row * tangent.ld), tangent.ld, dx, before.ld)
-    job.k.row_norm_curve(m, layer.weights.positions, layer.features.n, layer.features.centred,
-                         normal_of(job, layer, row), scale_of(job, layer, row), layer.room_ld, gamma_of(layer),
-                         at(job, pulled.delta, row * pulled.ld), pulled.ld, at(job, before.x, row * before.ld),
-                         before.ld, normal_of(job, tangent, row), tangent.room_ld, dx, before.ld)
+    cdef char *dx = dx_at(job, &tangent.input, row)
+    slope(job, layer, row, m, gamma_of(layer), delta_at(job, tangent, row), tangent.buffers.ld, dx, before.buffers.ld)
+    job.k.row_norm_curve(m, layer.positions, layer.features.n, layer.features.centred, normal_of(job, layer, row),
+                         scale_of(job, layer, row), layer.buffers.row_room_ld, gamma_of(layer),
+                         delta_at(job, pulled, row), pulled.buffers.ld, x_at(job, before, row), before.buffers.ld,
+                         normal_of(job, tangent, row), tangent.buffers.row_room_ld, dx, before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
 LAYER_NORM.name = "layer_norm"
-LAYER_NORM.measure = features_measure
+LAYER_NORM.measure = row_norm_measure
 LAYER_NORM.row_scratch = row_norm_room
 LAYER_NORM.forward = row_norm_forward
 LAYER_NORM.backward = row_norm_backward

@@ -29,23 +29,23 @@ cdef void gather_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) no
     """x(0) of m rows"""
     cdef Layer *x0 = &job.net.layers[0]
     cdef char *x
-    if x0.in_place:
+    if x0.buffers.in_place:
         return
-    x = at(job, x0.x, row * x0.ld)
-    job.k.gather(&job.rows.X, job.rows.order, pos, m, x, x0.ld)
+    x = x_at(job, x0, row)
+    job.k.gather(&job.rows.X, job.rows.order, pos, m, x, x0.buffers.ld)
     if job.batches.altered:
         if job.rows.mixed.partner != NULL:
             mix_rows(job, pos, row, m)
         if job.batches.noise > 0:
-            job.k.noise(m, job.net.numeric, x, x0.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
+            job.k.noise(m, job.net.numeric, x, x0.buffers.ld, job.batches.noise, job.batches.key, job.rows.order, pos)
 
 
 cdef void mix_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """x(0) of m rows, mixed with their partners', which are gathered into the rows after those of the chunk."""
     cdef Layer *x0 = &job.net.layers[0]
-    cdef char *partners = at(job, x0.x, (job.batches.chunk + row) * x0.ld)
-    job.k.gather(&job.rows.X, job.rows.mixed.partner, pos, m, partners, x0.ld)
-    job.k.mix(m, x0.d_out, job.rows.mixed.share, pos, partners, at(job, x0.x, row * x0.ld), x0.ld)
+    cdef char *partners = x_at(job, x0, job.batches.chunk + row)
+    job.k.gather(&job.rows.X, job.rows.mixed.partner, pos, m, partners, x0.buffers.ld)
+    job.k.mix(m, x0.d_out, job.rows.mixed.share, pos, partners, x_at(job, x0, row), x0.buffers.ld)
 
 
 cdef void push_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
@@ -69,9 +69,9 @@ cdef loss_t loss_of(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, doub
     cdef Layer *last = &job.net.layers[job.net.L]
     cdef loss_t loss = job.rows.loss
     loss.m = m
-    loss.x, loss.ldx = at(job, last.x, row * last.ld), last.ld
+    loss.x, loss.ldx = x_at(job, last, row), last.buffers.ld
     loss.order, loss.first = job.rows.order, pos
-    loss.delta, loss.ldd, loss.value, loss.scale = NULL, last.ld, NULL, scale
+    loss.delta, loss.ldd, loss.value, loss.scale = NULL, last.buffers.ld, NULL, scale
     loss.scratch = at(job, scratch, job.shares.loss_at)
     return loss
 
@@ -81,28 +81,23 @@ cdef bint loss_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char
     """The losses of m rows, and scale de/dx(L); whether all losses are finite."""
     cdef Layer *last = &job.net.layers[job.net.L]
     cdef loss_t loss = loss_of(job, pos, row, m, scale, scratch)
-    loss.value, loss.delta = value, (at(job, last.delta, row * last.ld) if sweep else NULL)
+    loss.value, loss.delta = value, (delta_at(job, last, row) if sweep else NULL)
     return job.k.loss(&loss) if job.rows.function == NULL else job.rows.function(job, &loss)
 
 
 cdef inline void finish_delta(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """delta(l) = de/dx(l) * theta'(s(l))"""
-    cdef char *delta = at(job, layer.delta, row * layer.ld)
-    if layer.de_dx != NULL:
-        memcpy(at(job, layer.de_dx, row * layer.ld), delta, m * layer.ld * job.size)
+    cdef char *delta = delta_at(job, layer, row)
+    if layer.buffers.de_dx != NULL:
+        memcpy(at(job, layer.buffers.de_dx, row * layer.buffers.ld), delta, m * layer.buffers.ld * job.size)
     if layer.theta.act != ACT_identity:
-        job.k.act_grad(layer.theta.act, layer.theta.arg, m * layer.ld, theta_of(job, layer, row), delta)
+        job.k.act_grad(layer.theta.act, layer.theta.arg, m * layer.buffers.ld, theta_of(job, layer, row), delta)
 
 
 cdef inline void finish_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """Once backward has given de/dx of an input: add it to what other layers gave, apply theta' where it is whole."""
-    cdef Layer *source = input.source
-    if input.fused or input.dx == NULL:
-        return
-    if input.adds:
-        job.k.add(m * source.ld, at(job, input.dx, row * source.ld), at(job, source.delta, row * source.ld))
-    if input.last:
-        finish_delta(job, source, row, m)
+    if not input.fused and add_dx(job, input, row, m):
+        finish_delta(job, input.source, row, m)
 
 
 cdef inline void backward_part(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int last,

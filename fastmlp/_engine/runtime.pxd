@@ -21,18 +21,18 @@ cdef class Data:
     cdef readonly Py_ssize_t n, d
     cdef readonly double weight_sum
     cdef Py_ssize_t ldy
-    cdef object keep            # what the pointers point at
+    cdef object owners          # of what the pointers point at
     cdef readonly object dtype, loss, sample_weight
 
 
 # What places in an arena depend on: numbers and flags, compared as bytes.
 cdef struct Layout:
-    Py_ssize_t rows, panel_rows, threads, lowest_delta, sweep, keep, attacked, tangents, projected, mixed
+    Py_ssize_t rows, panel_rows, threads, lowest_delta, sweep, keep_rows, attacked, tangents, projected, mixed
 
 
 cdef class Call:
     cdef Job job
-    cdef Layer *room            # of the network's layers, of tangents, of projections, of layers along V
+    cdef Layer *layers          # of the network's layers, of tangents, of projections, of layers along V
     cdef object P               # the parameters
     cdef object arena
     cdef Layout layout          # what it was laid out for,
@@ -56,7 +56,7 @@ cdef class Call:
     cdef step_by(self, step, state)
     cdef advance(self, state)
     cdef drop_at(self, rates)
-    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep, bint fresh=*)
+    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep_rows, bint fresh=*)
     cdef room_for_rows(self, Py_ssize_t n)
     cdef room_for_gradient(self, bint full)
     cdef exchange(self, function, settle)

@@ -25,7 +25,7 @@ from libc.string cimport memcmp
 from fastmlp._engine.arena cimport copy_layers, place, share_weights
 from fastmlp._engine.attack cimport attack_rows
 from fastmlp._engine.columns cimport known_rows
-from fastmlp._engine.conv cimport find_windows
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport prepare, push_rows, train_job

@@ -12,7 +12,7 @@ cdef class SmallPrediction:
         """in_place: rows can be read where they stand."""
         cdef Job *job = &call.job
         self.call = call
-        job.net.layers[0].in_place, job.batches.block = in_place, SMALL_ROWS
+        job.net.layers[0].buffers.in_place, job.batches.block = in_place, SMALL_ROWS
         call.sweep_to(job.net.L + 1)
         # copied before mirrors are made: if another thread writes meanwhile, the comparison finds it
         self.P = call.P.copy()
@@ -51,8 +51,8 @@ cdef bint predict_rows(SmallPrediction small, int link, const Py_buffer *X, void
         if has_forms(layer) and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
             memcpy(small.mirrored + begin, job.net.P + begin, size)
             layer.kind.mirror(job, layer, 0, layer.weights.rows)
-    if first.in_place and first.ld != X.strides[0] // job.size:
-        first.ld = X.strides[0] // job.size
+    if first.buffers.in_place and first.buffers.ld != X.strides[0] // job.size:
+        first.buffers.ld = X.strides[0] // job.size
         prepare(job, job.net.layers)
     outside = float_mode()
     set_float_mode(ENGINE_MODE)
@@ -60,13 +60,13 @@ cdef bint predict_rows(SmallPrediction small, int link, const Py_buffer *X, void
     while i < n:
         m = min(SMALL_ROWS, n - i)
         rows = <char *>X.buf + i * X.strides[0]
-        if first.in_place:
-            first.x = first.operands = rows
+        if first.buffers.in_place:
+            first.buffers.x = first.buffers.operands = rows
         else:
-            job.k.rows(m, first.d_out, rows, X.strides[0] // job.size, first.x, first.ld)
+            job.k.rows(m, first.d_out, rows, X.strides[0] // job.size, first.buffers.x, first.buffers.ld)
         push_rows(job, 0, 0, m, job.shares.scratch[0])
-        job.k.link(link, m, last.d_out, last.x, last.ld, at(job, <char *>out, i * last.d_out), last.d_out,
-                   at(job, job.shares.scratch[0], job.shares.loss_at))
+        job.k.link(link, m, last.d_out, last.buffers.x, last.buffers.ld, at(job, <char *>out, i * last.d_out),
+                   last.d_out, at(job, job.shares.scratch[0], job.shares.loss_at))
         i += m
     set_float_mode(outside)
     return True

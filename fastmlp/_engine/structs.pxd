@@ -1,4 +1,4 @@
-# What the engine's modules share: the structs, and the small functions on them that are inlined.
+# The structs that the engine's modules share; inline.pxd has small functions on them.
 #
 # Notation: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), delta(l) = de/ds(l). l-1 stands for the layer that l
 # reads, its source, which need not be the one before it.
@@ -6,7 +6,6 @@
 # Words: batch, rows of one step; block, rows that one thread takes through all layers at a time; chunk, rows whose x
 # and delta are held at once; share, what one thread owns; see the glossary in CONTRIBUTING.md.
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memcpy, memset
 
 from fastmlp._c cimport *
 
@@ -26,8 +25,10 @@ cdef extern from *:
 cdef struct Layer
 cdef struct Job
 
-ctypedef void (*measure_fn)(const kernels_t *k, Layer *layer) noexcept
+ctypedef int (*measure_fn)(Job *blank, Layer *layer, dict spec, list held) except -1
 ctypedef Py_ssize_t (*scratch_fn)(const kernels_t *k, const Layer *layer) noexcept
+ctypedef Py_ssize_t (*place_fn)(Job *job, Layer *layer, char *base, Py_ssize_t offset) noexcept
+ctypedef Py_ssize_t (*cut_fn)(const Layer *layer, Py_ssize_t row) noexcept
 ctypedef void (*prepare_fn)(const Job *job, Layer *layer) noexcept nogil
 ctypedef void (*rows_fn)(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                          char *scratch) noexcept nogil
@@ -48,12 +49,17 @@ ctypedef void (*job_fn)(void *job, int thread) noexcept nogil
 # buffers.
 cdef struct LayerKind:
     const char *name
-    measure_fn measure          # the geometry of W and b and of what else it has, from sizes, window and source
+    # takes the kind's own numbers out of the spec of a layer, and sets the geometry of W and b and of what else it has;
+    # held: takes the arrays that the layer then points at; or NULL
+    measure_fn measure
     scratch_fn scratch          # elements of a thread's scratch that it wants, or NULL,
     scratch_fn row_scratch      # and of room for each row, which stays as long as x does
     # called once buffers have places, and again when P, strides, forms or theta change: sets up what does not depend on
     # the row; or NULL
     prepare_fn prepare
+    # gives what a call of it has besides rows places in the arena, from base + offset on, and returns where they end;
+    # NULL: those are W's forms, as of dense layers
+    place_fn place
     rows_fn forward             # s(l), x(l) of m rows
     rows_fn backward            # de/dx of its inputs into their dx, of m rows
     grad_fn grad                # G = x(l-1)^T delta_w(l) over m rows, for rows lo .. hi of W; more: onto G; NULL: no W
@@ -61,6 +67,7 @@ cdef struct LayerKind:
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
     bint borrows                # grad_step uses G as scratch: all zero on entry, all zero on return
     mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
+    cut_fn cut                  # the first row from one on at which shares of W may begin; NULL: at any
     # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at; or NULL where s
     # is linear in the input: then forward and backward serve
     tangent_fn tangent
@@ -112,10 +119,11 @@ cdef struct Weights:
     Factors of_b
     bint flipped
     bint lone                   # the layer has only b, stored where W would be
-    Py_ssize_t positions        # of each row of X at which W is used: where a convolution's window stops, else 1
     Py_ssize_t columns          # of a product for the gradient
+    Py_ssize_t cost             # multiply-adds, for a row of X, of the gradient of a row of W: what shares are even in
+    Py_ssize_t work             # multiply-adds of a row of X forward
     int leader                  # the layer that this one follows as a whole, see ties.pyx, or 0;
-    bint turned                 # its W as kept is the leader's transposed
+    bint transposed             # its W as kept is the leader's transposed
     bint led_bias               # its bias is the leader's too
 
 
@@ -124,7 +132,7 @@ cdef struct Weights:
 # written while W is still in the cache.
 cdef struct Forms:
     bint made                   # some of them have to be made
-    char *kept                  # W as kept, as products read it: W itself, or
+    char *operands              # W as kept, as products read it: W itself, or
     char *rounded               # W rounded, (rows, W's ld), or NULL
     char *mirror                # (cols, ld), or NULL where nothing needs it
     Py_ssize_t ld
@@ -184,7 +192,7 @@ cdef struct Tables:
 # Of an activation that is blended with its input, by a learned number for each feature, or that is a gate.
 cdef struct Mixture:
     Theta theta
-    bint turned                 # the number is the input's part, not theta's
+    bint from_theta             # the number is the input's part, not theta's
 
 
 # Intervals that numeric features are in: feature i has those of W's rows first[i] .. first[i + 1].
@@ -205,10 +213,26 @@ cdef struct Windows:
     Py_ssize_t step             # positions that are taken at once
 
 
+# A layer's rows in a call.
+cdef struct Buffers:
+    Py_ssize_t ld               # the row stride of all but row_room
+    char *s                     # where nothing needs s apart, s is x
+    char *x
+    char *operands              # x as products read it: x itself, or rounded, in a place of its own
+    bint rounded                # which it is
+    bint in_place               # x is the user's X, whose rows are those of the epoch
+    char *row_room              # what row_scratch asked for
+    Py_ssize_t row_room_ld      # its row stride
+    char *delta                 # de/dx(l) on its way to be de/ds(l)
+    char *delta_w               # what the weight phase takes for delta
+    char *de_dx                 # de/dx(l), where a tangent sweep wants it, or NULL
+
+
 cdef struct Layer:
     const LayerKind *kind
     int number                  # l
     Py_ssize_t d_in, d_out      # units of the source, and of this
+    Py_ssize_t positions        # of a map at which the layer does the same: where a window stops, else 1
     Input input
     Input second                # of a layer that reads two
     Theta theta
@@ -221,19 +245,8 @@ cdef struct Layer:
     Bins bins                   # of an encoding by bins
     Py_ssize_t groups           # of units that see only as large a group of the source's
     double rate                 # of dropout
-    # the call's buffers, rows of ld elements
-    Py_ssize_t ld
-    char *s                     # where nothing needs s apart, s is x
-    char *x
-    char *operands              # x as products read it: x itself, or rounded, in a place of its own
-    bint rounded                # which it is
     bint pulls                  # backward must be called: an input wants de/dx, or delta must be rounded
-    char *room                  # what row_scratch asked for,
-    Py_ssize_t room_ld          # its row stride
-    bint in_place               # x is the user's X, whose rows are those of the epoch
-    char *delta                 # de/dx(l) on its way to be de/ds(l)
-    char *delta_w               # what the weight phase takes for delta
-    char *de_dx                 # de/dx(l), where a tangent sweep wants it, or NULL
+    Buffers buffers
     Forms forms
     Products products
 
@@ -272,7 +285,7 @@ cdef struct Network:
     Py_ssize_t work             # multiply-adds of a row forward, pads included
 
 
-# ---- what a call is about. Positions count rows in the order of the epoch; a row of the buffers is a position less
+# ---- what a call is about. Positions of rows count them in the order of the epoch; a row of the buffers is a position less
 # that of the chunk's first row.
 
 cdef struct Rows:
@@ -403,126 +416,3 @@ cdef struct Job:
     Shares shares
     Signals signals
     Results results
-
-
-# ---- small functions
-
-cdef inline char *at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
-    """Where an element of a buffer is."""
-    return <char *>base + elements * job.size
-
-
-cdef inline char *operand_at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
-    """The same in what only products read: mirrors and panels."""
-    return <char *>base + elements * job.k.operandsize
-
-
-cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
-    """The next multiple of lanes, a power of 2."""
-    return (n + lanes - 1) & -lanes
-
-
-cdef inline double get(const Job *job, const char *base, Py_ssize_t i) noexcept nogil:
-    return (<const float *>base)[i] if job.size == 4 else (<const double *>base)[i]
-
-
-cdef inline void put(const Job *job, char *base, Py_ssize_t i, double value) noexcept nogil:
-    if job.size == 4:
-        (<float *>base)[i] = <float>value
-    else:
-        (<double *>base)[i] = value
-
-
-cdef inline uint64_t mix(uint64_t z) noexcept nogil:
-    """splitmix64 (Steele, Lea and Flood 2014)"""
-    z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
-    z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111eb
-    return z ^ (z >> 31)
-
-
-cdef inline bint stopped(Job *job, const char *scratch) noexcept nogil:
-    """Whether the rows that are left are to be passed over. A thread is known by its scratch."""
-    cdef double now
-    if scratch == job.shares.scratch[0]:
-        now = now_seconds()
-        if now - job.signals.looked > SIGNAL_SECONDS:
-            job.signals.looked = now
-            job.signals.look(job)
-    return load(&job.signals.stopped)
-
-
-cdef inline char *x_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
-    """x(l) of a row"""
-    return at(job, layer.x, (pos if layer.in_place else row) * layer.ld)
-
-
-cdef inline char *operands_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
-    """The same as products read it"""
-    return at(job, layer.operands, (pos if layer.in_place else row) * layer.ld)
-
-
-cdef inline char *theta_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """What theta' and theta'' are computed from: s or x."""
-    return at(job, layer.s if layer.theta.needs_s else layer.x, row * layer.ld)
-
-
-cdef inline bint has_forms(const Layer *layer) noexcept nogil:
-    return layer.forms.made
-
-
-cdef inline double weight_of_row(const Job *job, Py_ssize_t pos) noexcept nogil:
-    """The sample weight at a position."""
-    cdef const char *weight = <const char *>job.rows.loss.weight
-    return 1 if weight == NULL else get(job, weight, job.rows.order[pos] if job.rows.order != NULL else pos)
-
-
-cdef inline void clear_pad(const Job *job, const Layer *layer, char *row) noexcept nogil:
-    """Zero past a row's last unit, where theta and theta' are going to look."""
-    memset(at(job, row, layer.d_out), 0, (pad(layer.d_out, job.k.lanes) - layer.d_out) * job.size)
-
-
-cdef inline void clear_pads(const Job *job, const Layer *layer, char *rows, Py_ssize_t m) noexcept nogil:
-    """The same of m rows."""
-    cdef Py_ssize_t i
-    if layer.d_out != pad(layer.d_out, job.k.lanes):
-        for i in range(m):
-            clear_pad(job, layer, at(job, rows, i * layer.ld))
-
-
-cdef inline void activate(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    """x(l) = theta(s(l))"""
-    if layer.theta.act != ACT_identity or layer.s != layer.x:
-        job.k.act(layer.theta.act, layer.theta.arg, m * layer.ld, at(job, layer.s, row * layer.ld),
-                  at(job, layer.x, row * layer.ld))
-
-
-cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end,
-                               Py_ssize_t ld) noexcept nogil:
-    """Zero in columns first .. end of m rows: x(l-1) may hold anything past its last unit, W may not."""
-    cdef Py_ssize_t i
-    if first < end:
-        for i in range(m):
-            memset(at(job, G, i * ld + first), 0, (end - first) * job.size)
-
-
-cdef inline step_t bias_step(const step_t *step) noexcept nogil:
-    """Biases know no penalties."""
-    cdef step_t bias = step[0]
-    bias.decay = bias.l2 = bias.l1 = 0
-    return bias
-
-
-cdef inline const step_t *step_of(const Factors *of, const step_t *step, step_t *room) noexcept nogil:
-    """A step with factors, in room where they are not 1."""
-    if of.lr == 1 and of.decay == 1:
-        return step
-    room[0] = step[0]
-    room.lr, room.lr_g = step.lr * of.lr, step.lr_g * of.lr
-    room.decay, room.l2, room.l1 = step.decay * of.lr * of.decay, step.l2 * of.decay, step.l1 * of.decay
-    return room
-
-
-cdef inline Py_ssize_t span_end(const Job *job, const Layer *layer, Py_ssize_t hi) noexcept nogil:
-    """Where the parameters of a layer's rows up to hi end: the bias goes with the last row."""
-    cdef const Weights *W = &layer.weights
-    return W.b_at + pad(W.units, job.k.lanes) if hi == W.rows and W.bias else W.w_at + hi * W.ld

@@ -12,6 +12,7 @@ All other kinds of layers, ties, tangents and attacks are modules of their own, 
 """
 from libc.math cimport sqrt
 
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
 # Where threads would read more of each other's rows than of a gradient, batches are summed in two groups and stepped

@@ -7,6 +7,7 @@ import numpy as np
 from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_STRIDES
 from cpython.exc cimport PyErr_CheckSignals
 
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
 cdef enum:

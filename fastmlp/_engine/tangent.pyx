@@ -14,6 +14,7 @@ backward.
 """
 from libc.math cimport sqrt
 
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport backward_rows, loss_of
 
@@ -34,31 +35,31 @@ cdef bint seed_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
     for i in range(m):
         w = weight_of_row(job, pos + i)
         c = w * scale
-        g = at(job, pulled.delta, (row + i) * pulled.ld)
+        g = delta_at(job, pulled, row + i)
         value = 0.5 * lam * w * job.k.sum_squares(pulled.d_out, g)
         if job.sensitivity.penalty == PENALTY_GRADIENT:
             value = value / (c * c) if c > LEAST_WEIGHT else 0
             c = 1 / c if c > LEAST_WEIGHT else 0
         put(job, penalties, i, value)
         bad += value - value
-        job.k.scale_rows(1, pad(pulled.d_out, job.k.lanes), g, pulled.ld, NULL, lam * c,
-                         at(job, tangent.x, (row + i) * tangent.ld))
+        job.k.scale_rows(1, pad(pulled.d_out, job.k.lanes), g, pulled.buffers.ld, NULL, lam * c,
+                         x_at(job, tangent, row + i))
     return bad == 0
 
 
 cdef void project(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """For a penalty of the Jacobian: v dx(L)/dx(0) for a random unit vector v a row, as the pulled deltas."""
     cdef Layer *last = &job.sensitivity.pulled[job.net.L]
-    cdef char *v = at(job, last.delta, row * last.ld)
+    cdef char *v = delta_at(job, last, row)
     cdef char *one
     cdef Py_ssize_t i
     cdef double norm
-    memset(v, 0, m * last.ld * job.size)
-    job.k.noise(m, last.d_out, v, last.ld, 1, mix(job.batches.key + PENALTY_JACOBIAN), job.rows.order, pos)
+    memset(v, 0, m * last.buffers.ld * job.size)
+    job.k.noise(m, last.d_out, v, last.buffers.ld, 1, mix(job.batches.key + PENALTY_JACOBIAN), job.rows.order, pos)
     for i in range(m):
-        one = at(job, v, i * last.ld)
+        one = at(job, v, i * last.buffers.ld)
         norm = sqrt(job.k.sum_squares(last.d_out, one))
-        job.k.scale_rows(1, pad(last.d_out, job.k.lanes), one, last.ld, NULL, 1 / norm if norm > 0 else 0, one)
+        job.k.scale_rows(1, pad(last.d_out, job.k.lanes), one, last.buffers.ld, NULL, 1 / norm if norm > 0 else 0, one)
     backward_rows(job, job.sensitivity.pulled, pos, row, m, 0, scratch)
 
 
@@ -78,8 +79,8 @@ cdef void push_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
         if job.sensitivity.along != NULL and layer.weights.rows > 0:
             along_forward(job, l, row, m, scratch)
         if layer.theta.act != ACT_identity:
-            job.k.act_grad(layer.theta.act, layer.theta.arg, m * layer.ld, theta_of(job, layer, row),
-                           at(job, tangent.x, row * tangent.ld))
+            job.k.act_grad(layer.theta.act, layer.theta.arg, m * layer.buffers.ld, theta_of(job, layer, row),
+                           x_at(job, tangent, row))
 
 
 cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, double scale,
@@ -87,15 +88,15 @@ cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, d
     """From x'(L): delta'(L) .. delta'(1)"""
     cdef Layer *layer
     cdef Layer *tangent = &job.sensitivity.tangent[job.net.L]
-    cdef char *delta = at(job, tangent.delta, row * tangent.ld)
+    cdef char *delta = delta_at(job, tangent, row)
     cdef loss_t loss
     cdef int l
     if job.sensitivity.penalty == PENALTY_JACOBIAN:
-        memset(delta, 0, m * tangent.ld * job.size)
+        memset(delta, 0, m * tangent.buffers.ld * job.size)
     else:
         loss = loss_of(job, pos, row, m, scale, scratch)
         loss.delta = delta
-        job.k.loss_curve(&loss, at(job, tangent.x, row * tangent.ld), tangent.ld)
+        job.k.loss_curve(&loss, x_at(job, tangent, row), tangent.buffers.ld)
     finish_tangent(job, job.net.L, row, m)
     for l in range(job.net.L, 1, -1):
         if job.signals.layers and stopped(job, scratch):
@@ -116,13 +117,8 @@ cdef void pull_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, d
 
 cdef void finish_tangent_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """Once a layer has given (de/dx)' of an input: add it to what others gave, finish it where it is whole."""
-    cdef Layer *source = input.source
-    if input.dx == NULL:
-        return
-    if input.adds:
-        job.k.add(m * source.ld, at(job, input.dx, row * source.ld), at(job, source.delta, row * source.ld))
-    if input.last:
-        finish_tangent(job, source.number, row, m)
+    if add_dx(job, input, row, m):
+        finish_tangent(job, input.source.number, row, m)
 
 
 cdef void finish_tangent(Job *job, int l, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
@@ -131,12 +127,12 @@ cdef void finish_tangent(Job *job, int l, Py_ssize_t row, Py_ssize_t m) noexcept
     cdef Layer *pulled = &job.sensitivity.pulled[l]
     cdef Layer *tangent = &job.sensitivity.tangent[l]
     cdef Theta *theta = &layer.theta
-    cdef char *delta = at(job, tangent.delta, row * tangent.ld)
-    if tangent.s != tangent.x:
-        job.k.act_curve(theta.act, theta.arg, m * layer.ld, theta_of(job, layer, row),
-                        at(job, tangent.s, row * tangent.ld), at(job, pulled.de_dx, row * pulled.ld), delta)
+    cdef char *delta = delta_at(job, tangent, row)
+    if tangent.buffers.s != tangent.buffers.x:
+        job.k.act_curve(theta.act, theta.arg, m * layer.buffers.ld, theta_of(job, layer, row), s_at(job, tangent, row),
+                        at(job, pulled.buffers.de_dx, row * pulled.buffers.ld), delta)
     elif theta.act != ACT_identity:
-        job.k.act_grad(theta.act, theta.arg, m * layer.ld, theta_of(job, layer, row), delta)
+        job.k.act_grad(theta.act, theta.arg, m * layer.buffers.ld, theta_of(job, layer, row), delta)
 
 
 cdef void along_forward(Job *job, int l, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
@@ -144,29 +140,27 @@ cdef void along_forward(Job *job, int l, Py_ssize_t row, Py_ssize_t m, char *scr
     cdef Layer *before = job.net.layers[l].input.source
     cdef Layer *along = &job.sensitivity.along[l]
     cdef Layer *tangent = &job.sensitivity.tangent[l]
-    cdef Py_ssize_t first = row * tangent.ld
+    cdef char *x = x_at(job, tangent, row)
     cdef Weights *V = &along.weights
     if V.lone:
-        job.k.affine(m, V.positions, V.cols, at(job, tangent.x, first), tangent.ld, NULL, V.W,
-                     at(job, tangent.x, first), tangent.ld)
+        job.k.affine(m, along.positions, V.cols, x, tangent.buffers.ld, NULL, V.W, x, tangent.buffers.ld)
         return
     if along.kind.along != NULL:
         along.kind.along(job, along, row, row, m, scratch)
     else:
-        memcpy(at(job, along.input.source.x, row * before.ld), at(job, before.x, row * before.ld),
-               m * before.ld * job.size)
+        memcpy(x_at(job, along.input.source, row), x_at(job, before, row), m * before.buffers.ld * job.size)
         along.kind.forward(job, along, row, row, m, scratch)
-    job.k.add(m * along.ld, at(job, along.x, first), at(job, tangent.x, first))
-    if tangent.s != tangent.x:
-        memcpy(at(job, tangent.s, first), at(job, tangent.x, first), m * tangent.ld * job.size)
+    job.k.add(m * along.buffers.ld, x_at(job, along, row), x)
+    if tangent.buffers.s != tangent.buffers.x:
+        memcpy(s_at(job, tangent, row), x, m * tangent.buffers.ld * job.size)
 
 
 cdef void along_backward(Job *job, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
     """(de/dx(l-1))' += V(l) delta(l)"""
     cdef Layer *layer = &job.net.layers[l]
     cdef Layer *along = &job.sensitivity.along[l]
-    cdef Py_ssize_t ld = layer.input.source.ld
-    memcpy(at(job, along.delta, row * layer.ld), at(job, layer.delta, row * layer.ld), m * layer.ld * job.size)
+    cdef Py_ssize_t ld = layer.input.source.buffers.ld
+    memcpy(delta_at(job, along, row), delta_at(job, layer, row), m * layer.buffers.ld * job.size)
     if along.kind.along_back != NULL:
         along.kind.along_back(job, along, pos, row, m, scratch)
     else:
@@ -186,12 +180,11 @@ cdef bint tangent_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
     if job.sensitivity.penalty:
         good = seed_tangent(job, pos, row, m, penalties, scale)
     else:
-        memset(at(job, tangent.x, row * tangent.ld), 0, m * tangent.ld * job.size)
+        memset(x_at(job, tangent, row), 0, m * tangent.buffers.ld * job.size)
     push_tangent(job, pos, row, m, scratch)
     pull_tangent(job, pos, row, m, scale, scratch)
     if job.sensitivity.penalty:
         for l in range(1, job.net.L + 1):
             tangent = &job.sensitivity.tangent[l]
-            job.k.add(m * tangent.ld, at(job, job.net.layers[l].delta, row * tangent.ld),
-                      at(job, tangent.delta, row * tangent.ld))
+            job.k.add(m * tangent.buffers.ld, delta_at(job, &job.net.layers[l], row), delta_at(job, tangent, row))
     return good

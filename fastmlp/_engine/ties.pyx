@@ -5,15 +5,12 @@ parameter has a place of its own in the tail of P, and members are copies; the g
 that the norm, the step and its state see each parameter once. Groups, rows of leaders and rows of followers are shared
 out evenly, whoever owns them in the weight phase.
 """
+from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
 cdef enum:
-    TURN = 32   # rows and columns of a tile that is added transposed; whole vectors
-
-
-cdef inline Py_ssize_t part(const Job *job, Py_ssize_t n, int thread) noexcept nogil:
-    """Where a thread's part of n begins: in eights."""
-    return n if thread == job.team.active else n * thread // job.team.active // 8 * 8
+    PART_MULTIPLE = 8   # of rows or groups, at which threads' parts begin
+    SIDE = 32           # rows and columns of a tile that is added transposed; whole vectors
 
 
 cdef void fold(Job *job, int thread) noexcept nogil:
@@ -24,7 +21,8 @@ cdef void fold(Job *job, int thread) noexcept nogil:
     cdef double total
     cdef int l
     cdef const Weights *W
-    for g in range(part(job, ties.n_groups, thread), part(job, ties.n_groups, thread + 1)):
+    for g in range(share_begin(job, ties.n_groups, thread, PART_MULTIPLE),
+                   share_begin(job, ties.n_groups, thread + 1, PART_MULTIPLE)):
         total = 0
         for i in range(ties.begin[g], ties.begin[g + 1]):
             total += ties.scale[i] * get(job, G, ties.member[i])
@@ -42,10 +40,11 @@ cdef void fold(Job *job, int thread) noexcept nogil:
 
 cdef void fold_layer(Job *job, const Weights *leader, const Weights *follower, int thread) noexcept nogil:
     """G of a leader += G of its follower, for this thread's part of the leader's rows."""
-    cdef Py_ssize_t lo = part(job, leader.rows, thread), hi = part(job, leader.rows, thread + 1)
+    cdef Py_ssize_t lo = share_begin(job, leader.rows, thread, PART_MULTIPLE), hi = share_begin(job, leader.rows, thread
+                                                                                                + 1, PART_MULTIPLE)
     cdef char *G = job.gradient.G
-    if follower.turned:
-        add_turned(job, leader, follower, lo, hi)
+    if follower.transposed:
+        add_transposed(job, leader, follower, lo, hi)
     else:
         job.k.add((hi - lo) * leader.ld, at(job, G, follower.w_at + lo * follower.ld),
                   at(job, G, leader.w_at + lo * leader.ld))
@@ -53,23 +52,23 @@ cdef void fold_layer(Job *job, const Weights *leader, const Weights *follower, i
         job.k.add(pad(leader.units, job.k.lanes), at(job, G, follower.b_at), at(job, G, leader.b_at))
 
 
-cdef void add_turned(Job *job, const Weights *leader, const Weights *follower, Py_ssize_t lo,
-                     Py_ssize_t hi) noexcept nogil:
-    """G(leader)[i, j] += G(follower)[j, i] for rows lo .. hi, by tiles of TURN x TURN."""
-    cdef double[TURN * TURN] room
+cdef void add_transposed(Job *job, const Weights *leader, const Weights *follower, Py_ssize_t lo, Py_ssize_t
+                         hi) noexcept nogil:
+    """G(leader)[i, j] += G(follower)[j, i] for rows lo .. hi, by tiles of SIDE x SIDE."""
+    cdef double[SIDE * SIDE] room
     cdef char *tile = <char *>room
     cdef char *G = job.gradient.G
     cdef Py_ssize_t i, j, k, m, n
     i = lo
     while i < hi:
-        m = min(TURN, hi - i)
+        m = min(SIDE, hi - i)
         j = 0
         while j < leader.cols:
-            n = min(TURN, leader.cols - j)
+            n = min(SIDE, leader.cols - j)
             memset(tile, 0, sizeof(room))
-            job.k.transpose(n, m, at(job, G, follower.w_at + j * follower.ld + i), follower.ld, tile, TURN)
+            job.k.transpose(n, m, at(job, G, follower.w_at + j * follower.ld + i), follower.ld, tile, SIDE)
             for k in range(m):
-                job.k.add(pad(n, job.k.lanes), at(job, tile, k * TURN),
+                job.k.add(pad(n, job.k.lanes), at(job, tile, k * SIDE),
                           at(job, G, leader.w_at + (i + k) * leader.ld + j))
             j += n
         i += m
@@ -83,7 +82,8 @@ cdef void spread(Job *job, int thread) noexcept nogil:
     cdef Py_ssize_t g, i
     cdef int l
     cdef const Weights *W
-    for g in range(part(job, ties.n_groups, thread), part(job, ties.n_groups, thread + 1)):
+    for g in range(share_begin(job, ties.n_groups, thread, PART_MULTIPLE),
+                   share_begin(job, ties.n_groups, thread + 1, PART_MULTIPLE)):
         for i in range(ties.begin[g], ties.begin[g + 1]):
             put(job, P, ties.member[i], ties.scale[i] * get(job, P, ties.home[g]))
     if thread == 0:
@@ -98,9 +98,11 @@ cdef void spread(Job *job, int thread) noexcept nogil:
 
 cdef void spread_layer(Job *job, const Weights *leader, const Weights *follower, int thread) noexcept nogil:
     """This thread's part of a follower's rows."""
-    cdef Py_ssize_t lo = part(job, follower.rows, thread), hi = part(job, follower.rows, thread + 1)
+    cdef Py_ssize_t lo = share_begin(job, follower.rows, thread, PART_MULTIPLE), hi = share_begin(job, follower.rows,
+                                                                                                  thread + 1,
+                                                                                                  PART_MULTIPLE)
     cdef char *to = at(job, follower.W, lo * follower.ld)
-    if follower.turned:
+    if follower.transposed:
         job.k.transpose(leader.rows, hi - lo, at(job, leader.W, lo), leader.ld, to, follower.ld)
     else:
         memcpy(to, at(job, leader.W, lo * leader.ld), (hi - lo) * follower.ld * job.size)

@@ -204,11 +204,6 @@ cdef inline void average_span(Job *job, const step_t *pull, Py_ssize_t begin, Py
                end - begin, NULL, NULL)
 
 
-cdef inline void step_span(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin),
-               end - begin, at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
-
-
 cdef void mirror_share(Job *job, int thread) noexcept nogil:
     """The other forms of this thread's rows of W."""
     cdef int l

@@ -65,7 +65,7 @@ class Dense(Layer):
         return block if self.groups == 1 else (self.groups, *block)
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
-        return super().engine_row(shape) | {"groups": self.groups}
+        return super().engine_row(shape) | ({"groups": self.groups} if self.groups > 1 else {})
 
     def initial_weights(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
         if self.groups == 1 or not isinstance(self.init, str):

@@ -54,9 +54,6 @@ class PReLU(_Blended):
     kind: ClassVar[str] = "prelu"
     theta = "relu"
 
-    def engine_row(self, shape: Shape) -> dict[str, Any]:
-        return super().engine_row(shape) | {"turned": True}
-
     def brief(self) -> str:
         return "PReLU()"
 

@@ -59,13 +59,11 @@ class _ByFeature(Layer):
     """A layer with a factor gamma and a summand beta for each feature, as far as it has them: each of the units of a
     row, or of the channels of a map, which are the same at all positions.
 
-    scale, shift: whether it has them. centred, eps: of a normalisation.
+    scale, shift: whether it has them.
     """
 
     scale: bool = True
     shift: bool = False
-    centred: ClassVar[bool] = False
-    eps: float = 0.0
 
     @property
     def bias(self) -> bool:  # type: ignore[override]
@@ -79,8 +77,7 @@ class _ByFeature(Layer):
         return shape[-1:] if self.scale else None
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
-        return super().engine_row(shape) | {"features": shape[-1], "scaled": self.scale, "centred": self.centred,
-                                            "eps": self.eps}
+        return super().engine_row(shape) | {"features": shape[-1], "scaled": self.scale}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +122,22 @@ class Shift(_ByFeature):
         return "Shift()"
 
 
+class _RowNorm(_ByFeature):
+    """A normalisation of each row by statistics of its own units.
+
+    centred: whether their mean is taken away. eps: what is added to their variance, or to the mean of their squares.
+    """
+
+    centred: ClassVar[bool]
+    eps: float
+    init = 1.0
+
+    def engine_row(self, shape: Shape) -> dict[str, Any]:
+        return super().engine_row(shape) | {"centred": self.centred, "eps": self.eps}
+
+
 @dataclass(frozen=True, eq=False)
-class LayerNorm(_ByFeature):
+class LayerNorm(_RowNorm):
     """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), row by row: mean and var are those of the row's own units
     (Ba et al. 2016). Of maps those of the channels at each position, position by position, as in ConvNeXt.
 
@@ -144,7 +155,6 @@ class LayerNorm(_ByFeature):
 
     kind: ClassVar[str] = "layer_norm"
     centred: ClassVar[bool] = True
-    init = 1.0
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         _checks.boolean(f"scale of {name}", self.scale)
@@ -159,7 +169,7 @@ class LayerNorm(_ByFeature):
 
 
 @dataclass(frozen=True, eq=False)
-class RMSNorm(_ByFeature):
+class RMSNorm(_RowNorm):
     """s = gamma x^, x^ = x / sqrt(mean(x^2) + eps), row by row: the mean is over the row's own units (Zhang and
     Sennrich 2019). Of maps it is over the channels at each position. gamma as of LayerNorm.
 
@@ -172,7 +182,7 @@ class RMSNorm(_ByFeature):
     decay: float = 0.0
 
     kind: ClassVar[str] = "rms_norm"
-    init = 1.0
+    centred: ClassVar[bool] = False
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         _checks.boolean(f"scale of {name}", self.scale)

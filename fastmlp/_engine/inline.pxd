@@ -1,0 +1,196 @@
+# Small functions on the structs that the engine's modules share, inlined into each.
+from libc.string cimport memcpy, memset
+
+from fastmlp._engine.structs cimport *
+
+
+cdef inline char *at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
+    """Where an element of a buffer is."""
+    return <char *>base + elements * job.size
+
+
+cdef inline char *operand_at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
+    """Where an element of what products read is: of x or delta as operands, of W's forms."""
+    return <char *>base + elements * job.k.operandsize
+
+
+cdef inline Py_ssize_t room_for(const Job *job, Py_ssize_t elements) noexcept nogil:
+    """Bytes of so many elements in the arena."""
+    return pad(elements * job.size, ALIGN)
+
+
+cdef inline Py_ssize_t share_begin(const Job *job, Py_ssize_t n, int thread, Py_ssize_t multiple) noexcept nogil:
+    """Where a thread's part of n things begins, at a multiple of some number; n for the thread after the last."""
+    return n if thread == job.team.active else n * thread // job.team.active // multiple * multiple
+
+
+cdef inline Py_ssize_t pad(Py_ssize_t n, Py_ssize_t lanes) noexcept nogil:
+    """The next multiple of lanes, a power of 2."""
+    return (n + lanes - 1) & -lanes
+
+
+cdef inline double get(const Job *job, const char *base, Py_ssize_t i) noexcept nogil:
+    return (<const float *>base)[i] if job.size == 4 else (<const double *>base)[i]
+
+
+cdef inline void put(const Job *job, char *base, Py_ssize_t i, double value) noexcept nogil:
+    if job.size == 4:
+        (<float *>base)[i] = <float>value
+    else:
+        (<double *>base)[i] = value
+
+
+cdef inline uint64_t mix(uint64_t z) noexcept nogil:
+    """splitmix64 (Steele, Lea and Flood 2014)"""
+    z = (z ^ (z >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
+    z = (z ^ (z >> 27)) * <uint64_t>0x94d049bb133111eb
+    return z ^ (z >> 31)
+
+
+cdef inline bint stopped(Job *job, const char *scratch) noexcept nogil:
+    """Whether the rows that are left are to be passed over. A thread is known by its scratch."""
+    cdef double now
+    if scratch == job.shares.scratch[0]:
+        now = now_seconds()
+        if now - job.signals.looked > SIGNAL_SECONDS:
+            job.signals.looked = now
+            job.signals.look(job)
+    return load(&job.signals.stopped)
+
+
+cdef inline char *s_at(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """s(l) from a row of the buffers on"""
+    return at(job, layer.buffers.s, row * layer.buffers.ld)
+
+
+cdef inline char *x_at(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """x(l) from a row on, of a layer that is not in place, see x_of"""
+    return at(job, layer.buffers.x, row * layer.buffers.ld)
+
+
+cdef inline char *delta_at(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """delta(l) from a row on"""
+    return at(job, layer.buffers.delta, row * layer.buffers.ld)
+
+
+cdef inline char *delta_w_at(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """What the weight phase takes for delta(l), from a row on"""
+    return at(job, layer.buffers.delta_w, row * layer.buffers.ld)
+
+
+cdef inline char *row_room_at(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """What the kind keeps of a row, see row_scratch"""
+    return at(job, layer.buffers.row_room, row * layer.buffers.row_room_ld)
+
+
+cdef inline char *dx_at(const Job *job, const Input *input, Py_ssize_t row) noexcept nogil:
+    """Where backward writes de/dx of an input, from a row on"""
+    return at(job, input.dx, row * input.source.buffers.ld)
+
+
+cdef inline char *x_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """x(l) of a row"""
+    return at(job, layer.buffers.x, (pos if layer.buffers.in_place else row) * layer.buffers.ld)
+
+
+cdef inline char *operands_at(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """x(l) as products read it, from a row on, of a layer that is not in place"""
+    return operand_at(job, layer.buffers.operands, row * layer.buffers.ld)
+
+
+cdef inline char *operands_of(const Job *job, const Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
+    """x(l) of a row as products read it"""
+    return operands_at(job, layer, pos if layer.buffers.in_place else row)
+
+
+cdef inline char *theta_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+    """What theta' and theta'' are computed from: s or x."""
+    return at(job, layer.buffers.s if layer.theta.needs_s else layer.buffers.x, row * layer.buffers.ld)
+
+
+cdef inline bint has_forms(const Layer *layer) noexcept nogil:
+    return layer.forms.made
+
+
+cdef inline double weight_of_row(const Job *job, Py_ssize_t pos) noexcept nogil:
+    """The sample weight at a position."""
+    cdef const char *weight = <const char *>job.rows.loss.weight
+    return 1 if weight == NULL else get(job, weight, job.rows.order[pos] if job.rows.order != NULL else pos)
+
+
+cdef inline void clear_pad(const Job *job, const Layer *layer, char *row) noexcept nogil:
+    """Zero past a row's last unit, where theta and theta' are going to look."""
+    memset(at(job, row, layer.d_out), 0, (pad(layer.d_out, job.k.lanes) - layer.d_out) * job.size)
+
+
+cdef inline void clear_pads(const Job *job, const Layer *layer, char *rows, Py_ssize_t m) noexcept nogil:
+    """The same of m rows."""
+    cdef Py_ssize_t i
+    if layer.d_out != pad(layer.d_out, job.k.lanes):
+        for i in range(m):
+            clear_pad(job, layer, at(job, rows, i * layer.buffers.ld))
+
+
+cdef inline void activate(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """x(l) = theta(s(l))"""
+    if layer.theta.act != ACT_identity or layer.buffers.s != layer.buffers.x:
+        job.k.act(layer.theta.act, layer.theta.arg, m * layer.buffers.ld, at(job, layer.buffers.s, row *
+                                                                             layer.buffers.ld), at(job, layer.buffers.x,
+                                                                                                   row *
+                                                                                                   layer.buffers.ld))
+
+
+cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end,
+                               Py_ssize_t ld) noexcept nogil:
+    """Zero in columns first .. end of m rows: x(l-1) may hold anything past its last unit, W may not."""
+    cdef Py_ssize_t i
+    if first < end:
+        for i in range(m):
+            memset(at(job, G, i * ld + first), 0, (end - first) * job.size)
+
+
+cdef inline step_t bias_step(const step_t *step) noexcept nogil:
+    """Biases know no penalties."""
+    cdef step_t bias = step[0]
+    bias.decay = bias.l2 = bias.l1 = 0
+    return bias
+
+
+cdef inline const step_t *step_of(const Factors *of, const step_t *step, step_t *room) noexcept nogil:
+    """A step with factors, in room where they are not 1."""
+    if of.lr == 1 and of.decay == 1:
+        return step
+    room[0] = step[0]
+    room.lr, room.lr_g = step.lr * of.lr, step.lr_g * of.lr
+    room.decay, room.l2, room.l1 = step.decay * of.lr * of.decay, step.l2 * of.decay, step.l1 * of.decay
+    return room
+
+
+cdef inline Py_ssize_t span_end(const Job *job, const Layer *layer, Py_ssize_t hi) noexcept nogil:
+    """Where the parameters of a layer's rows up to hi end: the bias goes with the last row."""
+    cdef const Weights *W = &layer.weights
+    return W.b_at + pad(W.units, job.k.lanes) if hi == W.rows and W.bias else W.w_at + hi * W.ld
+
+
+cdef inline void step_span(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Step parameters begin .. end from G."""
+    job.k.step(step, 1, end - begin, at(job, job.net.P, begin), end - begin, at(job, job.gradient.G, begin),
+               end - begin, at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
+
+
+cdef inline bint add_dx(const Job *job, const Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+    """Add de/dx of an input, of m rows, to what other layers gave of it; whether delta of the source is complete then.
+    """
+    if input.dx == NULL:
+        return False
+    if input.adds:
+        job.k.add(m * input.source.buffers.ld, dx_at(job, input, row), delta_at(job, input.source, row))
+    return input.last
+
+
+cdef inline void move_features(const Job *job, Py_ssize_t positions, Py_ssize_t n, const char *x, Py_ssize_t step_x,
+                               char *out, Py_ssize_t step_out) noexcept nogil:
+    """Copy n features at each position, which are so many elements apart here and there."""
+    cdef Py_ssize_t p
+    for p in range(positions):
+        memcpy(at(job, out, p * step_out), at(job, x, p * step_x), n * job.size)
