@@ -72,9 +72,9 @@ cdef class Core:
     features how many "features" a position has and whether each is "scaled", of normalisations of rows "centred" and
     "eps"; of two layers side by side the "positions" of a map, as of gates and waves; of columns how many are
     "numeric", and "tables", (values, units) of each; of mixtures and gates what is "mixed", an activation's number and
-    argument; of an encoding by bins the "edges" of each feature, arrays. loss: (number, argument). tail: (weights, biases): how many tied
-    parameters are stored after the layers' parameters. rounds: whether training and predictions round the operands of
-    products to bfloat16."""
+    argument; of an encoding by bins the "edges" of each feature, arrays. loss: (number, argument). tail: (weights,
+    biases): how many tied parameters are stored after the layers' parameters. rounds: whether training and predictions
+    round the operands of products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
@@ -248,11 +248,11 @@ cdef class Core:
 
     cdef cut(self, Call call, Data data, Py_ssize_t batch):
         """Batches, chunks and blocks of the call's rows."""
-        cdef Batches *of = &call.job.batches
-        of.batch, of.chunk, of.block = batch, self.chunk_for(batch), self.block_for(data)
+        cdef Batches *batches = &call.job.batches
+        batches.batch, batches.chunk, batches.block = batch, self.chunk_for(batch), self.block_for(data)
         if call.job.k.rounds:
-            of.chunk = min(batch, pad(of.chunk, call.job.k.row_multiple))
-        of.chunks = (batch + of.chunk - 1) // of.chunk
+            batches.chunk = min(batch, pad(batches.chunk, call.job.k.row_multiple))
+        batches.chunks = (batch + batches.chunk - 1) // batches.chunk
 
     def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None):
         """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see
@@ -323,23 +323,23 @@ cdef class Core:
     cdef forward(self, Call call, Data data, Team team, values, out):
         """Predictions into out, or losses by blocks of EVALUATE_ROWS; returns the sum of the losses."""
         cdef Job *job = &call.job
-        cdef Batches *of = &job.batches
+        cdef Batches *batches = &job.batches
         cdef Py_ssize_t pos = 0, summed
         cdef double total = 0
         cdef char *losses = <char *>address(values) if values is not None else NULL
-        of.block = self.block_for(data)
+        batches.block = self.block_for(data)
         call.sweep_to(job.net.L + 1)
         call.read_in_place(data)
-        call.lay_out(of.block * team.n, 0, team.n, False, False)
+        call.lay_out(batches.block * team.n, 0, team.n, False, False)
         job.results.out = <char *>address(out) if out is not None else NULL
         job.results.values = losses
         summed = EVALUATE_ROWS if losses != NULL else job.rows.n
         while pos < job.rows.n:
-            of.first_row, of.end_row = pos, min(pos + summed, job.rows.n)
+            batches.first_row, batches.end_row = pos, min(pos + summed, job.rows.n)
             call.run(team, forward_job)
             if losses != NULL:
-                total += job.k.sum(of.end_row - pos, losses)
-            pos = of.end_row
+                total += job.k.sum(batches.end_row - pos, losses)
+            pos = batches.end_row
         return total
 
     cdef room_for_losses(self, Call call):
@@ -420,13 +420,13 @@ cdef class Core:
     cdef rowwise(self, Call call, Data data, Team team, job_fn work, Py_ssize_t width):
         """What a job makes of each row, (n, width), and the rows' losses, where it has any."""
         cdef Job *job = &call.job
-        cdef Batches *of = &job.batches
-        of.block = self.block_for(data)
-        call.lay_out(of.block * team.n, 0, team.n, True, False)
+        cdef Batches *batches = &job.batches
+        batches.block = self.block_for(data)
+        call.lay_out(batches.block * team.n, 0, team.n, True, False)
         out = np.empty((data.n, width), self.dtype)
         values = np.empty(data.n, self.dtype)
         job.results.out, job.results.values = <char *>address(out), <char *>address(values)
-        of.first_row, of.end_row = 0, job.rows.n
+        batches.first_row, batches.end_row = 0, job.rows.n
         call.run(team, work)
         self.give(call)
         return out, values
@@ -479,10 +479,10 @@ cdef class Core:
         base = address(call.arena)
         layers = range(L + 1)
         view = lambda p, l: self.rows_view(call, p - base, l, data.n)
-        return {"x": [view(<uintptr_t>job.net.layers[l].buffers.x, l) for l in layers], "s": [None] +
-                [view(<uintptr_t>job.net.layers[l].buffers.s, l) for l in layers[1:]], "delta":
-                [view(<uintptr_t>job.net.layers[l].buffers.delta, l) for l in layers] if backward else None, "values":
-                values, "G": call.G[0]}
+        return {"x": [view(<uintptr_t>job.net.layers[l].buffers.x, l) for l in layers],
+                "s": [None] + [view(<uintptr_t>job.net.layers[l].buffers.s, l) for l in layers[1:]],
+                "delta": [view(<uintptr_t>job.net.layers[l].buffers.delta, l) for l in layers] if backward else None,
+                "values": values, "G": call.G[0]}
 
     cdef rows_view(self, Call call, Py_ssize_t offset, int l, Py_ssize_t n):
         cdef Py_ssize_t ld = call.job.net.layers[l].buffers.ld
@@ -490,10 +490,10 @@ cdef class Core:
         return flat.reshape(n, ld)[:, :call.job.net.layers[l].d_out]
 
 
-cdef Py_ssize_t chunks_of(Job *job, Py_ssize_t batches):
-    """Chunks in so many batches; the last batch of an epoch may have fewer than the others."""
-    cdef Batches *of = &job.batches
-    cdef Py_ssize_t begin = (batches - 1) * of.batch
-    if begin + of.batch <= job.rows.n:
-        return batches * of.chunks
-    return (batches - 1) * of.chunks + (job.rows.n - begin + of.chunk - 1) // of.chunk
+cdef Py_ssize_t chunks_of(Job *job, Py_ssize_t n):
+    """Chunks in n batches; the last batch of an epoch may have fewer than the others."""
+    cdef Batches *batches = &job.batches
+    cdef Py_ssize_t begin = (n - 1) * batches.batch
+    if begin + batches.batch <= job.rows.n:
+        return n * batches.chunks
+    return (n - 1) * batches.chunks + (job.rows.n - begin + batches.chunk - 1) // batches.chunk

@@ -32,6 +32,23 @@ def network(dtype="float64", layers=LAYERS):
     return core
 
 
+def test_numbers_that_no_kind_reads_are_an_error():
+    row = {"kind": "dropout", "sources": (0,), "activation": 0, "argument": 0.0, "bias": False, "rate": 0.5}
+    _core.Core((3, 3), [row], (0, 0.0), 0, "float64")
+    for more in ({"rats": 0.5}, {"groups": 2}):
+        with pytest.raises(ValueError, match=f"layer 1, dropout, does not read {next(iter(more))}"):
+            _core.Core((3, 3), [row | more], (0, 0.0), 0, "float64")
+    with pytest.raises(KeyError, match="rate"):
+        _core.Core((3, 3), [{key: row[key] for key in row if key != "rate"}], (0, 0.0), 0, "float64")
+
+
+def test_requests_have_the_order_in_which_the_engine_takes_them_apart():
+    assert Batches._fields == ("order", "size", "first", "last", "weight_scale", "key", "rates", "mixed")
+    assert Step._fields == ("kind", "lr", "beta1", "beta2", "eps", "fade", "decay", "l2", "l1", "clip_norm")
+    assert State._fields == ("slots", "powers", "average")
+    assert Objective._fields == ("row_l2", "row_l1", "input_noise", "penalty", "attack", "smoothing", "mixup")
+
+
 def data(dtype="float64", rows=slice(None)):
     return _core.Data(X[rows].astype(dtype), Y[rows].astype(dtype))
 

@@ -7,12 +7,12 @@ cdef enum:
     PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
 
 
-cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint
-                      keep_rows) noexcept:
+cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep,
+                      bint keep_rows) noexcept:
     """Give each thing its place in the arena at base; returns the arena's size. base NULL: for the size alone.
 
-    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep. keep_rows:
-    s, x and delta of all rows stay."""
+    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep.
+    keep_rows: s, x and delta of all rows stay."""
     cdef Py_ssize_t offset = 0
     cdef int l
     for l in range(job.net.L + 1):
@@ -32,35 +32,36 @@ cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_ro
     return place_along(job, base, offset, rows) if job.sensitivity.along != NULL else offset
 
 
-cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep, bint
-                           keep_rows) noexcept:
+cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep,
+                           bint keep_rows) noexcept:
     """s, x, delta of a layer's rows; returns where they end."""
+    cdef Buffers *buffers = &layer.buffers
     cdef Py_ssize_t room
-    if layer.buffers.in_place:
-        layer.buffers.x, layer.buffers.ld = <char *>job.rows.X.data, job.rows.X.row_stride // job.size
+    if buffers.in_place:
+        buffers.x, buffers.ld = <char *>job.rows.X.data, job.rows.X.row_stride // job.size
         room = 0
     else:
-        layer.buffers.ld = stride(pad(layer.d_out, job.k.lanes), job.size)
-        room = room_for(job, rows * layer.buffers.ld)
-        layer.buffers.x = base + offset
+        buffers.ld = stride(pad(layer.d_out, job.k.lanes), job.size)
+        room = room_for(job, rows * buffers.ld)
+        buffers.x = base + offset
     offset += room
     if layer.number == 0 and job.rows.mixed.partner != NULL:
         offset += room      # for the rows that these are mixed with
-    layer.buffers.operands = layer.buffers.x
-    if layer.buffers.rounded:
-        layer.buffers.operands = base + offset
-        offset += pad(rows * layer.buffers.ld * job.k.operandsize, ALIGN)
+    buffers.operands = buffers.x
+    if buffers.rounded:
+        buffers.operands = base + offset
+        offset += pad(rows * buffers.ld * job.k.operandsize, ALIGN)
     offset = place_room(job, layer, base, offset, rows)
-    layer.buffers.s = layer.buffers.x
+    buffers.s = buffers.x
     if layer.kind != NULL and layer.kind.grad != NULL and (layer.theta.needs_s or keep_rows):
-        layer.buffers.s = base + offset
+        buffers.s = base + offset
         offset += room
-    layer.buffers.de_dx = NULL
+    buffers.de_dx = NULL
     if sweep and layer.number >= job.lowest_delta:
-        layer.buffers.delta = layer.buffers.delta_w = base + offset
+        buffers.delta = buffers.delta_w = base + offset
         offset += room
         if keep_rows:
-            layer.buffers.delta_w = base + offset
+            buffers.delta_w = base + offset
             offset += room
     return offset
 
@@ -91,8 +92,8 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
     if layer.kind == NULL or layer.kind.mirror == NULL:
         return offset
     backward = sweep and layer.input.source.number >= job.lowest_delta
-    large = (sweep and not keep_rows and not W.flipped and layer.kind.grad_step != NULL and layer.d_in * W.ld * job.size
-             >= PANEL_BYTES)
+    large = (sweep and not keep_rows and not W.flipped and layer.kind.grad_step != NULL
+             and layer.d_in * W.ld * job.size >= PANEL_BYTES)
     forms.mirror_panels = large and layer.d_in >= 4 * lanes
     if not layer.products.dots and (W.flipped or backward):
         forms.ld = pad(W.rows, lanes)
@@ -118,8 +119,8 @@ cdef void share_deltas(Job *job) noexcept:
     for l in range(job.net.L, 0, -1):
         layer = &job.net.layers[l]
         input = &layer.second if layer.second.source != NULL else &layer.input
-        if (layer.kind.passes and not input.adds and input.source.number >= job.lowest_delta and input.source.buffers.ld
-            == layer.buffers.ld):
+        if (layer.kind.passes and not input.adds and input.source.number >= job.lowest_delta
+                and input.source.buffers.ld == layer.buffers.ld):
             input.source.buffers.delta = input.source.buffers.delta_w = layer.buffers.delta
 
 
@@ -180,17 +181,17 @@ cdef Py_ssize_t place_shares(Job *job, char *base, Py_ssize_t offset, int thread
 
 cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
     """The layers of a tangent sweep and their buffers, after all others; returns where they end."""
-    cdef Sensitivity *of = &job.sensitivity
-    cdef bint projected = of.pulled != job.net.layers
+    cdef Sensitivity *sensitivity = &job.sensitivity
+    cdef bint projected = sensitivity.pulled != job.net.layers
     cdef int l
     cdef Layer *layer
     cdef Layer *tangent
     cdef Py_ssize_t room
-    copy_layers(of.tangent, job.net.layers, job.net.L)
+    copy_layers(sensitivity.tangent, job.net.layers, job.net.L)
     if projected:
-        copy_layers(of.pulled, job.net.layers, job.net.L)
+        copy_layers(sensitivity.pulled, job.net.layers, job.net.L)
     for l in range(job.net.L + 1):
-        layer, tangent = &job.net.layers[l], &of.tangent[l]
+        layer, tangent = &job.net.layers[l], &sensitivity.tangent[l]
         room = room_for(job, rows * layer.buffers.ld)
         make_linear(tangent)
         tangent.weights.bias, tangent.norm.mean = False, NULL
@@ -199,15 +200,15 @@ cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_
         offset = place_room(job, tangent, base, offset + 2 * room, rows)
         tangent.buffers.s = tangent.buffers.x
         if projected:
-            of.pulled[l].buffers.delta = base + offset
+            sensitivity.pulled[l].buffers.delta = base + offset
             offset += room
         if curved(layer):
-            tangent.buffers.s, of.pulled[l].buffers.de_dx = base + offset, base + offset + room
+            tangent.buffers.s, sensitivity.pulled[l].buffers.de_dx = base + offset, base + offset + room
             offset += 2 * room
         # the gradient along the tangent is of x delta'^T and of x' delta^T
-        layer.buffers.delta_w, tangent.buffers.delta_w = tangent.buffers.delta, of.pulled[l].buffers.delta
-    offset = place_inputs(job, of.tangent, base, offset, rows)
-    return place_inputs(job, of.pulled, base, offset, rows) if projected else offset
+        layer.buffers.delta_w, tangent.buffers.delta_w = tangent.buffers.delta, sensitivity.pulled[l].buffers.delta
+    offset = place_inputs(job, sensitivity.tangent, base, offset, rows)
+    return place_inputs(job, sensitivity.pulled, base, offset, rows) if projected else offset
 
 
 cdef Py_ssize_t place_along(Job *job, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:

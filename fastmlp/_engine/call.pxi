@@ -80,9 +80,9 @@ cdef class Call:
         cdef Rows *rows = &self.job.rows
         cdef Py_ssize_t size = self.job.size
         self.job.net.layers[0].buffers.in_place = (not self.job.k.rounds and rows.order == NULL and not rows.X.indptr
-                                                   and data.dtype.itemsize == size and data.dtype.kind == "f" and
-                                                   rows.X.col_stride == size and rows.X.row_stride % size == 0 and
-                                                   rows.X.row_stride >= 0 and <uintptr_t>rows.X.data % size == 0)
+                                                   and data.dtype.itemsize == size and data.dtype.kind == "f"
+                                                   and rows.X.col_stride == size and rows.X.row_stride % size == 0
+                                                   and rows.X.row_stride >= 0 and <uintptr_t>rows.X.data % size == 0)
 
     cdef sweep_to(self, int last):
         """Have the delta sweep end with de/dx(last): 0 for the input, 1 in training, L + 1 for none."""
@@ -90,21 +90,21 @@ cdef class Call:
 
     cdef penalize(self, penalty):
         """Have the rows' sensitivity penalised: a Penalty."""
-        cdef Sensitivity *of = &self.job.sensitivity
-        of.penalty, of.lam = penalty.kind, penalty.lam
-        self.sweep_to(0 if of.penalty == PENALTY_GRADIENT else 1)
+        cdef Sensitivity *sensitivity = &self.job.sensitivity
+        sensitivity.penalty, sensitivity.lam = penalty.kind, penalty.lam
+        self.sweep_to(0 if sensitivity.penalty == PENALTY_GRADIENT else 1)
         if self.job.k.rounds:
             self.job.sweep_end = 0      # run backward of layer 1 too: it rounds delta(1)
-        if of.penalty:
+        if sensitivity.penalty:
             self.job.lowest_delta = 0
-            self.follow_tangents(projected=of.penalty == PENALTY_JACOBIAN)
+            self.follow_tangents(projected=sensitivity.penalty == PENALTY_JACOBIAN)
 
     cdef follow_tangents(self, bint projected=False):
         """Have tangents: of the network's own deltas, or projected, of those of random projections."""
-        cdef Sensitivity *of = &self.job.sensitivity
+        cdef Sensitivity *sensitivity = &self.job.sensitivity
         cdef Py_ssize_t n = self.job.net.L + 1
-        of.tangent, of.pulled = self.layers + n, (self.layers + 2 * n if projected else self.layers)
-        of.push_tangent, of.tangent_rows = push_tangent, tangent_rows
+        sensitivity.tangent, sensitivity.pulled = self.layers + n, (self.layers + 2 * n if projected else self.layers)
+        sensitivity.push_tangent, sensitivity.tangent_rows = push_tangent, tangent_rows
 
     cdef go_along(self, V):
         """Have the tangents be those of weights that move along V, laid out as P."""
@@ -114,21 +114,22 @@ cdef class Call:
 
     cdef move_inputs(self, attack):
         """Have the rows' inputs moved: AttackNumbers."""
-        cdef Sensitivity *of = &self.job.sensitivity
+        cdef Sensitivity *sensitivity = &self.job.sensitivity
         self.job.lowest_delta = 0
-        of.attack.norm, of.attack.eps, of.attack.step = attack.norm, attack.eps, attack.step
-        of.attack.lo, of.attack.hi = attack.low, attack.high
-        of.attack_steps, of.attack_random, of.attack_rows = attack.steps, attack.from_random, attack_rows
+        sensitivity.attack.norm, sensitivity.attack.eps, sensitivity.attack.step = attack.norm, attack.eps, attack.step
+        sensitivity.attack.lo, sensitivity.attack.hi = attack.low, attack.high
+        sensitivity.attack_steps, sensitivity.attack_random = attack.steps, attack.from_random
+        sensitivity.attack_rows = attack_rows
 
     cdef step_by(self, step, state):
         """Have each batch end with a Step, which changes a State."""
         cdef Optimizer *optimizer = &self.job.optimizer
-        cdef step_t *of = &optimizer.step
+        cdef step_t *numbers = &optimizer.step
         slots, powers, average = <tuple>state
         optimizer.stepping = True
-        (of.kind, of.lr, of.beta1, of.beta2, of.eps, of.fade, of.decay, of.l2, of.l1,
-         optimizer.clip) = <tuple>step
-        of.gscale, of.narrow = 1, self.job.net.narrow
+        (numbers.kind, numbers.lr, numbers.beta1, numbers.beta2, numbers.eps, numbers.fade, numbers.decay, numbers.l2,
+         numbers.l1, optimizer.clip) = <tuple>step
+        numbers.gscale, numbers.narrow = 1, self.job.net.narrow
         optimizer.S1 = <char *>address(slots[0]) if len(slots) > 0 else NULL
         optimizer.S2 = <char *>address(slots[1]) if len(slots) > 1 else NULL
         memcpy(&optimizer.powers, <void *>address(powers), len(powers) * sizeof(double))
@@ -151,17 +152,18 @@ cdef class Call:
             for copy in range(4):
                 self.layers[copy * (self.job.net.L + 1) + l].rate = rate
 
-    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep_rows, bint
-                 fresh=False):
+    cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep_rows,
+                 bint fresh=False):
         """Make the arena large enough, place all buffers, fill the forms of W. Reused if the layout is the same, unless
         fresh. panel_rows: of a batch, where there are gradients."""
         cdef Job *job = &self.job
-        cdef Sensitivity *of = &job.sensitivity
+        cdef Sensitivity *sensitivity = &job.sensitivity
         cdef Py_ssize_t size
-        cdef bint passing = fresh or job.net.layers[0].buffers.in_place or of.along != NULL
-        cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest_delta, sweep, keep_rows, of.attack_steps > 0,
-                                    of.tangent != NULL, of.tangent != NULL and of.pulled != self.layers,
-                                    job.rows.mixed.partner != NULL)
+        cdef bint passing = fresh or job.net.layers[0].buffers.in_place or sensitivity.along != NULL
+        cdef bint tangents = sensitivity.tangent != NULL
+        cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest_delta, sweep, keep_rows,
+                                    sensitivity.attack_steps > 0, tangents,
+                                    tangents and sensitivity.pulled != self.layers, job.rows.mixed.partner != NULL)
         if passing or not self.laid_out or memcmp(&self.layout, &wanted, sizeof(Layout)) or scratch_fill is not None:
             size = place(job, NULL, rows, panel_rows, threads, sweep, keep_rows)
             if fresh or self.arena is None or self.arena.size < size:
@@ -171,16 +173,16 @@ cdef class Call:
             place(job, <char *>address(self.arena), rows, panel_rows, threads, sweep, keep_rows)
             self.layout, self.laid_out = wanted, not passing
             start_layers(job, job.net.layers)
-            if of.tangent != NULL:
-                prepare(job, of.tangent)
-            if of.tangent != NULL and of.pulled != job.net.layers:
-                prepare(job, of.pulled)
+            if tangents:
+                prepare(job, sensitivity.tangent)
+            if tangents and sensitivity.pulled != job.net.layers:
+                prepare(job, sensitivity.pulled)
         mirror_layers(job, job.net.layers)
         if job.net.settles:
             prepare(job, job.net.layers)    # statistics may have moved
-        if of.along != NULL:
-            start_layers(job, of.along)
-            mirror_layers(job, of.along)
+        if sensitivity.along != NULL:
+            start_layers(job, sensitivity.along)
+            mirror_layers(job, sensitivity.along)
 
     cdef room_for_rows(self, Py_ssize_t n):
         """Where the losses and penalties of so many rows go: of a batch, of which there may be many."""
@@ -227,13 +229,13 @@ cdef class Call:
     cdef watch(self):
         """Have the threads look for signals, as often as the work of a block of rows makes it necessary."""
         cdef Job *job = &self.job
-        cdef Signals *of = &job.signals
+        cdef Signals *signals = &job.signals
         cdef Py_ssize_t sweeps = 3 + 2 * job.sensitivity.attack_steps, layers = job.net.L * sweeps
         cdef double block = <double>job.batches.block * job.net.work * sweeps
-        of.blocks = max(1, <Py_ssize_t>(LOOK_WORK / (block + 1)))
-        of.layers = block > <double>LOOK_WORK * layers
-        of.looked, of.look = now_seconds(), look_for_signals
-        store(&of.stopped, 0)
+        signals.blocks = max(1, <Py_ssize_t>(LOOK_WORK / (block + 1)))
+        signals.layers = block > <double>LOOK_WORK * layers
+        signals.looked, signals.look = now_seconds(), look_for_signals
+        store(&signals.stopped, 0)
 
     cdef run(self, Team team, job_fn work):
         """All threads do some work; then what Python raised in it, and signals."""

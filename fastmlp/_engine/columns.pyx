@@ -40,13 +40,13 @@ cdef int columns_measure(Job *blank, Layer *layer, dict spec, list held) except 
 
 cdef inline Py_ssize_t place_of(const Job *job, const Layer *layer, const char *x, Py_ssize_t k) noexcept nogil:
     """Where in W the row of table k is that x(0) of a row asks for, or -1 where there is none."""
-    cdef const Tables *of = &layer.tables
-    cdef double value = get(job, x, layer.d_in - of.n + k)
+    cdef const Tables *tables = &layer.tables
+    cdef double value = get(job, x, layer.d_in - tables.n + k)
     cdef Py_ssize_t c
-    if not 0 <= value < of.values[k]:
+    if not 0 <= value < tables.values[k]:
         return -1
     c = <Py_ssize_t>value
-    return of.begin[k] + c * of.units[k] if c == value else -1
+    return tables.begin[k] + c * tables.units[k] if c == value else -1
 
 
 cdef bint known_rows(const Job *job, const char *x, Py_ssize_t m, Py_ssize_t step) noexcept nogil:
@@ -72,17 +72,18 @@ cdef void columns_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
                           char *scratch) noexcept nogil:
     """x(l) = numbers, rows of the tables"""
     cdef Layer *before = layer.input.source
-    cdef const Tables *of = &layer.tables
+    cdef const Tables *tables = &layer.tables
     cdef bint no_numbers = along_weights(job, layer)
     cdef char *s
     cdef const char *x
     cdef Py_ssize_t i, k, place
     for i in range(m):
         x, s = x_of(job, before, pos + i, row + i), s_at(job, layer, row + i)
-        put_numbers(job, of.numeric, NULL if no_numbers else x, s)
-        for k in range(of.n):
+        put_numbers(job, tables.numeric, NULL if no_numbers else x, s)
+        for k in range(tables.n):
             place = place_of(job, layer, x, k)
-            put_numbers(job, of.units[k], NULL if place < 0 else at(job, layer.weights.W, place), at(job, s, of.at[k]))
+            put_numbers(job, tables.units[k], NULL if place < 0 else at(job, layer.weights.W, place),
+                        at(job, s, tables.at[k]))
         clear_pad(job, layer, s)
     activate(job, layer, row, m)
 
@@ -147,18 +148,18 @@ cdef void add_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssiz
                    char *G) noexcept nogil:
     """G += delta_w(l) of m rows in their order, in rows lo .. hi of W."""
     cdef Layer *before = layer.input.source
-    cdef const Tables *of = &layer.tables
+    cdef const Tables *tables = &layer.tables
     cdef const char *x
     cdef const char *delta
     cdef Py_ssize_t i, k, place
     cdef Span span
     for i in range(row, row + m):
         x, delta = x_at(job, before, i), delta_w_at(job, layer, i)
-        for k in range(of.n):
+        for k in range(tables.n):
             place = place_of(job, layer, x, k)
-            span = part_of_row(place, of.units[k], lo, hi)
+            span = part_of_row(place, tables.units[k], lo, hi)
             if span.begin < span.end:
-                add_numbers(job, span.end - span.begin, at(job, delta, of.at[k] + span.begin - place),
+                add_numbers(job, span.end - span.begin, at(job, delta, tables.at[k] + span.begin - place),
                             at(job, G, layer.weights.w_at + span.begin))
 
 
@@ -196,14 +197,14 @@ cdef void clear_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ss
     """Zeros in G, in whole vectors, where m rows of the batch have added to it in rows lo .. hi of W; each is stepped
     before, unless step is NULL. A second step of the same element has a gradient of 0 and changes nothing."""
     cdef Layer *before = layer.input.source
-    cdef const Tables *of = &layer.tables
+    cdef const Tables *tables = &layer.tables
     cdef Py_ssize_t i, k, begin, end, lanes = job.k.lanes
     cdef const char *x
     cdef Span span
     for i in range(m):
         x = x_at(job, before, i)
-        for k in range(of.n):
-            span = part_of_row(place_of(job, layer, x, k), of.units[k], lo, hi)
+        for k in range(tables.n):
+            span = part_of_row(place_of(job, layer, x, k), tables.units[k], lo, hi)
             if span.begin < span.end:
                 begin = layer.weights.w_at + (span.begin & -lanes)
                 end = layer.weights.w_at + pad(span.end, lanes)

@@ -179,27 +179,27 @@ cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
 cdef void conv_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
                     char *G, char *scratch) noexcept nogil:
     """de/dW(l) = sum of windows(x(l-1))^T delta_w(l), de/db(l) = sum of delta_w(l), over rows and positions"""
-    cdef Weights *of = &layer.weights
+    cdef Weights *weights = &layer.weights
     cdef Py_ssize_t i
-    cdef bint with_bias = hi == of.rows and of.bias
-    cdef char *b = at(job, G, of.b_at)
-    cdef char *W = at(job, G, of.w_at + lo * of.ld)
+    cdef bint with_bias = hi == weights.rows and weights.bias
+    cdef char *b = at(job, G, weights.b_at)
+    cdef char *W = at(job, G, weights.w_at + lo * weights.ld)
     cdef gemm_t g
     memset(&g, 0, sizeof(g))
-    g.N, g.K = of.columns, layer.positions
+    g.N, g.K = weights.columns, layer.positions
     g.rows, g.steps = layer.windows.at_weight + lo, layer.windows.at_position
-    g.ldb = of.units    # whole vectors reach into the next position: what comes of it is cleared
-    g.ldc = g.ldi = of.ld
+    g.ldb = weights.units   # whole vectors reach into the next position: what comes of it is cleared
+    g.ldc = g.ldi = weights.ld
     for i in range(row, row + m):
         g.B = delta_w_at(job, layer, i)
         g.init = W if more else NULL
         job.k.gemm(&g, hi - lo, map_before(job, layer, i, i), W, NULL, scratch)
         if with_bias:
-            job.k.colsum(layer.positions, of.ld, g.B, of.units, b, more)
+            job.k.colsum(layer.positions, weights.ld, g.B, weights.units, b, more)
         more = True
-    clear_columns(job, W, hi - lo, of.units, of.ld, of.ld)
+    clear_columns(job, W, hi - lo, weights.units, weights.ld, weights.ld)
     if with_bias:
-        clear_columns(job, b, 1, of.units, of.ld, of.ld)
+        clear_columns(job, b, 1, weights.units, weights.ld, weights.ld)
 
 
 cdef void max_pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -253,16 +253,16 @@ cdef void pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
         clear_pad(job, layer, out)
 
 
-cdef void pool_backward(Job *job, Layer *layer, Layer *of, Py_ssize_t row, Py_ssize_t m,
+cdef void pool_backward(Job *job, Layer *layer, Layer *swept, Py_ssize_t row, Py_ssize_t m,
                         pool_grad_fn grad) noexcept nogil:
     """delta of a layer or of its tangent, pulled back at the layer's x"""
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t i
     cdef char *dx
     for i in range(row, row + m):
-        dx = dx_at(job, &of.input, i)
+        dx = dx_at(job, &swept.input, i)
         memset(dx, 0, pad(before.d_out, job.k.lanes) * job.size)
-        grad(&layer.windows.window, x_of(job, before, i, i), x_at(job, layer, i), delta_at(job, of, i), dx)
+        grad(&layer.windows.window, x_of(job, before, i, i), x_at(job, layer, i), delta_at(job, swept, i), dx)
 
 
 CONV.name = "conv"

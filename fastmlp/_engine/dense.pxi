@@ -97,15 +97,15 @@ cdef inline const char *grad_operands(Job *job, Layer *layer, Py_ssize_t row, ge
 
 cdef void dense_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
                      char *G, char *scratch) noexcept nogil:
-    cdef Weights *of = &layer.weights
+    cdef Weights *weights = &layer.weights
     cdef Layer *before = layer.input.source
     cdef char *x = operands_at(job, before, row)
     cdef char *delta = delta_w_at(job, layer, row)
-    cdef char *W = at(job, G, of.w_at + lo * of.ld)
-    cdef char *b = at(job, G, of.b_at) if hi == of.rows and of.bias else NULL
+    cdef char *W = at(job, G, weights.w_at + lo * weights.ld)
+    cdef char *b = at(job, G, weights.b_at) if hi == weights.rows and weights.bias else NULL
     if m == 1 and not more:
-        job.k.row_grad(hi - lo, of.cols, at(job, delta if of.flipped else x, lo), x if of.flipped else delta, W, of.ld,
-                       layer.d_out, delta, b)
+        job.k.row_grad(hi - lo, weights.cols, at(job, delta if weights.flipped else x, lo),
+                       x if weights.flipped else delta, W, weights.ld, layer.d_out, delta, b)
         return
     dense_grad_product(job, layer, lo, hi, row, m, more, W, scratch)
     if b != NULL:

@@ -90,23 +90,26 @@ cdef void grouped_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_
                        char *G, char *scratch) noexcept nogil:
     """de/dW(l) = sum of x(l-1) delta_w(l)^T, of the units of a group each; de/db(l) = sum of delta_w(l)"""
     cdef Layer *before = layer.input.source
-    cdef Weights *of = &layer.weights
+    cdef Weights *weights = &layer.weights
     cdef Py_ssize_t i = lo, end, k, d_in = layer.d_in // layer.groups
     cdef char *delta = delta_w_at(job, layer, row)
-    cdef char *W = at(job, G, of.w_at)
+    cdef char *W = at(job, G, weights.w_at)
     cdef gemm_t g
     memset(&g, 0, sizeof(g))
-    g.N, g.K, g.ra, g.ca, g.ldb, g.ldc, g.ldi = of.columns, m, 1, before.buffers.ld, layer.buffers.ld, of.ld, of.ld
+    g.N, g.K, g.ra, g.ca, g.ldb = weights.columns, m, 1, before.buffers.ld, layer.buffers.ld
+    g.ldc = g.ldi = weights.ld
     while i < hi:
         k = i // d_in
         end = min(hi, (k + 1) * d_in)
-        g.B = operand_at(job, delta, k * of.cols)   # whole vectors may reach into the next group: what comes of it is cleared
-        g.init = at(job, W, i * of.ld) if more else NULL
-        job.k.gemm(&g, end - i, operand_at(job, operands_at(job, before, row), i), at(job, W, i * of.ld), NULL, scratch)
+        # whole vectors may reach into the next group: what comes of it is cleared
+        g.B = operand_at(job, delta, k * weights.cols)
+        g.init = at(job, W, i * weights.ld) if more else NULL
+        job.k.gemm(&g, end - i, operand_at(job, operands_at(job, before, row), i), at(job, W, i * weights.ld), NULL,
+                   scratch)
         i = end
-    clear_columns(job, at(job, W, lo * of.ld), hi - lo, of.cols, of.ld, of.ld)
-    if hi == of.rows and of.bias:
-        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.buffers.ld, at(job, G, of.b_at), more)
+    clear_columns(job, at(job, W, lo * weights.ld), hi - lo, weights.cols, weights.ld, weights.ld)
+    if hi == weights.rows and weights.bias:
+        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.buffers.ld, at(job, G, weights.b_at), more)
 
 
 GROUPED.name = "grouped"

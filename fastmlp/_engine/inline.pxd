@@ -134,10 +134,8 @@ cdef inline void clear_pads(const Job *job, const Layer *layer, char *rows, Py_s
 cdef inline void activate(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """x(l) = theta(s(l))"""
     if layer.theta.act != ACT_identity or layer.buffers.s != layer.buffers.x:
-        job.k.act(layer.theta.act, layer.theta.arg, m * layer.buffers.ld, at(job, layer.buffers.s, row *
-                                                                             layer.buffers.ld), at(job, layer.buffers.x,
-                                                                                                   row *
-                                                                                                   layer.buffers.ld))
+        job.k.act(layer.theta.act, layer.theta.arg, m * layer.buffers.ld,
+                  s_at(job, layer, row), x_at(job, layer, row))
 
 
 cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end,
@@ -156,13 +154,14 @@ cdef inline step_t bias_step(const step_t *step) noexcept nogil:
     return bias
 
 
-cdef inline const step_t *step_of(const Factors *of, const step_t *step, step_t *room) noexcept nogil:
+cdef inline const step_t *step_of(const Factors *factors, const step_t *step, step_t *room) noexcept nogil:
     """A step with factors, in room where they are not 1."""
-    if of.lr == 1 and of.decay == 1:
+    if factors.lr == 1 and factors.decay == 1:
         return step
     room[0] = step[0]
-    room.lr, room.lr_g = step.lr * of.lr, step.lr_g * of.lr
-    room.decay, room.l2, room.l1 = step.decay * of.lr * of.decay, step.l2 * of.decay, step.l1 * of.decay
+    room.lr, room.lr_g = step.lr * factors.lr, step.lr_g * factors.lr
+    room.decay = step.decay * factors.lr * factors.decay
+    room.l2, room.l1 = step.l2 * factors.decay, step.l1 * factors.decay
     return room
 
 

@@ -13,6 +13,20 @@ cdef void correct_nadam(const step_t *given, double product, double p2, double f
     step.eps = given.eps * root
 
 
+cdef inline void take_rates(const step_t *given, Powers *powers, step_t *step) noexcept nogil:
+    """The powers after one more step, and that step's rates: corrections of bias, which take long, so well before they
+    are used."""
+    cdef double product = powers.beta1
+    powers.beta1 *= step.beta1
+    powers.beta2 *= step.beta2
+    if step.kind == STEP_adam:
+        step.lr = given.lr * sqrt(1 - powers.beta2) / (1 - powers.beta1)
+    elif step.kind == STEP_nadam:
+        powers.fade *= step.fade
+        powers.beta1 = product * nadam_momentum(step, powers.fade)
+        correct_nadam(given, powers.beta1, powers.beta2, powers.fade, step)
+
+
 cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
     """Whether no row of a batch has a weight: then there is no step either."""
     cdef Py_ssize_t i
@@ -27,32 +41,27 @@ cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noex
 cdef void train_job(void *arg, int thread) noexcept nogil:
     """Chunks first_chunk .. end_chunk of the epoch. Ends early, before the step, where a loss is not finite."""
     cdef Job *job = <Job *>arg
-    cdef Batches *of = &job.batches
+    cdef Batches *batches = &job.batches
     cdef Optimizer *optimizer = &job.optimizer
     cdef Py_ssize_t c, begin, pos, m, end, rows = 0
     cdef bint last, penal = optimizer.row_l2 > 0 or optimizer.row_l1 > 0, alone = optimizer.exchange == NULL
     cdef step_t step = optimizer.step
-    cdef double p1 = optimizer.powers.beta1, p2 = optimizer.powers.beta2, next1, next2, scale = 0
-    cdef double fade = optimizer.powers.fade, next_fade = fade, average_power = optimizer.average_power
-    begin = of.first_chunk // of.chunks * of.batch
-    pos = begin + of.first_chunk % of.chunks * of.chunk
+    cdef Powers powers = optimizer.powers, next
+    cdef double scale = 0, average_power = optimizer.average_power
+    begin = batches.first_chunk // batches.chunks * batches.batch
+    pos = begin + batches.first_chunk % batches.chunks * batches.chunk
     MARK_START(thread)
-    for c in range(of.first_chunk, of.end_chunk):
-        end = min(begin + of.batch, job.rows.n)
-        m = min(of.chunk, end - pos)
+    for c in range(batches.first_chunk, batches.end_chunk):
+        end = min(begin + batches.batch, job.rows.n)
+        m = min(batches.chunk, end - pos)
         last = pos + m == end
         if end - begin != rows:
             rows = end - begin
             scale = job.rows.weight_scale / rows
             step.l2, step.l1 = optimizer.step.l2 + optimizer.row_l2 / rows, optimizer.step.l1 + optimizer.row_l1 / rows
         row_phase(job, pos, pos - begin, m, scale, thread)
-        next1, next2 = p1 * step.beta1, p2 * step.beta2
-        if step.kind == STEP_adam:      # the corrections of bias, well before they are used: they take long
-            step.lr = optimizer.step.lr * sqrt(1 - next2) / (1 - next1)
-        elif step.kind == STEP_nadam:
-            next_fade = fade * step.fade
-            next1 = p1 * nadam_momentum(&step, next_fade)
-            correct_nadam(&optimizer.step, next1, next2, next_fade, &step)
+        next = powers
+        take_rates(&optimizer.step, &next, &step)
         team_barrier(job.team, thread)
         MARK(thread, PHASE_barrier)
         if alone and load(&job.results.bad):
@@ -64,7 +73,7 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             pos, begin = pos + m, end if last else begin
             continue
         if last:
-            p1, p2, fade = next1, next2, next_fade
+            powers = next
             if penal:
                 penalize_rows(job, thread)
         weight_phase(job, pos - begin, m, end - begin, &step, thread)
@@ -87,8 +96,7 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
         if last:
             begin = end
     if thread == 0:
-        optimizer.powers.beta1, optimizer.powers.beta2, optimizer.powers.fade = p1, p2, fade
-        optimizer.average_power = average_power
+        optimizer.powers, optimizer.average_power = powers, average_power
 
 
 # A thread's part of positions first_row .. end_row, a block at a time.

@@ -67,8 +67,8 @@ cdef void identity_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t r
 cdef void sum_prepare(const Job *job, Layer *layer) noexcept nogil:
     """Where f(x) is read by the sum alone, backward applies its theta'."""
     cdef Layer *before = layer.input.source
-    layer.input.fused = (layer.input.last and not layer.input.adds and before.theta.act != ACT_identity and
-                         before.buffers.de_dx == NULL)
+    layer.input.fused = (layer.input.last and not layer.input.adds and before.theta.act != ACT_identity
+                         and before.buffers.de_dx == NULL)
 
 
 cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,

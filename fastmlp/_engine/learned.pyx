@@ -51,12 +51,12 @@ cdef inline char *rest_of(const Job *job, const Layer *layer, Py_ssize_t row) no
 
 
 cdef inline void lie_between(Job *job, const Layer *layer, const char *x, Py_ssize_t ldx, const char *theta,
-                             Py_ssize_t ldt, Py_ssize_t m, const char *share, char *rest, Py_ssize_t ldr, char *out,
+                             Py_ssize_t ldt, Py_ssize_t m, const char *a, char *rest, Py_ssize_t ldr, char *out,
                              Py_ssize_t ldo) noexcept nogil:
-    """rest = w - u, out = u + share rest, where x and theta are those of the layer, or both have a factor."""
+    """rest = w - u, out = u + a rest, where x and theta are those of the layer, or both have a factor."""
     if layer.mixture.from_theta:
         x, ldx, theta, ldt = theta, ldt, x, ldx
-    job.k.blend(m, layer.positions, layer.features.n, x, ldx, theta, ldt, share, rest, ldr, out, ldo)
+    job.k.blend(m, layer.positions, layer.features.n, x, ldx, theta, ldt, a, rest, ldr, out, ldo)
 
 
 cdef void mixture_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -88,9 +88,9 @@ cdef void mixture_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
     clear_pads(job, layer.input.source, dx_at(job, &layer.input, row), m)
 
 
-cdef void pull_mixture(Job *job, Layer *layer, const char *share, const char *delta, Py_ssize_t row, Py_ssize_t m,
-                       char *dx, Py_ssize_t ldx, char *rest, Py_ssize_t ldr, char *scratch) noexcept nogil:
-    """dx = delta (u' + share (w' - u')), and where it is wanted rest = delta (w' - u')."""
+cdef void pull_mixture(Job *job, Layer *layer, const char *a, const char *delta, Py_ssize_t row, Py_ssize_t m, char *dx,
+                       Py_ssize_t ldx, char *rest, Py_ssize_t ldr, char *scratch) noexcept nogil:
+    """dx = delta (u' + a (w' - u')), and where it is wanted rest = delta (w' - u')."""
     cdef Theta *theta = &layer.mixture.theta
     cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
     cdef char *sloped = at(job, scratch, job.shares.kind_at)
@@ -98,8 +98,8 @@ cdef void pull_mixture(Job *job, Layer *layer, const char *share, const char *de
     for i in range(m):
         memcpy(sloped, at(job, delta, i * layer.buffers.ld), n * job.size)
         job.k.act_grad(theta.act, theta.arg, n, room_of(job, layer, row + i), sloped)
-        lie_between(job, layer, at(job, delta, i * layer.buffers.ld), layer.buffers.ld, sloped, n, 1, share, spare if
-                    rest == NULL else at(job, rest, i * ldr), n, at(job, dx, i * ldx), ldx)
+        lie_between(job, layer, at(job, delta, i * layer.buffers.ld), layer.buffers.ld, sloped, n, 1, a,
+                    spare if rest == NULL else at(job, rest, i * ldr), n, at(job, dx, i * ldx), ldx)
 
 
 cdef void mixture_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,

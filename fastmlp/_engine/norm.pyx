@@ -51,9 +51,8 @@ cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int 
     """The mean and the variance of this thread's columns of x(l-1); the running ones move towards them."""
     cdef Norm *norm = &layer.norm
     cdef Layer *before = layer.input.source
-    cdef Py_ssize_t lo = share_begin(job, norm.channels, thread, PART_MULTIPLE), n = share_begin(job, norm.channels,
-                                                                                                 thread + 1,
-                                                                                                 PART_MULTIPLE) - lo
+    cdef Py_ssize_t lo = share_begin(job, norm.channels, thread, PART_MULTIPLE)
+    cdef Py_ssize_t n = share_begin(job, norm.channels, thread + 1, PART_MULTIPLE) - lo
     cdef Py_ssize_t i, positions = layer.positions
     cdef double total = 0, count = 0, w, unbiased
     for i in range(m):
@@ -102,9 +101,8 @@ cdef void norm_settle_back(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m,
     """The sums of delta and of delta x^ over the batch, of this thread's columns."""
     cdef Norm *norm = &layer.norm
     cdef Layer *before = layer.input.source
-    cdef Py_ssize_t lo = share_begin(job, norm.channels, thread, PART_MULTIPLE), n = share_begin(job, norm.channels,
-                                                                                                 thread + 1,
-                                                                                                 PART_MULTIPLE) - lo
+    cdef Py_ssize_t lo = share_begin(job, norm.channels, thread, PART_MULTIPLE)
+    cdef Py_ssize_t n = share_begin(job, norm.channels, thread + 1, PART_MULTIPLE) - lo
     job.k.norm_sums(m, layer.positions, n, norm.channels, at(job, before.buffers.x, lo), before.buffers.ld,
                     at(job, layer.buffers.delta, lo), layer.buffers.ld, at(job, norm.mean, lo), at(job, norm.scale, lo),
                     False, at(job, norm.sum_x, lo), at(job, norm.sum, lo))

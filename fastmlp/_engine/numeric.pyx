@@ -61,10 +61,10 @@ cdef void waves_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
                         char *scratch) noexcept nogil:
     """x(l) = cos(2 pi x(l-1)), sin(2 pi x(l-1))"""
     cdef Layer *before = layer.input.source
-    cdef Waves of = waves_of(job, layer, row)
-    job.k.waves(m, layer.positions, layer.features.n, x_of(job, before, pos, row), before.buffers.ld, of.step, of.cos,
-                of.ld, of.sin, of.ld_sin)
-    clear_pads(job, layer, of.cos, m)
+    cdef Waves waves = waves_of(job, layer, row)
+    job.k.waves(m, layer.positions, layer.features.n, x_of(job, before, pos, row), before.buffers.ld, waves.step,
+                waves.cos, waves.ld, waves.sin, waves.ld_sin)
+    clear_pads(job, layer, waves.cos, m)
 
 
 cdef void waves_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
@@ -72,9 +72,9 @@ cdef void waves_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row,
     """de/dx(l-1) = 2 pi (cos delta of sin - sin delta of cos)"""
     cdef Layer *before = layer.input.source
     cdef char *dx = dx_at(job, &layer.input, row)
-    cdef Waves of = waves_of(job, layer, row), delta = waves_at(job, layer, layer.buffers.delta, row)
-    job.k.waves_pull(m, layer.positions, layer.features.n, of.step, of.cos, of.ld, of.sin, of.ld_sin, delta.cos,
-                     delta.sin, delta.ld, dx, before.buffers.ld)
+    cdef Waves waves = waves_of(job, layer, row), delta = waves_at(job, layer, layer.buffers.delta, row)
+    job.k.waves_pull(m, layer.positions, layer.features.n, waves.step, waves.cos, waves.ld, waves.sin, waves.ld_sin,
+                     delta.cos, delta.sin, delta.ld, dx, before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
@@ -82,9 +82,9 @@ cdef void waves_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, 
                         char *scratch) noexcept nogil:
     """cos' = -2 pi sin x', sin' = 2 pi cos x'"""
     cdef Layer *before = tangent.input.source
-    cdef Waves of = waves_of(job, layer, row), changed = waves_at(job, tangent, tangent.buffers.x, row)
-    job.k.waves_push(m, layer.positions, layer.features.n, x_at(job, before, row), before.buffers.ld, of.step, of.cos,
-                     of.ld, of.sin, of.ld_sin, changed.cos, changed.sin, changed.ld)
+    cdef Waves waves = waves_of(job, layer, row), changed = waves_at(job, tangent, tangent.buffers.x, row)
+    job.k.waves_push(m, layer.positions, layer.features.n, x_at(job, before, row), before.buffers.ld, waves.step,
+                     waves.cos, waves.ld, waves.sin, waves.ld_sin, changed.cos, changed.sin, changed.ld)
     clear_pads(job, tangent, changed.cos, m)
 
 
@@ -95,12 +95,12 @@ cdef void waves_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t 
     cdef Layer *pulled = &job.sensitivity.pulled[layer.number]
     cdef Py_ssize_t positions = layer.positions, n = layer.features.n
     cdef char *dx = dx_at(job, &tangent.input, row)
-    cdef Waves of = waves_of(job, layer, row), moved = waves_at(job, tangent, tangent.buffers.delta, row)
+    cdef Waves waves = waves_of(job, layer, row), moved = waves_at(job, tangent, tangent.buffers.delta, row)
     cdef Waves delta = waves_at(job, pulled, pulled.buffers.delta, row)
-    job.k.waves_pull(m, positions, n, of.step, of.cos, of.ld, of.sin, of.ld_sin, moved.cos, moved.sin, moved.ld, dx,
-                     before.buffers.ld)
-    job.k.waves_curve(m, positions, n, of.step, of.cos, of.ld, of.sin, of.ld_sin, delta.cos, delta.sin, delta.ld,
-                      x_at(job, before, row), dx, before.buffers.ld)
+    job.k.waves_pull(m, positions, n, waves.step, waves.cos, waves.ld, waves.sin, waves.ld_sin, moved.cos, moved.sin,
+                     moved.ld, dx, before.buffers.ld)
+    job.k.waves_curve(m, positions, n, waves.step, waves.cos, waves.ld, waves.sin, waves.ld_sin, delta.cos, delta.sin,
+                      delta.ld, x_at(job, before, row), dx, before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
@@ -141,14 +141,14 @@ cdef Py_ssize_t bins_room(const kernels_t *k, const Layer *layer) noexcept:
     return 2 * pad(layer.d_in, k.lanes)
 
 
-cdef inline char *part_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
+cdef inline char *fraction_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
     """f of a row's features, of a tangent how they change"""
     return row_room_at(job, layer, row)
 
 
 cdef inline int32_t *bin_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
     """W's rows for the bins of a row's features, bin_ld of them from those of the next"""
-    return <int32_t *>at(job, part_of(job, layer, row), pad(layer.d_in, job.k.lanes))
+    return <int32_t *>at(job, fraction_of(job, layer, row), pad(layer.d_in, job.k.lanes))
 
 
 cdef inline Py_ssize_t bin_ld(const Job *job, const Layer *layer) noexcept nogil:
@@ -163,9 +163,9 @@ cdef void bins_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
     cdef Py_ssize_t i
     for i in range(m):
         job.k.find_bins(1, layer.d_in, x_of(job, before, pos + i, row + i), before.buffers.ld, layer.bins.first,
-                        layer.bins.edges, layer.bins.slope, part_of(job, layer, row + i), bin_of(job, layer, row + i),
-                        layer.buffers.row_room_ld)
-    job.k.sum_bins(m, layer.d_in, layer.d_out, part_of(job, layer, row), bin_of(job, layer, row),
+                        layer.bins.edges, layer.bins.slope, fraction_of(job, layer, row + i),
+                        bin_of(job, layer, row + i), layer.buffers.row_room_ld)
+    job.k.sum_bins(m, layer.d_in, layer.d_out, fraction_of(job, layer, row), bin_of(job, layer, row),
                    layer.buffers.row_room_ld, bin_ld(job, layer), W.W, layer.forms.panels, W.ld,
                    (W.b if W.bias else NULL), s_at(job, layer, row), layer.buffers.ld)
     activate(job, layer, row, m)
@@ -177,12 +177,13 @@ cdef void bins_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
     pull_bins(job, layer, layer, row, m)
 
 
-cdef void pull_bins(Job *job, const Layer *layer, const Layer *of, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
+cdef void pull_bins(Job *job, const Layer *layer, const Layer *swept, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """The same for delta of another layer than the one that has the bins."""
-    cdef const Layer *before = of.input.source
-    cdef char *dx = dx_at(job, &of.input, row)
+    cdef const Layer *before = swept.input.source
+    cdef char *dx = dx_at(job, &swept.input, row)
     job.k.pull_bins(m, layer.d_in, layer.d_out, layer.bins.slope, bin_of(job, layer, row), bin_ld(job, layer),
-                    of.weights.W, of.weights.ld, delta_at(job, of, row), of.buffers.ld, dx, before.buffers.ld)
+                    swept.weights.W, swept.weights.ld, delta_at(job, swept, row), swept.buffers.ld, dx,
+                    before.buffers.ld)
     clear_pads(job, before, dx, m)
 
 
@@ -190,17 +191,17 @@ cdef void bins_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
                     char *G, char *scratch) noexcept nogil:
     """What the knots gather; db = sum of delta_w. For a tangent f is f': knots get f' delta and -f' delta, so `whole`
     is 0."""
-    cdef Weights *of = &layer.weights
+    cdef Weights *weights = &layer.weights
     cdef const Layer *here = &job.net.layers[layer.number]
-    cdef char *W = at(job, G, of.w_at)
+    cdef char *W = at(job, G, weights.w_at)
     cdef char *delta = delta_w_at(job, layer, row)
     if not more:
-        memset(at(job, W, lo * of.ld), 0, (hi - lo) * of.ld * job.size)
-    job.k.knot_sums(m, feature_at(layer, lo), feature_at(layer, hi), layer.d_out, layer.bins.first, 1 if layer == here
-                    else 0, part_of(job, layer, row), layer.buffers.row_room_ld, bin_of(job, here, row),
-                    bin_ld(job, here), delta, layer.buffers.ld, W, of.ld)
-    if hi == of.rows and of.bias:
-        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.buffers.ld, at(job, G, of.b_at), more)
+        memset(at(job, W, lo * weights.ld), 0, (hi - lo) * weights.ld * job.size)
+    job.k.knot_sums(m, feature_at(layer, lo), feature_at(layer, hi), layer.d_out, layer.bins.first,
+                    1 if layer == here else 0, fraction_of(job, layer, row), layer.buffers.row_room_ld,
+                    bin_of(job, here, row), bin_ld(job, here), delta, layer.buffers.ld, W, weights.ld)
+    if hi == weights.rows and weights.bias:
+        job.k.colsum(m, pad(layer.d_out, job.k.lanes), delta, layer.buffers.ld, at(job, G, weights.b_at), more)
 
 
 cdef void bins_grad_end(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, char *G) noexcept nogil:
@@ -233,8 +234,8 @@ cdef void bins_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, P
     """s'(l) = the sum over features of x' / width times W's row of the bin"""
     cdef Layer *before = tangent.input.source
     job.k.push_bins(m, layer.d_in, x_at(job, before, row), before.buffers.ld, layer.bins.slope, bin_of(job, layer, row),
-                    bin_ld(job, layer), part_of(job, tangent, row), tangent.buffers.row_room_ld)
-    job.k.sum_bins(m, layer.d_in, layer.d_out, part_of(job, tangent, row), bin_of(job, layer, row),
+                    bin_ld(job, layer), fraction_of(job, tangent, row), tangent.buffers.row_room_ld)
+    job.k.sum_bins(m, layer.d_in, layer.d_out, fraction_of(job, tangent, row), bin_of(job, layer, row),
                    tangent.buffers.row_room_ld, bin_ld(job, layer), layer.weights.W, NULL, layer.weights.ld, NULL,
                    s_at(job, tangent, row), tangent.buffers.ld)
     activate(job, tangent, row, m)

@@ -40,11 +40,11 @@ cdef void row_norm_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
                            char *scratch) noexcept nogil:
     """s(l) = gamma x^ + beta, x(l) = theta(s(l))"""
     cdef Layer *before = layer.input.source
-    cdef Features *of = &layer.features
+    cdef Features *features = &layer.features
     cdef char *s = s_at(job, layer, row)
-    job.k.row_norm(m, layer.positions, of.n, of.centred, of.eps, x_of(job, before, pos, row), before.buffers.ld,
-                   gamma_of(layer), beta_of(layer), normal_of(job, layer, row), scale_of(job, layer, row),
-                   layer.buffers.row_room_ld, s, layer.buffers.ld)
+    job.k.row_norm(m, layer.positions, features.n, features.centred, features.eps, x_of(job, before, pos, row),
+                   before.buffers.ld, gamma_of(layer), beta_of(layer), normal_of(job, layer, row),
+                   scale_of(job, layer, row), layer.buffers.row_room_ld, s, layer.buffers.ld)
     clear_pads(job, layer, s, m)
     activate(job, layer, row, m)
 

@@ -285,8 +285,8 @@ cdef struct Network:
     Py_ssize_t work             # multiply-adds of a row forward, pads included
 
 
-# ---- what a call is about. Positions of rows count them in the order of the epoch; a row of the buffers is a position less
-# that of the chunk's first row.
+# ---- what a call is about. Positions of rows count them in the order of the epoch; a row of the buffers is a position
+# less that of the chunk's first row.
 
 cdef struct Rows:
     source_t X

@@ -40,8 +40,8 @@ cdef void fold(Job *job, int thread) noexcept nogil:
 
 cdef void fold_layer(Job *job, const Weights *leader, const Weights *follower, int thread) noexcept nogil:
     """G of a leader += G of its follower, for this thread's part of the leader's rows."""
-    cdef Py_ssize_t lo = share_begin(job, leader.rows, thread, PART_MULTIPLE), hi = share_begin(job, leader.rows, thread
-                                                                                                + 1, PART_MULTIPLE)
+    cdef Py_ssize_t lo = share_begin(job, leader.rows, thread, PART_MULTIPLE)
+    cdef Py_ssize_t hi = share_begin(job, leader.rows, thread + 1, PART_MULTIPLE)
     cdef char *G = job.gradient.G
     if follower.transposed:
         add_transposed(job, leader, follower, lo, hi)
@@ -52,8 +52,8 @@ cdef void fold_layer(Job *job, const Weights *leader, const Weights *follower, i
         job.k.add(pad(leader.units, job.k.lanes), at(job, G, follower.b_at), at(job, G, leader.b_at))
 
 
-cdef void add_transposed(Job *job, const Weights *leader, const Weights *follower, Py_ssize_t lo, Py_ssize_t
-                         hi) noexcept nogil:
+cdef void add_transposed(Job *job, const Weights *leader, const Weights *follower, Py_ssize_t lo,
+                         Py_ssize_t hi) noexcept nogil:
     """G(leader)[i, j] += G(follower)[j, i] for rows lo .. hi, by tiles of SIDE x SIDE."""
     cdef double[SIDE * SIDE] room
     cdef char *tile = <char *>room
@@ -98,9 +98,8 @@ cdef void spread(Job *job, int thread) noexcept nogil:
 
 cdef void spread_layer(Job *job, const Weights *leader, const Weights *follower, int thread) noexcept nogil:
     """This thread's part of a follower's rows."""
-    cdef Py_ssize_t lo = share_begin(job, follower.rows, thread, PART_MULTIPLE), hi = share_begin(job, follower.rows,
-                                                                                                  thread + 1,
-                                                                                                  PART_MULTIPLE)
+    cdef Py_ssize_t lo = share_begin(job, follower.rows, thread, PART_MULTIPLE)
+    cdef Py_ssize_t hi = share_begin(job, follower.rows, thread + 1, PART_MULTIPLE)
     cdef char *to = at(job, follower.W, lo * follower.ld)
     if follower.transposed:
         job.k.transpose(leader.rows, hi - lo, at(job, leader.W, lo), leader.ld, to, follower.ld)
