@@ -123,5 +123,4 @@ def _along(name: str, a: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> F
 
 def _through_link(network: Network, data: _core.Data, team: _core.Team, u: Floats) -> Floats:
     """u, (n, d(L)), times the Jacobian of the loss's link."""
-    link = next(name for name, number in _core.LINKS.items() if number == network.loss.link)
-    return LINKS[link](network.core.predict(data, team), u)
+    return LINKS[network.loss.link_name](network.core.predict(data, team), u)

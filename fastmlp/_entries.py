@@ -55,9 +55,9 @@ def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shap
     shapes, specs = stack.shapes, stack.specs
     if not isinstance(specs[-1], Dense):
         raise ValueError(f"the last of layers must be a Dense layer or an int, got {_checks.described(entries[-1])}")
-    weights = [spec.weights(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1)]
+    weights = [spec.weights(shapes[spec.sources(l)[0]]) for l, spec in enumerate(specs, 1)]
     _checks.integer("the weights of layers", sum(math.prod(W) for W in weights if W is not None), 1, MOST_WEIGHTS)
-    unread = {*range(len(specs))} - {l - back for l, spec in enumerate(specs, 1) for back in spec.reads}
+    unread = {*range(len(specs))}.difference(*(spec.sources(l) for l, spec in enumerate(specs, 1)))
     if unread:
         raise ValueError(f"each of layers must be read by a later one, got none that reads x({min(unread)})")
     _check_readers_of_columns(shapes[0], specs)
@@ -69,7 +69,7 @@ def _check_readers_of_columns(shape: Shape, specs: Sequence[Layer]) -> None:
     n = max(spec.n_categories for spec in specs)
     of_input = {0}  # layers that are the input as it is
     for l, spec in enumerate(specs, 1):
-        reads = not of_input.isdisjoint(l - back for back in spec.reads)
+        reads = not of_input.isdisjoint(spec.sources(l))
         if spec.kind == "columns":
             if not reads:
                 raise ValueError(f"Columns must read the input, got layer {l}, {spec.brief()}, which does not")

@@ -50,7 +50,7 @@ def nodes_of(net: MLP) -> list[Node]:
     statistics = net._network.core.statistics.astype(np.float64)
     for l, (spec, shape) in enumerate(zip(net.layers, net.shapes[1:]), 1):
         W, b = (None if a is None else np.array(a, np.float64) for a in (net.W[l], net.b[l]))
-        node = Node(l, spec, shape, [nodes[l - back] for back in spec.reads], W, b)
+        node = Node(l, spec, shape, [nodes[source] for source in spec.sources(l)], W, b)
         n = spec.n_statistics(node.sources[0].shape)
         own, statistics = statistics[:n], statistics[n:]
         if isinstance(spec, BatchNorm):

@@ -64,7 +64,7 @@ class Network:
         self.scheduled = [(l, layer) for l, layer in enumerate(layers, 1)
                           if isinstance(layer, Dropout) and callable(layer.rate)]
         self.d = tuple(math.prod(shape) for shape in shapes)
-        sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(layers, 1)]
+        sources = [layer.sources(l) for l, layer in enumerate(layers, 1)]
         read = [shapes[first] for first, *_ in sources]
         weight_shapes = [None, *(layer.weights(shape) for layer, shape in zip(layers, read))]
         bias_shapes = [None, *(shape[-1:] if layer.bias else None for layer, shape in zip(layers, shapes[1:]))]

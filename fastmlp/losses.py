@@ -55,6 +55,11 @@ class Loss:
             self.name, self.arg = _checks.named("loss", spec, _core.LOSSES, LIMITS, _checks.floating(dtype))
             self.kind, self.link, _ = _core.LOSSES[self.name]
 
+    @property
+    def link_name(self) -> str:
+        """What makes x(L) a prediction, by its name in the engine's table."""
+        return next(name for name, number in _core.LINKS.items() if number == self.link)
+
     def rows(self, y: Any, dtype: np.dtype[Any]) -> Callable[[Integers, Floats], tuple[Floats, Floats]] | None:
         """The function as the engine calls it: (rows of the data, x) -> values and derivatives, checked. None where the
         loss is one of the engine's."""

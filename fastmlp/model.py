@@ -438,7 +438,7 @@ class MLP(Exits):
     def __getstate__(self) -> dict[str, Any]:
         network, parameters, progress = self._network, self._network.parameters, self._network.progress
         state = {name: value for name, value in vars(self).items() if name != "_network"}
-        run = progress.optimizer_state
+        trained = progress.optimizer_state
         return {**state, "history": copy.deepcopy(self.history), "_dtype": self.dtype, "_loss": self.loss,
                 "_precision": self.precision,
                 "_shapes": self.shapes, "_layers": self.layers, "_d": self.d, "ties": self.ties,
@@ -446,7 +446,7 @@ class MLP(Exits):
                 "_unfinished": progress.unfinished, "weights": parameters.all_weights(),
                 "params": parameters.values() if self.ties else None,
                 "statistics": network.core.statistics.copy(), "classes": network.classes,
-                "training": None if run is None else run.export(parameters)}
+                "training": None if trained is None else trained.export(parameters)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
@@ -459,9 +459,9 @@ class MLP(Exits):
         network.progress.seed, network.progress.epochs_ever = state.pop("_seed"), state.pop("_epochs_ever")
         network.classes = state.pop("classes", None)
         network.progress.unfinished = state.pop("_unfinished", None)
-        network.n_threads, run = state.pop("_n_threads", None), state.pop("training")
-        if run is not None:
-            network.progress.optimizer_state = OptimizerState.restore(network.parameters, run)
+        network.n_threads, trained = state.pop("_n_threads", None), state.pop("training")
+        if trained is not None:
+            network.progress.optimizer_state = OptimizerState.restore(network.parameters, trained)
         self._network = network
         vars(self).update(state)
 

@@ -92,14 +92,14 @@ class Document:
     def __init__(self, document: Mapping[str, Any]) -> None:
         if _checks.integer("format", document["format"], 1) > FORMAT:
             raise ValueError(f"its format is {document['format']}, this version reads up to {FORMAT}")
-        self.document, self.dtype, run = document, document["dtype"], document["training"]
+        self.document, self.dtype, trained = document, document["dtype"], document["training"]
         _checks.one_of("dtype", self.dtype, ["float32", "float64"])
         if not isinstance(document["loss"], (str, list)):
             raise TypeError(f"loss must be a name or a pair, got {_checks.described(document['loss'])}")
         self.precision = document.get("precision", "full")
         self.history = checked_history(document["history"])
         self.entries = [decode(document["d0"]), *map(decode, document["layers"])]
-        self.optimizer: optim.Optimizer | None = None if run is None else decode(run["optimizer"])
+        self.optimizer: optim.Optimizer | None = None if trained is None else decode(trained["optimizer"])
         self.ties = tuple(map(decode, document.get("ties", ())))
 
     def check_tensors(self, found: Mapping[str, tuple[np.dtype[Any], Shape]]) -> None:
@@ -114,7 +114,7 @@ class Document:
 
     def network(self, cls: type[Net], tensors: Mapping[str, Floats]) -> Net:
         """The network with its tensors."""
-        document, run = self.document, self.document["training"]
+        document, trained = self.document, self.document["training"]
         net = cls(self.entries, loss=decode(document["loss"]), dtype=self.dtype, ties=self.ties,
                   precision=self.precision)
         if self.ties and net.n_params != tensors["params"].size:
@@ -129,7 +129,7 @@ class Document:
         net.history = History(self.history)
         net.classes = document.get("classes")
         if self.optimizer is not None:
-            epoch = _checks.integer("epoch", run["epoch"], 0, 2**40)
+            epoch = _checks.integer("epoch", trained["epoch"], 0, 2**40)
             self.optimizer.check(self.dtype)
             optim.rate(self.optimizer, epoch, self.dtype)
             slots = [tensors[f"slot.{i}"] for i in range(self.optimizer.n_slots)]
@@ -168,12 +168,12 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
     shapes, specs = _entries.checked_layers(entries, dtype)
     tensors = {}
     for l, spec in enumerate(specs, 1):
-        weights = spec.weights(shapes[l - spec.reads[0]])
+        weights = spec.weights(shapes[spec.sources(l)[0]])
         if weights is not None:
             tensors[f"W.{l}"] = weights
         if spec.bias:
             tensors[f"b.{l}"] = shapes[l][-1:]
-    n_statistics = sum(spec.n_statistics(shapes[l - spec.reads[0]]) for l, spec in enumerate(specs, 1))
+    n_statistics = sum(spec.n_statistics(shapes[spec.sources(l)[0]]) for l, spec in enumerate(specs, 1))
     n_params = sum(map(math.prod, tensors.values())) if n_tied is None else n_tied
     if optimizer is not None:
         tensors.update({f"slot.{i}": (n_params,) for i in range(optimizer.n_slots)}, powers=(optimizer.n_powers,))

@@ -34,18 +34,18 @@ class EpochResult(NamedTuple):
 
     rate: float
     loss: float         # the mean loss
-    row_penalty: float  # the mean of row_l2/2 ||W||^2 + row_l1 ||W||_1
+    weight_penalty: float  # the mean of row_l2/2 ||W||^2 + row_l1 ||W||_1
     sensitivity: float  # the mean of the penalty on the sensitivity to the input
     stopped: bool       # whether an on_batch_end ended it, and with it the fit
 
 
 @dataclass(repr=False, eq=False)
-class Sums:
+class EpochSums:
     """Sums over the batches up to some place in an epoch, `batches` that place; penalties are means already."""
 
     batches: int
     loss: float = 0.0
-    row_penalty: float = 0.0
+    weight_penalty: float = 0.0
     sensitivity: float = 0.0
     stopped: bool = False
 
@@ -122,9 +122,9 @@ class Epochs:
         self.state.epoch += 1
         self.network.progress.epochs_ever += 1
         if self.ranks.several:
-            sums.loss, sums.row_penalty, sums.sensitivity = self.ranks.of_epoch(sums.loss, sums.row_penalty,
+            sums.loss, sums.weight_penalty, sums.sensitivity = self.ranks.of_epoch(sums.loss, sums.weight_penalty,
                                                                                 sums.sensitivity)
-        return EpochResult(rate, sums.loss / weight if weight else 0.0, sums.row_penalty, sums.sensitivity,
+        return EpochResult(rate, sums.loss / weight if weight else 0.0, sums.weight_penalty, sums.sensitivity,
                            sums.stopped)
 
     def pieces(self) -> Iterator[Piece]:
@@ -156,13 +156,13 @@ class Epochs:
         total, weight = self.ranks.sums(total, weight)
         return total / weight
 
-    def _train_epoch(self, start: Snapshot) -> Sums:
+    def _train_epoch(self, start: Snapshot) -> EpochSums:
         """The epoch that begins with a Snapshot, or what is left of it."""
         return self._train(start, start.done, self.batches)
 
-    def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[Sums, float]:
-        """(Sums, the sum of the weights of the rows), up to where on_batch_end stops it."""
-        total, weight = Sums(0), 0.0
+    def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[EpochSums, float]:
+        """(EpochSums, the sum of the weights of the rows), up to where on_batch_end stops it."""
+        total, weight = EpochSums(0), 0.0
         for b in range(self.batches):
             one = self._train(start, b, b + 1)
             if one.batches == b:
@@ -170,16 +170,16 @@ class Epochs:
             batch_weight, = self.ranks.sums(self.data.weight_of(self._rows_of_batch(b)))
             total.batches, weight = b + 1, weight + batch_weight
             total.loss += one.loss
-            total.row_penalty += one.row_penalty
+            total.weight_penalty += one.weight_penalty
             total.sensitivity += one.sensitivity
             if on_batch_end(b, {"loss": one.loss / batch_weight if batch_weight else 0.0}):
                 total.stopped = True
                 break
         return total, weight
 
-    def _train(self, start: Snapshot, first: int, last: int) -> Sums:
+    def _train(self, start: Snapshot, first: int, last: int) -> EpochSums:
         """Batches first .. last of the epoch that begins with a Snapshot; fewer where a loss was not finite."""
-        sums = Sums(first)
+        sums = EpochSums(first)
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
             end = min(last, begin + self.section_batches)
@@ -187,7 +187,7 @@ class Epochs:
                 break
         return sums
 
-    def _train_section(self, start: Snapshot, sums: Sums, end: int) -> bool:
+    def _train_section(self, start: Snapshot, sums: EpochSums, end: int) -> bool:
         """Batches up to `end`, of the section that is open; whether all losses were finite."""
         stretches = self.cut.stretches(sums.batches, end)
         for stretch in self._with_weight(stretches) if self.ranks.weighted else stretches:
@@ -206,7 +206,7 @@ class Epochs:
         return [part for stretch in stretches for part in stretch.where(wanted[stretch.first - first:
                                                                                stretch.last - first])]
 
-    def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: Sums) -> None:
+    def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: EpochSums) -> None:
         """The batches of a stretch of the section. Where this rank has no rows in them, a row of its data stands in,
         and nothing of it counts."""
         objective, rows = self.objective, stretch.rows or 1
@@ -222,14 +222,14 @@ class Epochs:
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
             if not self.apart:  # and so is the mean of the losses
                 scale *= part
-        key = (self.network.progress.seed << 20) + start.epoch + (self.ranks.rank << 60) + self.section_salt & 2**64 - 1
+        key = self._key(start.epoch, self.section_salt)
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped, mixed)
         ranks = self.ranks
         together = (ranks.exchange(stretch.rows), ranks.settle(stretch.rows)) if ranks.several else ()
         found = self.network.core.train(self.data, self.team, batches, start.step, self.changing, objective, *together)
         sums.batches = stretch.first + found.done
         sums.loss += found.loss
-        sums.row_penalty += found.weight_penalty / (1.0 if self.apart else part) / self.n
+        sums.weight_penalty += found.weight_penalty / (1.0 if self.apart else part) / self.n
         if stretch.rows:
             sums.sensitivity += found.sensitivity_penalty / self.weight
 
@@ -265,13 +265,18 @@ class Epochs:
 
     def _is_finite(self, b: int) -> bool:
         """Whether the weights after batch b are finite and, should they be very large, so is its loss."""
-        core = self.network.core
-        largest = _core.largest(core.P)
-        if largest < VERY_LARGE:
-            return True
         rows = self._rows_of_batch(b)
-        loss, = self.ranks.sums(core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)
-        return bool(np.isfinite(largest) and np.isfinite(loss))
+        return self._is_finite_with(lambda: self.ranks.sums(
+            self.network.core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)[0])
+
+    def _is_finite_with(self, loss: Callable[[], float]) -> bool:
+        """Whether the weights are finite and, should they be very large, so is a loss, which then is measured."""
+        largest = _core.largest(self.network.core.P)
+        return largest < VERY_LARGE or bool(np.isfinite(loss()) and np.isfinite(largest))
+
+    def _key(self, epoch: int, salt: int) -> int:
+        """By which rows of an epoch drop units and have noise. salt: of a part of it, where rows are numbered anew."""
+        return (self.network.progress.seed << 20) + epoch + (self.ranks.rank << 60) + salt & 2**64 - 1
 
     def _snapshot(self, step: Step, dropped: DroppedRates, into: list[Floats] | None = None) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from .cuts import Stretch
-from .epochs import Epochs, Snapshot, Sums
+from .epochs import Epochs, EpochSums, Snapshot
 
 
 class LocalEpochs(Epochs):
@@ -15,8 +15,8 @@ class LocalEpochs(Epochs):
 
     apart = True
 
-    def _train(self, start: Snapshot, first: int, last: int) -> Sums:
-        steps, sums = self.ranks.local_steps or 1, Sums(first)
+    def _train(self, start: Snapshot, first: int, last: int) -> EpochSums:
+        steps, sums = self.ranks.local_steps or 1, EpochSums(first)
         averaged = first  # the batches before which are in the average
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
@@ -27,10 +27,10 @@ class LocalEpochs(Epochs):
             if end == min(averaged + steps, last):
                 self._average(self.cut.begin(end) - self.cut.begin(averaged))
                 averaged = end
-        sums.loss, sums.row_penalty = self.ranks.sums(sums.loss, sums.row_penalty)
+        sums.loss, sums.weight_penalty = self.ranks.sums(sums.loss, sums.weight_penalty)
         return sums
 
-    def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: Sums) -> None:
+    def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: EpochSums) -> None:
         """Without rows of this rank there is no step."""
         sums.batches = stretch.last
         if stretch.rows:

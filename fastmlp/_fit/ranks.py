@@ -50,10 +50,10 @@ class Ranks:
         """Of each of at most three numbers the sum over all ranks."""
         return numbers
 
-    def of_epoch(self, loss: float, row_penalty: float, sensitivity: float) -> Sequence[float]:
+    def of_epoch(self, loss: float, weight_penalty: float, sensitivity: float) -> Sequence[float]:
         """What an epoch gave: loss and penalty as rank 0 has them, which others may have rounded otherwise, and of the
         sensitivity of each one's rows the sum."""
-        return loss, row_penalty, sensitivity
+        return loss, weight_penalty, sensitivity
 
     def any(self, flag: bool) -> bool:
         """Whether it is so on some rank."""

@@ -5,7 +5,7 @@ import numpy as np
 
 from .._network import Unfinished
 from .._types import Floats
-from .epochs import EpochResult, Epochs, Snapshot, Sums
+from .epochs import EpochResult, Epochs, EpochSums, Snapshot
 
 
 class WindowEpochs(Epochs):
@@ -34,7 +34,7 @@ class WindowEpochs(Epochs):
         self._mark(self.before)
         return result
 
-    def _train_epoch(self, start: Snapshot) -> Sums:
+    def _train_epoch(self, start: Snapshot) -> EpochSums:
         self.marking = True
         try:
             sums = super()._train_epoch(start)
@@ -44,7 +44,7 @@ class WindowEpochs(Epochs):
         sums.sensitivity += self.before.sensitivity
         return sums
 
-    def _train_section(self, start: Snapshot, sums: Sums, end: int) -> bool:
+    def _train_section(self, start: Snapshot, sums: EpochSums, end: int) -> bool:
         whole = super()._train_section(start, sums, end)
         if whole and self.marking and end < self.batches:
             before = self.before

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _checks, _core
 from .._engine.requests import Batches
-from .epochs import VERY_LARGE, EpochResult, Epochs, Snapshot
+from .epochs import EpochResult, Epochs, Snapshot
 from .options import is_tuple_of
 from .orders import Order, Piece
 from .windows import SALT
@@ -61,7 +61,7 @@ class StreamEpochs(Epochs):
                 return self._ended(rate, b + 1, total, weight, sensitivity, True)
         if b < 0:
             raise ValueError("batches must give at least one batch in each epoch, got none")
-        if not self._is_finite_on(data):
+        if not self._is_finite_with(lambda: self.network.core.evaluate(data, self.team)):
             self._restore(here)
             return None
         return self._ended(rate, b + 1, total, weight, sensitivity, False)
@@ -74,16 +74,10 @@ class StreamEpochs(Epochs):
 
     def _step(self, start: Snapshot, b: int, data: _core.Data) -> tuple[float, float]:
         """(sum of the losses, NaN where one is not finite, sum of the penalties on sensitivity) of a batch's step."""
-        key = (self.network.progress.seed << 20) + start.epoch + b * SALT & 2**64 - 1
-        batches = Batches(np.arange(data.n), data.n, 0, 1, data.n / data.weight_sum, key, start.dropped)
+        batches = Batches(np.arange(data.n), data.n, 0, 1, data.n / data.weight_sum,
+                          self._key(start.epoch, b * SALT), start.dropped)
         found = self.network.core.train(data, self.team, batches, start.step, self.changing, self.objective)
         return found.loss if found.done else np.nan, found.sensitivity_penalty
-
-    def _is_finite_on(self, data: _core.Data) -> bool:
-        """Whether the weights are finite and, should they be very large, so is the loss of a batch."""
-        core = self.network.core
-        largest = _core.largest(core.P)
-        return largest < VERY_LARGE or bool(np.isfinite(largest) and np.isfinite(core.evaluate(data, self.team)))
 
     def _ended(self, rate: float, taken: int, total: float, weight: float, sensitivity: float,
                stopped: bool) -> EpochResult:

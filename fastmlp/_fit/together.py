@@ -104,8 +104,8 @@ class Together(Ranks):
         with self.deferred:
             return self._sums(numbers)[:len(numbers)]
 
-    def of_epoch(self, loss: float, row_penalty: float, sensitivity: float) -> Sequence[float]:
-        return self.sums(*((loss, row_penalty) if self.rank == 0 else (0, 0)), sensitivity)
+    def of_epoch(self, loss: float, weight_penalty: float, sensitivity: float) -> Sequence[float]:
+        return self.sums(*((loss, weight_penalty) if self.rank == 0 else (0, 0)), sensitivity)
 
     def any(self, flag: bool) -> bool:
         return self.sums(flag)[0] > 0
@@ -176,7 +176,7 @@ class Together(Ranks):
         X = network.features(X)
         y = network.targets(y, X.shape[0])
         weight = self.weights(network, sample_weight, X.shape[0])
-        return _core.Data(X, y, weight, network.loss.rows(y, network.dtype)), None
+        return network.bind_checked(X, y, weight), None
 
     def weights(self, network: Network, sample_weight: Any, n: int) -> Floats | None:
         dtype = network.dtype

@@ -127,7 +127,7 @@ class Windows(Order):
         """A window, checked and bound for the engine."""
         X = self.network.features(X)
         y = self.network.targets(y, len(X))
-        return _core.Data(X, y, weight, self.network.loss.rows(y, self.network.dtype))
+        return self.network.bind_checked(X, y, weight)
 
 
 def joined(source: Any, parts: list[Part]) -> NDArray[Any]:

@@ -284,7 +284,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         return self
 
     def _ready(self, X, y, sample_weight, incremental, validation_data, ranks):
-        """All is checked, and the network is there that coefs_ and intercepts_ are views of; the Job."""
+        """All is checked, and the network is there that coefs_ and intercepts_ are views of; the FitJob."""
         hidden = self._hidden_sizes()
         self._check_loss()
         if ranks.several:
@@ -314,7 +314,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         if first:
             self._start(sizes)
         self._adopt(net)
-        return _solvers.Job(self, net, data, X, y, weight, incremental, validation, ranks, numbers)
+        return _solvers.FitJob(self, net, data, X, y, weight, incremental, validation, ranks, numbers)
 
     def _checked_weight(self, X, y, sample_weight, ranks):
         """The weights of rows, with those of their classes."""
@@ -449,7 +449,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         """The solver's current rate, under scikit-learn's name."""
         if "_rate" not in self.__dict__:
             raise AttributeError("_optimizer")
-        return _stochastic.Optimizer(self._rate)
+        return _stochastic.CurrentRate(self._rate)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -471,9 +471,9 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
                 state[name] = [np.array(a) for a in state[name]]
             network = self._mlp()._network
             progress = network.progress
-            run = progress.optimizer_state and progress.optimizer_state.export(network.parameters)
+            trained = progress.optimizer_state and progress.optimizer_state.export(network.parameters)
             state["_run"] = {"seed": progress.seed, "epochs": progress.epochs_ever,
-                             "state": run and {k: run[k] for k in ("slots", "powers", "epoch")}}
+                             "state": trained and {k: trained[k] for k in ("slots", "powers", "epoch")}}
         return state
 
     def __setstate__(self, state):
@@ -481,18 +481,18 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         if state.pop("_format", FORMAT) > FORMAT:
             raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; "
                              f"this one reads formats up to {FORMAT}")
-        run = state.pop("_run", None)
+        trained = state.pop("_run", None)
         parameters = inspect.signature(type(self).__init__).parameters.values()
         # first the defaults, for parameters that are newer than the state
         self.__dict__.update({p.name: p.default for p in parameters if p.default is not p.empty})
         self.__dict__.update(state)
         if "coefs_" in state:
             net = self._mlp()
-            if run is not None:
+            if trained is not None:
                 network, progress = net._network, net._network.progress
-                progress.seed, progress.epochs_ever = run["seed"], run["epochs"]
-                if run["state"] is not None:
-                    exported = {"optimizer": _solvers.optimizer_of(self), **run["state"]}
+                progress.seed, progress.epochs_ever = trained["seed"], trained["epochs"]
+                if trained["state"] is not None:
+                    exported = {"optimizer": _solvers.optimizer_of(self), **trained["state"]}
                     progress.optimizer_state = OptimizerState.restore(network.parameters, exported)
             self._adopt(net)
 

@@ -19,7 +19,7 @@ NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may 
 
 
 @dataclass
-class Job:
+class FitJob:
     """A fit: the estimator, its network, the data bound for the core and as it was given.
 
     incremental : whether it is a partial_fit. validation : (X, y, sample_weight) of validation_data, or None. ranks :

@@ -19,7 +19,7 @@ SMALLEST_RATE = 1e-6  # of learning_rate="adaptive"
 
 
 @dataclass
-class Optimizer:
+class CurrentRate:
     """The solver's current rate, as scikit-learn shows it."""
 
     learning_rate: float
@@ -91,7 +91,7 @@ class EstimatorPlan(loop.Plan):
 
     def end_epoch(self, result):
         est, watched = self.est, self.watched
-        self._report(est._loss_to_report(result.loss + result.sensitivity) + result.row_penalty)
+        self._report(est._loss_to_report(result.loss + result.sensitivity) + result.weight_penalty)
         watched.look(watched.measure())
         if est.learning_rate == "invscaling" and _has_rules_of_rate(est):
             est._rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t

@@ -13,7 +13,7 @@ from .._files import whole
 from .._version import __version__
 from . import _c_kinds, _table
 from ._c_source import WORD, needed
-from ._nodes import Node, last_readers, link_of, nodes_of
+from ._nodes import Node, last_readers, nodes_of
 from ._smaller import bfloat16, int8
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class CFile:
         for node in nodes:
             values[node.number] = _kind(node).c(self, node, *(values[source] for source in node.sources))
             self.activate(node, values[node.number])
-        link = _table.row(_table.LINKS, link_of(net), "the link").c
+        link = _table.row(_table.LINKS, net.loss.link_name, "the link").c
         if link:
             self.call(link, "out", net.d[-1])
         return [*(f"ROOM real room{i}[{size}];" for i, size in enumerate(self.rooms)), *self.calls]

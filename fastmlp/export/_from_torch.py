@@ -13,7 +13,6 @@ from .._needs import needs
 from .._parameters import flatten
 from .._types import Shape
 from . import _table
-from ._nodes import link_of
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -44,7 +43,7 @@ def network(cls: type[Net], module: Any, input_shape: Any, loss: Any) -> Net:
     last = type(modules[-1]).__name__ if modules else ""
     link = next((name for name, row in _table.LINKS.items() if row.torch.name == last), "identity")
     loss = LOSSES[link] if loss is None else loss
-    if link != "identity" and link_of(cls([1, 1], loss=loss)) == link:
+    if link != "identity" and cls([1, 1], loss=loss).loss.link_name == link:
         modules.pop()
     reader = Reader(None if input_shape is None else _entries.input_shape(input_shape))
     for one in modules:
@@ -106,7 +105,7 @@ class Reader:
         self._require_shapes()
         self._require_order(spec)
         l = len(self.specs) + 1
-        self.shapes.append(spec.joins(*(self.shapes[l - back] for back in spec.reads)))
+        self.shapes.append(spec.joins(*(self.shapes[source] for source in spec.sources(l))))
         self.specs.append(spec)
         self.arrays.append({name: values for name, values in arrays.items() if values is not None})
         self.source, self.turned = l, self.turned and isinstance(spec, PASSING)

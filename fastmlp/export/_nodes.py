@@ -59,7 +59,7 @@ def nodes_of(net: MLP, dtype: Any = None) -> list[Node]:
     wanted = net.dtype if dtype is None else _checks.floating(dtype)
     nodes, statistics = [], net._network.core.statistics
     for l, layer in enumerate(net.layers, 1):
-        sources = tuple(l - back for back in layer.reads)
+        sources = layer.sources(l)
         shapes = tuple(net.shapes[source] for source in sources)
         n = layer.n_statistics(shapes[0])
         own, statistics = statistics[:n], statistics[n:]
@@ -68,11 +68,6 @@ def nodes_of(net: MLP, dtype: Any = None) -> list[Node]:
                           statistics=_as(wanted, "statistics", own.reshape(2, -1) if n else None),
                           activation=_checks.named("activation", layer.activation, _core.ACTIVATIONS)))
     return nodes
-
-
-def link_of(net: MLP) -> str:
-    """The name of what makes x(L) a prediction."""
-    return {number: name for name, number in _core.LINKS.items()}[net.loss.link]
 
 
 def last_readers(nodes: Sequence[Node]) -> dict[int, int]:

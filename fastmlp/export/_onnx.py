@@ -13,7 +13,7 @@ from .._files import document, whole
 from .._needs import needs
 from .._version import __version__
 from . import _table
-from ._nodes import link_of, nodes_of
+from ._nodes import nodes_of
 from ._onnx_kinds import Graph, Value, reshaped
 from ._smaller import bfloat16, int8
 
@@ -126,7 +126,7 @@ def written(graph: Graph, net: MLP, x: str) -> str:
         activation = _table.row(_table.ACTIVATIONS, name, "the activation")
         value = kind.onnx(graph, node, *(values[source] for source in node.sources))
         values[node.number] = value.through(lambda s, f=activation.onnx, a=argument: f(graph, s, a))
-    operator, attributes = _table.row(_table.LINKS, link_of(net), "the link").onnx
+    operator, attributes = _table.row(_table.LINKS, net.loss.link_name, "the link").onnx
     return graph.op(operator, values[len(nodes)].rows(), **attributes)
 
 

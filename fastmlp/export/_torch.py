@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _checks
 from .._needs import needs
 from . import _table
-from ._nodes import link_of, nodes_of
+from ._nodes import nodes_of
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -23,8 +23,8 @@ def of_network(net: MLP, link: bool) -> Any:
         if name != "identity":
             modules.append(_table.row(_table.ACTIVATIONS, name, "the activation").torch.make(nn, argument))
         layers.append(modules)
-    linked = link and link_of(net) != "identity"
-    last = [_table.row(_table.LINKS, link_of(net), "the link").torch.make(nn)] if linked else []
+    linked = link and net.loss.link_name != "identity"
+    last = [_table.row(_table.LINKS, net.loss.link_name, "the link").torch.make(nn)] if linked else []
     in_a_row = all(node.sources == (node.number - 1,) for node in nodes)
     told = in_a_row and len(net.shapes[0]) == 1 and nodes[0].W is not None  # by the first module's weights
     first = [] if told else [nn.Maps(net.shapes[0])]

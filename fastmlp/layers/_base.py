@@ -77,6 +77,10 @@ class Layer:
         """Views of what in W(l) are factors of many: none of those that belong to one feature each."""
         return [W] if W.ndim > 1 else []
 
+    def sources(self, l: int) -> tuple[int, ...]:
+        """The one or two layers that it reads as layer l, 0 for the input."""
+        return tuple(l - back for back in self.reads)
+
     def n_statistics(self, shape: Shape) -> int:
         """How many running statistics it keeps after a layer of a shape."""
         return 0
