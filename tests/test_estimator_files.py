@@ -1,5 +1,7 @@
 """save and load of the estimators: all that they are, to the bit, and nothing that is not theirs."""
+import copy
 import json
+import pickle
 import warnings
 
 import numpy as np
@@ -151,3 +153,63 @@ def test_damaged_documents(tmp_path, change):
     changed(path, change)
     with pytest.raises(ValueError, match="not an MLPClassifier that fastmlp saved"):
         MLPClassifier.load(path)
+
+
+# ---- parameters that are set after a fit
+
+
+def copies(est, path):
+    est.save(path)
+    return {"copy": copy.copy(est), "deepcopy": copy.deepcopy(est), "pickle": pickle.loads(pickle.dumps(est)),
+            "file": type(est).load(path)}
+
+
+SET = {  # an estimator -> what is set after its fit
+    "loss": (MLPRegressor(random_state=0), X[:, 0] ** 2, {"loss": "poisson"}),
+    "loss with a number": (MLPRegressor(("quantile", 0.9), random_state=0), X[:, 0], {"loss": ("huber", 2.0)}),
+    "ties": (MLPAutoencoder((3, 2), tied=False, random_state=0), None, {"tied": True}),
+    "no ties": (MLPAutoencoder((3, 2), random_state=0), None, {"tied": False}),
+    "activation": (MLPRegressor(random_state=0), X[:, 0], {"activation": "tanh"}),
+    "dropout": (MLPRegressor(random_state=0), X[:, 0], {"dropout": 0.5}),
+    "solver": (MLPClassifier(random_state=0), LABELS, {"solver": "sgd", "momentum": 0.0}),
+    "optimizer": (MLPClassifier(random_state=0), LABELS, {"optimizer": "lion"}),
+    "another optimizer": (MLPClassifier(optimizer=Adam(0.01), random_state=0), LABELS, {"optimizer": None}),
+    "label smoothing": (MLPClassifier(random_state=0), LABELS, {"label_smoothing": 0.5}),
+    "sizes": (MLPClassifier(random_state=0), LABELS, {"hidden_layer_sizes": (7, 7)}),
+    "dtype": (MLPClassifier(random_state=0), LABELS, {"dtype": "float32"}),
+}
+
+
+@pytest.mark.parametrize("case", SET)
+@pytest.mark.parametrize("how", ["copy", "deepcopy", "pickle", "file"])
+def test_copies_after_parameters_were_set(case, how, tmp_path):
+    """They predict what the estimator itself does, and go on as it does, also with the old parameters again."""
+    est, y, given = SET[case]
+    quietly(est.set_params(max_iter=3).fit, X, y)
+    old = {name: getattr(est, name) for name in given}
+    est = copy.deepcopy(est).set_params(**given)
+    twin = copies(est, tmp_path / "est")[how]
+    for parameters in ({}, old):
+        for one in (est, twin):
+            one.set_params(**parameters)
+        for found, wanted in zip(outputs(twin, X), outputs(est, X)):
+            np.testing.assert_array_equal(found, wanted)
+        assert quietly(twin.score, X, y) == quietly(est.score, X, y)
+    if how != "copy":  # which shares its weights
+        for one in (est, twin):
+            quietly(one.partial_fit, X, y)
+        np.testing.assert_array_equal(twin.network_.params, est.network_.params)
+
+
+@pytest.mark.parametrize("wrong", [{"activation": "none"}, {"activation": 3}, {"dropout": 2.0}, {"precision": "half"},
+                                   {"solver": "none"}, {"optimizer": 3}, {"loss": "none"}, {"learning_rate_init": -1},
+                                   {"hidden_layer_sizes": (0,)}, {"dropout": None}], ids=str)
+def test_copies_after_wrong_parameters_were_set(wrong):
+    est = quietly(MLPRegressor(hidden_layer_sizes=(5,), max_iter=3, random_state=0).fit, X, X[:, 0])
+    old, wanted = {name: getattr(est, name) for name in wrong}, est.predict(X)
+    est.set_params(**wrong)
+    for twin in (copy.deepcopy(est), pickle.loads(pickle.dumps(est))):
+        assert vars(twin).items() >= wrong.items()
+        with pytest.raises((TypeError, ValueError)):
+            twin.fit(X, X[:, 0])
+        assert (twin.set_params(**old).predict(X) == wanted).all()

@@ -91,14 +91,14 @@ class MLPAutoencoder(BaseMLP):
 
     def _ties(self, layers):
         """Of the list that MLP takes: each weight of the decoder is the encoder's, transposed."""
-        if not self.tied:
+        if not self._settled["tied"]:
             return []
         with_weights = [l for l, y in enumerate(layers) if l and not isinstance(y, Dropout)]
         encoder = with_weights[:len(with_weights) // 2]
         return [tie_transpose(l, m) for l, m in zip(encoder, with_weights[::-1])]
 
-    def _built_from(self):
-        return *super()._built_from(), self.tied
+    def _settles(self):
+        return {**super()._settles(), "tied": self.tied}
 
     def _network_loss(self):
         return "half_squared_error"

@@ -1,6 +1,7 @@
 """What the estimators have in common: parameters, the network behind coefs_ and intercepts_, fitting, state."""
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import os
@@ -17,6 +18,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks, _core, _lazy, optim
+from .._files import document
 from .._fit.options import described, is_tuple_of
 from .._fit.ranks import ALONE
 from .._fit.scales import warn_of_scales
@@ -166,10 +168,14 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         return bool(self.input_noise) or any(
             _checked.each_hidden(self, "dropout", len(self._hidden_sizes()), Real))
 
+    def _settles(self):
+        """What a fit settles of the network, whatever parameters are set after it."""
+        return {"loss": self._network_loss()}
+
     def _build(self, coefs, intercepts, dtype):
         layers = self._layers(coefs, intercepts)
-        loss, ties = self._network_loss(), self._ties(layers)
-        net = MLP(layers, loss=loss, dtype=dtype, random_state=0, ties=ties, precision=self.precision)
+        net = MLP(layers, loss=self._settled["loss"], dtype=dtype, random_state=0, ties=self._ties(layers),
+                  precision=self.precision)
         # its specs need not keep the arrays that the weights started from
         net._network.layers = tuple(replace(y, init="zeros", bias_init=0.0) if isinstance(y, Dense) else y
                                     for y in net.layers)
@@ -194,13 +200,19 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         self._net = net, [*self.coefs_, *self.intercepts_], self._built_from()
 
     def _built_from(self):
-        return self.activation, self.dropout, self.precision  # not the loss, which a fit settles
+        return {"activation": self.activation, "dropout": self.dropout, "precision": self.precision}
+
+    def _fitted(self):
+        """(the network that a fit left, what it was built from), None and {} where coefs_ or intercepts_ were set."""
+        arrays = [*self.coefs_, *self.intercepts_]
+        net, views, built_from = self.__dict__.get("_net", (None, (), {}))
+        return (net, built_from) if len(arrays) == len(views) and all(map(is_, arrays, views)) else (None, {})
 
     def _mlp(self):
-        """The network that coefs_ and intercepts_ are views of, or where others were set a new one of those."""
-        arrays = [*self.coefs_, *self.intercepts_]
-        net, views, built_from = self.__dict__.get("_net", (None, (), None))
-        if len(arrays) == len(views) and all(map(is_, arrays, views)) and built_from == self._built_from():
+        """The network that coefs_ and intercepts_ are views of, or where others were set, or what it is built from, a
+        new one of those."""
+        net, built_from = self._fitted()
+        if net is not None and built_from == self._built_from():
             return self._threaded(net)
         coefs, intercepts = [np.asarray(W) for W in self.coefs_], [np.asarray(b) for b in self.intercepts_]
         return self._build(coefs, intercepts, "float32" if coefs[0].dtype == np.float32 else "float64")
@@ -305,6 +317,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
             ranks.require_same({"the features of X": X.shape[1], "the outputs of y": self.n_outputs_,
                                 "the dtype of X": X.dtype, "whether fit goes on": not first})
         self.out_activation_ = self._out_activation()
+        self._settled = self._settles()
         with _checks.within_memory("hidden_layer_sizes"):
             net = self._first_mlp(sizes, X.dtype) if first else self._next_mlp(sizes)
         targets = self._targets(y, net.dtype) if y.shape[0] else y
@@ -469,11 +482,9 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         if "coefs_" in state:
             for name in ("coefs_", "intercepts_"):
                 state[name] = [np.array(a) for a in state[name]]
-            network = self._mlp()._network
-            progress = network.progress
-            trained = progress.optimizer_state and progress.optimizer_state.export(network.parameters)
-            state["_run"] = {"seed": progress.seed, "epochs": progress.epochs_ever,
-                             "state": trained and {k: trained[k] for k in ("slots", "powers", "epoch")}}
+            net, built_from = self._fitted()
+            if net is not None:
+                state["_run"] = _trained_of(net._network) | {"built_from": built_from}
         return state
 
     def __setstate__(self, state):
@@ -486,15 +497,38 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         # first the defaults, for parameters that are newer than the state
         self.__dict__.update({p.name: p.default for p in parameters if p.default is not p.empty})
         self.__dict__.update(state)
-        if "coefs_" in state:
-            net = self._mlp()
-            if trained is not None:
-                network, progress = net._network, net._network.progress
-                progress.seed, progress.epochs_ever = trained["seed"], trained["epochs"]
-                if trained["state"] is not None:
-                    exported = {"optimizer": _solvers.optimizer_of(self), **trained["state"]}
-                    progress.optimizer_state = OptimizerState.restore(network.parameters, exported)
-            self._adopt(net)
+        if "coefs_" not in state:
+            return
+        if "_settled" not in state:  # which came later
+            self._settled = self._settles()
+        if trained is None:
+            return
+        now = self._built_from()
+        vars(self).update(trained.get("built_from", {}))
+        net = self._mlp()
+        _restore(net._network, trained, self)
+        self._adopt(net)
+        vars(self).update(now)
+
+
+def _trained_of(network):
+    """How far a network is trained, as builtins and arrays."""
+    progress = network.progress
+    state = progress.optimizer_state and progress.optimizer_state.export(network.parameters)
+    if state:
+        with contextlib.suppress(ValueError):  # of functions, which the parameters have, too
+            state["spec"] = document.encode(state["optimizer"])
+        del state["optimizer"]
+    return {"seed": progress.seed, "epochs": progress.epochs_ever, "state": state}
+
+
+def _restore(network, trained, est):
+    """Go on from there. Of the optimiser's numbers those count that the next fit is asked for."""
+    progress, state = network.progress, trained["state"]
+    progress.seed, progress.epochs_ever = trained["seed"], trained["epochs"]
+    if state is not None:
+        optimizer = document.decode(state["spec"]) if "spec" in state else _solvers.optimizer_of(est)
+        progress.optimizer_state = OptimizerState.restore(network.parameters, {"optimizer": optimizer, **state})
 
 
 def either(validation_data, given, *beside):

@@ -56,6 +56,7 @@ def estimator(cls: type[Est], theirs: Any) -> Est:
     if hasattr(theirs, "_label_binarizer"):
         binarizer = theirs._label_binarizer
         est.__dict__.update(_y_type=binarizer.y_type_, _y_sparse=binarizer.sparse_input_)
+    est._settled = est._settles()
     est._adopt(est._mlp())
     return est
 
