@@ -74,7 +74,7 @@ def _has_no_rows(a):
 
 def validate_weight(sample_weight, X, dtype=None):
     """sample_weight as (n_samples,) of a dtype, or that of X where that is a float."""
-    with _checks.asking("sample_weight"):
+    with _checks.under("sample_weight"):
         weight = sample_weight if _checks.is_number(sample_weight) else numbers("sample_weight", sample_weight)
         return validation._check_sample_weight(weight, X, dtype=dtype)
 

@@ -114,7 +114,8 @@ class BaseTabular(Documented, BaseEstimator):
         encoder = Encoder(preset).fit(columns)
         targets = self._targets(y, weight, reset=True)
         if watched is not None:
-            watched = self._watched(encoder, *watched)
+            with _checks.under("validation_data, or X_val and y_val"):
+                watched = self._watched(encoder, *watched)
         kinds = self._kinds(preset)
         parts = ensemble.deal(y, len(kinds), preset.folds, self.bagging, rng)
         if watched is not None:
@@ -260,10 +261,19 @@ class BaseTabular(Documented, BaseEstimator):
         1 to 1000, whose mean is given. ValueError or TypeError where they do not fit.
         """
         check_is_fitted(self, "n_iter_by_member_")
+        rows = self._rows(X, y, sample_weight)
+        return importances.of_score(self, *rows, n_repeats, _checks.generator(random_state))
+
+    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        """The score of rows."""
+        check_is_fitted(self, "n_iter_by_member_")
+        return float(self._score_of(*self._rows(X, y, sample_weight)))
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> tuple[list[Column], Any, Floats | None]:
+        """The columns of X, y and sample_weight or None, checked."""
         columns = self._read(X)
-        weight = None if sample_weight is None else _weights(sample_weight, columns)
         y = self._read_y(y, columns)
-        return importances.of_score(self, columns, y, weight, n_repeats, _checks.generator(random_state))
+        return columns, y, None if sample_weight is None else _weights(sample_weight, columns)
 
     # ---- state
 

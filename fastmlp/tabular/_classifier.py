@@ -123,6 +123,11 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         classes = self.classes_[best]
         return (classes, by_member[:, np.arange(len(best)), best].std(axis=0)) if return_std else classes
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of rows, (n_samples, n_features), y and sample_weight as fit takes them: see
+        ClassifierMixin.score."""
+        return self._score(X, y, sample_weight)
+
     def _score_of(self, columns, y, sample_weight):
         predicted = self.classes_[self._proba_of(columns).argmax(axis=1)]
         return accuracy_score(y, predicted, sample_weight=sample_weight)

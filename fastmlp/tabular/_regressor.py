@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 from .. import _checks
 from .._fit.options import Callbacks
 from .._types import Floats
-from ..estimators._input import asked
+from ..estimators._input import numbers
 from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
 from .columns import n_rows
 from .targets import TargetScale
@@ -66,7 +66,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         with _checks.asking("y"):
-            y = np.asarray(_check_y(asked("y", y), y_numeric=True, estimator=self), np.float64)
+            y = np.asarray(_check_y(numbers("y", y), y_numeric=True, estimator=self), np.float64)
             check_consistent_length(np.empty(n_rows(columns)), y)
         return y
 
@@ -123,6 +123,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         output = self._outputs(X)[..., 0].mean(axis=0)
         low, high = self._residuals[n - 1 - place], self._residuals[place]
         return self._scale.inverse(output + low), self._scale.inverse(output + high)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2 of rows, (n_samples, n_features), y and sample_weight as fit takes them: see RegressorMixin.score."""
+        return self._score(X, y, sample_weight)
 
     def _score_of(self, columns, y, sample_weight):
         return r2_score(y, self._predict_of(columns), sample_weight=sample_weight)
