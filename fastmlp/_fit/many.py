@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _checks, _core, _threads
 from .history import History
+from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -24,11 +25,9 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
     Callbacks given to several are called from several threads; give each its own.
 
     Weights and Histories are to the bit those of one fit after another. Returns the Histories, in the order of nets.
-    What a fit raises is raised here when the others have ended. TypeError or ValueError for nets or each that do not
-    fit.
+    What a fit raises is raised here when the others have ended; Ctrl-C stops all, as it stops one. TypeError or
+    ValueError for nets or each that do not fit.
     """
-    from concurrent.futures import ThreadPoolExecutor  # not above: an import of fastmlp need not wait for it
-
     each = _checked(nets, each)
     for given in (options, *each):
         for name in NOT_SIDE_BY_SIDE:
@@ -45,8 +44,7 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
             shared[key] = net._network.features(X)
     fits = [lambda net=net, own=own: net.fit(shared[net.dtype, net.d[0]], y, **{**options, **own, "n_threads": 1})
             for net, own in zip(nets, each)]
-    with ThreadPoolExecutor(max(1, min(threads, len(fits)))) as pool:
-        return [running.result() for running in [pool.submit(fit) for fit in fits]]
+    return side_by_side(fits, threads, all_end=True)
 
 
 def _checked(nets: Any, each: Any) -> Sequence[Mapping[str, Any]]:

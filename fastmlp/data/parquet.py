@@ -1,14 +1,16 @@
 """Columns of Parquet files as arrays that are read by rows."""
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _checks
+from .. import _checks, _paths
 from .._needs import needs
 
 __all__ = ["Columns", "Parquet"]
@@ -52,13 +54,21 @@ class Columns:
             at = stop
         return found
 
+    def _rows_of(self, number: int) -> int:
+        """How many rows a row group had when the file was first looked at."""
+        return int(self._ends[number] - (self._ends[number - 1] if number else 0))
+
     def _piece(self, number: int) -> NDArray[Any]:
         """The rows of a row group."""
         last = self._last
         if last is not None and last[0] == number:
             return last[1]
         self._last = last = None  # two are not held at once
-        table = self._pieces[number].to_table(columns=self._names)
+        piece = self._pieces[number]
+        with _reading(piece.path):
+            table = piece.to_table(columns=self._names)
+            if table.num_rows != self._rows_of(number):
+                raise ValueError(f"it has {table.num_rows} rows where there were {self._rows_of(number)}")
         rows = np.empty((table.num_rows, len(self._names)), self.dtype)
         for i, name in enumerate(self._names):
             column = table.column(name)
@@ -76,11 +86,14 @@ class Parquet:
         data = fastmlp.data.Parquet("flights", target="delay")
         net.fit(data.X, data.y, window=100_000)
 
-    path : a file, a folder of files, or a list of files. target : the name of the column of y, or a list of names.
-    columns : the names of those of X, in their order; None for all others of the file.
+    path : a file, a folder of files, or a list of files, whose rows come in the order of their names. target : the name
+    of the column of y, or a list of names. columns : the names of those of X, in their order; None for all others of
+    the file.
 
-    Columns must be numbers without missing values: TypeError or ValueError names one that is not. Row groups should be
-    smaller than a window: a row group is read as a whole and is held besides. ImportError where pyarrow is missing.
+    Columns must be numbers without missing values in all files: TypeError or ValueError names one that is not. Row
+    groups should be smaller than a window: a row group is read as a whole and is held besides. OSError or ValueError
+    that names the file where it is not there, or is none of Parquet, cut short or damaged, now or when its rows are
+    read. ImportError where pyarrow is missing.
 
     Attributes
     ----------
@@ -89,45 +102,73 @@ class Parquet:
 
     def __init__(self, path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], target: str | Sequence[str],
                  columns: Sequence[str] | None = None) -> None:
-        schema, pieces = _row_groups(path)
+        schemas, pieces = _row_groups(path)
         ends = np.cumsum([piece.row_groups[0].num_rows for piece in pieces], dtype=np.int64)
-        targets = _names("target", [target] if isinstance(target, str) else target, schema)
+        known = next(iter(schemas.values())).names
+        targets = _names("target", [target] if isinstance(target, str) else target, known)
         if columns is None:
-            columns = [name for name in schema.names if name not in targets]
-        columns = _names("columns", columns, schema)
-        self.X = Columns(pieces, ends, columns, _dtype(columns, schema), False)
-        self.y = Columns(pieces, ends, targets, _dtype(targets, schema), isinstance(target, str))
+            columns = [name for name in known if name not in targets]
+        columns = _names("columns", columns, known)
+        self.X = Columns(pieces, ends, columns, _dtype(columns, schemas), False)
+        self.y = Columns(pieces, ends, targets, _dtype(targets, schemas), isinstance(target, str))
 
 
-def _row_groups(path: Any) -> tuple[Any, list[Any]]:
-    """(the schema, the row groups of all files, in the order of their names)"""
+def _row_groups(path: Any) -> tuple[dict[str, Any], list[Any]]:
+    """(the schema of each file, the row groups of all files), in the order of the files' names."""
     dataset = needs("pyarrow.dataset", "Parquet")
     paths = path if isinstance(path, (list, tuple)) else [path]
     if not paths or not all(isinstance(one, (str, os.PathLike)) for one in paths):
         raise TypeError(f"path must be a path or a list of paths, got {_checks.described(path)}")
-    names = [os.fspath(one) for one in paths]
-    files = dataset.dataset(names if len(names) > 1 else names[0], format="parquet")
+    names = [_checks.path("path", one) for one in paths]
+    with _reading(", ".join(names)):
+        files = dataset.dataset(names if len(names) > 1 else names[0], format="parquet")
     fragments = sorted(files.get_fragments(), key=lambda fragment: fragment.path)
-    return files.schema, [piece for fragment in fragments for piece in fragment.split_by_row_group()]
+    if not fragments:
+        raise ValueError(f"path must have a Parquet file at least, got none in {_checks.described(path)}")
+    schemas, pieces = {}, []
+    for fragment in fragments:
+        with _reading(fragment.path):
+            schemas[fragment.path] = fragment.physical_schema
+            pieces += fragment.split_by_row_group()
+    return schemas, pieces
 
 
-def _names(argument: str, names: Any, schema: Any) -> list[str]:
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Errors of reading a file name it: OSError of the system, ValueError of what is in it."""
+    try:
+        with _paths.naming(path):
+            yield
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"{path!r} must be a whole Parquet file, as it was when it was opened: {error}") from error
+
+
+def _names(argument: str, names: Any, known: list[str]) -> list[str]:
     """Names of columns that are there."""
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"{argument} must be names of columns, got {_checks.described(names)}")
     if not names:
         raise ValueError(f"{argument} must be at least one column, got none")
     for name in names:
-        _checks.one_of(argument, name, schema.names)
+        _checks.one_of(argument, name, known)
     return list(names)
 
 
-def _dtype(names: list[str], schema: Any) -> np.dtype[Any]:
-    """The dtype that holds those of some columns."""
+def _dtype(names: list[str], schemas: Mapping[str, Any]) -> np.dtype[Any]:
+    """The dtype that holds those of some columns in all files."""
     from pyarrow import types
 
-    for name in names:
-        kind = schema.field(name).type
-        if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
-            raise TypeError(f"column {name!r} must be numbers, got {kind}")
-    return np.result_type(*(np.dtype(schema.field(name).type.to_pandas_dtype()) for name in names))
+    found = []
+    for path, schema in schemas.items():
+        for name in names:
+            if name not in schema.names:
+                raise ValueError(f"column {name!r} must be in all files, it is not in {path!r}")
+            kind = schema.field(name).type
+            if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+                raise TypeError(f"column {name!r} must be numbers, got {kind}")
+            found.append(np.dtype(kind.to_pandas_dtype()))
+    return np.result_type(*found)
