@@ -45,7 +45,7 @@ def one_of(argument: str, value: Any, known: Collection[str]) -> Any:
     return value
 
 
-def integer(argument: str, value: Any, least: int, most: float = MOST) -> int:
+def integer(argument: str, value: Any, least: float, most: float = MOST) -> int:
     """value as an int of at least `least`, and at most `most`."""
     if not is_integer(value):
         raise TypeError(f"{argument} must be an integer, got {described(value)}")

@@ -531,7 +531,7 @@ def _restore(network, trained, est):
         progress.optimizer_state = OptimizerState.restore(network.parameters, {"optimizer": optimizer, **state})
 
 
-def either(validation_data, given, *beside):
+def either(validation_data: Any, given: Any, *beside: Any) -> Any:
     """Validation rows, which come in one way or the other. given : what X_val stands for, None without; beside : what
     is given with it."""
     if given is None:
@@ -543,6 +543,6 @@ def either(validation_data, given, *beside):
     return given
 
 
-def column(y):
+def column(y: Any) -> Any:
     """y (n, 1) as (n,), with scikit-learn's warning; else y."""
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

@@ -3,10 +3,14 @@
 These take True for a number, ask any object whether it is larger than another, and know no dtype. Each error names the
 parameter, what came and what was wanted.
 """
+from __future__ import annotations
+
 from collections.abc import Mapping, Set
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sklearn.utils._param_validation import InvalidParameterError, validate_parameter_constraints
 
 from .. import _arrays, _checks
@@ -17,7 +21,7 @@ from . import _solvers
 SWITCHES = ("boolean", "verbose")  # constraints that take True and False
 
 
-def check_kinds(est):
+def check_kinds(est: Any) -> None:
     """By scikit-learn's constraints, with its errors; TypeError also for what these let pass, or fail for."""
     for name, constraints in est._parameter_constraints.items():
         value = getattr(est, name)
@@ -35,7 +39,7 @@ def check_kinds(est):
     as_callbacks(est.callbacks or ())
 
 
-def check_bounds(est, dtype):
+def check_bounds(est: Any, dtype: DTypeLike) -> None:
     """ValueError where a parameter is a number that no engine takes, whatever it is for."""
     for name in est._parameter_constraints:
         value = getattr(est, name)
@@ -43,7 +47,7 @@ def check_bounds(est, dtype):
             _checks.bounded(name, value, dtype)
 
 
-def check_numbers(est, dtype):
+def check_numbers(est: Any, dtype: DTypeLike) -> None:
     """ValueError where a number is none that a network of a dtype can be trained with."""
     optimizer, parameters = _solvers.numbers_of_optimizer(est)
     for name, limits in optimizer.limits(dtype).items():
@@ -53,7 +57,7 @@ def check_numbers(est, dtype):
         _checks.number("dropout", rate, least=0, below=1, dtype=dtype)
 
 
-def hidden_sizes(given):
+def hidden_sizes(given: Any) -> list[int]:
     """hidden_layer_sizes as a list."""
     if not _checks.is_integer(given):
         shape = _arrays.as_array("hidden_layer_sizes", given).shape
@@ -67,7 +71,7 @@ def hidden_sizes(given):
     return sizes
 
 
-def each_hidden(est, parameter, n_hidden, one):
+def each_hidden(est: Any, parameter: str, n_hidden: int, one: type) -> list[Any]:
     """A parameter that is one value, of type `one`, or a list of one for each hidden layer, as such a list."""
     given = getattr(est, parameter)
     if isinstance(given, one):

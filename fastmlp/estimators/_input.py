@@ -3,15 +3,20 @@
 scikit-learn has scipy convert sparse matrices, which believes their indices, asks users' objects for anything, and
 takes dates and text for numbers. What it is given is looked at here first.
 """
+from __future__ import annotations
+
 import datetime
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sklearn.utils import validation
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import unique_labels
 
 from .. import _arrays, _checks
-from .._fit.ranks import ALONE
+from .._fit.ranks import ALONE, Ranks
+from .._types import Floats
 from ._together import balanced
 
 NONE = "no_validation"  # scikit-learn's word for a y that there is not
@@ -19,7 +24,7 @@ NO_NUMBERS = "mMUSTV"   # kinds of dtypes: times, text, records
 TEXT_OR_TIME = (str, bytes, datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
-def asked(argument, a):
+def asked(argument: str, a: Any) -> Any:
     """a, of which scikit-learn may be asked for anything. ValueError where indices of a sparse matrix point outside of
     it or it has not two dimensions, and for masked elements; TypeError for what is no array."""
     if _arrays.is_sparse(a):
@@ -32,7 +37,7 @@ def asked(argument, a):
     return a
 
 
-def numbers(argument, a):
+def numbers(argument: str, a: Any) -> Any:
     """The same of what has to be numbers. TypeError where it is text, dates, durations or records."""
     a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # lists once only
     if not _arrays.is_sparse(a):
@@ -46,14 +51,14 @@ def numbers(argument, a):
     return a
 
 
-def _kinds(argument, a):
+def _kinds(argument: str, a: Any) -> set[Any]:
     """The kinds of the dtypes of an array, a column or a table."""
     dtypes = [a.dtype] if hasattr(a, "dtype") else getattr(a, "dtypes", [])
     kinds = {getattr(dtype, "kind", None) for dtype in dtypes}
     return kinds if kinds and None not in kinds else {_arrays.as_array(argument, a).dtype.kind}
 
 
-def validate_data(estimator, X, y=NONE, **options):
+def validate_data(estimator: Any, X: Any, y: Any = NONE, **options: Any) -> Any:
     """scikit-learn's validate_data."""
     without_y = y is None or isinstance(y, str) and y == NONE
     with _checks.asking("X" if without_y else "X and y"):
@@ -61,25 +66,26 @@ def validate_data(estimator, X, y=NONE, **options):
         return validation.validate_data(estimator, numbers("X", X), y, **options)
 
 
-def validate_rows(estimator, X, y, ranks, *, y_numeric=False, **options):
+def validate_rows(estimator: Any, X: Any, y: Any, ranks: Ranks, *, y_numeric: bool = False,
+                  **options: Any) -> tuple[Any, Any]:
     """X and y. Of several ranks some may have no rows."""
     if not (ranks.several and _has_no_rows(X) and _has_no_rows(y)):
         return validate_data(estimator, X, y, multi_output=True, y_numeric=y_numeric, **options)
     return validate_data(estimator, X, ensure_min_samples=0, **options), np.asarray(_arrays.dense(y, "y"))
 
 
-def _has_no_rows(a):
+def _has_no_rows(a: Any) -> bool:
     return _arrays.is_sparse(a) and a.shape[0] == 0 or hasattr(a, "__len__") and len(a) == 0
 
 
-def validate_weight(sample_weight, X, dtype=None):
+def validate_weight(sample_weight: Any, X: Any, dtype: DTypeLike | None = None) -> Floats:
     """sample_weight as (n_samples,) of a dtype, or that of X where that is a float."""
     with _checks.under("sample_weight"):
         weight = sample_weight if _checks.is_number(sample_weight) else numbers("sample_weight", sample_weight)
         return validation._check_sample_weight(weight, X, dtype=dtype)
 
 
-def weight_by_class(est, y, sample_weight, ranks=ALONE):
+def weight_by_class(est: Any, y: Any, sample_weight: Floats | None, ranks: Ranks = ALONE) -> Floats | None:
     """sample_weight times the class_weight of a classifier, (n_samples,), or None. y : labels, of classes_."""
     of = est.class_weight
     if ranks.several and isinstance(of, str):

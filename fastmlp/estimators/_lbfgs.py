@@ -1,16 +1,24 @@
 """Solver "lbfgs": scipy's L-BFGS-B on the loss of all rows."""
+from __future__ import annotations
+
 import warnings
+from typing import Any
 
 import numpy as np
 import scipy.optimize
+from numpy.typing import NDArray
 from sklearn.utils.optimize import _check_optimize_result
 
-from .. import _robust, _running
-from .._fit.loop import Notifying
+from .. import _core, _robust, _running
+from .._fit.loop import Notify, Notifying
+from .._network import Network
+from .._types import Floats
 from . import _solvers
 
+Packed = NDArray[np.float64]  # all weights, then all biases, in one array
 
-def check_lbfgs(est, validation_data):
+
+def check_lbfgs(est: Any, validation_data: Any) -> None:
     """ValueError where something is asked for that L-BFGS cannot do."""
     if est.l1 or est._draws_random_numbers():
         raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', "
@@ -23,7 +31,7 @@ def check_lbfgs(est, validation_data):
                          "which chooses its steps itself, by the training loss")
 
 
-def fit_lbfgs(job):
+def fit_lbfgs(job: _solvers.FitJob) -> None:
     """Minimise the loss of all rows. The loop is scipy's; what looks on sees its iterations as epochs.
 
     However it ends, the weights are those of the last iterate, not a trial point of the search along a line.
@@ -61,25 +69,25 @@ class LossAndGradient:
     Where the loss overflows it is infinite and the gradient NaN: scipy's search along a line turns back from it.
     """
 
-    def __init__(self, est, network, data, team, alpha):
+    def __init__(self, est: Any, network: Network, data: _core.Data, team: _core.Team, alpha: float) -> None:
         self.est, self.network, self.data, self.team, self.alpha = est, network, data, team, alpha / data.n
         self.penalty = _robust.penalty(network, gradient_penalty=est.gradient_penalty)
 
-    def arrays(self, of=None):
+    def arrays(self, of: Floats | None = None) -> list[Floats]:
         """Weights and biases, or what is laid out as they are."""
         parameters = self.network.parameters
         W, b = (parameters.W, parameters.b) if of is None else parameters.by_layer(of)
         return [a for a in (*W, *b) if a is not None]
 
-    def start(self):
+    def start(self) -> Packed:
         return np.concatenate([a.ravel() for a in self.arrays()], dtype=np.float64)
 
-    def set(self, packed):
+    def set(self, packed: Packed) -> None:
         for a in self.arrays():
             a[...] = packed[:a.size].reshape(a.shape)
             packed = packed[a.size:]
 
-    def __call__(self, packed):
+    def __call__(self, packed: Packed) -> tuple[float, Packed]:
         self.set(packed)
         total, G = self.network.core.gradient(self.data, self.team, self.penalty)
         W = [a for a in self.network.parameters.W if a is not None]
@@ -94,7 +102,7 @@ class LossAndGradient:
         return loss, np.concatenate([g.ravel() for g in gradient], dtype=np.float64)
 
 
-def loss_and_gradient(est, packed, X, y, sample_weight):
+def loss_and_gradient(est: Any, packed: Packed, X: Any, y: Any, sample_weight: Any) -> tuple[float, Packed]:
     """What L-BFGS minimises of an estimator, at weights and biases packed in one array."""
     network = est._build(est.coefs_, est.intercepts_, "float64")._network
     mean = 1.0 if sample_weight is None else float(np.mean(sample_weight))
@@ -106,11 +114,11 @@ class Iterations:
     """scipy's callback: what looks on is told of each iteration. x : the last iterate. stopped : whether who looks on
     wanted it."""
 
-    def __init__(self, est, function, tasks, notify):
+    def __init__(self, est: Any, function: LossAndGradient, tasks: _solvers.Tasks, notify: Notify) -> None:
         self.est, self.function, self.tasks, self.notify = est, function, tasks, notify
         self.x, self.stopped = function.start(), False
 
-    def __call__(self, intermediate_result):
+    def __call__(self, intermediate_result: Any) -> None:
         est, loss = self.est, float(intermediate_result.fun)
         self.x = intermediate_result.x.copy()
         self.function.set(self.x)

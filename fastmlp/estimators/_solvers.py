@@ -1,13 +1,17 @@
 """What the estimators' solvers have in common: which there are, what a fit is made of, and who looks on."""
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import _safe_indexing
 
-from .. import optim
+from .. import _core, optim
 from .._fit.ranks import ALONE
-from ..callbacks import TimeLimit, as_callbacks
+from .._network import Network
+from .._types import Integers
+from ..callbacks import Callback, TimeLimit, as_callbacks
 
 # solver -> (its optimiser, the optimiser's numbers by the names that the estimators have for them)
 STOCHASTIC = {
@@ -40,18 +44,18 @@ class FitJob:
     running: Any = None
 
     @property
-    def network(self):
+    def network(self) -> Network:
         """The network behind it."""
         return self.net._network
 
-    def bind(self, rows):
+    def bind(self, rows: Integers) -> _core.Data:
         """Some of the rows bound by themselves."""
         network, weight = self.network, self.data.sample_weight  # as they are among all rows, of all ranks
         y = network.targets(self.est._targets(self.y[rows], network.dtype), len(rows))
         X = network.features(_safe_indexing(self.X, rows))
         return network.bind_checked(X, y, None if weight is None else np.ascontiguousarray(weight[rows]))
 
-    def mean_weight(self, rows=None):
+    def mean_weight(self, rows: Integers | None = None) -> float:
         """The mean of the sample weights of some rows, or of all; of the rows of all ranks."""
         if self.weight is None and not self.ranks.weighted:
             return 1.0
@@ -63,27 +67,27 @@ class FitJob:
         return total / n
 
 
-def start_curves(est):
+def start_curves(est: Any) -> None:
     """The attributes that tell how a fit goes, before its first epoch."""
     est.loss_curve_, est._no_improvement_count, est._curves_of_lbfgs = [], 0, not est._stochastic
     est.best_loss_, est.validation_scores_, est.best_validation_score_ = np.inf, None, None
     est._watching = None
 
 
-def numbers_of_optimizer(est):
+def numbers_of_optimizer(est: Any) -> tuple[optim.Optimizer, dict[str, str]]:
     """(an optimiser's spec, its numbers that come from the estimator: their names -> names of parameters)"""
     default, parameters = STOCHASTIC.get(est.solver, STOCHASTIC["adam"])
     spec, parameters = (default(), parameters) if est.optimizer is None else (optim.named(est.optimizer), {})
     return spec, parameters if est.gradient_clip is None else {**parameters, "clip_norm": "gradient_clip"}
 
 
-def optimizer_of(est):
+def optimizer_of(est: Any) -> optim.Optimizer:
     """The optimiser's spec."""
     spec, parameters = numbers_of_optimizer(est)
     return replace(spec, **{name: getattr(est, parameter) for name, parameter in parameters.items()})
 
 
-def callbacks_of(est):
+def callbacks_of(est: Any) -> list[Callback]:
     """The callbacks, with one for max_time."""
     limit = [] if est.max_time is None else [TimeLimit(est.max_time)]
     return as_callbacks(est.callbacks or ()) + limit
@@ -95,27 +99,28 @@ class Tasks:
     To be entered for the fit. wanted : how many epochs, or None where that is not known.
     """
 
-    def __init__(self, job, wanted):
-        self.fit = self.epoch = None
+    def __init__(self, job: FitJob, wanted: int | None) -> None:
+        self.fit: Any = None
+        self.epoch: Any = None
         if not job.incremental and getattr(job.est, "_skl_callbacks", None):
             self.known = {"estimator": job.est, "X": job.X, "y": job.y, "metadata": {"sample_weight": job.weight}}
             self.fit = job.est._init_callback_context(max_subtasks=wanted)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         if self.fit is not None:
             self.fit.call_on_fit_task_begin(**self.known)
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if self.fit is not None and error is None:
             self.fit.call_on_fit_task_end(**self.known, reconstruction_attributes={})
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> None:
         """An epoch begins."""
         if self.fit is not None:
             self.epoch = self.fit.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(**self.known)
 
-    def end_epoch(self):
+    def end_epoch(self) -> bool:
         """It ends; whether a callback wants to stop."""
         return self.fit is not None and self.epoch.call_on_fit_task_end(**self.known, reconstruction_attributes={})

@@ -1,6 +1,9 @@
 """Solvers "sgd" and "adam", and any optimiser: scikit-learn's rates, patience and reports around the one loop."""
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -8,12 +11,13 @@ from sklearn.exceptions import ConvergenceWarning
 from .. import _robust, _running, optim
 from .._engine.requests import Objective
 from .._fit import loop
-from .._fit.epochs import Epochs
+from .._fit.epochs import EpochResult, Epochs
 from .._fit.local import LocalEpochs
 from .._fit.orders import InOrder, Reshuffled
+from .._network import Progress
 from .._parameters import OptimizerState
 from . import _solvers
-from ._watched import training_loss, watched_of
+from ._watched import Watched, training_loss, watched_of
 
 SMALLEST_RATE = 1e-6  # of learning_rate="adaptive"
 
@@ -25,7 +29,7 @@ class CurrentRate:
     learning_rate: float
 
 
-def fit_stochastic(job):
+def fit_stochastic(job: _solvers.FitJob) -> None:
     """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
     est, net, network, progress, ranks = job.est, job.net, job.network, job.network.progress, job.ranks
     _start_rate(est, progress)
@@ -75,11 +79,11 @@ def fit_stochastic(job):
 class EstimatorPlan(loop.Plan):
     """scikit-learn's: the rate falls by its rules, attributes and prints tell how it goes, and patience ends it."""
 
-    def __init__(self, job, epochs, watched, tasks):
+    def __init__(self, job: _solvers.FitJob, epochs: Epochs, watched: Watched, tasks: _solvers.Tasks) -> None:
         self.est, self.epochs, self.watched, self.tasks = job.est, epochs, watched, tasks
         self.task_stops = False
 
-    def begin_epoch(self):
+    def begin_epoch(self) -> float:
         self.tasks.begin_epoch()
         est = self.est
         _running.training_begins(est)
@@ -89,7 +93,7 @@ class EstimatorPlan(loop.Plan):
             est._rate = optim.rate(optim.SGD(est.learning_rate), self.epochs.state.epoch)
         return est._rate
 
-    def end_epoch(self, result):
+    def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
         est, watched = self.est, self.watched
         self._report(est._loss_to_report(result.loss + result.sensitivity) + result.weight_penalty)
         watched.look(watched.measure())
@@ -98,15 +102,15 @@ class EstimatorPlan(loop.Plan):
         self.task_stops = self.tasks.end_epoch()
         return est.n_iter_, {"loss": est.loss_, "lr": est._rate, **watched.logs()}
 
-    def diverged(self):
+    def diverged(self) -> None:
         self._report(np.nan)
         self.watched.diverged()
 
-    def should_stop(self):
+    def should_stop(self) -> bool:
         waited_long = self.est._no_improvement_count > self.est.n_iter_no_change
         return waited_long and self._patience_ends() or self.task_stops
 
-    def _report(self, loss):
+    def _report(self, loss: float) -> None:
         """One more epoch in the attributes, and in print."""
         est = self.est
         est.n_iter_ += 1
@@ -116,7 +120,7 @@ class EstimatorPlan(loop.Plan):
         if self.watched.prints:
             print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
 
-    def _patience_ends(self):
+    def _patience_ends(self) -> bool:
         """Whether training ends now that nothing became better for n_iter_no_change epochs, or only the rate falls."""
         est = self.est
         if est.learning_rate != "adaptive" or not _has_rules_of_rate(est):
@@ -135,12 +139,12 @@ class EstimatorPlan(loop.Plan):
         return ends
 
 
-def _has_rules_of_rate(est):
+def _has_rules_of_rate(est: Any) -> bool:
     """Whether learning_rate may be "invscaling" or "adaptive": the others ignore these."""
     return est.solver == "sgd" and est.optimizer is None
 
 
-def _start_rate(est, progress):
+def _start_rate(est: Any, progress: Progress) -> None:
     """The rate goes on from the last fit unless what it is asked to be has changed."""
     asked = [est.optimizer, est.solver, est.learning_rate, float(est.learning_rate_init)]
     if progress.optimizer_state is None or vars(est).get("_rate_asked", asked) != asked:
@@ -148,7 +152,7 @@ def _start_rate(est, progress):
     est._rate_asked = asked
 
 
-def _batch_size(est, n):
+def _batch_size(est: Any, n: int) -> int:
     if est.batch_size == "auto":
         return min(200, n)
     if est.batch_size > n:

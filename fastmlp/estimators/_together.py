@@ -1,22 +1,30 @@
 """Estimators that several processes fit together, each with rows of its own."""
+from __future__ import annotations
+
 import functools
 import json
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.preprocessing import LabelBinarizer
 
 from .. import _checks
 from .._fit.options import local_steps
+from .._fit.ranks import Ranks
+
+Fit = TypeVar("Fit", bound=Callable[..., Any])
 
 OF_A_RANK = ("callbacks", "n_threads", "random_state", "verbose")  # parameters that may differ from rank to rank
 
 
-def together(fit):
+def together(fit: Fit) -> Fit:
     """A fit with arguments `comm`, which it gets as the Ranks that talk through it, and `sync`, which these know. What
     is raised on one of them ends all."""
 
     @functools.wraps(fit)
-    def fit_together(self, *args, comm=None, sync="step", **options):
+    def fit_together(self: Any, *args: Any, comm: Any = None, sync: Any = "step", **options: Any) -> Any:
         if comm is None:
             local_steps(sync)
             return fit(self, *args, **options)
@@ -28,10 +36,10 @@ def together(fit):
                 ranks.local_steps = steps
             return fit(self, *args, comm=ranks, **options)
 
-    return fit_together
+    return fit_together  # type: ignore[return-value]
 
 
-def require_same_parameters(est, ranks, validation_data):
+def require_same_parameters(est: Any, ranks: Ranks, validation_data: Any) -> None:
     """ValueError where ranks have other parameters than rank 0, or cannot do what is asked for."""
     if not est._stochastic:
         raise ValueError("comm must be None for solver='lbfgs', which takes no batches: use 'adam' or 'sgd'")
@@ -43,7 +51,7 @@ def require_same_parameters(est, ranks, validation_data):
                         "whether there is validation_data": validation_data is not None})
 
 
-def labels_of(y, ranks):
+def labels_of(y: Any, ranks: Ranks) -> tuple[NDArray[Any], str, bool]:
     """(classes, kind of target as scikit-learn calls it, whether y is sparse), of the y of all ranks."""
     if not ranks.several:
         return _labels(y)
@@ -64,17 +72,17 @@ def labels_of(y, ranks):
     return classes, "multiclass" if len(classes) > 2 else "binary", False
 
 
-def _labels(y):
+def _labels(y: Any) -> tuple[NDArray[Any], str, bool]:
     with _checks.under("y"):
         binarizer = LabelBinarizer().fit(y)
     return binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_
 
 
-def _is_text(a):
+def _is_text(a: NDArray[Any]) -> bool:
     return a.dtype.kind in "OU"
 
 
-def _texts(ranks, text):
+def _texts(ranks: Ranks, text: str) -> list[str]:
     """The texts of all ranks, in their order."""
     code = np.frombuffer(text.encode(), np.uint8)
     ends = np.cumsum(ranks.gather(np.array([len(code)])))
@@ -82,7 +90,7 @@ def _texts(ranks, text):
     return [whole[begin:end].decode() for begin, end in zip([0, *ends], ends)]
 
 
-def balanced(classes, y, ranks):
+def balanced(classes: NDArray[Any], y: Any, ranks: Ranks) -> dict[Any, float]:
     """{class: weight} by which all classes count the same over the rows of all ranks."""
     counts = ranks.sum_(np.array([float(np.sum(y == name)) for name in classes]))
     return {name: counts.sum() / (len(classes) * count) for name, count in zip(classes.tolist(), counts) if count}

@@ -1,5 +1,8 @@
 """What patience looks at in the estimators: the training loss, or a score of some rows."""
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import joblib
 import numpy as np
@@ -9,9 +12,13 @@ from sklearn.utils import _safe_indexing
 
 from .. import _checks
 from .._arrays import dense
+from .._fit.epochs import Epochs
 from .._fit.measures import MeasuredRows
 from .._fit.orders import hold_out, require_weight
+from .._fit.ranks import Ranks
 from .._monitor import Monitor
+from .._types import Integers
+from ._solvers import FitJob
 
 
 class Patience(Monitor):
@@ -23,13 +30,13 @@ class Patience(Monitor):
 
     least_to_beat = math.inf
 
-    def compare(self, cost):
+    def compare(self, cost: float) -> tuple[bool, bool]:
         is_best, is_progress = cost < self.least_cost, not cost > self.least_to_beat - self.min_delta
         if cost < self.least_to_beat:
             self.least_to_beat = cost
         return is_best, is_progress
 
-    def begin_anew(self, number):
+    def begin_anew(self, number: float) -> None:
         """What comes is judged by this number from now on, not by what once was the best."""
         self.waited, self.least_to_beat = 0, self.sign * number if math.isfinite(number) else math.inf
 
@@ -49,7 +56,7 @@ class Watched:
     best_attribute: str
     larger_is_better = False
 
-    def __init__(self, job, given, holds_weights):
+    def __init__(self, job: FitJob, given: tuple[Any, ...], holds_weights: bool) -> None:
         self.job, self.est, self.given, self.holds_weights = job, job.est, given, holds_weights
         self.ranks, self.prints = job.ranks, job.est.verbose and job.ranks.rank == 0
         self.goes_on = self._is_as_before()
@@ -58,57 +65,57 @@ class Watched:
         self.monitor = self._monitor_of_attributes()
         self.kept = Monitor(self.subject, self.larger_is_better)  # the weights that come back
 
-    def start(self, epochs):
+    def start(self, epochs: Epochs) -> None:
         """Before the first of the Epochs: the weights that the last fit left are the best so far where this one goes on
         from it."""
         self.epochs = epochs
         if self.goes_on and self.holds_weights and not self.job.incremental:
             self.kept.look(self.of_present_weights(), lambda: self.job.net._network.learned)
 
-    def measure(self):
+    def measure(self) -> float:
         """The number of the epoch that just ended."""
         raise NotImplementedError
 
-    def of_present_weights(self):
+    def of_present_weights(self) -> float:
         """The same number of the weights that there are now."""
         return self.measure()
 
-    def look(self, number):
+    def look(self, number: float) -> None:
         """Take the number of one more epoch."""
         self._take(number)
         if self.holds_weights:
             self.kept.look(self._of_weights_after(number), lambda: self.job.net._network.learned)
 
-    def diverged(self):
+    def diverged(self) -> None:
         """Take that the last epoch had none."""
         self._take(np.nan)
 
-    def wait_anew(self):
+    def wait_anew(self) -> None:
         """Patience begins from the start, and from where training stands."""
         self.monitor.begin_anew(self._latest())
         self._tell()
 
-    def end(self):
+    def end(self) -> None:
         """Patience ended the fit: the next one does not go on from it."""
         self.est._watching["ended"] = True
 
-    def logs(self):
+    def logs(self) -> dict[str, float]:
         """What callbacks are told besides the loss."""
         return {}
 
-    def _of_weights_after(self, number):
+    def _of_weights_after(self, number: float) -> float:
         """The number of the weights after the epoch whose number this is."""
         return number
 
-    def _latest(self):
+    def _latest(self) -> float:
         """The number of the last epoch."""
         raise NotImplementedError
 
-    def _take(self, number):
+    def _take(self, number: float) -> None:
         self.monitor.look(number)
         self._tell()
 
-    def _tell(self):
+    def _tell(self) -> None:
         est, monitor = self.est, self.monitor
         setattr(est, self.best_attribute, monitor.best)
         est._no_improvement_count = monitor.waited
@@ -116,11 +123,11 @@ class Watched:
 
     # ---- from fit to fit
 
-    def _what(self):
+    def _what(self) -> str:
         """What is watched, as text."""
         raise NotImplementedError
 
-    def _is_as_before(self):
+    def _is_as_before(self) -> bool:
         """Whether it is what the last fit watched and did not end by; it is written down for the next one.
 
         Of partial_fit other rows each time are taken for the same, and where fits do not go on rows are not looked at.
@@ -136,14 +143,14 @@ class Watched:
         now.update(rows=last["rows"], least_to_beat=last["least_to_beat"])
         return True
 
-    def _forget(self):
+    def _forget(self) -> None:
         """No number was the best yet."""
         best = -np.inf if self.larger_is_better else np.inf
         setattr(self.est, self.best_attribute, best)
         self.est._no_improvement_count = 0
         self.est._watching["least_to_beat"] = np.inf
 
-    def _monitor_of_attributes(self):
+    def _monitor_of_attributes(self) -> Patience:
         est, monitor = self.est, Patience(self.subject, self.larger_is_better, self.est.tol)
         monitor.least_cost = monitor.sign * getattr(est, self.best_attribute)
         monitor.waited, monitor.least_to_beat = est._no_improvement_count, est._watching["least_to_beat"]
@@ -159,28 +166,28 @@ class TrainingLoss(Watched):
 
     subject, best_attribute = "Training loss", "best_loss_"
 
-    def __init__(self, job, holds_weights):
+    def __init__(self, job: FitJob, holds_weights: bool) -> None:
         job.est.validation_scores_ = job.est.best_validation_score_ = None
         super().__init__(job, (job.X, job.y, job.weight), holds_weights)
 
-    def measure(self):
+    def measure(self) -> float:
         return self.est.loss_curve_[-1]
 
-    def of_present_weights(self):
+    def of_present_weights(self) -> float:
         return training_loss(self.job, self.epochs)
 
-    def _of_weights_after(self, number):
+    def _of_weights_after(self, number: float) -> float:
         return self.of_present_weights()
 
-    def _latest(self):
+    def _latest(self) -> float:
         return self.est.loss_curve_[-1]
 
-    def _what(self):
+    def _what(self) -> str:
         est = self.est
         return f"loss {est.loss} {est.alpha} {est.l1} {est.gradient_penalty} {vars(est).get('label_smoothing')}"
 
 
-def training_loss(job, epochs):
+def training_loss(job: FitJob, epochs: Epochs) -> float:
     """The loss of the training rows at the present weights, with penalties, without noise and dropout."""
     network, objective, rows = job.network, epochs.objective, epochs.order.rows
     loss = epochs.loss()
@@ -203,7 +210,8 @@ class Score(Watched):
 
     best_attribute, larger_is_better = "best_validation_score_", True
 
-    def __init__(self, job, holds_weights, subject, rows, given, held_out):
+    def __init__(self, job: FitJob, holds_weights: bool, subject: str, rows: MeasuredRows, given: tuple[Any, ...],
+                 held_out: bool) -> None:
         est, self.subject, self.rows, self.held_out = job.est, subject, rows, held_out
         self.X, self.y, self.weight = given
         self.scorer = None if est.monitor in (None, "loss", "score") else _scorer(est.monitor)
@@ -213,7 +221,7 @@ class Score(Watched):
         if self.is_another or est.validation_scores_ is None:
             est.validation_scores_ = []
 
-    def start(self, epochs):
+    def start(self, epochs: Epochs) -> None:
         """ValueError where the rows cannot give the score, before anything is trained."""
         self.epochs = epochs
         if self.job.incremental:
@@ -230,7 +238,7 @@ class Score(Watched):
         if self.goes_on and self.holds_weights:
             self.kept.look(score, lambda: self.job.net._network.learned)
 
-    def measure(self):
+    def measure(self) -> float:
         if self.est.monitor == "loss":
             return -self._loss()
         if self.scorer is not None:
@@ -243,30 +251,30 @@ class Score(Watched):
         outputs = lambda part=None: self.rows.outputs(self.epochs.team, part)
         return float(self.est._score_of(outputs, self.y, self.weight))
 
-    def _loss(self):
+    def _loss(self) -> float:
         total, weight = self.ranks.sums(self.rows.total(self.epochs.team), self.rows.weight if self.rows.some else 0.0)
         return float(self.est._loss_to_report(total / weight))
 
-    def _take(self, number):
+    def _take(self, number: float) -> None:
         self.est.validation_scores_.append(number)
         if self.prints:
             print(f"{self.subject}: {number:f}")
         super()._take(number)
 
-    def _latest(self):
+    def _latest(self) -> float:
         return self.est.validation_scores_[-1]
 
-    def _what(self):
+    def _what(self) -> str:
         est = self.est
         return f"{self.subject} {est.monitor or 'score'} {est.loss if est.monitor == 'loss' else ''}"
 
-    def logs(self):
+    def logs(self) -> dict[str, float]:
         if not self.est.callbacks and not self.ranks.several:  # measuring the loss is a pass over the rows
             return {}
         return {**({"val_loss": self._loss()} if self.held_out else {}), "val_score": self._latest()}
 
 
-def watched_of(job):
+def watched_of(job: FitJob) -> tuple[Watched, Integers | None]:
     """(what patience looks at, numbers of the rows to train on, or None for all)"""
     est, network = job.est, job.network
     validates = est.early_stopping or job.validation is not None
@@ -288,12 +296,15 @@ def watched_of(job):
     return Score(job, holds_weights, subject, measured, given, validates), rows
 
 
-def _hold_out(job):
+def _hold_out(job: FitJob) -> tuple[Integers, Integers]:
     """Numbers of the rows to train on, and of those held out: scikit-learn's split, by the estimator's random_state."""
     est = job.est
     if job.ranks.several:
-        return hold_out(job.data, job.numbers, est.validation_fraction, int(est._random_state.randint(2**31 - 1)),
-                        job.ranks)
+        trained, held = hold_out(job.data, job.numbers, est.validation_fraction,
+                                 int(est._random_state.randint(2**31 - 1)), job.ranks)
+        if trained is None or held is None:
+            raise ValueError(f"validation_fraction must be above 0 for early_stopping, got {est.validation_fraction}")
+        return trained, held
     with _checks.under("validation_fraction"):
         rows, held_out = train_test_split(np.arange(job.data.n), random_state=est._random_state,
                                           test_size=est.validation_fraction,
@@ -305,7 +316,7 @@ def _hold_out(job):
     return rows, held_out
 
 
-def _of_all(est, y, weight, ranks):
+def _of_all(est: Any, y: Any, weight: Any, ranks: Ranks) -> tuple[Any, Any] | None:
     """y and weights of the rows of all ranks; nothing of y where the loss is watched."""
     if est.monitor == "loss":
         return None
@@ -318,14 +329,14 @@ def _of_all(est, y, weight, ranks):
     return ranks.gather(np.asarray(dense(y, "y"))), weight
 
 
-def _scorer(monitor):
+def _scorer(monitor: Any) -> Any:
     try:
         return get_scorer(monitor)
     except ValueError as error:
         raise ValueError(f"monitor must be 'loss', 'score', a scorer or its name, got {monitor!r}: {error}") from error
 
 
-def _without_feature_names(est):
+def _without_feature_names(est: Any) -> Any:
     """The estimator as it is now, for arrays that have none."""
     twin = object.__new__(type(est))
     twin.__dict__.update((k, v) for k, v in est.__dict__.items() if k != "feature_names_in_")
