@@ -52,7 +52,10 @@ def _at_least(number, kind=Real, closed="left"):
 
 class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`,
-    `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor."""
+    `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor.
+
+    Of its private names `sensitivity`, `export` and `distributed` use these: `_mlp`, `_adopt` and `_as_network` (the
+    network), `_fit`, `_ready` and `_stochastic` (fits), `_validate_input` and `_targets` (data)."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
@@ -161,7 +164,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
 
     def _layers_of_use(self):
         """The list that MLP takes, as it is now, without what only training has."""
-        return [y for y in self._layers(self.coefs_, self.intercepts_) if not isinstance(y, Dropout)]
+        return [layer for layer in self._layers(self.coefs_, self.intercepts_) if not isinstance(layer, Dropout)]
 
     def _draws_random_numbers(self):
         """Whether training draws more than the order of rows."""
@@ -177,8 +180,8 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         net = MLP(layers, loss=self._settled["loss"], dtype=dtype, random_state=0, ties=self._ties(layers),
                   precision=self.precision)
         # its specs need not keep the arrays that the weights started from
-        net._network.layers = tuple(replace(y, init="zeros", bias_init=0.0) if isinstance(y, Dense) else y
-                                    for y in net.layers)
+        net._network.layers = tuple(
+            replace(layer, init="zeros", bias_init=0.0) if isinstance(layer, Dense) else layer for layer in net.layers)
         return self._threaded(net)
 
     def _threaded(self, net):

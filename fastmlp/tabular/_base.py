@@ -56,7 +56,10 @@ ATTRIBUTES = """\
 
 class BaseTabular(Documented, BaseEstimator):
     """Subclasses say what y is, `_read_y`, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and
-    what learns it, `_loss` and `_members_of`."""
+    what learns it, `_loss` and `_members_of`.
+
+    Of its private names `export` uses `_encoder`, `_members` and `_scale`: what made features of the columns, the
+    networks, and how targets were scaled."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
