@@ -39,7 +39,7 @@ from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, S
                                     available_isas, choose_isa, copy, function, largest)
 
 __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
-           "SOURCES", "STEPS", "Team", "WHOLE", "aligned", "all_finite", "available_isas", "borrow_team", "choose_isa",
+           "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team", "choose_isa",
            "copy", "cores", "function", "largest", "phases", "shuffle"]
 
 cdef enum:

@@ -530,7 +530,7 @@ NOT_CALLED = {
 INTERNAL = {
     "Callback": ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end"),
     "Layer": ("after", "as_input", "brief", "checked", "engine_row", "initial_bias", "initial_weights", "joins",
-              "matrices", "n_statistics", "rate_at", "weights", "window"),
+              "matrices", "n_statistics", "rate_at", "sources", "weights", "window"),
     "Embedding": ("brief", "checked"),
     "Block": ("append_to", "with_specs"),
     "Optimizer": ("at_rate", "check", "limits", "numbers"),
