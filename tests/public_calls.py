@@ -474,6 +474,7 @@ def of_tables(Estimator):
         name: Call(Estimator, functools.partial(of_table, Estimator), good),
         f"{name}.fit": method_of("fit", new, **OF_LABELS, **HELD_OUT),
         f"{name}.predict": method_of("predict", lambda: fitted_to_table(Estimator), X=X, return_std=False),
+        f"{name}.score": method_of("score", lambda: fitted_to_table(Estimator), **OF_LABELS),
         f"{name}.permutation_importances": method_of(
             "permutation_importances", lambda: fitted_to_table(Estimator), **OF_LABELS, n_repeats=1, random_state=0),
         f"{name}.save": method_of("save", lambda: fitted_to_table(Estimator), path="saved"),
