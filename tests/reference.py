@@ -482,7 +482,7 @@ class Network:
 
 def twin_of(net):
     """The twin of a network of the library, in training as far as that makes a difference."""
-    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
+    sources = [layer.sources(l) for l, layer in enumerate(net.layers, 1)]
     kinds = [kind_of(layer, net.shapes[first]) for layer, (first, *_) in zip(net.layers, sources)]
     return Network(net.W, net.b, [layer.activation for layer in net.layers], net.loss.spec, kinds, sources)
 

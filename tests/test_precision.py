@@ -86,7 +86,7 @@ class Twin:
 
     def __init__(self, net):
         self.layers = net.layers
-        self.sources = [None] + [[l - back for back in layer.reads] for l, layer in enumerate(net.layers, 1)]
+        self.sources = [None] + [layer.sources(l) for l, layer in enumerate(net.layers, 1)]
         self.kinds = [None] + [Convolution(layer, net.shapes[first]) if layer.kind == "conv" else Blocks()
                                for layer, (first, *_) in zip(net.layers, self.sources[1:])]
         self.W = [None if W is None else np.array(W) for W in net.W]

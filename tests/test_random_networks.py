@@ -287,7 +287,7 @@ LAYOUTS = (
 
 def twin_of(net, loss):
     kinds = [kind_of(layer, net.shapes[l - layer.reads[0]]) for l, layer in enumerate(net.layers, 1)]
-    sources = [tuple(l - back for back in layer.reads) for l, layer in enumerate(net.layers, 1)]
+    sources = [layer.sources(l) for l, layer in enumerate(net.layers, 1)]
     W = [w[None] if isinstance(layer, Conv1D) else w for layer, w in zip([None, *net.layers], net.W)]
     return reference.Network(W, net.b, [layer.activation for layer in net.layers], loss, kinds, sources)
 
