@@ -5,13 +5,12 @@ Members train side by side, one thread each, on one copy of the features.
 """
 from __future__ import annotations
 
+import functools
 import math
-import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -89,7 +88,6 @@ class Training:
     seconds: float | None
     callbacks: Sequence[Callback]
     n_threads: int | None
-    interrupted: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, nets: Sequence[MLP], kinds: Sequence[Kind], parts: Sequence[Part]) -> list[int]:
         """Train each network on its Part; how many epochs each took."""
@@ -99,7 +97,7 @@ class Training:
             train_all: Callable[..., Any] = map
         else:
             rounds, engine_threads = -(-len(nets) // threads), 1
-            train_all = lambda *a: _in_threads(threads, self.interrupted, *a)
+            train_all = functools.partial(_running.side_by_side, threads)
         self.begun, self.rounds = time.monotonic(), rounds
         train = lambda net, kind, part: self._train(net, kind, part, engine_threads)
         done = list(train_all(train, nets, kinds, parts))
@@ -163,8 +161,7 @@ class MemberPlan(loop.Plan):
         return self.done, {"loss": result.loss, "lr": result.rate, "val_loss": loss}
 
     def should_stop(self) -> bool:
-        return (self.monitor.waited >= self.kind.patience or self._time_part() >= 1
-                or self.training.interrupted.is_set())
+        return self.monitor.waited >= self.kind.patience or self._time_part() >= 1
 
     def _time_part(self) -> float:
         return (time.monotonic() - self.begun) / self.seconds if self.seconds else 1.0
@@ -174,13 +171,3 @@ def batch_size(preset: Preset, n: int) -> int:
     """Rows of a step: a power of 2, so that an epoch has about steps_an_epoch of them."""
     least, most = preset.batches
     return min(n, int(np.clip(2 ** round(math.log2(n / preset.steps_an_epoch)), least, most)))
-
-
-def _in_threads(threads: int, interrupted: threading.Event, call: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """map, in threads. What one of them raises, and Ctrl-C, ends the others after their epoch."""
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            return list(pool.map(call, *arguments))
-        except BaseException:
-            interrupted.set()
-            raise
