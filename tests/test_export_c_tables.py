@@ -49,6 +49,14 @@ def test_classifiers(tmp_path, X, labels, dtype):
 
 
 @dtypes
+def test_numbers_whose_squares_are_not_finite(tmp_path, dtype):
+    est, rows = fitted(TabularRegressor, MATRIX), LATER[MATRIX.columns].astype(float)
+    rows.iloc[:4] *= 1e25
+    found = predicted(tmp_path, est, rows, dtype, 1)[:, 0]
+    np.testing.assert_allclose(found, est.predict(rows), rtol=1e-4)
+
+
+@dtypes
 @tables
 @pytest.mark.parametrize("transform, clip, n_members", [(None, True, 2), ("power", True, 1), ("power", False, 3)])
 def test_regressors(tmp_path, X, transform, clip, n_members, dtype):

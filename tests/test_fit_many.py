@@ -1,13 +1,15 @@
 """fit_many: the same as one fit after another, to the bit."""
-import concurrent.futures
 import contextlib
+import os
+import signal
 import threading
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, _threads, fit_many
+from fastmlp import MLP, SGD, Adam, LambdaCallback, _threads, fit_many
+from fastmlp._fit import many
 from fastmlp.distributed import SerialCommunicator
 
 RNG = np.random.default_rng(0)
@@ -30,17 +32,12 @@ def test_the_same_bits_as_one_after_another(n_threads):
 
 def test_as_many_at_a_time_as_are_allowed(monkeypatch):
     asked = []
-
-    class Pool(concurrent.futures.ThreadPoolExecutor):
-        def __init__(self, threads):
-            asked.append(threads)
-            super().__init__(threads)
-
-    monkeypatch.setattr(concurrent.futures, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(many, "side_by_side", lambda fits, threads, all_end: asked.append(threads))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     fit_many(nets(3), X, Y, epochs=1)
     fit_many(nets(3), X, Y, epochs=1, n_threads=2)
-    assert asked == [1, 2]
+    fit_many(nets(3), X, Y, epochs=1, n_threads=20)
+    assert asked == [1, 2, 20]
 
 
 def test_options_of_each_go_before_those_of_all():
@@ -84,7 +81,7 @@ def test_errors():
              (dict(nets=[one], comm=SerialCommunicator()), ValueError, "comm must be None for fit_many"),
              (dict(nets=[one], window=10), ValueError, "window must be None for fit_many"),
              (dict(nets=[one], each=[{"batches": []}]), ValueError, "batches must be None for fit_many"),
-             (dict(nets=[one], n_threads=0), ValueError, "n_threads"), (dict(nets=[one], no=1), TypeError, "no")]
+             (dict(nets=[one], n_threads=0), ValueError, "n_threads"), (dict(nets=[one], no=1), TypeError, "'no'")]
     for arguments, error, words in cases:
         with pytest.raises(error, match=words):
             fit_many(X=X, y=Y, **arguments)
@@ -116,9 +113,59 @@ def test_under_the_backends_of_joblib(backend, monkeypatch):
             assert threads == max(1, joblib.cpu_count() // 2)
 
 
+WRONG = [
+    ({"epochs": -1}, ValueError, r"each\[1\].*epochs"), ({"epoch": 3}, TypeError, r"each\[1\].*'epoch'"),
+    ({3: 3}, TypeError, r"each\[1\].*got 3"), ({"n_threads": "x"}, TypeError, r"each\[1\].*'n_threads'"),
+    ({"metrics": "none"}, ValueError, r"each\[1\].*metrics"), ({"callbacks": 3}, TypeError, r"each\[1\].*callbacks"),
+    ({"sample_weight": -np.ones(300)}, ValueError, r"each\[1\].*sample_weight"),
+    ({"validation_data": 3}, ValueError, r"each\[1\].*validation_data"), ({"comm": 3}, ValueError, r"each\[1\].*comm")]
+
+
+@pytest.mark.parametrize("wrong, error, message", WRONG, ids=str)
+def test_what_is_wrong_with_one_is_found_before_any_is_trained(wrong, error, message):
+    three = nets(3)
+    with pytest.raises(error, match=message):
+        fit_many(three, X, Y, each=[{}, wrong, {}])
+    assert all(np.array_equal(net.params, before.params) for net, before in zip(three, nets(3)))
+
+
+def test_options_and_targets_that_are_wrong_for_all():
+    for wrong, error, message in ((dict(epoch=3), TypeError, "^options must be of .*'epoch'"),
+                                  (dict(epochs=-1), ValueError, "^epochs")):
+        with pytest.raises(error, match=message):
+            fit_many(nets(2), X, Y, **wrong)
+    some = [MLP([5, 1], random_state=0), MLP([5, 2], random_state=0)]
+    with pytest.raises(ValueError, match="^y must"):
+        fit_many(some, X, Y)
+    assert np.array_equal(some[0].params, MLP([5, 1], random_state=0).params)
+
+
+def test_labels_that_are_text():
+    names = np.array(["a", "b", "c"] * 100)
+    some = [MLP([5, 3], loss="cross_entropy", random_state=seed) for seed in range(2)]
+    with pytest.raises(ValueError, match="sample_weight"):
+        fit_many(some, X, names, sample_weight=-np.ones(300))
+    assert all(net.classes is None for net in some)
+    fit_many(some, X, names, epochs=1, n_threads=2)
+    assert all(net.classes.tolist() == ["a", "b", "c"] for net in some)
+
+
 def test_one_that_fails_lets_the_others_end():
     two = nets(2)
-    before = [net.params for net in two]
-    with pytest.raises(ValueError, match="epochs"):
-        fit_many(two, X, Y, each=[{"epochs": -1}, {"epochs": 2}])
-    assert np.array_equal(two[0].params, before[0]) and not np.array_equal(two[1].params, before[1])
+    fail = lambda net, epoch, logs: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        fit_many(two, X, Y, each=[{"callbacks": fail}, {"epochs": 20}], n_threads=2)
+    assert len(two[1].history["loss"]) == 20
+
+
+@pytest.mark.skipif(os.name == "nt", reason="of POSIX")
+def test_ctrl_c_ends_all_within_an_epoch():
+    """Of two networks whose epochs take many seconds."""
+    make = lambda: [MLP([5, 64, 64, 1], random_state=seed) for seed in range(2)]
+    two = make()
+    both = threading.Barrier(2, threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start)
+    with pytest.raises(KeyboardInterrupt):
+        fit_many(two, np.repeat(X, 10_000, axis=0), np.repeat(Y, 10_000, axis=0), epochs=9, batch_size=4, n_threads=2,
+                 callbacks=LambdaCallback(on_fit_begin=lambda net, logs: both.wait()))
+    assert all(len(net.history["loss"]) == 0 for net in two)
+    assert all(not np.array_equal(net.params, old.params) for net, old in zip(two, make()))

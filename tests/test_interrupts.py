@@ -23,6 +23,9 @@ from fastmlp import (
     Dense,
     MLPClassifier,
     MLPRegressor,
+    TabularClassifier,
+    TabularRegressor,
+    fit_many,
     sensitivity,
     tie_map,
     tie_transpose,
@@ -101,6 +104,10 @@ CALLS = {
     "noise_curve": lambda: asking(wide(), sensitivity.noise_curve, 100_000, sigmas=[0.1, 0.5]),
     "classifier": lambda: fitting(MLPClassifier((300,), max_iter=1000, n_iter_no_change=1000), 50_000),
     "lbfgs": lambda: fitting(MLPRegressor(hidden_layer_sizes=(300,), solver="lbfgs", max_iter=1000), 50_000),
+    "fit, window": lambda: fitting(wide(), 40_000, epochs=100, window=5000),
+    "fit_many": lambda: many([wide() for _ in range(4)], 40_000),
+    "classifier of tables": lambda: fitting(TabularClassifier("fast", n_threads=2, random_state=0), 120_000),
+    "regressor of tables": lambda: fitting(TabularRegressor("fast", n_threads=1, random_state=0), 120_000),
     "save": lambda: (net := middling(), lambda: [net.save(FILE) for _ in range(50)]),
     "load": lambda: (net := middling(), net.save(FILE), lambda: [MLP.load(FILE) for _ in range(50)])[::2],
     "copy": lambda: (net := middling(), lambda: [copy.deepcopy(net) for _ in range(1000)]),
@@ -131,6 +138,11 @@ def data(net, n):
 def fitting(net, n, *arguments, **more):
     X, y = data(net, n)
     return net, lambda: net.fit(X, y, *arguments, **more)
+
+
+def many(nets, n):
+    X, y = data(nets[0], n)
+    return nets[0], lambda: fit_many(nets, X, y, epochs=100, n_threads=2)
 
 
 def using(net, method, n, dtype=np.uint8, y=False):

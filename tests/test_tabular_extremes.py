@@ -1,9 +1,12 @@
 """Tables and targets at the edges: what is no number, what is a very large one."""
+import copy
 import datetime
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import cross_validate
 
 from fastmlp import TabularClassifier, TabularRegressor
 
@@ -53,3 +56,71 @@ def test_score_takes_what_fit_takes(Estimator):
                            ((X, y[:9]), "inconsistent|y"), ((X[:, :2], y), "X has 2 features")):
         with pytest.raises(ValueError, match=message):
             model.score(*given)
+
+
+# ---- very large and very small numbers
+
+
+@pytest.mark.parametrize("options", [{}, {"target_transform": "power"}, {"clip": False}], ids=str)
+@pytest.mark.parametrize("size", [2.0**660, 2.0**-660, 2.0**980, 2.0**-980])
+@pytest.mark.filterwarnings("error")
+def test_targets_of_any_size(size, options):
+    """Powers of 2 apart, all numbers are the same to the bit, in units of these."""
+    small, large = (quick(**options).fit(X, y) for y in (Y, Y * size))
+    np.testing.assert_array_equal(large.predict(X), small.predict(X) * size)
+    for found, wanted in ((large.predict(X, return_std=True), small.predict(X, return_std=True)),
+                          (large.predict_interval(X, 0.5), small.predict_interval(X, 0.5))):
+        np.testing.assert_array_equal(found, np.multiply(wanted, size))
+    assert large.score(X, Y * size) == small.score(X, Y)
+    assert np.ptp(large.predict(X)) > 0
+
+
+def test_targets_that_are_too_large():
+    with pytest.raises(ValueError, match="^y must be from -1e.300 to 1e.300, got"):
+        quick().fit(X, np.where(np.arange(N) == 3, 1.7e308, Y))
+
+
+@pytest.mark.parametrize("large", [1e12, 1e200, 1.7e308])
+@pytest.mark.filterwarnings("error")
+def test_one_very_large_number_is_the_largest(large):
+    column = np.where(np.arange(N) == 7, large, X[:, 0])[:, None]
+    encoder = quick().fit(column, Y)._encoder
+    features = encoder.transform(quick()._read_table(column, reset=True))
+    assert features[7, 0] == np.float32(3) == features[:, 0].max() and np.isfinite(features).all()
+    features = encoder.transform(quick()._read_table(-column, reset=True))
+    assert features[7, 0] == np.float32(-3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_column_of_the_largest_numbers_there_are():
+    column = np.where(X[:, :1] > 0, 1.7e308, -1.7e308)
+    some = np.hstack([column, X[:, 1:], X[:, :1] * 1e307])
+    model = quick(TabularClassifier, max_iter=60).fit(some, X[:, 0] > 0)
+    assert model.score(some, X[:, 0] > 0) > 0.95
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_very_large_numbers_in_other_formats(dtype, tmp_path):
+    """Whose float32 cannot hold the square of what float64 can."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    rows = X.copy()
+    rows[:4] *= 1e25
+    model = quick().fit(X, Y)
+    session = onnxruntime.InferenceSession(model.to_onnx(dtype=dtype).SerializeToString())
+    found, = session.run(None, {session.get_inputs()[0].name: rows.astype(dtype)})[:1]
+    np.testing.assert_allclose(np.ravel(found), model.predict(rows), rtol=1e-4, atol=1e-5)
+
+
+# ---- copies
+
+
+@pytest.mark.parametrize("Estimator", [TabularClassifier, TabularRegressor])
+def test_copies_have_importances(Estimator):
+    model = quick(Estimator).fit(X, Y > 1 if Estimator is TabularClassifier else Y)
+    copies = [pickle.loads(pickle.dumps(model)), copy.deepcopy(model), copy.copy(model)]
+    assert all((one.feature_importances_ == model.feature_importances_).all() for one in copies)
+
+
+def test_importances_of_estimators_from_other_processes():
+    found = cross_validate(quick(), X, Y, cv=2, n_jobs=2, return_estimator=True)
+    assert all(one.feature_importances_.shape == (3,) for one in found["estimator"])

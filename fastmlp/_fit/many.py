@@ -1,11 +1,14 @@
 """fit_many: independent networks, one thread each."""
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _checks, _core, _threads
+from . import classes
 from .history import History
+from .options import DEFAULTS, Options
 from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
@@ -25,15 +28,10 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
     Callbacks given to several are called from several threads; give each its own.
 
     Weights and Histories are to the bit those of one fit after another. Returns the Histories, in the order of nets.
-    What a fit raises is raised here when the others have ended; Ctrl-C stops all, as it stops one. TypeError or
-    ValueError for nets or each that do not fit.
+    TypeError or ValueError for nets, options, targets or weights that do not fit, before any of them is trained. What a
+    fit raises is raised here when the others have ended. Ctrl-C stops all, as it stops one.
     """
     each = _checked(nets, each)
-    for given in (options, *each):
-        for name in NOT_SIDE_BY_SIDE:
-            if given.get(name) is not None:
-                raise ValueError(f"{name} must be None for fit_many, whose networks share rows that are in memory: "
-                                 f"use MLP.fit, got {_checks.described(given[name])}")
     threads = _threads.allowed()
     if n_threads is not None:
         threads = _checks.integer("n_threads", n_threads, 1, _core.MOST_THREADS)
@@ -42,8 +40,12 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
         key = net.dtype, net.d[0]
         if key not in shared:
             shared[key] = net._network.features(X)
-    fits = [lambda net=net, own=own: net.fit(shared[net.dtype, net.d[0]], y, **{**options, **own, "n_threads": 1})
-            for net, own in zip(nets, each)]
+    given = [{**options, **own} for own in each]
+    for i, net in enumerate(nets):
+        with _checks.under(f"each[{i}]") if each[i] else contextlib.nullcontext():
+            _check(net, shared[net.dtype, net.d[0]], y, given[i])
+    fits = [lambda net=net, own=own: net.fit(shared[net.dtype, net.d[0]], y, n_threads=1, **own)
+            for net, own in zip(nets, given)]
     return side_by_side(fits, threads, all_end=True)
 
 
@@ -60,3 +62,22 @@ def _checked(nets: Any, each: Any) -> Sequence[Mapping[str, Any]]:
     if len(each) != len(nets):
         raise ValueError(f"each must have as many dicts as there are nets, {len(nets)}, got {len(each)}")
     return each
+
+
+def _check(net: MLP, X: Any, y: Any, given: Mapping[str, Any]) -> None:
+    """TypeError or ValueError where a network cannot be fitted to rows with the options given."""
+    for name, value in given.items():
+        if name not in DEFAULTS or name == "n_threads":
+            known = ", ".join(known for known in DEFAULTS if known not in (*NOT_SIDE_BY_SIDE, "n_threads"))
+            raise TypeError(f"options must be of {known}, got {_checks.described(name)}")
+        if name in NOT_SIDE_BY_SIDE and value is not None:
+            raise ValueError(f"{name} must be None for fit_many, whose networks share rows that are in memory: "
+                             f"use MLP.fit, got {_checks.described(value)}")
+    options, network = Options(**given), net._network
+    options.check(None, network.loss.name)
+    found = classes.find(network, y, options)
+    try:
+        network.checked(X, y, options.sample_weight)
+    finally:
+        if found:
+            network.classes = None

@@ -50,15 +50,15 @@ def number(file: _c.CFile, name: Any, column: int, block: Any) -> list[str]:
     require_told_apart(block, name, file.dtype)
     statements = []
     if block.scale:
-        from ..tabular.encode import CLIP
+        from ..tabular.encode import CLIP, MOST
 
         edges, values = (file.array(f"{what}{column}", some if len(some) else None)
                          for what, some in (("edges", block.edges), ("values", block.values)))
-        centre, scale, clip, factor = (file.number(file.dtype.type(value))
-                                       for value in (block.centre, block.scale, CLIP, block.part_scale))
+        centre, scale, clip, most, factor = (file.number(file.dtype.type(value)) for value in
+                                             (block.centre, block.scale, CLIP, MOST, block.part_scale))
         file.functions.add("encode")
         n_parts = max(0, len(block.edges) - 1)
-        statements.append(f"at = encode(x[{column}], {centre}, {scale}, {clip}, {edges}, {n_parts}, {values}, "
+        statements.append(f"at = encode(x[{column}], {centre}, {scale}, {clip}, {most}, {edges}, {n_parts}, {values}, "
                           f"{len(block.values)}, {factor}, at);")
     if block.misses:
         file.functions.add("misses")

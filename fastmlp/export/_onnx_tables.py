@@ -135,9 +135,10 @@ def of_numbers(graph: Graph, x: str, missing: str, function: Callable[..., str],
 
 def scaled(graph: Graph, x: str, centre: str, scale: str) -> str:
     """z / sqrt(1 + (z / CLIP)^2), z = (x - centre) / scale"""
-    from ..tabular.encode import CLIP
+    from ..tabular.encode import CLIP, MOST
 
     z = graph.op("Div", graph.op("Sub", x, centre), scale)
+    z = graph.op("Clip", z, number(graph, -MOST), number(graph, MOST))
     ratio = graph.op("Div", z, number(graph, CLIP))
     square = graph.op("Mul", ratio, ratio)
     return graph.op("Div", z, graph.op("Sqrt", graph.op("Add", square, number(graph, 1.0))))

@@ -305,7 +305,7 @@ class BaseTabular(Documented, BaseEstimator):
         return tags
 
     def __getstate__(self):
-        return {**{k: v for k, v in vars(self).items() if k != "_held"}, "_format": FORMAT}
+        return {**vars(self), "_format": FORMAT}
 
     def __setstate__(self, state):
         state = dict(state)

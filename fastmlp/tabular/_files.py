@@ -24,7 +24,7 @@ BLOCKS: dict[str, type[Any]] = {NUMBER: NumberBlock, CATEGORY: CategoryBlock}
 
 def save(est: Any, path: str | os.PathLike[str]) -> None:
     """What save of these estimators does."""
-    state = est.__getstate__()
+    state = {name: value for name, value in est.__getstate__().items() if name != "_held"}  # its rows are users' data
     change: dict[str, Callable[[Any], Any]] = {
         "_encoder": _of_encoder, "_nets": lambda nets: [list(document.of(net)) for net in nets], "_scale": _of_scale}
     _files.save(est, path, {name: change[name](value) if name in change else value for name, value in state.items()})

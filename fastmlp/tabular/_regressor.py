@@ -17,7 +17,7 @@ from .._types import Floats
 from ..estimators._input import numbers
 from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
 from .columns import n_rows
-from .targets import TargetScale
+from .targets import TargetScale, unit_of
 
 
 class TabularRegressor(RegressorMixin, BaseTabular):
@@ -104,7 +104,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         mean = self._scale.means(outputs.mean(axis=0), self.clip)
         if not return_std:
             return mean
-        return mean, self._scale.means(outputs.ravel(), self.clip).reshape(outputs.shape).std(axis=0)
+        of_members = self._scale.means(outputs.ravel(), self.clip).reshape(outputs.shape)
+        unit = unit_of(of_members)
+        return mean, (of_members / unit).std(axis=0) * unit
 
     def predict_interval(self, X: Any, alpha: float = 0.1) -> tuple[Floats, Floats]:
         """(low, high) between which y is with probability 1 - alpha, (n_samples,) each.
@@ -129,4 +131,6 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return self._score(X, y, sample_weight)
 
     def _score_of(self, columns, y, sample_weight):
-        return r2_score(y, self._predict_of(columns), sample_weight=sample_weight)
+        predicted = self._predict_of(columns)
+        unit = unit_of(np.concatenate([y, predicted]))
+        return r2_score(y / unit, predicted / unit, sample_weight=sample_weight)

@@ -21,6 +21,8 @@ from .sketch import Distribution, Labels, Summary, factorize, parts_of, quantile
 CLIP = 3.0  # what numbers in units of the quartiles' spread stay below
 FEWEST_BINS = 4
 LEAST_COMMON = 10  # rows of a value that has a feature of its own
+MOST = 1e9  # of these units, from where on that is all the same; the square of more may not be finite
+ROWS = 8192  # that are encoded at a time, between which Ctrl-C is heard
 HASHED = 32  # features that the rare levels of a column with many share
 
 
@@ -97,9 +99,13 @@ class NumberBlock:
         return cls(float(centre), float(scale), _edges(found, bins), own, preset.part_scale, bool(missing))
 
     def encode(self, x: Floats, out: Floats) -> None:
+        for begin in range(0, len(x), ROWS):
+            self._encode_rows(x[begin:begin + ROWS], out[begin:begin + ROWS])
+
+    def _encode_rows(self, x: Floats, out: Floats) -> None:
         missing, parts = np.isnan(x), max(0, len(self.edges) - 1)
         if self.scale:
-            z = (x - self.centre) / self.scale
+            z = np.clip((x - self.centre) / self.scale, -MOST, MOST)
             out[:, 0] = z / np.sqrt(1 + (z / CLIP) ** 2)
             low, high = self.edges[:-1], self.edges[1:]
             out[:, 1:1 + parts] = np.clip((x[:, None] - low) / (high - low), 0, 1) * self.part_scale

@@ -21,6 +21,7 @@ from .._types import Floats, Integers
 from .columns import CATEGORY, TIME, Column, n_rows
 
 DAY = 86_400.0
+LARGEST = 1e300  # of numbers, beyond which all are the same
 NUMBERS = 2048  # different ones that are counted exactly, and are left at each level
 LABELS = 65_536  # different ones that are counted
 EXACT = 2**62  # a capacity that nothing exceeds
@@ -228,9 +229,12 @@ class Summary:
 
 
 def parts_of(column: Column) -> dict[str, NDArray[Any]]:
-    """What of a column is encoded, by name: a point in time is several numbers, anything else is itself."""
-    if column.kind != TIME:
+    """What of a column is encoded, by name: a point in time is several numbers, anything else is itself. Numbers are
+    kept to LARGEST, so that their differences are finite."""
+    if column.kind == CATEGORY:
         return {"": column.values}
+    if column.kind != TIME:
+        return {"": np.clip(column.values, -LARGEST, LARGEST)}
     seconds = column.values
     days = np.floor(seconds / DAY)
     missing = np.isnan(days)

@@ -14,6 +14,8 @@ from .._types import Floats
 
 SMEARED = 200  # quantiles that stand for the residuals
 POINTS = 400  # between which smeared means are interpolated
+LARGEST = 1e300  # of y, so that differences are finite
+SMALLEST = float(np.finfo(np.float64).tiny)  # of what is divided by
 BEYOND = 0.25  # part of the range of targets that the points go beyond it on either side
 
 
@@ -31,9 +33,11 @@ class TargetScale:
         self.transforms = transforms
 
     def fit(self, y: Floats, weight: Floats | None = None) -> TargetScale:
-        """y : (n,). weight : (n,), above 0, or None."""
+        """y : (n,). weight : (n,), above 0, or None. ValueError where y is larger than LARGEST."""
         y = np.asarray(y, np.float64)
         self.least, self.most = float(y.min()), float(y.max())
+        if max(-self.least, self.most) > LARGEST:
+            raise ValueError(f"y must be from -{LARGEST:g} to {LARGEST:g}, got {self.least:g} to {self.most:g}")
         self.centre, self.unit = _standard(y, weight)
         standard = (y - self.centre) / self.unit
         self.power = 1.0
@@ -92,8 +96,16 @@ class TargetScale:
         return out
 
 
+def unit_of(z: Floats) -> float:
+    """The power of 2 below the largest of numbers. In units of it they are about 1, to the same bits, and their squares
+    are finite."""
+    return float(np.ldexp(1.0, int(np.frexp(np.abs(z).max(initial=0.0))[1]) - 1))
+
+
 def _standard(z: Floats, weight: Floats | None) -> tuple[float, float]:
     """(mean, standard deviation), 1 for that of a constant."""
+    unit = unit_of(z)
+    z = z / unit
     mean = float(np.average(z, weights=weight))
-    return mean, float(np.sqrt(np.average((z - mean) ** 2, weights=weight))) or 1.0
-
+    spread = float(np.sqrt(np.average((z - mean) ** 2, weights=weight))) * unit
+    return mean * unit, spread if spread >= SMALLEST else 1.0
