@@ -181,7 +181,7 @@ static void gemms(void)
             for (ptrdiff_t j = 0; j < COUNT(Ns); j++)
                 for (ptrdiff_t l = 0; l < COUNT(Ks); l++)
                     if (shape++ % 7 == mode % 7) gemm_one(Ms[i], Ns[j], Ks[l], transposed, init, epilogue, packed);
-        if (packed) gemm_one(25, 112, 800, transposed, init, epilogue, 1); /* K blocks */
+        if (packed) gemm_one(25, 208, 800, transposed, init, epilogue, 1); /* K blocks */
         print("gemm", transposed ? "transposed" : "straight", mode);
         start();
         for (ptrdiff_t i = 0; i < COUNT(Ms); i++)
@@ -190,7 +190,7 @@ static void gemms(void)
         start();
         for (ptrdiff_t i = 0; i < COUNT(Ms); i++)
             gemm_one(Ms[i], 48 + 16 * (i % 4) + NARROW, Ks[i % COUNT(Ks)], transposed, init, epilogue, packed);
-        if (packed) gemm_one(25, 96 + NARROW, 800, transposed, init, epilogue, 1);
+        if (packed) gemm_one(25, 192 + NARROW, 800, transposed, init, epilogue, 1);
         print("gemm with a narrow end", transposed ? "transposed" : "straight", mode);
     }
 }
