@@ -4,7 +4,18 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastmlp._engine.requests import AttackNumbers, Batches, Exchange, Objective, Penalty, Settle, State, Step, Sums
+from fastmlp._engine.requests import (
+    AttackNumbers,
+    Batches,
+    Division,
+    Exchange,
+    Objective,
+    Penalty,
+    Settle,
+    State,
+    Step,
+    Sums,
+)
 
 __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
            "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team", "choose_isa",
@@ -95,6 +106,9 @@ class Core:
     def flat(self, of: _Floats) -> _Floats: ...
     def weight(self, l: int, of: NDArray[Any] | None = None) -> NDArray[Any] | None: ...
     def bias(self, l: int, of: NDArray[Any] | None = None) -> NDArray[Any] | None: ...
+    @property
+    def forms_size(self) -> int: ...
+    def parts(self, ranks: int) -> _Integers: ...
     def one_thread_pays(self, batch: int) -> bool: ...
     def train(
         self,
@@ -106,6 +120,7 @@ class Core:
         objective: Objective,
         exchange: Exchange | None = None,
         settle: Settle | None = None,
+        division: Division | None = None,
     ) -> Sums: ...
     def gradient(
         self, data: Data, team: Team, penalty: Penalty = ..., key: int = 0, V: _Floats | None = None

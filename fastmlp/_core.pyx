@@ -23,7 +23,7 @@ from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_FORMAT, 
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
 
-from fastmlp._engine.arena cimport share_weights
+from fastmlp._engine.arena cimport share_weights, split
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.runtime cimport (Call, Data, Pace, SmallPrediction, Team, is_few_rows, lay_out_parameters,
                                       read_layers)
@@ -210,7 +210,7 @@ cdef class Core:
         return calls.pop() if calls else self.new_call(rounds)
 
     cdef give(self, Call call):
-        call.rows = None        # of a batch that may be all rows
+        call.rows = call.division = None    # of a batch that may be all rows; shared memory
         calls = self.rounding_calls if call.job.k.rounds else self.calls
         if len(calls) < 2:
             calls.append(call)
@@ -242,6 +242,29 @@ cdef class Core:
         """Whether training has layers whose rows need each other."""
         return bool(self.blank.net.settles)
 
+    def parts(self, int ranks):
+        """Where the parameters are cut for ranks that step a part each, of even work: places in P, (ranks + 1,)."""
+        cdef int l, L = self.blank.net.L
+        cdef Weights *W
+        shares, edges = np.empty((ranks, L + 1, 2), np.intp), np.full(ranks + 1, self.blank.net.n_elements)
+        split(&self.blank, <Py_ssize_t *>address(shares), ranks, 1)
+        for rank in range(ranks - 1, -1, -1):
+            edges[rank] = edges[rank + 1]
+            for l in range(L, 0, -1):
+                lo, hi = shares[rank, l]
+                if lo < hi:
+                    W = &self.blank.net.layers[l].weights
+                    edges[rank] = W.w_at + lo * W.ld
+        return edges
+
+    @property
+    def forms_size(self):
+        """Bytes of the forms of all W, at most."""
+        cdef Call call = self.take(True)
+        size = call.forms_size()
+        self.give(call)
+        return size
+
     def one_thread_pays(self, Py_ssize_t batch):
         """Whether all threads were slower than one when they were last tried, not long ago."""
         return self.pace.one_thread_pays(self.chunk_for(batch))
@@ -254,10 +277,12 @@ cdef class Core:
             batches.chunk = min(batch, pad(batches.chunk, call.job.k.row_multiple))
         batches.chunks = (batch + batches.chunk - 1) // batches.chunk
 
-    def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None):
+    def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None,
+              division=None):
         """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see
-        Call.exchange. Returns Sums; fewer batches are done where a loss was not finite, and then no step is taken on
-        it. The state advances."""
+        Call.exchange. division: of the step, a Division, or None; with one there are no ties and no largest norm,
+        and what comes out is in its parameters. Returns Sums; fewer batches are done where a loss was not finite, and
+        then no step is taken on it. The state advances."""
         cdef Call call = self.take(self.rounds and not objective.penalty.kind and objective.attack is None)
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
@@ -273,6 +298,8 @@ cdef class Core:
         if attack is not None:
             call.move_inputs(attack)
         call.exchange(exchange, settle)
+        if division is not None:
+            call.divide(division)
         job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
         job.batches.altered = noise > 0 or mixed is not None
         if smoothing:
@@ -285,12 +312,17 @@ cdef class Core:
         call.lay_out(job.batches.chunk, job.batches.chunk, team.n, True, False)
         call.room_for_rows(job.batches.batch)
         call.room_for_gradient(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
-                               or job.sensitivity.penalty != 0 or job.net.two_groups or exchange is not None)
+                               or job.sensitivity.penalty != 0 or job.net.two_groups
+                               or exchange is not None and (division is None or division.whole))
         try:
             wanted = chunks_of(job, last)
+            if division is not None and division.begin is not None:
+                division.begin()
             done = self.pace.run_chunks(call, team, first * job.batches.chunks, wanted)
         finally:
             call.advance(state)
+            if division is not None:
+                call.work_on(self.P)
         job.rows.loss.arg = argument
         self.give(call)
         return Sums(job.results.loss_sum, last if done == wanted else done // job.batches.chunks,

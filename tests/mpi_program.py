@@ -13,7 +13,7 @@ from mpi4py import MPI
 
 import fastmlp
 import ranks
-from fastmlp.distributed import communicator_of
+from fastmlp.distributed import MPICommunicator, communicator_of
 
 COMM = MPI.COMM_WORLD
 RNG = np.random.default_rng(0)
@@ -32,14 +32,26 @@ def fits():
     return ranks.fits(communicator_of(COMM), own(X), own(Y))
 
 
+class Apart(MPICommunicator):
+    """As it is on several machines."""
+
+    def parts(self, edges, dtype, forms_size):
+        return None
+
+
 def train():
-    """Gradients that go to all at once, and in pieces that do not come out even."""
+    """Small and large networks; steps that are divided, and steps that are not."""
     found = {}
+    parts = communicator_of(COMM).parts([0, *[9] * COMM.size], np.dtype("float32"), 64)
+    assert parts is not None
+    parts.close()
     for dtype in ("float64", "float32"):
         for units in (7, 1001):
-            net = network(dtype, units)
-            net.fit(own(X), own(Y), fastmlp.Adam(0.01), batch_size=32, epochs=4, shuffle=False, comm=COMM, n_threads=1)
-            found[f"{dtype} {units}"] = net.params.astype(float).tolist()
+            for kind in (lambda comm: comm, Apart):
+                net = network(dtype, units)
+                net.fit(own(X), own(Y), fastmlp.Adam(0.01), batch_size=32, epochs=4, shuffle=False, comm=kind(COMM),
+                        n_threads=1)
+                found.setdefault(f"{dtype} {units}", []).append(net.params.astype(float).tolist())
     return found
 
 

@@ -4,6 +4,8 @@ import threading
 import numpy as np
 
 import fastmlp
+from fastmlp import _core
+from fastmlp.distributed.parts import Parts
 
 SECONDS = 5  # after which a rank that waits for others gives up
 
@@ -33,7 +35,20 @@ class ThreadCommunicator:
         buffer[...] = self._all(buffer)[0]
 
 
-def on_ranks(size, function):
+class DividingCommunicator(ThreadCommunicator):
+    """One whose ranks step a part of the parameters each."""
+
+    def parts(self, edges, dtype, forms_size):
+        meet = lambda: self.barrier.wait(SECONDS)
+        self.buffers[self.rank] = [_core.aligned(edges[-1], dtype), _core.aligned(edges[-1], dtype),
+                                   _core.aligned(forms_size, np.uint8)]
+        meet()
+        gradients, parameters, forms = zip(*self.buffers)
+        meet()
+        return Parts(self.rank, edges, gradients, parameters[0], forms[0], meet, lambda: None)
+
+
+def on_ranks(size, function, kind=ThreadCommunicator):
     """function(communicator) on each of some ranks at once: (results, exceptions) by rank, None where there is none.
     Fails where a rank does not end."""
     shared = threading.Barrier(size), [None] * size
@@ -41,7 +56,7 @@ def on_ranks(size, function):
 
     def run(rank):
         try:
-            results[rank] = function(ThreadCommunicator(rank, size, shared))
+            results[rank] = function(kind(rank, size, shared))
         except BaseException as error:
             errors[rank] = error
 
@@ -54,9 +69,9 @@ def on_ranks(size, function):
     return results, errors
 
 
-def all_of(size, function):
+def all_of(size, function, kind=ThreadCommunicator):
     """The results of function(communicator) on each rank; the first exception is raised."""
-    results, errors = on_ranks(size, function)
+    results, errors = on_ranks(size, function, kind)
     for error in errors:
         if error is not None:
             raise error

@@ -45,7 +45,8 @@ def test_ranks_are_one_network(ranks, sizes, data, tmp_path):
     assert done.returncode == 0, done.stderr
     assert all(one == found[0] for one in found)
     rows = order_of_the_union(sizes, 32)
-    for name, params in found[0].items():
+    for name, (params, undivided) in found[0].items():
+        assert params == undivided
         dtype, units = name.split()
         one = fastmlp.MLP([20, int(units), 3], dtype=dtype, activation="tanh", random_state=0)
         one.fit(*(a[rows] for a in data), fastmlp.Adam(0.01), batch_size=32, epochs=4, shuffle=False)

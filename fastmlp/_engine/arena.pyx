@@ -13,11 +13,16 @@ cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_ro
 
     rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep.
     keep_rows: s, x and delta of all rows stay."""
-    cdef Py_ssize_t offset = 0
+    cdef Py_ssize_t offset = 0, shared = 0
     cdef int l
+    cdef Layer *layer
     for l in range(job.net.L + 1):
-        offset = place_rows(job, &job.net.layers[l], base, offset, rows, sweep, keep_rows)
-        offset = place_own(job, &job.net.layers[l], base, offset, sweep, keep_rows)
+        layer = &job.net.layers[l]
+        offset = place_rows(job, layer, base, offset, rows, sweep, keep_rows)
+        if job.division.size and layer.kind != NULL and layer.kind.mirror != NULL:
+            shared = place_own(job, layer, job.division.forms, shared, sweep, keep_rows)
+        else:
+            offset = place_own(job, layer, base, offset, sweep, keep_rows)
     if sweep and not keep_rows:
         share_deltas(job)
     if sweep:
@@ -111,6 +116,16 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
     return offset
 
 
+cdef Py_ssize_t room_for_forms(Job *job) noexcept:
+    """Bytes that the forms of all W take at most."""
+    cdef Py_ssize_t size = 0
+    cdef int l
+    for l in range(1, job.net.L + 1):
+        if job.net.layers[l].kind.mirror != NULL:
+            size = place_own(job, &job.net.layers[l], NULL, size, True, False)
+    return size
+
+
 cdef void share_deltas(Job *job) noexcept:
     """Where the first reader in the delta sweep passes its delta on unchanged, the source uses the same buffer."""
     cdef Layer *layer
@@ -173,7 +188,8 @@ cdef Py_ssize_t place_shares(Job *job, char *base, Py_ssize_t offset, int thread
     shares.share = <Py_ssize_t *>(base + offset)
     shares.share2 = shares.share + 2 * each
     shares.spans = shares.share2 + 4 * each
-    offset += pad((6 * each + 2 * threads) * sizeof(Py_ssize_t), ALIGN)
+    job.division.parts = shares.spans + 2 * threads
+    offset += pad((6 * each + 2 * threads + 2 * each * job.division.size) * sizeof(Py_ssize_t), ALIGN)
     shares.row_squares = <double *>(base + offset)
     shares.weight_penalties = shares.row_squares + job.net.n_rows + 1   # one more for the tail of ties
     return offset + pad((2 * job.net.n_rows + 1) * sizeof(double), ALIGN)
@@ -248,6 +264,8 @@ cdef void share_weights(Job *job, int threads) noexcept:
     cdef int thread
     split(job, job.shares.share, threads, 1)
     split(job, job.shares.share2, threads, 2)
+    if job.division.size:
+        split(job, job.division.parts, job.division.size * threads, 1)
     for thread in range(threads):
         find_span(job, thread)
 
@@ -270,7 +288,7 @@ cdef void find_span(Job *job, int thread) noexcept:
             span[1] = span_end(job, &job.net.layers[l], share[2 * l + 1])
 
 
-cdef void split(Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
+cdef void split(const Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
     """Cut the work of `groups` gradients, one after the other, into even parts."""
     cdef Py_ssize_t total = 0, before = 0, work, row, each, L = job.net.L
     cdef Py_ssize_t *pair

@@ -49,6 +49,7 @@ cdef class Call:
         cdef Job *job = &self.job
         cdef Rows *rows = &job.rows
         self.loss, self.order, self.exchanged, self.settled, self.error = data.loss, order, None, None, None
+        self.division = None
         rows.order = <const int64_t *>address(order) if order is not None else NULL
         rows.X = data.X
         rows.n = data.n if order is None else len(order)
@@ -64,6 +65,7 @@ cdef class Call:
         job.batches.training = job.batches.altered = False
         memset(&job.optimizer, 0, sizeof(Optimizer))
         memset(&job.gradient, 0, sizeof(Gradient))
+        job.division.size = 0
         memset(&job.sensitivity, 0, sizeof(Sensitivity))
         memset(&job.results, 0, sizeof(Results))
 
@@ -159,7 +161,9 @@ cdef class Call:
         cdef Job *job = &self.job
         cdef Sensitivity *sensitivity = &job.sensitivity
         cdef Py_ssize_t size
-        cdef bint passing = fresh or job.net.layers[0].buffers.in_place or sensitivity.along != NULL
+        cdef bint made = self.division is not None and self.division.begin is None     # the forms, and others use them
+        cdef bint passing = (fresh or job.net.layers[0].buffers.in_place or sensitivity.along != NULL
+                             or job.division.size > 0)
         cdef bint tangents = sensitivity.tangent != NULL
         cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest_delta, sweep, keep_rows,
                                     sensitivity.attack_steps > 0, tangents,
@@ -172,12 +176,16 @@ cdef class Call:
                 self.arena[:] = np.resize(np.frombuffer(scratch_fill, np.uint8), self.arena.size)
             place(job, <char *>address(self.arena), rows, panel_rows, threads, sweep, keep_rows)
             self.layout, self.laid_out = wanted, not passing
-            start_layers(job, job.net.layers)
+            if made:
+                prepare(job, job.net.layers)
+            else:
+                start_layers(job, job.net.layers)
             if tangents:
                 prepare(job, sensitivity.tangent)
             if tangents and sensitivity.pulled != job.net.layers:
                 prepare(job, sensitivity.pulled)
-        mirror_layers(job, job.net.layers)
+        if not made:
+            mirror_layers(job, job.net.layers)
         if job.net.settles:
             prepare(job, job.net.layers)    # statistics may have moved
         if sensitivity.along != NULL:
@@ -209,6 +217,8 @@ cdef class Call:
             gradient.G = <char *>address(self.G)
             gradient.G2, gradient.T, gradient.T2 = (at(job, gradient.G, size), at(job, gradient.G, 2 * size),
                                                     at(job, gradient.G, 3 * size))
+        if self.division is not None:
+            gradient.G = <char *>address(self.division.own)
 
     cdef exchange(self, function, settle):
         """Have function(G, found, error) called between each batch's gradient and its step: see Optimizer.exchange. G:
@@ -225,6 +235,32 @@ cdef class Call:
             self.job.optimizer.exchange = exchange_gradient
         if settle is not None:
             self.job.optimizer.settle = settle_columns
+
+    cdef divide(self, division):
+        """Have the step divided among ranks, by a Division: the call works on its parameters, until it is to work on
+        the network's again."""
+        cdef Division *of = &self.job.division
+        self.division = division
+        of.rank, of.size, of.meet = division.rank, len(division.gradients), meet_ranks
+        of.G, of.forms = <char **>address(division.gradients), <char *>address(division.forms)
+        if division.begin is not None:
+            division.parameters[:] = self.P
+        self.work_on(division.parameters)
+
+    cdef work_on(self, P):
+        """Have the call work on parameters that are laid out as the network's."""
+        cdef Weights *W
+        cdef int l
+        self.job.net.P = <char *>address(P)
+        for l in range(1, self.job.net.L + 1):
+            W = &self.layers[l].weights
+            W.W, W.b = at(&self.job, self.job.net.P, W.w_at), at(&self.job, self.job.net.P, W.b_at)
+
+    cdef Py_ssize_t forms_size(self):
+        """Bytes that the forms of all W take at most."""
+        self.sweep_to(0)
+        self.laid_out = False
+        return room_for_forms(&self.job)
 
     cdef watch(self):
         """Have the threads look for signals, as often as the work of a block of rows makes it necessary."""
@@ -358,13 +394,29 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
     cdef Call call = <Call>job.rows.call
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)
-        call.exchanged(call.G[0], found, call.error)
+        call.exchanged(call.G[0] if call.division is None else call.division.own, found, call.error)
         require_threads(job)
         job.results.batch_loss = found[0]
         store(&job.results.bad, found[1] != 0 or call.error is not None)
     except BaseException as error:
         call.fail(error)
         store(&job.results.bad, 1)
+
+
+cdef void meet_ranks(Job *job) noexcept nogil:
+    set_float_mode(job.team.outside)
+    meet_in_python(job)
+    set_float_mode(ENGINE_MODE)
+
+
+cdef void meet_in_python(Job *job) noexcept with gil:
+    """The division's meet. An exception is kept for the next exchange to hand on."""
+    cdef Call call = <Call>job.rows.call
+    try:
+        call.division.meet()
+        require_threads(job)
+    except BaseException as error:
+        call.fail(error)
 
 
 cdef void settle_columns(Job *job, Layer *layer, bint back) noexcept nogil:

@@ -131,6 +131,8 @@ cdef inline void fetch_tile(Job *job, Py_ssize_t w, Py_ssize_t m, Py_ssize_t n, 
         job.k.fetch(m, n, at(job, job.optimizer.S1, w), ld)
     if job.optimizer.S2 != NULL:
         job.k.fetch(m, n, at(job, job.optimizer.S2, w), ld)
+    if job.division.size:
+        fetch_others(job, w, m, n, ld)
 
 
 cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
@@ -166,6 +168,8 @@ cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, 
             job.k.gemm(&g, k, operand_at(job, A, i), tile, NULL, NULL)
             if W.flipped and j + n == W.columns:
                 clear_columns(job, tile, k, W.cols - j, whole, whole)
+            if job.division.size:
+                add_others(job, k, whole, tile, whole, w, W.ld)
             MARK(thread, PHASE_weight)
             job.k.step(own, k, whole, at(job, job.net.P, w), W.ld, tile, whole, at(job, job.optimizer.S1, w),
                        at(job, job.optimizer.S2, w))
@@ -182,6 +186,8 @@ cdef void dense_bias_step(Job *job, Layer *layer, Py_ssize_t m, const step_t *st
     cdef Py_ssize_t n = pad(layer.d_out, job.k.lanes), b = layer.weights.b_at
     cdef step_t room
     job.k.colsum(m, n, layer.buffers.delta_w, layer.buffers.ld, db, False)
+    if job.division.size:
+        add_others(job, 1, n, db, n, b, n)
     MARK(thread, PHASE_weight)
     job.k.step(step_of(&layer.weights.of_b, step, &room), 1, n, at(job, job.net.P, b), n, db, n,
                at(job, job.optimizer.S1, b), at(job, job.optimizer.S2, b))

@@ -48,6 +48,26 @@ class Step(NamedTuple):
     clip_norm: float = 0.0
 
 
+class Division(NamedTuple):
+    """A step that ranks divide, which have memory in common.
+
+    own: where this rank's gradient goes, laid out as P. gradients: addresses of those of all ranks, intp (ranks,).
+    parameters: which all work on, laid out as P, and forms: Core.forms_size bytes, uint8, for what is made of these.
+    begin: None where both are there and in use; else they are made from P, and then begin() returns once all ranks have
+    called it. meet: the same, after each step. whole: whether all of this rank's gradient is to be there before it is
+    exchanged, of its own part too.
+    """
+
+    rank: int
+    own: Floats
+    gradients: NDArray[np.intp]
+    parameters: Floats
+    forms: NDArray[np.uint8]
+    begin: Callable[[], None] | None
+    meet: Callable[[], None]
+    whole: bool = False
+
+
 class Average(NamedTuple):
     """A running mean of the weights: weights <- weights + (1 - decay) / (1 - decay^t) (P - weights) after step t.
 

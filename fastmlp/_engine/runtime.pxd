@@ -41,6 +41,7 @@ cdef class Call:
     cdef object loss, order     # a Python loss, and the rows it is called for
     cdef object exchanged       # what is called between gradient and step,
     cdef object settled         # and where columns are settled
+    cdef object division        # of a step among ranks
     cdef object error           # what Python raised in the threads' work
 
     cdef open(self, const Job *blank, P)
@@ -60,6 +61,9 @@ cdef class Call:
     cdef room_for_rows(self, Py_ssize_t n)
     cdef room_for_gradient(self, bint full)
     cdef exchange(self, function, settle)
+    cdef divide(self, division)
+    cdef work_on(self, P)
+    cdef Py_ssize_t forms_size(self)
     cdef watch(self)
     cdef run(self, Team team, job_fn work)
     cdef fail(self, error)

@@ -22,7 +22,7 @@ from libc.stdint cimport uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp
 
-from fastmlp._engine.arena cimport copy_layers, place, share_weights
+from fastmlp._engine.arena cimport copy_layers, place, room_for_forms, share_weights
 from fastmlp._engine.attack cimport attack_rows
 from fastmlp._engine.columns cimport known_rows
 from fastmlp._engine.inline cimport *

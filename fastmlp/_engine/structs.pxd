@@ -348,6 +348,15 @@ cdef struct Optimizer:
     void (*settle)(Job *job, Layer *layer, bint back) noexcept nogil
 
 
+# Ranks that work on the same batch, each of which steps a part of the parameters.
+cdef struct Division:
+    int rank, size              # size 0: there are none
+    Py_ssize_t *parts           # (size, threads, L + 1, 2): whose rows of W(l), of each rank's threads
+    char **G                    # (size,) for this rank's part the gradient of each, laid out as P
+    char *forms                 # where the forms of all W are, in memory that the ranks share, as P is
+    void (*meet)(Job *job) noexcept nogil       # on thread 0: go on once all have stepped their parts
+
+
 # Derivatives of derivatives, and inputs that are moved: see tangent.pyx and attack.pyx.
 cdef struct Sensitivity:
     int penalty                 # PENALTY_*, or 0
@@ -412,6 +421,7 @@ cdef struct Job:
     int sweep_end               # training's delta sweep stops at this layer
     Gradient gradient
     Optimizer optimizer
+    Division division
     Sensitivity sensitivity
     Shares shares
     Signals signals

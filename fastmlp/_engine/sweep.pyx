@@ -6,6 +6,7 @@ compiler cannot see through would be a good part:
     rows.pxi      the row phase: a block of rows through all layers, the loss, the delta sweep
     dense.pxi     the layer kind that nearly all networks are made of
     weights.pxi   the weight phase: gradients by tiles of W, clipping, ties, the step
+    division.pxi  the weight phase of ranks that share a step
     jobs.pxi      what the threads of a team run: training, and each other thing that is asked of a network
 
 All other kinds of layers, ties, tangents and attacks are modules of their own, called through tables and pointers.
@@ -23,6 +24,7 @@ cdef enum:
 include "rows.pxi"
 include "dense.pxi"
 include "weights.pxi"
+include "division.pxi"
 include "jobs.pxi"
 
 

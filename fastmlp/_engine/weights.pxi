@@ -88,20 +88,17 @@ cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t bat
                        int thread) noexcept nogil:
     """This thread's part of all gradients over the m rows of a chunk, and the step after a batch's last chunk."""
     cdef step_t clipped
+    if job.division.size:
+        divided_phase(job, at_row, m, batch, step, thread)
+        return
     if not job.gradient.full:
         step_layers(job, m, step, thread)
         return
     full_gradient(job, 0, at_row, m, batch, thread)
     if at_row + m < batch or not job.optimizer.stepping:
         return
-    if job.optimizer.exchange != NULL:
-        team_barrier(job.team, thread)
-        if thread == 0:
-            job.results.batch_loss = job.k.sum(batch, job.results.values)
-        job.optimizer.exchange(job, batch, thread)
-        team_barrier(job.team, thread)
-        if load(&job.results.bad):
-            return
+    if job.optimizer.exchange != NULL and not exchanged(job, batch, thread):
+        return
     if job.net.ties != NULL:
         team_barrier(job.team, thread)
         job.net.ties.fold(job, thread)
@@ -122,6 +119,16 @@ cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t bat
         team_barrier(job.team, thread)
     mirror_share(job, thread)
     MARK(thread, PHASE_update)
+
+
+cdef bint exchanged(Job *job, Py_ssize_t batch, int thread) noexcept nogil:
+    """Have the gradient and the loss of a batch exchanged with the others' who work on it; whether there is a step."""
+    team_barrier(job.team, thread)
+    if thread == 0:
+        job.results.batch_loss = job.k.sum(batch, job.results.values)
+    job.optimizer.exchange(job, batch, thread)
+    team_barrier(job.team, thread)
+    return not load(&job.results.bad)
 
 
 cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) noexcept nogil:

@@ -185,6 +185,8 @@ class Epochs:
             end = min(last, begin + self.section_batches)
             if not self._train_section(start, sums, end):
                 break
+        if self.ranks.several:
+            self.ranks.gather_state()
         return sums
 
     def _train_section(self, start: Snapshot, sums: EpochSums, end: int) -> bool:
@@ -225,7 +227,7 @@ class Epochs:
         key = self._key(start.epoch, self.section_salt)
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped, mixed)
         ranks = self.ranks
-        together = (ranks.exchange(stretch.rows), ranks.settle(stretch.rows)) if ranks.several else ()
+        together = (ranks.exchange(stretch.rows), ranks.settle(stretch.rows), ranks.division) if ranks.several else ()
         found = self.network.core.train(self.data, self.team, batches, start.step, self.changing, objective, *together)
         sums.batches = stretch.first + found.done
         sums.loss += found.loss

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _core
-from .._engine.requests import Exchange, Settle
+from .._engine.requests import Division, Exchange, Settle
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
@@ -32,11 +32,12 @@ class Ranks:
     rank, size: its number, and how many there are. several: whether there are others. What a fit asks once, or once an
     epoch, it asks only then: calls count in small fits. weighted: some rank has sample weights, so ranks must agree
     which batches have none. local_steps: how many steps each takes of its own between two averages of the weights;
-    None where all take each step together.
+    None where all take each step together. division: how a step is divided among them, None where each takes all of it.
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size, self.several = rank, size, size > 1
+        self.division: Division | None = None
         self.weighted = False
         self.local_steps: int | None = None
 
@@ -100,6 +101,9 @@ class Ranks:
     def exchange(self, rows: int) -> Exchange | None:
         """What the engine calls between the gradient of this rank's rows of a batch and the step."""
         return None
+
+    def gather_state(self) -> None:
+        """Have the parameters, and all of the optimiser's state, after some batches whose steps were divided."""
 
     def settle(self, rows: int) -> Settle | None:
         """What the engine calls where the statistics of a batch's columns are settled, of which this rank has rows."""

@@ -10,14 +10,14 @@ import contextlib
 import platform
 import re
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _core, _threads
-from .._engine.requests import Exchange, Settle
+from .._engine.requests import Division, Exchange, Settle
 from .._lazy import load
 from .._network import Network
 from .._parameters import OptimizerState
@@ -29,8 +29,10 @@ from .signals import Deferred
 
 if TYPE_CHECKING:
     from ..distributed import Communicator
+    from ..distributed.parts import Parts
     from .options import Options
 
+T = TypeVar("T")
 NUMBERS = 3  # that `sums` takes at most
 
 
@@ -46,7 +48,11 @@ class Together(Ranks):
     def __init__(self, communicator: Communicator) -> None:
         super().__init__(communicator.rank, communicator.size)
         self.communicator = communicator
-        self.deferred, self.ended = Deferred(), False
+        self.deferred, self.ended, self.broken = Deferred(), False, False
+        self.parts: Parts | None = None  # of the parameters, where ranks divide steps,
+        self.state: list[Floats] = []    # with the optimiser's arrays;
+        self.begun = False               # whether what they have in memory is ahead of the network's,
+        self.step = contextlib.ExitStack()  # and what ends with the present step
         self.given = np.zeros(1 + NUMBERS)  # whether this rank has failed, and the numbers of `sums`
 
     # ---- the beginning and the end
@@ -60,6 +66,9 @@ class Together(Ranks):
             if not self.ended:
                 with self.deferred:
                     self._sums((), error)
+            if self.parts is not None and not self.broken:
+                with self.deferred:
+                    self.parts.close()
         finally:
             self.deferred.remove()
 
@@ -75,11 +84,15 @@ class Together(Ranks):
         return found
 
     def _talk(self, a: NDArray[Any]) -> None:
-        """The communicator's sum. Where that fails there is nobody left to talk to."""
+        """The communicator's sum."""
+        self._with_others(self.communicator.sum_, a)
+
+    def _with_others(self, call: Callable[..., T], *arguments: Any) -> T:
+        """What a call gives that all ranks make. Where it fails there is nobody left to talk to."""
         try:
-            self.communicator.sum_(a)
+            return call(*arguments)
         except BaseException:
-            self.ended = True
+            self.ended = self.broken = True
             raise
 
     def _end(self, error: BaseException | None) -> None:
@@ -95,6 +108,7 @@ class Together(Ranks):
         if first == self.rank:
             text[:] = np.frombuffer(said, np.uint8)
         self._talk(text)
+        self._spread_state()
         if error is None:
             raise _error_of(first, text.tobytes().decode())
 
@@ -168,6 +182,23 @@ class Together(Ranks):
             progress = network.progress
             progress.seed, progress.epochs_ever, state.epoch = self.integers(progress.seed, progress.epochs_ever,
                                                                              state.epoch)
+            self._divide(network, state)
+
+    def _divide(self, network: Network, state: OptimizerState) -> None:
+        """Have the ranks divide each step, where the communicator can, and where the step of a parameter depends on
+        its own gradient alone."""
+        make = getattr(self.communicator, "parts", None)
+        if make is None or self.local_steps or network.parameters.tied or state.optimizer.clip_norm:
+            return
+        core = network.core
+        with self.deferred:
+            self._sums(())
+            self.parts = self._with_others(make, core.parts(self.size).tolist(), core.dtype, core.forms_size)
+            self.core, self.state = core, state.slots
+        if self.parts is not None:
+            own, places = self.parts.gradients[self.rank], [a.ctypes.data for a in self.parts.gradients]
+            self.division = Division(self.rank, own, np.array(places, np.intp), self.parts.parameters,
+                                     self.parts.forms, None, self._end_step)
 
     def bind(self, network: Network, X: Any, y: Any, sample_weight: Any = None) -> tuple[_core.Data, Integers | None]:
         if _shape(y)[:1] == (0,) == _shape(X)[:1]:
@@ -210,18 +241,54 @@ class Together(Ranks):
         if self.local_steps:
             return None
         gives = rows > 0
+        if self.division is not None:
+            self.division = self.division._replace(whole=not gives, begin=None if self.begun else self._begin)
 
         def exchange(G: Floats, found: NDArray[np.float64], error: BaseException | None) -> None:
             if self.ended:  # where columns were settled
                 return
             if not gives:
                 G[...], found[...] = 0, 0
-            with self.deferred:
+            with contextlib.ExitStack() as step:
+                step.enter_context(self.deferred)
                 found[:] = self._sums(found.tolist(), error)[:2]
-                if error is None and found[1] == 0:
+                if error is not None or found[1] > 0:
+                    return
+                if self.parts is None:
                     self._talk(G)
+                else:
+                    self._with_others(self.parts.meet)
+                    self.step = step.pop_all()  # until the others have stepped their parts
 
         return exchange
+
+    def _begin(self) -> None:
+        """Go on once all ranks have made the parameters' forms."""
+        with self.deferred:
+            self._sums(())
+            self.begun = True
+
+    def _end_step(self) -> None:
+        """Go on once all ranks have stepped their parts."""
+        with self.step:
+            if self.parts is not None:
+                self._with_others(self.parts.meet)
+
+    def gather_state(self) -> None:
+        if self.parts is not None:
+            with self.deferred:
+                self._sums(())
+                self._spread_state()
+
+    def _spread_state(self) -> None:
+        """Have of the optimiser's arrays what each rank has stepped, and the parameters."""
+        if self.parts is None:
+            return
+        for a in self.state:
+            self._with_others(self.parts.spread, a)
+        if self.begun:
+            self.core.P[:], self.begun = self.parts.parameters, False
+        self._with_others(self.parts.meet)  # before anybody changes what others still read
 
     def settle(self, rows: int) -> Settle | None:
         if self.local_steps:

@@ -6,12 +6,14 @@ and dtype, and which change it in place. Whatever has these can be handed to fit
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks
+from .parts import Parts, shared_parts
 
 __all__ = ["Communicator", "MPICommunicator", "SerialCommunicator", "communicator_of"]
 
@@ -52,6 +54,8 @@ class MPICommunicator:
     at most, goes from all to all (Allgather) and each adds them up in the order of the ranks. Of a larger one each rank
     gets its piece from all (Alltoall), adds it up in the order of the ranks, and gives the sum to all (Allgather): so
     each rank sends and receives two buffers, however many ranks there are.
+
+    It has one thing more than a communicator must have: `parts`, by which ranks of one machine divide steps.
     """
 
     def __init__(self, comm: Any) -> None:
@@ -79,6 +83,10 @@ class MPICommunicator:
 
     def broadcast_(self, buffer: NDArray[Any]) -> None:
         self.comm.Bcast(buffer, 0)
+
+    def parts(self, edges: Sequence[int], dtype: np.dtype[Any], forms_size: int) -> Parts | None:
+        """Memory in which each rank steps its own part of the parameters, None where they do not share any."""
+        return shared_parts(self.comm, edges, dtype, forms_size)
 
     def _room(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         """An array for one of the steps of a sum, kept for the next."""
