@@ -518,6 +518,9 @@ NOT_CALLED = {
        for kind, more in (("Classifier", (".predict_proba", ".predict_log_proba")), ("Regressor", ()))
        for name in (f"distributed.DaskMLP{kind}{method}" for method in ("", ".fit", ".predict", ".score", ".to_art",
                                                                         *more))},
+    **{f"distributed.DaskTabular{kind}{method}": "wants a cluster: tests/test_dask_tables.py"
+       for kind, more in (("Classifier", ("_proba", "_log_proba")), ("Regressor", ("_interval",)))
+       for method in ("", ".fit", ".predict", ".score", *(f".predict{name}" for name in more))},
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
                      "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx", "TabularClassifier.to_onnx",
