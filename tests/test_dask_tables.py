@@ -26,6 +26,7 @@ from fastmlp.tabular import columns as tables  # noqa: E402
 from fastmlp.tabular import pieces  # noqa: E402
 from fastmlp.tabular.ensemble import Part, rate_at  # noqa: E402
 from fastmlp.tabular.presets import PRESETS  # noqa: E402
+from fastmlp.tabular.targets import TargetScale  # noqa: E402
 
 RNG = np.random.default_rng(0)
 N = 400
@@ -133,6 +134,12 @@ def test_the_scale_of_targets_in_pieces(pieces_):
     mean = np.average(y, weights=weight)
     assert whole.mean == pytest.approx(mean, rel=1e-13) and whole.numbers.distribution().n == 1000
     assert whole.deviation == pytest.approx(np.sqrt(np.average((y - mean) ** 2, weights=weight)), rel=1e-12)
+    est = TabularRegressor(target_transform="power")
+    found = [pieces.Targets.of(part, None) for part in np.array_split(y, pieces_)]
+    est._learn_y(sum(found[1:], found[0]))
+    one = TargetScale(True).fit(y)
+    assert est._scale.power == pytest.approx(one.power, rel=1e-9)
+    np.testing.assert_allclose(est._scale.transform(y), one.transform(y), rtol=1e-9, atol=1e-12)
 
 
 # ---- rounds
@@ -293,7 +300,7 @@ WRONG = {
     "fewer y": (dict(y=parts(NUMBER[:90], 2)), ValueError, "^y must have 400 rows, as X has, got 90"),
     "no rows": (dict(X=da.ones((0, 3)), y=da.ones(0)), ValueError, "^X must have at least one row"),
     "infinity": (dict(X=parts(TABLE.assign(number=np.inf), 2)), ValueError, "column 'number' of X must have finite"),
-    "y of text": (dict(y=parts(TEXT, 4)), ValueError, "could not convert string"),
+    "y of text": (dict(y=parts(TEXT, 4)), TypeError, "y must be numbers"),
     "weights below 0": (dict(sample_weight=da.from_array(-WEIGHT, chunks=100)), ValueError, "sample_weight must be"),
     "no weight": (dict(sample_weight=da.zeros(N, chunks=100)), ValueError, "sample_weight must be above 0"),
     "local_epochs": (dict(local_epochs=0), ValueError, "local_epochs"),

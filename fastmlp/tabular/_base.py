@@ -18,11 +18,12 @@ from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
 from ..callbacks import Callback, as_callbacks
+from ..data import Parquet
 from ..estimators import _checked
 from ..estimators._documented import Documented
 from ..estimators._input import validate_weight
 from ..model import MLP
-from . import _files, ensemble, importances
+from . import _files, ensemble, importances, streamed
 from . import columns as tables
 from .columns import Column
 from .encode import Encoder
@@ -90,25 +91,39 @@ class BaseTabular(Documented, BaseEstimator):
 
     @alone
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None,
             validation_data: tuple[Any, ...] | None = None, *, X_val: Any = None, y_val: Any = None,
-            sample_weight_val: ArrayLike | None = None) -> Self:
+            sample_weight_val: ArrayLike | None = None, window: int = 65_536) -> Self:
         """Fit to a table.
 
         X : (n_samples, n_features), a frame of pandas, polars or pyarrow with columns of numbers, booleans, text,
-            categories or points in time, any value of which may be missing; or an array.
-        y : (n_samples,).
+            categories or points in time, any value of which may be missing; or an array; or a fastmlp.data.Parquet,
+            which need not fit in memory.
+        y : (n_samples,); None with a Parquet, which has its target.
         sample_weight : (n_samples,), at least 0: by how much the loss of a row counts. Rows of weight 0 are as if they
             were not there. One of weight 2 is not to the bit two rows, which chance may give to two members or batches,
             and which quantiles of columns count twice.
         validation_data : (X, y) or (X, y, sample_weight): rows by which members stop, in the place of rows of X, which
             all are trained on then.
         X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them.
+        window : rows of a Parquet that are held at once, twice, as features. One that has no more is fitted as if it
+            were in memory. Of more, one pass finds what encodings need, by sketches (see fastmlp.tabular.sketch), then
+            each epoch reads row groups in a new order and encodes them anew, while what was read before is trained on.
+            All members see each window, and together hold out as many rows as one. There is no oof_prediction_ then.
 
         Returns self. ValueError or TypeError names what does not fit, of X the column. RuntimeError while the estimator
         is being fitted by another call.
         """
         watched = _validation(validation_data, X_val, y_val, sample_weight_val)
+        window = _checks.integer("window", window, ensemble.FEWEST)
+        if isinstance(X, Parquet):
+            if y is not None:
+                raise ValueError("y must be None where X is a Parquet, which has its target, got "
+                                 + _checks.described(y))
+            if len(X) > window:
+                streamed.fit(self, X, sample_weight, watched, window)
+                return self
+            X, y = streamed.whole(X)
         preset = PRESETS[self.preset]
         callbacks = as_callbacks(self.callbacks or ())
         columns = self._read(X, reset=True)
