@@ -34,6 +34,16 @@ def no_threads_left():
     assert threads(before, 5) == before
 
 
+@pytest.fixture(scope="module")
+def client():
+    """A Dask cluster of two processes."""
+    import distributed
+
+    options = dict(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
 def pytest_collection_modifyitems(items):
     """Tests that fork come first, while there are no threads of other packages, such as Dask's, which a child lacks."""
     items.sort(key=lambda item: item.path.name != "test_threads.py")

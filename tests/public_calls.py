@@ -472,7 +472,7 @@ def of_tables(Estimator):
     good = {parameter: p.default for parameter, p in inspect.signature(Estimator).parameters.items()}
     return {
         name: Call(Estimator, functools.partial(of_table, Estimator), good),
-        f"{name}.fit": method_of("fit", new, **OF_LABELS, **HELD_OUT),
+        f"{name}.fit": method_of("fit", new, **OF_LABELS, **HELD_OUT, window=1000),
         f"{name}.predict": method_of("predict", lambda: fitted_to_table(Estimator), X=X, return_std=False),
         f"{name}.score": method_of("score", lambda: fitted_to_table(Estimator), **OF_LABELS),
         f"{name}.permutation_importances": method_of(
@@ -518,6 +518,9 @@ NOT_CALLED = {
        for kind, more in (("Classifier", (".predict_proba", ".predict_log_proba")), ("Regressor", ()))
        for name in (f"distributed.DaskMLP{kind}{method}" for method in ("", ".fit", ".predict", ".score", ".to_art",
                                                                         *more))},
+    **{f"distributed.DaskTabular{kind}{method}": "wants a cluster: tests/test_dask_tables.py"
+       for kind, more in (("Classifier", ("_proba", "_log_proba")), ("Regressor", ("_interval",)))
+       for method in ("", ".fit", ".predict", ".score", *(f".predict{name}" for name in more))},
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
                      "MLPRegressor.to_onnx", "MLPAutoencoder.to_onnx", "TabularClassifier.to_onnx",
@@ -529,6 +532,7 @@ NOT_CALLED = {
 }
 # methods that the library calls, not its users
 INTERNAL = {
+    "Parquet": ("read",),
     "Callback": ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end"),
     "Layer": ("after", "as_input", "brief", "checked", "engine_row", "initial_bias", "initial_weights", "joins",
               "matrices", "n_statistics", "rate_at", "sources", "weights", "window"),

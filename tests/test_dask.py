@@ -18,52 +18,21 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, r2_score
 
-distributed = pytest.importorskip("distributed", reason='there is no distributed: pip install "fastmlp[dask]"')
+pytest.importorskip("distributed", reason='there is no distributed: pip install "fastmlp[dask]"')
 da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
-pd = pytest.importorskip("pandas")
 
+from dask_collections import frame, of_unknown_chunks, with_empty_parts  # noqa: E402
 from fastmlp import EarlyStopping, LambdaCallback, MLPClassifier, MLPRegressor  # noqa: E402
 from fastmlp.distributed import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
 from fastmlp.distributed.collections import Shard  # noqa: E402
 from fastmlp.distributed.rounds import Tally, Trained, tally  # noqa: E402
+from kinds_of_targets import CLOSE, NUMBER, NUMBERS, RNG, SEVERAL, TEXT, TWO, WEIGHT, D, N, X  # noqa: E402
 
 pytestmark = [pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
               pytest.mark.filterwarnings("ignore::UserWarning")]
 
-RNG = np.random.default_rng(0)
-N, D = 120, 5
-X = RNG.standard_normal((N, D))
-TEXT = np.array(["north", "east", "south"])[np.argmax(X[:, :3] + 0.3 * RNG.standard_normal((N, 3)), axis=1)]
-TWO = (X[:, 0] > 0).astype(int)
-SEVERAL = (X[:, :3] > 0).astype(int)
-NUMBER = X[:, 0] - X[:, 1] * X[:, 2]
-NUMBERS = np.column_stack([NUMBER, X[:, 3]])
-WEIGHT = RNG.uniform(0.5, 2, N)
 FULL = dict(hidden_layer_sizes=(7,), solver="sgd", learning_rate_init=0.1, alpha=0, max_iter=6, random_state=0)
-CLOSE = dict(rtol=1e-10, atol=1e-12)
-
-
-@pytest.fixture(scope="module")
-def client():
-    options = dict(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-        yield client
-
-
-def frame(a):
-    return pd.DataFrame(a, columns=[f"c{j}" for j in range(a.shape[1])]) if a.ndim == 2 else pd.Series(a, name="y")
-
-
-def of_unknown_chunks(a, chunks):
-    return dd.from_pandas(frame(a), npartitions=chunks, sort=False).to_dask_array()
-
-
-def with_empty_parts(a):
-    """Partitions of which the first, one within and the last have no rows."""
-    whole = dd.from_pandas(frame(a), npartitions=4, sort=False)
-    none = whole.map_partitions(lambda part: part.iloc[:0])
-    return dd.concat([none, whole, none], interleave_partitions=True)
 
 
 CUTS = {

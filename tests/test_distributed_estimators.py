@@ -10,29 +10,15 @@ from sklearn.preprocessing import FunctionTransformer
 
 from fastmlp import Callback, MLPAutoencoder, MLPClassifier, MLPRegressor
 from fastmlp.distributed import SerialCommunicator
-from ranks import all_of, on_ranks, order_of_the_union
+from kinds_of_targets import CLOSE, NUMBER, NUMBERS, SEVERAL, TEXT, TWO, WEIGHT, D, X
+from ranks import all_of, on_ranks, order_of_the_union, shard
 
-RNG = np.random.default_rng(0)
-D, N = 6, 90
-X = RNG.standard_normal((N, D))
-TEXT = np.array(["north", "east", "south"])[np.argmax(X[:, :3] + 0.3 * RNG.standard_normal((N, 3)), axis=1)]
-TWO = (X[:, 0] > 0).astype(int)
-SEVERAL = (X[:, :3] > 0).astype(int)
-NUMBER = X[:, 0] - X[:, 1] * X[:, 2]
-NUMBERS = np.column_stack([NUMBER, X[:, 3]])
-WEIGHT = RNG.uniform(0.5, 2, N)
-SIZES = [(60, 30), (50, 0, 40), (1, 40, 20)]
+SIZES = [(80, 40), (50, 0, 70), (1, 40, 79)]
 CASES = {
     "classes": (MLPClassifier, TEXT), "two classes": (MLPClassifier, TWO), "several labels": (MLPClassifier, SEVERAL),
     "number": (MLPRegressor, NUMBER), "numbers": (MLPRegressor, NUMBERS), "code": (MLPAutoencoder, X),
 }
 SMALL = dict(hidden_layer_sizes=(8,), random_state=0)
-CLOSE = dict(rtol=1e-10, atol=1e-11)
-
-
-def shard(a, sizes, rank):
-    begin = sum(sizes[:rank])
-    return None if a is None else a[begin:begin + sizes[rank]]
 
 
 def fitted(est, sizes, y, weight=None, validation=None, X=X, sync="step"):
@@ -40,7 +26,7 @@ def fitted(est, sizes, y, weight=None, validation=None, X=X, sync="step"):
 
     def fit(comm):
         own = clone(est)
-        cut = lambda a: shard(a, sizes, comm.rank)
+        cut = lambda a: None if a is None else shard(a, sizes, comm.rank)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return own.fit(cut(X), cut(y), cut(weight), None if validation is None else tuple(map(cut, validation)),
@@ -77,7 +63,7 @@ def test_ranks_are_one_estimator(name, sizes, weight):
 
 
 def test_auto_is_of_the_rows_of_all():
-    sizes = 60, 30
+    sizes = 80, 40
     ests = fitted(MLPRegressor(**SMALL, solver="sgd", max_iter=4), sizes, NUMBER)
     one = MLPRegressor(**SMALL, solver="sgd", max_iter=4)
     with warnings.catch_warnings():
@@ -88,7 +74,7 @@ def test_auto_is_of_the_rows_of_all():
 
 def test_classes_that_some_ranks_do_not_have():
     order = np.argsort(TEXT, kind="stable")
-    ests = fitted(MLPClassifier(**SMALL, max_iter=60, learning_rate_init=0.02), (20, 0, 70), TEXT[order], X=X[order])
+    ests = fitted(MLPClassifier(**SMALL, max_iter=60, learning_rate_init=0.02), (30, 0, 90), TEXT[order], X=X[order])
     for est in ests:
         assert est.classes_.tolist() == ["east", "north", "south"] and est.out_activation_ == "softmax"
         assert est.score(X, TEXT) > 0.6
@@ -97,7 +83,7 @@ def test_classes_that_some_ranks_do_not_have():
 @pytest.mark.parametrize("y", [TEXT, TWO], ids=["three", "two"])
 def test_balanced_classes_count_the_same_over_all_ranks(y):
     order = np.argsort(y, kind="stable")
-    sizes, union = (50, 40), order_of_the_union((50, 40), 16)
+    sizes, union = (70, 50), order_of_the_union((70, 50), 16)
     est = MLPClassifier(**SMALL, batch_size=16, max_iter=4, shuffle=False, class_weight="balanced")
     ests = fitted(est, sizes, y[order], X=X[order])
     with warnings.catch_warnings():
@@ -131,26 +117,26 @@ def test_validation_rows_are_those_of_all_ranks(name, sizes, monitor):
 def test_a_fraction_is_held_out_on_each_rank(name):
     kind, y = CASES[name]
     est = kind(**SMALL, early_stopping=True, max_iter=8, monitor="loss" if name == "code" else None)
-    ests = fitted(est, (60, 0, 30), y)
+    ests = fitted(est, (80, 0, 40), y)
     assert_the_same(ests)
-    assert len(ests[2].validation_scores_) == 8 and ests[0].t_ == 8 * 81
+    assert len(ests[2].validation_scores_) == 8 and ests[0].t_ == 8 * 108
 
 
 def test_patience_and_the_time_limit_end_all():
-    ests = fitted(MLPRegressor(**SMALL, max_iter=500, n_iter_no_change=2, tol=0.1), (60, 30), NUMBER)
+    ests = fitted(MLPRegressor(**SMALL, max_iter=500, n_iter_no_change=2, tol=0.1), (80, 40), NUMBER)
     assert_the_same(ests)
     assert ests[0].n_iter_ < 500
 
     def fit(comm):
         est = MLPRegressor(**SMALL, max_iter=10**6, n_iter_no_change=np.inf, max_time=0.2 if comm.rank == 0 else None)
-        return est.fit(shard(X, (60, 30), comm.rank), shard(NUMBER, (60, 30), comm.rank), comm=comm).n_iter_
+        return est.fit(shard(X, (80, 40), comm.rank), shard(NUMBER, (80, 40), comm.rank), comm=comm).n_iter_
 
     _, errors = on_ranks(2, fit)  # parameters that differ are an error on both
     assert all("max_time must be the same on all ranks" in str(error) for error in errors)
 
 
 def test_a_warm_start_goes_on():
-    sizes = 60, 30
+    sizes = 80, 40
 
     def fit(comm):
         est = MLPRegressor(**SMALL, max_iter=3, warm_start=True, shuffle=False, batch_size=16)
@@ -181,7 +167,7 @@ def test_one_rank_is_none():
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("sizes", [(60, 30), (50, 0, 40)])
+@pytest.mark.parametrize("sizes", [(80, 40), (50, 0, 70)])
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weights"])
 def test_an_average_after_each_step_of_sgd_is_the_step_of_all(name, sizes, weight):
     """Its step is linear in the rows, and penalties are those of the whole batch."""
@@ -197,10 +183,10 @@ def test_an_average_after_each_step_of_sgd_is_the_step_of_all(name, sizes, weigh
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 def test_ranks_that_are_averaged_once_an_epoch(solver):
     """By hand: two estimators apart, each on its rows, and after each epoch the mean of their weights and states."""
-    sizes, options = (60, 30), dict(**SMALL, solver=solver, shuffle=False, alpha=0, max_iter=3)
-    ests = fitted(MLPRegressor(**options, batch_size=30), sizes, NUMBER, sync=100)
+    sizes, options = (80, 40), dict(**SMALL, solver=solver, shuffle=False, alpha=0, max_iter=3)
+    ests = fitted(MLPRegressor(**options, batch_size=60), sizes, NUMBER, sync=100)
     assert_the_same(ests)
-    apart = [MLPRegressor(**options, batch_size=size // 3) for size in sizes]
+    apart = [MLPRegressor(**options, batch_size=size // 2) for size in sizes]
     for _ in range(3):
         for rank, one in enumerate(apart):
             one.partial_fit(shard(X, sizes, rank), shard(NUMBER, sizes, rank))
@@ -218,7 +204,7 @@ def test_ranks_that_are_averaged_once_an_epoch(solver):
 
 
 def test_scores_and_patience_of_ranks_that_step_apart():
-    sizes = 60, 30
+    sizes = 80, 40
     est = MLPClassifier(**SMALL, max_iter=60, n_iter_no_change=3, learning_rate_init=0.1)
     ests = fitted(est, sizes, TEXT, validation=(X, TEXT, WEIGHT), sync=5)
     assert_the_same(ests)
@@ -281,12 +267,12 @@ def test_what_is_wrong_on_one_rank_is_an_error_on_all(name):
 def test_a_pipeline_hands_the_communicator_on():
     def fit(comm):
         model = make_pipeline(FunctionTransformer(), MLPRegressor(**SMALL, max_iter=500))
-        part = [shard(a, (60, 30), comm.rank) for a in (X, NUMBER)]
+        part = [shard(a, (80, 40), comm.rank) for a in (X, NUMBER)]
         return model.fit(*part, mlpregressor__comm=comm)[-1]
 
     ests = all_of(2, fit)
     assert_the_same(ests)
-    assert ests[0].t_ == 90 * ests[0].n_iter_
+    assert ests[0].t_ == 120 * ests[0].n_iter_
 
 
 def test_an_interrupt_on_one_rank_ends_all_with_it():
@@ -296,7 +282,7 @@ def test_an_interrupt_on_one_rank_ends_all_with_it():
 
     def fit(comm):
         est = MLPRegressor(**SMALL, max_iter=50, callbacks=[interrupt] if comm.rank == 0 else None)
-        est.fit(shard(X, (60, 30), comm.rank), shard(NUMBER, (60, 30), comm.rank), comm=comm)
+        est.fit(shard(X, (80, 40), comm.rank), shard(NUMBER, (80, 40), comm.rank), comm=comm)
 
     _, errors = on_ranks(2, fit)
     assert [type(error) for error in errors] == [KeyboardInterrupt] * 2

@@ -131,3 +131,13 @@ def test_the_kind_of_pieces():
     numbers, labels, nothing = summary([1, 2.5]), summary(["a", None]), summary([None, None])
     assert kind_of([nothing, numbers, nothing]) == "number" and kind_of([nothing, labels]) == "category"
     assert kind_of([numbers, labels]) == "category" and kind_of([nothing]) == "number"
+    light = Summary.of(tables.read(pd.DataFrame({"a": ["x", "y"]}))[0], np.array([False, False]))
+    assert light.n == 0 and kind_of([nothing, light]) == "category"  # rows without weight have their say
+
+
+@pytest.mark.parametrize("kind", ["number", "category", "time"])
+def test_values_that_are_missing(kind):
+    values = np.full(7, None, object) if kind == "category" else np.full(7, np.nan)
+    one, other = Summary.of(tables.Column("a", kind, values)), Summary.missing(kind, 7)
+    assert one.n == other.n == 7 and not one.holds and not other.holds and [*one.parts] == [*other.parts]
+    assert all(part.missing == 7 == other.parts[name].missing for name, part in one.parts.items())

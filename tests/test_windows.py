@@ -284,7 +284,7 @@ def test_parquet_labels_and_other_columns(parquet):
 ])
 def test_parquet_that_does_not_fit(parquet, given, kind, text):
     with pytest.raises(kind, match=text):
-        data.Parquet(**dict(path=parquet) | given)
+        _ = data.Parquet(**dict(path=parquet) | given).X
 
 
 def test_parquet_with_missing_values(parquet):

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,11 +65,7 @@ class Columns:
         if last is not None and last[0] == number:
             return last[1]
         self._last = last = None  # two are not held at once
-        piece = self._pieces[number]
-        with _reading(piece.path):
-            table = piece.to_table(columns=self._names)
-            if table.num_rows != self._rows_of(number):
-                raise ValueError(f"it has {table.num_rows} rows where there were {self._rows_of(number)}")
+        table = _table(self._pieces[number], self._names, self._rows_of(number))
         rows = np.empty((table.num_rows, len(self._names)), self.dtype)
         for i, name in enumerate(self._names):
             column = table.column(name)
@@ -85,32 +82,58 @@ class Parquet:
 
         data = fastmlp.data.Parquet("flights", target="delay")
         net.fit(data.X, data.y, window=100_000)
+        model = fastmlp.TabularRegressor().fit(data)
 
     path : a file, a folder of files, or a list of files, whose rows come in the order of their names. target : the name
     of the column of y, or a list of names. columns : the names of those of X, in their order; None for all others of
     the file.
 
-    Columns must be numbers without missing values in all files: TypeError or ValueError names one that is not. Row
-    groups should be smaller than a window: a row group is read as a whole and is held besides. OSError or ValueError
-    that names the file where it is not there, or is none of Parquet, cut short or damaged, now or when its rows are
-    read. ImportError where pyarrow is missing.
+    Row groups should be smaller than a window: a row group is read as a whole and is held besides. TypeError or
+    ValueError where a file has no such columns; OSError or ValueError that names the file where it is not there, or is
+    none of Parquet, cut short or damaged, now or when its rows are read. ImportError where pyarrow is missing.
 
     Attributes
     ----------
-    X : Columns (n, d). y : Columns (n,), or (n, k) for a list of targets.
+    X : Columns (n, d). y : Columns (n,), or (n, k) for a list of targets. They must be numbers without missing values
+        in all files: TypeError or ValueError names a column that is not.
+    columns, targets : names of the columns of X and y. groups : rows of each row group.
     """
 
     def __init__(self, path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], target: str | Sequence[str],
                  columns: Sequence[str] | None = None) -> None:
         schemas, pieces = _row_groups(path)
-        ends = np.cumsum([piece.row_groups[0].num_rows for piece in pieces], dtype=np.int64)
+        self.groups: list[int] = [piece.row_groups[0].num_rows for piece in pieces]
         known = next(iter(schemas.values())).names
-        targets = _names("target", [target] if isinstance(target, str) else target, known)
+        self.targets = _names("target", [target] if isinstance(target, str) else target, known)
         if columns is None:
-            columns = [name for name in known if name not in targets]
-        columns = _names("columns", columns, known)
-        self.X = Columns(pieces, ends, columns, _dtype(columns, schemas), False)
-        self.y = Columns(pieces, ends, targets, _dtype(targets, schemas), isinstance(target, str))
+            columns = [name for name in known if name not in self.targets]
+        self.columns = _names("columns", columns, known)
+        for path, schema in schemas.items():
+            for name in [*self.columns, *self.targets]:
+                if name not in schema.names:
+                    raise ValueError(f"column {name!r} must be in all files, it is not in {path!r}")
+        self._pieces, self._schemas, self._flat = pieces, schemas, isinstance(target, str)
+
+    def __len__(self) -> int:
+        return sum(self.groups)
+
+    @cached_property
+    def X(self) -> Columns:
+        """The columns to learn from."""
+        return self._numbers(self.columns, False)
+
+    @cached_property
+    def y(self) -> Columns:
+        """The targets."""
+        return self._numbers(self.targets, self._flat)
+
+    def _numbers(self, names: list[str], flat: bool) -> Columns:
+        ends = np.cumsum(self.groups, dtype=np.int64)
+        return Columns(self._pieces, ends, names, _dtype(names, self._schemas), flat)
+
+    def read(self, group: int) -> Any:
+        """A row group, as a pyarrow.Table of the columns and the targets."""
+        return _table(self._pieces[group], [*self.columns, *self.targets], self.groups[group])
 
 
 def _row_groups(path: Any) -> tuple[dict[str, Any], list[Any]]:
@@ -131,6 +154,15 @@ def _row_groups(path: Any) -> tuple[dict[str, Any], list[Any]]:
             schemas[fragment.path] = fragment.physical_schema
             pieces += fragment.split_by_row_group()
     return schemas, pieces
+
+
+def _table(piece: Any, names: list[str], rows: int) -> Any:
+    """Columns of a row group, which had so many rows when the file was first looked at."""
+    with _reading(piece.path):
+        table = piece.to_table(columns=names)
+        if table.num_rows != rows:
+            raise ValueError(f"it has {table.num_rows} rows where there were {rows}")
+    return table
 
 
 @contextlib.contextmanager
@@ -163,10 +195,8 @@ def _dtype(names: list[str], schemas: Mapping[str, Any]) -> np.dtype[Any]:
     from pyarrow import types
 
     found = []
-    for path, schema in schemas.items():
+    for schema in schemas.values():
         for name in names:
-            if name not in schema.names:
-                raise ValueError(f"column {name!r} must be in all files, it is not in {path!r}")
             kind = schema.field(name).type
             if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
                 raise TypeError(f"column {name!r} must be numbers, got {kind}")

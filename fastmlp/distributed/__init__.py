@@ -24,13 +24,16 @@ from .communicator import Communicator, MPICommunicator, SerialCommunicator, com
 if TYPE_CHECKING:  # at run time `__getattr__` imports them, and scikit-learn with them
     from .dask_estimators import DaskMLPClassifier as DaskMLPClassifier
     from .dask_estimators import DaskMLPRegressor as DaskMLPRegressor
+    from .dask_tables import DaskTabularClassifier as DaskTabularClassifier
+    from .dask_tables import DaskTabularRegressor as DaskTabularRegressor
 
 __all__ = ["Communicator", "MPICommunicator", "SerialCommunicator", "communicator_of", "DaskMLPClassifier",
-           "DaskMLPRegressor"]
+           "DaskMLPRegressor", "DaskTabularClassifier", "DaskTabularRegressor"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "dask_tables" if name.startswith("DaskTabular") else "dask_estimators"
     with needing(name):
-        return getattr(importlib.import_module(f"{__name__}.dask_estimators"), name)
+        return getattr(importlib.import_module(f"{__name__}.{module}"), name)

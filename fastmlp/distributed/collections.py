@@ -11,7 +11,8 @@ from .._needs import needs
 
 
 class Shard(NamedTuple):
-    """Rows that are together on a worker: X (n, d), maybe sparse, y (n,) or (n, outputs), weight (n,) or None."""
+    """Rows that are together on a worker: X (n, d), maybe sparse or a frame, y (n,) or (n, outputs), weight (n,) or
+    None."""
 
     X: Any
     y: NDArray[Any]
@@ -41,9 +42,11 @@ def columns_of(a: Any) -> int:
     return a.shape[1] if a.ndim == 2 else 1
 
 
-def shards_of(client: Any, X: Any, y: Any, weight: Any = None) -> list[ShardFuture]:
+def shards_of(client: Any, X: Any, y: Any, weight: Any = None, keeps_frames: bool = False) -> list[ShardFuture]:
     """X, y and the weights of rows, collections cut in any way, as one Shard for each worker that has rows of X, in the
     order of the first of them. What is not computed yet is computed, once; rows stay where they are.
+
+    keeps_frames: whether the X of a Shard is a frame where it came as one.
 
     TypeError names what is no collection, ValueError what has other rows than X.
     """
@@ -67,16 +70,16 @@ def shards_of(client: Any, X: Any, y: Any, weight: Any = None) -> list[ShardFutu
             by_worker.setdefault(who, []).append(i)
     if not by_worker:
         raise ValueError("X must have at least one row, got none")
-    shards = [_shard(client, who, futures, lengths, some) for who, some in by_worker.items()]
+    shards = [_shard(client, who, futures, lengths, some, keeps_frames) for who, some in by_worker.items()]
     wait([shard.rows for shard in shards])
     return shards
 
 
 def _shard(client: Any, worker: str, futures: dict[str, list[Any]], lengths: list[int],
-           some: list[int]) -> ShardFuture:
+           some: list[int], keeps_frames: bool) -> ShardFuture:
     """The partitions of some numbers, which a worker has, as one."""
     pieces = [[futures[name][i] for i in some] if name in futures else None for name in ("X", "y", "sample_weight")]
-    rows = client.submit(joined, *pieces, **where(worker), pure=False)
+    rows = client.submit(joined, *pieces, keeps_frames, **where(worker), pure=False)
     return ShardFuture(rows, sum(lengths[i] for i in some), worker)
 
 
@@ -119,9 +122,11 @@ def _with_lengths(a: Any, sizes: list[int]) -> Any:
     return a
 
 
-def joined(X: list[Any], y: list[Any], weight: list[Any] | None) -> Shard:
+def joined(X: list[Any], y: list[Any], weight: list[Any] | None, keeps_frames: bool = False) -> Shard:
     """Partitions as one Shard."""
-    return Shard(_rows(X), _rows(y), None if weight is None else _rows(weight))
+    keeps_frames = keeps_frames and hasattr(X[0], "iloc")
+    rows = needs("dask.dataframe.dispatch", "fit on DataFrames").concat(X) if keeps_frames else _rows(X)
+    return Shard(rows, _rows(y), None if weight is None else _rows(weight))
 
 
 def _rows(parts: list[Any]) -> Any:

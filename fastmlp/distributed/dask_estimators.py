@@ -1,38 +1,26 @@
-"""Estimators that are fitted where Dask has the data."""
+"""MLPClassifier and MLPRegressor, fitted where Dask has the data."""
 from __future__ import annotations
 
-import inspect
-import math
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from .. import _arrays, _checks
-from .._fit.loop import Notifying
 from .._fit.ranks import ALONE
-from .._needs import needs
-from .._running import Fit, alone
-from ..callbacks import as_callbacks
+from .._running import alone
 from ..estimators import MLPClassifier, MLPRegressor
 from ..estimators._docs import ATTRIBUTES
-from ..estimators._watched import Patience
 from . import rounds
-from .collections import ShardFuture, columns_of, is_collection, is_frame, rows_of, shards_of, where
-
-ATTEMPTS = 10  # at a round, in which workers may die
-
-OWN_PARAMETERS = """\
-    client : the distributed.Client, None for the one that is in use.
-    local_epochs : epochs that each worker trains between two averages. Default 1."""
+from .collections import ShardFuture, columns_of, is_collection, is_frame, where
+from .dask_base import OWN_PARAMETERS, USING, DaskEstimator, watched_sets, with_own_parameters
+from .dask_training import Training
 
 TRAINING = """\
     Training goes in rounds: each worker trains its copy of the network for local_epochs epochs on the rows that it has,
@@ -45,25 +33,11 @@ TRAINING = """\
     is small beside the rows: it comes here after each round.
 """
 
-USING = """\
-    predict and its like take Dask collections too, and then are lazy, block by block, and give Dask arrays; of
-    what is no collection they give what {plain}'s give. to_local() gives an ordinary {plain}."""
 
+class DaskMLP(DaskEstimator):
+    """What both have in common."""
 
-def with_own_parameters(cls: Any) -> Any:
-    """The class, whose constructor takes those of the estimator before it, and ours."""
-    plain = inspect.signature(cls.__mro__[2].__init__)  # type: ignore[misc]
-    own = [p for p in inspect.signature(cls.__init__).parameters.values() if p.name in ("client", "local_epochs")]
-    cls.__init__.__signature__ = plain.replace(parameters=[*plain.parameters.values(), *own])
-    return cls
-
-
-class DaskMLP:
-    """What both have in common. Before it in a class is nothing, after it the plain estimator."""
-
-    plain: Any  # the estimator of one process
-    local_epochs: int
-    client: Any
+    fitted = "coefs_"
 
     # ---- fitting
 
@@ -86,33 +60,19 @@ class DaskMLP:
         self._validate_params()  # type: ignore[attr-defined]
         self._require_possible(classes)
         client = self._client()
-        sets = _sets(eval_set, eval_sample_weight)
-        callbacks = as_callbacks(self.callbacks or ())  # type: ignore[attr-defined]
-        shards = shards_of(client, X, y, sample_weight)
-        watched = [shards_of(client, *one) for one in sets]
+        sets = watched_sets(eval_set, eval_sample_weight)
+        shards = self._shards(client, X, y, sample_weight)
+        watched = [self._shards(client, *one) for one in sets]
         est = self._begin(client, shards, classes, X)
         training = Training(self, client, est, shards, watched)
-        ending = training(callbacks)
+        ended = training()
         self._take(training.est, training)
         if is_frame(X):
             _check_feature_names(self, X._meta, reset=True)
-        if ending is None:
+        if not ended:
             warnings.warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "  # type: ignore[attr-defined]
                           "reached and the optimization hasn't converged yet.", ConvergenceWarning, stacklevel=3)
         return self
-
-    def _client(self) -> Any:
-        """The client, of ours or the one that is in use."""
-        distributed = needs("distributed", type(self).__name__)
-        if self.client is None:
-            try:
-                return distributed.default_client()
-            except ValueError as error:
-                raise ValueError("client must be given where no distributed.Client is in use, got None") from error
-        if not isinstance(self.client, distributed.Client) or self.client.asynchronous:
-            raise TypeError(f"client must be a distributed.Client that is not asynchronous, got "
-                            f"{_checks.described(self.client)}")
-        return self.client
 
     def _require_possible(self, classes: Any) -> None:
         """ValueError where rounds cannot do what a parameter asks for."""
@@ -157,211 +117,13 @@ class DaskMLP:
         self._adopt(est._mlp())  # type: ignore[attr-defined]
         vars(self).update(training.attributes())
 
-    # ---- using
-
-    def to_local(self) -> Any:
-        """The estimator of one process, fitted if this one is: a copy."""
-        local = self.plain.__new__(self.plain)
-        state = {k: v for k, v in self.__getstate__().items() if k not in ("client", "local_epochs")}
-        local.__setstate__(state)
-        return local
-
-    def __sklearn_clone__(self) -> Self:
-        """An unfitted estimator of the same parameters. The client, which cannot be copied, is the same."""
-        parameters = self.get_params(deep=False)  # type: ignore[attr-defined]
-        return type(self)(**{name: value if name == "client" else clone(value, safe=False)
-                             for name, value in parameters.items()})
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "client": None}  # type: ignore[dict-item]
-
-    def _by_blocks(self, method: str, X: Any, columns: int | None, dtype: Any) -> Any:
-        """What a method gives for each block of a collection: a Dask array of so many columns, None for (n,)."""
-        check_is_fitted(self, "coefs_")
-        if X.ndim != 2 or columns_of(X) != self.n_features_in_:  # type: ignore[attr-defined]
-            raise ValueError(f"X must have shape (n, {self.n_features_in_}), got {X.shape}")  # type: ignore[attr-defined]
-        delayed = needs("dask", "predict on Dask collections").delayed
-        local = self.to_local()
-        vars(local).pop("feature_names_in_", None)
+    def _for_blocks(self, X: Any) -> Any:
+        """The same; names are checked here, since blocks are arrays, whose columns have none."""
+        local = super()._for_blocks(X)
         if is_frame(X):
             _check_feature_names(self, X._meta, reset=False)
-            X = X.to_dask_array()
-        shape = () if columns is None else (columns,)
-        return X.rechunk({1: -1}).map_blocks(
-            _of_block, delayed(local, pure=False), method=method, shape=shape, out=np.dtype(dtype), dtype=dtype,
-            meta=np.empty((0,) * (1 + len(shape)), dtype), **({"drop_axis": 1} if columns is None else
-                                                             {"chunks": (X.chunks[0], shape)}))
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """As of the plain estimator; of Dask collections computed where they are."""
-        if not is_collection(X):
-            return super().score(X, y, sample_weight)  # type: ignore[misc, no-any-return]
-        check_is_fitted(self, "coefs_")
-        client = self._client()
-        est = _sent(client, rounds.Trained(self.to_local(), 0.0, 0.0))
-        found = _tally(client, est, shards_of(client, X, y, sample_weight))
-        if not found.n:
-            raise ValueError("sample_weight must be above 0 for some row, got 0 for all")
-        return found.score(hasattr(self, "classes_"))
-
-
-def _of_block(block: Any, est: Any, *, method: str, shape: tuple[int, ...], out: Any) -> Any:
-    rows = rows_of(block)
-    if not rows.shape[0]:
-        return np.empty((0, *shape), out)
-    return np.asarray(getattr(est, method)(rows)).reshape(rows.shape[0], *shape)
-
-
-def _sets(eval_set: Any, weights: Any) -> list[tuple[Any, ...]]:
-    """[(X, y) or (X, y, sample_weight)] of the rows to watch."""
-    if eval_set is None:
-        if weights is not None:
-            raise ValueError("eval_set must be given where eval_sample_weight is, got None")
-        return []
-    if not isinstance(eval_set, (list, tuple)) or not all(isinstance(one, tuple) and len(one) == 2
-                                                          for one in eval_set):
-        raise TypeError(f"eval_set must be a list of pairs (X, y), got {_checks.described(eval_set)}")
-    if weights is None:
-        return list(eval_set)
-    if not isinstance(weights, (list, tuple)) or len(weights) != len(eval_set):
-        raise ValueError(f"eval_sample_weight must be a list of {len(eval_set)}, as eval_set is, got "
-                         + _checks.described(weights))
-    return [(*one, weight) for one, weight in zip(eval_set, weights)]
-
-
-def _sent(client: Any, what: Any) -> Any:
-    """The future of something that workers get: as a task, which can be run again where the worker dies that has it.
-    (What is scattered is lost then, and a scatter to all may wait for one that has died.)"""
-    with needs("dask", "fit").config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
-        return client.submit(rounds.given, what, pure=False)
-
-
-def _tally(client: Any, result: Any, shards: list[ShardFuture]) -> Any:
-    """The Tally of all rows of some shards."""
-    found = client.gather([client.submit(rounds.tally, result, shard.rows, **where(shard.worker), pure=False)
-                           for shard in shards])
-    total = found[0]
-    for one in found[1:]:
-        total = total + one
-    return total
-
-
-class Training:
-    """The rounds of a fit. est: the plain estimator, as the last round left it."""
-
-    def __init__(self, owner: Any, client: Any, est: Any, shards: list[ShardFuture],
-                 watched: list[list[ShardFuture]]) -> None:
-        self.owner, self.client, self.est, self.shards, self.watched = owner, client, est, shards, watched
-        self.by_score = bool(watched) and owner.monitor != "loss"
-        self.patience = Patience("", self.by_score, owner.tol)
-        self.best: tuple[float, Any] | None = None  # the number and the estimator of the best round
-        self.curve: list[float] = []
-        self.epochs = 0
-        self.logs: dict[str, dict[str, list[float]]] = {
-            f"validation_{i}": {"loss": [], "score": []} for i in range(len(watched))}
-        self.seeds = np.random.SeedSequence(int(est._random_state.randint(2**31 - 1)))
-
-    def __call__(self, callbacks: Any) -> str | None:
-        """Train; what ended it, None for max_iter."""
-        owner, began = self.owner, time.monotonic()
-        self._require_scores()
-        left = owner.max_iter
-        try:
-            with Fit(self.est._mlp()), Notifying(callbacks, self.est._mlp(), owner.max_iter) as notify:
-                while left > 0:
-                    epochs = min(owner.local_epochs, left)
-                    left, self.epochs = left - epochs, self.epochs + epochs
-                    logs = self._round(epochs)
-                    if notify(self.epochs, logs):
-                        return "callback"
-                    if self.patience.waited > owner.n_iter_no_change:
-                        return "patience"
-                    if owner.max_time is not None and time.monotonic() - began > owner.max_time:
-                        return "max_time"
-        except KeyboardInterrupt:
-            if not self.curve:
-                raise
-            warnings.warn("Training interrupted by user.", stacklevel=3)
-            return "interrupt"
-        finally:
-            if self.best is not None:
-                self.est._mlp()._network.learned = self.best[1]
-        return None
-
-    def _require_scores(self) -> None:
-        """ValueError where the rows to watch cannot give a loss and a score, before anything is trained."""
-        before = rounds.Trained(self.est, 0.0, 0.0)
-        sent = lambda: _sent(self.client, before)
-        for i, found in enumerate(self._surviving(lambda: [_tally(self.client, sent(), s) for s in self.watched])):
-            if not found.n:
-                raise ValueError(f"eval_sample_weight must be above 0 for some row, got 0 for all of eval_set[{i}]")
-            if i == 0 and self.by_score and math.isnan(found.score(hasattr(self.est, "classes_"))):
-                raise ValueError("monitor 'score' must be a finite number for the rows that are watched, which R^2 is "
-                                 f"for two rows at least, got {found.n} in eval_set[0]")
-
-    def _round(self, epochs: int) -> dict[str, float]:
-        """One round; its logs."""
-        seeds = [int(seed.generate_state(1)[0]) for seed in self.seeds.spawn(len(self.shards))]
-        result, tallies = self._surviving(lambda: self._once(epochs, seeds))
-        est, net = result.est, self.est._mlp()
-        net._network.learned = est._mlp()._network.learned
-        vars(self.est).update({k: v for k, v in vars(est).items() if k not in ("_net", "coefs_", "intercepts_")})
-        net._network.progress = est._mlp()._network.progress
-        self.curve.append(result.loss)
-        logs = {"loss": result.loss}
-        for (name, of), one in zip(self.logs.items(), tallies):
-            numbers = {"loss": one.loss / one.weight, "score": one.score(hasattr(est, "classes_"))}
-            for what, number in numbers.items():
-                of[what].append(number)
-                logs[f"{name}_{what}"] = number
-        self._look(logs, net)
-        if self.owner.verbose:
-            print(f"Iteration {self.epochs}, " + ", ".join(f"{name} = {number:.8f}" for name, number in logs.items()))
-        aliases = {f"val_{what}": logs[f"validation_0_{what}"] for what in (("loss", "score") if tallies else ())}
-        return logs | aliases  # by which callbacks call them
-
-    def _look(self, logs: dict[str, float], net: Any) -> None:
-        """Whether it is the best round so far."""
-        number = logs["validation_0_score" if self.by_score else "validation_0_loss" if self.watched else "loss"]
-        if self.patience.look(number) and self.watched:
-            self.best = number, net._network.learned
-
-    def _surviving(self, work: Callable[[], Any]) -> Any:
-        """What work of the workers gives, begun again where some die in it."""
-        scheduler = needs("distributed.scheduler", "fit")
-        client = needs("distributed.client", "fit")
-        core = needs("distributed.comm", "fit")
-        lost = scheduler.KilledWorker, client.FutureCancelledError, client.FuturesCancelledError, core.CommClosedError
-        for attempt in range(ATTEMPTS):
-            self.client.wait_for_workers(1)
-            try:
-                return work()
-            except lost as error:
-                if attempt == ATTEMPTS - 1:
-                    raise RuntimeError(f"workers died in each of {ATTEMPTS} attempts at a round: {error}") from error
-        raise AssertionError("not reached")
-
-    def _once(self, epochs: int, seeds: list[int]) -> tuple[Any, list[Any]]:
-        """(the average of a round, the Tally of each eval_set)"""
-        client = self.client
-        est = _sent(client, self.est)
-        futures = [client.submit(rounds.trained, est, shard.rows, epochs, seed, **where(shard.worker), pure=False)
-                   for shard, seed in zip(self.shards, seeds)]
-        average = client.submit(rounds.averaged, futures, pure=False)
-        tallies = [_tally(client, average, shards) for shards in self.watched]
-        return average.result(), tallies
-
-    def attributes(self) -> dict[str, Any]:
-        """The fitted attributes that tell how it went."""
-        found: dict[str, Any] = {
-            "loss_curve_": self.curve, "loss_": self.curve[-1], "n_iter_": self.epochs,
-            "t_": self.epochs * sum(shard.n for shard in self.shards), "evals_result_": self.logs,
-            "best_loss_": None, "validation_scores_": None, "best_validation_score_": None}
-        if self.by_score:
-            scores = self.logs["validation_0"]["score"]
-            return found | {"validation_scores_": scores, "best_validation_score_": max(scores)}
-        watched = self.logs["validation_0"]["loss"] if self.watched else self.curve
-        return found | {"best_loss_": min(watched, default=math.inf)}
+        vars(local).pop("feature_names_in_", None)
+        return local
 
 
 @with_own_parameters

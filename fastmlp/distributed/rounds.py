@@ -28,14 +28,14 @@ def trained(est: Any, shard: Shard, epochs: int, seed: int) -> Trained:
     threads = est.n_threads
     est = copy.copy(est)  # what a task is given may be used by others
     est._random_state = np.random.RandomState(seed)
-    est.n_threads = threads or _threads_of_worker()
+    est.n_threads = threads or threads_of_worker()
     for _ in range(epochs):
         est._fit(shard.X, shard.y, shard.weight, incremental=True)
     est.n_threads = threads
     return Trained(est, weight, est.loss_)
 
 
-def _threads_of_worker() -> int:
+def threads_of_worker() -> int:
     """How many threads Dask gives its worker's tasks: those that a task of ours may use."""
     return int(needs("distributed", "a round").get_worker().state.nthreads)
 
@@ -109,18 +109,28 @@ def tally(result: Trained, shard: Shard) -> Tally:
     est, X, y = result.est, shard.X, shard.y
     weight = np.ones(X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
     network = est._mlp()._network
-    n, total = int((weight > 0).sum()), float(weight.sum())
+    total = float(weight.sum())
     targets = est._targets(est._validate_input(X, y, incremental=True, reset=False)[1], network.dtype)
     loss = est._loss_to_report(network.evaluate(X, targets, weight)) * total if total else 0.0
-    predicted, right = est.predict(X), 0.0
+    return _tally(est, shard, weight, float(loss))
+
+
+def tally_of_predictions(est: Any, shard: Shard) -> Tally:
+    """The same without the loss, of any estimator."""
+    weight = np.ones(shard.X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
+    return _tally(est, shard, weight, 0.0)
+
+
+def _tally(est: Any, shard: Shard, weight: Any, loss: float) -> Tally:
+    n, total, predicted, y = int((weight > 0).sum()), float(weight.sum()), est.predict(shard.X), shard.y
     y = y.reshape(len(y)) if y.ndim == 2 and y.shape[1] == 1 else y
     if hasattr(est, "classes_"):
         hit = predicted == y
         right = float(weight @ (hit.all(axis=1) if hit.ndim == 2 else hit))
-        return Tally(n, total, float(loss), right, 0.0, 0.0, 0.0)
+        return Tally(n, total, loss, right, 0.0, 0.0, 0.0)
     y, predicted = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (y, predicted))
     mean = weight @ y / total if total else np.zeros(y.shape[1])
-    return Tally(n, total, float(loss), right, mean, weight @ (y - mean) ** 2, weight @ (y - predicted) ** 2)
+    return Tally(n, total, loss, 0.0, mean, weight @ (y - mean) ** 2, weight @ (y - predicted) ** 2)
 
 
 def labels(shard: Shard) -> tuple[Any, Any]:

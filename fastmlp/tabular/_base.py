@@ -18,14 +18,16 @@ from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
 from ..callbacks import Callback, as_callbacks
+from ..data import Parquet
 from ..estimators import _checked
 from ..estimators._documented import Documented
 from ..estimators._input import validate_weight
 from ..model import MLP
-from . import _files, ensemble, importances
+from . import _files, ensemble, importances, streamed
 from . import columns as tables
 from .columns import Column
 from .encode import Encoder
+from .pieces import Block, held_out_outputs
 from .presets import PRESETS, Kind, Preset
 
 FORMAT = 1  # of pickled state
@@ -50,13 +52,16 @@ ATTRIBUTES = """\
     n_features_in_, feature_names_in_ : of X.
     kinds_ : of each column "number", "category" or "time".
     networks_ : the members, MLPs of one input for each encoded feature.
-    n_iter_ : epochs of the longest member; n_iter_by_member_ of all.
+    n_iter_ : epochs of the longest member; n_iter_by_member_ of all."""
+
+OUT_OF_FOLD = """\
     oof_prediction_ : for each row of fit what those members say that held it out; NaN where none did."""
 
 
 class BaseTabular(Documented, BaseEstimator):
     """Subclasses say what y is, `_read_y`, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and
-    what learns it, `_loss` and `_members_of`.
+    what learns it, `_loss` and `_members_of`; of tables in pieces what all have to know of y, `_look_at_y` and
+    `_learn_y`, and `_weighted_piece`, `_keep_residuals`.
 
     Of its private names `export` uses `_encoder`, `_members` and `_scale`: what made features of the columns, the
     networks, and how targets were scaled."""
@@ -86,25 +91,39 @@ class BaseTabular(Documented, BaseEstimator):
 
     @alone
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None,
+    def fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None,
             validation_data: tuple[Any, ...] | None = None, *, X_val: Any = None, y_val: Any = None,
-            sample_weight_val: ArrayLike | None = None) -> Self:
+            sample_weight_val: ArrayLike | None = None, window: int = 65_536) -> Self:
         """Fit to a table.
 
         X : (n_samples, n_features), a frame of pandas, polars or pyarrow with columns of numbers, booleans, text,
-            categories or points in time, any value of which may be missing; or an array.
-        y : (n_samples,).
+            categories or points in time, any value of which may be missing; or an array; or a fastmlp.data.Parquet,
+            which need not fit in memory.
+        y : (n_samples,); None with a Parquet, which has its target.
         sample_weight : (n_samples,), at least 0: by how much the loss of a row counts. Rows of weight 0 are as if they
             were not there. One of weight 2 is not to the bit two rows, which chance may give to two members or batches,
             and which quantiles of columns count twice.
         validation_data : (X, y) or (X, y, sample_weight): rows by which members stop, in the place of rows of X, which
             all are trained on then.
         X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them.
+        window : rows of a Parquet that are held at once, twice, as features. One that has no more is fitted as if it
+            were in memory. Of more, one pass finds what encodings need, by sketches (see fastmlp.tabular.sketch), then
+            each epoch reads row groups in a new order and encodes them anew, while what was read before is trained on.
+            All members see each window, and together hold out as many rows as one. There is no oof_prediction_ then.
 
         Returns self. ValueError or TypeError names what does not fit, of X the column. RuntimeError while the estimator
         is being fitted by another call.
         """
         watched = _validation(validation_data, X_val, y_val, sample_weight_val)
+        window = _checks.integer("window", window, ensemble.FEWEST)
+        if isinstance(X, Parquet):
+            if y is not None:
+                raise ValueError("y must be None where X is a Parquet, which has its target, got "
+                                 + _checks.described(y))
+            if len(X) > window:
+                streamed.fit(self, X, sample_weight, watched, window)
+                return self
+            X, y = streamed.whole(X)
         preset = PRESETS[self.preset]
         callbacks = as_callbacks(self.callbacks or ())
         columns = self._read(X, reset=True)
@@ -133,7 +152,8 @@ class BaseTabular(Documented, BaseEstimator):
         self.n_iter_ = max(self.n_iter_by_member_)
         self._encoder, self._nets = encoder, nets
         self._importances: Floats | None = None
-        held_out = self._keep_held_out(*self._held_out_outputs(features, parts), targets)
+        rows = Block(features, targets, weight, parts)
+        held_out = self._keep_held_out(*held_out_outputs(nets, rows), targets)
         self.oof_prediction_ = np.full((len(counting), *held_out.shape[1:]), np.nan)
         self.oof_prediction_[counting] = held_out
         self._held = importances.HeldOut.some(features, targets, weight, parts, rng)
@@ -156,40 +176,34 @@ class BaseTabular(Documented, BaseEstimator):
         weight = self._weighted(y, None if weight is None else _weights(weight, columns))
         return encoder.transform(columns), self._targets(y, weight, reset=False), weight
 
-    def _held_out_outputs(self, features: Floats, parts: list[ensemble.Part]) -> tuple[Floats, Integers]:
-        """(the mean outputs of the members that held a row out, (n, d(L)), and how many they are, (n,))."""
-        total = np.zeros((len(features), self._n_outputs()))
-        times = np.zeros(len(features), np.int64)
-        for net, part in zip(self._nets, parts):
-            if len(part.held_out):
-                total[part.held_out] += net._network.predict(features[part.held_out], linked=False)
-                times[part.held_out] += 1
-        return total / np.maximum(times, 1)[:, None], times
-
     # ---- using
 
-    def _read(self, X: Any, reset: bool = False) -> list[Column]:
-        """The columns of X; with reset their names and kinds are taken note of."""
+    def _read(self, X: Any, reset: bool = False, kinds: list[str] | None = None) -> list[Column]:
+        """The columns of X; with reset their names and kinds are taken note of, as they are found or as given."""
         with _checks.asking("X"):
-            return self._read_table(tables.table(X, self), reset)
+            return self._read_table(tables.table(X, self), reset, kinds)
 
-    def _read_table(self, X: Any, reset: bool) -> list[Column]:
+    def _read_table(self, X: Any, reset: bool, kinds: list[str] | None) -> list[Column]:
         """The same of what `table` gave."""
         names = tables.names_of(X) if tables.is_frame(X) else None
         if reset:
             with _checks.under("categorical_features"):
                 categorical = _categorical(self.categorical_features, X.shape[1], names)
-            columns = tables.read(X, categorical=categorical)
-            self.n_features_in_ = len(columns)
-            self.__dict__.pop("feature_names_in_", None)
-            if names is not None and all(isinstance(name, str) for name in names):
-                self.feature_names_in_ = np.array(names, object)
-            self._names, self.kinds_ = names, [column.kind for column in columns]
+            columns = tables.read(X, kinds, categorical=categorical)
+            self._take_names(names, [column.kind for column in columns])
             return columns
         if names is None or self._names is None:  # by place
             _check_feature_names(self, X, reset=False)
             _check_n_features(self, X, reset=False)
         return tables.read(X, self.kinds_, names if self._names is None else self._names)
+
+    def _take_names(self, names: list[Any] | None, kinds: list[str]) -> None:
+        """Take note of the columns: their names, None where they have none, and their kinds."""
+        self.n_features_in_ = len(kinds)
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None and all(isinstance(name, str) for name in names):
+            self.feature_names_in_ = np.array(names, object)
+        self._names, self.kinds_ = names, kinds
 
     def _members(self) -> list[MLP]:
         """The networks, which take as many threads as are wanted now."""
@@ -251,8 +265,8 @@ class BaseTabular(Documented, BaseEstimator):
         if self._importances is None:
             held: importances.HeldOut | None = vars(self).get("_held")
             if held is None:
-                raise AttributeError("feature_importances_ needs the rows that fit held out, which are not kept in "
-                                     "files: use permutation_importances(X, y)")
+                raise AttributeError("feature_importances_ needs the rows that fit held out, which neither files nor "
+                                     "fits of tables in pieces keep: use permutation_importances(X, y)")
             self._importances = held.rises(self._members(), self._encoder.source, self.n_features_in_)
         return self._importances
 

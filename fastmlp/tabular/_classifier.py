@@ -14,12 +14,13 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length
 
-from .. import _checks
+from .. import _arrays, _checks
 from .._fit.options import Callbacks
 from .._types import Floats
 from ..estimators._input import asked, weight_by_class
-from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
+from ._base import ATTRIBUTES, OUT_OF_FOLD, PARAMETERS, BaseTabular
 from .columns import is_missing, n_rows
+from .pieces import Classes
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):
@@ -34,6 +35,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     ----------
     classes_ : the classes.
 {ATTRIBUTES}
+{OUT_OF_FOLD}
         Here probabilities, (n_samples, n_classes).
 
     Examples
@@ -96,6 +98,41 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         held_out[times == 0] = np.nan
         return held_out
 
+    # ---- tables in pieces
+
+    def _look_at_y(self, y, weight):
+        return Classes.of(y)
+
+    def _learn_y(self, found, classes=None):
+        self.classes_, counts = found
+        if classes is not None:
+            self.classes_ = _known(classes, found.names)
+            counts = np.zeros(len(self.classes_), np.int64)
+            counts[np.searchsorted(self.classes_, found.names)] = found.counts
+        self._factors = self._factors_of(counts)
+
+    def _factors_of(self, counts):
+        """The weight of each class, or None. counts : rows of each."""
+        of = self.class_weight
+        if of is None:
+            return None
+        if isinstance(of, str):
+            return np.sum(counts) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        factors = np.array([_checks.number(f"class_weight of {name!r}", of.get(name, 1), least=0)
+                            for name in self.classes_.tolist()])
+        if not factors[counts > 0].any():
+            raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
+                             + _checks.described(of))
+        return factors
+
+    def _weighted_piece(self, y, weight):
+        if self._factors is None:
+            return weight
+        return self._factors[y] if weight is None else self._factors[y] * weight
+
+    def _keep_residuals(self, found):
+        """Of labels there are none."""
+
     # ---- using
 
     def _probabilities(self, outputs):
@@ -131,6 +168,16 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def _score_of(self, columns, y, sample_weight):
         predicted = self.classes_[self._proba_of(columns).argmax(axis=1)]
         return accuracy_score(y, predicted, sample_weight=sample_weight)
+
+
+def _known(classes, found):
+    """All labels as they are given, in rising order, of which y has some."""
+    with _checks.under("classes"):
+        classes = np.unique(_labels(_arrays.as_array("classes", classes)))
+    absent = np.setdiff1d(found, classes)
+    if len(absent):
+        raise ValueError(f"classes must have all labels of y, got none of {absent.tolist()[0]!r}")
+    return classes
 
 
 def _labels(y):

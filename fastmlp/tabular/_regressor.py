@@ -15,8 +15,9 @@ from .. import _checks
 from .._fit.options import Callbacks
 from .._types import Floats
 from ..estimators._input import numbers
-from ._base import ATTRIBUTES, PARAMETERS, BaseTabular
+from ._base import ATTRIBUTES, OUT_OF_FOLD, PARAMETERS, BaseTabular
 from .columns import n_rows
+from .pieces import POINTS, Targets
 from .targets import TargetScale, unit_of
 
 
@@ -37,6 +38,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     Attributes
     ----------
 {ATTRIBUTES}
+{OUT_OF_FOLD}
         Here (n_samples,).
 
     Examples
@@ -86,10 +88,26 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     def _keep_held_out(self, outputs, times, targets):
         held = times > 0
-        self._residuals = np.sort(targets[held] - outputs[held, 0])
-        if held.any():
-            self._scale.smear(self._residuals)
+        self._keep_residuals(np.sort(targets[held] - outputs[held, 0]))
         return np.where(held, self._scale.means(outputs[:, 0], self.clip), np.nan)
+
+    def _keep_residuals(self, found):
+        self._residuals = found
+        if len(found):
+            self._scale.smear(found)
+
+    # ---- tables in pieces
+
+    def _look_at_y(self, y, weight):
+        return Targets.of(y, weight)
+
+    def _learn_y(self, found, classes=None):
+        numbers = found.numbers
+        self._scale = TargetScale(self.target_transform == "power").fit_moments(
+            numbers.least, numbers.most, found.mean, found.deviation, numbers.points(POINTS))
+
+    def _weighted_piece(self, y, weight):
+        return weight
 
     # ---- using
 
@@ -115,6 +133,13 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         alpha/2 and 1 - alpha/2, with the correction for a finite number of rows (cross-conformal prediction, Vovk
         2015). ValueError where no rows were held out, or too few for this alpha.
         """
+        place = self._place_of(alpha)
+        output = self._outputs(X)[..., 0].mean(axis=0)
+        low, high = self._residuals[-1 - place], self._residuals[place]
+        return self._scale.inverse(output + low), self._scale.inverse(output + high)
+
+    def _place_of(self, alpha):
+        """The place of the residual that is exceeded with probability alpha/2."""
         check_is_fitted(self, "n_iter_by_member_")
         alpha = _checks.number("alpha", alpha, above=0, below=1)
         n = len(self._residuals)
@@ -122,9 +147,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         if place >= n:
             raise ValueError(f"alpha must be at least {2 / (n + 1):.3g} for {n} rows that were held out in fit, got "
                              f"{alpha:g}")
-        output = self._outputs(X)[..., 0].mean(axis=0)
-        low, high = self._residuals[n - 1 - place], self._residuals[place]
-        return self._scale.inverse(output + low), self._scale.inverse(output + high)
+        return place
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R^2 of rows, (n_samples, n_features), y and sample_weight as fit takes them: see RegressorMixin.score."""

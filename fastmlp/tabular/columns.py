@@ -108,10 +108,15 @@ def _frame_arrays(X: Any, names: Sequence[Any] | None) -> tuple[list[Any], list[
         what = "sample" if len(given) else "feature"
         raise ValueError(f"Found array with 0 {what}(s) (shape={frame.shape}) while a minimum of 1 is required.")
     wanted = given if names is None else list(names)
+    require_columns(wanted, given)
+    return wanted, [_series_array(frame[:, given.index(name)], nw) for name in wanted]
+
+
+def require_columns(wanted: Sequence[Any], given: Sequence[Any]) -> None:
+    """ValueError where some names are not among those given."""
     absent = [name for name in wanted if name not in given]
     if absent:
         raise ValueError(f"X must have the columns of fit, got none of the name {', '.join(map(repr, absent))}")
-    return wanted, [_series_array(frame[:, given.index(name)], nw) for name in wanted]
 
 
 def _series_array(series: Any, nw: Any) -> NDArray[Any]:

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from ..layers import Dense, Dropout, Layer
 from ..model import MLP
 from .presets import Kind, Preset
 
+Result = TypeVar("Result")
 FEWEST = 10  # rows of which some can be held out
 SMALLEST_RATE = 1e-3  # of the learning rate, where the cosine ends
 
@@ -92,17 +93,10 @@ class Training:
 
     def __call__(self, nets: Sequence[MLP], kinds: Sequence[Kind], parts: Sequence[Part]) -> list[int]:
         """Train each network on its Part; how many epochs each took."""
-        threads = min(self.n_threads or _threads.allowed(), len(nets))
-        if threads == 1 or self.callbacks:
-            rounds, engine_threads = len(nets), self.n_threads
-            train_all: Callable[..., Any] = map
-        else:
-            rounds, engine_threads = -(-len(nets) // threads), 1
-            train_all = lambda call, *given: side_by_side(
-                [functools.partial(call, *one) for one in zip(*given)], threads, all_end=False)
-        self.begun, self.rounds = time.monotonic(), rounds
-        train = lambda net, kind, part: self._train(net, kind, part, engine_threads)
-        done = list(train_all(train, nets, kinds, parts))
+        threads = 1 if self.callbacks else min(self.n_threads or _threads.allowed(), len(nets))
+        self.begun, self.rounds = time.monotonic(), -(-len(nets) // threads)
+        train = lambda net, kind, part: self._train(net, kind, part, self.n_threads if threads == 1 else 1)
+        done = each(train, threads, nets, kinds, parts)
         if any(ending is loop.Ending.DIVERGED for _, ending in done):
             warnings.warn("the loss was not finite in some member: it keeps the best weights before",
                           loop.DivergenceWarning, stacklevel=4)
@@ -112,8 +106,7 @@ class Training:
         network, preset = net._network, self.preset
         data = network.bind(self.X, self.y, self.weight)
         watched = self._watched(net, data, part)
-        optimizer = optim.AdamW(kind.learning_rate, beta2=kind.beta2, weight_decay=preset.weight_decay)
-        state = OptimizerState.following(None, network.parameters, optimizer)
+        state = fresh_state(net, kind, preset)
         order = Shuffled(data.n, part.rows, network.progress.seed)
         batch = batch_size(preset, order.n)
         with _running.Fit(net) as running, network.team(order.n, 3 * kind.epochs, n_threads, batch) as team:
@@ -152,9 +145,7 @@ class MemberPlan(loop.Plan):
         self.begun, self.seconds = time.monotonic(), seconds
 
     def begin_epoch(self) -> float:
-        part = max(self.done / self.kind.epochs, self._time_part())
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
-        return self.kind.learning_rate * max(fall, SMALLEST_RATE)
+        return rate_at(self.kind, max(self.done / self.kind.epochs, self._time_part()))
 
     def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
         loss = self.watched_loss()
@@ -167,6 +158,24 @@ class MemberPlan(loop.Plan):
 
     def _time_part(self) -> float:
         return (time.monotonic() - self.begun) / self.seconds if self.seconds else 1.0
+
+
+def each(call: Callable[..., Result], threads: int, *given: Sequence[Any]) -> list[Result]:
+    """map, in threads where there is more than one, which end where one of them raises something, and at Ctrl-C."""
+    if threads == 1:
+        return list(map(call, *given))
+    return side_by_side([functools.partial(call, *one) for one in zip(*given)], threads, all_end=False)
+
+
+def fresh_state(net: MLP, kind: Kind, preset: Preset) -> OptimizerState:
+    """The optimiser of a member, before its first step."""
+    optimizer = optim.AdamW(kind.learning_rate, beta2=kind.beta2, weight_decay=preset.weight_decay)
+    return OptimizerState.following(None, net._network.parameters, optimizer)
+
+
+def rate_at(kind: Kind, part: float) -> float:
+    """The learning rate after a part of the training, 0 to 1: it falls along half a cosine."""
+    return kind.learning_rate * max(0.5 * (1 + math.cos(math.pi * min(1.0, part))), SMALLEST_RATE)
 
 
 def batch_size(preset: Preset, n: int) -> int:

@@ -11,7 +11,7 @@ by half a percent, and as a rule by a tenth of one. How often common values come
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -202,30 +202,35 @@ def factorize(labels: Any) -> tuple[list[str | None], Integers]:
 
 @dataclass
 class Summary:
-    """What is known of a column: its kind, n, how many rows were seen, and for each part of it, by name, the Numbers or
-    Labels."""
+    """What is known of a column: its kind; n, how many rows were seen; for each part of it, by name, the Numbers or
+    Labels; and whether it holds any value, also in rows that do not count."""
 
     kind: str
     n: int
-    parts: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any]
+    holds: bool
 
     @classmethod
-    def of(cls, column: Column, exact: bool = False) -> Self:
-        """exact : keep all different values, however many."""
+    def of(cls, column: Column, counting: Any = ..., exact: bool = False) -> Self:
+        """counting : a mask of the rows that count. exact : keep all different values, however many."""
         sketch, capacity = (Labels, LABELS) if column.kind == CATEGORY else (Numbers, NUMBERS)
-        capacity = EXACT if exact else capacity
-        return cls(column.kind, n_rows([column]), {name: sketch(values, capacity)
-                                                   for name, values in parts_of(column).items()})
+        some = replace(column, values=column.values[counting])
+        parts = {name: sketch(values, EXACT if exact else capacity) for name, values in parts_of(some).items()}
+        holds = any(value is not None and value == value for value in column.values)
+        return cls(column.kind, n_rows([some]), parts, holds)
+
+    @classmethod
+    def missing(cls, kind: str, n: int) -> Self:
+        """Of a column of a kind, of which no row has a value."""
+        found = cls.of(Column("", kind, np.empty(0, object if kind == CATEGORY else np.float64)))
+        for part in found.parts.values():
+            part.missing = n
+        return cls(kind, n, found.parts, False)
 
     def __add__(self, other: Summary) -> Summary:
         """Of the rows of both, of a column of one kind."""
-        return Summary(self.kind, self.n + other.n, {name: part + other.parts[name]
-                                                     for name, part in self.parts.items()})
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether all values were missing."""
-        return all(part.missing == self.n for part in self.parts.values())
+        parts = {name: part + other.parts[name] for name, part in self.parts.items()}
+        return Summary(self.kind, self.n + other.n, parts, self.holds or other.holds)
 
 
 def parts_of(column: Column) -> dict[str, NDArray[Any]]:
@@ -249,5 +254,5 @@ def parts_of(column: Column) -> dict[str, NDArray[Any]]:
 def kind_of(summaries: Sequence[Summary]) -> str:
     """The kind of a column that is in pieces: that of those pieces which hold something, and where these differ
     CATEGORY, as of a column of objects of which some are no numbers."""
-    kinds = {summary.kind for summary in summaries if not summary.is_empty}
+    kinds = {summary.kind for summary in summaries if summary.holds}
     return kinds.pop() if len(kinds) == 1 else CATEGORY if kinds else summaries[0].kind

@@ -35,19 +35,39 @@ class TargetScale:
     def fit(self, y: Floats, weight: Floats | None = None) -> TargetScale:
         """y : (n,). weight : (n,), above 0, or None. ValueError where y is larger than LARGEST."""
         y = np.asarray(y, np.float64)
-        self.least, self.most = float(y.min()), float(y.max())
-        if max(-self.least, self.most) > LARGEST:
-            raise ValueError(f"y must be from -{LARGEST:g} to {LARGEST:g}, got {self.least:g} to {self.most:g}")
+        self._take_range(float(y.min()), float(y.max()))
         self.centre, self.unit = _standard(y, weight)
+        transformed = self._choose_power(y)
+        self.mean, self.scale = _standard(transformed, weight)
+        self._tabulate()
+        return self
+
+    def fit_moments(self, least: float, most: float, mean: float, deviation: float, points: Floats) -> TargetScale:
+        """Fit to what is known of all y: the least and the largest, the mean and the standard deviation, 1 for that of
+        a constant, and points that stand for all, by which the power is chosen. ValueError where they are too large."""
+        self._take_range(least, most)
+        if not np.isfinite(deviation):
+            raise ValueError(f"y must have a finite variance, got numbers from {least:g} to {most:g}")
+        self.centre, self.unit = mean, deviation
+        transformed = self._choose_power(points)
+        self.mean, self.scale = (0.0, 1.0) if self.power == 1.0 else _standard(transformed, None)
+        self._tabulate()
+        return self
+
+    def _take_range(self, least: float, most: float) -> None:
+        """Take note of the range of y; there are no residuals yet."""
+        if max(-least, most) > LARGEST:
+            raise ValueError(f"y must be from -{LARGEST:g} to {LARGEST:g}, got {least:g} to {most:g}")
+        self.least, self.most, self.residuals = least, most, np.zeros(1)
+
+    def _choose_power(self, y: Floats) -> Floats:
+        """Settle the power; y transformed by it."""
         standard = (y - self.centre) / self.unit
         self.power = 1.0
         if self.transforms and standard.any():
             power = PowerTransformer(standardize=False).fit(standard[:, None]).lambdas_[0]
             self.power = float(np.clip(power, 0.0, 2.0))  # beyond, the inverse is infinite at finite outputs
-        self.mean, self.scale = _standard(self._forward(standard), weight)
-        self.residuals = np.zeros(1)
-        self._tabulate()
-        return self
+        return self._forward(standard)
 
     def transform(self, y: Floats) -> Floats:
         """Targets of the network, (n,)."""

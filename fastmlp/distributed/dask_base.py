@@ -1,0 +1,186 @@
+"""What the estimators have in common that are fitted where Dask has the data."""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from .. import _checks
+from .._needs import needs
+from . import rounds
+from .collections import ShardFuture, columns_of, is_collection, is_frame, rows_of, shards_of, where
+
+ATTEMPTS = 10  # at a round, in which workers may die
+OWN = ("client", "local_epochs")  # parameters that the plain estimator does not have
+Result = TypeVar("Result")
+
+OWN_PARAMETERS = """\
+    client : the distributed.Client, None for the one that is in use.
+    local_epochs : epochs that each worker trains between two averages. Default 1."""
+
+USING = """\
+    predict and its like take Dask collections too, and then are lazy, block by block, and give Dask arrays; of
+    what is no collection they give what {plain}'s give. to_local() gives an ordinary {plain}."""
+
+
+def with_own_parameters(cls: Any) -> Any:
+    """The class, whose constructor takes the parameters of the plain estimator, and ours."""
+    plain = inspect.signature(cls.plain.__init__)
+    own = [p for p in inspect.signature(cls.__init__).parameters.values() if p.name in OWN]
+    cls.__init__.__signature__ = plain.replace(parameters=[*plain.parameters.values(), *own])
+    return cls
+
+
+class DaskEstimator:
+    """Before it in a class is what fits it, after it the plain estimator.
+
+    fitted: an attribute that a fitted one has. keeps_frames: whether rows of a DataFrame stay a frame.
+    """
+
+    plain: Any  # the estimator of one process
+    fitted: str
+    keeps_frames = False
+    local_epochs: int
+    client: Any
+
+    def _client(self) -> Any:
+        """The client, of ours or the one that is in use."""
+        distributed = needs("distributed", type(self).__name__)
+        if self.client is None:
+            try:
+                return distributed.default_client()
+            except ValueError as error:
+                raise ValueError("client must be given where no distributed.Client is in use, got None") from error
+        if not isinstance(self.client, distributed.Client) or self.client.asynchronous:
+            raise TypeError(f"client must be a distributed.Client that is not asynchronous, got "
+                            f"{_checks.described(self.client)}")
+        return self.client
+
+    def _shards(self, client: Any, X: Any, y: Any, sample_weight: Any = None) -> list[ShardFuture]:
+        return shards_of(client, X, y, sample_weight, self.keeps_frames)
+
+    # ---- an estimator like others
+
+    def to_local(self) -> Any:
+        """The estimator of one process, fitted if this one is: a copy."""
+        local = self.plain.__new__(self.plain)
+        state = {k: v for k, v in self.__getstate__().items() if k not in OWN}
+        local.__setstate__(state)
+        return local
+
+    def __sklearn_clone__(self) -> Self:
+        """An unfitted estimator of the same parameters. The client, which cannot be copied, is the same."""
+        parameters = self.get_params(deep=False)  # type: ignore[attr-defined]
+        return type(self)(**{name: value if name == "client" else clone(value, safe=False)
+                             for name, value in parameters.items()})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "client": None}  # type: ignore[dict-item]
+
+    # ---- using
+
+    def _by_blocks(self, method: str, X: Any, columns: int | None, dtype: Any, part: int | None = None,
+                   **options: Any) -> Any:
+        """What a method gives for each block of a collection: a Dask array of so many columns, None for (n,). part : of
+        what comes as a tuple. options : of the method."""
+        delayed, da = needs("dask", "predict on Dask collections").delayed, needs("dask.array", "predict")
+        shape, of_block = () if columns is None else (columns,), delayed(_of_block, pure=False)
+        local = delayed(self._for_blocks(X), pure=False)
+        if is_frame(X):
+            parts, sizes = X.to_delayed(), [np.nan] * X.npartitions
+        else:
+            parts, sizes = np.ravel(X.rechunk({1: -1}).to_delayed()), X.chunks[0]
+        out = np.dtype(dtype)
+        what = self.keeps_frames, method, options, part, shape, out
+        blocks = [da.from_delayed(of_block(one, local, *what), (n, *shape), out) for one, n in zip(parts, sizes)]
+        return da.concatenate(blocks, allow_unknown_chunksizes=True)
+
+    def _for_blocks(self, X: Any) -> Any:
+        """The plain estimator for the blocks of a collection, the number of whose columns is checked."""
+        wanted = self.n_features_in_  # type: ignore[attr-defined]
+        if X.ndim != 2 or columns_of(X) != wanted:
+            raise ValueError(f"X must have shape (n, {wanted}), got {X.shape}")
+        return self.to_local()
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """As of the plain estimator; of Dask collections computed where they are."""
+        if not is_collection(X):
+            return super().score(X, y, sample_weight)  # type: ignore[misc, no-any-return]
+        check_is_fitted(self, self.fitted)
+        client = self._client()
+        est = sent(client, self.to_local())
+        shards = self._shards(client, X, y, sample_weight)
+        found = of_all(client, rounds.tally_of_predictions, est, shards)
+        if not found.n:
+            raise ValueError("sample_weight must be above 0 for some row, got 0 for all")
+        return found.score(hasattr(self, "classes_"))  # type: ignore[no-any-return]
+
+
+def _of_block(block: Any, est: Any, keeps_frames: bool, method: str, options: dict[str, Any], part: int | None,
+              shape: tuple[int, ...], out: Any) -> Any:
+    rows = block if keeps_frames else rows_of(block)
+    if not rows.shape[0]:
+        return np.empty((0, *shape), out)
+    found = getattr(est, method)(rows, **options)
+    return np.asarray(found if part is None else found[part]).reshape(rows.shape[0], *shape)
+
+
+def watched_sets(eval_set: Any, weights: Any) -> list[tuple[Any, ...]]:
+    """[(X, y) or (X, y, sample_weight)] of the rows to watch."""
+    if eval_set is None:
+        if weights is not None:
+            raise ValueError("eval_set must be given where eval_sample_weight is, got None")
+        return []
+    if not isinstance(eval_set, (list, tuple)) or not all(isinstance(one, tuple) and len(one) == 2
+                                                          for one in eval_set):
+        raise TypeError(f"eval_set must be a list of pairs (X, y), got {_checks.described(eval_set)}")
+    if weights is None:
+        return list(eval_set)
+    if not isinstance(weights, (list, tuple)) or len(weights) != len(eval_set):
+        raise ValueError(f"eval_sample_weight must be a list of {len(eval_set)}, as eval_set is, got "
+                         + _checks.described(weights))
+    return [(*one, weight) for one, weight in zip(eval_set, weights)]
+
+
+# ---- tasks
+
+def sent(client: Any, what: Any) -> Any:
+    """The future of something that workers get: as a task, which can be run again where the worker dies that has it.
+    (What is scattered is lost then, and a scatter to all may wait for one that has died.)"""
+    with needs("dask", "fit").config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+        return client.submit(rounds.given, what, pure=False)
+
+
+def of_each(client: Any, function: Callable[..., Any], what: Any, shards: Sequence[ShardFuture],
+            *others: Sequence[Any]) -> list[Any]:
+    """The futures of function(what, rows, ..) for each of some shards, where these are. others: for each shard one."""
+    return [client.submit(function, what, shard.rows, *more, **where(shard.worker), pure=False)
+            for shard, *more in zip(shards, *others)]
+
+
+def of_all(client: Any, function: Callable[..., Any], what: Any, shards: Sequence[ShardFuture],
+           *others: Sequence[Any]) -> Any:
+    """The sum of what a function gives for each of some shards, in their order."""
+    first, *found = client.gather(of_each(client, function, what, shards, *others))
+    for one in found:
+        first = first + one
+    return first
+
+
+def surviving(client: Any, attempt: Callable[[], Result]) -> Result:
+    """What a round gives, which is run again where workers die in it. RuntimeError where they do in each attempt."""
+    scheduler, of_client = needs("distributed.scheduler", "fit"), needs("distributed.client", "fit")
+    lost = (scheduler.KilledWorker, of_client.FutureCancelledError, of_client.FuturesCancelledError,
+            needs("distributed.comm", "fit").CommClosedError)
+    for number in range(ATTEMPTS):
+        client.wait_for_workers(1)
+        try:
+            return attempt()
+        except lost as error:
+            if number == ATTEMPTS - 1:
+                raise RuntimeError(f"workers died in each of {ATTEMPTS} attempts at a round: {error}") from error
+    raise AssertionError("not reached")

@@ -1,0 +1,152 @@
+"""What Dask's workers do for estimators of tables: look at their rows, encode them, and train members in rounds."""
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..model import MLP
+from ..tabular import ensemble, pieces
+from ..tabular.pieces import Block, Piece
+from ..tabular.presets import Preset
+from ..tabular.sketch import Numbers
+from .collections import Shard
+from .rounds import threads_of_worker
+
+
+class Rules(NamedTuple):
+    """How rows become a Block: the estimator that has learned of all, and how its members hold rows out, None where
+    other rows are watched."""
+
+    est: Any
+    dealt: Any
+
+
+class Dealt(NamedTuple):
+    """How rows are dealt out to members."""
+
+    members: int
+    folds: int
+    bagging: str
+
+
+class Members(NamedTuple):
+    """Members in training: their numbers, networks and the rates of the epochs to come."""
+
+    numbers: list[int]
+    nets: list[MLP]
+    rates: list[list[float]]
+    preset: Preset
+    n_threads: int | None
+
+
+class Learned(NamedTuple):
+    """What a member has learned of some rows: the weights and the optimiser's arrays, the weight of the rows, and their
+    mean loss in the last epoch."""
+
+    arrays: list[Any]
+    weight: float
+    loss: float
+
+
+class Losses(NamedTuple):
+    """Of each member the sum of the weighted losses of rows, and their weight, (members,)."""
+
+    total: Any
+    weight: Any
+
+    def __add__(self, other: Losses) -> Losses:  # type: ignore[override]
+        return Losses(self.total + other.total, self.weight + other.weight)
+
+
+def look(est: Any, shard: Shard, kinds: list[str] | None = None) -> Piece:
+    """What is known of a worker's rows."""
+    return pieces.look(est, shard.X, shard.y, shard.weight, kinds)
+
+
+def encoded(rules: Rules, shard: Shard, seed: int) -> Block:
+    """A worker's rows as members take them. seed : by which they are dealt out."""
+    est, dealt = rules
+
+    def parts(y: Any, rows: Any) -> list[ensemble.Part]:
+        if dealt is None:
+            return []
+        return ensemble.deal(y, dealt.members, dealt.folds, dealt.bagging, np.random.default_rng(seed))
+
+    return pieces.block(est, shard.X, shard.y, shard.weight, parts)
+
+
+def rows_of_member(block: Block, number: int) -> Any:
+    """The rows of a block that a member is trained on."""
+    return block.parts[number].rows if block.parts else np.arange(len(block.X))
+
+
+def trained(members: Members, block: Block, seed: int) -> list[Learned]:
+    """What each member learns of a worker's rows. seed : of the order of the rows and of dropout."""
+    nets = [copy.copy(net) for net in members.nets]  # what a task is given may be used by others
+    for net in nets:
+        net._network.progress.seed = seed
+    rows = [rows_of_member(block, number) for number in members.numbers]
+    losses = pieces.train_all(nets, members.rates, rows, block, members.preset,
+                              members.n_threads or threads_of_worker())
+    return [Learned(arrays_of(net), pieces.weight_of(block, some), loss)
+            for net, some, loss in zip(nets, rows, losses)]
+
+
+def arrays_of(net: MLP) -> list[Any]:
+    """All that a step changes, to be averaged."""
+    network = net._network
+    assert network.progress.optimizer_state is not None
+    return [network.parameters.values(), *network.progress.optimizer_state.arrays()]
+
+
+def averaged(results: list[list[Learned]]) -> list[Learned]:
+    """Of each member the mean of what workers' rows have taught it, weighted by rows, added in their order."""
+    return [_mean([one for one in of_member if one.weight > 0] or of_member[:1]) for of_member in zip(*results)]
+
+
+def _mean(results: list[Learned]) -> Learned:
+    total = sum(one.weight for one in results) or 1.0
+    arrays = [np.zeros_like(a) for a in results[0].arrays]
+    for one in results:
+        for mean, a in zip(arrays, one.arrays):
+            mean += a * mean.dtype.type(one.weight / total)
+    return Learned(arrays, total, sum(one.loss * one.weight for one in results) / total)
+
+
+def with_learned(members: Members, results: list[Learned]) -> list[MLP]:
+    """The networks after a round."""
+    nets = [copy.copy(net) for net in members.nets]
+    for net, result in zip(nets, results):
+        take(net, result)
+    return nets
+
+
+def take(net: MLP, result: Learned) -> None:
+    """Have a network and its optimiser as a round left them."""
+    p, *state = result.arrays
+    network = net._network
+    assert network.progress.optimizer_state is not None
+    network.parameters.assign(p)
+    for a, values in zip(network.progress.optimizer_state.arrays(), state):
+        a[...] = values
+
+
+def losses(nets: list[MLP], block: Block, numbers: list[int] | None) -> Losses:
+    """Of the rows that the members of these numbers hold out, of None of all rows."""
+    rows = ([np.arange(len(block.X))] * len(nets) if numbers is None
+            else [block.parts[number].held_out for number in numbers])
+    return Losses(np.array([pieces.total_loss(net, block, some) for net, some in zip(nets, rows)]),
+                  np.array([pieces.weight_of(block, some) for some in rows]))
+
+
+def held_out_weights(what: Any, block: Block) -> Losses:
+    """The weight of the rows that each member holds out, in `weight`."""
+    weight = np.array([pieces.weight_of(block, part.held_out) for part in block.parts])
+    return Losses(np.zeros(len(weight)), weight)
+
+
+def residuals(nets: list[MLP], block: Block) -> Numbers:
+    """Of the rows that members held out."""
+    return pieces.residuals(nets, block)
