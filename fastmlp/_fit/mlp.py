@@ -62,7 +62,7 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
-    options.check(None if previous is None else previous.optimizer, network.loss.name)
+    options.check(None if previous is None else previous.optimizer, network.loss)
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
         ranks.local_steps = local_steps(options.sync)
