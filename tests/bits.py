@@ -183,6 +183,8 @@ def cases():
     yield "arguments", Case([4, Dense(8, ("elu", 0.5)), Dense(3, ("leaky_relu", 0.25))], loss=("huber", 0.25))
     for loss in ("quantile", "ordered_quantile"):
         yield f"levels of {loss}", Case(dense([7, 12, 6], "tanh"), loss=(loss, (0.125, 0.5, 0.75)), weighted=True)
+    yield "kind batch_norm, attacked", Case([9, fastmlp.BatchNorm(), Dense(20, "tanh"), fastmlp.BatchNorm(), 3],
+                                            adversarial=Attack(1 / 8, max_iter=2, random_start=True), weighted=True)
     yield "probabilities", Case(dense([6, 8, 5], "elu"), loss="cross_entropy", y=sixteenths)
     dropout = [9, Dropout(0.25), Dense(20, "relu"), Dropout(0.5), Dense(33, "elu"), Dropout(0.125), Dense(3)]
     yield "kind dropout", Case(dropout, Adam(1 / 64), rows=150, batch=70)
