@@ -38,7 +38,7 @@ cdef extern from "kernels/kernels.h" nogil:
 
     ctypedef struct loss_t:
         int kind, form
-        double arg
+        const double *arg
         Py_ssize_t m, n
         const void *x
         Py_ssize_t ldx
@@ -169,8 +169,8 @@ cdef extern from "kernels/kernels.h" nogil:
                           void *delta) noexcept nogil
         int (*loss)(const loss_t *t) noexcept nogil
         void (*loss_curve)(const loss_t *t, const void *xt, Py_ssize_t ldxt) noexcept nogil
-        void (*link)(int kind, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out, Py_ssize_t ldo,
-                     void *scratch) noexcept nogil
+        void (*link)(int kind, Py_ssize_t levels, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out,
+                     Py_ssize_t ldo, void *scratch) noexcept nogil
         void (*step)(const step_t *s, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G,
                      Py_ssize_t ldg, void *S1, void *S2) noexcept nogil
         void (*gather)(const source_t *src, const int64_t *order, Py_ssize_t first, Py_ssize_t m, void *out,

@@ -85,7 +85,7 @@ class Core:
         cls,
         d: Sequence[int],
         layers: Sequence[dict[str, Any]],
-        loss: tuple[int, float],
+        loss: tuple[int, float | tuple[float, ...]],
         link: int,
         dtype: DTypeLike,
         tail: tuple[int, int] = (0, 0),

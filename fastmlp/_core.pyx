@@ -72,13 +72,13 @@ cdef class Core:
     features how many "features" a position has and whether each is "scaled", of normalisations of rows "centred" and
     "eps"; of two layers side by side the "positions" of a map, as of gates and waves; of columns how many are
     "numeric", and "tables", (values, units) of each; of mixtures and gates what is "mixed", an activation's number and
-    argument; of an encoding by bins the "edges" of each feature, arrays. loss: (number, argument). tail: (weights,
-    biases): how many tied parameters are stored after the layers' parameters. rounds: whether training and predictions
-    round the operands of products to bfloat16."""
+    argument; of an encoding by bins the "edges" of each feature, arrays. loss: (number, argument, or the quantiles that
+    each target has an output for). tail: (weights, biases): how many tied parameters are stored after the layers'
+    parameters. rounds: whether training and predictions round the operands of products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
-    cdef list held              # what Layer.windows, Layer.tables and Layer.bins point at
+    cdef list held              # what Layer.windows, Layer.tables, Layer.bins and the loss point at
     cdef readonly object P, dtype
     cdef readonly object statistics     # running means and variances, layer by layer: kept, but no parameters
     cdef readonly Py_ssize_t n_params
@@ -103,10 +103,9 @@ cdef class Core:
         self.dtype = np.dtype(dtype)
         self.blank.k = kernels_for(self.dtype)
         self.blank.size = self.blank.k.itemsize
-        self.blank.rows.loss.kind, self.blank.rows.loss.arg = loss
-        self.blank.rows.loss.n = d[net.L]
         self.link, self.rounds = link, rounds
         self.calls, self.rounding_calls, self.small_calls, self.held, self.pace = [], [], [], [], Pace()
+        self.minimise(loss, d[net.L])
         self.statistics = read_layers(&self.blank, d, layers, self.dtype, self.held)
         self.n_params = lay_out_parameters(&self.blank, &self.ties, tail)
         self.ties.fold, self.ties.spread = fold, spread
@@ -116,6 +115,15 @@ cdef class Core:
         for l in range(1, net.L + 1):
             net.layers[l].weights.W = at(&self.blank, net.P, net.layers[l].weights.w_at)
             net.layers[l].weights.b = at(&self.blank, net.P, net.layers[l].weights.b_at)
+
+    cdef minimise(self, given, outputs):
+        """Have the loss be (its number in the table, its argument or the quantiles of each target)."""
+        cdef loss_t *loss = &self.blank.rows.loss
+        loss.kind, argument = given
+        numbers = np.resize(np.array(argument, np.float64), outputs)
+        loss.n, loss.arg = outputs, <const double *>address(numbers)
+        self.blank.net.levels = len(argument) if isinstance(argument, tuple) else 1
+        self.held.append(numbers)
 
     def __dealloc__(self):
         free(self.blank.net.layers)
@@ -287,7 +295,7 @@ cdef class Core:
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
         cdef Py_ssize_t done, wanted, size, first, last
-        cdef double argument = job.rows.loss.arg, weight_scale, row_l2, row_l1, noise, smoothing
+        cdef double weight_scale, row_l2, row_l1, noise, smoothing
         order, size, first, last, weight_scale, key, rates, mixed = <tuple>batches
         row_l2, row_l1, noise, penalty, attack, smoothing, _ = <tuple>objective
         call.bind(data, order, weight_scale)
@@ -303,7 +311,7 @@ cdef class Core:
         job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
         job.batches.altered = noise > 0 or mixed is not None
         if smoothing:
-            job.rows.loss.arg = smoothing
+            job.rows.loss.arg = &smoothing
         if mixed is not None:
             call.mix(mixed[0], mixed[1])
         call.drop_at(rates)
@@ -323,7 +331,8 @@ cdef class Core:
             call.advance(state)
             if division is not None:
                 call.work_on(self.P)
-        job.rows.loss.arg = argument
+        if smoothing:
+            job.rows.loss.arg = self.blank.rows.loss.arg
         self.give(call)
         return Sums(job.results.loss_sum, last if done == wanted else done // job.batches.chunks,
                     job.results.weight_penalty, job.results.sensitivity_penalty)

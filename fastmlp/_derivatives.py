@@ -16,12 +16,38 @@ from ._network import Network
 from ._types import Floats
 
 OUTPUTS = ("logits", "probabilities")  # x(L), before the loss's link, and what predict gives
-# link -> its Jacobian at predictions p, times u; it is symmetric
-LINKS: dict[str, Callable[[Floats, Floats], Floats]] = {
-    "identity": lambda p, u: u,
-    "exp": lambda p, u: p * u,
-    "sigmoid": lambda p, u: p * (1 - p) * u,
-    "softmax": lambda p, u: p * (u - (p * u).sum(axis=1, keepdims=True)),
+
+Product = Callable[[Floats, Floats, int], Floats]
+
+
+def _symmetric(product: Callable[[Floats, Floats], Floats]) -> tuple[Product, Product]:
+    return (lambda p, u, _: product(p, u),) * 2
+
+
+def _along_increments(p: Floats, u: Floats, each: int) -> Floats:
+    """Each p is the sum of x of the first output and of softplus(x) of those up to its own."""
+    return np.cumsum(_slopes(p, each) * u.reshape(len(u), -1, each), axis=2).reshape(u.shape)
+
+
+def _back_to_increments(p: Floats, u: Floats, each: int) -> Floats:
+    above = np.cumsum(u.reshape(len(u), -1, each)[:, :, ::-1], axis=2)[:, :, ::-1]
+    return (_slopes(p, each) * above).reshape(u.shape)
+
+
+def _slopes(p: Floats, each: int) -> Floats:
+    """1, and of softplus(x) sigmoid(x) = 1 - e^-softplus(x), (n, targets, each)."""
+    slopes = np.ones((len(p), p.shape[1] // each, each), p.dtype)
+    slopes[:, :, 1:] = -np.expm1(-np.diff(p.reshape(slopes.shape), axis=2))
+    return slopes
+
+
+# link -> its Jacobian at predictions p, times u, and transposed, times u, where each target has so many outputs
+LINKS: dict[str, tuple[Product, Product]] = {
+    "identity": _symmetric(lambda p, u: u),
+    "exp": _symmetric(lambda p, u: p * u),
+    "sigmoid": _symmetric(lambda p, u: p * (1 - p) * u),
+    "softmax": _symmetric(lambda p, u: p * (u - (p * u).sum(axis=1, keepdims=True))),
+    "increasing": (_along_increments, _back_to_increments),
 }
 
 
@@ -103,7 +129,7 @@ def vjp(network: Network, X: Any, U: Any, at: str) -> Floats:
     network.parameters.require_finite()
     with network.team(data.n, 2) as team:
         if at == "probabilities":
-            U = np.ascontiguousarray(_through_link(network, data, team, U), network.dtype)
+            U = np.ascontiguousarray(_through_link(network, data, team, U, back=True), network.dtype)
         return network.core.pull(data, team, U)[0]
 
 
@@ -121,6 +147,6 @@ def _along(name: str, a: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> F
     return np.ascontiguousarray(_arrays.shaped(name, _arrays.dense(a, name), shape, dtype), dtype)
 
 
-def _through_link(network: Network, data: _core.Data, team: _core.Team, u: Floats) -> Floats:
-    """u, (n, d(L)), times the Jacobian of the loss's link."""
-    return LINKS[network.loss.link_name](network.core.predict(data, team), u)
+def _through_link(network: Network, data: _core.Data, team: _core.Team, u: Floats, back: bool = False) -> Floats:
+    """The Jacobian of the loss's link, or transposed, times u, (n, d(L))."""
+    return LINKS[network.loss.link_name][back](network.core.predict(data, team), u, network.loss.outputs_each)

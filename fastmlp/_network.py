@@ -51,8 +51,8 @@ class Network:
     layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties,
     precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. tables: of the last
     columns of X, those of categories, how many values each has and whether others may come; numeric: how many columns
-    are before them. core: the engine's part. classes: the names of labels, None as long as these are numbers;
-    n_classes: how many the loss tells apart, None where it does not.
+    are before them. core: the engine's part. n_targets: columns of y, where it is no labels. classes: the names of
+    labels, None as long as these are numbers; n_classes: how many the loss tells apart, None where it does not.
     parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls that
     do not say, None for as many as pay off.
     """
@@ -61,9 +61,10 @@ class Network:
                  ties: tuple[Any, ...], precision: str = "full") -> None:
         self.layers, self.shapes, self.loss, self.dtype, self.ties = layers, shapes, loss, dtype, ties
         self.precision = precision
+        self.d = tuple(math.prod(shape) for shape in shapes)
+        self.n_targets = loss.n_targets(self.d[-1])
         self.scheduled = [(l, layer) for l, layer in enumerate(layers, 1)
                           if isinstance(layer, Dropout) and callable(layer.rate)]
-        self.d = tuple(math.prod(shape) for shape in shapes)
         sources = [layer.sources(l) for l, layer in enumerate(layers, 1)]
         read = [shapes[first] for first, *_ in sources]
         weight_shapes = [None, *(layer.weights(shape) for layer, shape in zip(layers, read))]
@@ -140,7 +141,7 @@ class Network:
     def targets(self, y: Any, n: int) -> Any:
         """y for n rows as the engine reads it, checked."""
         y = y if self.classes is None else self.numbered(y)
-        return _arrays.targets(y, n, self.d[-1], self.loss.name, self.dtype)
+        return _arrays.targets(y, n, self.n_targets, self.loss.name, self.dtype)
 
     def numbered(self, y: Any) -> Any:
         """y with the numbers of the classes in the place of their names."""

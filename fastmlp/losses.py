@@ -1,7 +1,7 @@
 """Losses: the engine's by name, and users' own functions."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,14 @@ from ._types import Floats, Integers
 __all__ = ["Loss"]
 
 LossFunction = Callable[[Floats, Any], tuple[Any, Any]]
+LossName = str | tuple[str, float | Sequence[float]]  # alone, or with its number or numbers
 # name -> what its number must be, where it has one
 LIMITS: dict[str, _checks.Limits] = {
     "huber": {"above": 0},
     "quantile": {"above": 0, "below": 1},
+    "ordered_quantile": {"above": 0, "below": 1},
 }
-
+OF_QUANTILES = ("quantile", "ordered_quantile")  # which take several numbers, too
 
 # other libraries' names -> ours
 ALIASES = {
@@ -36,24 +38,42 @@ ALIASES = {
 class Loss:
     """What a network minimises: the mean over rows of e(x(L), y), itself a sum over the outputs.
 
-    spec: a name of the engine's table or of ALIASES, a pair (name, number) for huber's threshold or the quantile, or a
-    callable loss(x, y) that gets blocks of rows x = x(L) and y, both (m, d(L)), and returns their values (m,) and
-    derivatives de/dx (m, d(L)). dtype: in which it is computed. ValueError or TypeError for others, and for a
-    number that it cannot be computed with.
+    spec: a name of the engine's table or of ALIASES, a pair (name, number) for huber's threshold or the quantile, a
+    pair (name, numbers) for several quantiles, which increase, or a callable loss(x, y) that gets blocks of rows
+    x = x(L) and y, both (m, d(L)), and returns their values (m,) and derivatives de/dx (m, d(L)). dtype: in which it is
+    computed. ValueError or TypeError for others, and for a number that it cannot be computed with.
 
     name: of the engine's table, None for a callable; function: the callable, or None. kind, arg, link: as the engine
-    takes them.
+    takes them. levels: the quantiles for each of which a target has an output; () of other losses.
     """
 
-    def __init__(self, spec: str | tuple[str, float] | LossFunction, dtype: DTypeLike = np.float64) -> None:
+    def __init__(self, spec: LossName | LossFunction, dtype: DTypeLike = np.float64) -> None:
         spec = spec if callable(spec) else _checks.canonical(spec, ALIASES)
-        self.spec = spec
         self.function: LossFunction | None = spec if callable(spec) else None
         self.name: str | None = None
-        self.kind, self.arg, self.link = 0, 0.0, _core.LINKS["identity"]
+        self.kind, self.link = 0, _core.LINKS["identity"]
+        self.arg: float | tuple[float, ...] = 0.0
+        self.levels: tuple[float, ...] = ()
+        self.spec: Any = spec
         if self.function is None:
-            self.name, self.arg = _checks.named("loss", spec, _core.LOSSES, LIMITS, _checks.floating(dtype))
+            self.name, self.arg = _named(spec, _checks.floating(dtype))
             self.kind, self.link, _ = _core.LOSSES[self.name]
+        if isinstance(self.arg, tuple):
+            self.levels = self.arg
+            if isinstance(spec, tuple) and not _checks.is_number(spec[1]):
+                self.spec = self.name, self.levels
+
+    @property
+    def outputs_each(self) -> int:
+        """Outputs for each target."""
+        return max(1, len(self.levels))
+
+    def n_targets(self, outputs: int) -> int:
+        """Of how many targets a row's outputs are. ValueError where some target lacks an output."""
+        if outputs % self.outputs_each:
+            raise ValueError(f"the last of layers must have a multiple of {self.outputs_each} units, one for each of "
+                             f"the loss's quantiles of each target, got {outputs}")
+        return outputs // self.outputs_each
 
     @property
     def link_name(self) -> str:
@@ -79,3 +99,23 @@ class Loss:
             return value, grad
 
         return call
+
+
+def _named(spec: Any, dtype: np.dtype[Any]) -> tuple[str, float | tuple[float, ...]]:
+    """(the name of a loss, its number, or its quantiles)"""
+    if isinstance(spec, tuple) and len(spec) == 2 and isinstance(spec[0], str) and spec[0] in OF_QUANTILES:
+        name, given = spec
+        return name, _levels(name, (given,) if _checks.is_number(given) else given, dtype)
+    name, number = _checks.named("loss", spec, _core.LOSSES, LIMITS, dtype)
+    return name, (number,) if name in OF_QUANTILES else number
+
+
+def _levels(name: str, given: Any, dtype: np.dtype[Any]) -> tuple[float, ...]:
+    """The quantiles of a loss, checked."""
+    argument = f"the number of loss {name!r}"
+    if not isinstance(given, (list, tuple)) and not (isinstance(given, np.ndarray) and given.ndim == 1):
+        raise TypeError(f"{argument} must be a number or several, got {_checks.described(given)}")
+    levels = tuple(_checks.number(argument, q, **LIMITS[name], dtype=dtype) for q in given)
+    if not levels or not (np.diff(np.array(levels, dtype)) > 0).all():
+        raise ValueError(f"{argument} must increase in {dtype.name}, got {_checks.described(given)}")
+    return levels

@@ -4,7 +4,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,8 +77,7 @@ def r2(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     w = np.ones(len(y)) if weight is None else weight
     total = (w[:, None] * (y - np.average(y, axis=0, weights=w)) ** 2).sum(axis=0)
     rest = (w[:, None] * (y - prediction) ** 2).sum(axis=0)
-    varies = total > 0
-    return float(np.mean(np.where(varies, 1 - rest / np.where(varies, total, 1), np.where(rest > 0, 0, 1))))
+    return _explained(rest, total)
 
 
 def mae(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
@@ -94,6 +93,50 @@ def mse(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
 def rmse(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     """The root of the mean squared error over rows, the mean over outputs."""
     return float(np.sqrt(np.average((y - prediction) ** 2, axis=0, weights=weight)).mean())
+
+
+def pinball_by_quantile(y: NDArray[Any], prediction: Floats, levels: Sequence[float]) -> Floats:
+    """The pinball loss of each row, target and quantile, (n, targets, quantiles). prediction: (n, targets * quantiles),
+    all of a target in a row."""
+    q, short = np.array(levels), y[:, :, None] - prediction.reshape(*y.shape, len(levels))
+    return np.maximum(q * short, (q - 1) * short)
+
+
+class Pinball:
+    """The mean pinball loss over rows, targets and quantiles; of one quantile scikit-learn's mean_pinball_loss. levels:
+    the quantiles that are predicted."""
+
+    __name__ = "pinball"
+
+    def __init__(self, levels: Sequence[float] = (0.5,)) -> None:
+        self.levels = levels
+
+    def __call__(self, y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+        rows = pinball_by_quantile(y, prediction, self.levels).mean(axis=(1, 2))
+        return float(np.average(rows, weights=weight))
+
+
+def d2_pinball(y: NDArray[Any], prediction: Floats, weight: Any, levels: Sequence[float]) -> float:
+    """1 - the pinball loss over that of y's own quantiles, the mean over targets and quantiles: R^1 of Koenker and
+    Machado (1999), scikit-learn's D^2. 0 for a target that is constant and missed."""
+    w = np.ones(len(y)) if weight is None else weight
+    constant = np.repeat(np.hstack([_quantiles(column, levels, w) for column in y.T])[None], len(y), axis=0)
+    rest, total = (np.tensordot(w, pinball_by_quantile(y, p, levels), 1) for p in (prediction, constant))
+    return _explained(rest, total)
+
+
+def _quantiles(column: NDArray[Any], levels: Sequence[float], weight: NDArray[Any]) -> Floats:
+    """The numbers of a column with the least pinball loss: where the weights up to there reach each share of all."""
+    order = np.argsort(column)
+    reached = np.cumsum(weight[order], dtype=np.float64)
+    places = np.searchsorted(reached, np.array(levels) * reached[-1])
+    return column[order[np.minimum(places, len(column) - 1)]]
+
+
+def _explained(rest: Floats, total: Floats) -> float:
+    """The mean of 1 - rest / total; where total is 0 it counts as 1, or where rest is not as 0."""
+    varies = total > 0
+    return float(np.mean(np.where(varies, 1 - rest / np.where(varies, total, 1), np.where(rest > 0, 0, 1))))
 
 
 def auc(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
@@ -127,21 +170,27 @@ def _of_sklearn(name: str) -> Callable[..., float]:
 LOGGED = ("loss", "lr", *_core.PENALTIES)  # what fit logs besides
 METRICS: dict[str, Metric] = {
     "accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "log_loss": log_loss, "r2": r2, "mae": mae,
-    "mse": mse, "rmse": rmse, "auc": auc, "average_precision": average_precision,
+    "mse": mse, "rmse": rmse, "pinball": Pinball(), "auc": auc, "average_precision": average_precision,
 }
-OF_NUMBERS = ("r2", "mae", "mse", "rmse")  # not of labels
+OF_NUMBERS = ("r2", "mae", "mse", "rmse", "pinball")  # not of labels
 OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "log_loss")  # of labels, or of targets from 0 to 1
 OF_YES_OR_NO = ("auc", "average_precision")  # of labels, or of targets that are 0 or 1
 CLASSIFYING = ("cross_entropy", "binary_cross_entropy")  # losses whose predictions are probabilities
 # last words of names, by which of two numbers is better; scikit-learn's functions and scorers end so, too
 LARGER = {"accuracy", "r2", "auc", "score", "f1", "precision", "recall", "jaccard", "macro", "micro", "weighted",
           "samples", "ovr", "ovo"}
-SMALLER = {"loss", "error", "mae", "mse", "rmse", "deviance", "penalty", "lr"}
+SMALLER = {"loss", "error", "mae", "mse", "rmse", "pinball", "deviance", "penalty", "lr"}
+
+
+def _own(metrics: Mapping[str, Metric]) -> list[str]:
+    """Names of those that are METRICS', under their names there."""
+    return [name for name, metric in metrics.items()
+            if metric is METRICS.get(name) or name == "pinball" and isinstance(metric, Pinball)]
 
 
 def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) -> None:
     """ValueError where a metric by name is not for such targets: labels (n,), or (n, d(L))."""
-    own = [name for name, metric in metrics.items() if metric is METRICS.get(name)]
+    own = _own(metrics)
     if labels:
         of_numbers = [name for name in own if name in OF_NUMBERS]
         if of_numbers:
@@ -156,8 +205,13 @@ def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) 
 
 
 def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int, weight: NDArray[Any] | None) -> None:
-    """ValueError where a metric by name or a scorer is not defined for just these rows: labels (n,), or (n, d(L)), and
-    their weights, without which a row does not count."""
+    """ValueError where a metric by name or a scorer is not defined for just these rows: labels (n,), or (n, targets),
+    and their weights, without which a row does not count; or for so many outputs."""
+    if y.ndim == 2 and y.shape[1] < outputs:
+        single = [name for name, metric in metrics.items() if metric in METRICS.values()]
+        if single:
+            raise ValueError(f"metrics {' and '.join(single)} must be left out where the loss is of several quantiles, "
+                             "of which pinball is a metric")
     if weight is not None:
         y, weight = y[weight > 0], weight[weight > 0]
     for name, metric in metrics.items():
@@ -185,15 +239,15 @@ def larger_is_better(name: str) -> bool | None:
 def direction(name: str, metric: Metric) -> bool | None:
     """Whether larger is better of a metric with a name: of scorers it is, of others their own names say it, of users'
     functions these and the names given to them. None where they do not, or say both."""
-    if isinstance(metric, Scorer):
-        return True
+    if isinstance(metric, (Scorer, Pinball)):
+        return isinstance(metric, Scorer)
     own = [known for known, function in METRICS.items() if function is metric]
     said = {larger_is_better(word) for word in own or (name, _name_of(metric))} - {None}
     return said.pop() if len(said) == 1 else None
 
 
-def named_metrics(metrics: Any, loss: str | None) -> dict[str, Metric]:
-    """Users' metrics -> {name: function of (y, prediction, weight)}, for a network with a loss.
+def named_metrics(metrics: Any, loss: str | None, levels: Sequence[float] = ()) -> dict[str, Metric]:
+    """Users' metrics -> {name: function of (y, prediction, weight)}, for a network with a loss, perhaps of quantiles.
 
     metrics: one or a list of names, of METRICS or of scikit-learn's scorers, functions of (y, prediction) and scorers,
     functions of (estimator, X, y); or a dict of such by the names to log them under.
@@ -209,7 +263,7 @@ def named_metrics(metrics: Any, loss: str | None) -> dict[str, Metric]:
     for name, metric in pairs:
         if _checks.name("the names of metrics", name) in found or name in LOGGED:
             raise ValueError(f"metrics must have names of their own, got a second {name!r}")
-        found[name] = _metric(metric, loss)
+        found[name] = _metric(metric, loss, levels or (0.5,))
     return found
 
 
@@ -219,7 +273,9 @@ def _name_of(metric: Any) -> str:
     return metric if isinstance(metric, str) else str(getattr(function, "__name__", type(metric).__name__))
 
 
-def _metric(metric: Any, loss: str | None) -> Metric:
+def _metric(metric: Any, loss: str | None, levels: Sequence[float]) -> Metric:
+    if isinstance(metric, str) and metric == "pinball":
+        return Pinball(levels)
     if isinstance(metric, str):
         return METRICS[metric] if metric in METRICS else Scorer(_scorer(metric), loss in CLASSIFYING)
     if not callable(metric):

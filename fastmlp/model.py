@@ -21,7 +21,7 @@ from ._network import Network
 from ._parameters import OptimizerState
 from ._robust import Attack
 from ._types import Floats, Shape
-from .losses import Loss, LossFunction
+from .losses import Loss, LossFunction, LossName
 from .optim import Optimizer
 from .summary import html, summary
 from .ties import Tie
@@ -54,6 +54,10 @@ class MLP(Exits):
         loss(x, y) -> values (m,), derivatives (m, d(L)). The link of predictions is softmax for "cross_entropy",
         sigmoid for "binary_cross_entropy", exp for "poisson", else the identity. "mse", "mae" and "log_loss" are other
         names of "squared_error", "absolute_error" and "cross_entropy"; Keras' names are known, too.
+        ("quantile", (q1, q2, ..)), with increasing numbers between 0 and 1, predicts several quantiles of each target:
+        the last layer has that many units for each column of y, those of the first column first, and the loss is the
+        sum of theirs. ("ordered_quantile", (q1, q2, ..)) is the same of predictions that never cross, p1 = x1 and
+        pk = p(k-1) + softplus(xk).
     dtype : "float32" or "float64", of the weights and of all that is computed.
     init : how the weights of int layers start: a name of `fastmlp.initializers()`.
     random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
@@ -84,7 +88,7 @@ class MLP(Exits):
     """
 
     def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer | specs.Residual | specs.Concat], *,
-                 activation: specs.Activation = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
+                 activation: specs.Activation = "relu", loss: LossName | LossFunction = "squared_error",
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
                  ties: Sequence[Tie] = (), precision: str = "full") -> None:
@@ -195,7 +199,8 @@ class MLP(Exits):
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """How well it predicts, 1 at best: with "cross_entropy" and "binary_cross_entropy" the accuracy, of several
-        yes-or-no outputs that of rows with all right; with other losses R^2, the mean over outputs.
+        yes-or-no outputs that of rows with all right; with several quantiles 1 - the pinball loss over that of y's own
+        quantiles, the mean over them (Koenker and Machado 1999); with other losses R^2, the mean over outputs.
 
         X, y, sample_weight : as of evaluate.
         """
@@ -296,8 +301,8 @@ class MLP(Exits):
         validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of
             validation_data.
         metrics : names: "accuracy", "balanced_accuracy", "f1", "log_loss", "auc", "average_precision", "r2", "mae",
-            "mse", "rmse", or of scikit-learn's scorers; functions of (y, prediction); or scorers, functions of
-            (estimator, X, y). One, a list, or a dict by the names to log them under. Logged after each epoch of the
+            "mse", "rmse", "pinball", or of scikit-learn's scorers; functions of (y, prediction); or scorers, functions
+            of (estimator, X, y). One, a list, or a dict by the names to log them under. Logged after each epoch of the
             validation rows as "val_" and the name, or without validation of the training rows. Labels come to them as
             numbers. See fastmlp.metrics.
         input_noise : the standard deviation of normal noise that is added to X, anew in each epoch: it makes the
@@ -309,7 +314,8 @@ class MLP(Exits):
         jacobian_penalty : lam, the same for ||dx_i(L)/dx_i(0)||_F^2, of outputs before the loss's link, by one random
             projection of each row (Hoffman, Roberts and Yaida 2019).
         adversarial : a fastmlp.sensitivity.Attack: each batch is trained on, and penalties are taken, as the attack
-            leaves it (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0.
+            leaves it (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0, none
+            with BatchNorm, which attacks see with its running statistics.
         ema : the weights that the fit leaves, and that validation, metrics and callbacks see at the end of each epoch,
             are the exponential moving average of those after each step t, whose weights are ema^(T - t), in a sum of 1:
             mean <- mean + (1 - ema) / (1 - ema^t) (w - mean), as in Adam (Kingma and Ba 2015, section 7.2). "loss" is

@@ -124,7 +124,7 @@ class Case:
                 W[...] = whole(l, W.shape, -64, 64) / (32 << (W.size // W.shape[-1]).bit_length() // 2)
             if b is not None:
                 b[...] = whole(9 + l, b.shape, -32, 32) / 256
-        n, d = self.rows, net.d[-1]
+        n, d = self.rows, net._network.n_targets
         X = whole(1, (n, net.d[0]), -128, 128) / 64
         X = X.astype(dtype) if self.X is None else self.X(X)
         y = targets(self.loss, n, d) if self.y is None else self.y(n, d)
@@ -181,6 +181,10 @@ def cases():
     yield "batches of one", Case(dense([2, 2, 1], "sigmoid"), batch=1)
     yield "no bias", Case(dense([5, 9, 3], "silu", bias=False), Adam(1 / 64))
     yield "arguments", Case([4, Dense(8, ("elu", 0.5)), Dense(3, ("leaky_relu", 0.25))], loss=("huber", 0.25))
+    for loss in ("quantile", "ordered_quantile"):
+        yield f"levels of {loss}", Case(dense([7, 12, 6], "tanh"), loss=(loss, (0.125, 0.5, 0.75)), weighted=True)
+    yield "kind batch_norm, attacked", Case([9, fastmlp.BatchNorm(), Dense(20, "tanh"), fastmlp.BatchNorm(), 3],
+                                            adversarial=Attack(1 / 8, max_iter=2, random_start=True), weighted=True)
     yield "probabilities", Case(dense([6, 8, 5], "elu"), loss="cross_entropy", y=sixteenths)
     dropout = [9, Dropout(0.25), Dense(20, "relu"), Dropout(0.5), Dense(33, "elu"), Dropout(0.125), Dense(3)]
     yield "kind dropout", Case(dropout, Adam(1 / 64), rows=150, batch=70)

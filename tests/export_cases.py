@@ -35,6 +35,7 @@ from fastmlp.layers import (
     Shift,
     Waves,
 )
+from fastmlp.losses import OF_QUANTILES, Loss
 from nested_networks import entries
 from reference import with_categories
 
@@ -70,12 +71,21 @@ ALL_KINDS = {spec for name in layers.__all__ if isinstance(spec := getattr(layer
              and issubclass(spec, layers.Layer)}
 
 
+# every loss, and those of several outputs for each target
+LOSSES = [*losses(), *((name, (0.25, 0.5, 0.875)) for name in OF_QUANTILES)]
+
+
+def of_loss(loss, targets, **options):
+    """What of_layers gives, with so many targets."""
+    return of_layers([6, 9, targets * Loss(loss).outputs_each], loss=loss, **options)
+
+
 def of_layers(entries, **options):
     """A network that has learned something, so that biases and statistics are not what they start from, and rows."""
     net = MLP(entries, random_state=0, **options)
     rng = np.random.default_rng(0)
     X = with_categories(net, rng.standard_normal((60, net.d[0])).astype(net.dtype))
-    y = rng.random((60, net.d[-1])).astype(net.dtype)
+    y = rng.random((60, net._network.n_targets)).astype(net.dtype)
     net.fit(X, y / y.sum(axis=1, keepdims=True), epochs=1, batch_size=30)
     return net, X
 

@@ -76,6 +76,32 @@ def over_outputs(value):
     return lambda x, y, *a: value(x, y, *a).sum(axis=1)
 
 
+def quantile(x, y, levels=0.5):
+    """Of each target as many outputs as there are levels, those of the first target first."""
+    q = np.tile(np.ravel(levels), y.shape[1])
+    short = np.repeat(y, np.size(levels), axis=1) - x
+    return np.maximum(q * short, (q - 1.0) * short).sum(axis=1)
+
+
+def quantile_prime(x, y, levels=0.5):
+    q, y = np.tile(np.ravel(levels), y.shape[1]), np.repeat(y, np.size(levels), axis=1)
+    return np.where(y > x, -q, np.where(y < x, 1.0 - q, 0.0))
+
+
+def increasing(x, levels=0.5):
+    """x of each target's first output, then each time softplus(x) more."""
+    steps = x.reshape(len(x), -1, np.size(levels)).copy()
+    steps[:, :, 1:] = softplus(steps[:, :, 1:])
+    return np.cumsum(steps, axis=2).reshape(x.shape)
+
+
+def ordered_quantile_prime(x, y, levels=0.5):
+    g = quantile_prime(increasing(x, levels), y, levels).reshape(len(x), -1, np.size(levels))
+    x = x.reshape(g.shape)
+    slopes = np.concatenate([np.ones_like(x[:, :, :1]), sigmoid(x[:, :, 1:])], axis=2)
+    return (slopes * np.cumsum(g[:, :, ::-1], axis=2)[:, :, ::-1]).reshape(len(x), -1)
+
+
 LOSSES = {
     "squared_error": (over_outputs(lambda x, y: (x - y) ** 2), lambda x, y: 2.0 * (x - y)),
     "half_squared_error": (over_outputs(lambda x, y: 0.5 * (x - y) ** 2), lambda x, y: x - y),
@@ -83,17 +109,18 @@ LOSSES = {
     "huber": (over_outputs(lambda x, y, a=1.0: np.where(np.abs(x - y) <= a, 0.5 * (x - y) ** 2,
                                                         a * (np.abs(x - y) - 0.5 * a))),
               lambda x, y, a=1.0: np.clip(x - y, -a, a)),
-    "quantile": (over_outputs(lambda x, y, a=0.5: np.maximum(a * (y - x), (a - 1.0) * (y - x))),
-                 lambda x, y, a=0.5: np.where(y > x, -a, np.where(y < x, 1.0 - a, 0.0))),
+    "quantile": (quantile, quantile_prime),
+    "ordered_quantile": (lambda x, y, *levels: quantile(increasing(x, *levels), y, *levels), ordered_quantile_prime),
     "poisson": (over_outputs(lambda x, y: np.exp(x) - y + y_log_y(y) - y * x), lambda x, y: np.exp(x) - y),
     "binary_cross_entropy": (over_outputs(lambda x, y: softplus(x) - y * x), lambda x, y: sigmoid(x) - y),
     "cross_entropy": (over_outputs(lambda x, y: -y * log_softmax(x)),
                       lambda x, y: np.exp(log_softmax(x)) * y.sum(axis=1, keepdims=True) - y),
 }
 
-# ---- links: loss -> what makes x(L) a prediction
+# ---- links: loss -> what makes x(L) a prediction, a function of that and the loss's number
 
-LINKS = dict.fromkeys(LOSSES, lambda x: x) | {
+LINKS = dict.fromkeys(LOSSES, lambda x, *_: x) | {
+    "ordered_quantile": increasing,
     "poisson": np.exp,
     "binary_cross_entropy": sigmoid,
     "cross_entropy": lambda x: np.exp(log_softmax(x)),
@@ -437,7 +464,7 @@ class Network:
         return s, x
 
     def predict(self, X):
-        return LINKS[self.loss](self.forward(X)[1][-1])
+        return LINKS[self.loss](self.forward(X)[1][-1], *self.a)
 
     def values(self, X, y):
         """The loss of each row."""
@@ -446,7 +473,10 @@ class Network:
 
     def targets(self, y):
         y, d = np.asarray(y), self.W[-1].shape[1]
-        return np.eye(d)[y] if self.loss == "cross_entropy" and y.ndim == 1 else y.astype(np.float64).reshape(-1, d)
+        if self.loss == "cross_entropy" and y.ndim == 1:
+            return np.eye(d)[y]
+        each = np.size(self.a) if self.loss in ("quantile", "ordered_quantile") and self.a else 1
+        return y.astype(np.float64).reshape(-1, d // each)
 
     def backprop(self, X, y, coefficients=None):
         """loss = sum of coefficients e_i, 1/n each unless given, and its dW, db; delta and dX per row, of e_i."""

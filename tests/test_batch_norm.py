@@ -1,5 +1,6 @@
 """Batch normalisation: training held to the NumPy twin, statistics to their definitions."""
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -19,6 +20,8 @@ from fastmlp import (
     LambdaCallback,
     Residual,
 )
+from fastmlp._engine import runtime
+from fastmlp.sensitivity import Attack, pgd
 from layer_checks import assert_the_parameters_are_the_twins
 from test_twin import TOLERANCE
 
@@ -123,11 +126,42 @@ def test_the_best_epoch_comes_back_with_its_statistics():
     np.testing.assert_array_equal(net.predict(X), seen[best][1])
 
 
-@pytest.mark.parametrize("option", [{"gradient_penalty": 0.1}, {"jacobian_penalty": 0.1}])
-def test_what_training_cannot(option):
+@pytest.mark.parametrize("norm", [2, math.inf])
+@pytest.mark.parametrize("name", LAYERS)
+def test_rows_are_attacked_as_predictions_see_them(name, norm):
+    """Each batch by the running statistics before it, then it is one of moved rows."""
+    net, X, y = problem(name)
+    net.fit(X, y, SGD(0.01), epochs=2)
+    twin = copy.deepcopy(net)
+    for i in (0, 25, 50):
+        moved = pgd(twin, X[i:i + 25], y[i:i + 25], 0.3, max_iter=3, norm=norm)
+        assert np.abs(moved - X[i:i + 25]).max() > 0.05
+        twin.partial_fit(moved, y[i:i + 25], batch_size=None)
+    net.partial_fit(X, y, batch_size=25, shuffle=False, n_threads=2, adversarial=Attack(0.3, max_iter=3, norm=norm))
+    np.testing.assert_allclose(net.params, twin.params, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(net._network.core.statistics, twin._network.core.statistics, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", LAYERS)
+def test_attacks_have_the_same_bits(name, dtype, monkeypatch):
+    _, X, y = problem(name, dtype, 150)
+    seen = set()
+    for threads, block, fill in ((1, 0, None), (2, 8, b"\xff"), (3, 0, b"\x7e")):
+        monkeypatch.setattr(runtime, "scratch_fill", fill)
+        net = MLP(LAYERS[name], dtype=dtype, random_state=0)
+        net._network.core.block_rows = block
+        net.fit(X, y, Adam(0.01), epochs=2, batch_size=40, n_threads=threads, input_noise=0.1,
+                adversarial=Attack(0.1, max_iter=2, random_start=True))
+        seen.add(net.params.tobytes() + net._network.core.statistics.tobytes())
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("option", ["gradient_penalty", "jacobian_penalty"])
+def test_penalties_on_the_sensitivity_are_refused(option):
     net, X, y = problem("rows")
-    with pytest.raises(ValueError, match="BatchNorm"):
-        net.fit(X, y, **option)
+    with pytest.raises(ValueError, match=f"{option} must be 0 for a network with BatchNorm"):
+        net.fit(X, y, **{option: 0.1})
 
 
 def test_after_pooling_and_errors():

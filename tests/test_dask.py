@@ -308,6 +308,7 @@ WRONG = {
     "monitor": (dict(monitor="r2"), ValueError, "^monitor must be"),
     "local_epochs": (dict(local_epochs=0), ValueError, "local_epochs"),
     "alpha": (dict(alpha=-1), ValueError, "alpha"),
+    "loss": (dict(loss=("quantile", (0.1, 0.9))), ValueError, "^loss must be of one quantile"),
     "eval_set": (dict(eval_set=3), TypeError, "^eval_set must be"),
     "eval_sample_weight": (dict(eval_sample_weight=[None]), ValueError, "^eval_set must be given"),
     "classes": (dict(classes=[0, 1]), ValueError, "^classes must be None"),

@@ -25,6 +25,7 @@ from fastmlp import (
 )
 from fastmlp._fit.cuts import Cut, ProportionalCut
 from fastmlp.distributed import Communicator, SerialCommunicator, communicator_of
+from fastmlp.sensitivity import Attack
 from ranks import all_of, on_ranks, order_of_the_union
 
 RNG = np.random.default_rng(0)
@@ -174,6 +175,14 @@ def test_statistics_of_batches_are_of_all_ranks(name, sizes, weight):
     for net in nets:
         assert net._network.core.statistics.tobytes() == nets[0]._network.core.statistics.tobytes()
     np.testing.assert_allclose(nets[0]._network.core.statistics, one._network.core.statistics, **CLOSE)
+
+
+@pytest.mark.parametrize("name", NORMALISED)
+@pytest.mark.parametrize("sizes", [(60, 20), (25, 0, 9)])
+def test_rows_that_are_attacked_by_running_statistics(name, sizes):
+    """Norm 2: steps by the signs of derivatives may go elsewhere for a last digit."""
+    assert_as_one(sizes, NORMALISED[name], weight=WEIGHT, epochs=3, optimizer=SGD(0.01),
+                  adversarial=Attack(0.3, max_iter=2, norm=2))
 
 
 def test_statistics_of_batches_are_the_same_on_any_number_of_threads():

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import fastmlp
-from export_cases import KINDS, networks, of_kind, of_layers
-from fastmlp import MLP, Dense, Dropout, losses
+from export_cases import KINDS, LOSSES, networks, of_kind, of_layers, of_loss
+from fastmlp import MLP, Dense, Dropout
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 COMPILERS = [cc for cc in ("gcc", "clang") if shutil.which(cc)]
@@ -31,15 +31,19 @@ def cases(dtype):
         given = (name, 0.3) if name in ("elu", "leaky_relu") else name
         net, X = of_layers([6, Dense(33, given), Dense(8, given), 4], dtype=dtype)
         drawn[f"act_{name}"] = net, np.concatenate([X, 30 * X, np.zeros((1, 6), dtype)])
-    for name in losses():
-        for units in (1, 5):
-            net, X = of_layers([6, 9, units], loss=name, dtype=dtype)
-            drawn[f"{name}_of_{units}"] = net, np.concatenate([X, 30 * X])
+    for loss in LOSSES:
+        for targets in (1, 5):
+            net, X = of_loss(loss, targets, dtype=dtype)
+            drawn[name_of(loss, targets)] = net, np.concatenate([X, 30 * X])
     return drawn
 
 
+def name_of(loss, targets):
+    return f"{loss}_of_{targets}" if isinstance(loss, str) else f"{loss[0]}s_of_{targets}"
+
+
 NAMES = [*(kind.__name__ for kind in KINDS), *(f"act_{name}" for name in fastmlp.activations()),
-         *(f"{name}_of_{units}" for name in losses() for units in (1, 5))]
+         *(name_of(loss, targets) for loss in LOSSES for targets in (1, 5))]
 names = pytest.mark.parametrize("name", NAMES)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import fastmlp
-from export_cases import KINDS, networks, of_kind, of_layers
+from export_cases import KINDS, LOSSES, networks, of_kind, of_layers, of_loss
 from fastmlp import MLP, Concat, Dense, Dropout, layers
 
 torch = pytest.importorskip("torch")
@@ -38,9 +38,9 @@ def test_each_activation(activation, dtype):
 
 
 @dtypes
-@pytest.mark.parametrize("loss", fastmlp.losses())
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
 def test_each_link(loss, dtype):
-    net, X = of_layers([6, 9, 5], loss=loss, dtype=dtype)
+    net, X = of_loss(loss, 5, dtype=dtype)
     near = NEAR[dtype]
     np.testing.assert_allclose(outputs(net.to_torch(), X), net.predict(X), rtol=near, atol=near)
     np.testing.assert_allclose(outputs(net.to_torch(link=False), X), net.forward(X).x[-1], rtol=near, atol=near)
@@ -124,6 +124,17 @@ def test_maps_as_rows_with_channels_first(axes, between):
     X = np.random.default_rng(0).standard_normal((9, 2, *size)).astype(np.float32)
     net = MLP.from_torch(module, (*size, 2))
     np.testing.assert_allclose(net.predict(np.moveaxis(X, 1, -1)), outputs(module, X), rtol=1e-4, atol=1e-6)
+
+
+def test_quantiles_there_and_back():
+    """A module knows how many there are, not which."""
+    net = MLP([3, 4, 6], loss=("ordered_quantile", (0.1, 0.5, 0.9)), random_state=0)
+    module, X = net.to_torch(), np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    np.testing.assert_array_equal(MLP.from_torch(module, loss=net.loss.spec).predict(X), net.predict(X))
+    with pytest.raises(ValueError, match="loss must be given for a module that ends with Increasing"):
+        MLP.from_torch(module)
+    with pytest.raises(ValueError, match="loss must have as many quantiles as the module"):
+        MLP.from_torch(module, loss=("ordered_quantile", (0.1, 0.9)))
 
 
 def test_the_loss_decides_what_a_sigmoid_is():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import fastmlp
-from export_cases import KINDS, networks, of_kind, of_layers
-from fastmlp import MLP, Dense, losses
+from export_cases import KINDS, LOSSES, networks, of_kind, of_layers, of_loss
+from fastmlp import MLP, Dense
 
 onnx = pytest.importorskip("onnx")
 from onnx.reference import ReferenceEvaluator  # noqa: E402
@@ -54,10 +54,10 @@ def test_each_activation(activation, dtype):
 
 
 @dtypes
-@pytest.mark.parametrize("loss", losses())
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
 def test_each_link(loss, dtype):
-    for units in (1, 5):
-        assert_held(*of_layers([6, 9, units], loss=loss, dtype=dtype))
+    for targets in (1, 5):
+        assert_held(*of_loss(loss, targets, dtype=dtype))
 
 
 @given(networks())

@@ -46,12 +46,13 @@ def test_classifiers(labels, dtype):
                                **(near if dtype == "float32" else dict(rtol=1e-12)))
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "poisson", ("quantile", 0.2)])
+@pytest.mark.parametrize("loss, each", [("squared_error", 1), ("poisson", 1), (("quantile", 0.2), 1),
+                                        (("quantile", (0.2, 0.7)), 2), (("ordered_quantile", (0.2, 0.5, 0.7)), 3)])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_regressors(loss, outputs):
+def test_regressors(loss, each, outputs):
     est = fitted(MLPRegressor(loss, (9, 5), ["tanh", "mish"], random_state=0), X, RNG.random((60, outputs)))
     found = evaluated(est.to_onnx(), X)
-    assert set(found) == {"variable"} and found["variable"].shape == (60, outputs)
+    assert set(found) == {"variable"} and found["variable"].shape == (60, outputs * each)
     np.testing.assert_allclose(found["variable"].ravel(), est.predict(X).ravel(), rtol=1e-12)
 
 

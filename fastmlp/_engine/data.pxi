@@ -4,9 +4,9 @@ cdef class Data:
     """Rows bound for the engine: X dense or CSR, targets, weights. Holds what the pointers point at."""
 
     def __init__(self, X, targets=None, weight=None, loss=None):
-        """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or (n, d(L)) C-contiguous or
-        CSR. weight: (n,). Targets and weight are of the network's dtype. loss(rows, x): a Python loss in place of the
-        engine's, giving values (m,) and derivatives (m, d(L))."""
+        """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or (n, targets)
+        C-contiguous or CSR. weight: (n,). Targets and weight are of the network's dtype. loss(rows, x): a Python loss
+        in place of the engine's, giving values (m,) and derivatives (m, d(L))."""
         self.owners = (X, targets, weight)
         self.loss = loss
         self.n, self.d = X.shape
@@ -15,7 +15,7 @@ cdef class Data:
         if targets is not None:
             if hasattr(targets, "indptr"):
                 self.Y = source_of(targets)
-                self.form, self.y = TARGETS_csr, &self.Y
+                self.form, self.y, self.ldy = TARGETS_csr, &self.Y, targets.shape[1]
             elif targets.dtype == np.int32 and targets.ndim == 1:
                 self.form, self.y = TARGETS_labels, <void *>address(targets)
             else:

@@ -152,8 +152,8 @@ cdef void forward_job(void *arg, int thread) noexcept nogil:
             loss_rows(job, part.pos, part.row, part.m, at(job, job.results.values, part.pos - job.batches.first_row), 1,
                       False, scratch)
         if job.results.out != NULL:
-            job.k.link(job.results.link, part.m, last.d_out, x_at(job, last, part.row), last.buffers.ld,
-                       at(job, job.results.out, part.pos * last.d_out), last.d_out,
+            job.k.link(job.results.link, job.net.levels, part.m, last.d_out, x_at(job, last, part.row),
+                       last.buffers.ld, at(job, job.results.out, part.pos * last.d_out), last.d_out,
                        at(job, scratch, job.shares.loss_at))
 
 

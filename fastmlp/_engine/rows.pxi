@@ -166,6 +166,8 @@ cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t h
     then segments end early, and nothing settles."""
     cdef Layer *layers = job.net.layers
     cdef int l, begin = 1, L = job.net.L
+    if job.sensitivity.attack_steps > 0:
+        attack_segment(job, pos, first, hi, thread)
     for l in range(1, L + 1):
         if layers[l].kind.settle != NULL:
             forward_segment(job, pos, first, hi, begin, l, thread)
@@ -193,16 +195,33 @@ cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t h
     MARK(thread, PHASE_delta)
 
 
+cdef void attack_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int thread) noexcept nogil:
+    """x(0) of a thread's rows, moved to where their losses are larger by the statistics of predictions, with which no
+    row needs another. What was settled of the batch before is behind all threads then."""
+    cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
+    cdef char *scratch = job.shares.scratch[thread]
+    if thread == 0:
+        prepare(job, job.net.layers)
+    team_barrier(job.team, thread)
+    while row < hi and not load(&job.signals.stopped):
+        m = min(job.batches.block, hi - row)
+        gather_rows(job, pos + row, row, m)
+        job.sensitivity.attack_rows(job, pos + row, row, m, at(job, job.results.values, row), scratch)
+        row += m
+        if passed_over(job, &until_look, scratch):
+            break
+
+
 cdef void forward_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int begin, int end,
                           int thread) noexcept nogil:
-    """Layers begin .. end of a thread's rows, by blocks; x(0) before the first of all."""
+    """Layers begin .. end of a thread's rows, by blocks; x(0) before the first of all, unless an attack has it."""
     cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
     cdef Layer *layers = job.net.layers
     cdef char *scratch = job.shares.scratch[thread]
     cdef int l
     while row < hi and not load(&job.signals.stopped):
         m = min(job.batches.block, hi - row)
-        if begin == 1:
+        if begin == 1 and job.sensitivity.attack_steps == 0:
             gather_rows(job, pos + row, row, m)
         for l in range(begin, end):
             layers[l].kind.forward(job, &layers[l], pos + row, row, m, scratch)

@@ -65,8 +65,8 @@ cdef bint predict_rows(SmallPrediction small, int link, const Py_buffer *X, void
         else:
             job.k.rows(m, first.d_out, rows, X.strides[0] // job.size, first.buffers.x, first.buffers.ld)
         push_rows(job, 0, 0, m, job.shares.scratch[0])
-        job.k.link(link, m, last.d_out, last.buffers.x, last.buffers.ld, at(job, <char *>out, i * last.d_out),
-                   last.d_out, at(job, job.shares.scratch[0], job.shares.loss_at))
+        job.k.link(link, job.net.levels, m, last.d_out, last.buffers.x, last.buffers.ld,
+                   at(job, <char *>out, i * last.d_out), last.d_out, at(job, job.shares.scratch[0], job.shares.loss_at))
         i += m
     set_float_mode(outside)
     return True

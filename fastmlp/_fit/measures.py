@@ -9,7 +9,7 @@ import numpy as np
 from .. import _arrays, _checks, _core
 from .._network import Network
 from .._types import Floats, Integers
-from ..metrics import CLASSIFYING, LOGGED, Metric, accuracy, check_rows, check_targets, direction, r2
+from ..metrics import CLASSIFYING, LOGGED, Metric, accuracy, check_rows, check_targets, d2_pinball, direction, r2
 from .options import Options
 from .ranks import Ranks
 
@@ -135,7 +135,7 @@ class Measures:
 
 
 def targets(network: Network, y: Any) -> tuple[Any, bool]:
-    """(y as metrics take it, labels (n,) or (n, d(L)); whether they are labels)"""
+    """(y as metrics take it, labels (n,) or (n, targets); whether they are labels)"""
     y = np.asarray(_arrays.dense(network.numbered(y), "y"))
     labels = y.ndim == 1 and network.loss.name == "cross_entropy"
     return y[:, None] if y.ndim == 1 and not labels else y, labels
@@ -152,12 +152,14 @@ def _bound(network: Network, name: str, given: tuple[Any, ...], ranks: Ranks) ->
 
 def score(network: Network, X: Any, y: Any, sample_weight: Any) -> float:
     """What MLP.score returns."""
-    data = network.bind(X, y, sample_weight)
-    metric = accuracy if network.loss.name in CLASSIFYING else r2
+    data, levels = network.bind(X, y, sample_weight), network.loss.levels
     network.parameters.require_finite()
     with network.team(data.n, 1) as team:
         outputs = MeasuredRows(network, data).outputs(team)
-    return metric(targets(network, y)[0], outputs, None if sample_weight is None else np.asarray(sample_weight))
+    given = targets(network, y)[0], outputs, None if sample_weight is None else np.asarray(sample_weight)
+    if len(levels) > 1:
+        return d2_pinball(*given, levels)
+    return accuracy(*given) if network.loss.name in CLASSIFYING else r2(*given)
 
 
 def labels_of(network: Network, prediction: Floats) -> Any:

@@ -62,7 +62,7 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
-    options.check(None if previous is None else previous.optimizer, network.loss.name)
+    options.check(None if previous is None else previous.optimizer, network.loss)
     seed, first = progress.seed, 0 if previous is None else previous.epoch
     if ranks.several:
         ranks.local_steps = local_steps(options.sync)
@@ -163,9 +163,10 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
     attack = _robust.attack(options.adversarial, network.numbers(X))
-    if network.core.settles and (penalty.kind or attack):
-        raise ValueError("gradient_penalty, jacobian_penalty and adversarial must be left out for a network with "
-                         "BatchNorm, whose rows depend on each other in training")
+    if network.core.settles and penalty.kind:
+        raise ValueError(f"{_robust.PENALTY_NAMES[penalty.kind]} must be 0 for a network with BatchNorm, whose rows "
+                         "depend on each other in training; input_noise and adversarial go with it, and penalties "
+                         "with LayerNorm and RMSNorm")
     return Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
                      smoothing=options.label_smoothing, mixup=options.mixup)
 

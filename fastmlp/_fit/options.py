@@ -14,6 +14,7 @@ import numpy as np
 from .. import _checks, _core, optim
 from .._robust import Attack
 from ..callbacks import Callback, ProgressBar, as_callbacks
+from ..losses import Loss
 from ..metrics import named_metrics
 
 Callbacks = Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]]
@@ -59,8 +60,8 @@ class Options:
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in OF_A_RANK}
         return given | {"the names of validation_data": list(self.validation_data or ())}
 
-    def check(self, default_optimizer: optim.Optimizer | None, loss: str | None) -> None:
-        """Check what was given, for a network with a loss of a name, and bring it into the form in which the loop takes
+    def check(self, default_optimizer: optim.Optimizer | None, loss: Loss) -> None:
+        """Check what was given, for a network with a loss, and bring it into the form in which the loop takes
         it: an optimiser, a list of callbacks, metrics and validation rows by name. TypeError or ValueError names the
         option. default_optimizer: None for a fit's own default."""
         self.given: list[str] = [  # each 0.0 may be an object of its own
@@ -73,7 +74,7 @@ class Options:
             self.optimizer = default_optimizer or optim.SGD()
         if self.verbose:
             self.callbacks = [*self.callbacks, ProgressBar()]
-        self.metrics = named_metrics(self.metrics, loss)
+        self.metrics = named_metrics(self.metrics, loss.name, loss.levels)
         if self.validation_data is not None and self.validation_fraction:
             raise ValueError("validation_data and validation_fraction must not both be given")
 

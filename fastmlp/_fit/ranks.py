@@ -123,5 +123,5 @@ ALONE = Ranks()
 
 def stand_in(network: Network) -> _core.Data:
     """A row of zeros, for a rank that has none."""
-    y = np.eye(1, network.d[-1]) * (network.loss.name == "cross_entropy")  # probabilities, of which one is 1
+    y = np.eye(1, network.n_targets) * (network.loss.name == "cross_entropy")  # probabilities, of which one is 1
     return network.bind(np.zeros((1, network.d[0])), y)

@@ -232,6 +232,12 @@ class DaskMLPRegressor(DaskMLP, MLPRegressor):
         MLPRegressor.__init__(self, *args, **parameters)
         self.client, self.local_epochs = client, local_epochs
 
+    def _validate_params(self) -> None:
+        super()._validate_params()  # type: ignore[no-untyped-call]
+        if self._outputs_each() > 1:  # type: ignore[no-untyped-call]
+            raise ValueError(f"loss must be of one quantile on Dask, got {self.loss!r}; MLPRegressor takes several, "
+                             "also with comm")
+
     def predict(self, X: Any) -> Any:
         """(n_samples,), or (n_samples, n_outputs); of a Dask collection lazily, a Dask array."""
         if not is_collection(X):

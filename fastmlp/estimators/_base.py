@@ -114,6 +114,10 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         """Of a y of one column."""
         return 1
 
+    def _outputs_each(self):
+        """Of the network, for each column of y."""
+        return 1
+
     def _out_activation(self):
         return "identity"
 
@@ -315,7 +319,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         if first or not hasattr(self, "_random_state") or not isinstance(self.random_state, Integral):
             self._random_state = check_random_state(self.random_state)
         self.n_outputs_ = y.shape[1] if y.ndim == 2 else self._n_outputs()
-        sizes = [X.shape[1], *hidden, self.n_outputs_]
+        sizes = [X.shape[1], *hidden, self.n_outputs_ * self._outputs_each()]
         if ranks.several:
             ranks.require_same({"the features of X": X.shape[1], "the outputs of y": self.n_outputs_,
                                 "the dtype of X": X.dtype, "whether fit goes on": not first})

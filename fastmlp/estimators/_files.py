@@ -62,7 +62,8 @@ def of_network(cls: type[Any], state: dict[str, Any]) -> Any:
     check_run((state.get("_run") or {}).get("state"))
     est = with_state(cls, state)
     if "coefs_" in state:
-        sizes, wanted = (est.network_.d[0], est.network_.d[-1]), (est.n_features_in_, est.n_outputs_)
+        network = est.network_._network
+        sizes, wanted = (network.d[0], network.n_targets), (est.n_features_in_, est.n_outputs_)
         if sizes != wanted or not est.n_layers_ - 1 == len(est.coefs_) == len(est.intercepts_):
             raise ValueError(f"its weights are {len(est.coefs_)} layers for (features, outputs) {sizes}, it has "
                              f"{est.n_layers_ - 1} for {wanted}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -19,6 +20,8 @@ from .._fit.options import Callbacks
 from .._fit.ranks import ALONE
 from .._running import alone
 from .._types import Floats
+from ..losses import OF_QUANTILES, Loss, LossName
+from ..metrics import d2_pinball
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
@@ -31,8 +34,8 @@ if TYPE_CHECKING:
     pass
 
 LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error",
-          "huber": "huber", "quantile": "quantile"}  # the estimator's names -> the network's
-WITH_NUMBER = ("huber", "quantile")
+          "huber": "huber", **{name: name for name in OF_QUANTILES}}  # the estimator's names -> the network's
+WITH_NUMBER = ("huber", *OF_QUANTILES)
 
 
 class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
@@ -46,8 +49,9 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
     ----------
     loss : "squared_error", half of it, of which solvers "sgd" and "adam" descend on the sum over outputs but report the
         mean, as scikit-learn does; "poisson", half the deviance, predictions are exp of the last layer;
-        "absolute_error"; "huber" or ("huber", threshold); "quantile" (the median) or ("quantile", q). The others are
-        sums over outputs.
+        "absolute_error"; "huber" or ("huber", threshold); "quantile" (the median), ("quantile", q), or of several
+        quantiles ("quantile", (q1, q2, ..)) and, where predictions are never to cross, ("ordered_quantile",
+        (q1, q2, ..)). The others are sums over outputs.
 {PARAMETERS}
     transform_layer : the hidden layer whose activations transform gives, 0 for the first, -1 for the last. Default -1.
 
@@ -68,7 +72,7 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
     _parameter_constraints = {**BaseMLP._parameter_constraints, "loss": [StrOptions(set(LOSSES)), tuple],
                               "transform_layer": [Integral]}
 
-    def __init__(self, loss: str | tuple[str, float] = "squared_error", hidden_layer_sizes: ArrayLike = (100,),
+    def __init__(self, loss: LossName = "squared_error", hidden_layer_sizes: ArrayLike = (100,),
                  activation: Activations = "relu", *, solver: str = "adam", alpha: float = 0.0001,
                  batch_size: int | str = "auto", learning_rate: LearningRate = "constant",
                  learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True,
@@ -97,6 +101,10 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         if not isinstance(self.loss, str) and (len(self.loss) != 2 or self.loss[0] not in WITH_NUMBER):
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a pair of {' or '.join(WITH_NUMBER)} and a "
                              f"number, got {self.loss!r}")
+        Loss(self._network_loss())
+
+    def _outputs_each(self):
+        return Loss(self._network_loss()).outputs_each
 
     def _network_loss(self):
         return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
@@ -105,10 +113,19 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         """scikit-learn reports the mean over outputs of the squared error, though it descends on the sum."""
         return loss / self.n_outputs_ if self.loss == "squared_error" else loss
 
-    _score = staticmethod(lambda y, predicted, weight: r2_score(y, predicted, sample_weight=weight))
+    def _score(self, y, predicted, weight):
+        levels = self._mlp().loss.levels
+        if len(levels) < 2:
+            return r2_score(y, predicted, sample_weight=weight)
+        y, predicted = (a.reshape(len(a), -1) for a in (y, predicted))
+        return d2_pinball(y, predicted, None if weight is None else np.asarray(weight), levels)
 
     def _decode(self, outputs):
-        return outputs.ravel() if outputs.shape[1] == 1 else outputs
+        if outputs.shape[1] == 1:
+            return outputs.ravel()
+        if self.n_outputs_ in (1, outputs.shape[1]):
+            return outputs
+        return outputs.reshape(len(outputs), self.n_outputs_, -1)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -131,13 +148,22 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Floats:
-        """(n_samples,), or (n_samples, n_outputs) for several outputs."""
+        """(n_samples,), or (n_samples, n_outputs) for several outputs; with several quantiles (n_samples, n_quantiles),
+        or (n_samples, n_outputs, n_quantiles)."""
         return self._decode(self._outputs(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R^2, the mean over outputs: see RegressorMixin.score."""
+        """R^2, the mean over outputs: see RegressorMixin.score. With several quantiles 1 - the pinball loss over that
+        of y's own quantiles, the mean over them and outputs, scikit-learn's D^2."""
         with _checks.asking("y and sample_weight"):
-            return super().score(X, y, sample_weight)
+            check_is_fitted(self, "coefs_")
+            if self._mlp().loss.outputs_each == 1:
+                return super().score(X, y, sample_weight)
+            predicted, y = self.predict(X), check_array(dense(y, "y"), ensure_2d=False, input_name="y")
+            check_consistent_length(y, predicted, sample_weight)
+            if y.size != len(y) * self.n_outputs_:
+                raise ValueError(f"y must have {self.n_outputs_} columns, got shape {y.shape}")
+            return self._score(y, predicted, sample_weight)
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None) -> Any:
         """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.

@@ -146,9 +146,9 @@ class CFile:
         for node in nodes:
             values[node.number] = _kind(node).c(self, node, *(values[source] for source in node.sources))
             self.activate(node, values[node.number])
-        link = _table.row(_table.LINKS, net.loss.link_name, "the link").c
-        if link:
-            self.call(link, "out", net.d[-1])
+        link = _table.row(_table.LINKS, net.loss.link_name, "the link")
+        if link.c:
+            self.call(link.c, "out", net.d[-1], *([net.loss.outputs_each] if link.by_targets else []))
         return [*(f"ROOM real room{i}[{size}];" for i, size in enumerate(self.rooms)), *self.calls]
 
     def define(self, name: str, statements: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from .. import _checks, _entries, layers
 from .._needs import needs
 from .._parameters import flatten
 from .._types import Shape
+from ..losses import Loss
 from . import _table
 
 if TYPE_CHECKING:
@@ -42,13 +43,17 @@ def network(cls: type[Net], module: Any, input_shape: Any, loss: Any) -> Net:
     modules = [*flat(module)]
     last = type(modules[-1]).__name__ if modules else ""
     link = next((name for name, row in _table.LINKS.items() if row.torch.name == last), "identity")
-    loss = LOSSES[link] if loss is None else loss
-    if link != "identity" and cls([1, 1], loss=loss).loss.link_name == link:
-        modules.pop()
+    if loss is None and link not in LOSSES:
+        raise ValueError("loss must be given for a module that ends with Increasing, such as "
+                         '("ordered_quantile", (0.1, 0.5, 0.9))')
+    minimised = Loss(LOSSES[link] if loss is None else loss)
+    linked = link != "identity" and minimised.link_name == link
+    if linked and minimised.outputs_each != getattr(modules.pop(), "each", 1):
+        raise ValueError(f"loss must have as many quantiles as the module has outputs of each target, got {loss!r}")
     reader = Reader(None if input_shape is None else _entries.input_shape(input_shape))
     for one in modules:
         reader.read(one)
-    return reader.network(cls, loss)
+    return reader.network(cls, minimised.spec)
 
 
 def flat(module: Any) -> Iterator[Any]:

@@ -50,7 +50,7 @@ class ModelGraph:
 
     def constant(self, values: Any, name: str | None = None) -> str:
         name = self._free(name)
-        self._constants[name] = self._arrays.from_array(np.ascontiguousarray(values), name)
+        self._constants[name] = self._arrays.from_array(np.asarray(values, order="C"), name)
         return name
 
     def weights(self, W: Any, name: str, axes: Sequence[int]) -> str:
@@ -126,8 +126,8 @@ def written(graph: Graph, net: MLP, x: str) -> str:
         activation = _table.row(_table.ACTIVATIONS, name, "the activation")
         value = kind.onnx(graph, node, *(values[source] for source in node.sources))
         values[node.number] = value.through(lambda s, f=activation.onnx, a=argument: f(graph, s, a))
-    operator, attributes = _table.row(_table.LINKS, net.loss.link_name, "the link").onnx
-    return graph.op(operator, values[len(nodes)].rows(), **attributes)
+    link = _table.row(_table.LINKS, net.loss.link_name, "the link")
+    return str(link.onnx(graph, values[len(nodes)].rows(), net.loss.outputs_each))
 
 
 def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, weights: str | None) -> Any:

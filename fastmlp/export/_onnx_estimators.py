@@ -54,8 +54,8 @@ def most_probable(graph: Graph, p: str, classes: Any) -> dict[str, Output]:
 
 
 def regressor(graph: Graph, est: Any, x: str) -> dict[str, Output]:
-    """variable (n, n_outputs): what predict gives."""
-    return {"variable": Output(written(graph, est.network_, x), graph.dtype, (est.n_outputs_,))}
+    """variable (n, n_outputs): what predict gives, of several quantiles those of the first output first."""
+    return {"variable": Output(written(graph, est.network_, x), graph.dtype, (est.network_.d[-1],))}
 
 
 def autoencoder(graph: Graph, est: Any, x: str) -> dict[str, Output]:

@@ -342,3 +342,18 @@ def hard_swish(graph: Graph, s: str, a: float) -> str:
 def mish(graph: Graph, s: str, a: float) -> str:
     return graph.op("Mul", s, graph.op("Tanh", softplus(graph, s, a)))
 
+
+# ---- links
+
+
+def increasing(graph: Graph, x: str, each: int) -> str:
+    """of each target x of its first output, and of the others the sum of that and of softplus(x) up to them"""
+    if each == 1:
+        return graph.op("Identity", x)
+    by_target = reshaped(graph, x, (each,))
+    others = cut(graph, by_target, 1, each, 1)
+    small = graph.op("Exp", graph.op("Neg", graph.op("Abs", others)))
+    # of float64 onnxruntime has no Softplus
+    rises = graph.op("Add", graph.op("Relu", others), graph.op("Log", graph.op("Add", small, number(graph, 1.0))))
+    parts = graph.op("Concat", cut(graph, by_target, 0, 1, 1), rises, axis=1)
+    return graph.op("Reshape", graph.op("CumSum", parts, graph.constant(np.array(1))), graph.op("Shape", x))

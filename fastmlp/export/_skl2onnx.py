@@ -35,7 +35,7 @@ class ContainerGraph:
             texts = [text.encode() for text in values]
             self._container.add_initializer(name, onnx.TensorProto.STRING, values.shape, texts)
         else:
-            array = onnx.numpy_helper.from_array(np.ascontiguousarray(values))
+            array = onnx.numpy_helper.from_array(np.asarray(values, order="C"))
             self._container.add_initializer(name, array.data_type, values.shape, array)
         return name
 

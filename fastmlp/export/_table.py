@@ -35,11 +35,13 @@ class Activation:
 
 @dataclass(frozen=True)
 class Link:
-    """onnx: the operator and its attributes. c: a function of x(L), in place, and d(L). torch: its module."""
+    """onnx: (graph, x(L), outputs of each target) -> predictions, names. c: a function of x(L), in place, and d(L), or
+    where it goes by targets of these and the outputs of each. torch: its module."""
 
-    onnx: tuple[str, dict[str, Any]]
+    onnx: Callable[[onnx.Graph, str, int], str]
     c: str
     torch: Module
+    by_targets: bool = False
 
 
 def operator(kind: str) -> Callable[[onnx.Graph, str, float], str]:
@@ -108,10 +110,12 @@ ACTIVATIONS = {
 }
 
 LINKS = {
-    "identity": Link(("Identity", {}), "", Module("Identity")),
-    "exp": Link(("Exp", {}), "exponential", Module("Exp")),
-    "sigmoid": Link(("Sigmoid", {}), "sigmoid", Module("Sigmoid")),
-    "softmax": Link(("Softmax", {"axis": 1}), "softmax", Module("Softmax", more={"dim": 1})),
+    "identity": Link(lambda graph, x, each: graph.op("Identity", x), "", Module("Identity")),
+    "exp": Link(lambda graph, x, each: graph.op("Exp", x), "exponential", Module("Exp")),
+    "sigmoid": Link(lambda graph, x, each: graph.op("Sigmoid", x), "sigmoid", Module("Sigmoid")),
+    "softmax": Link(lambda graph, x, each: graph.op("Softmax", x, axis=1), "softmax",
+                    Module("Softmax", more={"dim": 1})),
+    "increasing": Link(onnx.increasing, "increasing", Module("Increasing", "each"), by_targets=True),
 }
 
 

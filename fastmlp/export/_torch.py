@@ -23,8 +23,8 @@ def of_network(net: MLP, link: bool) -> Any:
         if name != "identity":
             modules.append(_table.row(_table.ACTIVATIONS, name, "the activation").torch.make(nn, argument))
         layers.append(modules)
-    linked = link and net.loss.link_name != "identity"
-    last = [_table.row(_table.LINKS, net.loss.link_name, "the link").torch.make(nn)] if linked else []
+    name, each = net.loss.link_name, net.loss.outputs_each
+    last = [_table.row(_table.LINKS, name, "the link").torch.make(nn, each)] if link and name != "identity" else []
     in_a_row = all(node.sources == (node.number - 1,) for node in nodes)
     told = in_a_row and len(net.shapes[0]) == 1 and nodes[0].W is not None  # by the first module's weights
     first = [] if told else [nn.Maps(net.shapes[0])]

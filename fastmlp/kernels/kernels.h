@@ -42,11 +42,12 @@
     X(absolute_error, identity, 0.0)      \
     X(huber, identity, 1.0)               \
     X(quantile, identity, 0.5)            \
+    X(ordered_quantile, increasing, 0.5)  \
     X(poisson, exp, 0.0)                  \
     X(binary_cross_entropy, sigmoid, 0.0) \
     X(cross_entropy, softmax, 0.0)
 
-#define LINKS(X) X(identity) X(exp) X(sigmoid) X(softmax)
+#define LINKS(X) X(identity) X(exp) X(sigmoid) X(softmax) X(increasing)
 
 /* name, arrays of state for each parameter */
 #define STEPS(X)           \
@@ -176,18 +177,19 @@ typedef struct {
 #define TILE_ROWS 16
 
 /* The loss of m rows. It is copied for each block: up to 128 bytes by a few vectors, more by an instruction that takes
- * a fifth of a step of 2-2-1. */
+ * a fifth of a step of 2-2-1. No unions: compilers would then copy it as a whole, for a third of a step. */
 typedef struct {
     int kind;             /* LOSS_* */
     int form;             /* TARGETS_* */
-    double arg;           /* the loss's argument; of cross entropies, by how much targets are smoothed */
+    const double *arg;    /* IN  the loss's argument; where HAS_LEVELS (n,), the quantile that each output is of; of
+                             cross entropies, by how much targets are smoothed */
     ptrdiff_t m, n;       /* rows, outputs */
     const void *x;        /* IN  (m, n) outputs of the last layer, before the link */
     ptrdiff_t ldx;        /* row stride of x */
     const int64_t *order; /* IN  row i has target row order[first + i], or first + i where order is NULL */
     ptrdiff_t first;      /* (see order) */
     const void *y;        /* IN  targets, by form */
-    ptrdiff_t ldy;        /* of TARGETS_rows */
+    ptrdiff_t ldy;        /* targets of a row, unless they are labels; each has n / ldy outputs, one after the other */
     const void *weight;   /* IN  sample weights by target row, or NULL */
     double scale;         /* factor of the gradient */
     void *delta;          /* OUT (m, n) scale weight de/dx, zero past n as far as a vector reaches; or NULL */
@@ -195,6 +197,9 @@ typedef struct {
     void *value;          /* OUT (m,) weighted losses */
     void *scratch;        /* 3 n TILE_ROWS elements */
 } loss_t;
+
+/* Losses of which a target may have several outputs, each for a quantile of its own. */
+#define HAS_LEVELS(kind) ((kind) == LOSS_quantile || (kind) == LOSS_ordered_quantile)
 
 /* How an input is moved to where its loss is larger, and how far it may go. */
 typedef struct {

@@ -289,8 +289,9 @@ KERNEL(int, loss, (const loss_t *t))
 /* t->delta = scale weight d2e/dx2 xt; t->value is not touched */
 KERNEL(void, loss_curve, (const loss_t *t,
                           const void *xt, ptrdiff_t ldxt))  /* IN  (m, n) how x changes */
-/* out = link(x); kind is LINK_* */
-KERNEL(void, link, (int kind, ptrdiff_t m, ptrdiff_t n,
+/* out = link(x); kind is LINK_*; n a multiple of levels, outputs that a target has, which LINK_increasing makes increase
+ */
+KERNEL(void, link, (int kind, ptrdiff_t levels, ptrdiff_t m, ptrdiff_t n,
                     const void *x, ptrdiff_t ldx,       /* IN  (m, n) */
                     void *out, ptrdiff_t ldo,           /* OUT (m, n) */
                     void *scratch))                     /* n TILE_ROWS elements */

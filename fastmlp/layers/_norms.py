@@ -22,7 +22,11 @@ class BatchNorm(Layer):
     them. Everywhere else they are running ones, which each batch moves: mean <- (1 - momentum) mean + momentum times
     the batch's, and var likewise, from the batch's with n - 1 in the place of n. They start from 0 and 1, are no
     parameters, and go on in partial_fit, in files and in pickles. gamma is `net.W[l]` (units,), from 1,
-    beta `net.b[l]`, from 0. Not with penalties on the sensitivity or adversarial training.
+    beta `net.b[l]`, from 0.
+
+    With `adversarial` rows are moved where the network predicts worse, by the running statistics before the batch (as
+    in the code of TRADES, Zhang et al. 2019); the batch's are then of the rows that were moved. Penalties on the
+    sensitivity are refused: in training a row's error depends on all rows of its batch, and its input on all errors.
 
     momentum: above 0, at most 1. eps: above 0. lr_scale, decay: as of Scale, of gamma and beta.
     """

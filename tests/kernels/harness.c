@@ -391,13 +391,15 @@ static void losses(void)
 {
     static const ptrdiff_t sizes[][2] = {{1, 1}, {1, 9}, {2, 1}, {16, 10}, {37, 1}, {37, 3}, {50, 19}};
     int32_t labels[256];
+    double levels[19];
+    for (int i = 0; i < 19; i++) levels[i] = 0.2 + 0.3 * (i % 3);
     for (int i = 0; i < N_LOSSES; i++)
         for (ptrdiff_t j = 0; j < COUNT(sizes); j++) {
-            const ptrdiff_t m = sizes[j][0], n = sizes[j][1], ld = (n + 15) / 16 * 16;
+            const ptrdiff_t m = sizes[j][0], n = sizes[j][1], ld = (n + 15) / 16 * 16, each = n % 3 ? 1 : 3;
             start();
             for (int mode = 0; mode < 8; mode++) {
                 loss_t t = {.kind = i,
-                            .arg = fastmlp_losses[i].arg,
+                            .arg = HAS_LEVELS(i) ? levels : &fastmlp_losses[i].arg,
                             .m = m,
                             .n = n,
                             .x = A,
@@ -412,6 +414,7 @@ static void losses(void)
                             .ldd = ld,
                             .value = E,
                             .scratch = PACK};
+                if (HAS_LEVELS(i)) t.ldy = n / each;
                 fill(A, m * ld);
                 fill(B, 256 * n);
                 for (ptrdiff_t l = 0; l < 256 * n; l++)
@@ -439,7 +442,7 @@ static void losses(void)
             const ptrdiff_t m = sizes[j][0], n = sizes[j][1];
             start();
             fill(A, m * (n + 7));
-            k->link(i, m, n, A, n + 7, B, n + 2, PACK);
+            k->link(i, n % 3 ? 1 : 3, m, n, A, n + 7, B, n + 2, PACK);
             take(B, m, n, n + 2);
             print("link", fastmlp_links[i], (int)j);
         }
