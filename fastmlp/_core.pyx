@@ -28,7 +28,8 @@ from fastmlp._engine.inline cimport *
 from fastmlp._engine.runtime cimport (Call, Data, Pace, SmallPrediction, Team, is_few_rows, lay_out_parameters,
                                       read_layers)
 from fastmlp._engine.structs cimport *
-from fastmlp._engine.sweep cimport attack_job, forward_job, keep_job, phase_ticks, pull_job, push_job, sweep_job
+from fastmlp._engine.sweep cimport (attack_job, forward_job, keep_job, most_rows, phase_ticks, pull_job, push_job,
+                                    sweep_job)
 from fastmlp._engine.tables cimport address, kernels_for
 from fastmlp._engine.ties cimport fold, spread
 
@@ -45,9 +46,6 @@ __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
     CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta, about what the caches hold, but 512 rows at least
-    # at most this many multiply-adds a chunk (twice as many in float32): 0.1 s, as the weight phase does not look for
-    # signals
-    CHUNK_WORK = 2000000000
     MOST_SMALL_CALLS = 16       # calls of predict_small at a time whose memory is kept
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
 
@@ -241,7 +239,7 @@ cdef class Core:
         for l in range(self.blank.net.L + 1):
             width += 2 * self.blank.net.layers[l].d_out * self.blank.size
         chunk = max(512, CHUNK_BYTES // width // 64 * 64)
-        return min(batch, chunk, max(64, 8 // self.blank.size * CHUNK_WORK // self.blank.net.work // 64 * 64))
+        return min(batch, chunk, most_rows(&self.blank))
 
     # ---- training
 
@@ -321,7 +319,8 @@ cdef class Core:
         call.room_for_rows(job.batches.batch)
         call.room_for_gradient(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
                                or job.sensitivity.penalty != 0 or job.net.two_groups
-                               or exchange is not None and (division is None or division.whole))
+                               or exchange is not None and (division is None or division.whole)
+                               or job.batches.chunk > most_rows(job))
         try:
             wanted = chunks_of(job, last)
             if division is not None and division.begin is not None:

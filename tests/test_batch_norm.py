@@ -50,6 +50,15 @@ def test_steps_are_the_twins(name, dtype):
     assert_the_parameters_are_the_twins(net, twin, 10 * TOLERANCE[dtype], 10 * TOLERANCE[dtype])
 
 
+def test_a_large_batch_whose_gradient_is_summed_in_pieces():
+    """Between which signals are looked for: 320 rows are a tenth of a second of work. Columns are settled in parts."""
+    net = MLP([300, 3000, BatchNorm(), Dense(1500, "tanh"), BatchNorm(), 3], dtype="float64", random_state=0)
+    twin, X, y = reference.twin_of(net), RNG.standard_normal((400, 300)), RNG.standard_normal((400, 3))
+    net.fit(X, y, SGD(0.05), epochs=1, batch_size=None, shuffle=False, n_threads=2)
+    reference.train(twin, reference.SGD(0.05), X, y, epochs=1, batch=400)
+    assert_the_parameters_are_the_twins(net, twin, 1e-9, 1e-9)
+
+
 def test_weights_count_rows():
     """A row of weight 2 is a row that is there twice; one of weight 0 is not there."""
     net, X, y = problem("rows", n=20)

@@ -4,6 +4,7 @@ FASTMLP_INTERRUPTS says how many there are in all, FASTMLP_INTERRUPTS_SEED draws
 """
 
 import copy
+import functools
 import os
 import random
 import signal
@@ -31,6 +32,7 @@ from fastmlp import (
     tie_transpose,
 )
 from fastmlp.sensitivity import Attack
+from test_kinds import CASES as KINDS
 
 SIGNALS = int(os.environ.get("FASTMLP_INTERRUPTS", 200))    # to all calls together, at least
 SEED = os.environ.get("FASTMLP_INTERRUPTS_SEED", "0")       # of the times at which they come
@@ -59,6 +61,15 @@ def normalised():
     return MLP([200, 512, BatchNorm(), Dense(512, "tanh"), BatchNorm(), 100], random_state=0)
 
 
+def settling():
+    """A batch of its data takes seconds, of which a weight phase takes one."""
+    return MLP([200, 2000, BatchNorm(), Dense(2000, "tanh"), BatchNorm(), 100], random_state=0)
+
+
+def of_kind(kind):
+    return MLP(KINDS[kind], activation="tanh", random_state=0)
+
+
 def middling():
     return MLP([1000, 2000, 1000], random_state=0)
 
@@ -75,6 +86,10 @@ CALLS = {
     "fit, float64": lambda: fitting(steep(dtype="float64"), 50_000, SGD(1e-4), 100, 10_000),
     "fit, convolutions": lambda: fitting(convolutions(), 2000, epochs=100, batch_size=500),
     "fit, batch norm": lambda: fitting(normalised(), 20_000, SGD(1e-4), 100, None),
+    "fit, batch norm, one large batch": lambda: fitting(settling(), 8000, SGD(1e-4), 100, None),
+    "fit, window": lambda: fitting(wide(), 40_000, epochs=100, window=10_000),
+    "fit_many": lambda: many([wide() for _ in range(4)], 40_000),
+    **{f"fit, {kind}": lambda kind=kind: fitting(of_kind(kind), 200_000, SGD(1e-6), 10**5, None) for kind in KINDS},
     "fit, gradient_penalty": lambda: fitting(wide(), 20_000, epochs=100, batch_size=None, gradient_penalty=0.1),
     "fit, adversarial": lambda: fitting(
         wide(), 20_000, epochs=100, batch_size=5000, adversarial=Attack(0.1, max_iter=100)
@@ -104,10 +119,12 @@ CALLS = {
     "noise_curve": lambda: asking(wide(), sensitivity.noise_curve, 100_000, sigmas=[0.1, 0.5]),
     "classifier": lambda: fitting(MLPClassifier((300,), max_iter=1000, n_iter_no_change=1000), 50_000),
     "lbfgs": lambda: fitting(MLPRegressor(hidden_layer_sizes=(300,), solver="lbfgs", max_iter=1000), 50_000),
-    "fit, window": lambda: fitting(wide(), 40_000, epochs=100, window=5000),
-    "fit_many": lambda: many([wide() for _ in range(4)], 40_000),
-    "classifier of tables": lambda: fitting(TabularClassifier("fast", n_threads=2, random_state=0), 120_000),
-    "regressor of tables": lambda: fitting(TabularRegressor("fast", n_threads=1, random_state=0), 120_000),
+    "tabular": lambda: table(TabularClassifier("best", max_iter=1000), "fit"),
+    "tabular, one thread": lambda: table(TabularRegressor("best", max_iter=1000, n_threads=1), "fit"),
+    "tabular, predict": lambda: table(fitted_to_table(), "predict", 10**6),
+    "tabular, importances": lambda: table(fitted_to_table(), "permutation_importances", 10**5, n_repeats=100),
+    "to_c": lambda: (net := middling(), lambda: net.to_c()),
+    "to_onnx": lambda: (net := middling(), lambda: [net.to_onnx() for _ in range(50)]),
     "save": lambda: (net := middling(), lambda: [net.save(FILE) for _ in range(50)]),
     "load": lambda: (net := middling(), net.save(FILE), lambda: [MLP.load(FILE) for _ in range(50)])[::2],
     "copy": lambda: (net := middling(), lambda: [copy.deepcopy(net) for _ in range(1000)]),
@@ -161,6 +178,21 @@ def along(net, method, n, d):
     return net, lambda: getattr(net, method)(X, V)
 
 
+@functools.cache
+def fitted_to_table():
+    return TabularRegressor("fast", max_iter=1, random_state=0).fit(*rows_of_table(1000))
+
+
+def rows_of_table(n):
+    return np.random.default_rng(0).standard_normal((n, 20)), np.arange(n) % 9
+
+
+def table(model, method, n=50_000, **more):
+    X, y = rows_of_table(n)
+    given = (X,) if method == "predict" else (X, y)
+    return model, lambda: getattr(model, method)(*given, **more)
+
+
 def asking(net, function, n, **more):
     X, y = data(net, n)
     return net, lambda: function(net, X, y, **more)
@@ -198,6 +230,8 @@ def unharmed(model):
     )
     again.params = net.params
     again._network.core.statistics[...] = net._network.core.statistics
+    again._network.progress.seed, again._network.progress.epochs_ever = (
+        net._network.progress.seed, net._network.progress.epochs_ever)
     X, y = data(net, 50)
     assert np.array_equal(net.predict(X), again.predict(X))
     for n in (net, again):

@@ -317,6 +317,12 @@ cdef void mirror_layers(Job *job, Layer *layers) noexcept:
 
 # Python that runs in the threads' work: handlers of signals, a user's loss, an exchange
 
+cdef check_signals():
+    """Raise what handlers of signals raise, and what other threads want raised in this one."""
+    PyErr_CheckSignals()
+    raise_pending()
+
+
 cdef require_threads(Job *job):
     """RuntimeError in a child that Python has forked in a job: what the other threads should do will not come."""
     if job.team.active > 1 and load(&job.team.state) == TEAM_OFF:
@@ -333,7 +339,7 @@ cdef void look_for_signals(Job *job) noexcept nogil:
 
 cdef void run_handlers(Job *job) noexcept with gil:
     try:
-        PyErr_CheckSignals()
+        check_signals()
         require_threads(job)
     except BaseException as error:
         (<Call>job.rows.call).fail(error)

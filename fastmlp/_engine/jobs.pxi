@@ -72,15 +72,15 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             team_barrier(job.team, thread)
             pos, begin = pos + m, end if last else begin
             continue
-        if last:
-            powers = next
-            if penal:
-                penalize_rows(job, thread)
+        if last and penal:
+            penalize_rows(job, thread)
         weight_phase(job, pos - begin, m, end - begin, &step, thread)
-        if last and not alone and load(&job.results.bad):
+        if last and load(&job.results.bad):
             if thread == 0:
                 job.results.bad_chunk = c
             break
+        if last:
+            powers = next
         if last and optimizer.average != NULL:
             average_power *= optimizer.average_decay
             average_share(job, (1 - optimizer.average_decay) / (1 - average_power), thread)
@@ -211,7 +211,7 @@ cdef void sweep_job(void *arg, int thread) noexcept nogil:
     cdef int l
     cdef Layer *layer
     cdef Part part = part_of(job, thread)
-    cdef Py_ssize_t n = job.rows.n, row = part.pos, chunk = job.batches.chunk
+    cdef Py_ssize_t n = job.rows.n, row = part.pos
     row_phase(job, 0, 0, n, 1, thread)
     for l in range(1, job.net.L + 1):
         if stopped(job, part.scratch):
@@ -221,8 +221,4 @@ cdef void sweep_job(void *arg, int thread) noexcept nogil:
                          NULL if job.rows.delta_weight == NULL else at(job, job.rows.delta_weight, row),
                          job.rows.weight_scale / n, delta_w_at(job, layer, row))
     team_barrier(job.team, thread)
-    row = 0
-    while row < n:
-        if row + chunk >= n or not stopped(job, part.scratch):  # the last chunk has a barrier in it
-            full_gradient(job, row, row, min(chunk, n - row), n, thread)
-        row += chunk
+    gradient_in_pieces(job, 0, n, n, job.batches.chunk, thread)

@@ -16,6 +16,7 @@ from fastmlp._engine.structs cimport *
 
 cdef enum:
     PART_MULTIPLE = 16      # of columns, at which threads' parts begin
+    LOOK_ELEMENTS = 20000000    # of x that are summed between two looks for signals, tens of milliseconds
 
 
 cdef int norm_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
@@ -47,13 +48,18 @@ cdef void norm_prepare(const Job *job, Layer *layer) noexcept nogil:
     job.k.scale_of(norm.channels, norm.running_var, norm.eps, norm.scale)
 
 
+cdef inline Py_ssize_t columns_at_a_time(Layer *layer, Py_ssize_t m) noexcept nogil:
+    """Columns of m rows that are summed before the next look for signals."""
+    return max(<Py_ssize_t>PART_MULTIPLE, LOOK_ELEMENTS // (m * layer.positions) // PART_MULTIPLE * PART_MULTIPLE)
+
+
 cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int thread) noexcept nogil:
     """The mean and the variance of this thread's columns of x(l-1); the running ones move towards them."""
     cdef Norm *norm = &layer.norm
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t lo = share_begin(job, norm.channels, thread, PART_MULTIPLE)
     cdef Py_ssize_t n = share_begin(job, norm.channels, thread + 1, PART_MULTIPLE) - lo
-    cdef Py_ssize_t i, positions = layer.positions
+    cdef Py_ssize_t i, j, positions = layer.positions, width = columns_at_a_time(layer, m)
     cdef double total = 0, count = 0, w, unbiased
     for i in range(m):
         w = weight_of_row(job, pos + i)
@@ -64,16 +70,20 @@ cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int 
     if thread == 0:
         norm.total, norm.count = total, count
     if total > 0:
-        job.k.moments(m, positions, n, norm.channels, at(job, before.buffers.x, lo), before.buffers.ld,
-                      job.rows.loss.weight, job.rows.order, pos, total, at(job, norm.mean, lo), at(job, norm.var, lo))
+        j = lo
+        while j < lo + n and not (j > lo and stopped(job, job.shares.scratch[thread])):
+            job.k.moments(m, positions, min(width, lo + n - j), norm.channels, at(job, before.buffers.x, j),
+                          before.buffers.ld, job.rows.loss.weight, job.rows.order, pos, total, at(job, norm.mean, j),
+                          at(job, norm.var, j))
+            j += width
     else:
         memset(at(job, norm.mean, lo), 0, n * job.size)
         memset(at(job, norm.var, lo), 0, n * job.size)
     if job.optimizer.settle != NULL:
         settle_together(job, layer, False, thread)
-        if load(&job.signals.stopped):
-            return
         total, count = norm.total, norm.count
+    if load(&job.signals.stopped):
+        return
     if total == 0:
         memcpy(at(job, norm.mean, lo), at(job, norm.running_mean, lo), n * job.size)
         job.k.scale_of(n, at(job, norm.running_var, lo), norm.eps, at(job, norm.scale, lo))
@@ -103,9 +113,12 @@ cdef void norm_settle_back(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m,
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t lo = share_begin(job, norm.channels, thread, PART_MULTIPLE)
     cdef Py_ssize_t n = share_begin(job, norm.channels, thread + 1, PART_MULTIPLE) - lo
-    job.k.norm_sums(m, layer.positions, n, norm.channels, at(job, before.buffers.x, lo), before.buffers.ld,
-                    at(job, layer.buffers.delta, lo), layer.buffers.ld, at(job, norm.mean, lo), at(job, norm.scale, lo),
-                    False, at(job, norm.sum_x, lo), at(job, norm.sum, lo))
+    cdef Py_ssize_t j = lo, width = columns_at_a_time(layer, m)
+    while j < lo + n and not (j > lo and stopped(job, job.shares.scratch[thread])):
+        job.k.norm_sums(m, layer.positions, min(width, lo + n - j), norm.channels, at(job, before.buffers.x, j),
+                        before.buffers.ld, at(job, layer.buffers.delta, j), layer.buffers.ld, at(job, norm.mean, j),
+                        at(job, norm.scale, j), False, at(job, norm.sum_x, j), at(job, norm.sum, j))
+        j += width
     if job.optimizer.settle != NULL:
         settle_together(job, layer, True, thread)
 

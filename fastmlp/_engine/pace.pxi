@@ -44,7 +44,7 @@ cdef class Pace:
             self.learn(team, threads > 1, (now - began) / count)
             if now - checked > SIGNAL_SECONDS:
                 checked = now
-                PyErr_CheckSignals()
+                check_signals()
         return chunk
 
     cdef int plan(self, Job *job, Team team, Py_ssize_t *count):

@@ -16,6 +16,9 @@ cdef void forward_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
 cdef Py_ssize_t columns_for(const kernels_t *k, Py_ssize_t n) noexcept nogil
 cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 
+# weights.pxi
+cdef Py_ssize_t most_rows(const Job *job) noexcept nogil
+
 # jobs.pxi
 cdef void train_job(void *arg, int thread) noexcept nogil
 cdef void forward_job(void *arg, int thread) noexcept nogil

@@ -20,6 +20,7 @@ from fastmlp._engine.structs cimport *
 # as one vector. See group_rows; part of the promise of bits.
 cdef enum:
     GROUP_MIN_ROWS = 64
+    PIECE_WORK = 2000000000     # multiply-adds of a piece of a gradient in float64, half as many as in float32
 
 include "rows.pxi"
 include "dense.pxi"

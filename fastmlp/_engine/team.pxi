@@ -42,8 +42,11 @@ cdef class Team:
             raise
 
     def _work(self, int i):
+        process = os.getpid()
         with nogil:
             team_work(&self.team, i)
+        if os.getpid() != process:  # a child that this thread has forked, in a loss: nothing else is there
+            os._exit(0)     # the end of a last thread would run other libraries' handlers, which may wait for theirs
 
 
 cdef Team take_team(int n):

@@ -60,6 +60,27 @@ cdef void full_gradient(Job *job, Py_ssize_t row, Py_ssize_t at_row, Py_ssize_t 
             end_gradient(job, thread)
 
 
+cdef Py_ssize_t most_rows(const Job *job) noexcept nogil:
+    """Rows whose gradient takes a tenth of a second at most: there is no look for signals while it is summed."""
+    return max(<Py_ssize_t>64, 8 // job.size * PIECE_WORK // job.net.work // 64 * 64)
+
+
+cdef bint gradient_in_pieces(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, Py_ssize_t piece,
+                             int thread) noexcept nogil:
+    """full_gradient of a chunk, so many rows at a time, between which thread 0 looks for signals: whether none was
+    seen, to all threads alike. The last piece, which may have a barrier in it, is always done."""
+    cdef Py_ssize_t row = 0
+    if m <= piece:
+        full_gradient(job, 0, at_row, m, batch, thread)
+        return True
+    while row < m:
+        if row + piece >= m or not stopped(job, job.shares.scratch[thread]):
+            full_gradient(job, row, at_row + row, min(piece, m - row), batch, thread)
+        row += piece
+    team_barrier(job.team, thread)
+    return not load(&job.signals.stopped)
+
+
 cdef void end_gradient(Job *job, int thread) noexcept nogil:
     """Make G, summed over the batch, the gradient, where kinds have something else first: this thread's rows."""
     cdef int l
@@ -94,7 +115,10 @@ cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t bat
     if not job.gradient.full:
         step_layers(job, m, step, thread)
         return
-    full_gradient(job, 0, at_row, m, batch, thread)
+    if not gradient_in_pieces(job, at_row, m, batch, most_rows(job) if job.net.settles else m, thread):
+        if job.optimizer.exchange == NULL:
+            store(&job.results.bad, 1)
+            return
     if at_row + m < batch or not job.optimizer.stepping:
         return
     if job.optimizer.exchange != NULL and not exchanged(job, batch, thread):
