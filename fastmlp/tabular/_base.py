@@ -104,7 +104,15 @@ class BaseTabular(Documented, BaseEstimator):
         Returns self. ValueError or TypeError names what does not fit, of X the column. RuntimeError while the estimator
         is being fitted by another call.
         """
-        watched = _validation(validation_data, X_val, y_val, sample_weight_val)
+        fitted = object.__new__(type(self))  # in whose place nobody sees this one before all of it is fitted
+        vars(fitted).update(vars(self))
+        fitted._fit(X, y, sample_weight, _validation(validation_data, X_val, y_val, sample_weight_val))
+        vars(self).clear()
+        vars(self).update(vars(fitted))
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, watched: tuple[Any, ...] | None) -> None:
+        """Fit this object, some attributes after others."""
         preset = PRESETS[self.preset]
         callbacks = as_callbacks(self.callbacks or ())
         columns = self._read(X, reset=True)
@@ -137,7 +145,6 @@ class BaseTabular(Documented, BaseEstimator):
         self.oof_prediction_ = np.full((len(counting), *held_out.shape[1:]), np.nan)
         self.oof_prediction_[counting] = held_out
         self._held = importances.HeldOut.some(features, targets, weight, parts, rng)
-        return self
 
     def _kinds(self, preset: Preset) -> list[Kind]:
         """The kind of each member."""
