@@ -105,10 +105,10 @@ class BaseTabular(Documented, BaseEstimator):
         is being fitted by another call.
         """
         fitted = object.__new__(type(self))  # in whose place nobody sees this one before all of it is fitted
-        vars(fitted).update(vars(self))
+        fitted.__dict__.update(self.__dict__)
         fitted._fit(X, y, sample_weight, _validation(validation_data, X_val, y_val, sample_weight_val))
-        vars(self).clear()
-        vars(self).update(vars(fitted))
+        self.__dict__.clear()
+        self.__dict__.update(fitted.__dict__)
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, watched: tuple[Any, ...] | None) -> None:
