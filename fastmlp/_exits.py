@@ -55,17 +55,23 @@ class Exits:
 
         link : whether the loss's link follows, as in predict; False for outputs x(L), which losses such as
         nn.CrossEntropyLoss want. The module takes rows (n, d(0)); maps also as (n, h, w, c). ImportError without torch.
+
+        What PyTorch has no word for stays behind: of a Dropout whose rate is a schedule the module has the rate of
+        epoch 0; tied weights have equal numbers, but training there moves each by itself; factors of learning rates and
+        of decays are not kept.
         """
         return _lazy.load("export").to_torch(self, link)
 
     @classmethod
     def from_torch(cls, module: Any, input_shape: Any = None, loss: Any = None) -> Self:
-        """The network of an nn.Sequential of Linear, Conv1d and Conv2d, pools, BatchNorm, Dropout, Flatten and
-        activations, or of what to_torch gave; the weights are copies.
+        """The network of an nn.Sequential of Linear, Conv1d and Conv2d, pools, BatchNorm, LayerNorm and RMSNorm of
+        rows, Dropout, Flatten and activations, or of what to_torch gave; the weights are copies. A BatchNorm without
+        weights of its own comes with ones and zeros that stay so (lr_scale=0).
 
         input_shape : of maps, (h, w, c) or (length, c), channels last as all maps here, where the module begins with
-        them. loss : as of MLP; None for squared_error or, by a Softmax, Sigmoid or Exp at the end, cross_entropy,
-        binary_cross_entropy or poisson, whose links these are.
+        them; d(0) where it begins with what does not say how many features it reads. loss : as of MLP; None for
+        squared_error or, by a Softmax, Sigmoid or Exp at the end, cross_entropy, binary_cross_entropy or poisson, whose
+        links these are.
 
         ValueError names what a network here cannot be; ImportError without torch.
         """

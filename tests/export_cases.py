@@ -84,6 +84,16 @@ def of_kind(kind, **options):
     return of_layers(KINDS[kind], **options)
 
 
+def beginning_with(kind):
+    """Entries of networks whose first layer is of a kind: layers in a row, and a graph."""
+    net = MLP(KINDS[kind])
+    l = next(l for l, layer in enumerate(net.layers, 1) if type(layer) is kind)
+    spec, shape = net.layers[l - 1], net.shapes[l - 1]
+    first = [shape if len(shape) > 1 else shape[0], spec]
+    yield [*first, 3] if spec.reads == (1,) else KINDS[kind]
+    yield [*(first if spec.reads == (1,) else KINDS[kind]), 4, Residual(Dense(4, "tanh")), 3]
+
+
 @st.composite
 def networks(draw):
     """(a network, rows of its dtype) that it has finite predictions of"""

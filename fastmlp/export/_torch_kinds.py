@@ -63,7 +63,8 @@ def rows(nn: Any, node: Node) -> list[Any]:
 
 
 def dropout(nn: Any, node: Node) -> list[Any]:
-    return [nn.Dropout(node.layer.rate)]  # type: ignore[attr-defined]
+    """A module of one rate: of a schedule's the first."""
+    return [nn.Dropout(node.layer.rate_at(0))]  # type: ignore[attr-defined]
 
 
 def add(nn: Any, node: Node) -> list[Any]:
