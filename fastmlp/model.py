@@ -84,7 +84,7 @@ class MLP(Exits):
     """
 
     def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer | specs.Residual | specs.Concat], *,
-                 activation: specs.Activation = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
+                 activation: specs.Theta = "relu", loss: str | tuple[str, float] | LossFunction = "squared_error",
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
                  ties: Sequence[Tie] = (), precision: str = "full") -> None:

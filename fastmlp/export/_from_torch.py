@@ -189,7 +189,7 @@ class Reader:
 # ---- modules
 
 
-def activation_of(module: Any) -> layers.Activation:
+def activation_of(module: Any) -> layers.Theta:
     """The activation that a module without weights is. ValueError where it is none that we have."""
     name, row = ACTIVATIONS[_checks.one_of("the activation of module", type(module).__name__, ACTIVATIONS)]
     return (name, float(getattr(module, row.argument))) if row.argument else name

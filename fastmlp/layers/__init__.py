@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from .. import _lazy
 from ._base import ALIASES as ALIASES
 from ._base import FACTORS as FACTORS
-from ._base import LIMITS as LIMITS
 from ._base import MOST_UNITS as MOST_UNITS
-from ._base import Activation as Activation
 from ._base import Layer as Layer
+from ._base import Theta as Theta
 from ._base import activation_name as activation_name
+from ._base import checked_activation as checked_activation
 from ._base import map_shape as map_shape
 from ._stack import Block as Block
 from ._stack import Stack as Stack

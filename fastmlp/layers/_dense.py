@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks
 from .._types import Shape
-from ._base import MOST_UNITS, Activation, Layer, activation_name
+from ._base import MOST_UNITS, Layer, Theta, activation_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Dense(Layer):
     """
 
     units: int
-    activation: Activation = "identity"
+    activation: Theta = "identity"
     bias: bool = True
     init: str | tuple[str, float] | ArrayLike = "glorot_uniform"
     bias_init: tuple[str, float] | ArrayLike = 0.0

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks, _core
 from .._types import Shape
-from ._base import ALIASES, LIMITS, Activation, Layer
+from ._base import Layer, Theta, checked_activation
 
 
 class _WithTheta(Layer):
@@ -18,8 +18,7 @@ class _WithTheta(Layer):
     theta: Any
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        theta, spec = _checks.canonical(self.theta, ALIASES), super().checked(name, dtype)
-        _checks.named(f"theta of {name}", theta, _core.ACTIVATIONS, LIMITS, dtype)
+        theta, spec = checked_activation(f"theta of {name}", self.theta, dtype), super().checked(name, dtype)
         return spec if theta is self.theta else replace(spec, theta=theta)  # type: ignore[type-var]
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
@@ -70,7 +69,7 @@ class Mixture(_Blended):
         weight_decay, which leave a alone unless it is above 0.
     """
 
-    theta: Activation
+    theta: Theta
     init: str | ArrayLike = 1.0
     lr_scale: float = 1.0
     decay: float = 0.0
@@ -90,7 +89,7 @@ class GLU(_WithTheta):
     theta: a name, see `fastmlp.activations()`, or (name, argument).
     """
 
-    theta: Activation = "sigmoid"
+    theta: Theta = "sigmoid"
 
     kind: ClassVar[str] = "glu"
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _arrays, _checks
 from .._types import Shape
-from ._base import MOST_UNITS, Activation, Layer, activation_name
+from ._base import MOST_UNITS, Layer, Theta, activation_name
 from ._blocks import Join
 from ._dense import Dense
 from ._stack import Block, Stack
@@ -37,7 +37,7 @@ class Periodic(Block):
     """
 
     def __init__(self, n_frequencies: int, sigma: float = 0.1, linear: int | None = None,
-                 activation: Activation = "identity", phases: bool = False, lr_scale: float = 1.0) -> None:
+                 activation: Theta = "identity", phases: bool = False, lr_scale: float = 1.0) -> None:
         self.n_frequencies = _checks.integer("n_frequencies of Periodic", n_frequencies, 1, MOST_UNITS)
         self.sigma = _checks.number("sigma of Periodic", sigma, above=0, dtype=np.float32)
         self.linear = None if linear is None else _checks.integer("linear of Periodic", linear, 1, MOST_UNITS)
@@ -112,7 +112,7 @@ class PiecewiseLinear(Layer):
 
     edges: Sequence[ArrayLike]
     units: int
-    activation: Activation = "identity"
+    activation: Theta = "identity"
     bias: bool = True
     init: str | ArrayLike = "glorot_uniform"
     bias_init: ArrayLike = 0.0
