@@ -22,7 +22,8 @@ class Exits:
     @classmethod
     def from_onnx(cls, path: str | os.PathLike[str]) -> Self:
         """The network that to_onnx, of an MLP or of an MLPClassifier or MLPRegressor, wrote to a file: the same
-        predictions to the bit. It has no ties, history or optimiser's state, which ONNX has no place for.
+        predictions to the bit, and the names of its classes. It has no ties, history or optimiser's state, which ONNX
+        has no place for.
 
         ValueError where the file is none of ours, or of a network with functions of yours; OSError where it cannot be
         read; ImportError without onnx.

@@ -150,4 +150,5 @@ def test_what_is_no_activation_names_what_to_take(activation):
 @pytest.mark.parametrize("layer", [text.split("a layer, ")[1].split("), after")[0] + ")"
                                    for text in INSTEAD.values() if "a layer" in text])
 def test_the_layers_that_stand_for_activations_are_there(layer):
-    assert MLP([4, Dense(6), eval(layer, {"GLU": GLU, "PReLU": fastmlp.PReLU}), 1]).predict(np.ones((1, 4))).shape == (1, 1)
+    net = MLP([4, Dense(6), eval(layer, {"GLU": GLU, "PReLU": fastmlp.PReLU}), 1])
+    assert net.predict(np.ones((1, 4))).shape == (1, 1)

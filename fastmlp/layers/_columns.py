@@ -23,7 +23,8 @@ class Embedding:
     It is a Dense layer without bias of n_values one-hot columns, without the products by 0.
 
     n_values: 1 to 2^24. units: at least 1.
-    unknown: what becomes of other integers and NaN: "error", a ValueError, or "zero", a row of zeros.
+    unknown: what becomes of other integers and NaN: "error", a ValueError, or "zero", a row of zeros. What to_onnx,
+        to_c and to_torch make cannot refuse them, and gives zeros either way.
     init: how the rows start: a name as of Dense, with a single input, since one value is there at a time, so that
         "lecun_normal" is numbers of variance 1, as in PyTorch; or a number or an array of shape (n_values, units).
     """
