@@ -427,7 +427,8 @@ class MLP(Exits):
         return document.load(cls, path)
 
     def summary(self) -> str:
-        """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
+        """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary()) prints
+        it; as the last line of a notebook's cell net.summary() shows it as HTML."""
         return summary(self)
 
     def _repr_html_(self) -> str:

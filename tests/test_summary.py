@@ -1,4 +1,6 @@
 """What summary, repr and show_config say."""
+import copy
+import pickle
 import platform
 import re
 from html import escape
@@ -62,6 +64,14 @@ def test_html():
     ElementTree.fromstring(html)  # well-formed
     nasty = MLP([2, 1], loss=type("<b>", (), {"__call__": lambda self, x, y: None, "__repr__": lambda self: "<b>"})())
     assert "<b>" not in nasty._repr_html_() and "&lt;b&gt;" in nasty._repr_html_()
+
+
+def test_a_summary_in_a_notebook_is_the_networks_table():
+    net = MLP([4, Dense(8, "tanh"), 2])
+    summary = net.summary()
+    assert isinstance(summary, str) and summary._repr_html_() == net._repr_html_()
+    for twin in (copy.deepcopy(summary), pickle.loads(pickle.dumps(summary))):
+        assert twin == summary and twin._repr_html_() == summary._repr_html_()
 
 
 def test_repr():
