@@ -76,7 +76,7 @@ def _check_readers_of_columns(shape: Shape, specs: Sequence[Layer]) -> None:
             if n and spec.numeric > shape[0] - n:  # type: ignore[attr-defined]
                 raise ValueError(f"numeric of layer {l} must be at most {shape[0] - n}, since the last {n} columns are "
                                  f"categories, got {spec.brief()}")
-        elif spec.kind == "identity" and reads:
+        elif spec.kind == "identity" and spec.activation == "identity" and reads:
             of_input.add(l)
         elif n and reads:
             raise ValueError(f"categories of the input must be read by Columns alone, got layer {l}, {spec.brief()}")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from fastmlp import MLP, layers, losses
 from fastmlp.layers import (
     GLU,
+    Activation,
     Add,
     AvgPool1D,
     AvgPool2D,
@@ -41,6 +42,9 @@ from reference import with_categories
 KINDS = {
     Dense: [5, Dense(70, "tanh"), Dense(14, "silu", bias=False, groups=7), Dense(7, groups=7), Dense(1)],
     Identity: [5, Dense(8, "tanh"), Identity(), 3],
+    Activation: [(5, 4, 2), Activation("tanh"), Conv2D(3, 2), BatchNorm(), Activation("silu"), MaxPool2D(2),
+                 Activation(("elu", 0.5)), Dense(6), Residual(Activation("gelu"), Dense(6)), Activation("relu"), Dense(5),
+                 Residual(Activation("mish"), 5), 3],
     Join: [(5, 4, 2), Concat(Conv2D(3, 2, "tanh", padding="same"), Identity()), Concat([9, 4], 17, Dense(3, "elu")), 3],
     LayerNorm: [(5, 4, 3), LayerNorm(), Conv2D(19, 2), LayerNorm(scale=False), 40, LayerNorm(0.1, shift=False), 3],
     RMSNorm: [(5, 4, 3), RMSNorm(), Conv2D(19, 2), RMSNorm(0.1, scale=False), Dense(40), RMSNorm(), 3],

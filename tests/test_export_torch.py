@@ -160,6 +160,20 @@ OF_ROWS = {  # modules of PyTorch's own that read rows of 4
     "BatchNorm without affine": lambda: [nn.Linear(4, 6), nn.BatchNorm1d(6, affine=False), nn.Linear(6, 2)],
     "Dropout first": lambda: [nn.Dropout(0.3), nn.Identity(), nn.Linear(4, 2)],
     "PReLU first": lambda: [nn.PReLU(), nn.Linear(4, 2)],
+    "ReLU first": lambda: [nn.ReLU(), nn.Linear(4, 2)],
+    "two activations": lambda: [nn.Linear(4, 6), nn.Tanh(), nn.ELU(0.5), nn.Linear(6, 2)],
+    "activation after BatchNorm": lambda: [nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 2)],
+    "activation after LayerNorm": lambda: [nn.Linear(4, 6), nn.LayerNorm(6), nn.GELU(), nn.Linear(6, 2)],
+    "activation after Dropout": lambda: [nn.Linear(4, 6), nn.Dropout(0.3), nn.Mish(), nn.Linear(6, 2)],
+    "activation after Identity": lambda: [nn.Linear(4, 6), nn.Identity(), nn.LeakyReLU(0.3), nn.Linear(6, 2)],
+}
+OF_MAPS = {  # and maps (2, 5, 4)
+    "activation after BatchNorm": lambda: [nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten()],
+    "activation after MaxPool": lambda: [nn.Conv2d(2, 3, 2), nn.MaxPool2d((1, 2), 1, (0, 1)), nn.SiLU(), nn.Flatten()],
+    "activation after AvgPool": lambda: [nn.Conv2d(2, 3, 2), nn.AvgPool2d((1, 2), 1, (0, 1)), nn.Sigmoid(),
+                                         nn.Flatten()],
+    "activation after Flatten": lambda: [nn.Conv2d(2, 3, 2), nn.MaxPool2d(2), nn.Flatten(), nn.Tanh()],
+    "activation after the mean": lambda: [nn.Conv2d(2, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Softplus()],
 }
 
 
@@ -167,6 +181,14 @@ OF_ROWS = {  # modules of PyTorch's own that read rows of 4
 def test_modules_of_rows(name):
     module, X = settled(nn.Sequential(*OF_ROWS[name]()), (4,))
     np.testing.assert_allclose(MLP.from_torch(module).predict(X), outputs(module, X), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", OF_MAPS)
+def test_modules_of_maps(name):
+    layers, (d,) = OF_MAPS[name](), nn.Sequential(*OF_MAPS[name]())(torch.zeros(2, 2, 5, 4))[0].shape
+    module, X = settled(nn.Sequential(*layers, nn.Linear(d, 2)), (2, 5, 4))
+    net = MLP.from_torch(module, (5, 4, 2))
+    np.testing.assert_allclose(net.predict(np.moveaxis(X, 1, -1)), outputs(module, X), rtol=1e-10, atol=1e-12)
 
 
 def test_no_affine_stays_as_it_is():
@@ -203,8 +225,6 @@ def test_the_loss_decides_what_a_sigmoid_is():
     (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2), nn.Flatten(), nn.Linear(2, 2)), "groups"),
     (nn.Sequential(nn.Conv2d(2, 2, 1), nn.Flatten(), nn.Linear(2, 2)), "input_shape"),
     (nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 3)), "3 inputs, .* got one for 4"),
-    (nn.Sequential(nn.ReLU(), nn.Linear(4, 3)), "activation"),
-    (nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Tanh()), "activation"),
     (nn.Sequential(nn.Linear(4, 3).half()), "float16"),
     (nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3).double()), "float32"),
     (nn.Sequential(), "module"),

@@ -4,6 +4,7 @@ import pytest
 
 from fastmlp import (
     MLP,
+    Activation,
     Adam,
     AvgPool2D,
     BatchNorm,
@@ -35,6 +36,7 @@ LAYERS = {
                ["dense"] * 3 + ["sum"] + ["dense"] * 2 + ["sum", "dense"]),
     "several readers": ([5, Dense(8, "relu"), BatchNorm(), Concat(4, 6), 3],
                         ["dense", "dense", "identity", "dense", "concat", "dense"]),
+    "before an activation": ([5, Dense(8), BatchNorm(), Activation("relu"), 3], ["dense", "identity", "dense"]),
     "through others": ([5, Dense(8, "relu"), BatchNorm(), Dropout(0.3), Identity(), 3],
                        ["dense", "dropout", "identity", "dense"]),
     "groups": ([6, BatchNorm(), Dense(8, groups=2), BatchNorm(), Dense(8, "relu", groups=4), Scale(2.0), Shift(0.5),

@@ -114,7 +114,7 @@ class Reader:
 
     shapes: of x(0), x(1), .. so far. dtype: of the module. source: the layer that the next one reads. turned: the shape
     of maps that were made rows in PyTorch's order, channels first, and are still in it; or None. around: what was
-    padded for the next module.
+    padded for the next module. closed: how many layers take no activation any more, since others may read them.
     """
 
     def __init__(self, first: Shape, dtype: np.dtype[Any]) -> None:
@@ -122,7 +122,7 @@ class Reader:
         self.dtype = dtype
         self.specs: list[Any] = []
         self.arrays: list[dict[str, Any]] = []
-        self.source = 0
+        self.source = self.closed = 0
         self.turned: Shape | None = None
         self.around: tuple[int, ...] = ()
 
@@ -179,11 +179,13 @@ class Reader:
         return net
 
     def _activate(self, module: Any) -> None:
-        last = self.specs[-1] if self.specs else None
-        if not isinstance(last, (layers.Dense, layers.Conv2D, layers.PiecewiseLinear)) or last.activation != "identity":
-            raise ValueError("module must have each activation right after a linear layer or a convolution, got "
-                             f"{type(module).__name__} after {_checks.described(last)}")
-        self.specs[-1] = dataclasses.replace(last, activation=activation_of(module))
+        """Give the last layer an activation where it can have one, else put a layer of it alone after it."""
+        last = self.specs[-1] if len(self.specs) > self.closed else None
+        has_one = isinstance(last, (layers.Dense, layers.Conv2D, layers.PiecewiseLinear))
+        if last is not None and has_one and last.activation == "identity":
+            self.specs[-1] = dataclasses.replace(last, activation=activation_of(module))
+        else:
+            self.add(layers.Activation(activation_of(module)))
 
 
 # ---- modules
@@ -356,7 +358,7 @@ def graph(reader: Reader, module: Any) -> None:
             of_two = {"Add": layers.Add, "Join": layers.Join}[type(layer).__name__]
             reader.add(of_two(len(reader.specs) + 1 - sources[1]))
             continue
-        reader.source = sources[0]
+        reader.source, reader.closed = sources[0], len(reader.specs)
         for inner in flat(layer):
             reader.read(inner)
 

@@ -66,6 +66,7 @@ KINDS: dict[type[layers.Layer], Kind] = {
     layers.Columns: Kind(onnx.columns, c.columns, torch.columns),
     layers.Dropout: Kind(onnx.same, c.same, torch.dropout),
     layers.Identity: Kind(onnx.same, c.same, torch.same),
+    layers.Activation: Kind(onnx.same, c.copy, torch.activation),
     layers.Add: Kind(onnx.add, c.add, torch.add),
     layers.Join: Kind(onnx.join, c.join, torch.join),
     layers.BatchNorm: Kind(onnx.batch_norm, c.batch_norm, torch.batch_norm),

@@ -44,6 +44,11 @@ def same(nn: Any, node: Node) -> list[Any]:
     return [nn.Identity()]
 
 
+def activation(nn: Any, node: Node) -> list[Any]:
+    """Nothing before the activation that follows; without one a module all the same."""
+    return same(nn, node) if node.activation[0] == "identity" else []
+
+
 def join(nn: Any, node: Node) -> list[Any]:
     return [nn.Join()]
 

@@ -30,7 +30,7 @@ NAMES = {
     **dict.fromkeys(("Dense", "Dropout"), "_dense"),
     **dict.fromkeys(("BatchNorm", "LayerNorm", "RMSNorm", "Scale", "Shift"), "_norms"),
     **dict.fromkeys(("Columns", "Embedding"), "_columns"),
-    **dict.fromkeys(("PReLU", "Mixture", "GLU"), "_learned"),
+    **dict.fromkeys(("Activation", "PReLU", "Mixture", "GLU"), "_learned"),
     **dict.fromkeys(("Periodic", "Waves", "PiecewiseLinear"), "_numeric"),
     **dict.fromkeys(("Identity", "Residual", "Add", "Projection", "Concat", "Join"), "_blocks"),
     **dict.fromkeys(("Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",

@@ -1,4 +1,4 @@
-"""Activations with learned numbers, and gates."""
+"""Activations as layers, with learned numbers and without, and gates."""
 from __future__ import annotations
 
 import math
@@ -10,6 +10,23 @@ from numpy.typing import ArrayLike, DTypeLike
 from .. import _checks, _core
 from .._types import Shape
 from ._base import Layer, Theta, checked_activation
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """x(l) = theta(x(l-1)): an activation where the layer before has none of its own, as after a normalisation, a pool
+    or a sum: `[Dense(64), BatchNorm(), Activation("relu")]`. After a Dense layer or a convolution its own `activation`
+    costs less.
+
+    activation: a name, see `fastmlp.activations()`, or (name, argument).
+    """
+
+    activation: Theta
+
+    kind: ClassVar[str] = "identity"
+
+    def brief(self) -> str:
+        return f"Activation({self.activation!r})"
 
 
 class _WithTheta(Layer):
