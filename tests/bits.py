@@ -201,6 +201,9 @@ def cases():
     yield "kind sum, wider", Case([50, Dense(131, "relu"), nested, 9], Adam(1 / 64), rows=75, batch=33)
     yield "kind sum, maps", Case([(6, 5, 3), fastmlp.Residual(Conv2D(3, 3, "relu", padding="same")), MaxPool2D(2), 2],
                                  Adam(1 / 64), gradient_penalty=1 / 8, rows=75, batch=33)
+    strided = fastmlp.Residual(Conv2D(17, 3, "relu", 2, "same"), Conv2D(17, 3, padding="same"), project=True)
+    yield "kind conv, projection", Case([(6, 5, 3), strided, 2], Adam(1 / 64), gradient_penalty=1 / 8, rows=75,
+                                        batch=33)
     columns = fastmlp.Columns(3, [fastmlp.Embedding(7, 4), fastmlp.Embedding(40, 9, "zero")])
     small, large = {"X": in_last_columns(7, 40), "rows": 150, "batch": 70}, {"X": in_last_columns(60, 3000)}
     yield "kind columns", Case([columns, Dense(20, "tanh"), 3], Adam(1 / 64), gradient_penalty=1 / 8, **small)

@@ -146,6 +146,8 @@ PARTS = {
     "Concat": Call(Concat, lambda branches: MLP([4, Concat(branches, 3), 2]), dict(branches=3)),
     "Add": Call(layers.Add, lambda **given: MLP([4, 4, layers.Add(**given), 2]), dict(back=2)),
     "Projection": layer(layers.Projection, **DENSE, back=1),
+    "Projection1D": layer(layers.Projection1D, SERIES, **CONV, back=1),
+    "Projection2D": layer(layers.Projection2D, IMAGE, **CONV, back=1),
     "Residual": Call(Residual, lambda layers, project: MLP([4, Residual(layers, project=project), 2]),
                      dict(layers=4, project=False)),
     "Conv2D": layer(Conv2D, IMAGE, **CONV),

@@ -242,9 +242,14 @@ def linear(reader: Reader, module: Any) -> None:
 def conv(reader: Reader, module: Any) -> None:
     W, b = array(module.weight), array(module.bias)
     W = W.transpose(*range(2, W.ndim), 1, 0)
-    spec = layers.Conv1D if W.ndim == 3 else layers.Conv2D
-    reader.add(spec(W.shape[-1], module.kernel_size, stride=module.stride, padding=padding(reader, module),
-                    dilation=module.dilation, bias=b is not None), W=W, b=b)
+    options = {"filters": W.shape[-1], "kernel": module.kernel_size, "stride": module.stride,
+               "padding": padding(reader, module), "dilation": module.dilation, "bias": b is not None}
+    axes, back = W.ndim - 2, len(reader.specs) + 1 - reader.source
+    if back == 1:
+        spec = (layers.Conv1D, layers.Conv2D)[axes - 1](**options)
+    else:
+        spec = (layers.Projection1D, layers.Projection2D)[axes - 1](**options, back=back)
+    reader.add(spec, W=W, b=b)
 
 
 def pool(kinds: tuple[Any, Any]) -> Callable[[Reader, Any], None]:

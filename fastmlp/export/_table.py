@@ -63,6 +63,8 @@ def with_theta(function: Callable[..., Any], column: str) -> Callable[..., Any]:
 KINDS: dict[type[layers.Layer], Kind] = {
     layers.Dense: Kind(onnx.dense, c.dense, torch.dense),
     layers.Projection: Kind(onnx.dense, c.dense, torch.dense),
+    layers.Projection1D: Kind(onnx.conv, c.conv, torch.conv),
+    layers.Projection2D: Kind(onnx.conv, c.conv, torch.conv),
     layers.Columns: Kind(onnx.columns, c.columns, torch.columns),
     layers.Dropout: Kind(onnx.same, c.same, torch.dropout),
     layers.Identity: Kind(onnx.same, c.same, torch.same),

@@ -32,7 +32,8 @@ NAMES = {
     **dict.fromkeys(("Columns", "Embedding"), "_columns"),
     **dict.fromkeys(("Activation", "PReLU", "Mixture", "GLU"), "_learned"),
     **dict.fromkeys(("Periodic", "Waves", "PiecewiseLinear"), "_numeric"),
-    **dict.fromkeys(("Identity", "Residual", "Add", "Projection", "Concat", "Join"), "_blocks"),
+    **dict.fromkeys(("Identity", "Residual", "Add", "Projection", "Projection1D", "Projection2D", "Concat",
+                     "Join"), "_blocks"),
     **dict.fromkeys(("Conv1D", "Conv2D", "MaxPool1D", "MaxPool2D", "AvgPool1D", "AvgPool2D", "GlobalAvgPool",
                      "Flatten"), "_windows"),
 }
