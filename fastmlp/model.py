@@ -340,8 +340,9 @@ class MLP(Exits):
             that has shape, dtype and slices by rows (memory maps, h5py, zarr, fastmlp.data.Parquet). While a window is
             trained on, a thread reads the next. With shuffle each epoch takes runs of rows in a new order, some 32 of
             them a window, or chunks of the file where these are larger, and shuffles the rows of a window; what comes
-            depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory.
-            Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
+            depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory,
+            but where numbers are drawn for each row, by Dropout or input_noise: these go by a row's number in its
+            window. Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
             validation_data, which is held in memory. A fit that an exception or Ctrl-C ends goes back to the end of the
             last window, and partial_fit, also of a saved network, goes on from there with the rest of that epoch, where
             rows, batch_size and window are as many; not with comm, ema or callbacks that have an on_batch_end.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import _core
 from ._version import __version__
-from .layers import activation_name
+from .layers import activation_name, in_brackets
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -77,7 +77,7 @@ def _row(net: MLP, l: int, work: int) -> tuple[str, ...]:
     layer, W, b = net.layers[l - 1], net.W[l], net.b[l]
     parameters = sum(a.size for a in (W, b) if a is not None)
     kind, activation, shape = (layer.brief(), "", "") if W is None else (
-        layer.kind, activation_name(layer.activation), "x".join(map(str, W.shape)))
+        layer.kind + in_brackets(layer.own_factors()), activation_name(layer.activation), "x".join(map(str, W.shape)))
     return str(l), kind, str(net.d[l]), activation, shape, f"{parameters:,}", f"{work:,}"
 
 

@@ -1,5 +1,6 @@
 """What summary, repr and show_config say."""
 import copy
+import dataclasses
 import pickle
 import platform
 import re
@@ -11,6 +12,7 @@ import pytest
 import scipy
 
 import fastmlp
+from export_cases import KINDS
 from fastmlp import MLP, Dense, Dropout
 
 
@@ -79,6 +81,18 @@ def test_repr():
     assert repr(net) == ("MLP([4, 8 elu(0.5), Dropout(rate=0.25), 3 tanh, 2 identity], loss=('huber', 0.5), "
                          "dtype='float64', n_params=75)")  # 40 + 27 + 8
     assert repr(MLP([1, 1])).startswith("MLP([1, 1 identity], loss='squared_error', dtype='float32'")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "lr_scale" in kind.__dataclass_fields__],
+                         ids=lambda kind: kind.__name__)
+def test_factors_of_its_own_are_shown(kind):
+    plain = MLP(KINDS[kind])
+    l = next(l for l, layer in enumerate(plain.layers) if type(layer) is kind)
+    spec = dataclasses.replace(plain.layers[l], lr_scale=0.375)
+    shape = plain.shapes[0] if len(plain.shapes[0]) > 1 else plain.d[0]
+    net = MLP([shape, *plain.layers[:l], spec, *plain.layers[l + 1:]])
+    assert repr(net).count("lr_scale=0.375") == 1 and "lr_scale=0.375" not in repr(plain)
+    assert net.W[l + 1] is None and net.b[l + 1] is None or "(lr_scale=0.375)" in net.summary()
 
 
 def test_an_activation_of_no_number_is_an_error():

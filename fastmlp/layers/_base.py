@@ -115,6 +115,12 @@ class Layer:
         """The layer in the text of a network."""
         return repr(self)
 
+    def own_factors(self) -> str:
+        """Those of FACTORS that are not the defaults, as arguments."""
+        defaults = {factor: getattr(type(self), factor) for factor in FACTORS}
+        return ", ".join(f"{factor}={getattr(self, factor):g}" for factor, default in defaults.items()
+                         if not isinstance(default, property) and getattr(self, factor) != default)
+
 
 def checked_activation(argument: str, value: Any, dtype: DTypeLike = np.float64) -> Any:
     """A name or a pair (name, number) as the engine's table has it. ValueError or TypeError where it has none."""
@@ -130,6 +136,11 @@ def checked_activation(argument: str, value: Any, dtype: DTypeLike = np.float64)
 def activation_name(activation: Theta) -> str:
     """A name, or a pair (name, number), as text."""
     return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
+
+
+def in_brackets(text: str) -> str:
+    """A text after another one; nothing where it is empty."""
+    return f" ({text})" if text else ""
 
 
 def map_shape(shape: Any) -> Shape:

@@ -131,4 +131,5 @@ class Columns(Layer):
 
     def brief(self) -> str:
         tables = f", [{', '.join(table.brief() for table in self.categories)}]" if self.categories else ""
-        return f"Columns({self.numeric}{tables})"
+        factors = self.own_factors()
+        return f"Columns({self.numeric}{tables}{factors and ', '}{factors})"

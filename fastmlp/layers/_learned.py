@@ -71,7 +71,7 @@ class PReLU(_Blended):
     theta = "relu"
 
     def brief(self) -> str:
-        return "PReLU()"
+        return f"PReLU({self.own_factors()})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class Mixture(_Blended):
     kind: ClassVar[str] = "mixture"
 
     def brief(self) -> str:
-        return f"Mixture({self.theta!r})"
+        return f"Mixture({', '.join(filter(None, (repr(self.theta), self.own_factors())))})"
 
 
 @dataclass(frozen=True)

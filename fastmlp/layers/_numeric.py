@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _arrays, _checks
 from .._types import Shape
-from ._base import MOST_UNITS, Layer, Theta, activation_name
+from ._base import MOST_UNITS, Layer, Theta, activation_name, in_brackets
 from ._blocks import Join
 from ._dense import Dense
 from ._stack import Block, Stack
@@ -165,7 +165,8 @@ class PiecewiseLinear(Layer):
         return super().engine_row(shape) | {"edges": [np.array(edges) for edges in self.edges]}
 
     def brief(self) -> str:
-        return f"{self.units} {activation_name(self.activation)} of {self.n_bins} bins"
+        factors = in_brackets(self.own_factors())
+        return f"{self.units} {activation_name(self.activation)} of {self.n_bins} bins{factors}"
 
     def __repr__(self) -> str:
         return f"PiecewiseLinear({len(self.edges)} features, {self.units}, {self.activation!r})"
