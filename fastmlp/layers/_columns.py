@@ -66,7 +66,8 @@ class Columns(Layer):
     3 numbers and 2 categories. Columns read the input, and where there are categories nothing else does.
 
     numeric: at least 0, how many of the first columns pass. categories: Embeddings of the last columns.
-    lr_scale: factor of the learning rate. decay: factor of the optimiser's l2, l1 and weight_decay. As of Dense.
+    lr_scale: factor of the learning rate. decay: factor of the optimiser's l2, l1 and weight_decay. As of Dense, of all
+        tables alike.
     """
 
     numeric: int
