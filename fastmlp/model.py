@@ -393,10 +393,11 @@ class MLP(Exits):
     def folded(self) -> Self:
         """A new network that predicts the same, without the layers that only multiply and shift features: BatchNorm
         with its running statistics, Scale and Shift go into the weights of the Dense layer or convolution before them,
-        where that has no activation and nothing else reads it, else into those of all layers that read them.
+        where that has no activation and nothing else reads it, else into those of all layers that read them. Then an
+        Activation goes into such a layer before it. What goes nowhere, as before a sum, a normalisation of rows, a
+        maximum, or a convolution that sees zeros around the map, becomes a Scale and a Shift.
 
-        Ties, the optimiser and the history stay behind. ValueError that names the layer which goes nowhere: one before
-        a sum, a normalisation of rows, a maximum, or a convolution that sees zeros around the map.
+        Ties, the optimiser and the history stay behind.
         """
         from . import _folding  # not above: few ask for it
 
