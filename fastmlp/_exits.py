@@ -92,7 +92,7 @@ class Exits:
 
         threshold : at least 0. X : (n, d(0)), rows on which the predictions of both are compared, None for none.
         Returns a named tuple: `network`; `zeros`, the share of weights that are 0; `largest` and `mean`, absolute
-        differences of predictions, None without X. ValueError where the network has ties.
+        differences of predictions, None without X. Ties, and the optimiser and history with them, stay behind.
 
         Files keep the zeros, compressed they are smaller: an ONNX file of which 70 % are zeros has a third of the size
         as .gz. (ONNX's sparse arrays have an index of 8 bytes for each weight left, and few runtimes read them.)
@@ -104,5 +104,8 @@ class Exits:
 
         kind : "int8", whole numbers -127 .. 127 times a factor for each unit or filter, or "bfloat16", the numbers with
         8 bits of precision. Biases stay. X and what is returned are as of pruned.
+
+        It tells what such weights cost. Files that are smaller by them come of the network itself: to_onnx and to_c
+        have weights="int8" and "bfloat16".
         """
         return _lazy.load("export").quantized(self, kind, X)
