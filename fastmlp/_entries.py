@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import _checks, _core
+from . import _checks
 from ._types import Shape
-from .layers import ALIASES, LIMITS, MOST_UNITS, Block, Dense, Layer, Stack, map_shape
+from .layers import MOST_UNITS, Block, Dense, Layer, Stack, checked_activation, map_shape
 
 MOST_WEIGHTS = 2**48  # of a network; more than there is memory for
 
@@ -30,7 +30,7 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
         raise TypeError(f"layers must be a list such as [64, 100, 10], got {_checks.described(entries)}")
     if len(entries) < 2:
         raise ValueError(f"layers must have an input and at least one layer, got {_checks.described(entries)}")
-    _checks.named("activation", _checks.canonical(activation, ALIASES), _core.ACTIVATIONS, LIMITS)
+    checked_activation("activation", activation)
     first, *hidden, last = entries
     return [first, *(with_specs(entry, activation, init) for entry in hidden), with_specs(last, "identity", init)]
 
@@ -76,7 +76,7 @@ def _check_readers_of_columns(shape: Shape, specs: Sequence[Layer]) -> None:
             if n and spec.numeric > shape[0] - n:  # type: ignore[attr-defined]
                 raise ValueError(f"numeric of layer {l} must be at most {shape[0] - n}, since the last {n} columns are "
                                  f"categories, got {spec.brief()}")
-        elif spec.kind == "identity" and reads:
+        elif spec.kind == "identity" and spec.activation == "identity" and reads:
             of_input.add(l)
         elif n and reads:
             raise ValueError(f"categories of the input must be read by Columns alone, got layer {l}, {spec.brief()}")

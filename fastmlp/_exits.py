@@ -22,7 +22,8 @@ class Exits:
     @classmethod
     def from_onnx(cls, path: str | os.PathLike[str]) -> Self:
         """The network that to_onnx, of an MLP or of an MLPClassifier or MLPRegressor, wrote to a file: the same
-        predictions to the bit. It has no ties, history or optimiser's state, which ONNX has no place for.
+        predictions to the bit, and the names of its classes. It has no ties, history or optimiser's state, which ONNX
+        has no place for.
 
         ValueError where the file is none of ours, or of a network with functions of yours; OSError where it cannot be
         read; ImportError without onnx.
@@ -55,17 +56,23 @@ class Exits:
 
         link : whether the loss's link follows, as in predict; False for outputs x(L), which losses such as
         nn.CrossEntropyLoss want. The module takes rows (n, d(0)); maps also as (n, h, w, c). ImportError without torch.
+
+        What PyTorch has no word for stays behind: of a Dropout whose rate is a schedule the module has the rate of
+        epoch 0; tied weights have equal numbers, but training there moves each by itself; factors of learning rates and
+        of decays are not kept.
         """
         return _lazy.load("export").to_torch(self, link)
 
     @classmethod
     def from_torch(cls, module: Any, input_shape: Any = None, loss: Any = None) -> Self:
-        """The network of an nn.Sequential of Linear, Conv1d and Conv2d, pools, BatchNorm, Dropout, Flatten and
-        activations, or of what to_torch gave; the weights are copies.
+        """The network of an nn.Sequential of Linear, Conv1d and Conv2d, pools, BatchNorm, LayerNorm and RMSNorm of
+        rows, Dropout, Flatten and activations, or of what to_torch gave; the weights are copies. A BatchNorm without
+        weights of its own comes with ones and zeros that stay so (lr_scale=0).
 
         input_shape : of maps, (h, w, c) or (length, c), channels last as all maps here, where the module begins with
-        them. loss : as of MLP; None for squared_error or, by a Softmax, Sigmoid or Exp at the end, cross_entropy,
-        binary_cross_entropy or poisson, whose links these are.
+        them; d(0) where it begins with what does not say how many features it reads. loss : as of MLP; None for
+        squared_error or, by a Softmax, Sigmoid or Exp at the end, cross_entropy, binary_cross_entropy or poisson, whose
+        links these are.
 
         ValueError names what a network here cannot be; ImportError without torch.
         """
@@ -85,7 +92,7 @@ class Exits:
 
         threshold : at least 0. X : (n, d(0)), rows on which the predictions of both are compared, None for none.
         Returns a named tuple: `network`; `zeros`, the share of weights that are 0; `largest` and `mean`, absolute
-        differences of predictions, None without X. ValueError where the network has ties.
+        differences of predictions, None without X. Ties, and the optimiser and history with them, stay behind.
 
         Files keep the zeros, compressed they are smaller: an ONNX file of which 70 % are zeros has a third of the size
         as .gz. (ONNX's sparse arrays have an index of 8 bytes for each weight left, and few runtimes read them.)
@@ -97,5 +104,8 @@ class Exits:
 
         kind : "int8", whole numbers -127 .. 127 times a factor for each unit or filter, or "bfloat16", the numbers with
         8 bits of precision. Biases stay. X and what is returned are as of pruned.
+
+        It tells what such weights cost. Files that are smaller by them come of the network itself: to_onnx and to_c
+        have weights="int8" and "bfloat16".
         """
         return _lazy.load("export").quantized(self, kind, X)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ._types import Shape
-from .layers import BatchNorm, Conv2D, Dense, Dropout, Flatten, Identity, Layer, Scale, Shift
+from .layers import Activation, BatchNorm, Conv2D, Dense, Dropout, Flatten, Identity, Layer, Scale, Shift
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -37,10 +37,15 @@ def folded(net: Net) -> Net:
     """What MLP.folded does."""
     nodes = nodes_of(net)
     for node in [node for node in nodes if node.factor is not None]:
-        fold(node, nodes)
-        for reader in readers_of(node, nodes):
-            reader.sources = [node.sources[0] if source is node else source for source in reader.sources]
-        nodes.remove(node)
+        if fold(node, nodes):
+            remove(node, nodes)
+        else:
+            keep(node, nodes)
+    for node in [node for node in nodes if isinstance(node.spec, Activation)]:
+        source = node.sources[0]
+        if can_end_with(source) and readers_of(source, nodes) == [node]:
+            source.spec = replace(source.spec, activation=node.spec.activation)  # type: ignore[type-var, union-attr]
+            remove(node, nodes)
     return network_of(net, nodes)
 
 
@@ -68,22 +73,44 @@ def readers_of(node: Node, nodes: list[Node]) -> list[Node]:
     return [reader for reader in nodes if node in reader.sources]
 
 
-def fold(node: Node, nodes: list[Node]) -> None:
-    """Put a layer's factors and summands into the layer before it, or into all that read it. ValueError where neither
-    can take them."""
+def remove(node: Node, nodes: list[Node]) -> None:
+    """Let all that read a layer read what it reads."""
+    move_readers(node, node.sources[0], nodes)
+    nodes.remove(node)
+
+
+def move_readers(node: Node, to: Node, nodes: list[Node]) -> None:
+    for reader in readers_of(node, nodes):
+        reader.sources = [to if source is node else source for source in reader.sources]
+
+
+def keep(node: Node, nodes: list[Node]) -> None:
+    """Make a layer that goes nowhere a Scale and a Shift, or the one of them that does something."""
+    factor, summand, shifts = node.factor, node.summand, node.summand.any()
+    node.factor = node.summand = None
+    if shifts and (factor != 1).any():
+        shift = Node(node.number, Shift(), node.shape, [node], b=summand)
+        move_readers(node, shift, nodes)
+        nodes.insert(nodes.index(node) + 1, shift)
+        shifts = False
+    node.spec, node.W, node.b = (Shift(), None, summand) if shifts else (Scale(), factor, None)
+
+
+def fold(node: Node, nodes: list[Node]) -> bool:
+    """Put a layer's factors and summands into the layer before it, or into all that read it; False where neither can
+    take them."""
     source = node.sources[0]
     if can_end_with(source) and readers_of(source, nodes) == [node]:
         of_blocks = (len(source.W), 1, -1) if is_grouped(source) else -1
         source.W = source.W * node.factor.reshape(of_blocks)
         source.b = node.summand + (0 if source.b is None else source.b * node.factor)
-        return
+        return True
     readers = final_readers(node, nodes)
-    for reader in readers:
-        if not can_begin_with(reader, node):
-            raise ValueError(f"layer {node.number}, {node.spec!r}, cannot be folded: it comes after no Dense or "
-                             f"convolution without an activation, and before {reader.spec!r}")
+    if not all(can_begin_with(reader, node) for reader in readers):
+        return False
     for reader in readers:
         begin_with(reader, node)
+    return True
 
 
 def is_grouped(node: Node) -> bool:

@@ -88,7 +88,7 @@ class MLP(Exits):
     """
 
     def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer | specs.Residual | specs.Concat], *,
-                 activation: specs.Activation = "relu", loss: LossName | LossFunction = "squared_error",
+                 activation: specs.Theta = "relu", loss: LossName | LossFunction = "squared_error",
                  dtype: Any = "float32", init: str = "glorot_uniform",
                  random_state: int | np.random.Generator | np.random.RandomState | None = None,
                  ties: Sequence[Tie] = (), precision: str = "full") -> None:
@@ -346,8 +346,9 @@ class MLP(Exits):
             that has shape, dtype and slices by rows (memory maps, h5py, zarr, fastmlp.data.Parquet). While a window is
             trained on, a thread reads the next. With shuffle each epoch takes runs of rows in a new order, some 32 of
             them a window, or chunks of the file where these are larger, and shuffles the rows of a window; what comes
-            depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory.
-            Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
+            depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory,
+            but where numbers are drawn for each row, by Dropout or input_noise: these go by a row's number in its
+            window. Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
             validation_data, which is held in memory. A fit that an exception or Ctrl-C ends goes back to the end of the
             last window, and partial_fit, also of a saved network, goes on from there with the rest of that epoch, where
             rows, batch_size and window are as many; not with comm, ema or callbacks that have an on_batch_end.
@@ -398,10 +399,11 @@ class MLP(Exits):
     def folded(self) -> Self:
         """A new network that predicts the same, without the layers that only multiply and shift features: BatchNorm
         with its running statistics, Scale and Shift go into the weights of the Dense layer or convolution before them,
-        where that has no activation and nothing else reads it, else into those of all layers that read them.
+        where that has no activation and nothing else reads it, else into those of all layers that read them. Then an
+        Activation goes into such a layer before it. What goes nowhere, as before a sum, a normalisation of rows, a
+        maximum, or a convolution that sees zeros around the map, becomes a Scale and a Shift.
 
-        Ties, the optimiser and the history stay behind. ValueError that names the layer which goes nowhere: one before
-        a sum, a normalisation of rows, a maximum, or a convolution that sees zeros around the map.
+        Ties, the optimiser and the history stay behind.
         """
         from . import _folding  # not above: few ask for it
 
@@ -433,7 +435,8 @@ class MLP(Exits):
         return document.load(cls, path)
 
     def summary(self) -> str:
-        """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary())"""
+        """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary()) prints
+        it; as the last line of a notebook's cell net.summary() shows it as HTML."""
         return summary(self)
 
     def _repr_html_(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import _core
 from ._version import __version__
-from .layers import activation_name
+from .layers import activation_name, in_brackets
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -17,7 +17,17 @@ COLUMNS = ("layer", "kind", "units", "activation", "W", "parameters", "flops/row
 N_OF_TEXT = 5  # columns; those after them are numbers, to the right
 
 
-def summary(net: MLP) -> str:
+class Summary(str):
+    """Text that notebooks show as a table, which is its HTML."""
+
+    __slots__ = ("table",)
+    table: str
+
+    def _repr_html_(self) -> str:
+        return self.table
+
+
+def summary(net: MLP) -> Summary:
     """What MLP.summary returns."""
     head, rows, foot = _table(net)
     rows = [COLUMNS, *rows]
@@ -25,7 +35,9 @@ def summary(net: MLP) -> str:
     lines = ["  ".join(cell.ljust(width) if i < N_OF_TEXT else cell.rjust(width)
                        for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
-    return "\n".join([head, *lines, foot])
+    text = Summary("\n".join([head, *lines, foot]))
+    text.table = html(net)
+    return text
 
 
 def html(net: MLP) -> str:
@@ -65,7 +77,7 @@ def _row(net: MLP, l: int, work: int) -> tuple[str, ...]:
     layer, W, b = net.layers[l - 1], net.W[l], net.b[l]
     parameters = sum(a.size for a in (W, b) if a is not None)
     kind, activation, shape = (layer.brief(), "", "") if W is None else (
-        layer.kind, activation_name(layer.activation), "x".join(map(str, W.shape)))
+        layer.kind + in_brackets(layer.own_factors()), activation_name(layer.activation), "x".join(map(str, W.shape)))
     return str(l), kind, str(net.d[l]), activation, shape, f"{parameters:,}", f"{work:,}"
 
 

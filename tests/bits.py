@@ -205,6 +205,9 @@ def cases():
     yield "kind sum, wider", Case([50, Dense(131, "relu"), nested, 9], Adam(1 / 64), rows=75, batch=33)
     yield "kind sum, maps", Case([(6, 5, 3), fastmlp.Residual(Conv2D(3, 3, "relu", padding="same")), MaxPool2D(2), 2],
                                  Adam(1 / 64), gradient_penalty=1 / 8, rows=75, batch=33)
+    strided = fastmlp.Residual(Conv2D(17, 3, "relu", 2, "same"), Conv2D(17, 3, padding="same"), project=True)
+    yield "kind conv, projection", Case([(6, 5, 3), strided, 2], Adam(1 / 64), gradient_penalty=1 / 8, rows=75,
+                                        batch=33)
     columns = fastmlp.Columns(3, [fastmlp.Embedding(7, 4), fastmlp.Embedding(40, 9, "zero")])
     small, large = {"X": in_last_columns(7, 40), "rows": 150, "batch": 70}, {"X": in_last_columns(60, 3000)}
     yield "kind columns", Case([columns, Dense(20, "tanh"), 3], Adam(1 / 64), gradient_penalty=1 / 8, **small)
@@ -221,6 +224,12 @@ def cases():
     yield "kind batch_norm, maps", Case([(6, 5, 3), Conv2D(17, 2, "relu"), norm, MaxPool2D(2), norm, 2], Adam(1 / 64),
                                         rows=75, batch=33)
     yield "kind identity", Case([9, Dense(20, "tanh"), fastmlp.Identity(), 3], Adam(1 / 64), rows=150, batch=70)
+    act = fastmlp.Activation
+    yield "kind identity, activations", Case([9, act("tanh"), Dense(20), fastmlp.LayerNorm(), act("gelu"),
+                                              fastmlp.Residual(act("relu"), Dense(20)), act(("elu", 0.5)), 3],
+                                             Adam(1 / 64), gradient_penalty=1 / 8, rows=150, batch=70)
+    yield "kind identity, activations of maps", Case([(6, 5, 3), Conv2D(17, 2), fastmlp.BatchNorm(), act("relu"),
+                                                      MaxPool2D(2), act("silu"), 2], Adam(1 / 64), rows=75, batch=33)
     concat = fastmlp.Concat(Dense(12, "relu"), [Dense(20, "tanh"), Dense(5, "silu")], [])
     yield "kind concat", Case([9, concat, fastmlp.Concat([], Dense(17, "relu")), 3], Adam(1 / 64),
                               gradient_penalty=1 / 8, rows=150, batch=70)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from fastmlp import MLP, layers, losses
 from fastmlp.layers import (
     GLU,
+    Activation,
     Add,
     AvgPool1D,
     AvgPool2D,
@@ -29,6 +30,8 @@ from fastmlp.layers import (
     PiecewiseLinear,
     PReLU,
     Projection,
+    Projection1D,
+    Projection2D,
     Residual,
     RMSNorm,
     Scale,
@@ -42,6 +45,9 @@ from reference import with_categories
 KINDS = {
     Dense: [5, Dense(70, "tanh"), Dense(14, "silu", bias=False, groups=7), Dense(7, groups=7), Dense(1)],
     Identity: [5, Dense(8, "tanh"), Identity(), 3],
+    Activation: [(5, 4, 2), Activation("tanh"), Conv2D(3, 2), BatchNorm(), Activation("silu"), MaxPool2D(2),
+                 Activation(("elu", 0.5)), Dense(6), Residual(Activation("gelu"), Dense(6)), Activation("relu"),
+                 Dense(5), Residual(Activation("mish"), 5), 3],
     Join: [(5, 4, 2), Concat(Conv2D(3, 2, "tanh", padding="same"), Identity()), Concat([9, 4], 17, Dense(3, "elu")), 3],
     LayerNorm: [(5, 4, 3), LayerNorm(), Conv2D(19, 2), LayerNorm(scale=False), 40, LayerNorm(0.1, shift=False), 3],
     RMSNorm: [(5, 4, 3), RMSNorm(), Conv2D(19, 2), RMSNorm(0.1, scale=False), Dense(40), RMSNorm(), 3],
@@ -56,6 +62,9 @@ KINDS = {
                       PiecewiseLinear([[-1, 1], [-0.5, 0, 0.5]], 5, bias=False), 3],
     Dropout: [5, Dense(8, "tanh"), Dropout(0.5), Dense(7, "gelu"), 3],
     Add: [5, Residual(Dense(6, "gelu"), 5), Residual(Dense(6, "tanh"), Residual(6, 4, 6), 5), 3],
+    Projection1D: [(9, 2), Residual(Conv1D(20, 3, "tanh", 2, "same"), project=True), 3],
+    Projection2D: [(6, 5, 2), Residual(Conv2D(3, 3, "tanh", 2, "same"), Conv2D(3, 1), project=True),
+                   Residual(Conv2D(18, 2, "gelu"), project=Conv2D(18, 2, "elu", dilation=1)), 3],
     Projection: [5, Residual(Dense(6, "gelu"), Dense(7, "elu"), project=True), 3],
     BatchNorm: [(4, 3, 2), BatchNorm(), Conv2D(3, 2, "tanh"), BatchNorm(0.3, 1e-3), Dense(9), BatchNorm(), 3],
     Conv1D: [(9, 2), Conv1D(20, 3, "tanh", stride=2, padding=2), Conv1D(4, 2, "gelu", dilation=2, bias=False), 3],
@@ -92,6 +101,16 @@ def of_layers(entries, **options):
 
 def of_kind(kind, **options):
     return of_layers(KINDS[kind], **options)
+
+
+def beginning_with(kind):
+    """Entries of networks whose first layer is of a kind: layers in a row, and a graph."""
+    net = MLP(KINDS[kind])
+    l = next(l for l, layer in enumerate(net.layers, 1) if type(layer) is kind)
+    spec, shape = net.layers[l - 1], net.shapes[l - 1]
+    first = [shape if len(shape) > 1 else shape[0], spec]
+    yield [*first, 3] if spec.reads == (1,) else KINDS[kind]
+    yield [*(first if spec.reads == (1,) else KINDS[kind]), 4, Residual(Dense(4, "tanh")), 3]
 
 
 @st.composite

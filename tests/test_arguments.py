@@ -4,7 +4,9 @@ those at the border give right derivatives."""
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, AdamW, Dense, Dropout, MLPRegressor, Residual
+import fastmlp
+from fastmlp import GLU, MLP, SGD, Adam, AdamW, Dense, Dropout, Mixture, MLPRegressor, Residual
+from fastmlp.layers._base import INSTEAD
 
 X, Y = np.random.default_rng(0).standard_normal((2, 8, 3))
 
@@ -130,3 +132,23 @@ def test_derivatives_with_the_numbers_that_are_allowed(name, at_minus_ln_2, a):
     s = np.array([[-np.log(2)], [0.0], [1.0]])
     delta = net.backprop(s, net.forward(s).x[2] - 1).delta[1]  # so that de/dx(2) = 1
     np.testing.assert_allclose(delta[:, 0], [a * at_minus_ln_2, a, 1], rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("activation", INSTEAD)
+def test_what_is_no_activation_names_what_to_take(activation):
+    assert activation not in fastmlp.activations()
+    for name, make in {
+        "activation": lambda: MLP([4, 6, 1], activation=activation),
+        r"activation of layers\[1\]": lambda: MLP([4, Dense(6, activation), 1]),
+        r"theta of layers\[1\]": lambda: MLP([4, GLU(activation), 1]),
+        r"theta of layers\[1\].layers\[0\]": lambda: MLP([4, Residual(Mixture((activation, 0.5))), 1]),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{name} must be one of fastmlp.activations.*{activation}.*: .*it"):
+            make()
+
+
+@pytest.mark.parametrize("layer", [text.split("a layer, ")[1].split("), after")[0] + ")"
+                                   for text in INSTEAD.values() if "a layer" in text])
+def test_the_layers_that_stand_for_activations_are_there(layer):
+    net = MLP([4, Dense(6), eval(layer, {"GLU": GLU, "PReLU": fastmlp.PReLU}), 1])
+    assert net.predict(np.ones((1, 4))).shape == (1, 1)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import fastmlp
-from export_cases import KINDS, LOSSES, networks, of_kind, of_layers, of_loss
-from fastmlp import MLP, Concat, Dense, Dropout, layers
+from export_cases import KINDS, LOSSES, beginning_with, networks, of_kind, of_layers, of_loss
+from fastmlp import MLP, Concat, Dense, Dropout, layers, schedules
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -95,6 +95,21 @@ def test_what_first_modules_do_not_tell(first):
     net, X = of_layers([6, first, 3])
     np.testing.assert_allclose(outputs(net.to_torch(), X), net.predict(X), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(MLP.from_torch(net.to_torch()).predict(X), net.predict(X))
+@kinds
+def test_whatever_comes_first(kind):
+    for entries in beginning_with(kind):
+        net, X = of_layers(entries, dtype="float64")
+        module = net.to_torch()
+        np.testing.assert_allclose(outputs(module, X), net.predict(X), rtol=1e-12, atol=1e-12)
+        twin = MLP.from_torch(module)
+        assert list(map(type, twin.layers)) == list(map(type, net.layers)) and twin.shapes == net.shapes
+        np.testing.assert_array_equal(twin.params, net.params)
+        np.testing.assert_array_equal(twin.predict(X), net.predict(X))
+
+
+def test_a_rate_that_changes_is_the_first():
+    module = MLP([4, Dropout(schedules.Cosine(0.5, 3)), 2]).to_torch()
+    assert MLP.from_torch(module).layers[0].rate == 0.5
 
 
 @pytest.mark.parametrize("activation", fastmlp.activations())
@@ -126,6 +141,77 @@ def test_maps_as_rows_with_channels_first(axes, between):
     np.testing.assert_allclose(net.predict(np.moveaxis(X, 1, -1)), outputs(module, X), rtol=1e-4, atol=1e-6)
 
 
+def settled(module, shape):
+    """A module in eval mode, in float64 and with numbers of its own everywhere, and 20 rows of a shape."""
+    torch.manual_seed(0)
+    module, X = module.double(), torch.randn(20, *shape, dtype=torch.float64)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn_like(p))
+        for _ in range(3):
+            module.train()(X)
+    return module.eval(), X.numpy()
+
+
+OF_ROWS = {  # modules of PyTorch's own that read rows of 4
+    "LayerNorm": lambda: [nn.LayerNorm(4), nn.Linear(4, 6), nn.LayerNorm(6, eps=0.1), nn.Linear(6, 2)],
+    "LayerNorm without beta": lambda: [nn.Linear(4, 6), nn.LayerNorm(6, bias=False), nn.Linear(6, 2)],
+    "LayerNorm alone": lambda: [nn.LayerNorm((4,), elementwise_affine=False), nn.Linear(4, 2)],
+    "RMSNorm": lambda: [nn.RMSNorm(4, eps=0.1), nn.Linear(4, 6), nn.RMSNorm(6), nn.Linear(6, 2)],
+    "RMSNorm alone": lambda: [nn.RMSNorm(4, elementwise_affine=False), nn.Linear(4, 2)],
+    "BatchNorm without affine": lambda: [nn.Linear(4, 6), nn.BatchNorm1d(6, affine=False), nn.Linear(6, 2)],
+    "Dropout first": lambda: [nn.Dropout(0.3), nn.Identity(), nn.Linear(4, 2)],
+    "PReLU first": lambda: [nn.PReLU(), nn.Linear(4, 2)],
+    "ReLU first": lambda: [nn.ReLU(), nn.Linear(4, 2)],
+    "two activations": lambda: [nn.Linear(4, 6), nn.Tanh(), nn.ELU(0.5), nn.Linear(6, 2)],
+    "activation after BatchNorm": lambda: [nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 2)],
+    "activation after LayerNorm": lambda: [nn.Linear(4, 6), nn.LayerNorm(6), nn.GELU(), nn.Linear(6, 2)],
+    "activation after Dropout": lambda: [nn.Linear(4, 6), nn.Dropout(0.3), nn.Mish(), nn.Linear(6, 2)],
+    "activation after Identity": lambda: [nn.Linear(4, 6), nn.Identity(), nn.LeakyReLU(0.3), nn.Linear(6, 2)],
+}
+OF_MAPS = {  # and maps (2, 5, 4)
+    "activation after BatchNorm": lambda: [nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten()],
+    "activation after MaxPool": lambda: [nn.Conv2d(2, 3, 2), nn.MaxPool2d((1, 2), 1, (0, 1)), nn.SiLU(), nn.Flatten()],
+    "activation after AvgPool": lambda: [nn.Conv2d(2, 3, 2), nn.AvgPool2d((1, 2), 1, (0, 1)), nn.Sigmoid(),
+                                         nn.Flatten()],
+    "activation after Flatten": lambda: [nn.Conv2d(2, 3, 2), nn.MaxPool2d(2), nn.Flatten(), nn.Tanh()],
+    "activation after the mean": lambda: [nn.Conv2d(2, 3, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Softplus()],
+}
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_modules_of_rows(name):
+    module, X = settled(nn.Sequential(*OF_ROWS[name]()), (4,))
+    np.testing.assert_allclose(MLP.from_torch(module).predict(X), outputs(module, X), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", OF_MAPS)
+def test_modules_of_maps(name):
+    layers, (d,) = OF_MAPS[name](), nn.Sequential(*OF_MAPS[name]())(torch.zeros(2, 2, 5, 4))[0].shape
+    module, X = settled(nn.Sequential(*layers, nn.Linear(d, 2)), (2, 5, 4))
+    net = MLP.from_torch(module, (5, 4, 2))
+    np.testing.assert_allclose(net.predict(np.moveaxis(X, 1, -1)), outputs(module, X), rtol=1e-10, atol=1e-12)
+
+
+def test_no_affine_stays_as_it_is():
+    module, X = settled(nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6, affine=False), nn.Linear(6, 2)), (4,))
+    net = MLP.from_torch(module)
+    net.fit(X, X[:, :2], "adam", epochs=3)
+    np.testing.assert_array_equal(net.W[2], np.ones(6))
+    np.testing.assert_array_equal(net.b[2], np.zeros(6))
+
+
+@pytest.mark.parametrize("between", [
+    lambda: [], lambda: [nn.Dropout(0.3)], lambda: [nn.Identity()], lambda: [nn.BatchNorm1d(24), nn.Dropout(0.3)],
+    lambda: [nn.Dropout(0.2), nn.LayerNorm(24), nn.PReLU(24), nn.PReLU()], lambda: [nn.RMSNorm(24)],
+    lambda: [nn.BatchNorm1d(24, affine=False), nn.Flatten()]])
+def test_what_stands_after_flatten_is_channels_first(between):
+    layers = [nn.Conv2d(2, 2, 2), nn.Flatten(), *between(), nn.Linear(24, 3), nn.LayerNorm(3), nn.Linear(3, 2)]
+    module, X = settled(nn.Sequential(*layers), (2, 5, 4))
+    net = MLP.from_torch(module, (5, 4, 2))
+    np.testing.assert_allclose(net.predict(np.moveaxis(X, 1, -1)), outputs(module, X), rtol=1e-11, atol=1e-12)
+
+
 def test_quantiles_there_and_back():
     """A module knows how many there are, not which."""
     net = MLP([3, 4, 6], loss=("ordered_quantile", (0.1, 0.5, 0.9)), random_state=0)
@@ -152,21 +238,27 @@ def test_the_loss_decides_what_a_sigmoid_is():
     (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2), nn.Flatten(), nn.Linear(2, 2)), "groups"),
     (nn.Sequential(nn.Conv2d(2, 2, 1), nn.Flatten(), nn.Linear(2, 2)), "input_shape"),
     (nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 3)), "3 inputs, .* got one for 4"),
-    (nn.Sequential(nn.ReLU(), nn.Linear(4, 3)), "activation"),
-    (nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Tanh()), "activation"),
     (nn.Sequential(nn.Linear(4, 3).half()), "float16"),
     (nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 3).double()), "float32"),
     (nn.Sequential(), "module"),
+    (nn.Sequential(nn.Linear(3, 3), nn.Dropout2d()), "nn.Dropout in its place"),
+    (nn.Sequential(nn.LSTM(3, 3)), "LSTM"),
+    (nn.Sequential(nn.GLU(), nn.Linear(3, 3)), "input_shape .* how many features"),
+    (nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, momentum=None), nn.Linear(3, 3)), "momentum, got None"),
+    (nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(4), nn.Linear(3, 3)), r"normalized_shape \(4,\)"),
 ])
 def test_what_cannot_be(module, said):
     with pytest.raises(ValueError, match=said):
         MLP.from_torch(module)
 
 
-@pytest.mark.parametrize("after", [[nn.BatchNorm1d(8), nn.Linear(8, 2)], []])
-def test_an_order_of_units_that_is_not_ours(after):
-    with pytest.raises(ValueError, match="linear layer after Flatten of maps"):
-        MLP.from_torch(nn.Sequential(nn.Conv1d(2, 2, 1), nn.Flatten(), *after), (4, 2))
+@pytest.mark.parametrize("module, said", [
+    (nn.Sequential(nn.Flatten(), nn.GLU(), nn.Linear(20, 2)), "between Flatten and the next Linear, got GLU"),
+    (nn.Sequential(nn.LayerNorm((2, 5, 4)), nn.Flatten(), nn.Linear(40, 2)), "units of a row"),
+])
+def test_what_cannot_be_of_maps(module, said):
+    with pytest.raises(ValueError, match=said):
+        MLP.from_torch(module, (5, 4, 2))
 
 
 def test_wrong_kinds():

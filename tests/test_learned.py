@@ -1,11 +1,24 @@
-"""Activations with learned numbers, and gates: held to the NumPy twin, to numbers worked out by hand, and to PyTorch
-where that is installed."""
+"""Activations as layers, with learned numbers and without, and gates: held to the NumPy twin, to numbers worked out by
+hand, and to PyTorch where that is installed."""
 import numpy as np
 import pytest
 
 import fastmlp
 import layer_checks
-from fastmlp import GLU, MLP, Adam, Conv2D, Dense, MaxPool2D, Mixture, PReLU, Residual, tie_layers
+from fastmlp import (
+    GLU,
+    MLP,
+    Activation,
+    Adam,
+    Conv2D,
+    Dense,
+    LayerNorm,
+    MaxPool2D,
+    Mixture,
+    PReLU,
+    Residual,
+    tie_layers,
+)
 from test_files import assert_goes_on_from_a_file
 from test_gradients import assert_derivatives
 from test_twin import TOLERANCE
@@ -17,6 +30,10 @@ LAYERS = {
     "mixture": [5, Mixture("tanh", 0.5), Dense(20), Mixture("silu"), Dense(33), Mixture("gelu", 1.5), 3],
     "prelu": [5, PReLU([0.1, 0.2, 0.3, 1, 2]), Dense(20), PReLU(), Dense(33), PReLU(-0.5), 3],
     "glu": [6, GLU("tanh"), Dense(40), GLU("silu"), Dense(66), GLU(), 3],
+    "activation": [5, Activation("tanh"), Dense(20), LayerNorm(), Activation("gelu"), Residual(Dense(20)),
+                   Activation(("elu", 0.5)), Dense(33), Activation("silu"), Activation("tanh"), 3],
+    "activation of maps": [(4, 5, 3), Activation("mish"), Conv2D(14, 2), MaxPool2D(2), Activation("silu"),
+                           Residual(Activation("relu"), Conv2D(14, 3, padding="same")), Activation("tanh"), 3],
     "residual": [5, Dense(8, "tanh"), Residual(Dense(16), GLU("gelu"), Dense(8), Mixture("mish")), PReLU(), 3],
     "maps": [(4, 5, 3), Mixture("sin"), Conv2D(14, 2, padding=1), GLU("silu"), PReLU(), MaxPool2D(2), 3],
     "wide maps": [(3, 2, 34), GLU(), Conv2D(33, 2), Mixture(("elu", 0.5), 0.7), 3],
@@ -32,8 +49,36 @@ def test_the_sweep_is_the_twins(name, dtype):
 
 @pytest.mark.parametrize("activation", fastmlp.activations())
 def test_each_activation(activation):
-    layer_checks.assert_the_sweep_is_the_twins(*layer_checks.problem(
-        [6, Mixture(activation, 0.5), Dense(20), GLU(activation), Mixture(activation), 3], RNG))
+    for layers in ([6, Mixture(activation, 0.5), Dense(20), GLU(activation), Mixture(activation), 3],
+                   [6, Activation(activation), Dense(20), LayerNorm(), Activation(activation), Residual(Dense(20)),
+                    Activation(activation), 3]):
+        layer_checks.assert_the_sweep_is_the_twins(*layer_checks.problem(layers, RNG))
+
+
+@dtypes
+@pytest.mark.parametrize("activation", fastmlp.activations())
+def test_an_activation_of_its_own_is_that_of_the_layer_before(activation, dtype):
+    """To the bit, in all that a network does."""
+    inside = MLP([5, Dense(20, activation), Dense(7, activation), 3], dtype=dtype, random_state=0)
+    apart = MLP([5, Dense(20), Activation(activation), Dense(7), Activation(activation), 3], dtype=dtype,
+                random_state=0)
+    X, y = RNG.standard_normal((90, 5)).astype(dtype), RNG.standard_normal((90, 3)).astype(dtype)
+    np.testing.assert_array_equal(apart.params, inside.params)
+    for what in (lambda net: net.predict(X), lambda net: net.predict(X[:1]), lambda net: net.input_gradient(X, y),
+                 lambda net: net.hvp(net.params, X, y),
+                 lambda net: net.loss_and_grad(X, y, gradient_penalty=0.3)[1],
+                 lambda net: net.fit(X, y, Adam(0.01), epochs=2, batch_size=32)["loss"], lambda net: net.params):
+        np.testing.assert_array_equal(what(apart), what(inside))
+    np.testing.assert_array_equal(apart.forward(X).s[2], inside.forward(X).s[1])
+    np.testing.assert_array_equal(apart.forward(X).x[2], inside.forward(X).x[1])
+
+
+def test_an_activation_by_hand():
+    net = MLP([3, Activation("relu"), Dense(1, init=[[1.0], [10.0], [100.0]])], loss="half_squared_error")
+    X = np.array([[1.0, -2, 3], [-4, 5, -6]])
+    np.testing.assert_array_equal(net.predict(X), [[301], [50]])
+    np.testing.assert_array_equal(net.input_gradient(X, net.predict(X) - 1), [[1, 0, 100], [0, 10, 0]])
+    assert net.n_params == 4 and "Activation('relu')" in repr(net)
 
 
 @networks

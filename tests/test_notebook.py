@@ -13,6 +13,7 @@ CELLS = [
     "net = MLP([3, 8, 3], random_state=0); history = net.fit(X, y, epochs=3, verbose=1)",
     "net.fit(X, y, epochs=2)",
     "net",
+    "net.summary()",
 ]
 
 
@@ -47,3 +48,4 @@ def test_a_fit_in_the_last_line_prints_one(outputs):
 @pytest.mark.slow
 def test_a_network_is_a_table(outputs):
     assert "<table>" in outputs[3][0]["data"]["text/html"]
+    assert outputs[4][0]["data"]["text/html"] == outputs[3][0]["data"]["text/html"]

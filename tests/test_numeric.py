@@ -96,7 +96,8 @@ def test_how_periodic_starts():
 @pytest.mark.parametrize("wrong, message", [
     (dict(n_frequencies=0), "n_frequencies of Periodic"), (dict(sigma=0), "sigma of Periodic"),
     (dict(sigma=np.inf), "sigma of Periodic"), (dict(linear=0), "linear of Periodic"),
-    (dict(activation="relu"), "activation of Periodic"), (dict(lr_scale=-1), "lr_scale of Periodic")])
+    (dict(activation="relu"), "activation of Periodic"), (dict(lr_scale=-1), "lr_scale of Periodic"),
+    (dict(decay=-1), "decay of Periodic")])
 def test_wrong_values_of_periodic(wrong, message):
     with pytest.raises(ValueError, match=message):
         Periodic(**dict(n_frequencies=2) | wrong)
@@ -200,6 +201,29 @@ def test_quantiles():
         PiecewiseLinear.quantiles(X[0], 4)
     with pytest.raises(ValueError, match="n_bins must be at least 1"):
         PiecewiseLinear.quantiles(X, 0)
+
+
+def test_decay_of_its_own():
+    """With gradients of 0 a step of SGD multiplies weights by 1 - lr l2 decay."""
+    for decay, left in ((0.0, 1.0), (1.0, 0.8), (2.0, 0.6)):
+        net = MLP([3, Periodic(4, 0.5, 2, decay=decay), Dense(1, init="zeros")], dtype="float64", random_state=0)
+        before = [net.W[1].copy(), net.W[3].copy()]
+        net.fit(np.ones((8, 3)), np.zeros((8, 1)), SGD(0.1, l2=2.0), epochs=1)
+        for W, was in zip((net.W[1], net.W[3]), before):
+            np.testing.assert_allclose(W, left * was, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_quantiles_are_edges_that_a_network_takes(dtype):
+    columns = [1e6 + RNG.random(500), RNG.random(500) * 1e-44, 1e-3 * RNG.integers(0, 9, 500) - 1e5,
+               np.full(500, 1e6), RNG.standard_normal(500) * 1e30]
+    edges = PiecewiseLinear.quantiles(np.stack(columns, axis=1), 48, dtype)
+    net = MLP([5, PiecewiseLinear(edges, 4), 1], dtype=dtype)
+    assert np.isfinite(net.predict(np.stack(columns, axis=1))).all()
+    # float32 numbers near 1e6 are 1/16 apart: 17 of them from 1e6 to 1e6 + 1
+    assert len(edges[0]) == 49 if dtype == "float64" else 10 < len(edges[0]) <= 17
+    with pytest.raises(ValueError, match="dtype must be"):
+        PiecewiseLinear.quantiles(np.stack(columns, axis=1), 48, "int8")
 
 
 @pytest.mark.parametrize("edges, error, message", [

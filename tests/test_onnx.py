@@ -106,6 +106,16 @@ def test_there_and_back_to_the_bit(tmp_path, kind, dtype):
     np.testing.assert_array_equal(twin.params, net.params)
 
 
+def test_classes_come_back(tmp_path):
+    X, y = np.random.default_rng(0).standard_normal((30, 4)), np.array(["no", "yes", "perhaps"] * 10)
+    net = MLP([4, 3], loss="cross_entropy", random_state=0)
+    net.fit(X, y, epochs=1)
+    net.to_onnx(tmp_path / "net.onnx")
+    twin = MLP.from_onnx(tmp_path / "net.onnx")
+    np.testing.assert_array_equal(twin.classes, ["no", "perhaps", "yes"])
+    np.testing.assert_array_equal(twin.predict_labels(X), net.predict_labels(X))
+
+
 def test_files_of_others(tmp_path):
     path = tmp_path / "net.onnx"
     model = MLP([3, 2]).to_onnx(path)

@@ -90,6 +90,8 @@ def test_what_cannot_be_written():
         est.to_onnx()
     with pytest.raises(TypeError, match="model must be .*MLPClassifier, MLPRegressor"):
         export.to_onnx(StandardScaler())
+    with pytest.raises(TypeError, match="got a Pipeline; .*register_skl2onnx"):
+        export.to_onnx(make_pipeline(StandardScaler(), MLPClassifier()))
 
 
 # ---- skl2onnx

@@ -218,7 +218,7 @@ static void mirrored(const real *x, real *out, size_t d, double by)
 }
 """),
     Edit("fastmlp/export/_torch_kinds.py", """
-    return [nn.Dropout(node.layer.rate)]  # type: ignore[attr-defined]
+    return [nn.Dropout(node.layer.rate_at(0))]  # type: ignore[attr-defined]
 """, """
 
 def mirrored(nn: Any, node: Node) -> list[Any]:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from export_cases import ALL_KINDS, of_kind, of_layers
-from fastmlp import MLP, BatchNorm, Conv2D, Dense, tie_transpose
+from fastmlp import MLP, BatchNorm, Conv2D, Dense, MLPAutoencoder, tie_transpose
 
 LAYERS = [(6, 5, 2), Conv2D(3, 3, "gelu"), BatchNorm(), Dense(9, "tanh"), 4]
 dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -33,6 +33,24 @@ def test_pruned(dtype):
     for W, found in zip(matrices(net), matrices(small.network)):
         np.testing.assert_array_equal(found[np.abs(W) > 0.1], W[np.abs(W) > 0.1])
         assert not found[np.abs(W) <= 0.1].any() and (np.abs(W) <= 0.1).any()
+
+
+@pytest.mark.parametrize("small", [lambda net, X: net.pruned(0.1, X), lambda net, X: net.quantized("int8", X)])
+def test_ties_stay_behind(small):
+    net = MLP([6, 6, BatchNorm(), Dense(6, "tanh"), 6], ties=[tie_transpose(1, 4)], dtype="float64", random_state=0)
+    X = np.random.default_rng(0).standard_normal((60, 6))
+    net.fit(X, X, "adam", epochs=3)
+    before, made = net.params, small(net, X)
+    assert_as_reported(made, net, X)
+    assert made.network.ties == () and made.largest > 0 and type(made.zeros) is float
+    np.testing.assert_array_equal(net.params, before)
+
+
+def test_of_an_autoencoder_that_is_tied():
+    X = np.random.default_rng(0).standard_normal((60, 6))
+    est = MLPAutoencoder((4, 2), max_iter=20, random_state=0).fit(X)
+    assert est.network_.ties
+    assert est.network_.quantized("int8", X).largest < 0.2
 
 
 def test_of_no_rows():
@@ -87,8 +105,6 @@ def test_what_cannot_be():
         net.quantized("int4")
     with pytest.raises(ValueError, match="threshold"):
         net.pruned(-1)
-    with pytest.raises(ValueError, match="ties"):
-        MLP([4, 2, 4], ties=[tie_transpose(1, 2)]).pruned(0.1)
 
 
 def test_notebooks():

@@ -1,4 +1,7 @@
 """What summary, repr and show_config say."""
+import copy
+import dataclasses
+import pickle
 import platform
 import re
 from html import escape
@@ -9,6 +12,7 @@ import pytest
 import scipy
 
 import fastmlp
+from export_cases import KINDS
 from fastmlp import MLP, Dense, Dropout
 
 
@@ -64,11 +68,31 @@ def test_html():
     assert "<b>" not in nasty._repr_html_() and "&lt;b&gt;" in nasty._repr_html_()
 
 
+def test_a_summary_in_a_notebook_is_the_networks_table():
+    net = MLP([4, Dense(8, "tanh"), 2])
+    summary = net.summary()
+    assert isinstance(summary, str) and summary._repr_html_() == net._repr_html_()
+    for twin in (copy.deepcopy(summary), pickle.loads(pickle.dumps(summary))):
+        assert twin == summary and twin._repr_html_() == summary._repr_html_()
+
+
 def test_repr():
     net = MLP([4, Dense(8, ("elu", 0.5)), Dropout(0.25), 3, 2], activation="tanh", loss=("huber", 0.5), dtype="float64")
     assert repr(net) == ("MLP([4, 8 elu(0.5), Dropout(rate=0.25), 3 tanh, 2 identity], loss=('huber', 0.5), "
                          "dtype='float64', n_params=75)")  # 40 + 27 + 8
     assert repr(MLP([1, 1])).startswith("MLP([1, 1 identity], loss='squared_error', dtype='float32'")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "lr_scale" in kind.__dataclass_fields__],
+                         ids=lambda kind: kind.__name__)
+def test_factors_of_its_own_are_shown(kind):
+    plain = MLP(KINDS[kind])
+    l = next(l for l, layer in enumerate(plain.layers) if type(layer) is kind)
+    spec = dataclasses.replace(plain.layers[l], lr_scale=0.375)
+    shape = plain.shapes[0] if len(plain.shapes[0]) > 1 else plain.d[0]
+    net = MLP([shape, *plain.layers[:l], spec, *plain.layers[l + 1:]])
+    assert repr(net).count("lr_scale=0.375") == 1 and "lr_scale=0.375" not in repr(plain)
+    assert net.W[l + 1] is None and net.b[l + 1] is None or "(lr_scale=0.375)" in net.summary()
 
 
 def test_an_activation_of_no_number_is_an_error():

@@ -58,7 +58,8 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
         offset += pad(rows * buffers.ld * job.k.operandsize, ALIGN)
     offset = place_room(job, layer, base, offset, rows)
     buffers.s = buffers.x
-    if layer.kind != NULL and layer.kind.grad != NULL and (layer.theta.needs_s or keep_rows):
+    if layer.kind != NULL and (layer.theta.needs_s or keep_rows and (layer.kind.grad != NULL
+                                                                     or layer.theta.act != ACT_identity)):
         buffers.s = base + offset
         offset += room
     buffers.de_dx = NULL
@@ -242,7 +243,7 @@ cdef Py_ssize_t place_along(Job *job, char *base, Py_ssize_t offset, Py_ssize_t 
 
 
 cdef inline bint curved(const Layer *layer) noexcept:
-    return layer.kind != NULL and layer.kind.grad != NULL and layer.theta.curved
+    return layer.kind != NULL and layer.theta.curved
 
 
 cdef void make_linear(Layer *layer) noexcept:

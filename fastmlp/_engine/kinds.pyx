@@ -1,6 +1,6 @@
 """The table of layer kinds, and the kinds without weights of their own that treat each unit by itself: dropout, a copy,
-the sum of two layers, and two layers side by side. A kind is a row here and a module, or a section of one, with its
-functions; see LayerKind.
+with an activation or without, the sum of two layers, and two layers side by side. A kind is a row here and a module, or
+a section of one, with its functions; see LayerKind.
 """
 from libc.stdint cimport uintptr_t
 
@@ -53,9 +53,13 @@ cdef void drop(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, const char 
 
 cdef void identity_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                            char *scratch) noexcept nogil:
-    """x(l) = x of the source"""
+    """s(l) = x of the source, x(l) = theta(s(l))"""
     cdef Layer *before = layer.input.source
-    job.k.rows(m, layer.d_out, x_of(job, before, pos, row), before.buffers.ld, x_at(job, layer, row), layer.buffers.ld)
+    cdef char *s = at(job, layer.buffers.s, row * layer.buffers.ld)
+    job.k.rows(m, layer.d_out, x_of(job, before, pos, row), before.buffers.ld, s, layer.buffers.ld)
+    if layer.theta.act != ACT_identity or layer.buffers.s != layer.buffers.x:
+        clear_pads(job, layer, s, m)
+        activate(job, layer, row, m)
 
 
 cdef void identity_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,

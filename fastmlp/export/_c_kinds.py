@@ -67,6 +67,13 @@ def same(file: Source, node: Node, x: str) -> str:
     return x
 
 
+def copy(file: Source, node: Node, x: str) -> str:
+    """x once more, for an activation in place, since others may read x."""
+    out = file.room(node)
+    file.apply(("identity", 0.0), x, out, node.size)
+    return out
+
+
 def add(file: Source, node: Node, x: str, other: str) -> str:
     out = file.room(node)
     file.call("add", x, other, out, node.size)

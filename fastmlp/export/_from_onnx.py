@@ -52,6 +52,7 @@ def _of_arrays(cls: type[Net], described: dict[str, Any], dtype: np.dtype[Any], 
         statistics += [arrays[name] for name in (f"mean.{l}", f"var.{l}") if name in arrays]
     net._network.parameters.resume(flatten(W, b), None)
     net._network.core.statistics[...] = np.concatenate(statistics) if statistics else ()
+    net.classes = described.get("classes")
     return net
 
 

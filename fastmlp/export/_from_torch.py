@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -20,18 +20,37 @@ if TYPE_CHECKING:
 
     Net = TypeVar("Net", bound=MLP)
 
-PASSING = (layers.Dropout, layers.Identity)  # what leaves the order of units as it is
 LOSSES = {"identity": "squared_error", "exp": "poisson", "sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
 ACTIVATIONS = {row.torch.name: (name, row.torch) for name, row in _table.ACTIVATIONS.items()}
 # module -> attributes that must be so for it to be what we have
 WANTED: dict[str, dict[str, Any]] = {
     "GELU": {"approximate": "none"}, "Softplus": {"beta": 1},
-    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), {"affine": True, "track_running_stats": True}),
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), {"track_running_stats": True}),
     **dict.fromkeys(("Conv1d", "Conv2d"), {"groups": 1, "padding_mode": "zeros"}),
     **dict.fromkeys(("MaxPool1d", "MaxPool2d"), {"ceil_mode": False, "dilation": 1}),
     **dict.fromkeys(("AvgPool1d", "AvgPool2d"), {"ceil_mode": False, "count_include_pad": True}),
     **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), {"output_size": 1}),
     "Flatten": {"start_dim": 1},
+}
+# module -> how many features it reads, None where it may be any number
+WIDTHS: dict[str, Callable[[Any], int | None]] = {
+    **dict.fromkeys(("Linear", "Columns", "PiecewiseLinear"), lambda module: module.in_features),
+    "Grouped": lambda module: module.in_features,
+    "BatchNorm1d": lambda module: module.num_features,
+    **dict.fromkeys(("LayerNorm", "RMSNorm"), lambda module: module.normalized_shape[-1]),
+    "PReLU": lambda module: module.num_parameters if module.num_parameters > 1 else None,
+    **dict.fromkeys(("Mixture", "ScaleFeatures", "ShiftFeatures", "LayerNormFeatures", "RMSNormFeatures"),
+                    lambda module: next((len(p) for p in (module.weight, module.bias) if p is not None), None)),
+    **dict.fromkeys(("Dropout", "Identity", *ACTIVATIONS), lambda module: None),
+}
+# after nn.Flatten, while rows are in PyTorch's order
+AFTER_FLATTEN = {"Linear", "Dropout", "Identity", "BatchNorm1d", "LayerNorm", "RMSNorm", "PReLU", "Flatten"}
+# module that we do not have -> what to do
+INSTEAD = {
+    **dict.fromkeys(("Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout"),
+                    "put nn.Dropout in its place, which drops elements one by one; predictions are the same"),
+    "Embedding": "categories are columns of the input here, see fastmlp.Columns",
+    "Unflatten": "give input_shape instead",
 }
 
 
@@ -50,7 +69,10 @@ def network(cls: type[Net], module: Any, input_shape: Any, loss: Any) -> Net:
     linked = link != "identity" and minimised.link_name == link
     if linked and minimised.outputs_each != getattr(modules.pop(), "each", 1):
         raise ValueError(f"loss must have as many quantiles as the module has outputs of each target, got {loss!r}")
-    reader = Reader(None if input_shape is None else _entries.input_shape(input_shape))
+    for one in modules:
+        require_ours(one)
+    shape = first_shape(modules) if input_shape is None else _entries.input_shape(input_shape)
+    reader = Reader(shape, next((array(p).dtype for p in module.parameters()), np.dtype(np.float32)))
     for one in modules:
         reader.read(one)
     return reader.network(cls, minimised.spec)
@@ -65,55 +87,87 @@ def flat(module: Any) -> Iterator[Any]:
         yield from flat(inner)
 
 
+def require_ours(module: Any) -> None:
+    """ValueError where a module is none that we have."""
+    name = type(module).__name__
+    if name not in READERS and name not in ACTIVATIONS:
+        instead = f": {INSTEAD[name]}" if name in INSTEAD else ""
+        raise ValueError(f"module must be nn.Sequential of {', '.join(sorted({*READERS, *ACTIVATIONS}))}, "
+                         f"got {_checks.described(module)}{instead}")
+    for attribute, value in WANTED.get(name, {}).items():
+        if getattr(module, attribute) not in (value, (value,), (value, value)):
+            raise ValueError(f"module {name} must have {attribute} {value!r}, got {getattr(module, attribute)!r}")
+
+
+def first_shape(modules: Iterable[Any]) -> Shape:
+    """The shape of x(0), by the first module that says it."""
+    for module in modules:
+        name = type(module).__name__
+        if name == "Maps":
+            return module.shape  # type: ignore[no-any-return]
+        width = WIDTHS[name](module) if name in WIDTHS else None
+        if width is not None:
+            return (width,)
+        if name not in WIDTHS:
+            break
+    raise ValueError("input_shape must be given for a module that begins with maps, (h, w, c) or (length, c), or with "
+                     "what does not say how many features it reads, got None")
+
+
 class Reader:
     """Specs of layers and their numbers, from modules one after the other.
 
-    shapes: of x(0), x(1), .. so far. source: the layer that the next one reads. turned: whether its maps were made rows
-    in PyTorch's order, channels first. around: what was padded for the next module.
+    shapes: of x(0), x(1), .. so far. dtype: of the module. source: the layer that the next one reads. turned: the shape
+    of maps that were made rows in PyTorch's order, channels first, and are still in it; or None. around: what was
+    padded for the next module. closed: how many layers take no activation any more, since others may read them.
     """
 
-    def __init__(self, first: Shape | None) -> None:
-        self.shapes: list[Shape] = [] if first is None else [first]
+    def __init__(self, first: Shape, dtype: np.dtype[Any]) -> None:
+        self.shapes: list[Shape] = [first]
+        self.dtype = dtype
         self.specs: list[Any] = []
         self.arrays: list[dict[str, Any]] = []
-        self.source, self.turned = 0, False
+        self.source = self.closed = 0
+        self.turned: Shape | None = None
         self.around: tuple[int, ...] = ()
 
     @property
     def shape(self) -> Shape:
         """Of what the next layer reads."""
-        self._require_shapes()
         return self.shapes[self.source]
 
     def read(self, module: Any) -> None:
         """Take one more module."""
+        require_ours(module)
         name = type(module).__name__
         reader = READERS.get(name)
-        if reader is None and name not in ACTIVATIONS:
-            raise ValueError(f"module must be nn.Sequential of {', '.join(sorted({*READERS, *ACTIVATIONS}))}, "
-                             f"got {_checks.described(module)}")
-        for attribute, value in WANTED.get(name, {}).items():
-            if getattr(module, attribute) not in (value, (value,), (value, value)):
-                raise ValueError(f"module {name} must have {attribute} {value!r}, got {getattr(module, attribute)!r}")
+        if self.turned and name not in AFTER_FLATTEN and name not in ACTIVATIONS:
+            raise ValueError(f"module must have only {', '.join(sorted(AFTER_FLATTEN))} and activations between "
+                             f"Flatten and the next Linear, got {name}")
         if reader is None:
             self._activate(module)
         else:
             reader(self, module)
 
-    def begin(self, *shape: int) -> None:
-        """Of a module that tells the shape of what it reads: that is the input's, if it was not told before."""
-        if not self.shapes:
-            self.shapes.append(shape)
-
     def add(self, spec: Any, **arrays: Any) -> None:
         """One more layer, with W, b and statistics."""
-        self._require_shapes()
-        self._require_order(spec)
         l = len(self.specs) + 1
         self.shapes.append(spec.joins(*(self.shapes[source] for source in spec.sources(l))))
         self.specs.append(spec)
         self.arrays.append({name: values for name, values in arrays.items() if values is not None})
-        self.source, self.turned = l, self.turned and isinstance(spec, PASSING)
+        self.source = l
+
+    def by_feature(self, values: Any) -> Any:
+        """Numbers of the features that the next layer reads, or rows of numbers, in our order."""
+        if self.turned is None or values is None:
+            return values
+        *size, c = self.turned
+        return values.reshape(c, math.prod(size), -1).swapaxes(0, 1).reshape(values.shape)
+
+    def unroll(self) -> None:
+        """Let the next layer, which has numbers of each feature, read rows where PyTorch has made rows of maps."""
+        if self.turned and len(self.shape) > 1:
+            self.add(layers.Flatten())
 
     def network(self, cls: type[Net], loss: Any) -> Net:
         """The network, once all modules were read."""
@@ -129,28 +183,20 @@ class Reader:
         net._network.core.statistics[...] = np.concatenate(statistics) if statistics else ()
         return net
 
-    def _require_shapes(self) -> None:
-        if not self.shapes:
-            raise ValueError("input_shape must be given for a module that begins with maps, (h, w, c) or (length, c), "
-                             "got None")
-
-    def _require_order(self, spec: Any) -> None:
-        if self.turned and not isinstance(spec, (layers.Dense, *PASSING)):
-            raise ValueError("module must have a linear layer after Flatten of maps, whose order of units differs from "
-                             f"the one here, got {'nothing' if spec is None else _checks.described(spec)}")
-
     def _activate(self, module: Any) -> None:
-        last = self.specs[-1] if self.specs else None
-        if not isinstance(last, (layers.Dense, layers.Conv2D, layers.PiecewiseLinear)) or last.activation != "identity":
-            raise ValueError("module must have each activation right after a linear layer or a convolution, got "
-                             f"{type(module).__name__} after {_checks.described(last)}")
-        self.specs[-1] = dataclasses.replace(last, activation=activation_of(module))
+        """Give the last layer an activation where it can have one, else put a layer of it alone after it."""
+        last = self.specs[-1] if len(self.specs) > self.closed else None
+        has_one = isinstance(last, (layers.Dense, layers.Conv2D, layers.PiecewiseLinear))
+        if last is not None and has_one and last.activation == "identity":
+            self.specs[-1] = dataclasses.replace(last, activation=activation_of(module))
+        else:
+            self.add(layers.Activation(activation_of(module)))
 
 
 # ---- modules
 
 
-def activation_of(module: Any) -> layers.Activation:
+def activation_of(module: Any) -> layers.Theta:
     """The activation that a module without weights is. ValueError where it is none that we have."""
     name, row = ACTIVATIONS[_checks.one_of("the activation of module", type(module).__name__, ACTIVATIONS)]
     return (name, float(getattr(module, row.argument))) if row.argument else name
@@ -158,14 +204,14 @@ def activation_of(module: Any) -> layers.Activation:
 
 def prelu(reader: Reader, module: Any) -> None:
     a = array(module.weight)
-    reader.begin(len(a))
+    if len(a) > 1:  # else one number for all
+        reader.unroll()
+        a = reader.by_feature(a)
     reader.add(layers.PReLU(), W=np.broadcast_to(a, reader.shape[-1:]))
 
 
 def mixture(reader: Reader, module: Any) -> None:
-    a = array(module.weight)
-    reader.begin(len(a))
-    reader.add(layers.Mixture(activation_of(module.theta)), W=a)
+    reader.add(layers.Mixture(activation_of(module.theta)), W=array(module.weight))
 
 
 def glu(reader: Reader, module: Any) -> None:
@@ -184,30 +230,31 @@ def waves(reader: Reader, module: Any) -> None:
 
 def piecewise_linear(reader: Reader, module: Any) -> None:
     W, b = array(module.weight), array(module.bias)
-    reader.begin(module.in_features)
     reader.add(layers.PiecewiseLinear(module.edges, W.shape[1], bias=b is not None), W=W, b=b)
 
 
 def linear(reader: Reader, module: Any) -> None:
     W, b, back = array(module.weight).T, array(module.bias), len(reader.specs) + 1 - reader.source
-    reader.begin(len(W))
-    if reader.turned:  # rows of W by channels first
-        *size, c = reader.shape
-        W = W.reshape(c, math.prod(size), -1).swapaxes(0, 1).reshape(W.shape)
     if len(W) != math.prod(reader.shape):
         raise ValueError(f"module must have a linear layer for {math.prod(reader.shape)} inputs, by input_shape and "
                          f"the layers before it, got one for {len(W)}")
     units, bias = W.shape[1], b is not None
     spec = layers.Dense(units, bias=bias) if back == 1 else layers.Projection(units, bias=bias, back=back)
-    reader.add(spec, W=W, b=b)
+    reader.add(spec, W=reader.by_feature(W), b=b)
+    reader.turned = None
 
 
 def conv(reader: Reader, module: Any) -> None:
     W, b = array(module.weight), array(module.bias)
     W = W.transpose(*range(2, W.ndim), 1, 0)
-    spec = layers.Conv1D if W.ndim == 3 else layers.Conv2D
-    reader.add(spec(W.shape[-1], module.kernel_size, stride=module.stride, padding=padding(reader, module),
-                    dilation=module.dilation, bias=b is not None), W=W, b=b)
+    options = {"filters": W.shape[-1], "kernel": module.kernel_size, "stride": module.stride,
+               "padding": padding(reader, module), "dilation": module.dilation, "bias": b is not None}
+    axes, back = W.ndim - 2, len(reader.specs) + 1 - reader.source
+    if back == 1:
+        spec = (layers.Conv1D, layers.Conv2D)[axes - 1](**options)
+    else:
+        spec = (layers.Projection1D, layers.Projection2D)[axes - 1](**options, back=back)
+    reader.add(spec, W=W, b=b)
 
 
 def pool(kinds: tuple[Any, Any]) -> Callable[[Reader, Any], None]:
@@ -242,10 +289,31 @@ def pad(reader: Reader, module: Any) -> None:
 
 
 def batch_norm(reader: Reader, module: Any) -> None:
-    reader.begin(module.num_features)
-    statistics = np.concatenate([array(module.running_mean), array(module.running_var)])
-    reader.add(layers.BatchNorm(module.momentum, module.eps), W=array(module.weight), b=array(module.bias),
-               statistics=statistics)
+    """Without gamma and beta they are 1 and 0, and stay so in training."""
+    if module.momentum is None:
+        raise ValueError(f"module {type(module).__name__} must have a momentum, got None, which means all batches "
+                         "since the start; set module.momentum = 0.1, say: predictions are the same")
+    mean, var = array(module.running_mean), array(module.running_var)
+    affine = module.weight is not None
+    gamma, beta = (array(module.weight), array(module.bias)) if affine else (np.ones_like(mean), np.zeros_like(mean))
+    reader.unroll()
+    gamma, beta, mean, var = map(reader.by_feature, (gamma, beta, mean, var))
+    reader.add(layers.BatchNorm(module.momentum, module.eps, lr_scale=float(affine)), W=gamma, b=beta,
+               statistics=np.concatenate([mean, var]))
+
+
+def row_norm(reader: Reader, module: Any) -> None:
+    """PyTorch's own, of rows: of maps it takes all numbers or the last axis, which is never the channels."""
+    name = type(module).__name__
+    reader.unroll()
+    if tuple(module.normalized_shape) != reader.shape:
+        raise ValueError(f"module {name} must be over the units of a row, of shape {reader.shape}, "
+                         f"got normalized_shape {tuple(module.normalized_shape)}")
+    gamma, beta = (reader.by_feature(array(getattr(module, of, None))) for of in ("weight", "bias"))
+    spec = {"LayerNorm": layers.LayerNorm, "RMSNorm": layers.RMSNorm}[name]
+    shifts = {"shift": beta is not None} if name == "LayerNorm" else {}
+    eps = float(np.finfo(reader.dtype).eps) if module.eps is None else module.eps
+    reader.add(spec(eps, scale=gamma is not None, **shifts), W=gamma, b=beta)
 
 
 def dropout(reader: Reader, module: Any) -> None:
@@ -258,22 +326,17 @@ def identity(reader: Reader, module: Any) -> None:
 
 def grouped(reader: Reader, module: Any) -> None:
     W, b = array(module.weight), array(module.bias)
-    reader.begin(W.shape[0] * W.shape[1])
     reader.add(layers.Dense(len(W) * W.shape[2], bias=b is not None, groups=len(W)), W=W, b=b)
 
 
 def columns(reader: Reader, module: Any) -> None:
     tables = [array(table.weight) for table in module.tables]
-    reader.begin(module.in_features)
     specs = [layers.Embedding(len(W), W.shape[1], unknown) for W, unknown in zip(tables, module.unknown)]
     reader.add(layers.Columns(module.numeric, specs), W=np.concatenate([W.ravel() for W in tables]) if tables else None)
 
 
 def features(reader: Reader, module: Any) -> None:
     gamma, beta = array(module.weight), array(module.bias)
-    for told in (gamma, beta):
-        if told is not None:
-            reader.begin(len(told))
     spec = getattr(layers, type(module).__name__.removesuffix("Features"))
     options = {"eps": module.eps, "scale": gamma is not None, "shift": beta is not None}
     known = [name for name in options if name in spec.__dataclass_fields__]
@@ -286,29 +349,26 @@ def global_mean(reader: Reader, module: Any) -> None:
 
 def turn(reader: Reader, module: Any) -> None:
     """nn.Flatten: maps as rows, channels first."""
-    reader.turned = len(reader.shape) > 1
+    if len(reader.shape) > 1 and not reader.turned:
+        reader.turned = reader.shape
 
 
-def maps(reader: Reader, module: Any) -> None:
-    reader.begin(*module.shape)
-
-
-def flatten_maps(reader: Reader, module: Any) -> None:
+def rows(reader: Reader, module: Any) -> None:
     reader.add(layers.Flatten())
 
 
 def nothing(reader: Reader, module: Any) -> None:
-    """Rows as the next layer reads maps anyway."""
+    """The shape of the input, or maps as rows, as which the next layer reads them anyway."""
 
 
 def graph(reader: Reader, module: Any) -> None:
-    """Layers that say what they read."""
+    """Layers that say what they read, of each of which we have one."""
     for layer, sources in zip(module.layers, module.sources):
         if len(sources) > 1:
             of_two = {"Add": layers.Add, "Join": layers.Join}[type(layer).__name__]
             reader.add(of_two(len(reader.specs) + 1 - sources[1]))
             continue
-        reader.source = sources[0]
+        reader.source, reader.closed = sources[0], len(reader.specs)
         for inner in flat(layer):
             reader.read(inner)
 
@@ -320,9 +380,10 @@ def array(tensor: Any) -> Any:
 
 READERS: dict[str, Callable[[Reader, Any], None]] = {
     "Linear": linear, "Columns": columns, "Grouped": grouped, "Conv1d": conv, "Conv2d": conv, "Dropout": dropout,
-    "BatchNorm1d": batch_norm, "BatchNorm2d": batch_norm, "Flatten": turn, "FlattenMaps": flatten_maps, "Maps": maps,
-    "Rows": nothing, "Layers": graph, "Identity": identity, "PReLU": prelu, "Mixture": mixture, "GLU": glu,
-    "Gate": gate, "Waves": waves, "PiecewiseLinear": piecewise_linear,
+    "BatchNorm1d": batch_norm, "BatchNorm2d": batch_norm, "Flatten": turn, "FlattenMaps": rows,
+    **dict.fromkeys(("Maps", "Rows"), nothing), **dict.fromkeys(("LayerNorm", "RMSNorm"), row_norm),
+    "Layers": graph, "Identity": identity, "PReLU": prelu, "Mixture": mixture, "GLU": glu, "Gate": gate,
+    "Waves": waves, "PiecewiseLinear": piecewise_linear,
     **dict.fromkeys(("ScaleFeatures", "ShiftFeatures", "LayerNormFeatures", "RMSNormFeatures"), features),
     **dict.fromkeys(("MaxPool1d", "MaxPool2d"), pool((layers.MaxPool1D, layers.MaxPool2D))),
     **dict.fromkeys(("AvgPool1d", "AvgPool2d"), pool((layers.AvgPool1D, layers.AvgPool2D))),

@@ -142,7 +142,8 @@ def described(net: MLP) -> dict[str, str]:
     """What from_onnx wants to know of a network besides its arrays; nothing where it holds functions of users."""
     try:
         text = {"d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
-                "layers": [document.encode(layer) for layer in net.layers], "loss": document.encode(net.loss.spec)}
+                "layers": [document.encode(layer) for layer in net.layers], "loss": document.encode(net.loss.spec),
+                "classes": None if net.classes is None else net.classes.tolist()}
     except ValueError:
         return {}
     return {METADATA: json.dumps(text)}

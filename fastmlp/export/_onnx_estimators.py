@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from ..sensitivity._target import is_pipeline
 from . import _onnx_tables as tables
 from ._estimators import row
 from ._onnx import ModelGraph, described, saved, written
@@ -109,6 +110,9 @@ ESTIMATORS = {
 
 def kind_of(model: Any) -> Estimator:
     """The row of a model. TypeError where there is none."""
+    if is_pipeline(model):
+        raise TypeError("model must be an MLP or an estimator, got a Pipeline; after "
+                        "fastmlp.export.register_skl2onnx() skl2onnx.to_onnx(model, X) takes it as a whole")
     kind: Estimator = row(ESTIMATORS, model, "an MLP")
     return kind
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _checks
+from .._parameters import flatten
 from .._types import Floats
 
 if TYPE_CHECKING:
@@ -40,19 +41,28 @@ def quantized(net: MLP, kind: Any, X: Any) -> Smaller:
 
 def simpler(net: MLP, simple: Callable[[Floats], Floats], X: Any) -> Smaller:
     """A copy of a network whose matrices of weights are what a function makes of them."""
-    if net.ties:
-        raise ValueError("ties must be none where weights are changed one by one, got some")
     before = None if X is None else net.predict(X)
     net._network.parameters.require_finite()
-    twin = copy.deepcopy(net)
+    twin = untied(net) if net.ties else copy.deepcopy(net)
     matrices = [M for layer, W in zip(twin.layers, twin.W[1:]) if W is not None for M in layer.matrices(W)]
     for W in matrices:
         W[...] = simple(np.array(W))
-    zeros = sum(np.count_nonzero(W == 0) for W in matrices) / max(1, sum(W.size for W in matrices))
+    zeros: float = sum(int(np.count_nonzero(W == 0)) for W in matrices) / max(1, sum(W.size for W in matrices))
     if before is None:
         return Smaller(twin, zeros, None, None)
     difference = np.abs(twin.predict(X) - before)
     return Smaller(twin, zeros, float(difference.max()), float(difference.mean()))
+
+
+def untied(net: MLP) -> MLP:
+    """A copy of a network, for predictions, whose weights are tied no more: they are changed one by one."""
+    shape = net.shapes[0]
+    twin = type(net)([shape if len(shape) > 1 else shape[0], *net.layers], loss=net.loss.spec, dtype=net.dtype,
+                     precision=net.precision)
+    twin._network.n_threads, twin._network.classes = net._network.n_threads, net._network.classes
+    twin._network.parameters.resume(flatten([*net.W], [*net.b]), None)
+    twin._network.core.statistics[...] = net._network.core.statistics
+    return twin
 
 
 # ---- ways to quantise

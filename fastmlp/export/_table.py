@@ -65,9 +65,12 @@ def with_theta(function: Callable[..., Any], column: str) -> Callable[..., Any]:
 KINDS: dict[type[layers.Layer], Kind] = {
     layers.Dense: Kind(onnx.dense, c.dense, torch.dense),
     layers.Projection: Kind(onnx.dense, c.dense, torch.dense),
+    layers.Projection1D: Kind(onnx.conv, c.conv, torch.conv),
+    layers.Projection2D: Kind(onnx.conv, c.conv, torch.conv),
     layers.Columns: Kind(onnx.columns, c.columns, torch.columns),
     layers.Dropout: Kind(onnx.same, c.same, torch.dropout),
     layers.Identity: Kind(onnx.same, c.same, torch.same),
+    layers.Activation: Kind(onnx.same, c.copy, torch.activation),
     layers.Add: Kind(onnx.add, c.add, torch.add),
     layers.Join: Kind(onnx.join, c.join, torch.join),
     layers.BatchNorm: Kind(onnx.batch_norm, c.batch_norm, torch.batch_norm),

@@ -44,6 +44,11 @@ def same(nn: Any, node: Node) -> list[Any]:
     return [nn.Identity()]
 
 
+def activation(nn: Any, node: Node) -> list[Any]:
+    """Nothing before the activation that follows; without one a module all the same."""
+    return same(nn, node) if node.activation[0] == "identity" else []
+
+
 def join(nn: Any, node: Node) -> list[Any]:
     return [nn.Join()]
 
@@ -63,7 +68,8 @@ def rows(nn: Any, node: Node) -> list[Any]:
 
 
 def dropout(nn: Any, node: Node) -> list[Any]:
-    return [nn.Dropout(node.layer.rate)]  # type: ignore[attr-defined]
+    """A module of one rate: of a schedule's the first."""
+    return [nn.Dropout(node.layer.rate_at(0))]  # type: ignore[attr-defined]
 
 
 def add(nn: Any, node: Node) -> list[Any]:

@@ -12,13 +12,24 @@ from .. import _checks, _core
 from .._types import Floats, Shape
 from ..initializers import drawn, given, initial, is_pair
 
-Activation = str | tuple[str, float]
+Theta = str | tuple[str, float]  # an activation, by its name
 MOST_UNITS = 2**31 - 1  # of a layer, or of a map with its padding
 # activation -> what its number must be, where it has one: the engine takes theta'(s) from theta(s), so its sign must be
 # that of s
 LIMITS: dict[str, _checks.Limits] = {
     "leaky_relu": {"least": 0},
     "elu": {"least": 0},
+}
+
+# what others call an activation and is none here -> what to take instead
+INSTEAD = {
+    "prelu": "its numbers are learned, so it is a layer, PReLU(), after one without an activation",
+    "glu": "it halves the units, so it is a layer, GLU(), after one without an activation",
+    "swiglu": 'it halves the units, so it is a layer, GLU("silu"), after one without an activation',
+    "geglu": 'it halves the units, so it is a layer, GLU("gelu"), after one without an activation',
+    "reglu": 'it halves the units, so it is a layer, GLU("relu"), after one without an activation',
+    "softmax": 'the loss makes it of the outputs, loss="cross_entropy"',
+    "exp": 'the loss makes it of the outputs, loss="poisson"',
 }
 
 # of the learning rate and of decays, which layers may have of their own
@@ -50,8 +61,7 @@ class Layer:
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
-        activation = _checks.canonical(self.activation, ALIASES)
-        _checks.named(f"activation of {name}", activation, _core.ACTIVATIONS, LIMITS, dtype)
+        activation = checked_activation(f"activation of {name}", self.activation, dtype)
         _checks.boolean(f"bias of {name}", self.bias)
         for factor in FACTORS:
             _checks.number(f"{factor} of {name}", getattr(self, factor), least=0, dtype=dtype)
@@ -105,10 +115,32 @@ class Layer:
         """The layer in the text of a network."""
         return repr(self)
 
+    def own_factors(self) -> str:
+        """Those of FACTORS that are not the defaults, as arguments."""
+        defaults = {factor: getattr(type(self), factor) for factor in FACTORS}
+        return ", ".join(f"{factor}={getattr(self, factor):g}" for factor, default in defaults.items()
+                         if not isinstance(default, property) and getattr(self, factor) != default)
 
-def activation_name(activation: Activation) -> str:
+
+def checked_activation(argument: str, value: Any, dtype: DTypeLike = np.float64) -> Any:
+    """A name or a pair (name, number) as the engine's table has it. ValueError or TypeError where it has none."""
+    value = _checks.canonical(value, ALIASES)
+    name = value[0] if isinstance(value, tuple) and value else value
+    if isinstance(name, str) and name in INSTEAD:
+        raise ValueError(f"{argument} must be one of fastmlp.activations(), got {_checks.described(value)}: "
+                         f"{INSTEAD[name]}")
+    _checks.named(argument, value, _core.ACTIVATIONS, LIMITS, dtype)
+    return value
+
+
+def activation_name(activation: Theta) -> str:
     """A name, or a pair (name, number), as text."""
     return activation if isinstance(activation, str) else f"{activation[0]}({activation[1]:g})"
+
+
+def in_brackets(text: str) -> str:
+    """A text after another one; nothing where it is empty."""
+    return f" ({text})" if text else ""
 
 
 def map_shape(shape: Any) -> Shape:

@@ -2,38 +2,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
-from numpy.typing import DTypeLike
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks
 from .._types import Shape
+from ..ties import Frozen, TiedMap
 from ._base import MOST_UNITS, Layer
 from ._dense import Dense
 from ._stack import Block, Stack
+from ._windows import ByAxis, Conv1D, Conv2D
 
 
 class Residual(Block):
     """x + f(x), f some layers in a row (He et al. 2016): where f adds little, its output is near its input, so that
     many blocks can follow each other.
 
-    layers: of f, as in MLP's list; blocks may nest. project: add W^T x in the place of x, with a W that is learned, for
-    an f(x) of another size.
+    layers: of f, as in MLP's list; blocks may nest. project: True to add W^T x in the place of x, with a W that is
+    learned, for an f(x) of another size; of maps a convolution with a kernel of 1, which takes every so many-th
+    position where f(x) has fewer, as in ResNets. Or the layer that does it, a Dense or a convolution, with an init, a
+    bias, factors of learning rate and decay of its own.
 
-    In the network the layers of f come one by one, then with `project` the Projection, then Add, each with a number l
-    of its own: `MLP([8, Residual(16, 8), 1])` has layers 1 and 2 of f, 3 the sum, and 4.
+    In the network the layers of f come one by one, then with `project` the Projection (of maps Projection1D or
+    Projection2D), then Add, each with a number l of its own: `MLP([8, Residual(16, 8), 1])` has layers 1 and 2 of f, 3
+    the sum, and 4.
     """
 
-    def __init__(self, *layers: Any, project: bool = False) -> None:
+    def __init__(self, *layers: Any, project: bool | Dense | Conv2D = False) -> None:
         if not layers:
             raise ValueError("Residual must have at least one layer, got none")
-        _checks.boolean("project of Residual", project)
+        if type(project) not in PROJECTIONS and not isinstance(project, (bool, np.bool_)):
+            raise TypeError("project of Residual must be True, False, a Dense layer or a convolution, "
+                            f"got {_checks.described(project)}")
         self.layers, self.project = layers, project
 
     def __repr__(self) -> str:
-        inner = [*map(repr, self.layers), *["project=True"] * self.project]
+        inner = [*map(repr, self.layers), *[f"project={self.project!r}"] * bool(self.project)]
         return f"Residual({', '.join(inner)})"
 
     def with_specs(self, spec_of: Callable[[Any], Any]) -> Residual:
@@ -44,12 +52,25 @@ class Residual(Block):
         for i, inner in enumerate(self.layers):
             stack.append(inner, f"{name}.layers[{i}]")
         if self.project:
-            f, before = stack.shapes[-1], stack.shapes[x]
-            if len(f) > 1 or len(before) > 1:
-                raise ValueError(f"{name}: project must be False for maps, got shapes {before} and {f}")
-            stack.append(Projection(f[0], back=stack.top + 1 - x), name)
+            spec = self.project
+            if not isinstance(spec, Layer):
+                spec = projecting(stack.shapes[x], stack.shapes[-1], name)
+            numbers = {field.name: getattr(spec, field.name) for field in fields(spec)}
+            stack.append(PROJECTIONS[type(spec)](**numbers, back=stack.top + 1 - x), name)
             x = stack.top - 1  # now it is W^T x and f(x) that are added
         stack.append(Add(stack.top + 1 - x), name)
+
+
+def projecting(before: Shape, after: Shape, name: str) -> Dense | Conv2D:
+    """The layer that makes an x of one shape one of another. ValueError where that cannot be."""
+    if len(after) == 1:
+        return Dense(after[0], bias=False)
+    strides = [-(-n // positions) for n, positions in zip(before, after[:-1])]
+    fits = len(before) == len(after) and all(-(-n // s) == m for n, s, m in zip(before, strides, after))
+    if not fits:
+        raise ValueError(f"{name}: project=True must be for an f(x) whose positions are every so many-th of those of "
+                         f"x, got shapes {before} and {after}; project=Conv2D(..) may be any convolution")
+    return (Conv1D, Conv2D)[len(strides) - 1](after[-1], 1, stride=tuple(strides), bias=False)
 
 
 class Concat(Block):
@@ -131,26 +152,63 @@ class Add(_OfTwo):
     def joins(self, *shapes: Shape) -> Shape:
         if shapes[0] != shapes[1]:
             raise ValueError(f"x + f(x) needs an f(x) of the shape of x, {shapes[1]}, got {shapes[0]}; "
-                             "for rows of numbers Residual(..., project=True) makes x fit")
+                             "Residual(..., project=True) makes x fit")
         return shapes[0]
 
 
-@dataclass(frozen=True, eq=False)
-class Projection(Dense):
-    """A Dense layer that reads x(l-back): W^T x(l-back), which a Residual adds where x itself does not fit."""
+class _OfAnother(Layer):
+    """A layer that reads x(l-back) alone."""
 
-    bias: bool = False
-    back: int = 2
+    back: int
 
     @property
     def reads(self) -> tuple[int, ...]:  # type: ignore[override]
         return (self.back,)
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        return replace(super().checked(name, dtype), back=_checks.integer(f"back of {name}", self.back, 1, MOST_UNITS))
+        back = _checks.integer(f"back of {name}", self.back, 1, MOST_UNITS)
+        return replace(super().checked(name, dtype), back=back)  # type: ignore[type-var]
 
     def brief(self) -> str:
         return repr(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(_OfAnother, Dense):
+    """A Dense layer that reads x(l-back): W^T x(l-back), which a Residual adds where x itself does not fit.
+
+    back: at least 1.
+    """
+
+    bias: bool = False
+    back: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Projection2D(_OfAnother, Conv2D):
+    """A Conv2D that reads x(l-back), which a Residual of maps adds where x itself does not fit.
+
+    back: at least 1.
+    """
+
+    kernel: ByAxis = 1
+    bias: bool = False
+    back: int = 2
+
+    def as_dense(self, input_shape: Sequence[int], layer: int, W: ArrayLike | None = None,
+                 b: ArrayLike | None = None) -> tuple[Dense, list[Frozen | TiedMap]]:
+        dense, ties = super().as_dense(input_shape, layer, W, b)
+        return Projection(dense.units, dense.activation, dense.bias, dense.init, dense.bias_init, back=self.back), ties
+
+
+class Projection1D(Projection2D):
+    """Projection2D for maps (length, c)."""
+
+    axes: ClassVar[int] = 1
+
+
+# layer -> the one that does the same with an x(l-back)
+PROJECTIONS: dict[type, Any] = {Dense: Projection, Conv1D: Projection1D, Conv2D: Projection2D}
 
 
 class Join(_OfTwo):

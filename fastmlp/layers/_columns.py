@@ -23,7 +23,8 @@ class Embedding:
     It is a Dense layer without bias of n_values one-hot columns, without the products by 0.
 
     n_values: 1 to 2^24. units: at least 1.
-    unknown: what becomes of other integers and NaN: "error", a ValueError, or "zero", a row of zeros.
+    unknown: what becomes of other integers and NaN: "error", a ValueError, or "zero", a row of zeros. What to_onnx,
+        to_c and to_torch make cannot refuse them, and gives zeros either way.
     init: how the rows start: a name as of Dense, with a single input, since one value is there at a time, so that
         "lecun_normal" is numbers of variance 1, as in PyTorch; or a number or an array of shape (n_values, units).
     """
@@ -65,7 +66,8 @@ class Columns(Layer):
     3 numbers and 2 categories. Columns read the input, and where there are categories nothing else does.
 
     numeric: at least 0, how many of the first columns pass. categories: Embeddings of the last columns.
-    lr_scale: factor of the learning rate. decay: factor of the optimiser's l2, l1 and weight_decay. As of Dense.
+    lr_scale: factor of the learning rate. decay: factor of the optimiser's l2, l1 and weight_decay. As of Dense, of all
+        tables alike.
     """
 
     numeric: int
@@ -130,4 +132,5 @@ class Columns(Layer):
 
     def brief(self) -> str:
         tables = f", [{', '.join(table.brief() for table in self.categories)}]" if self.categories else ""
-        return f"Columns({self.numeric}{tables})"
+        factors = self.own_factors()
+        return f"Columns({self.numeric}{tables}{factors and ', '}{factors})"

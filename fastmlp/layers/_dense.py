@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks
 from .._types import Shape
-from ._base import MOST_UNITS, Activation, Layer, activation_name
+from ._base import MOST_UNITS, Layer, Theta, activation_name, in_brackets
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,8 @@ class Dense(Layer):
     activation: a name, see `fastmlp.activations()`, or (name, argument), as ("elu", 0.5).
     bias: whether the layer has a bias b.
     init: how W starts: a name (see `fastmlp.initializers()`), ("normal", sigma) or ("uniform", a) for numbers of a
-        standard deviation or from -a to a, or an array of shape (d(l-1), units).
+        standard deviation or from -a to a, or an array of shape (d(l-1), units), with groups (g, d(l-1) / g,
+        units / g).
     bias_init: the number that all of b start from, such a pair, or an array of shape (units,).
     groups: at least 1; d(l-1) and units must be multiples of it.
     lr_scale: factor of the learning rate of W and b, 0 to leave them as they are. bias_lr_scale: one more of b alone.
@@ -34,7 +35,7 @@ class Dense(Layer):
     """
 
     units: int
-    activation: Activation = "identity"
+    activation: Theta = "identity"
     bias: bool = True
     init: str | tuple[str, float] | ArrayLike = "glorot_uniform"
     bias_init: tuple[str, float] | ArrayLike = 0.0
@@ -74,7 +75,7 @@ class Dense(Layer):
 
     def brief(self) -> str:
         groups = f" in {self.groups} groups" if self.groups > 1 else ""
-        return f"{self.units} {activation_name(self.activation)}{groups}"
+        return f"{self.units} {activation_name(self.activation)}{groups}{in_brackets(self.own_factors())}"
 
 
 @dataclass(frozen=True)

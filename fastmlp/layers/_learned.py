@@ -1,4 +1,4 @@
-"""Activations with learned numbers, and gates."""
+"""Activations as layers, with learned numbers and without, and gates."""
 from __future__ import annotations
 
 import math
@@ -9,7 +9,24 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from .. import _checks, _core
 from .._types import Shape
-from ._base import ALIASES, LIMITS, Activation, Layer
+from ._base import Layer, Theta, checked_activation
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """x(l) = theta(x(l-1)): an activation where the layer before has none of its own, as after a normalisation, a pool
+    or a sum: `[Dense(64), BatchNorm(), Activation("relu")]`. After a Dense layer or a convolution its own `activation`
+    costs less.
+
+    activation: a name, see `fastmlp.activations()`, or (name, argument).
+    """
+
+    activation: Theta
+
+    kind: ClassVar[str] = "identity"
+
+    def brief(self) -> str:
+        return f"Activation({self.activation!r})"
 
 
 class _WithTheta(Layer):
@@ -18,8 +35,7 @@ class _WithTheta(Layer):
     theta: Any
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        theta, spec = _checks.canonical(self.theta, ALIASES), super().checked(name, dtype)
-        _checks.named(f"theta of {name}", theta, _core.ACTIVATIONS, LIMITS, dtype)
+        theta, spec = checked_activation(f"theta of {name}", self.theta, dtype), super().checked(name, dtype)
         return spec if theta is self.theta else replace(spec, theta=theta)  # type: ignore[type-var]
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
@@ -55,7 +71,7 @@ class PReLU(_Blended):
     theta = "relu"
 
     def brief(self) -> str:
-        return "PReLU()"
+        return f"PReLU({self.own_factors()})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +86,7 @@ class Mixture(_Blended):
         weight_decay, which leave a alone unless it is above 0.
     """
 
-    theta: Activation
+    theta: Theta
     init: str | ArrayLike = 1.0
     lr_scale: float = 1.0
     decay: float = 0.0
@@ -78,7 +94,7 @@ class Mixture(_Blended):
     kind: ClassVar[str] = "mixture"
 
     def brief(self) -> str:
-        return f"Mixture({self.theta!r})"
+        return f"Mixture({', '.join(filter(None, (repr(self.theta), self.own_factors())))})"
 
 
 @dataclass(frozen=True)
@@ -90,7 +106,7 @@ class GLU(_WithTheta):
     theta: a name, see `fastmlp.activations()`, or (name, argument).
     """
 
-    theta: Activation = "sigmoid"
+    theta: Theta = "sigmoid"
 
     kind: ClassVar[str] = "glu"
 

@@ -100,7 +100,7 @@ class Scale(_ByFeature):
     kind: ClassVar[str] = "scale"
 
     def brief(self) -> str:
-        return "Scale()"
+        return f"Scale({self.own_factors()})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ class Shift(_ByFeature):
         return initial(self.init, shape, rng, f"init of {name}", dtype)
 
     def brief(self) -> str:
-        return "Shift()"
+        return f"Shift({self.own_factors()})"
 
 
 class _RowNorm(_ByFeature):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _arrays, _checks
 from .._types import Shape
-from ._base import MOST_UNITS, Activation, Layer, activation_name
+from ._base import MOST_UNITS, Layer, Theta, activation_name, in_brackets
 from ._blocks import Join
 from ._dense import Dense
 from ._stack import Block, Stack
@@ -30,14 +30,15 @@ class Periodic(Block):
     linear: m, at least 1, or None for the waves as they are: 2 n_frequencies for each feature, with phases
         n_frequencies.
     activation: of these m units. phases: see above. b is drawn evenly from -1/2 to 1/2.
-    lr_scale: factor of the learning rate of all its weights.
+    lr_scale, decay: as of Dense, of all its weights.
 
     In the network a Dense layer in as many groups as there are features gives c x_i + b, `Waves` follow, then another
     Dense layer in groups, and a Join with the features.
     """
 
     def __init__(self, n_frequencies: int, sigma: float = 0.1, linear: int | None = None,
-                 activation: Activation = "identity", phases: bool = False, lr_scale: float = 1.0) -> None:
+                 activation: Theta = "identity", phases: bool = False, lr_scale: float = 1.0,
+                 decay: float = 1.0) -> None:
         self.n_frequencies = _checks.integer("n_frequencies of Periodic", n_frequencies, 1, MOST_UNITS)
         self.sigma = _checks.number("sigma of Periodic", sigma, above=0, dtype=np.float32)
         self.linear = None if linear is None else _checks.integer("linear of Periodic", linear, 1, MOST_UNITS)
@@ -46,10 +47,11 @@ class Periodic(Block):
         _checks.boolean("phases of Periodic", phases)
         self.activation, self.phases = activation, phases
         self.lr_scale = _checks.number("lr_scale of Periodic", lr_scale, least=0)
+        self.decay = _checks.number("decay of Periodic", decay, least=0)
 
     def __repr__(self) -> str:
         return (f"Periodic({self.n_frequencies}, {self.sigma}, linear={self.linear}, "
-                f"activation={self.activation!r}, phases={self.phases}, lr_scale={self.lr_scale})")
+                f"activation={self.activation!r}, phases={self.phases}, lr_scale={self.lr_scale}, decay={self.decay})")
 
     def with_specs(self, spec_of: Callable[[Any], Any]) -> Periodic:
         return self
@@ -60,10 +62,12 @@ class Periodic(Block):
             raise ValueError(f"{name}: Periodic must come after a row of features, got a map of shape {shape}")
         n = shape[0]
         stack.append(Dense(n * self.n_frequencies, bias=self.phases, init=("normal", self.sigma), groups=n,
-                           bias_init=("uniform", 0.5) if self.phases else 0.0, lr_scale=self.lr_scale), name)
+                           bias_init=("uniform", 0.5) if self.phases else 0.0, lr_scale=self.lr_scale,
+                           decay=self.decay), name)
         stack.append(Waves(n, sine=not self.phases), name)
         if self.linear is not None:
-            stack.append(Dense(n * self.linear, self.activation, groups=n, lr_scale=self.lr_scale), name)
+            stack.append(Dense(n * self.linear, self.activation, groups=n, lr_scale=self.lr_scale, decay=self.decay),
+                         name)
         stack.append(Join(stack.top + 1 - x), name)
 
 
@@ -112,7 +116,7 @@ class PiecewiseLinear(Layer):
 
     edges: Sequence[ArrayLike]
     units: int
-    activation: Activation = "identity"
+    activation: Theta = "identity"
     bias: bool = True
     init: str | ArrayLike = "glorot_uniform"
     bias_init: ArrayLike = 0.0
@@ -124,19 +128,20 @@ class PiecewiseLinear(Layer):
     kind: ClassVar[str] = "bins"
 
     @staticmethod
-    def quantiles(X: ArrayLike, n_bins: int = 48) -> list[NDArray[np.float64]]:
+    def quantiles(X: ArrayLike, n_bins: int = 48, dtype: DTypeLike = np.float32) -> list[NDArray[np.float64]]:
         """Edges for each column of X, (n, d): the quantiles of its values that cut them into n_bins bins of as many
-        rows each, fewer where values repeat.
+        rows each, fewer where values repeat or the network's dtype does not tell them apart.
 
-        n_bins: at least 1.
+        n_bins: at least 1. dtype: of the network.
         """
         n_bins = _checks.integer("n_bins", n_bins, 1, MOST_UNITS)
         columns = _arrays.numeric("X", X, np.float64)
         if columns.ndim != 2 or not columns.size:
             raise ValueError(f"X must have shape (n, d), neither of them 0, got {columns.shape}")
         _arrays.finite("X", columns, np.float64)
-        shares = np.linspace(0, 1, n_bins + 1)
-        found = [np.unique(np.quantile(column.astype(np.float64), shares)) for column in columns.T]
+        shares, wanted = np.linspace(0, 1, n_bins + 1), _checks.floating(dtype)
+        _arrays.finite("X", columns, wanted)
+        found = [_apart(np.quantile(column.astype(np.float64), shares), wanted) for column in columns.T]
         return [edges if len(edges) > 1 else np.array([edges[0], edges[0] + max(1.0, abs(edges[0]))])
                 for edges in found]
 
@@ -165,10 +170,17 @@ class PiecewiseLinear(Layer):
         return super().engine_row(shape) | {"edges": [np.array(edges) for edges in self.edges]}
 
     def brief(self) -> str:
-        return f"{self.units} {activation_name(self.activation)} of {self.n_bins} bins"
+        factors = in_brackets(self.own_factors())
+        return f"{self.units} {activation_name(self.activation)} of {self.n_bins} bins{factors}"
 
     def __repr__(self) -> str:
         return f"PiecewiseLinear({len(self.edges)} features, {self.units}, {self.activation!r})"
+
+
+def _apart(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Of numbers in their order those that a dtype tells from the one before, by a distance that has an inverse."""
+    held, first = np.unique(values.astype(dtype), return_index=True)
+    return values[first[np.append(True, np.diff(held.astype(np.float64)) > 2 * np.finfo(dtype).tiny)]]
 
 
 def _edges(name: str, edges: Any, dtype: DTypeLike) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _arrays, _checks
 from .._types import Shape
 from ..ties import Frozen, TiedMap, tie_map
-from ._base import MOST_UNITS, Activation, Layer, map_shape
+from ._base import MOST_UNITS, Layer, Theta, map_shape
 from ._dense import Dense
 
 ByAxis = int | Sequence[int]  # a number for all axes, or one for each
@@ -177,7 +177,7 @@ class Conv2D(_Conv):
 
     filters: int
     kernel: ByAxis
-    activation: Activation = "identity"
+    activation: Theta = "identity"
     stride: ByAxis = 1
     padding: str | ByAxis = "valid"
     dilation: ByAxis = 1

@@ -109,8 +109,16 @@ def feature_names(model: Model) -> Any:
 def required_mlp(net: Any) -> MLP:
     """net, which must be an MLP."""
     if not isinstance(net, MLP):
-        raise TypeError(f"net must be an MLP, got {_checks.described(net)}")
+        raise TypeError(f"net must be an MLP, got {_checks.described(net)}{where_its_network_is(net)}")
     return net
+
+
+def where_its_network_is(model: Any) -> str:
+    """What an error says of the MLP that one of our estimators, or a Pipeline that ends with one, has inside."""
+    last, whose = type(last_step(model)), "its last step's" if is_pipeline(model) else "its"
+    if hasattr(last, "_as_network"):
+        return f"; once fitted, the MLP is {whose} network_"
+    return f"; once fitted, the MLPs are {whose} networks_" if hasattr(last, "_as_networks") else ""
 
 
 def required(y: Any) -> Any:
