@@ -1,4 +1,5 @@
 """fit_many: the same as one fit after another, to the bit."""
+import concurrent.futures
 import contextlib
 import os
 import signal
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from fastmlp import MLP, SGD, Adam, LambdaCallback, _threads, fit_many
-from fastmlp._fit import many
+from fastmlp._fit import epochs
+from fastmlp._fit.cuts import Stretch
+from fastmlp._fit.epochs import Epochs
 from fastmlp.distributed import SerialCommunicator
 
 RNG = np.random.default_rng(0)
@@ -32,12 +35,17 @@ def test_the_same_bits_as_one_after_another(n_threads):
 
 def test_as_many_at_a_time_as_are_allowed(monkeypatch):
     asked = []
-    monkeypatch.setattr(many, "side_by_side", lambda fits, threads, all_end: asked.append(threads))
+
+    class Pool(concurrent.futures.ThreadPoolExecutor):
+        def __init__(self, threads):
+            asked.append(threads)
+            super().__init__(threads)
+
+    monkeypatch.setattr(concurrent.futures, "ThreadPoolExecutor", Pool)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     fit_many(nets(3), X, Y, epochs=1)
     fit_many(nets(3), X, Y, epochs=1, n_threads=2)
-    fit_many(nets(3), X, Y, epochs=1, n_threads=20)
-    assert asked == [1, 2, 20]
+    assert asked == [1, 2]
 
 
 def test_options_of_each_go_before_those_of_all():
@@ -156,6 +164,32 @@ def test_one_that_fails_lets_the_others_end():
     with pytest.raises(ZeroDivisionError):
         fit_many(two, X, Y, each=[{"callbacks": fail}, {"epochs": 20}], n_threads=2)
     assert len(two[1].history["loss"]) == 20
+
+
+def test_calls_of_the_engine_do_not_show_in_the_weights(monkeypatch):
+    """An epoch's steps are made by several calls, after each of which a fit can end."""
+    whole, cut = nets(1)[0], nets(1)[0]
+    mixed = {"epochs": 3, "batch_size": 7, "mixup": 0.3, "input_noise": 0.1, "validation_fraction": 0.1}
+    whole.fit(X, Y, **mixed)
+    monkeypatch.setattr(epochs, "CALL_WORK", 1)
+    calls = []
+    train = Epochs._train_stretch
+    monkeypatch.setattr(Epochs, "_train_stretch", lambda self, start, part, sums: (
+        calls.append(part.last - part.first), train(self, start, part, sums)))
+    cut.fit(X, Y, **mixed)
+    assert calls == [1] * 3 * 39 and np.array_equal(cut.params, whole.params)
+    np.testing.assert_allclose(cut.history["loss"], whole.history["loss"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3, 7, 100])
+def test_parts_of_a_stretch(batches):
+    stretch = Stretch(3, 10, 12, 38, 4, 9)  # its last batch has two rows
+    parts = stretch.parts(batches)
+    assert [part.first for part in parts] == list(range(3, 10, batches))
+    assert [part.last for part in parts] == [*(part.first for part in parts[1:]), 10]
+    assert [(part.begin, part.end) for part in parts] == [
+        (12 + 4 * (part.first - 3), min(12 + 4 * (part.last - 3), 38)) for part in parts]
+    assert all(part[4:] == (4, 9) for part in parts)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="of POSIX")

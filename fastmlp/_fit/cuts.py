@@ -1,7 +1,7 @@
 """Where the rows of an epoch, in their order, are cut into batches."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +33,15 @@ class Stretch(NamedTuple):
         for i, j in zip(edges[::2], edges[1::2]):
             yield Stretch(self.first + i, self.first + j, self.begin + i * self.rows, self.begin + j * self.rows,
                           self.rows, self.whole)
+
+
+    def parts(self, batches: int) -> Sequence[Stretch]:
+        """Stretches of so many batches at most, one after another."""
+        if self.last - self.first <= batches:
+            return (self,)
+        place = lambda b: min(self.begin + (b - self.first) * self.rows, self.end)
+        return [self._replace(first=b, last=min(b + batches, self.last), begin=place(b), end=place(b + batches))
+                for b in range(self.first, self.last, batches)]
 
 
 class Cut:

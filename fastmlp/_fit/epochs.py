@@ -27,6 +27,8 @@ from .rates import DroppedRates
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
 VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
+CALL_WORK = 2**28  # multiply-adds of a call of the engine at most, some hundredths of a second,
+BATCH_WORK = 500   # and what a batch costs beside its own, as many of them
 
 
 class EpochResult(NamedTuple):
@@ -98,6 +100,8 @@ class Epochs:
         self.section_rows = NO_ROWS                  # and this rank's rows of its batches
         self.section_mixed: tuple[Integers, Floats] | None = None  # and what they are mixed with, see mixup.drawn
         self.section_begin = self.section_salt = 0   # the place of the first of them; see Section
+        step_work = 3 * network.core.work * self.cut.batch + 4 * len(network.core.P) + BATCH_WORK
+        self.call_batches = max(1, CALL_WORK // step_work)
         self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
         self.done = 0                                # batches of this one that an earlier fit has done
 
@@ -193,9 +197,10 @@ class Epochs:
         """Batches up to `end`, of the section that is open; whether all losses were finite."""
         stretches = self.cut.stretches(sums.batches, end)
         for stretch in self._with_weight(stretches) if self.ranks.weighted else stretches:
-            self._train_stretch(start, stretch, sums)
-            if sums.batches < stretch.last:
-                return False
+            for part in stretch.parts(self.call_batches):
+                self._train_stretch(start, part, sums)
+                if sums.batches < part.last:
+                    return False
         sums.batches = end
         return True
 

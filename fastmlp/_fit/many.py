@@ -29,7 +29,7 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
 
     Weights and Histories are to the bit those of one fit after another. Returns the Histories, in the order of nets.
     TypeError or ValueError for nets, options, targets or weights that do not fit, before any of them is trained. What a
-    fit raises is raised here when the others have ended. Ctrl-C stops all, as it stops one.
+    fit raises is raised here when the others have ended; Ctrl-C stops all, as it stops one.
     """
     each = _checked(nets, each)
     threads = _threads.allowed()
@@ -44,8 +44,8 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
     for i, net in enumerate(nets):
         with _checks.under(f"each[{i}]") if each[i] else contextlib.nullcontext():
             _check(net, shared[net.dtype, net.d[0]], y, given[i])
-    fits = [lambda net=net, own=own: net.fit(shared[net.dtype, net.d[0]], y, n_threads=1, **own)
-            for net, own in zip(nets, given)]
+    fits = [lambda net=net, its=its: net.fit(shared[net.dtype, net.d[0]], y, n_threads=1, **its)
+            for net, its in zip(nets, given)]
     return side_by_side(fits, threads, all_end=True)
 
 
