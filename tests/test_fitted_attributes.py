@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse
 
 from fastmlp import SGD, CSVLogger, MLPAutoencoder, MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
+from fastmlp.tabular.ensemble import MemberPlan
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
 
@@ -183,3 +184,42 @@ def test_a_first_partial_fit_that_fails_is_still_to_come():
         model.partial_fit(X, LABELS, -np.ones(40), classes=["no", "yes"])
     model.partial_fit(X, OTHERS, classes=np.unique(OTHERS))
     assert model.coefs_[-1].shape == (3, 4)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fit_that_goes_on_is_one_fit_not_two(name):
+    """What callbacks see of the estimator: that of tables is the one before, since its networks come at the end; else
+    what is learned so far."""
+    make, y = MODELS[name]
+    model, seen = make().fit(X, y), []
+    before = answers(model)
+    rows = X if "tables" in name else WIDER
+    look = lambda net, epoch, logs: seen.append(model.transform(rows) if y is None else model.predict(rows))
+    model.set_params(callbacks=[look])
+    other = None if y is None else OTHERS if hasattr(model, "class_weight") else 1e6 * Y + 5e6
+    model.fit(WIDER, other)
+    if "tables" in name:
+        assert all(np.array_equal(found, before) for found in seen)
+    elif hasattr(model, "classes_") and name != "several labels":
+        assert all(set(found) <= set(OTHERS) for found in seen)
+    assert len(seen) and all(len(found) == len(rows) for found in seen)
+
+
+@pytest.mark.parametrize("name", ["classifier of tables", "regressor of tables"])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_fit_to_a_table_that_ctrl_c_ends_leaves_the_one_before(name, n_threads, monkeypatch):
+    make, y = MODELS[name]
+    model = make(n_threads=n_threads, n_members=2).fit(X, y)
+    before, state = answers(model), dict(vars(model))
+    end_epoch, ended = MemberPlan.end_epoch, []
+
+    def interrupted(self, result):
+        ended.append(1)
+        if len(ended) == 2:
+            raise KeyboardInterrupt
+        return end_epoch(self, result)
+
+    monkeypatch.setattr(MemberPlan, "end_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(WIDER, OTHERS if "classifier" in name else 1e6 * Y + 5e6)
+    assert np.array_equal(answers(model), before) and vars(model) == state
