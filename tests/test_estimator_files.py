@@ -2,6 +2,7 @@
 import copy
 import json
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -138,6 +139,21 @@ def change_run(found, change):
     lambda found: found["state"].update(coefs_=[{"tensor": "none"}]),
     lambda found: found["state"].update(coefs_=found["state"]["coefs_"][:1]),
     lambda found: found["state"].update(classes_={"array": [1], "dtype": "M8[s]", "shape": [1]}),
+    lambda found: found["state"].update(classes_=["no", "perhaps", "yes"]),
+    lambda found: found["state"].update(classes_={"array": ["no", "yes"], "dtype": "<U9", "shape": [2]}),
+    lambda found: found["state"].update(classes_={"array": ["no", "yes", "so", "or"], "dtype": "<U9", "shape": [4]}),
+    lambda found: found["state"].update(_y_type="binary"),
+    lambda found: found["state"].update(_y_type=3),
+    lambda found: found["state"].update(n_iter_="two"),
+    lambda found: found["state"].update(n_iter_=-1),
+    lambda found: found["state"].update(loss_=None),
+    lambda found: found["state"].update(loss_curve_=3),
+    lambda found: found["state"].update(loss_curve_=["low", "lower"]),
+    lambda found: found["state"].update(best_loss_="least"),
+    lambda found: found["state"].update(validation_scores_="none"),
+    lambda found: found["state"].update(out_activation_="none"),
+    lambda found: found["state"].update(n_layers_=2.5),
+    lambda found: found["state"].update(feature_names_in_={"array": ["a"], "dtype": "|O", "shape": [1]}),
     lambda found: found["state"].update(optimizer={"spec": "os.system"}),
     lambda found: change_run(found, lambda run: run["slots"].append(3)),
     lambda found: change_run(found, lambda run: run.update(powers=run["slots"][0])),
@@ -153,6 +169,19 @@ def test_damaged_documents(tmp_path, change):
     changed(path, change)
     with pytest.raises(ValueError, match="not an MLPClassifier that fastmlp saved"):
         MLPClassifier.load(path)
+
+
+def test_strings_take_no_more_room_than_they_need(tmp_path):
+    """Of a file that says of three names that they have fifty million characters."""
+    path = tmp_path / "est"
+    est = quietly(MLPClassifier((3,), max_iter=2, random_state=0).fit, X, LABELS)
+    est.save(path)
+    changed(path, lambda found: found["state"]["classes_"].update(dtype="<U50000000"))
+    tracemalloc.start()
+    twin = MLPClassifier.load(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**22 and np.array_equal(twin.predict(X), est.predict(X)) and twin.classes_.dtype == "<U7"
 
 
 # ---- parameters that are set after a fit

@@ -17,6 +17,7 @@ from .._files import document, safetensors
 FORMAT = 1
 TENSORS = (np.float32, np.float64)  # dtypes that the container has; other arrays are in the text
 LISTED = "biuUO"  # kinds of dtypes of those others
+WIDE = 2**20  # bytes of an array of strings from which on each has as many characters as the longest has, no more
 
 
 def save(est: Any, path: str | os.PathLike[str], state: dict[str, Any] | None = None) -> None:
@@ -67,8 +68,64 @@ def of_network(cls: type[Any], state: dict[str, Any]) -> Any:
         if sizes != wanted or not est.n_layers_ - 1 == len(est.coefs_) == len(est.intercepts_):
             raise ValueError(f"its weights are {len(est.coefs_)} layers for (features, outputs) {sizes}, it has "
                              f"{est.n_layers_ - 1} for {wanted}")
+        check_fitted(est)
         est._decode(est.network_.predict(np.zeros((1, sizes[0]))))
     return est
+
+
+def check_fitted(est: Any) -> None:
+    """ValueError or TypeError where what a fit leaves besides weights is not of its kind, or not for these weights."""
+    check_attributes(est)
+    if hasattr(est, "classes_"):
+        outputs = {"binary": 1, "multiclass": len(est.classes_), "multilabel-indicator": len(est.classes_)}
+        most = 2 if est._y_type == "binary" else np.inf
+        if outputs[est._y_type] != est.n_outputs_ or not 0 < len(est.classes_) <= most:
+            raise ValueError(f"it has {len(est.classes_)} {est._y_type} classes for {est.n_outputs_} outputs")
+    names = vars(est).get("feature_names_in_")
+    if names is not None and len(names) != est.n_features_in_:
+        raise ValueError(f"it has {len(names)} names for {est.n_features_in_} features")
+
+
+def check_attributes(est: Any) -> None:
+    """ValueError or TypeError where attributes that estimators have in common are not of their kinds."""
+    for name, check in FITTED.items():
+        if name in vars(est):
+            check(name, getattr(est, name))
+
+
+def _count(name: str, value: Any) -> None:
+    _checks.integer(name, value, 0)
+
+
+def _number(name: str, value: Any) -> None:
+    if not isinstance(value, float) and not _checks.is_number(value):  # NaN and infinities are, too
+        raise TypeError(f"its {name} should be a number, got {_checks.described(value)}")
+
+
+def _or_none(check: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _numbers(name: str, value: Any) -> None:
+    if not isinstance(value, list):
+        raise TypeError(f"its {name} should be a list of numbers, got {_checks.described(value)}")
+    for one in value:
+        _number(name, one)
+
+
+def _row(name: str, value: Any) -> None:
+    if not (isinstance(value, np.ndarray) and value.ndim == 1):
+        raise TypeError(f"its {name} should be an array of one dimension, got {_checks.described(value)}")
+
+
+# attribute -> its check
+FITTED: dict[str, Callable[[str, Any], Any]] = {
+    "classes_": _row, "feature_names_in_": _row, "n_features_in_": _count, "n_layers_": _count, "n_outputs_": _count,
+    "n_iter_": _count, "t_": _number, "loss_": _number, "loss_curve_": _numbers, "best_loss_": _or_none(_number),
+    "validation_scores_": _or_none(_numbers), "best_validation_score_": _or_none(_number),
+    "_no_improvement_count": _count, "_rate": _number, "_y_sparse": _checks.boolean,
+    "_y_type": lambda name, value: _checks.one_of(name, value, ("binary", "multiclass", "multilabel-indicator")),
+    "out_activation_": lambda name, value: _checks.one_of(name, value, ("identity", "exp", "logistic", "softmax"))}
 
 
 def check_run(run: Any) -> None:
@@ -135,6 +192,8 @@ def decoded(value: Any, tensors: dict[str, Any]) -> Any:
         dtype = np.dtype(value["dtype"])
         if dtype.kind not in LISTED:
             raise ValueError(f"it has an array of {dtype}")
+        if dtype.kind == "U" and dtype.itemsize * len(value["array"]) > WIDE:
+            dtype = np.array(value["array"], str).dtype
         flat = np.empty(len(value["array"]), dtype)
         flat[:] = decoded(value["array"], tensors)
         return flat.reshape(value["shape"])

@@ -59,6 +59,7 @@ def _restored(cls: type[Any], state: dict[str, Any]) -> Any:
         state["_scale"] = _scale(state["_scale"])
         state["_residuals"] = _numbers("_residuals", state["_residuals"])
     est = _files.with_state(cls, state)
+    _files.check_attributes(est)
     wanted = max(1, encoder.n_features), est._n_outputs(), cls._loss
     for net in nets:
         if (net.d[0], net.d[-1], net.loss.name) != wanted:
