@@ -193,16 +193,15 @@ class LossCurveDisplay(_Display):
 
     @classmethod
     def from_estimator(cls, model: Any, *, ax: Any = None, **style: Any) -> Self:
-        """Of an MLP's history, or an estimator's loss_curve_ and validation_scores_. ValueError where it has none of
-        these: before a fit, or after one with solver "lbfgs"."""
+        """Of an MLP's history, or an estimator's loss_curve_ and validation_scores_, by any solver. ValueError where it
+        has none of these: before a fit."""
         model = last_step(model)
         attributes = {"loss": "loss_curve_", "score": "validation_scores_"}
         curves = getattr(model, "history", None) or {name: getattr(model, attribute, None)
                                                      for name, attribute in attributes.items()}
         curves = {name: values for name, values in curves.items() if values is not None}
         if not curves:
-            raise ValueError("model must be fitted, by a solver that keeps a loss curve, got "
-                             f"{type(model).__name__} without one")
+            raise ValueError(f"model must be fitted, got {type(model).__name__} without a loss curve")
         return cls(curves).plot(ax, **style)
 
     def _draw(self, ax: Any, style: dict[str, Any]) -> None:

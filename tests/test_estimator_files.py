@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fastmlp import Adam, EarlyStopping, MLPAutoencoder, MLPClassifier, MLPRegressor, schedules
+from fastmlp import MLP, Adam, EarlyStopping, MLPAutoencoder, MLPClassifier, MLPRegressor, schedules
 from fastmlp._files import safetensors
 
 RNG = np.random.default_rng(0)
@@ -104,6 +104,8 @@ def test_files_of_others(tmp_path):
     est.save(path)
     with pytest.raises(ValueError, match="not an MLPRegressor .* it is of MLPClassifier"):
         MLPRegressor.load(path)
+    with pytest.raises(ValueError, match="it is of an estimator, which MLPClassifier.load reads"):
+        MLP.load(path)
     est.network_.save(path)
     with pytest.raises(ValueError, match="it is of an MLP"):
         MLPClassifier.load(path)

@@ -188,3 +188,23 @@ def test_edges_that_do_not_rise(tmp_path):
     safetensors.write(path, text, tensors | {edges: np.zeros_like(tensors[edges])})
     with pytest.raises(ValueError, match="edges should be in rising order"):
         TabularRegressor.load(path)
+
+
+DAYS = pd.date_range("2024-02-28", periods=3)
+MOMENTS = {
+    "datetime64": DAYS.to_numpy(), "datetime64 of days": DAYS.to_numpy().astype("datetime64[D]"),
+    "dates": np.array([day.date() for day in DAYS]), "datetimes": np.array(DAYS.to_pydatetime()),
+    "timestamps": np.array(list(DAYS), object), "of a zone": np.array(list(DAYS.tz_localize("Europe/Berlin")), object)}
+
+
+@pytest.mark.parametrize("what", MOMENTS)
+def test_labels_and_names_that_are_points_in_time(what, tmp_path):
+    moments = MOMENTS[what]
+    X = pd.DataFrame(np.random.default_rng(0).standard_normal((60, 3)), columns=list(moments))
+    y = moments[np.arange(60) % 3] if moments.dtype.kind == "M" else ["a", "b", "c"] * 20
+    model = TabularClassifier("fast", n_members=2, max_iter=2, random_state=0, n_threads=1).fit(X, y)
+    model.save(tmp_path / "model")
+    twin = TabularClassifier.load(tmp_path / "model")
+    assert twin.classes_.dtype == model.classes_.dtype and (twin.classes_ == model.classes_).all()
+    np.testing.assert_array_equal(twin.predict_proba(X[X.columns[::-1]]), model.predict_proba(X))
+    assert (twin.predict(X) == model.predict(X)).all()

@@ -90,6 +90,12 @@ class Document:
     """What a document says of a network, checked, before room is made for its tensors."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        if "estimator" in document:
+            raise ValueError(f"it is of an estimator, which {document['estimator']}.load reads")
+        absent = [name for name in ("format", "dtype", "training", "loss", "history", "d0", "layers", "seed",
+                                    "epochs_ever") if name not in document]
+        if absent:
+            raise ValueError(f"it does not say its {', '.join(absent)}")
         if _checks.integer("format", document["format"], 1) > FORMAT:
             raise ValueError(f"its format is {document['format']}, this version reads up to {FORMAT}")
         self.document, self.dtype, trained = document, document["dtype"], document["training"]

@@ -3,6 +3,7 @@ container of `MLP.save`. Nothing in a file is run.
 """
 from __future__ import annotations
 
+import datetime
 import inspect
 import json
 import os
@@ -16,7 +17,7 @@ from .._files import document, safetensors
 
 FORMAT = 1
 TENSORS = (np.float32, np.float64)  # dtypes that the container has; other arrays are in the text
-LISTED = "biuUO"  # kinds of dtypes of those others
+LISTED = "biuUOM"  # kinds of dtypes of those others
 WIDE = 2**20  # bytes of an array of strings from which on each has as many characters as the longest has, no more
 
 
@@ -156,6 +157,8 @@ class Writer:
             return {"dict": [[self.encoded(name, k), self.encoded(name, v)] for k, v in value.items()]}
         if isinstance(value, np.ndarray):
             return self._of_array(name, value)
+        if isinstance(value, datetime.date) and not getattr(value, "nanosecond", 0):
+            return {"moment" if isinstance(value, datetime.datetime) else "date": value.isoformat()}
         if isinstance(value, np.random.RandomState):
             state: Any = value.get_state()
             return {"random_state": [state[0], state[1].tolist(), *state[2:]]}
@@ -172,7 +175,8 @@ class Writer:
             return {"tensor": key}
         if a.dtype.kind not in LISTED:
             raise ValueError(f"{name} must be an array of numbers or strings to be saved, got {a.dtype}")
-        values = [self.encoded(name, item) for item in np.ravel(a).tolist()]
+        flat = np.ravel(a)
+        values = [self.encoded(name, item) for item in (flat.view(np.int64) if a.dtype.kind == "M" else flat).tolist()]
         return {"array": values, "dtype": a.dtype.str, "shape": list(a.shape)}
 
 
@@ -194,9 +198,14 @@ def decoded(value: Any, tensors: dict[str, Any]) -> Any:
             raise ValueError(f"it has an array of {dtype}")
         if dtype.kind == "U" and dtype.itemsize * len(value["array"]) > WIDE:
             dtype = np.array(value["array"], str).dtype
-        flat = np.empty(len(value["array"]), dtype)
+        flat = np.empty(len(value["array"]), np.int64 if dtype.kind == "M" else dtype)
         flat[:] = decoded(value["array"], tensors)
+        flat = flat.view(dtype)
         return flat.reshape(value["shape"])
+    if "moment" in value:
+        return datetime.datetime.fromisoformat(value["moment"])
+    if "date" in value:
+        return datetime.date.fromisoformat(value["date"])
     if "random_state" in value:
         stream = np.random.RandomState()
         stream.set_state(tuple(value["random_state"]))

@@ -30,6 +30,8 @@ def network(cls: type[Net], path: str | os.PathLike[str]) -> Net:
     try:
         model = onnx.load_model_from_string(data)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
+        if METADATA not in metadata:
+            raise ValueError(f"it has no {METADATA!r} among its metadata, where to_onnx of a network says what that is")
         arrays = {array.name: onnx.numpy_helper.to_array(array) for array in model.graph.initializer}
         dtype = onnx.helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
         return _of_arrays(cls, json.loads(metadata[METADATA]), dtype, arrays)
