@@ -85,9 +85,9 @@ def test_targets_that_are_too_large():
 def test_one_very_large_number_is_the_largest(large):
     column = np.where(np.arange(N) == 7, large, X[:, 0])[:, None]
     encoder = quick().fit(column, Y)._encoder
-    features = encoder.transform(quick()._read_table(column, reset=True))
+    features = encoder.transform(quick()._read_table(column, True, None))
     assert features[7, 0] == np.float32(3) == features[:, 0].max() and np.isfinite(features).all()
-    features = encoder.transform(quick()._read_table(-column, reset=True))
+    features = encoder.transform(quick()._read_table(-column, True, None))
     assert features[7, 0] == np.float32(-3)
 
 

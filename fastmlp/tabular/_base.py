@@ -116,20 +116,24 @@ class BaseTabular(Documented, BaseEstimator):
         """
         watched = _validation(validation_data, X_val, y_val, sample_weight_val)
         window = _checks.integer("window", window, ensemble.FEWEST)
-        if isinstance(X, Parquet) and y is not None:
-            raise ValueError(f"y must be None where X is a Parquet, which has its target, got {_checks.described(y)}")
         fitted = object.__new__(type(self))  # in whose place nobody sees this one before all of it is fitted
         fitted.__dict__.update(self.__dict__)
-        if isinstance(X, Parquet) and len(X) > window:
-            streamed.fit(fitted, X, sample_weight, watched, window)
+        if isinstance(X, Parquet):
+            if y is not None:
+                raise ValueError("y must be None where X is a Parquet, which has its target, got "
+                                 + _checks.described(y))
+            if len(X) > window:
+                streamed.fit(fitted, X, sample_weight, watched, window)
+            else:
+                fitted._fit(*streamed.whole(X), sample_weight, watched)
         else:
-            fitted._fit(*(streamed.whole(X) if isinstance(X, Parquet) else (X, y)), sample_weight, watched)
+            fitted._fit(X, y, sample_weight, watched)
         self.__dict__.clear()
         self.__dict__.update(fitted.__dict__)
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, watched: tuple[Any, ...] | None) -> None:
-        """Fit this object, some attributes after others."""
+        """Fit this object to rows in memory, some attributes after others."""
         preset = PRESETS[self.preset]
         callbacks = as_callbacks(self.callbacks or ())
         columns = self._read(X, reset=True)
