@@ -192,7 +192,7 @@ class BaseTabular(Documented, BaseEstimator):
         with _checks.asking("X"):
             return self._read_table(tables.table(X, self), reset, kinds)
 
-    def _read_table(self, X: Any, reset: bool, kinds: list[str] | None) -> list[Column]:
+    def _read_table(self, X: Any, reset: bool, kinds: list[str] | None = None) -> list[Column]:
         """The same of what `table` gave."""
         names = tables.names_of(X) if tables.is_frame(X) else None
         if reset:
