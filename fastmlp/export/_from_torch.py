@@ -171,7 +171,6 @@ class Reader:
 
     def network(self, cls: type[Net], loss: Any) -> Net:
         """The network, once all modules were read."""
-        self._require_order(None)
         dtypes = {a.dtype for arrays in self.arrays for a in arrays.values()}
         if len(dtypes) != 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
             raise ValueError(f"module must be of float32 or of float64, got {sorted(map(str, dtypes))}")
