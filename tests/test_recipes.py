@@ -128,7 +128,7 @@ class SignSGD:
 KIND = Recipe("mirrored or Mirrored", [
     Edit("fastmlp/layers/__init__.py", '"Scale", "Shift"', ', "Mirrored"'),
     Edit("fastmlp/layers/_norms.py", """
-        return "Shift()"
+        return f"Shift({self.own_factors()})"
 """, '''
 
 @dataclass(frozen=True)
