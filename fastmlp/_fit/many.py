@@ -74,7 +74,7 @@ def _check(net: MLP, X: Any, y: Any, given: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} must be None for fit_many, whose networks share rows that are in memory: "
                              f"use MLP.fit, got {_checks.described(value)}")
     options, network = Options(**given), net._network
-    options.check(None, network.loss.name)
+    options.check(None, network.loss)
     found = classes.find(network, y, options)
     try:
         network.checked(X, y, options.sample_weight)
