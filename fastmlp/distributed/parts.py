@@ -48,7 +48,7 @@ def shared_parts(comm: Any, edges: Sequence[int], dtype: np.dtype[Any], forms_si
         fits = _fits(node.allreduce(wanted))
         if not comm.allreduce(fits and node.Get_size() == comm.Get_size(), MPI.LAND):
             return None
-        window = MPI.Win.Allocate_shared(wanted, 1, comm=node)
+        window: Any = MPI.Win.Allocate_shared(wanted, 1, comm=node)
     finally:
         node.Free()
     window.Lock_all()
