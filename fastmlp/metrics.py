@@ -102,18 +102,11 @@ def pinball_by_quantile(y: NDArray[Any], prediction: Floats, levels: Sequence[fl
     return np.maximum(q * short, (q - 1) * short)
 
 
-class Pinball:
+def pinball(y: NDArray[Any], prediction: Floats, weight: Any, levels: Sequence[float] = (0.5,)) -> float:
     """The mean pinball loss over rows, targets and quantiles; of one quantile scikit-learn's mean_pinball_loss. levels:
-    the quantiles that are predicted."""
-
-    __name__ = "pinball"
-
-    def __init__(self, levels: Sequence[float] = (0.5,)) -> None:
-        self.levels = levels
-
-    def __call__(self, y: NDArray[Any], prediction: Floats, weight: Any) -> float:
-        rows = pinball_by_quantile(y, prediction, self.levels).mean(axis=(1, 2))
-        return float(np.average(rows, weights=weight))
+    the quantiles that are predicted, in fits those of the loss."""
+    rows = pinball_by_quantile(y, prediction, levels).mean(axis=(1, 2))
+    return float(np.average(rows, weights=weight))
 
 
 def d2_pinball(y: NDArray[Any], prediction: Floats, weight: Any, levels: Sequence[float]) -> float:
@@ -170,7 +163,7 @@ def _of_sklearn(name: str) -> Callable[..., float]:
 LOGGED = ("loss", "lr", *_core.PENALTIES)  # what fit logs besides
 METRICS: dict[str, Metric] = {
     "accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "log_loss": log_loss, "r2": r2, "mae": mae,
-    "mse": mse, "rmse": rmse, "pinball": Pinball(), "auc": auc, "average_precision": average_precision,
+    "mse": mse, "rmse": rmse, "pinball": pinball, "auc": auc, "average_precision": average_precision,
 }
 OF_NUMBERS = ("r2", "mae", "mse", "rmse", "pinball")  # not of labels
 OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "log_loss")  # of labels, or of targets from 0 to 1
@@ -185,7 +178,12 @@ SMALLER = {"loss", "error", "mae", "mse", "rmse", "pinball", "deviance", "penalt
 def _own(metrics: Mapping[str, Metric]) -> list[str]:
     """Names of those that are METRICS', under their names there."""
     return [name for name, metric in metrics.items()
-            if metric is METRICS.get(name) or name == "pinball" and isinstance(metric, Pinball)]
+            if name in METRICS and _without_levels(metric) is METRICS[name]]
+
+
+def _without_levels(metric: Any) -> Any:
+    """The function that a metric is, of what is for a loss's quantiles that for any."""
+    return metric.func if isinstance(metric, functools.partial) else metric
 
 
 def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) -> None:
@@ -239,9 +237,9 @@ def larger_is_better(name: str) -> bool | None:
 def direction(name: str, metric: Metric) -> bool | None:
     """Whether larger is better of a metric with a name: of scorers it is, of others their own names say it, of users'
     functions these and the names given to them. None where they do not, or say both."""
-    if isinstance(metric, (Scorer, Pinball)):
-        return isinstance(metric, Scorer)
-    own = [known for known, function in METRICS.items() if function is metric]
+    if isinstance(metric, Scorer):
+        return True
+    own = [known for known, function in METRICS.items() if function is _without_levels(metric)]
     said = {larger_is_better(word) for word in own or (name, _name_of(metric))} - {None}
     return said.pop() if len(said) == 1 else None
 
@@ -275,7 +273,7 @@ def _name_of(metric: Any) -> str:
 
 def _metric(metric: Any, loss: str | None, levels: Sequence[float]) -> Metric:
     if isinstance(metric, str) and metric == "pinball":
-        return Pinball(levels)
+        return functools.partial(pinball, levels=levels)
     if isinstance(metric, str):
         return METRICS[metric] if metric in METRICS else Scorer(_scorer(metric), loss in CLASSIFYING)
     if not callable(metric):
