@@ -547,8 +547,10 @@ INTERNAL = {
     "_Schedule": ("at",),
     "Tie": ("edges", "frozen", "layers"),
     "Attack": ("numbers",),
-    "Loss": ("rows",),
-    **dict.fromkeys(("Communicator", "SerialCommunicator", "MPICommunicator"), ("sum_", "broadcast_")),
+    "Loss": ("rows", "n_targets"),
+    **dict.fromkeys(("Communicator", "SerialCommunicator"), ("sum_", "broadcast_")),
+    "MPICommunicator": ("sum_", "broadcast_", "parts"),
+    **dict.fromkeys(("Projection1D", "Projection2D"), ("as_dense",)),
     "History": ("log",),
     "OptimizerState": ("export", "following", "restore", "step_at"),
 }
