@@ -88,10 +88,10 @@ def test_ctrl_c_that_comes_as_a_call_ends_stays_within(no_threads_left, caplog):
 def test_ctrl_c_stops_many_fits():
     before, nets = threads(), [MLP([3, 5, 1], random_state=seed) for seed in range(6)]
     X, y, begun = np.ones((50, 3)), np.ones(50), threading.Semaphore(0)
-    interrupt_after(begun, 2)
+    interrupt_after(begun, 2)   # epochs of the first
+    each = [{"callbacks": lambda *_: begun.release()}, *[{}] * 5]
     with pytest.raises(KeyboardInterrupt):
-        fit_many(nets, X, y, optimizer=SGD(1e-4), epochs=10**8, n_threads=2,
-                 callbacks=[lambda *_: begun.release()])
+        fit_many(nets, X, y, optimizer=SGD(1e-4), epochs=10**8, n_threads=2, each=each)
     assert len(nets[0].history["loss"]) and not nets[-1].history
     assert threads(before, 10) == before
     for net in nets:
