@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks
@@ -28,10 +30,20 @@ USING = """\
 
 
 def with_own_parameters(cls: Any) -> Any:
-    """The class, whose constructor takes the parameters of the plain estimator, and ours."""
-    plain = inspect.signature(cls.plain.__init__)
-    own = [p for p in inspect.signature(cls.__init__).parameters.values() if p.name in OWN]
-    cls.__init__.__signature__ = plain.replace(parameters=[*plain.parameters.values(), *own])
+    """The class, whose constructor takes the parameters of its plain estimator, and ours."""
+    plain = cls.plain
+
+    def __init__(self: Any, *args: Any, client: Any = None, local_epochs: int = 1, **parameters: Any) -> None:
+        plain.__init__(self, *args, **parameters)
+        self.client, self.local_epochs = client, local_epochs
+
+    own = [p for p in inspect.signature(__init__).parameters.values() if p.name in OWN]
+    of_plain = inspect.signature(plain.__init__)
+    __init__.__signature__ = of_plain.replace(  # type: ignore[attr-defined]
+        parameters=[*of_plain.parameters.values(), *own])
+    cls.__init__ = __init__
+    cls._parameter_constraints = {**plain._parameter_constraints,
+                                  "local_epochs": [Interval(Integral, 1, None, closed="left")]}
     return cls
 
 
@@ -118,6 +130,25 @@ class DaskEstimator:
         if not found.n:
             raise ValueError("sample_weight must be above 0 for some row, got 0 for all")
         return found.score(hasattr(self, "classes_"))  # type: ignore[no-any-return]
+
+
+class DaskProbabilities:
+    """Before a DaskEstimator, of a classifier."""
+
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities of `classes_`; of a Dask collection lazily, a Dask array."""
+        return self._columns_of_classes("predict_proba", X)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Their logarithms; of a Dask collection lazily, a Dask array."""
+        return self._columns_of_classes("predict_log_proba", X)
+
+    def _columns_of_classes(self, method: str, X: Any) -> Any:
+        est: Any = self
+        if not is_collection(X):
+            return getattr(super(), method)(X)
+        check_is_fitted(est, est.fitted)
+        return est._by_blocks(method, X, len(est.classes_), est._dtype())
 
 
 def _of_block(block: Any, est: Any, keeps_frames: bool, method: str, options: dict[str, Any], part: int | None,

@@ -3,12 +3,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
@@ -19,7 +17,7 @@ from ..estimators import MLPClassifier, MLPRegressor
 from ..estimators._docs import ATTRIBUTES
 from . import rounds
 from .collections import ShardFuture, columns_of, is_collection, is_frame, where
-from .dask_base import OWN_PARAMETERS, USING, DaskEstimator, watched_sets, with_own_parameters
+from .dask_base import OWN_PARAMETERS, USING, DaskEstimator, DaskProbabilities, watched_sets, with_own_parameters
 from .dask_training import Training
 
 TRAINING = """\
@@ -117,6 +115,9 @@ class DaskMLP(DaskEstimator):
         self._adopt(est._mlp())  # type: ignore[attr-defined]
         vars(self).update(training.attributes())
 
+    def _dtype(self) -> Any:
+        return self._mlp().dtype  # type: ignore[attr-defined]
+
     def _for_blocks(self, X: Any) -> Any:
         """The same; names are checked here, since blocks are arrays, whose columns have none."""
         local = super()._for_blocks(X)
@@ -127,7 +128,7 @@ class DaskMLP(DaskEstimator):
 
 
 @with_own_parameters
-class DaskMLPClassifier(DaskMLP, MLPClassifier):
+class DaskMLPClassifier(DaskProbabilities, DaskMLP, MLPClassifier):
     __doc__ = f"""MLPClassifier on data that Dask has on its workers. `pip install "fastmlp[dask]"`
 
 {TRAINING.format(plain="MLPClassifier")}
@@ -145,13 +146,7 @@ class DaskMLPClassifier(DaskMLP, MLPClassifier):
 {ATTRIBUTES}
     """
 
-    _parameter_constraints = {**MLPClassifier._parameter_constraints,
-                              "local_epochs": [Interval(Integral, 1, None, closed="left")]}
     plain = MLPClassifier
-
-    def __init__(self, *args: Any, client: Any = None, local_epochs: int = 1, **parameters: Any) -> None:
-        MLPClassifier.__init__(self, *args, **parameters)
-        self.client, self.local_epochs = client, local_epochs
 
     def _find_classes(self, client, est, shards, classes, y):
         counts = None
@@ -179,24 +174,10 @@ class DaskMLPClassifier(DaskMLP, MLPClassifier):
         """The most probable class of each row, or labels; of a Dask collection lazily, a Dask array."""
         if not is_collection(X):
             return super().predict(X)
-        check_is_fitted(self, "coefs_")
+        check_is_fitted(self, self.fitted)
         if self._y_type.startswith("multilabel"):
             return self._by_blocks("predict", X, self.n_outputs_, int)
         return self._by_blocks("predict", X, None, self.classes_.dtype)
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities of `classes_`; of a Dask collection lazily, a Dask array."""
-        if not is_collection(X):
-            return super().predict_proba(X)
-        check_is_fitted(self, "coefs_")
-        return self._by_blocks("predict_proba", X, len(self.classes_), self._mlp().dtype)
-
-    def predict_log_proba(self, X: Any) -> Any:
-        """Their logarithms; of a Dask collection lazily, a Dask array."""
-        if not is_collection(X):
-            return super().predict_log_proba(X)
-        check_is_fitted(self, "coefs_")
-        return self._by_blocks("predict_log_proba", X, len(self.classes_), self._mlp().dtype)
 
 
 def _spread(found, names, n):
@@ -224,13 +205,7 @@ class DaskMLPRegressor(DaskMLP, MLPRegressor):
 {ATTRIBUTES}
     """
 
-    _parameter_constraints = {**MLPRegressor._parameter_constraints,
-                              "local_epochs": [Interval(Integral, 1, None, closed="left")]}
     plain = MLPRegressor
-
-    def __init__(self, *args: Any, client: Any = None, local_epochs: int = 1, **parameters: Any) -> None:
-        MLPRegressor.__init__(self, *args, **parameters)
-        self.client, self.local_epochs = client, local_epochs
 
     def _validate_params(self) -> None:
         super()._validate_params()  # type: ignore[no-untyped-call]
@@ -242,5 +217,5 @@ class DaskMLPRegressor(DaskMLP, MLPRegressor):
         """(n_samples,), or (n_samples, n_outputs); of a Dask collection lazily, a Dask array."""
         if not is_collection(X):
             return super().predict(X)
-        check_is_fitted(self, "coefs_")
-        return self._by_blocks("predict", X, self.n_outputs_ if self.n_outputs_ > 1 else None, self._mlp().dtype)
+        check_is_fitted(self, self.fitted)
+        return self._by_blocks("predict", X, self.n_outputs_ if self.n_outputs_ > 1 else None, self._dtype())

@@ -3,11 +3,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks
@@ -23,6 +21,7 @@ from .dask_base import (
     OWN_PARAMETERS,
     USING,
     DaskEstimator,
+    DaskProbabilities,
     of_all,
     of_each,
     sent,
@@ -85,6 +84,21 @@ class DaskTabular(DaskEstimator):
         training(callbacks, self.local_epochs)
         self._take(est, training)
         return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """As of the estimator of one process; of a Dask collection lazily, a Dask array, or two of them."""
+        if not is_collection(X):
+            return super().predict(X, return_std)  # type: ignore[misc]
+        check_is_fitted(self, self.fitted)
+        _checks.boolean("return_std", return_std)
+        dtype = self.classes_.dtype if hasattr(self, "classes_") else self._dtype()
+        if not return_std:
+            return self._by_blocks("predict", X, None, dtype)
+        return tuple(self._by_blocks("predict", X, None, of, part, return_std=True)
+                     for part, of in enumerate((dtype, self._dtype())))
+
+    def _dtype(self) -> Any:
+        return np.float64
 
     def _learn_of_all(self, client: Any, est: Any, shards: list[ShardFuture], classes: Any, n_columns: int) -> None:
         """Have an estimator know its columns and its y, as they are found in all rows."""
@@ -194,7 +208,7 @@ class Training(pieces.Rounds):
 
 
 @with_own_parameters
-class DaskTabularClassifier(DaskTabular, TabularClassifier):
+class DaskTabularClassifier(DaskProbabilities, DaskTabular, TabularClassifier):
     __doc__ = f"""TabularClassifier on tables that Dask has on its workers. `pip install "fastmlp[dask]"`
 
 {TRAINING.format(plain="TabularClassifier", kind="Classifier")}
@@ -214,37 +228,6 @@ All of TabularClassifier, and
     """
 
     plain = TabularClassifier
-    _parameter_constraints = {**TabularClassifier._parameter_constraints,
-                              "local_epochs": [Interval(Integral, 1, None, closed="left")]}
-
-    def __init__(self, *args: Any, client: Any = None, local_epochs: int = 1, **parameters: Any) -> None:
-        TabularClassifier.__init__(self, *args, **parameters)
-        self.client, self.local_epochs = client, local_epochs
-
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """As of TabularClassifier; of a Dask collection lazily, a Dask array, or two of them."""
-        if not is_collection(X):
-            return super().predict(X, return_std)
-        check_is_fitted(self, self.fitted)
-        _checks.boolean("return_std", return_std)
-        if not return_std:
-            return self._by_blocks("predict", X, None, self.classes_.dtype)
-        return tuple(self._by_blocks("predict", X, None, dtype, part, return_std=True)
-                     for part, dtype in enumerate((self.classes_.dtype, float)))
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities of `classes_`; of a Dask collection lazily, a Dask array."""
-        if not is_collection(X):
-            return super().predict_proba(X)
-        check_is_fitted(self, self.fitted)
-        return self._by_blocks("predict_proba", X, len(self.classes_), float)
-
-    def predict_log_proba(self, X: Any) -> Any:
-        """Their logarithms; of a Dask collection lazily, a Dask array."""
-        if not is_collection(X):
-            return super().predict_log_proba(X)
-        check_is_fitted(self, self.fitted)
-        return self._by_blocks("predict_log_proba", X, len(self.classes_), float)
 
 
 @with_own_parameters
@@ -267,22 +250,6 @@ All of TabularRegressor, and
     """
 
     plain = TabularRegressor
-    _parameter_constraints = {**TabularRegressor._parameter_constraints,
-                              "local_epochs": [Interval(Integral, 1, None, closed="left")]}
-
-    def __init__(self, *args: Any, client: Any = None, local_epochs: int = 1, **parameters: Any) -> None:
-        TabularRegressor.__init__(self, *args, **parameters)
-        self.client, self.local_epochs = client, local_epochs
-
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """As of TabularRegressor; of a Dask collection lazily, a Dask array, or two of them."""
-        if not is_collection(X):
-            return super().predict(X, return_std)
-        check_is_fitted(self, self.fitted)
-        _checks.boolean("return_std", return_std)
-        if not return_std:
-            return self._by_blocks("predict", X, None, float)
-        return tuple(self._by_blocks("predict", X, None, float, part, return_std=True) for part in (0, 1))
 
     def predict_interval(self, X: Any, alpha: float = 0.1) -> Any:
         """As of TabularRegressor; of a Dask collection lazily, two Dask arrays."""
