@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import threads
-from fastmlp import MLP, SGD, fit_many
+from fastmlp import MLP, SGD, TabularRegressor, fit_many
 from fastmlp._fit.side_by_side import side_by_side
 
 pytestmark = pytest.mark.skipif(threading.current_thread() is not threading.main_thread(),
@@ -97,3 +97,15 @@ def test_ctrl_c_stops_many_fits():
     for net in nets:
         net.fit(X, y, epochs=1)
         assert np.isfinite(net.params).all()
+
+
+def test_ctrl_c_stops_the_members_of_a_table():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((200, 3)), rng.standard_normal(200)
+    model = TabularRegressor("fast", n_members=4, max_iter=10**6, n_threads=2, random_state=0).fit(X, y)
+    wanted = model.predict(X)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        while True:
+            model.fit(X, y)
+    assert np.array_equal(model.predict(X), wanted)  # of the last fit that came to its end, all of which are the same

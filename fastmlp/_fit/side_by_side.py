@@ -9,6 +9,8 @@ from typing import TypeVar
 from .._engine.pending import raise_pending
 
 Result = TypeVar("Result")
+# A signal that comes just before Python begins to wait for a lock does not end that wait, so none is longer.
+LOOK_SECONDS = 0.1
 
 
 def side_by_side(calls: Sequence[Callable[[], Result]], threads: int, all_end: bool) -> list[Result]:
@@ -23,10 +25,13 @@ def side_by_side(calls: Sequence[Callable[[], Result]], threads: int, all_end: b
     with futures.ThreadPoolExecutor(max(1, min(threads, len(calls)))) as pool:
         try:
             running = [pool.submit(workers.run, call) for call in calls]
-            futures.wait(running, return_when=futures.ALL_COMPLETED if all_end else futures.FIRST_EXCEPTION)
-            for future in running:
-                if future.done():
-                    future.result()
+            going = {*running}
+            while going:
+                done, going = futures.wait(running, LOOK_SECONDS,
+                                           futures.ALL_COMPLETED if all_end else futures.FIRST_EXCEPTION)
+                if not all_end:
+                    for future in done:
+                        future.result()
             return [future.result() for future in running]
         except BaseException:
             workers.interrupt()
