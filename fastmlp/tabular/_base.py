@@ -168,15 +168,17 @@ class BaseTabular(Documented, BaseEstimator):
         self.oof_prediction_[counting] = held_out
         self._held = importances.HeldOut.some(features, targets, weight, parts, rng)
 
+    def _n_members(self, preset: Preset) -> int:
+        return self._members_of(preset)[0] if self.n_members is None else self.n_members
+
     def _kinds(self, preset: Preset) -> list[Kind]:
         """The kind of each member."""
-        n_members, by_turns = self._members_of(preset)
-        n_members = n_members if self.n_members is None else self.n_members
+        _, by_turns = self._members_of(preset)
         of_numbers = sum(kind != tables.CATEGORY for kind in self.kinds_)
         changes: dict[str, Any] = {} if of_numbers >= preset.many else {"dropped": 0.0}
         if self.max_iter is not None:
             changes["epochs"] = self.max_iter
-        return [replace(by_turns[m % len(by_turns)], **changes) for m in range(n_members)]
+        return [replace(by_turns[m % len(by_turns)], **changes) for m in range(self._n_members(preset))]
 
     def _watched(self, encoder: Encoder, X: Any, y: Any, weight: Any) -> tuple[Any, ...]:
         """Validation rows as the networks take them."""

@@ -98,8 +98,7 @@ def fit(est: Any, data: Parquet, sample_weight: Any, watched: tuple[Any, ...] | 
     rng = _checks.generator(est.random_state)
     weight = None if sample_weight is None else _arrays.unscaled_weights(sample_weight, len(data), np.float64)
     source = Source(data, weight, window)
-    n_members, by_turns = est._members_of(preset)
-    n_members = n_members if est.n_members is None else est.n_members
+    n_members = est._n_members(preset)
     per_member = 0 if watched is not None else min(source.n // max(preset.folds, n_members),
                                                    max(FEWEST, source.rows_of_window // n_members))
     drawn = rng.choice(source.n, n_members * per_member, replace=False, shuffle=True).reshape(n_members, per_member)
