@@ -1,4 +1,5 @@
 """The pages of the API reference: which public name is on which page. tests/test_docs.py holds them to be complete."""
+import functools
 import importlib
 import pathlib
 
@@ -44,6 +45,7 @@ PAGES = {
 MODULES = ("schedules", "callbacks", "sensitivity", "metrics", "export", "distributed", "data")
 
 
+@functools.cache
 def examples(page):
     """{name: (a package that it needs or "", lines)} of a page's api_examples/<page>.txt; of names whose docstrings
     have examples there are none."""
@@ -58,8 +60,9 @@ def examples(page):
 def example(qualified):
     """The example of a name such as fastmlp.Dense that has one in api_examples, as lines, or ()."""
     module, _, name = qualified.rpartition(".")
-    return next((examples(page)[name][1] for page, (_, _, names, home) in PAGES.items()
-                 if home == module and name in names and name in examples(page)), ())
+    found = [examples(page)[name][1] for page, (_, _, _, home) in PAGES.items()
+             if home == module and name in examples(page)]
+    return found[0] if found else ()
 
 
 def page(title, about, names, module):
