@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,9 +30,6 @@ from ._hidden import HiddenLayerTransformer
 from ._input import asked, validate_rows, weight_by_class
 from ._together import labels_of
 from ._types import Activations, LearningRate, Monitored, Seed
-
-if TYPE_CHECKING:
-    pass
 
 
 class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,9 +29,6 @@ from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
 from ._input import validate_rows
 from ._types import Activations, LearningRate, Monitored, Seed
-
-if TYPE_CHECKING:
-    pass
 
 LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error",
           "huber": "huber", **{name: name for name in OF_QUANTILES}}  # the estimator's names -> the network's
