@@ -64,12 +64,19 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
         offset += room
     buffers.de_dx = NULL
     if sweep and layer.number >= job.lowest_delta:
+        room = room_for(job, rows * buffers.ld + past_groups(job, layer))
         buffers.delta = buffers.delta_w = base + offset
         offset += room
         if keep_rows:
             buffers.delta_w = base + offset
             offset += room
     return offset
+
+
+cdef Py_ssize_t past_groups(const Job *job, const Layer *layer) noexcept:
+    """Elements after the last row: whole vectors that begin in a layer's last group may reach past its end, and are
+    not to read what another thread writes. A layer that passes its delta on may lend its buffer to such a layer."""
+    return job.k.lanes if layer.groups or layer.kind != NULL and layer.kind.passes else 0
 
 
 cdef Py_ssize_t place_room(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
@@ -106,7 +113,7 @@ cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offse
         if not forms.mirror_panels:
             forms.ld = stride(forms.ld, job.size)
         forms.mirror = base + offset
-        offset += pad(W.cols * forms.ld * job.k.operandsize, ALIGN)
+        offset += pad((W.cols * forms.ld + past_groups(job, layer)) * job.k.operandsize, ALIGN)
     if large and layer.d_out >= 4 * lanes:
         forms.panels = base + offset
         offset += pad(W.rows * W.ld * job.k.operandsize, ALIGN)
