@@ -13,11 +13,21 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted
 from .. import _arrays, _checks
 from .._fit.ranks import ALONE
 from .._running import alone
+from ..callbacks import require_watched
 from ..estimators import MLPClassifier, MLPRegressor
 from ..estimators._docs import ATTRIBUTES
+from ..estimators._solvers import callbacks_of
 from . import rounds
 from .collections import ShardFuture, columns_of, is_collection, is_frame, where
-from .dask_base import OWN_PARAMETERS, USING, DaskEstimator, DaskProbabilities, watched_sets, with_own_parameters
+from .dask_base import (
+    OWN_PARAMETERS,
+    USING,
+    DaskEstimator,
+    DaskProbabilities,
+    names_of,
+    watched_sets,
+    with_own_parameters,
+)
 from .dask_training import Training
 
 TRAINING = """\
@@ -59,6 +69,8 @@ class DaskMLP(DaskEstimator):
         self._require_possible(classes)
         client = self._client()
         sets = watched_sets(eval_set, eval_sample_weight)
+        aliases = ("val_loss", "val_score") if sets else ()
+        require_watched(callbacks_of(self), ("loss", *names_of(sets, "loss", "score"), *aliases))
         shards = self._shards(client, X, y, sample_weight)
         watched = [self._shards(client, *one) for one in sets]
         est = self._begin(client, shards, classes, X)

@@ -17,7 +17,7 @@ from .. import _arrays, _checks, _core, _lazy
 from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
-from ..callbacks import Callback, as_callbacks
+from ..callbacks import Callback
 from ..data import Parquet
 from ..estimators import _checked
 from ..estimators._documented import Documented
@@ -135,7 +135,7 @@ class BaseTabular(Documented, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, watched: tuple[Any, ...] | None) -> None:
         """Fit this object to rows in memory, some attributes after others."""
         preset = PRESETS[self.preset]
-        callbacks = as_callbacks(self.callbacks or ())
+        callbacks = ensemble.callbacks_of(self.callbacks)
         columns = self._read(X, reset=True)
         y = self._prepare_y(y, columns, reset=True)
         weight = self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns))
