@@ -65,7 +65,8 @@ def _targets_and_predictions(name: str, y: Any, prediction: Any, each: int) -> t
         if not ((y == np.floor(y)) & (y >= 0) & (y < k)).all():
             raise ValueError(f"y must be labels 0..{k - 1}, got values from {y.min():g} to {y.max():g}")
     elif k % each or y.shape != (n, k // each):
-        raise ValueError(f"y must have {n} rows and {k // each} columns, as prediction has, or labels, "
+        levels = f" for {each} of levels" if name == "pinball" else ""
+        raise ValueError(f"y must have {n} rows and {k // each} columns, as prediction has{levels}, or labels, "
                          f"got shape {y.shape}")
     return y, prediction
 

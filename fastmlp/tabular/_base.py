@@ -138,7 +138,7 @@ class BaseTabular(Documented, BaseEstimator):
         callbacks = ensemble.callbacks_of(self.callbacks)
         columns = self._read(X, reset=True)
         y = self._prepare_y(y, columns, reset=True)
-        weight = self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns))
+        weight = ensemble.of_a_size(self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns)))
         counting = np.ones(len(y), bool) if weight is None else weight > 0
         if not counting.all():
             columns, y, weight = _some_rows(columns, y, weight, counting)
@@ -184,7 +184,7 @@ class BaseTabular(Documented, BaseEstimator):
         """Validation rows as the networks take them."""
         columns = self._read(X)
         y = self._prepare_y(y, columns, reset=False)
-        weight = self._weighted(y, None if weight is None else _weights(weight, columns))
+        weight = ensemble.of_a_size(self._weighted(y, None if weight is None else _weights(weight, columns)))
         return encoder.transform(columns), self._targets(y, weight, reset=False), weight
 
     # ---- using
@@ -356,7 +356,7 @@ def _weights(sample_weight, columns):
         raise ValueError(f"sample_weight must be at least 0, got {weight.min():g}")
     if not weight.max() > 0:
         raise ValueError("Sample weights must contain at least one non-zero number: sample_weight is all 0")
-    return weight
+    return ensemble.of_a_size(weight)
 
 
 def _validation(validation_data, X_val, y_val, weight_val):

@@ -33,6 +33,7 @@ from .presets import Kind, Preset
 Result = TypeVar("Result")
 FEWEST = 10  # rows of which some can be held out
 SMALLEST_RATE = 1e-3  # of the learning rate, where the cosine ends
+LARGEST_WEIGHT = 1e30  # of a row: networks are of float32
 LOGGED = ("loss", "lr", "val_loss")  # what callbacks are told
 
 
@@ -166,6 +167,14 @@ def callbacks_of(given: Any, *more: str) -> list[Callback]:
     callbacks = as_callbacks(given or ())
     require_watched(callbacks, (*LOGGED, *more))
     return callbacks
+
+
+def of_a_size(weight: Floats | None) -> Floats | None:
+    """Weights of rows (n,), or None, of which only counts what they are to each other: divided by a power of two where
+    their sums might overflow."""
+    if weight is None or weight.max() < LARGEST_WEIGHT:
+        return weight
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
 def each(call: Callable[..., Result], threads: int, *given: Sequence[Any]) -> list[Result]:
