@@ -138,7 +138,8 @@ class BaseTabular(Documented, BaseEstimator):
         callbacks = ensemble.callbacks_of(self.callbacks)
         columns = self._read(X, reset=True)
         y = self._prepare_y(y, columns, reset=True)
-        weight = ensemble.of_a_size(self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns)))
+        weight = self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns))
+        weight = ensemble.of_a_size(weight)
         counting = np.ones(len(y), bool) if weight is None else weight > 0
         if not counting.all():
             columns, y, weight = _some_rows(columns, y, weight, counting)
