@@ -10,7 +10,7 @@ GENERATED := fastmlp/*.so fastmlp/_engine/*.so fastmlp/*.c fastmlp/_engine/*.c
 LINTS := lint-ruff lint-cython lint-c lint-types lint-stubs lint-levels
 
 .PHONY: demo lint $(LINTS) test test-all test-torch fuzz interrupts test-kernels sanitize sanitize-thread debug bench \
-        costs tables bench-quick bench-history phases docs release-check clean
+        costs tables bench-quick bench-history phases docs linkcheck release-check clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py
@@ -170,6 +170,10 @@ phases:
 # the documentation, in docs/_build/html; warnings are errors
 docs: $(VENV)/docs.stamp
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+# are the addresses in the documentation still there? It needs a network; links within it the tests follow
+linkcheck: $(VENV)/docs.stamp
+	$(BIN)/sphinx-build -q -b linkcheck -D plot_gallery=0 docs docs/_build/linkcheck
 
 # an sdist and a wheel as an index takes them; the wheel installs where there is no compiler, the sdist where there is
 # one, and each trains a network; a wheel of Linux gets the oldest glibc that it runs on, by auditwheel, which looks for

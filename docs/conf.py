@@ -28,6 +28,7 @@ html_theme = "pydata_sphinx_theme"
 html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "show_toc_level": 2}
 html_show_sourcelink = False
 myst_heading_anchors = 3
+linkcheck_ignore = [r"https://(github\.com/OWNER|OWNER\.github\.io)/"]  # until there is an owner's name
 myst_enable_extensions = ["colon_fence"]
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"

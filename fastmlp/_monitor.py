@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import _checks
@@ -80,12 +80,17 @@ def check_mode(name: Any, mode: Any) -> None:
     _checks.one_of("mode", mode, ("auto", "min", "max"))
 
 
+def require_logged(name: str, names: Collection[str]) -> None:
+    """ValueError where a name is none of those of the numbers that a fit logs."""
+    if name not in names:
+        raise ValueError(f"monitor must be one of {', '.join(names)}, got {name!r}"
+                         + ("; val_ names are there where fit is given validation_data or holds rows out"
+                            if name.startswith("val_") and "val_loss" not in names else ""))
+
+
 def logged(name: str, logs: Mapping[str, float]) -> float:
     """The number of a name among an epoch's logs. ValueError where it is not there."""
-    if name not in logs:
-        raise ValueError(f"monitor must be one of {', '.join(logs)}, got {name!r}"
-                         + ("; val_ names are there where fit is given validation_data or holds rows out"
-                            if name.startswith("val_") and "val_loss" not in logs else ""))
+    require_logged(name, logs)
     number = logs[name]
     if not _checks.is_number(number):
         raise TypeError(f"monitor {name!r} must be a number in the logs, got {_checks.described(number)}")

@@ -6,11 +6,11 @@ import csv
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from . import _checks, _paths
-from ._monitor import check_mode, logged, monitor_of_logs
+from ._monitor import check_mode, logged, monitor_of_logs, require_logged
 from ._running import fit_of
 from ._shown import Shown
 
@@ -49,6 +49,10 @@ class Callback(Shown):
     def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         """logs: those of the last whole epoch"""
 
+    def _watches(self) -> str | None:
+        """The name of the logged number that it cannot do without."""
+        return None
+
 
 class LambdaCallback(Callback):
     """A callback of functions: LambdaCallback(on_epoch_end=lambda net, epoch, logs: logs["loss"] < 0.1)."""
@@ -66,6 +70,8 @@ class EarlyStopping(Callback):
     """Stop when `monitor` has not become better by more than min_delta for `patience` epochs.
 
     monitor : the name of a logged number. Estimators log "loss", and of held-out rows "val_loss" and "val_score".
+        ValueError where fit is called that will not log it, before anything has changed: what other callbacks put
+        into the logs does not count, numbers of yours are metrics.
     mode : "min", "max", or "auto": max for scorers, accuracy, r2 and their like, min for losses and errors, whatever
         names you give them. Of functions of yours the name says it: max where it ends in accuracy, r2, auc or score or
         begins with neg_, min where it ends in loss, error, mae, deviance or penalty. Others need "min" or "max":
@@ -88,6 +94,9 @@ class EarlyStopping(Callback):
         _checks.boolean("restore_best", restore_best)
         _checks.number("min_delta", min_delta, least=0)
         check_mode(monitor, mode)
+
+    def _watches(self) -> str | None:
+        return self.monitor
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._patience, self._best = (monitor_of_logs(self.monitor, self.mode, self.min_delta, directions_of(net))
@@ -119,6 +128,9 @@ class Checkpoint(Callback):
         self.path, self.monitor, self.best, self.mode = path, monitor, best, mode
         _checks.boolean("best", best)
         check_mode(monitor, mode)
+
+    def _watches(self) -> str | None:
+        return self.monitor if self.best else None
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         if self.best:
@@ -162,8 +174,12 @@ class ProgressBar(Callback):
         return {name: value for name, value in vars(self).items() if name != "_bar"} | {"_bar": None}
 
 
+MOST_HEADER = 100_000  # letters of a CSV file's first line
+
+
 class CSVLogger(Callback):
-    """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there.
+    """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there, in the order
+    of its columns: ValueError where these are not the names that the fit logs.
 
     The file is open only while a line is written, so that a logger can be copied and pickled at any time.
     """
@@ -171,27 +187,44 @@ class CSVLogger(Callback):
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         _checks.path("path", path)
         self.path, self.append = path, append
+        self._columns: list[str] = []
         _checks.boolean("append", append)
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._file = _paths.absolute(self.path)
-        self._names: list[str] = []
-        with self._opened("a" if self.append else "w"):
-            pass  # an error now, not after the first epoch
+        with self._opened("a" if self.append else "w") as file:  # an error now, not after the first epoch
+            self._columns = self._columns_of(file)
+        names = directions_of(net)
+        if self._columns and names:
+            self._require_columns(names)
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        begins, self._names = not self._names, self._names or ["epoch", *logs]
         with self._opened("a") as file:
-            writer = csv.DictWriter(file, self._names)
-            if begins and not os.fstat(file.fileno()).st_size:
-                writer.writeheader()
-            writer.writerow({"epoch": epoch, **logs})
+            self._columns = self._columns or self._columns_of(file)
+            if not self._columns:
+                self._columns = ["epoch", *logs]
+                csv.writer(file).writerow(self._columns)
+            self._require_columns(logs)
+            csv.DictWriter(file, self._columns).writerow({"epoch": epoch, **logs})
+
+    def _columns_of(self, file: IO[str]) -> list[str]:
+        """What the first line of the open file names, [] where it is empty."""
+        if not os.fstat(file.fileno()).st_size:
+            return []
+        with self._opened("r") as found:
+            return next(csv.reader(found.readline(MOST_HEADER).splitlines())) or [""]
+
+    def _require_columns(self, names: Collection[str]) -> None:
+        """ValueError unless the file has columns for these numbers, and no others."""
+        if {"epoch", *names} != set(self._columns):
+            raise ValueError(f"path must be of a file with the columns epoch, {', '.join(names)}, got {self.path!r} "
+                             f"with {', '.join(self._columns)}")
 
     @contextlib.contextmanager
     def _opened(self, mode: str) -> Iterator[IO[str]]:
         """The file, for a mode. A FIFO that nobody reads is an error: it is not waited for."""
         with (_paths.naming(os.fspath(self.path)),
-              open(self._file, mode, newline="", opener=_paths.opened_at_once) as file):
+              open(self._file, mode, newline="", opener=_paths.opened_at_once, errors="surrogateescape") as file):
             yield file
 
 
@@ -238,6 +271,13 @@ def as_callback(given: Any) -> Callback:
         return LambdaCallback(on_epoch_end=given)
     raise TypeError("callbacks must be Callback objects or functions of (net, epoch, logs), got "
                     + _checks.described(given))
+
+
+def require_watched(callbacks: Sequence[Callback], names: Collection[str]) -> None:
+    """ValueError where one of the callbacks watches a number that a fit does not log. names: of those that it does."""
+    for name in (callback._watches() for callback in callbacks):
+        if name is not None:
+            require_logged(name, names)
 
 
 def overrides(callback: Callback, event: str) -> bool:

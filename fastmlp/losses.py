@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _arrays, _checks, _core
+from ._shown import Shown
 from ._types import Floats, Integers
 
 __all__ = ["Loss"]
@@ -35,7 +36,7 @@ ALIASES = {
 }
 
 
-class Loss:
+class Loss(Shown):
     """What a network minimises: the mean over rows of e(x(L), y), itself a sum over the outputs.
 
     spec: a name of the engine's table or of ALIASES, a pair (name, number) for huber's threshold or the quantile, a

@@ -1,4 +1,8 @@
-"""Metrics by name: numbers of targets and predictions that fit logs."""
+"""Metrics by name: numbers of targets and predictions that fit logs.
+
+Those that are public take y, labels 0 .. k - 1 (n,) or targets (n,) or (n, k), and predictions (n, k), or (n,) for one
+output, and weights of the rows (n,), at least 0, or None. Called by users they check these; fits have checked them.
+"""
 from __future__ import annotations
 
 import functools
@@ -10,11 +14,69 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks, _core
+from . import _arrays, _checks, _core
 from ._needs import needing
 from ._types import Floats
+from .losses import Loss
 
-Metric = Callable[[Any, Floats, Any], float]  # of targets, predictions and sample weights or None
+Metric = Callable[..., float]  # of targets, predictions and sample weights or None
+
+
+def for_users(metric: Metric) -> Metric:
+    """A metric that says what is wrong with what it is given: ValueError or TypeError names the argument. The metric
+    itself is its `__wrapped__`."""
+    name = metric.__name__
+
+    @functools.wraps(metric)
+    def checked(y: Any, prediction: Any, weight: Any = None, levels: Any = None) -> float:
+        itself, each = METRICS[name], 1
+        if levels is not None:
+            with _checks.under("levels"):
+                levels = Loss(("quantile", levels)).levels or (levels,)
+            itself, each = functools.partial(itself, levels=levels), len(levels)
+        y, prediction = _targets_and_predictions(name, y, prediction, each)
+        if weight is not None:
+            weight = _arrays.shaped("weight", weight, (len(y),), np.float64)
+            if weight.min() < 0 or not weight.max() > 0:
+                raise ValueError(f"weight must be at least 0 and not all 0, got {weight.min():g} to {weight.max():g}")
+        with _checks.under("y and prediction"):
+            check_targets({name: itself}, y, y.ndim == 1)
+            check_rows({name: itself}, y, prediction.shape[1], weight)
+            return itself(y, prediction, weight)
+
+    return checked
+
+
+def _targets_and_predictions(name: str, y: Any, prediction: Any, each: int) -> tuple[NDArray[Any], Floats]:
+    """(labels (n,) or targets (n, k / each), predictions (n, k)) as a metric takes them. each: predictions of a target.
+    """
+    prediction = _finite("prediction", prediction)
+    prediction = prediction[:, None] if prediction.ndim == 1 else prediction
+    if prediction.ndim != 2 or not prediction.size:
+        raise ValueError(f"prediction must have shape (n,) or (n, outputs), got {prediction.shape}")
+    if name == "log_loss" and not (prediction.min() >= 0 and prediction.max() <= 1):
+        raise ValueError("prediction must be probabilities, got values from "
+                         f"{prediction.min():g} to {prediction.max():g}")
+    n, k = prediction.shape
+    y = _finite("y", _arrays.dense(y, "y"))
+    if y.ndim == 1 and (name in OF_NUMBERS or k == 1):
+        y = y[:, None]
+    if y.shape == (n,):
+        if not ((y == np.floor(y)) & (y >= 0) & (y < k)).all():
+            raise ValueError(f"y must be labels 0..{k - 1}, got values from {y.min():g} to {y.max():g}")
+    elif k % each or y.shape != (n, k // each):
+        levels = f" for {each} of levels" if name == "pinball" else ""
+        raise ValueError(f"y must have {n} rows and {k // each} columns, as prediction has{levels}, or labels, "
+                         f"got shape {y.shape}")
+    return y, prediction
+
+
+def _finite(argument: str, given: Any) -> Floats:
+    """Numbers as an array of floats."""
+    a = _arrays.numeric(argument, given, np.float64)
+    a = a if a.dtype.kind == "f" else a.astype(np.float64)
+    _arrays.finite(argument, a, a.dtype)
+    return a
 
 
 def classes(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], Floats, bool]:
@@ -35,14 +97,16 @@ def _guesses(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], NDArray
     return true, (p > 0.5).astype(int) if several else p.argmax(axis=1)
 
 
-def accuracy(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def accuracy(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """The share of rows whose class is right; of several yes-or-no outputs, of rows with all right."""
     true, guess = _guesses(y, prediction)
     right = (true == guess).reshape(len(prediction), -1).all(axis=1)
     return float(np.average(right, weights=weight))
 
 
-def balanced_accuracy(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def balanced_accuracy(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """The mean over classes of the share of their rows that are right; of several yes-or-no outputs, their mean."""
     true, guess = (a.reshape(len(prediction), -1) for a in _guesses(y, prediction))
     shares = []
@@ -53,7 +117,8 @@ def balanced_accuracy(y: NDArray[Any], prediction: Floats, weight: Any) -> float
     return float(np.mean(shares))
 
 
-def f1(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def f1(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """2 precision recall / (precision + recall) of the second of two classes; of more classes, or of several yes-or-no
     outputs, the mean of theirs; scikit-learn's."""
     true, guess = _guesses(y, prediction)
@@ -61,7 +126,8 @@ def f1(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     return float(_of_sklearn("f1_score")(true, guess, sample_weight=weight, average=average, zero_division=0))
 
 
-def log_loss(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def log_loss(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """The mean of -log of the probability of the class that is right; of several yes-or-no outputs, their sum."""
     true, p, several = classes(y, prediction)
     p = np.maximum(p, np.finfo(p.dtype).tiny)
@@ -72,7 +138,8 @@ def log_loss(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     return float(np.average(rows, weights=weight))
 
 
-def r2(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def r2(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """1 - residual over total sum of squares, the mean over outputs; 0 for an output that is constant and missed."""
     w = np.ones(len(y)) if weight is None else weight
     total = (w[:, None] * (y - np.average(y, axis=0, weights=w)) ** 2).sum(axis=0)
@@ -80,17 +147,20 @@ def r2(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
     return _explained(rest, total)
 
 
-def mae(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def mae(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """The mean absolute error, over rows and outputs."""
     return float(np.average(np.abs(y - prediction).mean(axis=1), weights=weight))
 
 
-def mse(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def mse(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """The mean squared error, over rows and outputs."""
     return float(np.average(((y - prediction) ** 2).mean(axis=1), weights=weight))
 
 
-def rmse(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def rmse(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """The root of the mean squared error over rows, the mean over outputs."""
     return float(np.sqrt(np.average((y - prediction) ** 2, axis=0, weights=weight)).mean())
 
@@ -102,7 +172,8 @@ def pinball_by_quantile(y: NDArray[Any], prediction: Floats, levels: Sequence[fl
     return np.maximum(q * short, (q - 1) * short)
 
 
-def pinball(y: NDArray[Any], prediction: Floats, weight: Any, levels: Sequence[float] = (0.5,)) -> float:
+@for_users
+def pinball(y: NDArray[Any], prediction: Floats, weight: Any = None, levels: Sequence[float] = (0.5,)) -> float:
     """The mean pinball loss over rows, targets and quantiles; of one quantile scikit-learn's mean_pinball_loss. levels:
     the quantiles that are predicted, in fits those of the loss."""
     rows = pinball_by_quantile(y, prediction, levels).mean(axis=(1, 2))
@@ -132,13 +203,15 @@ def _explained(rest: Floats, total: Floats) -> float:
     return float(np.mean(np.where(varies, 1 - rest / np.where(varies, total, 1), np.where(rest > 0, 0, 1))))
 
 
-def auc(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def auc(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """The area under the ROC curve, one against the rest for several classes; scikit-learn's."""
     y, p = _ranked(y, prediction)
     return float(_of_sklearn("roc_auc_score")(y, p, sample_weight=weight, multi_class="ovr"))
 
 
-def average_precision(y: NDArray[Any], prediction: Floats, weight: Any) -> float:
+@for_users
+def average_precision(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
     """The area under the curve of precision over recall, as a sum; the mean of several classes or outputs;
     scikit-learn's."""
     y, p = _ranked(y, prediction)
@@ -161,10 +234,9 @@ def _of_sklearn(name: str) -> Callable[..., float]:
 
 
 LOGGED = ("loss", "lr", *_core.PENALTIES)  # what fit logs besides
-METRICS: dict[str, Metric] = {
-    "accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "f1": f1, "log_loss": log_loss, "r2": r2, "mae": mae,
-    "mse": mse, "rmse": rmse, "pinball": pinball, "auc": auc, "average_precision": average_precision,
-}
+OF_USERS = (accuracy, balanced_accuracy, f1, log_loss, r2, mae, mse, rmse, pinball, auc, average_precision)
+METRICS: dict[str, Metric] = {metric.__name__: inspect.unwrap(metric) for metric in OF_USERS}
+__all__ = list(METRICS)
 OF_NUMBERS = ("r2", "mae", "mse", "rmse", "pinball")  # not of labels
 OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "log_loss")  # of labels, or of targets from 0 to 1
 OF_YES_OR_NO = ("auc", "average_precision")  # of labels, or of targets that are 0 or 1
@@ -215,7 +287,7 @@ def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int, wei
     for name, metric in metrics.items():
         if isinstance(metric, Scorer):
             metric.check(name, y, outputs, weight)
-    if metrics.get("r2") is r2 and len(y) < 2:
+    if metrics.get("r2") is METRICS["r2"] and len(y) < 2:
         raise ValueError(f"metrics r2 wants two rows at least, got {len(y)}")
     for name in [name for name in OF_YES_OR_NO if metrics.get(name) is METRICS[name]]:
         columns = [y == k for k in range(outputs)] if y.ndim == 1 else list(y.T)
@@ -272,8 +344,9 @@ def _name_of(metric: Any) -> str:
 
 
 def _metric(metric: Any, loss: str | None, levels: Sequence[float]) -> Metric:
+    metric = next((known.__name__ for known in OF_USERS if known is metric), metric)
     if isinstance(metric, str) and metric == "pinball":
-        return functools.partial(pinball, levels=levels)
+        return functools.partial(METRICS[metric], levels=levels)
     if isinstance(metric, str):
         return METRICS[metric] if metric in METRICS else Scorer(_scorer(metric), loss in CLASSIFYING)
     if not callable(metric):

@@ -4,6 +4,7 @@ tests/test_fuzz.py finds all that is public by itself, and fails for what has no
 inspected for its parameters, what is done with arguments of these names, and good ones.
 """
 
+import atexit
 import functools
 import importlib
 import importlib.util
@@ -58,6 +59,7 @@ from fastmlp import (
     export,
     fit_many,
     layers,
+    metrics,
     schedules,
     sensitivity,
     tie_layers,
@@ -69,7 +71,7 @@ from fastmlp import (
 RNG = np.random.default_rng(0)
 X, Y, LABELS, WEIGHT = RNG.standard_normal((6, 4)), RNG.random((6, 2)), np.array([0, 1, 2] * 2), np.ones(6)
 MAPS, IMAGE, SERIES = RNG.standard_normal((6, 4, 4, 2)), (4, 4, 2), (8, 2)
-NETWORK, CONTAINER = "network", "container"  # files that tests/test_fuzz.py puts where a call finds them
+NETWORK, CONTAINER, PARQUET = "network", "container", "table"  # files that tests/test_fuzz.py puts where calls look
 Loss = importlib.import_module("fastmlp.losses").Loss  # fastmlp.losses is a function
 
 
@@ -266,7 +268,14 @@ NETWORKS = {
     "export.from_sklearn of an estimator": plain(export.from_sklearn, cls=MLPClassifier, est=theirs()),
     "io.read": plain(fastmlp.io.read, path=CONTAINER),
     "io.write": plain(fastmlp.io.write, path="written", text="text", tensors={"a": np.ones(3)}),
+    "io.encode": plain(fastmlp.io.encode, value=Dense(3)),
+    "io.decode": plain(fastmlp.io.decode, value=fastmlp.io.encode(Dense(3))),
 }
+METRICS = {f"metrics.{name}": plain(getattr(metrics, name), y=LABELS, prediction=np.full((6, 3), 1 / 3), weight=WEIGHT)
+           for name in metrics.__all__ if name not in metrics.OF_NUMBERS}
+METRICS |= {f"metrics.{name}": plain(getattr(metrics, name), y=Y, prediction=Y[::-1], weight=WEIGHT)
+            for name in metrics.OF_NUMBERS}
+METRICS["metrics.pinball"] = plain(metrics.pinball, y=Y, prediction=np.hstack([Y, Y]), weight=WEIGHT, levels=(0.1, 0.9))
 
 if importlib.util.find_spec("onnx"):
     NETWORKS |= {
@@ -501,10 +510,65 @@ TABLES = {
     "TabularRegressor.predict_interval": method_of(
         "predict_interval", lambda: fitted_to_table(TabularRegressor), X=X, alpha=0.6),
 }
+
+
+def read_in_windows(Estimator, target):
+    """A fit to a file of which more than a window has to be read; X is the file where it is None."""
+
+    def fit(X, **given):
+        source = fastmlp.data.Parquet(PARQUET, target) if X is None else X
+        Estimator("fast", n_members=1, max_iter=1).fit(source, **given)
+
+    return Call(Estimator.fit, fit, dict(X=None, y=None, sample_weight=np.ones(24), **HELD_OUT, window=10))
+
+
+if importlib.util.find_spec("pyarrow"):
+    TABLES |= {
+        "data.Parquet": Call(fastmlp.data.Parquet, lambda **given: len(fastmlp.data.Parquet(**given).X),
+                             dict(path=PARQUET, target="number", columns=["x0"])),
+        "TabularClassifier.fit of a file": read_in_windows(TabularClassifier, "label"),
+        "TabularRegressor.fit of a file": read_in_windows(TabularRegressor, "number"),
+    }
+
+
+# ---- on Dask
+
+
+@functools.cache
+def client():
+    """A cluster within this process."""
+    made = importlib.import_module("distributed").Client(
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+    atexit.register(made.close)
+    return made
+
+
+def fit_on_dask(Estimator, parameters, **given):
+    Estimator(**parameters, max_iter=1, client=client()).fit(**given)
+
+
+def of_dask():
+    """Fits of the estimators that learn where Dask has the rows."""
+    from dask.array import from_array
+
+    calls, small = {}, {"MLP": dict(hidden_layer_sizes=(2,)), "Tabular": dict(preset="fast", n_members=1)}
+    for kind, parameters in small.items():
+        for task, y in (("Classifier", LABELS), ("Regressor", Y[:, 0])):
+            Estimator = getattr(distributed, f"Dask{kind}{task}")
+            given = [from_array(a, chunks=(3, *a.shape[1:])) for a in (X, y, WEIGHT)]
+            good = dict(zip(("X", "y", "sample_weight"), given))
+            calls[f"distributed.Dask{kind}{task}.fit"] = Call(
+                Estimator.fit, functools.partial(fit_on_dask, Estimator, parameters),
+                dict(**good, classes=None, eval_set=None, eval_sample_weight=None))
+    return calls
+
+
+if importlib.util.find_spec("distributed"):
+    TABLES |= of_dask()
 ESTIMATORS |= TABLES
 NETWORKS["fit_many"] = Call(fit_many, lambda options=None, **given: fit_many(**given, epochs=1),
                             dict(nets=[MLP([4, 2])], X=X, y=Y, each=None, n_threads=None, options=None))
-CALLS = {**PARTS, **NETWORKS, **CALLBACKS, **SENSITIVITY, **ESTIMATORS}
+CALLS = {**PARTS, **NETWORKS, **METRICS, **CALLBACKS, **SENSITIVITY, **ESTIMATORS}
 # public, but not called: why
 NOT_CALLED = {
     "Callback": "the protocol",
@@ -513,9 +577,7 @@ NOT_CALLED = {
     "ScaleWarning": "a warning",
     "sensitivity.NoiseCurve": "a result",
     "sensitivity.Report": "a result",
-    "io.encode": "takes what networks hold",
-    "io.decode": "takes what encode gives",
-    "data.Parquet": "wants files of Parquet: tests/test_windows.py",
+    "data.Parquet": "where pyarrow is installed",
     "data.Columns": "what Parquet has",
     "distributed.Communicator": "a protocol",
     "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",

@@ -89,6 +89,7 @@ def test_validation_is_without_class_weights():
 
 @pytest.mark.parametrize("class_weight", [
     "even", 3, [1, 2, 3], {0: -1.0}, {0: np.nan}, {0: "1"}, {"a": 1.0}, {0.5: 1.0}, {0: 0, 1: 0, 2: 0}, {-1: 2.0},
+    {3: 1.0},
 ], ids=str)
 def test_wrong_class_weights(class_weight):
     with pytest.raises((TypeError, ValueError), match="class_weight"):

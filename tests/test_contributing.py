@@ -36,3 +36,15 @@ def test_the_tables_have_all_files():
 @pytest.mark.parametrize("name", ["_engine/no.pxi", "_fit/no.py", "kernels/no.inc"])
 def test_a_file_that_is_not_there_is_missed(name):
     assert not named(PACKAGE / name)
+
+
+def test_the_files_in_which_the_owners_name_is_missing():
+    """pyproject.toml lists them, in the comment above the addresses."""
+    comment = re.search(r"# PLACEHOLDER.*?\n(?!#)", (sources.ROOT / "pyproject.toml").read_text(), re.DOTALL).group()
+    listed = {"pyproject.toml", *re.findall(r"[\w/]+\.(?:cff|md|py|toml)", comment)}
+    places = [sources.ROOT / name for name in ("docs", "fastmlp", "benchmarks", "examples", ".github")]
+    files = [path for place in places for path in place.rglob("*.*")] + [*sources.ROOT.glob("*.*")]
+    text = {path: path.read_text() for path in files if path.suffix in (".md", ".py", ".toml", ".cff", ".yml")}
+    found = {str(path.relative_to(sources.ROOT)) for path, content in text.items()
+             if re.search(r"https://(github\.com/OWNER|OWNER\.github\.io)", content)}
+    assert found == listed

@@ -209,6 +209,18 @@ def test_the_default_callbacks_watch_the_first_rows_of_eval_set(client):
         (log["validation_0_loss"], log["validation_0_score"]) for log in logs]
 
 
+@pytest.mark.parametrize("sets", [0, 2])
+def test_a_callback_that_watches_what_is_not_logged_is_refused_at_once(client, sets):
+    dX, dy, logs = da.from_array(X, chunks=40), da.from_array(NUMBER, chunks=40), []
+    model = DaskMLPRegressor(**FULL, callbacks=[lambda net, epoch, given: logs.append(list(given)) and False])
+    rows = dict(eval_set=[(dX, dy)] * sets or None)
+    model.fit(dX, dy, **rows)
+    before, seen = model.predict(X), len(logs)
+    with pytest.raises(ValueError, match=f"^monitor must be one of {', '.join(logs[0])}, got 'lr'"):
+        model.set_params(callbacks=[*model.callbacks, EarlyStopping("lr")]).fit(dX, dy, **rows)
+    assert len(logs) == seen and (model.predict(X) == before).all()
+
+
 def test_a_warm_start_without_the_rows_that_were_watched(client):
     dX, dy = da.from_array(X, chunks=40), da.from_array(NUMBER, chunks=40)
     model = DaskMLPRegressor(**{**FULL, "max_iter": 3}, warm_start=True)

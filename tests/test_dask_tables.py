@@ -230,6 +230,26 @@ def test_callbacks_train_members_one_after_another(client):
     assert epochs.count(1) == 2 and epochs[0] == 1 and seen[0][1] == ["loss", "lr", "val_loss"]
 
 
+@pytest.mark.parametrize("sets", [0, 2])
+def test_a_callback_that_watches_what_is_not_logged_is_refused_at_once(client, sets):
+    X, y, logs = parts(TABLE, 2), parts(NUMBER, 2), []
+    rows = dict(eval_set=[(X, y)] * sets or None)
+    watch = lambda net, epoch, given: logs.append(sorted(given)) and False
+    model = DaskTabularRegressor(**{**SMALL, "max_iter": 2}, callbacks=[watch]).fit(X, y, **rows)
+    before, seen = model.predict(TABLE), len(logs)
+    with pytest.raises(ValueError, match="^monitor must be one of .*, got 'val_score'") as caught:
+        model.set_params(callbacks=[watch, EarlyStopping("val_score")]).fit(X, y, **rows)
+    assert sorted(str(caught.value).split(" of ")[1].split(", got")[0].split(", ")) == logs[0]
+    assert len(logs) == seen and (model.predict(TABLE) == before).all()
+
+
+def test_a_local_copy_has_networks_of_its_own(client, fitted):
+    model = fitted["numbers"]
+    before, local = model.predict(TABLE), model.to_local()
+    local.networks_[0].params = np.zeros(local.networks_[0].n_params)
+    assert (model.predict(TABLE) == before).all() and not (local.predict(TABLE) == before).all()
+
+
 def test_the_time_limit_ends_it(client):
     model = DaskTabularRegressor(preset="fast", max_iter=10**6, time_limit=0.5, random_state=0)
     assert model.fit(parts(TABLE, 2), parts(NUMBER, 2)).n_iter_ < 1000

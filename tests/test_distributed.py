@@ -24,7 +24,7 @@ from fastmlp import (
     tie_layers,
 )
 from fastmlp._fit.cuts import Cut, ProportionalCut
-from fastmlp.distributed import Communicator, SerialCommunicator, communicator_of
+from fastmlp.distributed import Communicator, MPICommunicator, SerialCommunicator, communicator_of
 from fastmlp.sensitivity import Attack
 from ranks import all_of, on_ranks, order_of_the_union
 
@@ -621,6 +621,20 @@ def test_a_network_that_is_being_fitted_on_one_rank():
 def test_what_is_no_communicator(comm):
     with pytest.raises(TypeError, match="^comm must be"):
         network().fit(X, Y, comm=comm)
+
+
+@pytest.mark.parametrize("rank, size, error", [("a", 2, TypeError), (2, 2, ValueError), (-1, 2, ValueError),
+                                               (0, 0, ValueError), (0.0, 2, TypeError)])
+def test_a_rank_that_is_none(rank, size, error):
+    comm = SerialCommunicator()
+    comm.rank, comm.size = rank, size
+    with pytest.raises(error, match="^the (rank|size) of comm must be"):
+        network().fit(X, Y, comm=comm)
+
+
+def test_what_is_no_communicator_of_mpi():
+    with pytest.raises(TypeError, match="^comm must be a communicator of mpi4py, got 3"):
+        MPICommunicator(3)
 
 
 def test_what_is_one():

@@ -102,7 +102,7 @@ def test_files_of_others(tmp_path):
     path = tmp_path / "est"
     est = quietly(MLPClassifier((3,), max_iter=2).fit, X, LABELS)
     est.save(path)
-    with pytest.raises(ValueError, match="not an MLPRegressor .* it is of MLPClassifier"):
+    with pytest.raises(ValueError, match="no MLPRegressor .* it is of MLPClassifier"):
         MLPRegressor.load(path)
     with pytest.raises(ValueError, match="it is of an estimator, which MLPClassifier.load reads"):
         MLP.load(path)
@@ -169,7 +169,7 @@ def test_damaged_documents(tmp_path, change):
     changed(path, lambda found: None)
     MLPClassifier.load(path)
     changed(path, change)
-    with pytest.raises(ValueError, match="not an MLPClassifier that fastmlp saved"):
+    with pytest.raises(ValueError, match="no MLPClassifier that fastmlp saved"):
         MLPClassifier.load(path)
 
 

@@ -7,6 +7,7 @@ what. FASTMLP_FUZZ is the number of calls, FASTMLP_FUZZ_SEED what draws them: `m
 
 import contextlib
 import importlib
+import importlib.util
 import inspect
 import io
 import os
@@ -20,7 +21,7 @@ import pytest
 
 import fastmlp
 from fastmlp import MLP
-from public_calls import CALLS, CONTAINER, ESTIMATORS, INTERNAL, NETWORK, NOT_CALLED
+from public_calls import CALLS, CONTAINER, ESTIMATORS, INTERNAL, NETWORK, NOT_CALLED, PARQUET
 from wrong_values import VALUES, shown, spoiled
 
 pytest.importorskip("matplotlib").use("Agg")
@@ -53,7 +54,8 @@ OTHER_WORDS = {
     "scales": "ties",
     "ids": "tie_map",
     "mask": "Frozen",
-    "value": "Frozen|ties",
+    "value": "Frozen|ties|specs",
+    "prediction": "y",
     "l": "ties?|layer",
     "m": "ties?|layer",
     "transposed": "ties?",
@@ -184,6 +186,12 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     MLP([4, 2]).save(NETWORK)
     fastmlp.io.write(CONTAINER, "text", {"a": np.ones(3)})
+    if importlib.util.find_spec("pyarrow"):
+        import pyarrow
+        from pyarrow import parquet
+
+        columns = {"x0": np.arange(24.0), "x1": ["a", "b", None] * 8, "number": np.arange(24), "label": ["u", "v"] * 12}
+        parquet.write_table(pyarrow.table(columns), PARQUET, row_group_size=7)
 
 
 class Hang(BaseException):

@@ -134,9 +134,9 @@ def test_an_unknown_monitor_is_an_error_that_names_those_there_are(make):
                          ids=["stopping", "checkpoint"])
 @pytest.mark.parametrize("name", ["margin", "val_margin", "losses", "val_neg"])
 def test_a_name_that_does_not_say_which_is_better_wants_a_mode(make, name):
-    net = network()
+    net, held = network(), (X, Y) if name.startswith("val_") else None
     with pytest.raises(ValueError, match=f"mode must be 'min' or 'max' for monitor '{name}'"):
-        net.fit(X, Y, metrics=scripted([1], name.removeprefix("val_")), validation_data=(X, Y), callbacks=[make(name)])
+        net.fit(X, Y, metrics=scripted([1], name.removeprefix("val_")), validation_data=held, callbacks=[make(name)])
     assert net.params.tobytes() == network().params.tobytes()
     assert EarlyStopping(name, mode="max").mode == "max"
 
@@ -178,6 +178,28 @@ def test_csv_logger(tmp_path):
                              for e in range(5)]
     net.fit(X, Y, epochs=1, callbacks=[CSVLogger(path)])
     assert len(rows_of(path)) == 1
+
+
+def test_csv_logger_goes_on_in_the_order_of_the_columns(tmp_path):
+    path, net = tmp_path / "log.csv", network()
+    path.write_text("lr,epoch,loss\n")
+    history = net.fit(X, Y, epochs=2, callbacks=CSVLogger(path, append=True))
+    assert rows_of(path) == [{"lr": history["lr"][e], "epoch": e + 1, "loss": history["loss"][e]} for e in range(2)]
+
+
+@pytest.mark.parametrize("head", [b"epoch,loss\n", b"epoch,loss,lr,val_loss\n1,1,1,1\n", b"\xff\x00\r,\r", b"\n"])
+def test_csv_logger_refuses_a_file_of_other_columns(head, tmp_path):
+    path, net = tmp_path / "log.csv", network()
+    path.write_bytes(head)
+    with pytest.raises(ValueError, match="^path must be of a file with the columns epoch, loss, lr, got") as caught:
+        net.fit(X, Y, epochs=2, callbacks=CSVLogger(path, append=True))
+    assert str(path) in str(caught.value) and path.read_bytes() == head and not net.history
+
+
+def test_csv_logger_names_what_comes_later(tmp_path):
+    more = LambdaCallback(on_epoch_end=lambda net, epoch, logs: logs.update(more=1.0) if epoch == 2 else None)
+    with pytest.raises(ValueError, match="with the columns epoch, loss, lr, more, got .* with epoch, loss, lr"):
+        network().fit(X, Y, epochs=3, callbacks=[more, CSVLogger(tmp_path / "log")])
 
 
 def test_time_limit(monkeypatch):

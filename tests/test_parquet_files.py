@@ -88,6 +88,22 @@ def test_columns_that_some_file_has_not(path, other, error, message):
         use(path.parent, ["u", "v"])
 
 
+@pytest.mark.parametrize("columns, target, message", [
+    (["u", "u"], "y", "columns must be different columns, got"),
+    (None, ["y", "y"], "target must be different columns, got"),
+    (["u", "y"], "y", r"columns must be others than the target, got \['y'\]"),
+    ([], "y", "columns must be at least one column")])
+def test_columns_that_are_asked_for_twice(path, columns, target, message):
+    with pytest.raises(ValueError, match=message):
+        data.Parquet(path, target, columns)
+
+
+def test_two_columns_of_one_name(path):
+    pq.write_table(pa.table([X[:, 0], X[:, 1], X[:, 2]], names=["u", "u", "y"]), path)
+    with pytest.raises(ValueError, match="a.parquet.*duplicate"):
+        data.Parquet(path, "y")
+
+
 def test_odd_paths(tmp_path):
     for path in ("", "a\0b", "\ud800", [""]):
         with pytest.raises(ValueError, match="^path must"):

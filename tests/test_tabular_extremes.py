@@ -124,3 +124,13 @@ def test_copies_have_importances(Estimator):
 def test_importances_of_estimators_from_other_processes():
     found = cross_validate(quick(), X, Y, cv=2, n_jobs=2, return_estimator=True)
     assert all(one.feature_importances_.shape == (3,) for one in found["estimator"])
+
+
+@pytest.mark.parametrize("Estimator", [TabularClassifier, TabularRegressor])
+@pytest.mark.parametrize("size", [2.0**1022, 2.0**500, 2.0**-1000])
+def test_only_what_weights_are_to_each_other_counts(Estimator, size):
+    weight = RNG.integers(1, 4, len(X)).astype(float) * (2.0**-4 if size > 1 else 1.0)
+    y = (Y > np.median(Y)) if Estimator is TabularClassifier else Y
+    models = [Estimator("fast", n_members=2, max_iter=3, random_state=0).fit(X, y, w) for w in (weight, weight * size)]
+    assert (models[0].predict(X) == models[1].predict(X)).all()
+    assert models[0].score(X, y, weight) == models[1].score(X, y, weight * size)

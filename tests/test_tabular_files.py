@@ -106,7 +106,7 @@ def test_files_of_others(tmp_path):
     path = tmp_path / "model"
     model = fitted(*CASES["classifier"])
     model.save(path)
-    with pytest.raises(ValueError, match="not an TabularRegressor .* it is of TabularClassifier"):
+    with pytest.raises(ValueError, match="no TabularRegressor .* it is of TabularClassifier"):
         TabularRegressor.load(path)
     model.networks_[0].save(path)
     with pytest.raises(ValueError, match="it is of an MLP"):
@@ -175,7 +175,7 @@ def test_damaged_documents(tmp_path, change):
     TabularRegressor.load(path)
     change(found)
     safetensors.write(path, json.dumps(found), tensors)
-    with pytest.raises(ValueError, match="not an TabularRegressor that fastmlp saved"):
+    with pytest.raises(ValueError, match="no TabularRegressor that fastmlp saved"):
         TabularRegressor.load(path)
 
 

@@ -9,26 +9,34 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 from sklearn.datasets import load_digits
 
 import _path  # noqa: F401
 import fastmlp
-from fastmlp import MLP, SGD, Adam, AdamW, MLPClassifier, _core
+from fastmlp import MLP, SGD, Adagrad, Adam, AdamW, Lion, MLPClassifier, NAdam, RMSprop, _core
 
 EPOCHS, SOME, MOST = 2000, 50, 1.2
 X, Y = load_digits(return_X_y=True)
-OPTIMIZERS = {
-    "SGD, l2 0.01": SGD(0.01, l2=0.01),
-    "SGD momentum 0.9, l2 0.01": SGD(0.01, momentum=0.9, l2=0.01),
-    "SGD nesterov 0.9, l2 0.01": SGD(0.01, momentum=0.9, nesterov=True, l2=0.01),
-    "SGD momentum 0.9, l1 0.01": SGD(0.01, momentum=0.9, l1=0.01),
+STEPS = {
+    "SGD": SGD(0.01),
+    "SGD momentum 0.9": SGD(0.01, momentum=0.9),
+    "SGD nesterov 0.9": SGD(0.01, momentum=0.9, nesterov=True),
     "Adam": Adam(),
-    "Adam, l2 0.01": Adam(l2=0.01),
-    "Adam, l1 0.01": Adam(l1=0.01),
+    "NAdam": NAdam(),
+    "RMSprop": RMSprop(0.001),
+    "RMSprop momentum 0.9": RMSprop(0.001, momentum=0.9),
+    "Adagrad": Adagrad(),
+    "Lion": Lion(),
+}
+PENALTIES = {"": {}, ", l2 0.01": {"l2": 0.01}, ", l1 0.01": {"l1": 0.01}}
+OPTIMIZERS = {
+    **{name + added: replace(step, **penalty) for name, step in STEPS.items() for added, penalty in PENALTIES.items()},
     "AdamW, decay 0.01": AdamW(weight_decay=0.01),
     "AdamW, decay 1": AdamW(0.01, weight_decay=1.0),
+    "Lion, decay 1": Lion(0.01, weight_decay=1.0),
 }
 ESTIMATORS = {"MLPClassifier": {}, "MLPClassifier, alpha 1": {"alpha": 1.0},
               "MLPClassifier, sgd, alpha 1": {"alpha": 1.0, "solver": "sgd"}}

@@ -195,13 +195,13 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
 
 def encode(value: Any) -> Any:
     """A spec or plain value as JSON knows it: a spec is {"spec": its name, and its fields}. ValueError for others."""
-    if is_dataclass(value) and type(value).__name__ in SPECS:
+    if is_dataclass(value) and SPECS.get(type(value).__name__) is type(value):
         state = {f.name: _without_start(f.name, getattr(value, f.name)) for f in fields(value)}
         return {"spec": type(value).__name__, **{name: encode(field) for name, field in state.items()}}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
+    if isinstance(value, np.longdouble):
+        return float(value)
+    if isinstance(value, (np.generic, np.ndarray)):
+        return encode(value.tolist())
     if isinstance(value, (tuple, list)):
         return [encode(v) for v in value]
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -217,7 +217,9 @@ def _without_start(field: str, value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """What was encoded; lists are tuples then."""
+    """What was encoded; lists are tuples then. ValueError or TypeError where it is no spec of ours."""
     if isinstance(value, dict):
-        return SPECS[value["spec"]](**{k: decode(v) for k, v in value.items() if k != "spec"})
+        spec = SPECS[_checks.one_of("the spec of value", value.get("spec"), SPECS)]
+        with _checks.under("value"):
+            return spec(**{str(k): decode(v) for k, v in value.items() if k != "spec"})
     return tuple(decode(v) for v in value) if isinstance(value, list) else value

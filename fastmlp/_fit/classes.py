@@ -36,7 +36,7 @@ def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: 
         _checks.one_of("class_weight", class_weight, ["balanced"])
         factors[present] = counts.sum() / (len(present) * counts[present])
     elif isinstance(class_weight, Mapping):
-        factors[present] = _factors(present.tolist(), class_weight, network.classes)
+        factors[present] = _factors(present.tolist(), class_weight, network.classes, len(counts))
     else:
         raise TypeError(f'class_weight must be a dict or "balanced", got {_checks.described(class_weight)}')
     if not factors.any():
@@ -60,15 +60,15 @@ def _numbers(network: Network, y: Any, n: int) -> Any:
                      "one output with binary_cross_entropy")
 
 
-def _factors(present: list[int], class_weight: Mapping[Any, float], names: _labels.Classes | None) -> Floats:
-    """The factor of each class that is present, by number. names: of all classes, or None."""
+def _factors(present: list[int], class_weight: Mapping[Any, float], names: _labels.Classes | None, n: int) -> Floats:
+    """The factor of each class that is present, by number. names: of all n classes, or None."""
     numbers = {} if names is None else {name: k for k, name in enumerate(names.tolist())}
     given = {}
     for label, factor in class_weight.items():
         if isinstance(label, str) and numbers:
             _checks.one_of("a label of class_weight", label, numbers)
         number = numbers.get(label, label)
-        given[_checks.integer("a label of class_weight", number, 0)] = _checks.number(
+        given[_checks.integer("a label of class_weight", number, 0, n - 1)] = _checks.number(
             f"class_weight[{label!r}]", factor, least=0, dtype=np.float32)
     return np.array([given.get(number, 1.0) for number in present])
 

@@ -78,7 +78,7 @@ class SharedMeasures:
     weights: they do after each epoch, and the callbacks get what was found."""
 
     def __init__(self, running: Fit, ranks: Ranks, callbacks: Sequence[Callback]) -> None:
-        watched = [name for name in (getattr(one, "monitor", None) for one in callbacks) if isinstance(name, str)]
+        watched = {callback._watches() for callback in callbacks}
         self.functions = {name: function for name, function in running.present.items() if ranks.any(name in watched)}
         self.found: dict[str, float] = {}
         running.present = {name: functools.partial(self.found.__getitem__, name) for name in self.functions}

@@ -1,7 +1,6 @@
 """Numbers that are measured after each epoch."""
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,9 @@ import numpy as np
 from .. import _arrays, _checks, _core
 from .._network import Network
 from .._types import Floats, Integers
-from ..metrics import CLASSIFYING, LOGGED, Metric, accuracy, check_rows, check_targets, d2_pinball, direction, r2
+from ..metrics import CLASSIFYING, METRICS, Metric, check_rows, check_targets, d2_pinball
 from .options import Options
 from .ranks import Ranks
-
-OF_TRAINING: dict[str, bool | None] = dict.fromkeys(LOGGED, False)
 
 
 class MeasuredRows:
@@ -69,13 +66,6 @@ class MeasuredSet:
             check_targets(metrics, self.y, labels)
             check_rows(metrics, self.y, network.d[-1], self.weight)
 
-    def directions(self) -> Iterator[tuple[str, bool | None]]:
-        """(name, whether larger is better, None where nothing says so) of each number."""
-        if self.name:
-            yield f"{self.name}_loss", False
-        for name, metric in self.metrics.items():
-            yield f"{self.name}_{name}" if self.name else name, direction(name, metric)
-
     def __call__(self, team: _core.Team) -> dict[str, float]:
         """Numbers by name, by one forward pass for the loss and the metrics alike."""
         if not self.metrics:
@@ -109,22 +99,6 @@ class Measures:
         elif held_out or metrics:
             self.sets = [MeasuredSet(network, "val" if held_out else "", MeasuredRows(network, data, rows), metrics,
                                      ranks, y, options.sample_weight)]
-        self.directions = self._directions() if self.sets else OF_TRAINING
-
-    def _directions(self) -> dict[str, bool | None]:
-        """Of all that is logged by name whether larger is better. ValueError where a name would stand for two
-        numbers, or for one of validation rows where there are none."""
-        found = dict(OF_TRAINING)
-        for measured in self.sets:
-            for name, larger in measured.directions():
-                if name in found:
-                    raise ValueError("metrics and validation_data must have names that make different ones together, "
-                                     f"got two numbers to log as {name!r}")
-                if not measured.name and name.startswith("val_"):
-                    raise ValueError("metrics must have names that do not begin with val_ where no validation rows "
-                                     f"are given, got {name!r}")
-                found[name] = larger
-        return found
 
     def __call__(self, team: _core.Team) -> dict[str, float]:
         """Numbers by name."""
@@ -159,7 +133,7 @@ def score(network: Network, X: Any, y: Any, sample_weight: Any) -> float:
     given = targets(network, y)[0], outputs, None if sample_weight is None else np.asarray(sample_weight)
     if len(levels) > 1:
         return d2_pinball(*given, levels)
-    return accuracy(*given) if network.loss.name in CLASSIFYING else r2(*given)
+    return METRICS["accuracy" if network.loss.name in CLASSIFYING else "r2"](*given)
 
 
 def labels_of(network: Network, prediction: Floats) -> Any:

@@ -41,22 +41,26 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """Train a network; its History.
 
     options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
-    changed before all that was given is checked. RuntimeError where the network is being fitted already.
+    changed before all that was given is checked, and where it fails before its first epoch it is as it was.
+    RuntimeError where the network is being fitted already.
     """
-    if options.comm is None:
-        with _running.Fit(net) as running:
-            network, epochs = net._network, net._network.progress.epochs_ever
-            found = classes.find(network, y, options)
-            try:
-                return _fit(net, X, y, options, fresh, running, ALONE)
-            except BaseException:
-                if found and network.progress.epochs_ever == epochs:  # it was not trained on them
-                    network.classes = None
-                raise
-    from .together import ranks_of  # here: few fits have a communicator
+    ranks = ALONE
+    if options.comm is not None:
+        from .together import ranks_of  # here: few fits have a communicator
 
-    with ranks_of(options.comm) as ranks, _running.Fit(net) as running:
-        return _fit(net, X, y, options, fresh, running, ranks)
+        ranks = ranks_of(options.comm)
+    with ranks, _running.Fit(net) as running:
+        network, progress = net._network, net._network.progress
+        before = net.history, progress.optimizer_state, progress.unfinished
+        found = options.comm is None and classes.find(network, y, options)
+        try:
+            return _fit(net, X, y, options, fresh, running, ranks)
+        except BaseException:
+            if not running.training:
+                net.history, progress.optimizer_state, progress.unfinished = before
+                if found:
+                    network.classes = None
+            raise
 
 
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
@@ -109,8 +113,8 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
                       dropped)
         if isinstance(epochs, WindowEpochs):
             epochs.goes_on_from(unfinished)
-        plan = NetworkPlan(net, rates, epochs, measures)
-        running.directions = measures.directions
+        plan = NetworkPlan(net, rates, epochs, measures, running)
+        running.directions = options.directions
         running.present = present(epochs, X, y, options)
         ending = loop.train(net, epochs, options.epochs, plan, callbacks, running)
         if ranks.several:
@@ -195,10 +199,12 @@ def bound_alone(network: Network, X: Any, y: Any, data: _core.Data, rows: Intege
 class NetworkPlan(loop.Plan):
     """Rates by the epoch; each epoch's numbers go to the network's History. When to stop is the callbacks' to say."""
 
-    def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures) -> None:
-        self.net, self.rates, self.epochs, self.measures = net, rates, epochs, measures
+    def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures,
+                 running: _running.Fit) -> None:
+        self.net, self.rates, self.epochs, self.measures, self.running = net, rates, epochs, measures, running
 
     def begin_epoch(self) -> float:
+        self.running.training = True
         return next(self.rates)
 
     def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:

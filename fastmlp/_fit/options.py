@@ -5,7 +5,7 @@ tests/test_fit_options.py holds them to this table. What an option means is said
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from .. import _checks, _core, optim
 from .._robust import Attack
-from ..callbacks import Callback, ProgressBar, as_callbacks
+from ..callbacks import Callback, ProgressBar, as_callbacks, require_watched
 from ..losses import Loss
-from ..metrics import named_metrics
+from ..metrics import LOGGED, direction, named_metrics
 
 Callbacks = Callback | Callable[..., Any] | Sequence[Callback | Callable[..., Any]]
 ClassWeight = str | Mapping[Any, float]
@@ -77,9 +77,38 @@ class Options:
         self.metrics = named_metrics(self.metrics, loss.name, loss.levels)
         if self.validation_data is not None and self.validation_fraction:
             raise ValueError("validation_data and validation_fraction must not both be given")
+        self.directions: dict[str, bool | None] = {}
+        if self.callbacks or self.metrics or self.validation_data:
+            self.directions = self._directions()
+            require_watched(self.callbacks, self.directions)
+
+    def _directions(self) -> dict[str, bool | None]:
+        """Of each number that is logged, by name, whether larger is better, None where nothing says so. ValueError
+        where a name would stand for two numbers, or for one of validation rows where there are none."""
+        sets = self.validation_data or (["val"] if self.validation_fraction else [""] if self.metrics else [])
+        found: dict[str, bool | None] = dict.fromkeys(LOGGED, False)
+        for of in sets:
+            for name, larger in directions_of_set(of, self.metrics):
+                if name in found:
+                    raise ValueError("metrics and validation_data must have names that make different ones together, "
+                                     f"got two numbers to log as {name!r}")
+                if not of and name.startswith("val_"):
+                    raise ValueError("metrics must have names that do not begin with val_ where no validation rows "
+                                     f"are given, got {name!r}")
+                found[name] = larger
+        return {name: larger for name, larger in found.items() if name not in _core.PENALTIES or getattr(self, name)}
 
 
 DEFAULTS = {field.name: field.default for field in fields(Options)}
+
+
+def directions_of_set(of: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, bool | None]]:
+    """(name, whether larger is better, None where nothing says so) of each number that is logged of rows: their loss,
+    where they have a name, and the metrics."""
+    if of:
+        yield f"{of}_loss", False
+    for name, metric in metrics.items():
+        yield f"{of}_{name}" if of else name, direction(name, metric)
 
 
 def _count(name: str, value: Any) -> int:
@@ -113,7 +142,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "n_threads": lambda name, value: _checks.integer(name, value, 1, _core.MOST_THREADS),
     "verbose": lambda name, value: value if isinstance(value, (bool, np.bool_)) else _checks.integer(name, value, 0),
     "validation_fraction": _part,
-    "input_noise": lambda name, value: _checks.number(name, value, least=0),
+    **dict.fromkeys(("input_noise", *_core.PENALTIES), lambda name, value: _checks.number(name, value, least=0)),
     "ema": _part,
     "label_smoothing": _part,
     "mixup": lambda name, value: _checks.number(name, value, least=0, most=1e6),

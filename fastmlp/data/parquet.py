@@ -108,6 +108,9 @@ class Parquet:
         if columns is None:
             columns = [name for name in known if name not in self.targets]
         self.columns = _names("columns", columns, known)
+        both = [name for name in self.columns if name in self.targets]
+        if both:
+            raise ValueError(f"columns must be others than the target, got {both}")
         for path, schema in schemas.items():
             for name in [*self.columns, *self.targets]:
                 if name not in schema.names:
@@ -187,6 +190,8 @@ def _names(argument: str, names: Any, known: list[str]) -> list[str]:
         raise ValueError(f"{argument} must be at least one column, got none")
     for name in names:
         _checks.one_of(argument, name, known)
+    if len({*names}) < len(names):
+        raise ValueError(f"{argument} must be different columns, got {_checks.described(names)}")
     return list(names)
 
 

@@ -18,6 +18,7 @@ from .parts import Parts, shared_parts
 __all__ = ["Communicator", "MPICommunicator", "SerialCommunicator", "communicator_of"]
 
 SMALL_BYTES = 8192  # of a buffer that all send to all
+OF_MPI = ("Get_rank", "Get_size", "Allgather", "Alltoall", "Bcast")  # what is asked of mpi4py's communicators
 
 
 @runtime_checkable
@@ -59,6 +60,8 @@ class MPICommunicator:
     """
 
     def __init__(self, comm: Any) -> None:
+        if not all(hasattr(comm, name) for name in OF_MPI):
+            raise TypeError(f"comm must be a communicator of mpi4py, got {_checks.described(comm)}")
         self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
         self._rooms: dict[tuple[Any, ...], NDArray[Any]] = {}
 
@@ -104,8 +107,11 @@ def _add_up(parts: NDArray[Any], out: NDArray[Any]) -> None:
 
 
 def communicator_of(comm: Any) -> Communicator:
-    """The communicator that fit is given: one of ours or alike, or mpi4py's. TypeError for anything else."""
+    """The communicator that fit is given: one of ours or alike, or mpi4py's. TypeError for anything else, ValueError
+    where its rank is none of its size."""
     if isinstance(comm, Communicator) and not isinstance(comm, type):
+        size = _checks.integer("the size of comm", comm.size, 1)
+        _checks.integer("the rank of comm", comm.rank, 0, size - 1)
         return comm
     if type(comm).__module__.partition(".")[0] == "mpi4py" and hasattr(comm, "Alltoall"):
         return MPICommunicator(comm)

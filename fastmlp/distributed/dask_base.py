@@ -177,6 +177,11 @@ def watched_sets(eval_set: Any, weights: Any) -> list[tuple[Any, ...]]:
     return [(*one, weight) for one, weight in zip(eval_set, weights)]
 
 
+def names_of(sets: Sequence[Any], *numbers: str) -> list[str]:
+    """The names by which callbacks are told the numbers of each of the sets."""
+    return [f"validation_{i}_{number}" for i in range(len(sets)) for number in numbers]
+
+
 # ---- tasks
 
 def sent(client: Any, what: Any) -> Any:

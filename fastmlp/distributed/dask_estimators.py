@@ -13,11 +13,21 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted
 from .. import _arrays, _checks
 from .._fit.ranks import ALONE
 from .._running import alone
+from ..callbacks import require_watched
 from ..estimators import MLPClassifier, MLPRegressor
 from ..estimators._docs import ATTRIBUTES
+from ..estimators._solvers import callbacks_of
 from . import rounds
 from .collections import ShardFuture, columns_of, is_collection, is_frame, where
-from .dask_base import OWN_PARAMETERS, USING, DaskEstimator, DaskProbabilities, watched_sets, with_own_parameters
+from .dask_base import (
+    OWN_PARAMETERS,
+    USING,
+    DaskEstimator,
+    DaskProbabilities,
+    names_of,
+    watched_sets,
+    with_own_parameters,
+)
 from .dask_training import Training
 
 TRAINING = """\
@@ -59,6 +69,8 @@ class DaskMLP(DaskEstimator):
         self._require_possible(classes)
         client = self._client()
         sets = watched_sets(eval_set, eval_sample_weight)
+        aliases = ("val_loss", "val_score") if sets else ()
+        require_watched(callbacks_of(self), ("loss", *names_of(sets, "loss", "score"), *aliases))
         shards = self._shards(client, X, y, sample_weight)
         watched = [self._shards(client, *one) for one in sets]
         est = self._begin(client, shards, classes, X)
@@ -161,7 +173,8 @@ class DaskMLPClassifier(DaskProbabilities, DaskMLP, MLPClassifier):
                 found = unique_labels(*(names for names, _ in by_shard))
                 counts = sum(np.where(np.isin(found, names), 1, 0) * _spread(found, names, n) for names, n in by_shard)
             if classes is not None:
-                found = np.unique(_arrays.as_array("classes", classes))
+                with _checks.under("classes"):
+                    found = np.unique(_arrays.as_array("classes", classes))
             kind = "multiclass" if len(found) > 2 else "binary"
         if est.warm_start and hasattr(est, "classes_") and set(est.classes_) != set(found):
             raise ValueError(f"warm_start can only be used where y has the same classes as before, {est.classes_}, "

@@ -1,6 +1,7 @@
 """TabularClassifier and TabularRegressor, fitted where Dask has the data."""
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, Self
@@ -10,10 +11,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks
 from .._running import alone
-from ..callbacks import as_callbacks
 from ..tabular import TabularClassifier, TabularRegressor, pieces
 from ..tabular._base import ATTRIBUTES
 from ..tabular.columns import require_columns
+from ..tabular.ensemble import callbacks_of
 from ..tabular.presets import PRESETS
 from . import table_rounds as tables
 from .collections import ShardFuture, columns_of, is_collection, is_frame
@@ -22,6 +23,7 @@ from .dask_base import (
     USING,
     DaskEstimator,
     DaskProbabilities,
+    names_of,
     of_all,
     of_each,
     sent,
@@ -71,7 +73,7 @@ class DaskTabular(DaskEstimator):
             raise ValueError("classes must be None for a regressor, got " + _checks.described(classes))
         client = self._client()
         sets = watched_sets(eval_set, eval_sample_weight)
-        callbacks = as_callbacks(self.callbacks or ())  # type: ignore[attr-defined]
+        callbacks = callbacks_of(self.callbacks, *names_of(sets, "loss"))  # type: ignore[attr-defined]
         shards = self._shards(client, X, y, sample_weight)
         watched = [self._shards(client, *one) for one in sets]
         preset = PRESETS[self.preset]  # type: ignore[attr-defined]
@@ -96,6 +98,12 @@ class DaskTabular(DaskEstimator):
             return self._by_blocks("predict", X, None, dtype)
         return tuple(self._by_blocks("predict", X, None, of, part, return_std=True)
                      for part, of in enumerate((dtype, self._dtype())))
+
+    def to_local(self) -> Any:
+        local = super().to_local()
+        if "_nets" in vars(local):
+            local._nets = copy.deepcopy(local._nets)
+        return local
 
     def _dtype(self) -> Any:
         return np.float64

@@ -25,11 +25,12 @@ from .._fit.scales import warn_of_scales
 from .._parameters import OptimizerState
 from .._running import Fit, alone
 from .._types import Floats
-from ..callbacks import Callback
+from ..callbacks import Callback, require_watched
 from ..layers import ALIASES, Dense, Dropout
+from ..metrics import larger_is_better
 from ..model import MLP
 from ..sensitivity._target import Target
-from . import _checked, _files, _lbfgs, _solvers, _stochastic
+from . import _checked, _files, _lbfgs, _solvers, _stochastic, _watched
 from ._documented import Documented
 from ._input import validate_data, validate_weight
 from ._together import require_same_parameters, together
@@ -299,6 +300,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         ranks = ranks or ALONE
         job = self._ready(X, y, sample_weight, incremental, validation_data, ranks)
         with Fit(job.net) as job.running:  # callbacks have it in hand
+            job.running.directions = {name: larger_is_better(name) for name in job.logged}
             (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 
@@ -312,6 +314,8 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
             _lbfgs.check_lbfgs(self, validation_data)
         if incremental and (self.early_stopping or validation_data is not None):
             raise ValueError("partial_fit does not support early_stopping=True")
+        names = _watched.names_logged(self, validation_data)
+        require_watched(_solvers.callbacks_of(self), names)
         first = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
         X, y = self._validate_input(X, y, incremental, reset=first, ranks=ranks)
         weight = self._checked_weight(X, y, sample_weight, ranks)
@@ -334,7 +338,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         if first:
             self._start(sizes)
         self._adopt(net)
-        return _solvers.FitJob(self, net, data, X, y, weight, incremental, validation, ranks, numbers)
+        return _solvers.FitJob(self, net, data, X, y, weight, incremental, validation, names, ranks, numbers)
 
     def _checked_weight(self, X, y, sample_weight, ranks):
         """The weights of rows, with those of their classes."""

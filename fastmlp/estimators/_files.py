@@ -44,7 +44,7 @@ def load(cls: type[Any], path: str | os.PathLike[str], restored: Callable[..., A
             state = {name: decoded(value, tensors) for name, value in found["state"].items()}
             return (restored or of_network)(cls, state)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise ValueError(f"{os.fspath(path)!r} is not an {cls.__name__} that fastmlp saved: {error}") from error
+            raise ValueError(f"{os.fspath(path)!r} is no {cls.__name__} that fastmlp saved: {error}") from error
 
 
 def with_state(cls: type[Any], state: dict[str, Any]) -> Any:

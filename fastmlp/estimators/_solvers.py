@@ -1,6 +1,7 @@
 """What the estimators' solvers have in common: which there are, what a fit is made of, and who looks on."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -26,9 +27,9 @@ NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may 
 class FitJob:
     """A fit: the estimator, its network, the data bound for the core and as it was given.
 
-    incremental : whether it is a partial_fit. validation : (X, y, sample_weight) of validation_data, or None. ranks :
-    those that fit it together. numbers : of the rows that this one has, None for all. running : the Fit that callbacks
-    find the network in.
+    incremental : whether it is a partial_fit. validation : (X, y, sample_weight) of validation_data, or None. logged :
+    names of the numbers that callbacks are told. ranks : those that fit it together. numbers : of the rows that this
+    one has, None for all. running : the Fit that callbacks find the network in.
     """
 
     est: Any
@@ -39,6 +40,7 @@ class FitJob:
     weight: Any
     incremental: bool
     validation: Any
+    logged: Sequence[str]
     ranks: Any = ALONE
     numbers: Any = None
     running: Any = None

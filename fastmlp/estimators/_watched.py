@@ -274,6 +274,15 @@ class Score(Watched):
         return {**({"val_loss": self._loss()} if self.held_out else {}), "val_score": self._latest()}
 
 
+def names_logged(est: Any, validation_data: Any) -> tuple[str, ...]:
+    """Of the numbers that callbacks will be told of."""
+    if not est._stochastic:
+        return ("loss",)
+    if est.early_stopping or validation_data is not None:
+        return "loss", "lr", "val_loss", "val_score"
+    return ("loss", "lr") if est.monitor in (None, "loss") else ("loss", "lr", "val_score")
+
+
 def watched_of(job: FitJob) -> tuple[Watched, Integers | None]:
     """(what patience looks at, numbers of the rows to train on, or None for all)"""
     est, network = job.est, job.network

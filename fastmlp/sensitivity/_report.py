@@ -210,7 +210,7 @@ def _errors(net: MLP, X: Floats, y: Any) -> tuple[float, float]:
     data = net._network.bind(X, y)
     with net._network.team(data.n, 1) as team:
         total, prediction = net._network.core.evaluate_and_predict(data, team)
-    wrong = 1 - metrics.accuracy(_arrays.dense(y, "y"), prediction, None) if _classifies(net) else 0.0
+    wrong = 1 - metrics.METRICS["accuracy"](_arrays.dense(y, "y"), prediction, None) if _classifies(net) else 0.0
     return total, data.n * wrong
 
 

@@ -17,7 +17,7 @@ from .. import _arrays, _checks, _core, _lazy
 from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
-from ..callbacks import Callback, as_callbacks
+from ..callbacks import Callback
 from ..data import Parquet
 from ..estimators import _checked
 from ..estimators._documented import Documented
@@ -135,10 +135,11 @@ class BaseTabular(Documented, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_weight: Any, watched: tuple[Any, ...] | None) -> None:
         """Fit this object to rows in memory, some attributes after others."""
         preset = PRESETS[self.preset]
-        callbacks = as_callbacks(self.callbacks or ())
+        callbacks = ensemble.callbacks_of(self.callbacks)
         columns = self._read(X, reset=True)
         y = self._prepare_y(y, columns, reset=True)
         weight = self._weighted(y, None if sample_weight is None else _weights(sample_weight, columns))
+        weight = ensemble.of_a_size(weight)
         counting = np.ones(len(y), bool) if weight is None else weight > 0
         if not counting.all():
             columns, y, weight = _some_rows(columns, y, weight, counting)
@@ -184,7 +185,7 @@ class BaseTabular(Documented, BaseEstimator):
         """Validation rows as the networks take them."""
         columns = self._read(X)
         y = self._prepare_y(y, columns, reset=False)
-        weight = self._weighted(y, None if weight is None else _weights(weight, columns))
+        weight = ensemble.of_a_size(self._weighted(y, None if weight is None else _weights(weight, columns)))
         return encoder.transform(columns), self._targets(y, weight, reset=False), weight
 
     # ---- using
@@ -356,7 +357,7 @@ def _weights(sample_weight, columns):
         raise ValueError(f"sample_weight must be at least 0, got {weight.min():g}")
     if not weight.max() > 0:
         raise ValueError("Sample weights must contain at least one non-zero number: sample_weight is all 0")
-    return weight
+    return ensemble.of_a_size(weight)
 
 
 def _validation(validation_data, X_val, y_val, weight_val):

@@ -25,7 +25,7 @@ from .._fit.side_by_side import side_by_side
 from .._monitor import Monitor
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
-from ..callbacks import Callback
+from ..callbacks import Callback, as_callbacks, require_watched
 from ..layers import Dense, Dropout, Layer
 from ..model import MLP
 from .presets import Kind, Preset
@@ -33,6 +33,8 @@ from .presets import Kind, Preset
 Result = TypeVar("Result")
 FEWEST = 10  # rows of which some can be held out
 SMALLEST_RATE = 1e-3  # of the learning rate, where the cosine ends
+LARGEST_WEIGHT = 1e30  # of a row: networks are of float32
+LOGGED = ("loss", "lr", "val_loss")  # what callbacks are told
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Training:
         with _running.Fit(net) as running, network.team(order.n, 3 * kind.epochs, n_threads, batch) as team:
             on_batch_end = loop.batch_notifier(self.callbacks, net)
             epochs = Epochs(network, state, data, order, batch, team, Objective(), on_batch_end)
-            running.present["loss"] = epochs.loss
+            running.present["loss"], running.directions = epochs.loss, dict.fromkeys(LOGGED, False)
             plan = MemberPlan(self, net, kind, epochs, lambda: watched.loss(team), self._seconds_left())
             try:
                 ending = loop.train(net, epochs, kind.epochs, plan, self.callbacks, running)
@@ -158,6 +160,21 @@ class MemberPlan(loop.Plan):
 
     def _time_part(self) -> float:
         return (time.monotonic() - self.begun) / self.seconds if self.seconds else 1.0
+
+
+def callbacks_of(given: Any, *more: str) -> list[Callback]:
+    """An estimator's callbacks. ValueError where one watches what is not LOGGED. more : names of what is besides."""
+    callbacks = as_callbacks(given or ())
+    require_watched(callbacks, (*LOGGED, *more))
+    return callbacks
+
+
+def of_a_size(weight: Floats | None) -> Floats | None:
+    """Weights of rows (n,), or None, of which only counts what they are to each other: divided by a power of two where
+    their sums might overflow."""
+    if weight is None or weight.max() < LARGEST_WEIGHT:
+        return weight
+    return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
 def each(call: Callable[..., Result], threads: int, *given: Sequence[Any]) -> list[Result]:

@@ -15,10 +15,9 @@ import numpy as np
 from .. import _arrays, _checks
 from .._needs import needs
 from .._types import Floats, Integers
-from ..callbacks import as_callbacks
 from ..data import Parquet
 from . import importances, pieces
-from .ensemble import FEWEST, Part
+from .ensemble import FEWEST, Part, callbacks_of, of_a_size
 from .pieces import Block, Learning, Piece
 from .presets import PRESETS
 from .sketch import Summary
@@ -94,10 +93,10 @@ def fit(est: Any, data: Parquet, sample_weight: Any, watched: tuple[Any, ...] | 
     """
     if est.bagging != "folds":
         raise ValueError(f"bagging must be 'folds' for a Parquet of more rows than a window, got {est.bagging!r}")
-    preset, callbacks = PRESETS[est.preset], as_callbacks(est.callbacks or ())
+    preset, callbacks = PRESETS[est.preset], callbacks_of(est.callbacks)
     rng = _checks.generator(est.random_state)
     weight = None if sample_weight is None else _arrays.unscaled_weights(sample_weight, len(data), np.float64)
-    source = Source(data, weight, window)
+    source = Source(data, of_a_size(weight), window)
     n_members = est._n_members(preset)
     per_member = 0 if watched is not None else min(source.n // max(preset.folds, n_members),
                                                    max(FEWEST, source.rows_of_window // n_members))
