@@ -86,6 +86,7 @@ costs: $(BENCH_VENV)/stamp
 	$(BENCH) benchmarks/run/late_epochs.py
 	$(BENCH) benchmarks/run/sensitivity.py
 	$(BENCH) benchmarks/run/ties.py
+	$(BENCH) benchmarks/run/sizes.py
 	$(MAKE) phases
 	$(BENCH) benchmarks/run/readme.py
 

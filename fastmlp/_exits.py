@@ -14,8 +14,9 @@ class Exits:
         """The network as an ONNX model, whose output is what predict gives: see fastmlp.export.to_onnx.
 
         path : where it is written, None for nowhere. dtype : "float32" or "float64", None for the network's. weights :
-        "int8" or "bfloat16" to keep them in a quarter or half of the room, as those of net.quantized(weights). Returns
-        the onnx.ModelProto. Its input X is (n, *shapes[0]), its output `output` (n, d(L)).
+        "int8" or "bfloat16" to keep them in a quarter or half of the room, as those of net.quantized(weights); "sparse"
+        to leave out those that are 0, as of net.pruned(threshold).network. Returns the onnx.ModelProto. Its input X is
+        (n, *shapes[0]), its output `output` (n, d(L)).
         """
         return _lazy.load("export").to_onnx(self, path, dtype, weights)
 
@@ -40,8 +41,10 @@ class Exits:
         path : where it is written, None for nowhere. dtype : "float32" or "float64", of the weights and of all that is
         computed; then with double. name : of the first function, and what all other names begin with, so that a program
         can have several networks. weights : "int8" or "bfloat16" to keep them in a quarter or half of the room, as
-        those of net.quantized(weights), which tells what that costs; biases stay. Whatever the network's precision is,
-        it computes in full precision.
+        those of net.quantized(weights), which tells what that costs, or "sparse" to keep a bit for each and those that
+        are not 0, as of net.pruned(threshold).network (where vectors multiply, that is slower); biases stay. Whatever
+        the network's precision is, it computes in full precision. The comment at the top says how many bytes numbers
+        and values of layers take, and by how much weights are changed by the way they are kept.
 
         No memory is allocated and no library is needed: exp and its like are the library's own. In the network's dtype
         and compiled with fused multiply-add (-O3 -march=native, say) it gives the bits of predict, except where numbers
@@ -94,8 +97,8 @@ class Exits:
         Returns a named tuple: `network`; `zeros`, the share of weights that are 0; `largest` and `mean`, absolute
         differences of predictions, None without X. Ties, and the optimiser and history with them, stay behind.
 
-        Files keep the zeros, compressed they are smaller: an ONNX file of which 70 % are zeros has a third of the size
-        as .gz. (ONNX's sparse arrays have an index of 8 bytes for each weight left, and few runtimes read them.)
+        to_onnx and to_c of `network` leave zeros out with weights="sparse": where 70 % are zeros, files are a third as
+        large.
         """
         return _lazy.load("export").pruned(self, threshold, X)
 

@@ -5,6 +5,7 @@ import json
 import pathlib
 import shutil
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -144,8 +145,43 @@ def test_cores_that_are_not_there_and_cores_that_are_far(monkeypatch):
 def test_a_timing_that_is_disturbed_for_good_counts_as_it_is(monkeypatch):
     monkeypatch.setattr(timing.machine, "undivided", lambda near: False)
     monkeypatch.setattr(timing, "PATIENCE", 0)
+    monkeypatch.setattr(timing, "disturbed", 0)
+    monkeypatch.setattr(timing, "kept", 0)
     figures = iter([1, 2, 3])
     assert timing.undisturbed(lambda: next(figures), 3) == 3
+    assert (timing.disturbed, timing.kept) == (2, 1)
+
+
+def test_a_run_that_is_disturbed_for_good_ends(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(timing.machine, "undivided", lambda near: False)
+    monkeypatch.setattr(timing.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(timing.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(timing, "patience", 100)
+    monkeypatch.setattr(timing, "disturbed", 0)
+    monkeypatch.setattr(timing, "kept", 0)
+    figures = timing.interleaved({"a": lambda: now.__setitem__(0, now[0] + 1)}, 40, pause=0)
+    assert len(figures["a"]) == 40 and timing.kept + 1 >= 40 and timing.disturbed <= 5
+    assert now[0] < 100 + 2 * timing.PATIENCE + 40
+
+
+def test_threads_that_predict_at_once():
+    subject = Here("fastmlp", "float32", 1)
+    subject.open("digits")
+    called = []
+    predict = subject.contestant.predict
+    subject.contestant.predict = lambda X: called.append((threading.get_ident(), X.shape)) or predict(X)
+    rate = subject.rate_together(3, 2, 0.05)
+    assert len({thread for thread, _ in called}) == 2 and {shape for _, shape in called} == {(3, 64)}
+    assert rate == (len(called) - 2) / 0.05
+
+
+def test_a_page_of_threads_at_once():
+    rows = [{"item": "64-100-10", "rows": 1, "contestant": name, "workers": workers, "rates": [rate * workers] * 3}
+            for name, rate in (("fastmlp", 1000.0), ("pytorch", 30.0)) for workers in (1, 2)]
+    part, = report.together({"together": rows})
+    assert "| 64-100-10 | 1 | fastmlp | 1,000 ±0% | 2,000 ±0% | 2.00 ±0% |" in part
+    assert "| times as many |" in part and not list(report.together({}))
 
 
 @pytest.mark.parametrize("workload, rows", [("tiny-32", 160), ("digits-200", 1000)])
@@ -218,6 +254,9 @@ def test_pages_of_training(tmp_path):
 COSTS = {  # what was measured, and a line of the page
     "latency": ({"imports": {"numpy": [0.1, 0.1], "fastmlp": [0.11, 0.13]}, "epochs a second": [5e4, 5e4]},
                 "| of which over NumPy | 30 ms | 20 ms |"),
+    "sizes": ({"compiler": "a compiler 1.0", "rows": [{"item": "16-32-4, tanh", "kept": "int8", "flash": 2345,
+                                                       "memory": 128, "onnx": 3456}]},
+              "| 16-32-4, tanh | int8 | 2,345 | 128 | 3,456 |"),
     "choices": ({"rows": [{"item": "wide", "choice": "tanh", "these": [3.0, 6.0], "those": [2.0, 4.0]}]},
                 "| wide | 1.50 ±0% |"),
     "layers": ({"rows": [{"item": "64 units", "kind": "Scale", "these": [3.0, 6.0], "those": [2.0, 4.0], "goal": None,

@@ -3,6 +3,7 @@ compiler has fused multiply-add; for other processors compiled alone."""
 import ctypes
 import functools
 import os
+import re
 import shutil
 import subprocess
 
@@ -151,6 +152,49 @@ def test_weights_in_less_room(tmp_path, weights, dtype):
         np.dtype(dtype).itemsize - {"int8": 1, "bfloat16": 2}[weights]) - 500
     with pytest.raises(ValueError, match="weights"):
         net.to_c(weights="int4")
+
+
+@pytest.mark.skipif(not FUSES, reason="no fused multiply-add")
+@dtypes
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_sparse_weights(tmp_path, kind, dtype):
+    net, X = of_kind(kind, dtype=dtype)
+    small = net.pruned(0.2).network
+    assert_same_bits(compiled(tmp_path, small, "-O2", "-march=native", weights="sparse")(X), small.predict(X))
+
+
+@pytest.mark.parametrize("entries", [[6, Dense(9, "tanh"), 1], [6, Dense(9, init="zeros"), 1], [6, 1]])
+def test_sparse_weights_of_lone_units_and_of_none(tmp_path, entries):
+    small = MLP(entries, random_state=0).pruned(0.2).network
+    X = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32)
+    np.testing.assert_allclose(compiled(tmp_path, small, "-O2", weights="sparse")(X), small.predict(X), rtol=1e-5,
+                               atol=1e-7)
+
+
+def test_sparse_files_are_smaller(tmp_path):
+    net = MLP([64, 300, 10], random_state=0)
+    small = net.pruned(np.quantile(np.abs(np.concatenate([W.ravel() for W in net.W[1:]])), 0.8)).network
+    sizes = [build(tmp_path, small.to_c(weights=kept), "-c", "-Os", name=str(kept)).stat().st_size
+             for kept in (None, "sparse")]
+    weights = 64 * 300 + 300 * 10
+    assert sizes[0] - sizes[1] == pytest.approx((4 - 4 * 0.2 - 1 / 8) * weights, rel=0.02)
+
+
+def test_the_file_says_what_room_it_takes_and_what_that_costs():
+    net, _ = of_layers([16, Dense(32, "tanh"), 4], loss="cross_entropy")
+    matrices, biases = 16 * 32 + 32 * 4, 32 + 4
+    for weights, constants in ((None, 4 * (matrices + biases)), ("bfloat16", 2 * matrices + 4 * biases),
+                               ("int8", matrices + 4 * biases + 4 * biases)):  # with a factor for each unit
+        head = net.to_c(weights=weights).partition("*/")[0]
+        assert f"Numbers of the network take {constants:,} bytes, values of layers 128." in head
+        said = re.search(rf"kept as {weights}, by\n \* which they change by at most (\S+); .* is (\S+)% of", head)
+        assert (said is None) == (weights is None)
+        if weights is not None:
+            W = [np.concatenate([M.ravel() for M in some.W[1:]]) for some in (net, net.quantized(weights).network)]
+            largest, share = map(float, said.groups())
+            assert largest == pytest.approx(np.abs(W[1] - W[0]).max(), rel=0.01)
+            assert share / 100 == pytest.approx(np.linalg.norm(W[1] - W[0]) / np.linalg.norm(W[0]), abs=1e-4)
+    assert "take 5,408 bytes, values of layers 256" in net.to_c(dtype="float64")
 
 
 MAIN = """

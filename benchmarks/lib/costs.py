@@ -33,6 +33,15 @@ def builds(found):
                       [[item, *(cells.get(n, "") for n in threads)] for item, cells in by_item.items()]))
 
 
+def sizes(found):
+    lines = [[row["item"], row["kept"], *(f"{row[what]:,}" for what in ("flash", "memory", "onnx"))]
+             for row in found["rows"]]
+    return page("Sizes", found["info"],
+                f"Bytes of a network with its softmax on a Cortex-M4, by {found['compiler']}, -Os: program with "
+                "weights and all constants, and memory; and of its ONNX file. Of sparse ones 80 % of the weights are 0. "
+                "`python benchmarks/run/sizes.py`", table(["network", "weights", "C", "memory", "ONNX"], lines))
+
+
 def choices(found):
     by_item = {}
     for row in found["rows"]:

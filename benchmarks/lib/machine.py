@@ -154,7 +154,8 @@ def in_words(info):
     peaks = ", ".join(f"{value:.0f} GFLOP/s in {dtype}" for dtype, value in info["peak of a core, GFLOP/s"].items()
                       if value)
     source = f" (commit {info['commit']})" if info.get("commit") else ""
-    number = info.get("timings taken again")
-    again = f"; {number} timings disturbed and taken again" if number else ""
+    again = "".join(f"; {number} timings disturbed {what}" for number, what in
+                    ((info.get("timings taken again"), "and taken again"),
+                     (info.get("timings kept"), "that count all the same")) if number)
     return (f"{info['machine']}; FMA peak of a core {peaks or 'not measured'}; fastmlp {info['fastmlp']}{source}, "
             f"{info['instruction set']}; {versions}; {info['date']}{again}.")

@@ -43,9 +43,9 @@ def one_core():
         os.sched_setaffinity(0, before)
 
 
-def serve(pipe, threads, make, arguments):
+def serve(pipe, pinned, make, arguments):
     """In the child: make an object, then answer (method, arguments) until the pipe is closed."""
-    subject, where = None, one_core() if threads == 1 else contextlib.nullcontext()  # XLA's threads obey nothing else
+    subject, where = None, one_core() if pinned else contextlib.nullcontext()
     with where, contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
             method, given = pipe.recv()
@@ -60,12 +60,17 @@ def serve(pipe, threads, make, arguments):
 
 
 class Remote:
-    """An object made in another process; call(method, ..) waits for its answer."""
+    """An object made in another process; call(method, ..) waits for its answer.
 
-    def __init__(self, threads, make, *arguments, environ=()):
+    threads: that its libraries may start. pinned: whether it is kept on one core, by default where they may start none,
+    since XLA's obey nothing else.
+    """
+
+    def __init__(self, threads, make, *arguments, environ=(), pinned=None):
+        pinned = threads == 1 if pinned is None else pinned
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, threads, make, arguments))
+        self.process = context.Process(target=serve, args=(theirs, pinned, make, arguments))
         with environment(threads, dict(environ)):
             self.process.start()
         theirs.close()

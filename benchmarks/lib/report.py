@@ -4,7 +4,7 @@ import re
 import statistics
 
 from . import timing
-from .costs import bfloat16, builds, choices, distributed, estimators, latency, layers, phases, sensitivity, ties
+from .costs import bfloat16, builds, choices, distributed, estimators, latency, layers, phases, sensitivity, sizes, ties
 from .goals import goals, summary
 from .tables import (
     duration,
@@ -15,6 +15,7 @@ from .tables import (
     page,
     peers,
     rate,
+    ratios,
     share_in_words,
     started,
     table,
@@ -80,7 +81,22 @@ def predict(found):
                 "peer, how many times fastmlp's its time is. The goal of one row in float32: 1.5 us. `python "
                 "benchmarks/run/predict.py`",
                 *(f"## {dtype}, {threads_in_words(threads)}\n\n" + seconds_table("rows", workloads, names)
-                  for (dtype, threads), workloads in grouped(found["rows"]).items()))
+                  for (dtype, threads), workloads in grouped(found["rows"]).items()), *together(found))
+
+
+def together(found):
+    """A part on predictions of threads at once."""
+    if "together" not in found:
+        return
+    workers = max(row["workers"] for row in found["together"])
+    by_call = {}
+    for row in found["together"]:
+        by_call.setdefault((row["item"], row["rows"], row["contestant"]), {})[row["workers"]] = row["rates"]
+    lines = [[*call, figure(rates[1]), figure(rates[workers]), figure(ratios(rates[workers], rates[1]))]
+             for call, rates in by_call.items()]
+    yield (f"## Threads at once, float32\n\nCalls a second of one thread and of {workers} Python threads that predict "
+           "rows of their own with one network; none of them starts others.\n\n"
+           + table(["network", "rows a call", "", "1 thread", f"{workers} threads", "times as many"], lines))
 
 
 OTHERS = (
@@ -137,7 +153,7 @@ REPORTS = {"training": (training, summary, goals), "predict": (predict,), "publi
            "scaling": (scaling,), "latency": (latency,), "choices": (choices,), "layers": (layers,),
            "estimators": (estimators,), "phases": (phases,), "ties": (ties,), "sensitivity": (sensitivity,),
            "tables": (tables,), "tables_choices": (tables_choices,), "distributed": (distributed,),
-           "bfloat16": (bfloat16,), "builds": (builds,)}
+           "bfloat16": (bfloat16,), "builds": (builds,), "sizes": (sizes,)}
 
 
 def make(folder, name):
@@ -154,7 +170,7 @@ def place(folder, name, measured_on):
 
 def write(found, folder, name, charted=False):
     """JSON, pages and, of what has any, charts. What another machine measured stays."""
-    found["info"]["timings taken again"] = timing.disturbed
+    found["info"] |= {"timings taken again": timing.disturbed, "timings kept": timing.kept}
     folder = place(folder, name, found["info"]["machine"])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")

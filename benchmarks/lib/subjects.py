@@ -1,5 +1,7 @@
 """What is asked of a contestant, in its process: Subject(name, dtype, threads).open(workload), then timings and
 results."""
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -111,6 +113,32 @@ class Subject:
         if own and not self.piece:
             return own(self.X)
         return timing.seconds(self.predict if self.piece else lambda: self.contestant.predict(self.X))
+
+    def rate_together(self, n, workers, seconds=0.5):
+        """Calls a second of so many Python threads at once, each of which predicts n rows of its own."""
+        w, rng = self.contestant.w, np.random.default_rng(2)
+        rows = [self.contestant.settle(rng.standard_normal((n, w.sizes[0]), np.float32).astype(self.dtype))
+                for _ in range(workers)]
+        done, begin, end = [], threading.Barrier(workers), []
+
+        def work(X):
+            self.contestant.predict(X)
+            if begin.wait() == 0:
+                end.append(time.perf_counter() + seconds)
+            begin.wait()
+            calls = 0
+            while time.perf_counter() < end[0]:
+                for _ in range(20):
+                    self.contestant.predict(X)
+                calls += 20
+            done.append(calls)
+
+        threads = [threading.Thread(target=work, args=(X,)) for X in rows]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(done) / seconds
 
 
 def named(way):

@@ -6,8 +6,9 @@ import time
 from . import machine
 
 PAUSE = 0.1  # before each timing: threads that still spin after the last one go to sleep
-PATIENCE, TRIES = 60, 5  # seconds, and timings that may be disturbed; the last counts as it is
-disturbed = 0  # timings that were
+PATIENCE, TRIES = 60, 5  # seconds before a timing, and timings that may be disturbed; the last counts as it is
+patience = 300  # seconds that a run may still lose to what disturbs it; after them every timing counts as it is
+disturbed = kept = 0  # timings that were and are taken again, or count all the same
 
 
 def seconds(call, least=0.2):
@@ -26,14 +27,19 @@ def seconds(call, least=0.2):
 def undisturbed(measure, tries=TRIES, near=True):
     """What measure() returns, called when the cores are all there and near to each other, and again where they are not
     just after it. near: whether that matters, as it does to threads that work together."""
-    global disturbed
-    for _ in range(tries):
-        given_up = time.monotonic() + PATIENCE
-        while not machine.undivided(near) and time.monotonic() < given_up:
+    global disturbed, kept, patience
+    for left in reversed(range(tries)):
+        began = time.monotonic()
+        while not machine.undivided(near) and time.monotonic() - began < min(PATIENCE, patience):
             time.sleep(0.2)
-        figure = measure()
+        patience -= time.monotonic() - began
+        began, figure = time.monotonic(), measure()
         if machine.undivided(near):
             break
+        if not left or patience <= 0:
+            kept += 1
+            break
+        patience -= time.monotonic() - began
         disturbed += 1
     return figure
 

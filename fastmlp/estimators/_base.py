@@ -237,7 +237,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         """The fitted estimator as an ONNX model, with outputs named as skl2onnx names them: see fastmlp.export.to_onnx.
 
         path : where it is written, None for nowhere. dtype : "float32" or "float64" of the input X, None for the
-            network's. weights : "int8" or "bfloat16" for a smaller model. Returns the onnx.ModelProto.
+            network's. weights : "int8", "bfloat16" or "sparse" for a smaller model. Returns the onnx.ModelProto.
         """
         check_is_fitted(self, "coefs_")
         return _lazy.load("export").to_onnx(self, path, dtype, weights)

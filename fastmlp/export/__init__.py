@@ -21,9 +21,10 @@ def to_onnx(model: Any, path: str | os.PathLike[str] | None = None, dtype: Any =
     """An MLP or a fitted estimator as an ONNX model.
 
     path : where it is written, None for nowhere. dtype : "float32" or "float64", of its input X and of all that it
-    computes, None for the network's; runtimes have float32 for all operators, float64 for few. weights : "int8" or
-    "bfloat16" to keep those of quantized(weights) in a quarter or half of the room of float32; biases stay. Runtimes
-    make numbers of dtype of them when they load the model, so that it is as fast.
+    computes, None for the network's; in float64 there are only operators that onnxruntime has in float64. weights :
+    "int8" or "bfloat16" to keep those of quantized(weights) in a quarter or half of the room of float32, "sparse" to
+    keep a bit for each weight and those that are not 0, as after pruned; biases stay. Runtimes make numbers of dtype of
+    them when they load the model, so that it is as fast.
 
     Of an MLP X has the shape of its input, (n, *shapes[0]), maps with channels last, and `output` (n, d(L)) is what
     predict gives. Of estimators outputs have the names of skl2onnx's: `label` (n,) and `probabilities`

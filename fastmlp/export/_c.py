@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _checks
 from .._files import whole
+from .._types import Floats
 from .._version import __version__
 from . import _c_kinds, _table
 from ._c_source import WORD, needed
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..model import MLP
 
 BY_LINE = 8  # numbers or texts
-WEIGHT_BITS = {"int8": 8, "bfloat16": 16}
+WEIGHT_BITS = {"int8": 8, "bfloat16": 16, "sparse": 0}  # ways to keep weights; 0: of real numbers
 TAKEN = {  # what arguments are called, and keywords
     "x", "n", "out", "i", "j", "NULL", "size_t", "auto", "bool", "break", "case", "catch", "char", "class", "const",
     "continue", "default", "delete", "do", "double", "else", "enum", "export", "extern", "float", "for", "friend",
@@ -33,6 +34,8 @@ HEAD = """\
  *
  * void {name}(const {real} *x, {real} *out): out ({d_out}) of a row x ({d_in}){maps}
  * void {name}_rows(const {real} *x, size_t n, {real} *out): of n rows, one after the other{notes}
+ *
+ * Numbers of the network take {constants:,} bytes, values of layers {values:,}.{error}
  *
  * Written by fastmlp {version}. C99, also C++; no memory is allocated. Compile with -O3, and for a processor with fused
  * multiply-add (-mfma, -march=native) to have the bits of the library's networks; {upper}_LIBM has them without,
@@ -123,7 +126,8 @@ static inline float FUSED(float a, float b, float c)
 class CFile:
     """Constants and calls, as the kinds of layers write them. It has the methods of Source.
 
-    constants, own: arrays and functions of this file, by name, each with its text.
+    constants, own: arrays and functions of this file, by name, each with its text. bytes: of constant numbers. exact,
+    changes: weights that are kept in less room, and what that changes in them.
     """
 
     def __init__(self, dtype: np.dtype[Any], kept: str | None) -> None:
@@ -131,6 +135,9 @@ class CFile:
         self.constants: dict[str, str] = {}
         self.own: dict[str, str] = {}
         self.prefix = ""
+        self.bytes = 0
+        self.exact: list[Floats] = []
+        self.changes: list[Floats] = []
 
     def network(self, net: MLP, prefix: str = "") -> list[str]:
         """The statements that make a network's predictions out of x. prefix: what the names of its constants begin
@@ -166,14 +173,38 @@ class CFile:
         self.functions.add("weight")
         if self.kept == "int8":
             whole, factor = int8(values)
-            return self._constant("weight", name, whole, "%d"), self.array(f"factor_{name}", factor)
+            numbers = self._kept(name, whole.astype(np.int8), "%d", values, whole * factor)
+            return numbers, self.array(f"factor_{name}", factor)
         if self.kept == "bfloat16":
-            upper = bfloat16(values).astype(np.float32).view(np.uint32) >> 16
-            return self._constant("weight", name, upper, "0x%04x"), "NULL"
+            rounded = bfloat16(values)
+            upper = (rounded.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+            return self._kept(name, upper, "0x%04x", values, rounded), "NULL"
         return self.array(name, values), "NULL"
 
+    def weights_in_order(self, name: str, values: Any) -> tuple[str, str, str]:
+        if self.kept != "sparse":
+            return "", *self.weights(name, values)
+        present = values.ravel() != 0
+        bits = self._constant("uint8_t", f"present_{name}", np.packbits(present, bitorder="little"), "0x%02x")
+        return "sparse_", self.array(name, values.ravel()[present] if present.any() else np.zeros(1)), bits
+
+    def _kept(self, name: str, numbers: Any, form: str, exact: Floats, changed: Floats) -> str:
+        """A constant array of weights. exact, changed: what they were, and what they are in the file."""
+        self.exact.append(np.ravel(exact))
+        self.changes.append(np.ravel(changed - exact))
+        return self._constant("weight", name, numbers, form)
+
+    def error(self) -> str:
+        """By how much weights are changed by the way they are kept, in words; nothing where they are not."""
+        if not self.changes:
+            return ""
+        change, exact = np.concatenate(self.changes), np.concatenate(self.exact)
+        share = np.linalg.norm(change) / (np.linalg.norm(exact) or 1)
+        return (f" Weights are kept as {self.kept}, by\n * which they change by at most "
+                f"{np.abs(change).max():.3g}; the root mean square of changes is {share:.2%} of that of weights.")
+
     def integers(self, name: str, values: Any) -> str:
-        return self._constant("size_t", name, values, "%d")
+        return self._listed("size_t", name, [str(value) for value in values.tolist()])
 
     def window(self, name: str, numbers: Any) -> str:
         self.functions.add("window")
@@ -217,6 +248,7 @@ class CFile:
         return self._listed("char *const", name, [literal(text) for text in values]) if values else "NULL"
 
     def _constant(self, kind: str, name: str, values: Any, form: str) -> str:
+        self.bytes += values.nbytes
         return self._listed(kind, name, [form % value for value in values.ravel().tolist()])
 
     def _listed(self, kind: str, name: str, items: Sequence[str]) -> str:
@@ -270,8 +302,10 @@ def rendered(file: CFile, name: str, model: str, d_in: int, d_out: int, statemen
              "network": comment(model), "d_in": d_in, "d_out": d_out, "maps": maps, "notes": notes,
              "fast": FAST[bits], "suffix": "f" if bits == 32 else ""}
     body = BODY.format(**words, lines="\n".join(f"    {line}" for line in statements))
-    parts = [HEAD.format(**words), *(piece.text for piece in pieces), *file.constants.values(), *file.own.values(),
-             body, TAIL]
+    rooms = re.findall(r"ROOM real \w+\[(\d+)\]", "".join([*file.own.values(), body]))
+    sizes = {"constants": file.bytes, "values": sum(map(int, rooms)) * file.dtype.itemsize, "error": file.error()}
+    parts = [HEAD.format(**words, **sizes), *(piece.text for piece in pieces), *file.constants.values(),
+             *file.own.values(), body, TAIL]
     inner = (*HEAD_WORDS, *(piece.name for piece in pieces), *file.constants, *file.own)
     own = {word: f"{name}_{word}" for word in inner}
     return renamed("\n".join(parts), {**own, "predict": name, "predict_rows": f"{name}_rows"})

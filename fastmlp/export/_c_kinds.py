@@ -19,6 +19,10 @@ class Source(Protocol):
     def weights(self, name: str, values: Any) -> tuple[str, str]:
         """Constant weights, as the file keeps them; the names of them and of the units' factors, NULL for none."""
 
+    def weights_in_order(self, name: str, values: Any) -> tuple[str, str, str]:
+        """The same of weights that are read one after the other, after what the name of a function that reads them
+        begins with: "sparse_" where zeros are left out. Then the second array has a bit for each weight."""
+
     def integers(self, name: str, values: Any) -> str:
         """A constant array of sizes; its name."""
 
@@ -37,14 +41,15 @@ class Source(Protocol):
 
 def dense(file: Source, node: Node, x: str) -> str:
     assert node.W is not None
-    (W, factor), b, out = matrices(file, node)
     *groups, d_in, d_out = node.W.shape
-    if groups:
-        file.call("grouped", x, W, factor, b, out, *groups, d_in, d_out)
-    elif d_out == 1 and d_in > 1 and node.sources[0] > 0:  # where the engine has `dots`
-        file.call("lone_unit", x, W, factor, b, out, d_in)
+    kind, W, more = file.weights_in_order(f"W{node.number}", node.W)
+    b, out = file.array(f"b{node.number}", node.b), file.room(node)
+    if not groups and d_out == 1 and d_in > 1 and node.sources[0] > 0:  # where the engine has `dots`
+        file.call(f"{kind}lone_unit", x, W, more, b, out, d_in)
+    elif groups or kind:
+        file.call(f"{kind}grouped", x, W, more, b, out, *(groups or [1]), d_in, d_out)
     else:
-        file.call("dense", x, W, factor, b, out, d_in, d_out)
+        file.call("dense", x, W, more, b, out, d_in, d_out)
     return out
 
 
@@ -142,14 +147,16 @@ def bins(file: Source, node: Node, x: str) -> str:
     first = file.integers(f"first{node.number}", np.cumsum([0, *(len(feature) - 1 for feature in edges)]))
     ends = file.array(f"edges{node.number}", np.concatenate(edges))
     slope = file.array(f"slope{node.number}", np.concatenate([1 / np.diff(feature) for feature in edges]))
-    (W, factor), b, out = matrices(file, node)
+    W, factor = file.weights(f"W{node.number}", node.W)
+    b, out = file.array(f"b{node.number}", node.b), file.room(node)
     file.call("bins", x, first, ends, slope, W, factor, b, out, len(edges), node.size)
     return out
 
 
 def conv(file: Source, node: Node, x: str) -> str:
-    (W, factor), b, out = matrices(file, node)
-    file.call("conv", windows(file, node), x, W, factor, b, out, node.shape[-1])
+    kind, W, more = file.weights_in_order(f"W{node.number}", node.W)
+    b, out = file.array(f"b{node.number}", node.b), file.room(node)
+    file.call(f"{kind}conv", windows(file, node), x, W, more, b, out, node.shape[-1])
     return out
 
 
@@ -168,11 +175,6 @@ def avg_pool(file: Source, node: Node, x: str) -> str:
 def vectors(file: Source, node: Node) -> tuple[str, str, str]:
     """The names of W and b, numbers by features, and of the values."""
     return file.array(f"W{node.number}", node.W), file.array(f"b{node.number}", node.b), file.room(node)
-
-
-def matrices(file: Source, node: Node) -> tuple[tuple[str, str], str, str]:
-    """The names of W and of its units' factors, of b, and of the values."""
-    return file.weights(f"W{node.number}", node.W), file.array(f"b{node.number}", node.b), file.room(node)
 
 
 def windows(file: Source, node: Node) -> str:

@@ -12,7 +12,7 @@ from .. import _checks
 from .._files import document, whole
 from .._needs import needs
 from .._parameters import flatten
-from ._onnx import FACTOR, METADATA
+from ._onnx import FACTOR, METADATA, PRESENT, SHAPE
 from ._onnx_kinds import TO_ONNX
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ def _weights(arrays: dict[str, Any], name: str, dtype: np.dtype[Any]) -> Any:
         parts = itertools.takewhile(arrays.__contains__, tables)
         return np.concatenate([_weights(arrays, part, dtype).ravel() for part in parts])
     W, factor = arrays[name].astype(dtype), arrays.get(FACTOR + name)
+    if PRESENT + name in arrays:
+        whole = np.zeros(arrays[SHAPE + name], dtype)
+        present = np.unpackbits(arrays[PRESENT + name], count=whole.size, bitorder="little").astype(bool)
+        whole[present.reshape(whole.shape)] = W[:np.count_nonzero(present)]
+        return whole
     return W if factor is None else W * factor
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 OPSETS, IR = {"": 17, "ai.onnx.ml": 3}, 8  # of 2022: runtimes of then and since take them
 METADATA = "fastmlp"  # under which a model has the text of its network
-FACTOR = "factor."  # what the name of the factors of weights begins with
+# what names begin with of what weights have beside them: factors of units; of sparse ones bits, and their shape
+FACTOR, PRESENT, SHAPE = "factor.", "present.", "shape."
 
 
 class ModelGraph:
@@ -107,7 +108,25 @@ def as_bfloat16(graph: ModelGraph, W: Any, name: str, axes: Sequence[int]) -> st
     return graph.op("Cast", graph.bfloat16(bfloat16(W).transpose(axes), name), to=element_type(graph.dtype))
 
 
-KEPT = {"int8": as_int8, "bfloat16": as_bfloat16}
+def as_sparse(graph: ModelGraph, W: Any, name: str, axes: Sequence[int]) -> str:
+    """The weights that are not 0, and a bit for each weight: whether it is one of them."""
+    W = W.transpose(axes)
+    present = W != 0
+    values = graph.constant(W[present] if present.any() else np.zeros(1, W.dtype), name)
+    octets = graph.constant(np.packbits(present, bitorder="little")[:, None], PRESENT + name)
+    integer = graph.op("Cast", octets, to=element_type(np.int64))
+    shifted = graph.op("Div", integer, graph.constant(2 ** np.arange(8)))
+    bits = graph.op("Reshape", graph.op("Mod", shifted, graph.constant(np.array(2))), graph.constant(np.array([-1])))
+    bits = graph.op("Slice", bits, graph.constant(np.array([0])), graph.constant(np.array([W.size])))
+    before = graph.op("CumSum", bits, graph.constant(np.array(0)), exclusive=1)
+    last = graph.constant(np.array(max(0, np.count_nonzero(present) - 1)))
+    each = graph.op("Gather", values, graph.op("Min", before, last))
+    is_one = graph.op("Cast", bits, to=element_type(np.bool_))
+    flat = graph.op("Where", is_one, each, graph.constant(np.zeros((), W.dtype)))
+    return graph.op("Reshape", flat, graph.constant(np.array(W.shape), SHAPE + name))
+
+
+KEPT = {"int8": as_int8, "bfloat16": as_bfloat16, "sparse": as_sparse}
 
 
 def element_type(dtype: Any) -> int:

@@ -3,6 +3,7 @@ writes operators and gives the value of the layer, before its activation.
 """
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ TO_ONNX = (3, 2, 0, 1)  # the axes of W, (kh, kw, c_in, c_out), in ONNX's order
 TO_MAPS, TO_ROWS = (0, 3, 1, 2), (0, 2, 3, 1)
 INT64 = 7  # ONNX's number of the type
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717  # Klambauer et al. 2017
+ERFC_MOST, ERFC_DEGREE = 30.0, 24  # beyond it erfc is 0; of a polynomial that is as exact as float64
 
 
 class Graph(Protocol):
@@ -252,10 +254,20 @@ def bin_columns(node: Node, dtype: Any) -> tuple[Any, ...]:
 
 def conv(graph: Graph, node: Node, x: Value) -> Value:
     assert node.W is not None
+    if graph.dtype == np.float64:
+        return Value(graph, node.shape, rows=product_of_windows(graph, node, x, node.W.reshape(-1, node.shape[-1])))
     W = node.W if node.W.ndim == 4 else node.W[None]
     names = [name for name in weights(graph, node, W, TO_ONNX) if name]
     dilations = node.window[9:11]
     return Value(graph, node.shape, maps=graph.op("Conv", x.maps(), *names, dilations=dilations, **window(node)))
+
+
+def product_of_windows(graph: Graph, node: Node, x: Value, matrix: Any) -> str:
+    """A convolution in float64, where onnxruntime has no Conv: each window times W, (kh kw c_in, filters)."""
+    W, b = weights(graph, node, matrix)
+    by_position = reshaped(graph, windows(graph, node, x), (math.prod(node.window[-2:]), len(matrix)))
+    out = graph.op("MatMul", by_position, W)
+    return reshaped(graph, graph.op("Add", out, b) if b else out, (node.size,))
 
 
 def max_pool(graph: Graph, node: Node, x: Value) -> Value:
@@ -270,6 +282,9 @@ def max_pool(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def avg_pool(graph: Graph, node: Node, x: Value) -> Value:
+    if graph.dtype == np.float64:  # where onnxruntime has no AveragePool
+        means = graph.op("ReduceMean", windows(graph, node, x), axes=[2], keepdims=0)
+        return Value(graph, node.shape, rows=reshaped(graph, means, (node.size,)))
     means = graph.op("AveragePool", x.maps(), count_include_pad=1, **window(node))
     return Value(graph, node.shape, maps=means)
 
@@ -292,7 +307,22 @@ def window(node: Node) -> dict[str, Any]:
     return {"kernel_shape": [kh, kw], "strides": [sh, sw], "pads": [ph, pw, *ends]}
 
 
-# ---- activations that ONNX has no operator for, or one whose argument is of float32
+def windows(graph: Graph, node: Node, x: Value) -> str:
+    """What a layer's window sees, (n, positions, kh kw, channels), with zeros outside of the map."""
+    h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = node.window
+    rows, columns = (np.arange(o)[:, None] * s - p + np.arange(k) * d
+                     for o, s, p, k, d in ((oh, sh, ph, kh, dh), (ow, sw, pw, kw, dw)))
+    row, column = rows[:, None, :, None], columns[None, :, None, :]
+    inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+    places = np.where(inside, row * w + column, h * w).reshape(oh * ow, kh * kw)
+    maps = reshaped(graph, x.rows(), (h * w, c))
+    if not inside.all():  # a place of zeros comes after those of the map
+        maps = graph.op("Pad", maps, graph.constant(np.array([0, 0, 0, 0, 1, 0])), number(graph, 0.0))
+    return graph.op("Gather", maps, graph.constant(places), axis=1)
+
+
+# ---- activations that ONNX has no operator for, or one whose argument is of float32, or one that onnxruntime has in
+# float32 alone: Elu, Erf, Softplus and Softsign
 
 
 def number(graph: Graph, value: float) -> str:
@@ -305,8 +335,16 @@ def leaky_relu(graph: Graph, s: str, a: float) -> str:
 
 def elu(graph: Graph, s: str, a: float) -> str:
     """relu(s) + a (e^min(s, 0) - 1)"""
-    below = graph.op("Elu", graph.op("Min", s, number(graph, 0.0)))
+    below = less_one(graph, graph.op("Min", s, number(graph, 0.0)))
     return graph.op("Add", graph.op("Relu", s), graph.op("Mul", below, number(graph, a)))
+
+
+def less_one(graph: Graph, x: str) -> str:
+    """e^x - 1 of x <= 0; of float64 as 2 t / (1 - t) with t = tanh(x/2), which is exact near 0 too"""
+    if graph.dtype == np.float32:
+        return graph.op("Elu", x)
+    t = graph.op("Tanh", graph.op("Mul", x, number(graph, 0.5)))
+    return graph.op("Div", graph.op("Add", t, t), graph.op("Sub", number(graph, 1.0), t))
 
 
 def selu(graph: Graph, s: str, a: float) -> str:
@@ -314,10 +352,42 @@ def selu(graph: Graph, s: str, a: float) -> str:
 
 
 def gelu(graph: Graph, s: str, a: float) -> str:
-    """s/2 (1 + erf(s / sqrt(2)))"""
-    erf = graph.op("Erf", graph.op("Mul", s, number(graph, math.sqrt(0.5))))
+    """s/2 (1 + erf(s / sqrt(2))) = s/2 erfc(-s / sqrt(2))"""
     half = graph.op("Mul", s, number(graph, 0.5))
-    return graph.op("Mul", half, graph.op("Add", erf, number(graph, 1.0)))
+    if graph.dtype == np.float32:
+        erf = graph.op("Erf", graph.op("Mul", s, number(graph, math.sqrt(0.5))))
+        return graph.op("Mul", half, graph.op("Add", erf, number(graph, 1.0)))
+    return graph.op("Mul", half, erfc(graph, graph.op("Mul", s, number(graph, -math.sqrt(0.5)))))
+
+
+def erfc(graph: Graph, x: str) -> str:
+    """1 - erf(x); of x >= 0 it is e^(-x^2) / (1 + 2x) times a polynomial in u = (x - 3.75) / (x + 3.75) (Shepherd and
+    Laframboise 1981), of others 2 - erfc(-x)."""
+    at = graph.op("Min", graph.op("Abs", x), number(graph, ERFC_MOST))
+    shift = number(graph, 3.75)
+    u = graph.op("Div", graph.op("Sub", at, shift), graph.op("Add", at, shift))
+    *lower, highest = erfc_polynomial()
+    value = number(graph, highest)
+    for coefficient in reversed(lower):
+        value = graph.op("Add", graph.op("Mul", value, u), number(graph, coefficient))
+    exponential = graph.op("Exp", graph.op("Neg", graph.op("Mul", at, at)))
+    scale = graph.op("Div", exponential, graph.op("Add", graph.op("Add", at, at), number(graph, 1.0)))
+    above = graph.op("Mul", value, scale)
+    below = graph.op("Sub", number(graph, 2.0), above)
+    return graph.op("Where", graph.op("Less", x, number(graph, 0.0)), below, above)
+
+
+@functools.cache
+def erfc_polynomial() -> tuple[float, ...]:
+    """The coefficients, from that of u^0 on, of (1 + 2x) e^(x^2) erfc(x), x = 3.75 (1 + u) / (1 - u)."""
+    from numpy.polynomial import chebyshev
+    from scipy.special import erfcx
+
+    def interpolated(u: Any) -> Any:
+        x = 3.75 * (1 + u) / (1 - u)
+        return (1 + 2 * x) * erfcx(x)
+
+    return tuple(chebyshev.cheb2poly(chebyshev.chebinterpolate(interpolated, ERFC_DEGREE)).tolist())
 
 
 def silu(graph: Graph, s: str, a: float) -> str:
@@ -326,7 +396,19 @@ def silu(graph: Graph, s: str, a: float) -> str:
 
 def softplus(graph: Graph, s: str, a: float) -> str:
     """relu(s) + log(1 + e^-|s|), in which nothing overflows"""
-    return graph.op("Add", graph.op("Relu", s), graph.op("Softplus", graph.op("Neg", graph.op("Abs", s))))
+    small = graph.op("Neg", graph.op("Abs", s))
+    if graph.dtype == np.float32:
+        rest = graph.op("Softplus", small)
+    else:
+        rest = graph.op("Log", graph.op("Add", graph.op("Exp", small), number(graph, 1.0)))
+    return graph.op("Add", graph.op("Relu", s), rest)
+
+
+def softsign(graph: Graph, s: str, a: float) -> str:
+    """s / (1 + |s|)"""
+    if graph.dtype == np.float32:
+        return graph.op("Softsign", s)
+    return graph.op("Div", s, graph.op("Add", graph.op("Abs", s), number(graph, 1.0)))
 
 
 def relu6(graph: Graph, s: str, a: float) -> str:
@@ -351,9 +433,6 @@ def increasing(graph: Graph, x: str, each: int) -> str:
     if each == 1:
         return graph.op("Identity", x)
     by_target = reshaped(graph, x, (each,))
-    others = cut(graph, by_target, 1, each, 1)
-    small = graph.op("Exp", graph.op("Neg", graph.op("Abs", others)))
-    # of float64 onnxruntime has no Softplus
-    rises = graph.op("Add", graph.op("Relu", others), graph.op("Log", graph.op("Add", small, number(graph, 1.0))))
+    rises = softplus(graph, cut(graph, by_target, 1, each, 1), 0.0)
     parts = graph.op("Concat", cut(graph, by_target, 0, 1, 1), rises, axis=1)
     return graph.op("Reshape", graph.op("CumSum", parts, graph.constant(np.array(1))), graph.op("Shape", x))

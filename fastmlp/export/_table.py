@@ -105,7 +105,7 @@ ACTIVATIONS = {
     "softplus": Activation(onnx.softplus, Module("Softplus", more={"threshold": 40})),  # above it torch's is linear
     "tanh": Activation(operator("Tanh"), Module("Tanh")),
     "sigmoid": Activation(operator("Sigmoid"), Module("Sigmoid")),
-    "softsign": Activation(operator("Softsign"), Module("Softsign")),
+    "softsign": Activation(onnx.softsign, Module("Softsign")),
     "relu6": Activation(onnx.relu6, Module("ReLU6")),
     "hard_swish": Activation(onnx.hard_swish, Module("Hardswish")),
     "sin": Activation(operator("Sin"), Module("Sin")),

@@ -250,7 +250,7 @@ class BaseTabular(Documented, BaseEstimator):
         """The fitted estimator as an ONNX model that takes the table as it is: see fastmlp.export.to_onnx.
 
         path : where it is written, None for nowhere. dtype : "float32" or "float64" of numbers, None for float32.
-            weights : "int8" or "bfloat16" for a smaller model. Returns the onnx.ModelProto.
+            weights : "int8", "bfloat16" or "sparse" for a smaller model. Returns the onnx.ModelProto.
         """
         check_is_fitted(self, "n_iter_by_member_")
         return _lazy.load("export").to_onnx(self, path, dtype, weights)

@@ -1,5 +1,5 @@
-"""The C file that fastmlp writes of a network, compiled here, which predicts only, on one thread. Calls are made in C,
-as by programs that have the file."""
+"""The C file that fastmlp writes of a network, compiled here, which predicts only, on the caller's thread. Calls are
+timed in C, as by programs that have the file."""
 import ctypes
 import pathlib
 import subprocess
@@ -27,8 +27,8 @@ class CFile(FastMLP):
             file = pathlib.Path(folder, "net.c")
             file.write_text(text)
             try:
-                subprocess.run(["cc", "-std=c99", "-O3", "-march=native", "-shared", "-fPIC", "-o", f"{folder}/net.so",
-                                str(file)], check=True, capture_output=True)
+                subprocess.run(["cc", "-std=c99", "-O3", "-march=native", "-DPREDICT_STACK", "-shared", "-fPIC", "-o",
+                                f"{folder}/net.so", str(file)], check=True, capture_output=True)
             except FileNotFoundError as error:
                 raise NotImplementedError("no C compiler") from error
             self.again = ctypes.CDLL(f"{folder}/net.so").again
