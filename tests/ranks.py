@@ -39,13 +39,14 @@ class DividingCommunicator(ThreadCommunicator):
     """One whose ranks step a part of the parameters each."""
 
     def parts(self, edges, dtype, forms_size):
-        meet = lambda: self.barrier.wait(SECONDS)
         self.buffers[self.rank] = [_core.aligned(edges[-1], dtype), _core.aligned(edges[-1], dtype),
-                                   _core.aligned(forms_size, np.uint8)]
-        meet()
-        gradients, parameters, forms = zip(*self.buffers)
-        meet()
-        return Parts(self.rank, edges, gradients, parameters[0], forms[0], meet, lambda: None)
+                                   _core.aligned(forms_size, np.uint8),
+                                   _core.aligned(self.size * _core.Meeting.BYTES, np.uint8)]
+        self.barrier.wait(SECONDS)
+        gradients, parameters, forms, places = zip(*self.buffers)
+        self.barrier.wait(SECONDS)
+        meeting = _core.Meeting(places[0], self.rank, self.size)
+        return Parts(self.rank, edges, gradients, parameters[0], forms[0], meeting, lambda: None)
 
 
 def on_ranks(size, function, kind=ThreadCommunicator):
