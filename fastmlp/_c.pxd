@@ -249,6 +249,16 @@ cdef extern from "kernels/team.h" nogil:
     void store "STORE"(shared_int *p, int v) noexcept
     double now_seconds() noexcept
 
+cdef extern from "kernels/meeting.h" nogil:
+    enum:
+        MEETING_NUMBERS
+    ctypedef struct place_t:
+        pass
+    ctypedef struct meeting_t:
+        place_t *places
+        int rank, size, spin
+    void meet(meeting_t *m, double *numbers) noexcept
+
 cdef extern from "kernels/profile.h" nogil:
     enum:
         PROFILING

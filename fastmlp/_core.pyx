@@ -25,7 +25,7 @@ from libc.stdlib cimport calloc, free
 
 from fastmlp._engine.arena cimport share_weights, split
 from fastmlp._engine.inline cimport *
-from fastmlp._engine.runtime cimport (Call, Data, Pace, SmallPrediction, Team, is_few_rows, lay_out_parameters,
+from fastmlp._engine.runtime cimport (Call, Data, Meeting, Pace, SmallPrediction, Team, is_few_rows, lay_out_parameters,
                                       read_layers)
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport (attack_job, forward_job, keep_job, most_rows, phase_ticks, pull_job, push_job,
@@ -39,9 +39,9 @@ from fastmlp._engine.runtime import PENALTIES, WHOLE, borrow_team, cores, shuffl
 from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite,
                                     available_isas, choose_isa, copy, function, largest)
 
-__all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
-           "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team", "choose_isa",
-           "copy", "cores", "function", "largest", "phases", "shuffle"]
+__all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "Meeting",
+           "PENALTIES", "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team",
+           "choose_isa", "copy", "cores", "function", "largest", "phases", "shuffle"]
 
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
@@ -50,7 +50,7 @@ cdef enum:
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
 
 MOST_THREADS = MAX_THREADS
-globals().update(Data=Data, Team=Team)      # which a cimport does not make attributes of the module
+globals().update(Data=Data, Meeting=Meeting, Team=Team)      # which a cimport does not make attributes of the module
 
 
 def phases():
@@ -319,7 +319,7 @@ cdef class Core:
         call.room_for_rows(job.batches.batch)
         call.room_for_gradient(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
                                or job.sensitivity.penalty != 0 or job.net.two_groups
-                               or exchange is not None and (division is None or division.whole)
+                               or exchange is not None and (division is None or not division.gives)
                                or job.batches.chunk > most_rows(job))
         try:
             wanted = chunks_of(job, last)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from fastmlp.distributed import MPICommunicator, communicator_of
 
 COMM = MPI.COMM_WORLD
 RNG = np.random.default_rng(0)
-X, Y = RNG.standard_normal((160, 20)), RNG.standard_normal((160, 3))
+X, Y, WEIGHT = RNG.standard_normal((160, 20)), RNG.standard_normal((160, 3)), RNG.uniform(0, 2, 160)
+
+LAYERS = {"panels": (401, 3), "statistics": (70, fastmlp.BatchNorm(), 3), "small": (7, 3)}
 
 
 def own(a):
@@ -29,7 +32,7 @@ def network(dtype="float64", units=40):
 
 
 def fits():
-    return ranks.fits(communicator_of(COMM), own(X), own(Y))
+    return ranks.fits(communicator_of(COMM), own(X), own(Y), own(WEIGHT))
 
 
 class Apart(MPICommunicator):
@@ -66,7 +69,44 @@ def sums():
     return found
 
 
-def long_fit(before, seconds=30, batch=32, **options):
+def failing(net, y):
+    """What ended a fit in which one rank's loss raises, or is not finite, and what was learned before."""
+    try:
+        net.fit(own(X), own(y), "adam", batch_size=32, epochs=3, comm=COMM, shuffle=False, n_threads=1)
+    except BaseException as error:
+        return [type(error).__name__, str(error), learned(net)]
+    return ["nothing", "", learned(net)]
+
+
+def learned(net):
+    state = net._network.progress.optimizer_state
+    return [a.tobytes().hex() for a in (net.params, *state.arrays())]
+
+
+def infinite():
+    warnings.simplefilter("ignore")
+    y = np.where(np.arange(160)[:, None] == 110, 1e200, Y)
+    return {name: failing(fastmlp.MLP([20, *layers], dtype="float64", random_state=0), y)
+            for name, layers in LAYERS.items()}
+
+
+def raising():
+    calls = []
+
+    def loss(x, y):
+        calls.append(1)
+        if COMM.rank == 1 and len(calls) == 7:
+            raise ZeroDivisionError("now")
+        return ((x - y) ** 2).sum(axis=1), 2 * (x - y)
+
+    found = {}
+    for name, layers in LAYERS.items():
+        calls.clear()
+        found[name] = failing(fastmlp.MLP([20, *layers], loss=loss, random_state=0), Y)
+    return found
+
+
+def long_fit(before, seconds=30, batch=32, layers=(300, 3)):
     """A fit that something ends before its time: the kind and text of what ended it, and when."""
     def late(net, epoch, logs):
         return time.monotonic() > began + seconds
@@ -75,7 +115,8 @@ def long_fit(before, seconds=30, batch=32, **options):
     if COMM.rank == 1:
         before()
     try:
-        network(units=300).fit(own(X), own(Y), batch_size=batch, epochs=10**6, comm=COMM, callbacks=[late], n_threads=1)
+        fastmlp.MLP([20, *layers], random_state=0).fit(own(X), own(Y), batch_size=batch, epochs=10**6, comm=COMM,
+                                                       callbacks=[late], n_threads=1)
     except BaseException as error:
         return [type(error).__name__, str(error), time.monotonic()]
     return ["nothing", "", time.monotonic()]
@@ -83,6 +124,12 @@ def long_fit(before, seconds=30, batch=32, **options):
 
 def interrupt():
     return long_fit(lambda: threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start())
+
+
+def interrupt_normalised():
+    """In a network whose rows need each other: ranks meet within a batch too."""
+    return long_fit(lambda: threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start(),
+                    layers=LAYERS["statistics"])
 
 
 def limit():

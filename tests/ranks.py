@@ -4,7 +4,7 @@ import threading
 import numpy as np
 
 import fastmlp
-from fastmlp import _core
+from fastmlp import BatchNorm, Dropout, Frozen, TiedGroup, _core, optim, tie_layers
 from fastmlp.distributed.parts import Parts
 
 SECONDS = 5  # after which a rank that waits for others gives up
@@ -39,13 +39,14 @@ class DividingCommunicator(ThreadCommunicator):
     """One whose ranks step a part of the parameters each."""
 
     def parts(self, edges, dtype, forms_size):
-        meet = lambda: self.barrier.wait(SECONDS)
         self.buffers[self.rank] = [_core.aligned(edges[-1], dtype), _core.aligned(edges[-1], dtype),
-                                   _core.aligned(forms_size, np.uint8)]
-        meet()
-        gradients, parameters, forms = zip(*self.buffers)
-        meet()
-        return Parts(self.rank, edges, gradients, parameters[0], forms[0], meet, lambda: None)
+                                   _core.aligned(forms_size, np.uint8),
+                                   _core.aligned(self.size * _core.Meeting.BYTES, np.uint8)]
+        self.barrier.wait(SECONDS)
+        gradients, parameters, forms, places = zip(*self.buffers)
+        self.barrier.wait(SECONDS)
+        meeting = _core.Meeting(places[0], self.rank, self.size)
+        return Parts(self.rank, edges, gradients, parameters[0], forms[0], meeting, lambda: None)
 
 
 def on_ranks(size, function, kind=ThreadCommunicator):
@@ -87,14 +88,55 @@ def shard(a, sizes, rank):
     return a[begin:begin + sizes[rank]]
 
 
-def fits(comm, X, y):
-    """What ranks learn of their rows: a network with batches' statistics, and a classifier that stops by a score."""
-    net = fastmlp.MLP([X.shape[1], 33, fastmlp.BatchNorm(), 401, y.shape[1]], random_state=comm.rank)
-    net.fit(X, y, "adam", batch_size=32, epochs=3, comm=comm, n_threads=1)
+KINDS = {name: getattr(optim, name) for name in optim.__all__}
+OPTIMIZERS = {name: kind() for name, kind in KINDS.items() if issubclass(kind, optim.Optimizer)} | {
+    "momentum": optim.SGD(0.05, momentum=0.9), "nesterov": optim.SGD(0.05, momentum=0.9, nesterov=True),
+    "adamw": optim.AdamW(0.01, weight_decay=0.1), "l2": optim.SGD(0.05, l2=0.1), "l1": optim.Adam(0.01, l1=0.01),
+    "clipped": optim.SGD(0.05, clip_norm=0.1)}
+TIES = (TiedGroup([(1, 0, 0), (2, 3, 1), (1, 2, 3)]), Frozen(2, np.eye(7, 3, dtype=bool), 0.5))
+# layers after x(0), options of MLP, of fit
+NETWORKS = {
+    "ties": ((7, 3), dict(ties=TIES), {}),
+    "shared layers": ((7, 7, 7, 3), dict(ties=[tie_layers(2, 3)]), {}),
+    "statistics": ((33, BatchNorm(), 17, BatchNorm(0.3), 3), {}, {}),
+    "dropout": ((33, Dropout(0.3), 3), {}, {}),
+    "panels": ((401, 3), {}, {}),
+    "clipped ties": ((7, 3), dict(ties=TIES), dict(optimizer=optim.Adam(0.01, clip_norm=0.1))),
+    "noise": ((9, 3), {}, dict(input_noise=0.1)),
+    "a penalty": ((9, 3), {}, dict(gradient_penalty=0.1)),
+    "an average": ((9, 3), {}, dict(ema=0.9)),
+    "in order": ((9, 3), {}, dict(shuffle=False)),
+    "held out": ((9, 3), {}, dict(validation_fraction=0.25, metrics=["r2"])),
+    "averages": ((9, 3), {}, dict(sync=2)),
+}
+
+
+def fits(comm, X, y, weight):
+    """What ranks learn of their rows, or one process with groups of all: {what: numbers}, to the bit."""
+    found = {}
+
+    def fit(name, layers=(9, 3), network=None, weighted=False, dtype="float64", **options):
+        net = fastmlp.MLP([X.shape[1], *layers], dtype=dtype, activation="tanh", random_state=comm.rank,
+                          **(network or {}))
+        history = net.fit(X, y, **{"optimizer": "adam", **options}, sample_weight=weight if weighted else None,
+                          batch_size=32, epochs=2, n_threads=1, comm=comm)
+        found[f"{name} {dtype}"] = [net.params.tobytes().hex(), net._network.core.statistics.tobytes().hex(), *map(
+            list, history.values())]
+
+    for dtype in ("float32", "float64"):
+        for name, optimizer in OPTIMIZERS.items():
+            fit(name, optimizer=optimizer, dtype=dtype)
+        for name, (layers, network, options) in NETWORKS.items():
+            fit(name, layers, network, dtype=dtype, **options)
+        fit("weights", dtype=dtype, weighted=True)
+    labels = np.array(["north", "east", "south"])[y.argmax(axis=1)]
     est = fastmlp.MLPClassifier(max_iter=20, n_iter_no_change=1, tol=0.1, early_stopping=True, n_threads=1)
-    est.set_params(random_state=0).fit(X, np.array(["north", "east", "south"])[y.argmax(axis=1)], comm=comm)
-    return {"net": net.params.astype(float).tolist(), "est": est.coefs_[0].tolist(), "classes": est.classes_.tolist(),
-            "scores": est.validation_scores_}
+    est.set_params(random_state=0).fit(X, labels, comm=comm)
+    found["classifier"] = [est.coefs_[0].tobytes().hex(), est.classes_.tolist(), est.validation_scores_]
+    est = fastmlp.MLPRegressor(max_iter=3, n_threads=1, random_state=0)
+    est.fit(X, y, validation_data=(X, y, weight), comm=comm)  # as many of each rank's: evenly, where it has groups
+    found["regressor"] = [est.coefs_[0].tobytes().hex()]
+    return found
 
 
 def order_of_the_union(sizes, batch):

@@ -223,7 +223,8 @@ cdef class Call:
     cdef exchange(self, function, settle):
         """Have function(G, found, error) called between each batch's gradient and its step: see Optimizer.exchange. G:
         the gradient laid out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be
-        changed in place. error: what Python has raised in this batch, or None.
+        changed in place. error: what Python has raised in this batch, or None. Where ranks divide steps it is called
+        only if one of them has failed: without an error, after this rank has heard so.
 
         settle(numbers, back) is called in between, in the same way for each layer whose rows need each other: see
         Optimizer.settle. numbers: float64, on the way forward [the sum of the rows' weights, how many have one, the
@@ -241,7 +242,8 @@ cdef class Call:
         the network's again."""
         cdef Division *of = &self.job.division
         self.division = division
-        of.rank, of.size, of.meet = division.rank, len(division.gradients), meet_ranks
+        of.rank, of.size, of.gives = division.rank, len(division.gradients), division.gives
+        of.meeting = &(<Meeting>division.meeting).meeting
         of.G, of.forms = <char **>address(division.gradients), <char *>address(division.forms)
         if division.begin is not None:
             division.parameters[:] = self.P
@@ -407,22 +409,6 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
     except BaseException as error:
         call.fail(error)
         store(&job.results.bad, 1)
-
-
-cdef void meet_ranks(Job *job) noexcept nogil:
-    set_float_mode(job.team.outside)
-    meet_in_python(job)
-    set_float_mode(ENGINE_MODE)
-
-
-cdef void meet_in_python(Job *job) noexcept with gil:
-    """The division's meet. An exception is kept for the next exchange to hand on."""
-    cdef Call call = <Call>job.rows.call
-    try:
-        call.division.meet()
-        require_threads(job)
-    except BaseException as error:
-        call.fail(error)
 
 
 cdef void settle_columns(Job *job, Layer *layer, bint back) noexcept nogil:

@@ -23,14 +23,39 @@ cdef void divided_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t ba
             if q != job.division.rank:
                 grad_part(job, part_of_rank(job, q, thread), m, thread)
     MARK(thread, PHASE_weight)
-    if not exchanged(job, batch, thread):
+    team_barrier(job.team, thread)
+    if thread == 0:
+        agree(job, batch)
+    team_barrier(job.team, thread)
+    MARK(thread, PHASE_barrier)
+    if load(&job.results.bad):
         return
     step_part(job, m, step, thread)
     team_barrier(job.team, thread)
     if thread == 0:
-        job.division.meet(job)
+        meet(job.division.meeting, NULL)
     team_barrier(job.team, thread)
-    MARK(thread, PHASE_update)
+    MARK(thread, PHASE_barrier)
+
+
+cdef void agree(Job *job, Py_ssize_t batch) noexcept nogil:
+    """Meet the others once their gradients are there: the loss of the batch, and whether one is not finite, become
+    those of all. Where a rank has failed, the exchange ends all."""
+    cdef double numbers[MEETING_NUMBERS]
+    memset(numbers, 0, sizeof(numbers))
+    if job.division.gives:
+        numbers[1], numbers[2] = job.k.sum(batch, job.results.values), load(&job.results.bad)
+    else:
+        memset(job.gradient.G, 0, job.net.n_elements * job.size)
+    if not load(&job.signals.stopped):
+        set_float_mode(job.team.outside)    # in which others sum in Python
+        meet(job.division.meeting, numbers)
+        set_float_mode(ENGINE_MODE)
+        job.results.batch_loss = numbers[1]
+        store(&job.results.bad, numbers[2] > 0)
+        if numbers[0] == 0:
+            return
+    job.optimizer.exchange(job, batch, 0)
 
 
 cdef void grad_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, int thread) noexcept nogil:

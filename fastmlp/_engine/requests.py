@@ -54,8 +54,9 @@ class Division(NamedTuple):
     own: where this rank's gradient goes, laid out as P. gradients: addresses of those of all ranks, intp (ranks,).
     parameters: which all work on, laid out as P, and forms: Core.forms_size bytes, uint8, for what is made of these.
     begin: None where both are there and in use; else they are made from P, and then begin() returns once all ranks have
-    called it. meet: the same, after each step. whole: whether all of this rank's gradient is to be there before it is
-    exchanged, of its own part too.
+    called it. meeting: of the engine, where ranks meet before each step and after it. gives: whether this rank has rows
+    in the batches. If it has none all of its gradient, which is zeros then, is there before they meet, of its own part
+    too.
     """
 
     rank: int
@@ -64,8 +65,8 @@ class Division(NamedTuple):
     parameters: Floats
     forms: NDArray[np.uint8]
     begin: Callable[[], None] | None
-    meet: Callable[[], None]
-    whole: bool = False
+    meeting: Any
+    gives: bool = True
 
 
 class Average(NamedTuple):

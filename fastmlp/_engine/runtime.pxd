@@ -25,6 +25,11 @@ cdef class Data:
     cdef readonly object dtype, loss, sample_weight
 
 
+cdef class Meeting:
+    cdef meeting_t meeting
+    cdef object memory
+
+
 # What places in an arena depend on: numbers and flags, compared as bytes.
 cdef struct Layout:
     Py_ssize_t rows, panel_rows, threads, lowest_delta, sweep, keep_rows, attacked, tangents, projected, mixed

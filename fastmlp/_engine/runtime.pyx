@@ -5,6 +5,7 @@ pace of an epoch.
     team.pxi        the caller and Python threads beside it
     data.pxi        X, targets and weights of a user, as the kernels find them
     order.pxi       permutations of the rows
+    meeting.pxi     where ranks of one machine meet
     call.pxi        a Job with its data bound and an arena under it
     pace.pxi        how many threads take how many chunks, and signals between them
     small.pxi       predictions of a few rows, without all of that
@@ -39,6 +40,7 @@ include "describe.pxi"
 include "team.pxi"
 include "data.pxi"
 include "order.pxi"
+include "meeting.pxi"
 include "call.pxi"
 include "pace.pxi"
 include "small.pxi"

@@ -355,7 +355,8 @@ cdef struct Division:
     Py_ssize_t *parts           # (size, threads, L + 1, 2): whose rows of W(l), of each rank's threads
     char **G                    # (size,) for this rank's part the gradient of each, laid out as P
     char *forms                 # where the forms of all W are, in memory that the ranks share, as P is
-    void (*meet)(Job *job) noexcept nogil       # on thread 0: go on once all have stepped their parts
+    meeting_t *meeting          # where thread 0 meets the others
+    bint gives                  # this rank has rows in the batches
 
 
 # Derivatives of derivatives, and inputs that are moved: see tangent.pyx and attack.pyx.

@@ -1,8 +1,10 @@
 """What MLP.fit and MLP.partial_fit do."""
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +20,7 @@ from .epochs import EpochResult, Epochs
 from .history import History
 from .local import LocalEpochs
 from .measures import Measures
-from .options import Options, local_steps
+from .options import Options, local_steps, validation_sets
 from .orders import InOrder, Order, Shuffled, hold_out
 from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
@@ -29,6 +31,7 @@ from .windows import windows_of
 
 if TYPE_CHECKING:
     from ..model import MLP
+    from .groups import Group, Groups
 
 
 MANY = 10**6  # rows, where nobody knows how many
@@ -46,8 +49,12 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """
     ranks = ALONE
     if options.comm is not None:
-        from .together import ranks_of  # here: few fits have a communicator
+        from .groups import groups_of  # here: few fits have a communicator
+        from .together import ranks_of
 
+        groups = groups_of(options.comm)
+        if groups is not None:
+            return _fit_in_groups(net, X, y, options, fresh, groups)
         ranks = ranks_of(options.comm)
     with ranks, _running.Fit(net) as running:
         network, progress = net._network, net._network.progress
@@ -61,6 +68,29 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
                 if found:
                     network.classes = None
             raise
+
+
+def _fit_in_groups(net: MLP, X: Any, y: Any, options: Options, fresh: bool, groups: Groups) -> History:
+    """fit, as ranks that have a group of the rows each: this one has the network, and others have copies."""
+    from .groups import cut, run
+
+    if options.window is not None:
+        raise ValueError("window must be None where comm has groups, whose rows are in memory, got "
+                         f"{options.window!r}")
+    sets = options.validation_data
+    parts = cut(groups, {"X": X, "y": y, "sample_weight": options.sample_weight},
+                {"validation_data": None if sets is None else validation_sets(sets)})
+
+    nets = [net, *(copy.copy(net) for _ in parts[1:])]
+
+    def fit_group(comm: Group) -> History:
+        rows = parts[comm.rank]
+        own = replace(options, comm=comm, sample_weight=rows["sample_weight"], validation_data=rows["validation_data"])
+        if comm.rank:
+            own = replace(own, callbacks=(), verbose=0)
+        return fit(nets[comm.rank], rows["X"], rows["y"], own, fresh)
+
+    return run(fit_group, len(parts))
 
 
 def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:

@@ -50,9 +50,8 @@ class Together(Ranks):
         self.communicator = communicator
         self.deferred, self.ended, self.broken = Deferred(), False, False
         self.parts: Parts | None = None  # of the parameters, where ranks divide steps,
-        self.state: list[Floats] = []    # with the optimiser's arrays;
-        self.begun = False               # whether what they have in memory is ahead of the network's,
-        self.step = contextlib.ExitStack()  # and what ends with the present step
+        self.state: list[Floats] = []    # with the optimiser's arrays,
+        self.begun = False               # and whether what they have in memory is ahead of the network's
         self.given = np.zeros(1 + NUMBERS)  # whether this rank has failed, and the numbers of `sums`
 
     # ---- the beginning and the end
@@ -77,7 +76,10 @@ class Together(Ranks):
         given = self.given
         given[0], given[1:] = error is not None, 0
         given[1:1 + len(numbers)] = numbers
-        self._talk(given)
+        if self.parts is None:
+            self._talk(given)
+        else:
+            self.parts.meeting.sums(given)
         failed, *found = given.tolist()
         if failed:
             self._end(error)
@@ -198,7 +200,7 @@ class Together(Ranks):
         if self.parts is not None:
             own, places = self.parts.gradients[self.rank], [a.ctypes.data for a in self.parts.gradients]
             self.division = Division(self.rank, own, np.array(places, np.intp), self.parts.parameters,
-                                     self.parts.forms, None, self._end_step)
+                                     self.parts.forms, None, self.parts.meeting)
 
     def bind(self, network: Network, X: Any, y: Any, sample_weight: Any = None) -> tuple[_core.Data, Integers | None]:
         if _shape(y)[:1] == (0,) == _shape(X)[:1]:
@@ -242,37 +244,36 @@ class Together(Ranks):
             return None
         gives = rows > 0
         if self.division is not None:
-            self.division = self.division._replace(whole=not gives, begin=None if self.begun else self._begin)
+            self.division = self.division._replace(gives=gives, begin=None if self.begun else self._begin)
+            return self._end_in_batch
 
         def exchange(G: Floats, found: NDArray[np.float64], error: BaseException | None) -> None:
             if self.ended:  # where columns were settled
                 return
             if not gives:
                 G[...], found[...] = 0, 0
-            with contextlib.ExitStack() as step:
-                step.enter_context(self.deferred)
+            with self.deferred:
                 found[:] = self._sums(found.tolist(), error)[:2]
-                if error is not None or found[1] > 0:
-                    return
-                if self.parts is None:
+                if error is None and found[1] == 0:
                     self._talk(G)
-                else:
-                    self._with_others(self.parts.meet)
-                    self.step = step.pop_all()  # until the others have stepped their parts
 
         return exchange
+
+    def _end_in_batch(self, G: Floats, found: NDArray[np.float64], error: BaseException | None) -> None:
+        """The exchange of ranks that divide steps: one has failed. The others know it unless it is this one."""
+        if self.ended:  # where columns were settled
+            return
+        with self.deferred:
+            if error is None:
+                self._end(None)
+            else:
+                self._sums((), error)
 
     def _begin(self) -> None:
         """Go on once all ranks have made the parameters' forms."""
         with self.deferred:
             self._sums(())
             self.begun = True
-
-    def _end_step(self) -> None:
-        """Go on once all ranks have stepped their parts."""
-        with self.step:
-            if self.parts is not None:
-                self._with_others(self.parts.meet)
 
     def gather_state(self) -> None:
         if self.parts is not None:
@@ -285,10 +286,10 @@ class Together(Ranks):
         if self.parts is None:
             return
         for a in self.state:
-            self._with_others(self.parts.spread, a)
+            self.parts.spread(a)
         if self.begun:
             self.core.P[:], self.begun = self.parts.parameters, False
-        self._with_others(self.parts.meet)  # before anybody changes what others still read
+        self.parts.meeting.meet()  # before anybody changes what others still read
 
     def settle(self, rows: int) -> Settle | None:
         if self.local_steps:

@@ -19,6 +19,7 @@ __all__ = ["Communicator", "MPICommunicator", "SerialCommunicator", "communicato
 
 SMALL_BYTES = 8192  # of a buffer that all send to all
 OF_MPI = ("Get_rank", "Get_size", "Allgather", "Alltoall", "Bcast")  # what is asked of mpi4py's communicators
+MOST_GROUPS = 1000  # each has a thread
 
 
 @runtime_checkable
@@ -37,9 +38,26 @@ class Communicator(Protocol):
 
 
 class SerialCommunicator:
-    """One process, which has nobody to talk to."""
+    """One process, which has nobody to talk to.
+
+    groups : as how many ranks a fit with it is to sum, to the same bits as theirs: to know what ranks will give, or to
+        have once more what they gave, by one process. An int: X, y and sample_weight are cut into so many parts, of as
+        many rows as np.array_split gives them; a sequence: of so many rows each, some perhaps 0. Validation rows are
+        cut evenly. Each group of rows has a thread, of which n_threads are for each, and but for the first a copy of
+        the network; callbacks are called in the first. Not with window.
+
+    ValueError or TypeError names groups where it is none of these.
+    """
 
     rank, size = 0, 1
+
+    def __init__(self, groups: int | Sequence[int] = 1) -> None:
+        self.groups: int | tuple[int, ...]
+        if isinstance(groups, (list, tuple)) or isinstance(groups, np.ndarray) and groups.ndim == 1:
+            _checks.integer("the number of groups", len(groups), 1, MOST_GROUPS)
+            self.groups = tuple(_checks.integer("groups", rows, 0) for rows in groups)
+        else:
+            self.groups = _checks.integer("groups", groups, 1, MOST_GROUPS)
 
     def sum_(self, buffer: NDArray[Any]) -> None:
         """The buffer is the sum."""

@@ -11,29 +11,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._core import Meeting
+
 PAGE = 4096  # bytes
 SHARED_FOLDER = "/dev/shm"  # where systems that have it keep shared memory
 
 
 class Parts:
     """gradients: of each rank, laid out as the parameters. parameters: of all. forms: bytes, for what the engine makes
-    of the parameters. meet: a function that returns once all ranks have called it, and see what others have
-    written before. close: one that all call when none of the memory is used any more."""
+    of the parameters. meeting: where the ranks meet. close: a function that all call when none of the memory is used
+    any more."""
 
     def __init__(self, rank: int, edges: Sequence[int], gradients: Sequence[NDArray[Any]], parameters: NDArray[Any],
-                 forms: NDArray[np.uint8], meet: Callable[[], None], close: Callable[[], None]) -> None:
+                 forms: NDArray[np.uint8], meeting: Meeting, close: Callable[[], None]) -> None:
         self.rank, self.places = rank, [slice(*pair) for pair in zip(edges, edges[1:])]
         self.gradients, self.parameters, self.forms = gradients, parameters, forms
-        self.meet, self.close = meet, close
+        self.meeting, self.close = meeting, close
 
     def spread(self, a: NDArray[Any]) -> None:
         """Have in an array what each rank has in its part of it. By way of gradients, which nobody wants then."""
         own = self.places[self.rank]
         self.gradients[self.rank][own] = a[own]
-        self.meet()
+        self.meeting.meet()
         for place, gradient in zip(self.places, self.gradients):
             a[place] = gradient[place]
-        self.meet()
+        self.meeting.meet()
 
 
 def shared_parts(comm: Any, edges: Sequence[int], dtype: np.dtype[Any], forms_size: int) -> Parts | None:
@@ -43,8 +45,9 @@ def shared_parts(comm: Any, edges: Sequence[int], dtype: np.dtype[Any], forms_si
 
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
     try:
-        rank, size = comm.Get_rank(), edges[-1] * dtype.itemsize
-        wanted = _pages(size) + (_pages(size) + forms_size) * (rank == 0)  # the first has what is of all
+        rank, ranks, size = comm.Get_rank(), comm.Get_size(), edges[-1] * dtype.itemsize
+        of_all = _pages(ranks * Meeting.BYTES) + _pages(size) + forms_size
+        wanted = _pages(size) + of_all * (rank == 0)  # the first has it
         fits = _fits(node.allreduce(wanted))
         if not comm.allreduce(fits and node.Get_size() == comm.Get_size(), MPI.LAND):
             return None
@@ -52,20 +55,20 @@ def shared_parts(comm: Any, edges: Sequence[int], dtype: np.dtype[Any], forms_si
     finally:
         node.Free()
     window.Lock_all()
-    memory = [np.frombuffer(window.Shared_query(r)[0], np.uint8) for r in range(comm.Get_size())]
-
-    def meet() -> None:
-        window.Sync()
-        comm.Barrier()
-        window.Sync()
+    memory = [np.frombuffer(window.Shared_query(r)[0], np.uint8) for r in range(ranks)]
+    places, parameters, forms = np.split(memory[0][_pages(size):], [_pages(ranks * Meeting.BYTES), of_all - forms_size])
+    if rank == 0:
+        places[:] = 0
+    window.Sync()
+    comm.Barrier()
+    window.Sync()
 
     def close() -> None:
         window.Unlock_all()
         window.Free()
 
-    common = memory[0][_pages(size):]
-    return Parts(rank, edges, [one[:size].view(dtype) for one in memory], common[:size].view(dtype),
-                 common[_pages(size):], meet, close)
+    return Parts(rank, edges, [one[:size].view(dtype) for one in memory], parameters[:size].view(dtype), forms,
+                 Meeting(places, rank, ranks), close)
 
 
 def _pages(size: int) -> int:

@@ -1,10 +1,12 @@
 """Estimators that several processes fit together, each with rows of its own."""
 from __future__ import annotations
 
+import copy
 import functools
+import inspect
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,13 @@ from .. import _checks
 from .._fit.options import local_steps
 from .._fit.ranks import Ranks
 
+if TYPE_CHECKING:
+    from .._fit.groups import Groups
+
 Fit = TypeVar("Fit", bound=Callable[..., Any])
 
+ROWS = ("X", "y", "sample_weight")  # arguments of fit
+WATCHED = ("validation_data", "X_val", "y_val", "sample_weight_val")
 OF_A_RANK = ("callbacks", "n_threads", "random_state", "verbose")  # parameters that may differ from rank to rank
 
 
@@ -28,8 +35,12 @@ def together(fit: Fit) -> Fit:
         if comm is None:
             local_steps(sync)
             return fit(self, *args, **options)
-        from .._fit.together import ranks_of  # here: few fits have a communicator
+        from .._fit.groups import groups_of  # here: few fits have a communicator
+        from .._fit.together import ranks_of
 
+        groups = groups_of(comm)
+        if groups is not None:
+            return _fit_in_groups(fit_together, groups, self, *args, sync=sync, **options)
         with ranks_of(comm) as ranks:
             steps = local_steps(sync)
             if ranks.several:
@@ -37,6 +48,25 @@ def together(fit: Fit) -> Fit:
             return fit(self, *args, comm=ranks, **options)
 
     return fit_together  # type: ignore[return-value]
+
+
+def _fit_in_groups(fit: Callable[..., Any], groups: Groups, est: Any, *args: Any, **options: Any) -> Any:
+    """What a fit of an estimator gives, as ranks that have a group of the rows each: this one has the estimator, and
+    others have copies."""
+    from .._fit.groups import cut, run
+
+    given = inspect.signature(fit).bind(est, *args, **options).arguments
+    parts = cut(groups, {name: given.get(name) for name in ROWS}, {name: given.get(name) for name in WATCHED})
+    others = {name: value for name, value in given.items() if name not in (*ROWS, *WATCHED, "self")}
+    ests = [est, *(_quiet_copy(est) for _ in parts[1:])]
+    return run(lambda comm: fit(ests[comm.rank], comm=comm, **parts[comm.rank], **others), len(parts))
+
+
+def _quiet_copy(est: Any) -> Any:
+    """A copy that tells nobody what it does."""
+    twin = object.__new__(type(est))
+    twin.__setstate__(copy.deepcopy({**est.__getstate__(), "callbacks": None, "verbose": False}))
+    return twin
 
 
 def require_same_parameters(est: Any, ranks: Ranks, validation_data: Any) -> None:

@@ -110,12 +110,13 @@ enum {
 #define SPIN 2000 /* looks at a flag in some tens of microseconds */
 
 /* Between two looks at a flag, when there were i before: spin, later let others run, later sleep. */
-static inline void team_pause(const team_t *t, int i)
+static inline void pause_after(int spin, int i)
 {
-    if (i < t->spin) cpu_relax();
-    else if (i < t->spin + SPIN) cpu_yield();
+    if (i < spin) cpu_relax();
+    else if (i < spin + SPIN) cpu_yield();
     else cpu_sleep();
 }
+static inline void team_pause(const team_t *t, int i) { pause_after(t->spin, i); }
 
 /* Keep workers off the caller's core: thread 0 says where it is, others leave if they are there. Linux starts threads
  * on the core of the one that starts them. As both are always busy, it lets them take turns for milliseconds, even
