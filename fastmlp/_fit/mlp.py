@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -14,9 +14,8 @@ from .._parameters import OptimizerState
 from .._types import Integers
 from . import classes, loop, mixup
 from .average import RunningMean
-from .epochs import EpochResult, Epochs
+from .epochs import EpochResult
 from .history import History
-from .local import LocalEpochs
 from .measures import Measures
 from .options import Options, local_steps
 from .orders import InOrder, Order, Shuffled, hold_out
@@ -24,14 +23,13 @@ from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
 from .resumed import WindowEpochs
 from .scales import warn_of_scales
-from .stream import Stream, StreamEpochs, stream_of
+from .stream import StreamEpochs, stream_of
 from .windows import windows_of
 
 if TYPE_CHECKING:
     from ..model import MLP
 
 
-MANY = 10**6  # rows, where nobody knows how many
 PLAIN = Objective()
 # without these options
 PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing", "mixup"}
@@ -87,36 +85,13 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         n = data.n if rows.numbers is None else len(rows.numbers)
         weights = classes.weights(network, y, n, options.sample_weight, options.class_weight, ranks)
         data, _ = ranks.bind(network, X, y, weights)
-    callbacks, n_threads = options.callbacks, options.n_threads
-    if ranks.several:
-        callbacks, n_threads = ranks.listening(callbacks), ranks.threads(n_threads)
-    on_batch_end = loop.batch_notifier(callbacks, net, ranks)
-    batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
-    known = MANY if isinstance(order, Stream) else order.n
-    with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:
-        state = OptimizerState.following(progress.optimizer_state, network.parameters, options.optimizer, fresh)
-        if ranks.several:
-            ranks.follow(network, state)
-        progress.optimizer_state = state
-        if previous is None:
-            net.history = History(loss=[], lr=[])
-        mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
-        resumes = order.window is not None and not ranks.several and on_batch_end is None and mean is None
-        kind = (StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps
-                else WindowEpochs if resumes else Epochs)
-        unfinished, progress.unfinished = None if previous is None else progress.unfinished, None
-        epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks, mean,
-                      dropped)
-        if isinstance(epochs, WindowEpochs):
-            epochs.goes_on_from(unfinished)
-        plan = NetworkPlan(net, rates, epochs, measures)
-        running.directions = measures.directions
-        running.present = present(epochs, X, y, options)
-        ending = loop.train(net, epochs, options.epochs, plan, callbacks, running)
-        if ranks.several:
-            ranks.follow(network)
+    mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
+    plan = NetworkPlan(net, X, y, options, previous is not None, rates, measures)
+    running.directions = measures.directions
+    ending = loop.train(net, running, plan, data, order, options.epochs, options.batch_size, objective,
+                        options.callbacks, options.n_threads, ranks, mean, dropped)
     if ending is loop.Ending.DIVERGED:
-        warnings.warn(f"the loss was not finite in epoch {state.epoch + 1}: training stopped, the network "
+        warnings.warn(f"the loss was not finite in epoch {plan.epochs.state.epoch + 1}: training stopped, the network "
                       "holds the weights before the step that made it so; try a smaller learning rate",
                       loop.DivergenceWarning, stacklevel=4)
     return net.history
@@ -171,18 +146,6 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
                      smoothing=options.label_smoothing, mixup=options.mixup)
 
 
-def present(epochs: Epochs, X: Any, y: Any, options: Options) -> dict[str, Callable[[], float]]:
-    """What measures logged numbers of the training rows at the present weights, by name; see Fit. Not where batches
-    may come once only: in one epoch there is nothing to choose from."""
-    if isinstance(epochs, StreamEpochs) and options.epochs == 1:
-        return {}
-    found = {"loss": epochs.loss}
-    if epochs.objective.penalty.kind:
-        name = _robust.PENALTY_NAMES[epochs.objective.penalty.kind]
-        found[name] = lambda: epochs.penalty(lambda piece: bound_alone(epochs.network, X, y, *piece))
-    return found
-
-
 def bound_alone(network: Network, X: Any, y: Any, data: _core.Data, rows: Integers | None) -> _core.Data:
     """Some rows of X and y, which data are, None for all: the others have no weight."""
     if rows is None:
@@ -193,10 +156,40 @@ def bound_alone(network: Network, X: Any, y: Any, data: _core.Data, rows: Intege
 
 
 class NetworkPlan(loop.Plan):
-    """Rates by the epoch; each epoch's numbers go to the network's History. When to stop is the callbacks' to say."""
+    """Rates by the epoch; each epoch's numbers go to the network's History. When to stop is the callbacks' to say.
 
-    def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures) -> None:
-        self.net, self.rates, self.epochs, self.measures = net, rates, epochs, measures
+    goes_on: whether the optimiser's state and the History do.
+    """
+
+    def __init__(self, net: MLP, X: Any, y: Any, options: Options, goes_on: bool, rates: Iterator[float],
+                 measures: Measures) -> None:
+        self.net, self.X, self.y, self.options, self.goes_on = net, X, y, options, goes_on
+        self.rates, self.measures = rates, measures
+
+    def state(self) -> OptimizerState:
+        network = self.net._network
+        return OptimizerState.following(network.progress.optimizer_state, network.parameters, self.options.optimizer,
+                                        not self.goes_on)
+
+    def __enter__(self) -> Self:
+        progress = self.net._network.progress
+        progress.optimizer_state = self.epochs.state
+        unfinished, progress.unfinished = progress.unfinished, None
+        if isinstance(self.epochs, WindowEpochs):
+            self.epochs.goes_on_from(unfinished if self.goes_on else None)
+        if not self.goes_on:
+            self.net.history = History(loss=[], lr=[])
+        return self
+
+    def present(self) -> loop.Present:
+        epochs = self.epochs
+        if isinstance(epochs, StreamEpochs) and self.options.epochs == 1:
+            return {}  # batches may come once only, and in one epoch there is nothing to choose from
+        found = {"loss": epochs.loss}
+        if epochs.objective.penalty.kind:
+            name = _robust.PENALTY_NAMES[epochs.objective.penalty.kind]
+            found[name] = lambda: epochs.penalty(lambda piece: bound_alone(epochs.network, self.X, self.y, *piece))
+        return found
 
     def begin_epoch(self) -> float:
         return next(self.rates)
