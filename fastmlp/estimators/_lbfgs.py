@@ -73,10 +73,10 @@ class LossAndGradient:
         self.est, self.network, self.data, self.team, self.alpha = est, network, data, team, alpha / data.n
         self.penalty = _robust.penalty(network, gradient_penalty=est.gradient_penalty)
 
-    def arrays(self, of: Floats | None = None) -> list[Floats]:
-        """Weights and biases, or what is laid out as they are."""
+    def arrays(self, padded: Floats | None = None) -> list[Floats]:
+        """Weights and biases, or their parts of what is laid out as the engine's parameters."""
         parameters = self.network.parameters
-        W, b = (parameters.W, parameters.b) if of is None else parameters.by_layer(of)
+        W, b = (parameters.W, parameters.b) if padded is None else parameters.by_layer(padded)
         return [a for a in (*W, *b) if a is not None]
 
     def start(self) -> Packed:
