@@ -2,6 +2,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
+from drawn_layers import activations, grouped, some, windows
 from fastmlp import (
     GLU,
     MLP,
@@ -26,11 +27,9 @@ from fastmlp import (
     Scale,
     Shift,
 )
-from test_random_networks import activations, grouped, windows
 
 DEEPEST = 3  # blocks in each other
 MOST_UNITS = 20  # that waves and bins are made of
-some = st.integers
 
 
 def shape_after(first, layers):
