@@ -167,8 +167,8 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*act_grad)(int kind, double arg, Py_ssize_t n, const void *sx, void *delta) noexcept nogil
         void (*act_curve)(int kind, double arg, Py_ssize_t n, const void *sx, const void *st, const void *u,
                           void *delta) noexcept nogil
-        int (*loss)(const loss_t *t) noexcept nogil
-        void (*loss_curve)(const loss_t *t, const void *xt, Py_ssize_t ldxt) noexcept nogil
+        int (*loss)(const loss_t *rows) noexcept nogil
+        void (*loss_curve)(const loss_t *rows, const void *xt, Py_ssize_t ldxt) noexcept nogil
         void (*link)(int kind, Py_ssize_t levels, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out,
                      Py_ssize_t ldo, void *scratch) noexcept nogil
         void (*step)(const step_t *s, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G,
