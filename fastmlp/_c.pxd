@@ -240,11 +240,11 @@ cdef extern from "kernels/team.h" nogil:
         SPIN
         TEAM_IDLE
         TEAM_OFF
-    void team_barrier(team_t *t, int id) noexcept
-    void team_run(team_t *t, int active, void (*job)(void *, int) noexcept nogil, void *arg) noexcept
-    void team_work(team_t *t, int id) noexcept
-    void team_call_roll(team_t *t) noexcept
-    bint team_take(team_t *t) noexcept
+    void team_barrier(team_t *team, int id) noexcept
+    void team_run(team_t *team, int active, void (*job)(void *, int) noexcept nogil, void *arg) noexcept
+    void team_work(team_t *team, int id) noexcept
+    void team_call_roll(team_t *team) noexcept
+    bint team_take(team_t *team) noexcept
     int load "LOAD"(shared_int *p) noexcept
     void store "STORE"(shared_int *p, int v) noexcept
     double now_seconds() noexcept
@@ -254,7 +254,7 @@ cdef extern from "kernels/profile.h" nogil:
         PROFILING
         PHASE_gather, PHASE_forward, PHASE_loss, PHASE_delta, PHASE_weight, PHASE_update, PHASE_barrier, N_PHASES
     const char *profile_phases[]
-    void MARK_START(int t) noexcept
-    void MARK(int t, int phase) noexcept
-    uint64_t PROFILE_TICKS(int t, int phase) noexcept
+    void MARK_START(int thread) noexcept
+    void MARK(int thread, int phase) noexcept
+    uint64_t PROFILE_TICKS(int thread, int phase) noexcept
     void PROFILE_RESET() noexcept
