@@ -15,6 +15,7 @@ from fastmlp import (
     Conv1D,
     Conv2D,
     Dense,
+    Embedding,
     LayerNorm,
     MaxPool1D,
     MaxPool2D,
@@ -30,6 +31,8 @@ from fastmlp import (
 
 SMOOTH = ("identity", "tanh", "sigmoid", "softplus", "silu", "gelu", "mish", "sin", "cos")
 some = st.integers
+embeddings = st.lists(st.builds(Embedding, some(1, 30), some(1, 9), st.sampled_from(["error", "zero"])), min_size=1,
+                      max_size=3)
 
 
 @st.composite

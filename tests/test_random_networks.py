@@ -13,7 +13,7 @@ from scipy import sparse
 
 import fastmlp
 import reference
-from drawn_layers import activations, blocks, by_feature, grouped, numeric, some, windows
+from drawn_layers import activations, blocks, by_feature, embeddings, grouped, numeric, some, windows
 from fastmlp import (
     MLP,
     SGD,
@@ -26,7 +26,6 @@ from fastmlp import (
     Conv2D,
     Dense,
     Dropout,
-    Embedding,
     Flatten,
     Frozen,
     GlobalAvgPool,
@@ -85,8 +84,7 @@ def branches(draw, smooth):
 @st.composite
 def columns(draw):
     """An input with categories."""
-    table = st.builds(Embedding, some(1, 30), some(1, 9), st.sampled_from(["error", "zero"]))
-    return Columns(draw(some(0, 5)), draw(st.lists(table, min_size=1, max_size=3)))
+    return Columns(draw(some(0, 5)), draw(embeddings))
 
 
 @st.composite
