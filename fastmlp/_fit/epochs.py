@@ -239,7 +239,7 @@ class Epochs:
         """Have the rows of a section; its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
-            self.section_rows = NO_ROWS  # two are not held at once
+            self.section_rows = NO_ROWS  # lets go of those of the last section before others are made
             place = epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
             if self.order.window is None:
                 self.section_rows = self.order(*place)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 PLAIN = Objective()
-# without these options
+# options without which it is PLAIN
 PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing", "mixup"}
 
 
@@ -81,7 +81,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         warn_of_scales(network, *rows.arrays, options.epochs, stacklevel=4)
     rates = learning_rates(options.optimizer, first, options.epochs)
     dropped = dropout_rates(network, first, options.epochs)
-    if options.class_weight is not None:  # of the rows that are trained on; what was measured is bound already
+    if options.class_weight is not None:  # only for training: rows to be measured are bound already
         n = data.n if rows.numbers is None else len(rows.numbers)
         weights = classes.weights(network, y, n, options.sample_weight, options.class_weight, ranks)
         data, _ = ranks.bind(network, X, y, weights)
