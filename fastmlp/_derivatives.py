@@ -116,7 +116,7 @@ def input_gradient(network: Network, X: Any, y: Any, output: int | None, at: str
 def jacobian(network: Network, X: Any, at: str) -> Floats:
     X = network.features(X)
     J = np.empty((X.shape[0], network.d[-1], network.d[0]), network.dtype)
-    for part in _arrays.blocks(len(J), J[:1].nbytes):  # the system clears memory at its first use, deaf to signals
+    for part in _arrays.blocks(len(J), J[:1].nbytes):  # in pieces: no signal is seen while the system clears new memory
         for k in range(network.d[-1]):
             J[part, k] = input_gradient(network, X[part], None, k, at)
     return J

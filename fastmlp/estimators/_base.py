@@ -215,7 +215,7 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
              ranks: Ranks | None = None) -> Self:
         ranks = ranks or ALONE
         job = self._ready(X, y, sample_weight, incremental, validation_data, ranks)
-        with Fit(job.net) as job.running:  # callbacks have it in hand
+        with Fit(job.net) as job.running:  # which callbacks see as one that is being fitted
             (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 

@@ -212,7 +212,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
             return np.zeros_like(s)
         if self.n_outputs_ == 1:
             return log_expit(np.hstack([-s, s]))
-        # in the order of predict_proba, ties at 1 too
+        # in the order of predict_proba: probabilities that round to 1 are equal here, too
         return np.where(s > 0, np.log(expit(np.maximum(s, 0))), log_expit(s))
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Any:

@@ -19,7 +19,7 @@ from .._fit.ranks import ALONE, Ranks
 from .._types import Floats
 from ._together import balanced
 
-NONE = "no_validation"  # scikit-learn's word for a y that there is not
+NONE = "no_validation"  # scikit-learn's word for a y that is not asked for
 NO_NUMBERS = "mMUSTV"   # kinds of dtypes: times, text, records
 TEXT_OR_TIME = (str, bytes, datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
@@ -39,7 +39,7 @@ def asked(argument: str, a: Any) -> Any:
 
 def numbers(argument: str, a: Any) -> Any:
     """The same of what has to be numbers. TypeError where it is text, dates, durations or records."""
-    a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # lists once only
+    a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # a list becomes an array once
     if not _arrays.is_sparse(a):
         kinds = _kinds(argument, a)
         if kinds & set(NO_NUMBERS):
@@ -101,7 +101,7 @@ def weight_by_class(est: Any, y: Any, sample_weight: Floats | None, ranks: Ranks
         for name, weight in factors.items():
             _checks.number(f"class_weight of {name!r}", weight, least=0)
     weight = compute_sample_weight(factors, y)
-    if not weight.any() and not ranks.several:  # else it is for them to see
+    if not weight.any() and not ranks.several:  # rows of other ranks may have weight
         raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
                          + _checks.described(est.class_weight))
     return weight if sample_weight is None else weight * sample_weight

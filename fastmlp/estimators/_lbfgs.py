@@ -40,7 +40,7 @@ def fit_lbfgs(job: _solvers.FitJob) -> None:
     callbacks = _solvers.callbacks_of(est)
     _solvers.start_curves(est)
     est.n_iter_ = est.t_ = 0
-    network.progress.optimizer_state = None  # of weights that these steps leave behind
+    network.progress.optimizer_state = None  # it was of the weights before these steps
     with network.team(job.data.n, 3 * est.max_iter) as team, Notifying(callbacks, job.net, est.max_iter) as notify, \
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())

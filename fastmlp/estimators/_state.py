@@ -23,7 +23,7 @@ def of(est: Any) -> dict[str, Any]:
     """The state of an estimator."""
     state = {name: value for name, value in vars(est).items() if name not in PASSING}
     state["_format"] = FORMAT
-    if "_random_state" in vars(est) and isinstance(est.random_state, Integral):  # a stream of its own
+    if "_random_state" in vars(est) and isinstance(est.random_state, Integral):  # which nobody else draws from
         state["_random_state"] = copy.deepcopy(est._random_state)
     if "coefs_" in state:
         for name in ("coefs_", "intercepts_"):
@@ -47,7 +47,7 @@ def resume(est: Any, state: Mapping[str, Any]) -> None:
     vars(est).update(state)
     if "coefs_" not in state:
         return
-    if "_settled" not in state:  # which came later
+    if "_settled" not in state:  # it was saved by a version without it
         est._settled = est._settles()
     if trained is None:
         return
@@ -64,7 +64,7 @@ def _trained(network: Network) -> dict[str, Any]:
     progress, state = network.progress, None
     if progress.optimizer_state is not None:
         state = progress.optimizer_state.export(network.parameters)
-        with contextlib.suppress(ValueError):  # of functions, which the parameters have, too
+        with contextlib.suppress(ValueError):  # it has functions, which the parameters have as well
             state["spec"] = document.encode(state["optimizer"])
         del state["optimizer"]
     return {"seed": progress.seed, "epochs": progress.epochs_ever, "state": state}
