@@ -167,8 +167,8 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*act_grad)(int kind, double arg, Py_ssize_t n, const void *sx, void *delta) noexcept nogil
         void (*act_curve)(int kind, double arg, Py_ssize_t n, const void *sx, const void *st, const void *u,
                           void *delta) noexcept nogil
-        int (*loss)(const loss_t *t) noexcept nogil
-        void (*loss_curve)(const loss_t *t, const void *xt, Py_ssize_t ldxt) noexcept nogil
+        int (*loss)(const loss_t *rows) noexcept nogil
+        void (*loss_curve)(const loss_t *rows, const void *xt, Py_ssize_t ldxt) noexcept nogil
         void (*link)(int kind, Py_ssize_t levels, Py_ssize_t m, Py_ssize_t n, const void *x, Py_ssize_t ldx, void *out,
                      Py_ssize_t ldo, void *scratch) noexcept nogil
         void (*step)(const step_t *s, Py_ssize_t m, Py_ssize_t n, void *P, Py_ssize_t ldp, const void *G,
@@ -240,11 +240,11 @@ cdef extern from "kernels/team.h" nogil:
         SPIN
         TEAM_IDLE
         TEAM_OFF
-    void team_barrier(team_t *t, int id) noexcept
-    void team_run(team_t *t, int active, void (*job)(void *, int) noexcept nogil, void *arg) noexcept
-    void team_work(team_t *t, int id) noexcept
-    void team_call_roll(team_t *t) noexcept
-    bint team_take(team_t *t) noexcept
+    void team_barrier(team_t *team, int id) noexcept
+    void team_run(team_t *team, int active, void (*job)(void *, int) noexcept nogil, void *arg) noexcept
+    void team_work(team_t *team, int id) noexcept
+    void team_call_roll(team_t *team) noexcept
+    bint team_take(team_t *team) noexcept
     int load "LOAD"(shared_int *p) noexcept
     void store "STORE"(shared_int *p, int v) noexcept
     double now_seconds() noexcept
@@ -264,7 +264,7 @@ cdef extern from "kernels/profile.h" nogil:
         PROFILING
         PHASE_gather, PHASE_forward, PHASE_loss, PHASE_delta, PHASE_weight, PHASE_update, PHASE_barrier, N_PHASES
     const char *profile_phases[]
-    void MARK_START(int t) noexcept
-    void MARK(int t, int phase) noexcept
-    uint64_t PROFILE_TICKS(int t, int phase) noexcept
+    void MARK_START(int thread) noexcept
+    void MARK(int thread, int phase) noexcept
+    uint64_t PROFILE_TICKS(int thread, int phase) noexcept
     void PROFILE_RESET() noexcept

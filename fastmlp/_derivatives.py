@@ -58,13 +58,13 @@ def backprop(network: Network, X: Any, y: Any, sample_weight: Any) -> SimpleName
     data = network.bind(X, y, sample_weight)
     network.parameters.require_finite()
     with network.team(data.n, 3) as team:
-        kept = network.core.sweep(data, True, team)
-    dW, db = network.parameters.by_layer(kept["G"])
-    values = kept["values"].astype(np.float64)
+        found = network.core.sweep(data, True, team)
+    dW, db = network.parameters.by_layer(found["G"])
+    values = found["values"].astype(np.float64)
     weights = None if sample_weight is None else np.asarray(sample_weight)
     loss = float(values.mean() if weights is None else np.average(values, weights=weights))
-    dX, *delta = kept["delta"]
-    return SimpleNamespace(loss=loss, s=kept["s"], x=kept["x"], delta=[None, *delta], dW=dW, db=db, dX=dX)
+    dX, *delta = found["delta"]
+    return SimpleNamespace(loss=loss, s=found["s"], x=found["x"], delta=[None, *delta], dW=dW, db=db, dX=dX)
 
 
 def loss_and_gradient(network: Network, X: Any, y: Any, sample_weight: Any, **penalties: float) -> tuple[float, Floats]:
@@ -116,7 +116,7 @@ def input_gradient(network: Network, X: Any, y: Any, output: int | None, at: str
 def jacobian(network: Network, X: Any, at: str) -> Floats:
     X = network.features(X)
     J = np.empty((X.shape[0], network.d[-1], network.d[0]), network.dtype)
-    for part in _arrays.blocks(len(J), J[:1].nbytes):  # the system clears memory at its first use, deaf to signals
+    for part in _arrays.blocks(len(J), J[:1].nbytes):  # in pieces: no signal is seen while the system clears new memory
         for k in range(network.d[-1]):
             J[part, k] = input_gradient(network, X[part], None, k, at)
     return J

@@ -195,8 +195,8 @@ class Network:
         data = self.bind_inputs(X)
         self.parameters.require_finite()
         with self.team(data.n, 1) as team:
-            kept = self.core.sweep(data, False, team)
-        return SimpleNamespace(s=kept["s"], x=kept["x"])
+            found = self.core.sweep(data, False, team)
+        return SimpleNamespace(s=found["s"], x=found["x"])
 
     def predict(self, X: Any, linked: bool = True) -> Floats:
         """What the loss's link gives, (n, d(L)), or with linked=False x(L), before the link."""
@@ -227,6 +227,6 @@ def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:
     """ValueError where a layer with ties has a rate of its own: its parameters may stand in other layers too."""
     for l in () if tied is None else tied.layers():
         for factor in FACTORS:
-            given, default = (getattr(of, factor) for of in (layers[l - 1], type(layers[l - 1])))
+            given, default = (getattr(layer, factor) for layer in (layers[l - 1], type(layers[l - 1])))
             if given != default and not isinstance(default, property):
                 raise ValueError(f"{factor} of layer {l} must be {default:g}, since it has ties, got {given}")

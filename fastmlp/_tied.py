@@ -163,7 +163,8 @@ class Ties:
 
     def _require_scales(self, at: Integers, scales: Floats, dtype: DTypeLike) -> None:
         """ValueError where the scale of a weight is too large or too small."""
-        least = max(float(np.finfo(dtype).tiny), math.sqrt(np.finfo(float).tiny))  # products of two are floats
+        # the product of two is no less than the smallest float
+        least = max(float(np.finfo(dtype).tiny), math.sqrt(np.finfo(float).tiny))
         wrong = ~((np.abs(scales) >= least) & (np.abs(scales) <= 1 / least))
         if wrong.any():
             k = int(np.flatnonzero(wrong)[0])
@@ -201,7 +202,7 @@ class Ties:
 
     def spread(self, q: Floats) -> Floats:
         """E q: all weights."""
-        with np.errstate(over="ignore"):  # infinite then
+        with np.errstate(over="ignore"):  # what overflows becomes infinite, which _hold refuses
             return (self.scale * q[self.component]).astype(q.dtype)
 
     def gather(self, flat: Floats) -> Floats:

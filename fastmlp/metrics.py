@@ -111,9 +111,9 @@ def balanced_accuracy(y: NDArray[Any], prediction: Floats, weight: Any = None) -
     true, guess = (a.reshape(len(prediction), -1) for a in _guesses(y, prediction))
     shares = []
     for column, guessed in zip(true.T, guess.T):
-        rows = [column == k for k in np.unique(column)]
-        shares.append(np.mean([np.average(guessed[of] == column[of], weights=None if weight is None else weight[of])
-                               for of in rows if weight is None or weight[of].any()]))
+        by_class = [column == k for k in np.unique(column)]
+        shares.append(np.mean([np.average((guessed == column)[rows], weights=None if weight is None else weight[rows])
+                               for rows in by_class if weight is None or weight[rows].any()]))
     return float(np.mean(shares))
 
 

@@ -1,9 +1,8 @@
 """Random networks with layers of all kinds, blocks in blocks and batch normalisation, for the tests of the formats."""
-import numpy as np
 from hypothesis import strategies as st
 
+from drawn_layers import activations, by_feature, embeddings, grouped, numeric, some, windows
 from fastmlp import (
-    GLU,
     MLP,
     BatchNorm,
     Columns,
@@ -12,25 +11,14 @@ from fastmlp import (
     Conv2D,
     Dense,
     Dropout,
-    Embedding,
     Flatten,
     GlobalAvgPool,
     Identity,
-    LayerNorm,
-    Mixture,
-    Periodic,
-    PiecewiseLinear,
-    PReLU,
     Residual,
-    RMSNorm,
-    Scale,
-    Shift,
 )
-from test_random_networks import activations, grouped, windows
 
 DEEPEST = 3  # blocks in each other
 MOST_UNITS = 20  # that waves and bins are made of
-some = st.integers
 
 
 def shape_after(first, layers):
@@ -54,9 +42,7 @@ def entries(draw):
 
 @st.composite
 def with_categories(draw):
-    tables = draw(st.lists(st.builds(Embedding, some(1, 30), some(1, 9), st.sampled_from(["error", "zero"])),
-                           min_size=1, max_size=3))
-    n = draw(some(0, 5))
+    tables, n = draw(embeddings), draw(some(0, 5))
     if n and draw(st.booleans()):
         return [n + len(tables), Concat([Columns(n), *draw(in_a_row(n, 2, 0, 2))], Columns(draw(some(0, n)), tables))]
     return [Columns(n, tables)]
@@ -82,29 +68,23 @@ def in_a_row(draw, first, depth, least, most, same_size=False):
 
 
 @st.composite
-def by_feature(draw, n):
-    theta = draw(activations(False))
-    scale, shift = draw(st.booleans()), draw(st.booleans())
-    kinds = [Scale(0.5), Shift(0.5), RMSNorm(0.1, scale), Mixture(theta, 0.3), PReLU(), BatchNorm(0.3), Dropout(0.3),
-             Identity(), *[LayerNorm(0.1, scale, shift)] * (n > 1), *[GLU(theta)] * (n % 2 == 0)]
-    return draw(st.sampled_from(kinds))
+def of_features(draw, shape):
+    kind = draw(st.sampled_from([None, None, BatchNorm(0.3), Dropout(0.3), Identity()]))
+    return draw(by_feature(shape, False)) if kind is None else kind
 
 
 @st.composite
 def of_units(draw, shape, depth):
     (d,), theta, bias = shape, draw(activations(False)), draw(st.booleans())
-    kinds = ["dense", "feature", "feature", "groups", "waves", "bins"] + ["residual", "concat"] * 2 * (depth < DEEPEST)
+    kinds = ["dense", "feature", "feature", "groups"] + ["numeric"] * 2 * (d <= MOST_UNITS)
+    kinds += ["residual", "concat"] * 2 * (depth < DEEPEST)
     kind = draw(st.sampled_from(kinds))
     if kind == "feature":
-        return draw(by_feature(d))
+        return draw(of_features(shape))
     if kind == "groups":
         return draw(grouped(shape, False))
-    if kind == "waves" and d <= MOST_UNITS:
-        linear = draw(st.sampled_from([None, 1, 2]))
-        return Periodic(draw(some(1, 3)), 0.1, linear, theta if linear else "identity", draw(st.booleans()))
-    if kind == "bins" and d <= MOST_UNITS:
-        edges = [np.linspace(-1.5, 1.5, draw(some(2, 5))) for _ in range(d)]
-        return PiecewiseLinear(edges, draw(some(1, 9)), theta, bias)
+    if kind == "numeric":
+        return draw(numeric(shape, False))
     if kind == "residual":
         inner = draw(in_a_row(d, depth + 1, 0, 2))
         return Residual(*inner, Dense(4), project=True) if draw(st.booleans()) else Residual(*inner, Dense(d, theta))
@@ -119,7 +99,7 @@ def of_channels(draw, shape, depth, same_size):
     kinds = ["feature", "feature", "conv"] + ["window"] * 3 * (not same_size)
     kind = draw(st.sampled_from(kinds + ["residual", "concat"] * 2 * (depth < DEEPEST)))
     if kind == "feature":
-        return draw(by_feature(shape[-1]))
+        return draw(of_features(shape))
     if kind == "window":
         return draw(windows(shape, False))
     if kind == "residual":

@@ -1,6 +1,7 @@
 """Which module knows which: no circles, one private name of MLP, and a light `import fastmlp`."""
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,35 @@ def test_other_modules_use_one_private_name_of_mlp():
                     and ast.unparse(node.value).rpartition(".")[2] in OWNERS):
                 private.add(node.attr)
     assert private == {"_network"}
+
+
+FOREIGN = {"_network", "_replace", "_chunks", "_meta"}  # of MLP, named tuples, Dask
+
+
+def private_names(package):
+    """Those that modules of a package use of other objects than their own."""
+    trees = [ast.parse(path.read_text()) for path in (HOME / package).glob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node.value) != "self"}
+    return {name for name in used - own - FOREIGN if name.startswith("_") and not name.startswith("__")}
+
+
+def said():
+    """{package: private names} as the bases of the estimators list them."""
+    found = {}
+    for package in ("estimators", "tabular"):
+        for node in ast.parse((HOME / package / "_base.py").read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                listed = ast.get_docstring(node).partition("other packages use these: ")[2]
+                for part in listed.split("; "):
+                    user, *names = re.findall(r"`(\w+)`", part)
+                    found.setdefault(user, set()).update(names)
+    return found
+
+
+def test_the_estimators_list_the_private_names_that_other_packages_use():
+    assert said() == {package: private_names(package) for package in ("sensitivity", "export", "distributed")}
 
 
 def test_importing_fastmlp_is_light():

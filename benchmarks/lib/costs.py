@@ -38,7 +38,8 @@ def sizes(found):
              for row in found["rows"]]
     return page("Sizes", found["info"],
                 f"Bytes of a network with its softmax on a Cortex-M4, by {found['compiler']}, -Os: program with "
-                "weights and all constants, and memory; and of its ONNX file. Of sparse ones 80 % of the weights are 0. "
+                "weights and all constants, and memory; and of its ONNX file. Of sparse ones 80 % of the weights are "
+                "0. "
                 "`python benchmarks/run/sizes.py`", table(["network", "weights", "C", "memory", "ONNX"], lines))
 
 

@@ -18,7 +18,7 @@ import _path  # noqa: F401
 import fastmlp
 from fastmlp import MLP, Concat, Dense, Dropout, Identity, LayerNorm, Scale
 from fastmlp._fit.average import RunningMean
-from fastmlp._fit.epochs import Epochs
+from fastmlp._fit.loop import train
 from fastmlp.tabular import ensemble, presets
 from lib import machine, options, real_tables, report, tables
 from tables import scores
@@ -55,10 +55,11 @@ class FastScale(Scale):
     lr_scale = 6.0
 
 
-def averaged(network, state, data, order, batch, *others):
-    """Epochs that end with the mean of the weights over about the last two."""
+def averaged(net, running, plan, data, order, wanted, batch, *others):
+    """Training whose epochs end with the mean of the weights over about the last two."""
     steps = 2 * -(-order.n // batch)
-    return Epochs(network, state, data, order, batch, *others, mean=RunningMean(network.parameters, 1 - 1 / steps))
+    mean = RunningMean(net._network.parameters, 1 - 1 / steps)
+    return train(net, running, plan, data, order, wanted, batch, *others, mean=mean)
 
 
 class Plateaus(ensemble.MemberPlan):
@@ -123,7 +124,7 @@ CHOICES = {
     "5 members, 20 parts": Choice("5 members, 20 parts", NUMBERS, preset={"regressors": 5}),
     "scale": Choice("Scale in front, at six times the rate", CLASSES,
                     parts={"network": network(before=[FastScale()])}),
-    "mean": Choice("the mean of the weights over two epochs", parts={"Epochs": averaged}),
+    "mean": Choice("the mean of the weights over two epochs", parts={"train": averaged}),
     "half the epochs": Choice("60 epochs and a patience of 12 to classify, 80 and 15 for regression", preset={
         "classifying": tuple(replace(kind, epochs=60, patience=12) for kind in presets.CLASSIFYING),
         "regressing": tuple(replace(kind, epochs=80, patience=15) for kind in presets.REGRESSING)}),

@@ -39,7 +39,7 @@ class RunningMean:
         finally:
             self._exchange()
             if self.parameters.tied:
-                self.parameters.assign(self.parameters.values())  # members are copies, to the bit
+                self.parameters.assign(self.parameters.values())  # tied weights are exact copies
 
     def _exchange(self) -> None:
         if self.power[0] < 1:  # else there was no step yet

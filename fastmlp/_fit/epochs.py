@@ -110,7 +110,7 @@ class Epochs:
 
     def _run(self, rate: float) -> EpochResult | None:
         oldest = self.snapshots[0].arrays if len(self.snapshots) > 1 else None
-        start = self._snapshot(self.state.step_at(rate), next(self.dropped), oldest)._replace(done=self.done)
+        start = self._snapshot(self.state.step_at(rate), next(self.dropped), oldest, self.done)
         self.snapshots = [*self.snapshots[-1:], start]
         if self.on_batch_end is not None:
             sums, weight = self._train_batch_by_batch(start, self.on_batch_end)
@@ -239,7 +239,7 @@ class Epochs:
         """Have the rows of a section; its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
-            self.section_rows = NO_ROWS  # two are not held at once
+            self.section_rows = NO_ROWS  # lets go of those of the last section before others are made
             place = epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
             if self.order.window is None:
                 self.section_rows = self.order(*place)
@@ -280,13 +280,13 @@ class Epochs:
         """By which rows of an epoch drop units and have noise. salt: of a part of it, where rows are numbered anew."""
         return (self.network.progress.seed << 20) + epoch + (self.ranks.rank << 60) + salt & 2**64 - 1
 
-    def _snapshot(self, step: Step, dropped: DroppedRates, into: list[Floats] | None = None) -> Snapshot:
+    def _snapshot(self, step: Step, dropped: DroppedRates, into: list[Floats] | None = None, done: int = 0) -> Snapshot:
         """Of now, in the arrays of an old one where these are given."""
         epoch = self.network.progress.epochs_ever
         if into is None:
-            return Snapshot(step, dropped, epoch, [a.copy() for a in self.live])
+            return Snapshot(step, dropped, epoch, [a.copy() for a in self.live], done)
         _core.copy(into, self.live)
-        return Snapshot(step, dropped, epoch, into)
+        return Snapshot(step, dropped, epoch, into, done)
 
     def _restore(self, snapshot: Snapshot) -> None:
         _core.copy(self.live, snapshot.arrays)

@@ -1,21 +1,33 @@
-"""The loop over epochs. There is one: MLP.fit, MLP.partial_fit and the estimators each hand it a Plan."""
+"""The loop over epochs, and what it is put together from. There is one: MLP.fit, MLP.partial_fit, the estimators and
+the members of tables each hand it a Plan.
+"""
 from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Self
 
-from .. import _checks
+from .. import _checks, _core
+from .._engine.requests import Objective
+from .._parameters import OptimizerState
 from .._running import Fit
 from ..callbacks import Callback, overrides
+from .average import RunningMean
 from .epochs import EpochResult, Epochs
+from .local import LocalEpochs
+from .orders import Order
 from .ranks import ALONE, Ranks
+from .rates import DroppedRates
+from .resumed import WindowEpochs
+from .stream import Stream, StreamEpochs
 
 if TYPE_CHECKING:
     from ..model import MLP
 
 Notify = Callable[[int, dict[str, float]], bool]  # of (epoch or batch, logs); whether to stop
+Present = dict[str, Callable[[], float]]  # see Fit
+MANY = 10**6  # rows, where nobody knows how many
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -31,7 +43,26 @@ class Ending(enum.Enum):
 
 
 class Plan:
-    """What a fit does around each epoch, called by the loop in this order."""
+    """What is a fit's own, called by the loop in this order. Entered and left, it is the context of all epochs.
+
+    epochs: the Epochs, from the context's beginning on.
+    """
+
+    epochs: Epochs
+
+    def state(self) -> OptimizerState:
+        """The optimiser's state to train with, asked for once the threads are there."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Training has ended, in whatever way."""
+
+    def present(self) -> Present:
+        """What measures logged numbers of the training rows at the present weights, by name."""
+        return {"loss": self.epochs.loss}
 
     def begin_epoch(self) -> float:
         """The learning rate of the epoch to come."""
@@ -49,10 +80,45 @@ class Plan:
         return False
 
 
-def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence[Callback], running: Fit) -> Ending:
-    """Train for `wanted` epochs, or until something ends it sooner; the Ending. callbacks: those of this rank. running:
-    the Fit that they find the network in."""
-    ranks = epochs.ranks
+def train(net: MLP, running: Fit, plan: Plan, data: _core.Data, order: Order, wanted: int, batch: int | None,
+          objective: Objective, callbacks: Sequence[Callback], n_threads: int | None, ranks: Ranks = ALONE,
+          mean: RunningMean | None = None, dropped: Iterator[DroppedRates] | None = None) -> Ending:
+    """Train a network for `wanted` epochs, or until something ends it sooner; the Ending.
+
+    running: the Fit that callbacks find the network in. callbacks: those that this rank was given. n_threads: as for
+    Network.team. What else is given is as Epochs has it.
+    """
+    network = net._network
+    if ranks.several:
+        callbacks, n_threads = ranks.listening(callbacks), ranks.threads(n_threads)
+    on_batch_end = _batch_notifier(callbacks, net, ranks)
+    known = not isinstance(order, Stream)  # how many rows there are
+    rows, of_a_step = order.n if known else MANY, min(order.n, batch or order.n) if known else None
+    with order, network.team(rows, 3 * wanted, n_threads, of_a_step) as team:
+        state = plan.state()
+        if ranks.several:
+            ranks.follow(network, state)
+        kind = _kind_of_epochs(order, ranks, on_batch_end is None and mean is None)
+        plan.epochs = kind(network, state, data, order, batch, team, objective, on_batch_end, ranks, mean, dropped)
+        with plan:
+            running.present = plan.present()
+            ending = _loop(net, wanted, plan, callbacks, running)
+        if ranks.several:
+            ranks.follow(network)
+    return ending
+
+
+def _kind_of_epochs(order: Order, ranks: Ranks, whole: bool) -> type[Epochs]:
+    """whole: whether an epoch's calls of the engine take as many batches as there are."""
+    if isinstance(order, Stream):
+        return StreamEpochs
+    if ranks.local_steps:
+        return LocalEpochs
+    return WindowEpochs if order.window is not None and whole and not ranks.several else Epochs
+
+
+def _loop(net: MLP, wanted: int, plan: Plan, callbacks: Sequence[Callback], running: Fit) -> Ending:
+    epochs, ranks = plan.epochs, plan.epochs.ranks
     changing = ranks.several and ranks.any(bool(callbacks))
     shared = SharedMeasures(running, ranks, callbacks) if ranks.several else None
     with Notifying(callbacks, net, wanted) as notify:
@@ -132,7 +198,7 @@ def stops(callback: Callback, event: str, net: MLP, number: int, logs: dict[str,
     return answer is not None and _checks.verdict(f"{event} of {type(callback).__name__}", answer)
 
 
-def batch_notifier(callbacks: Sequence[Callback], net: MLP, ranks: Ranks = ALONE) -> Notify | None:
+def _batch_notifier(callbacks: Sequence[Callback], net: MLP, ranks: Ranks) -> Notify | None:
     """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has on any
     rank. ValueError where one has, and ranks take steps of their own."""
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]

@@ -10,7 +10,7 @@ from .._network import Network
 from .._types import Floats, Integers
 from .options import Options
 
-STEPS = 2**16  # shares are whole multiples of 1 / STEPS, lest the last digits of a pow show in bits
+STEPS = 2**16  # shares are rounded to multiples of 1 / STEPS, since the last digits of pow differ between machines
 
 
 def check(network: Network, options: Options) -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -16,9 +16,8 @@ from .._parameters import OptimizerState
 from .._types import Integers
 from . import classes, loop, mixup
 from .average import RunningMean
-from .epochs import EpochResult, Epochs
+from .epochs import EpochResult
 from .history import History
-from .local import LocalEpochs
 from .measures import Measures
 from .options import Options, local_steps, validation_sets
 from .orders import InOrder, Order, Shuffled, hold_out
@@ -26,7 +25,7 @@ from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
 from .resumed import WindowEpochs
 from .scales import warn_of_scales
-from .stream import Stream, StreamEpochs, stream_of
+from .stream import StreamEpochs, stream_of
 from .windows import windows_of
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ if TYPE_CHECKING:
     from .groups import Group, Groups
 
 
-MANY = 10**6  # rows, where nobody knows how many
 PLAIN = Objective()
-# without these options
+# options without which it is PLAIN
 PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing", "mixup"}
 
 
@@ -117,40 +115,17 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         warn_of_scales(network, *rows.arrays, options.epochs, stacklevel=4)
     rates = learning_rates(options.optimizer, first, options.epochs)
     dropped = dropout_rates(network, first, options.epochs)
-    if options.class_weight is not None:  # of the rows that are trained on; what was measured is bound already
+    if options.class_weight is not None:  # only for training: rows to be measured are bound already
         n = data.n if rows.numbers is None else len(rows.numbers)
         weights = classes.weights(network, y, n, options.sample_weight, options.class_weight, ranks)
         data, _ = ranks.bind(network, X, y, weights)
-    callbacks, n_threads = options.callbacks, options.n_threads
-    if ranks.several:
-        callbacks, n_threads = ranks.listening(callbacks), ranks.threads(n_threads)
-    on_batch_end = loop.batch_notifier(callbacks, net, ranks)
-    batch = None if isinstance(order, Stream) else min(order.n, options.batch_size or order.n)
-    known = MANY if isinstance(order, Stream) else order.n
-    with order, network.team(known, 3 * options.epochs, n_threads, batch) as team:
-        state = OptimizerState.following(progress.optimizer_state, network.parameters, options.optimizer, fresh)
-        if ranks.several:
-            ranks.follow(network, state)
-        progress.optimizer_state = state
-        if previous is None:
-            net.history = History(loss=[], lr=[])
-        mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
-        resumes = order.window is not None and not ranks.several and on_batch_end is None and mean is None
-        kind = (StreamEpochs if isinstance(order, Stream) else LocalEpochs if ranks.local_steps
-                else WindowEpochs if resumes else Epochs)
-        unfinished, progress.unfinished = None if previous is None else progress.unfinished, None
-        epochs = kind(network, state, data, order, options.batch_size, team, objective, on_batch_end, ranks, mean,
-                      dropped)
-        if isinstance(epochs, WindowEpochs):
-            epochs.goes_on_from(unfinished)
-        plan = NetworkPlan(net, rates, epochs, measures, running)
-        running.directions = options.directions
-        running.present = present(epochs, X, y, options)
-        ending = loop.train(net, epochs, options.epochs, plan, callbacks, running)
-        if ranks.several:
-            ranks.follow(network)
+    mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
+    plan = NetworkPlan(net, running, X, y, options, previous is not None, rates, measures)
+    running.directions = options.directions
+    ending = loop.train(net, running, plan, data, order, options.epochs, options.batch_size, objective,
+                        options.callbacks, options.n_threads, ranks, mean, dropped)
     if ending is loop.Ending.DIVERGED:
-        warnings.warn(f"the loss was not finite in epoch {state.epoch + 1}: training stopped, the network "
+        warnings.warn(f"the loss was not finite in epoch {plan.epochs.state.epoch + 1}: training stopped, the network "
                       "holds the weights before the step that made it so; try a smaller learning rate",
                       loop.DivergenceWarning, stacklevel=4)
     return net.history
@@ -205,18 +180,6 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
                      smoothing=options.label_smoothing, mixup=options.mixup)
 
 
-def present(epochs: Epochs, X: Any, y: Any, options: Options) -> dict[str, Callable[[], float]]:
-    """What measures logged numbers of the training rows at the present weights, by name; see Fit. Not where batches
-    may come once only: in one epoch there is nothing to choose from."""
-    if isinstance(epochs, StreamEpochs) and options.epochs == 1:
-        return {}
-    found = {"loss": epochs.loss}
-    if epochs.objective.penalty.kind:
-        name = _robust.PENALTY_NAMES[epochs.objective.penalty.kind]
-        found[name] = lambda: epochs.penalty(lambda piece: bound_alone(epochs.network, X, y, *piece))
-    return found
-
-
 def bound_alone(network: Network, X: Any, y: Any, data: _core.Data, rows: Integers | None) -> _core.Data:
     """Some rows of X and y, which data are, None for all: the others have no weight."""
     if rows is None:
@@ -227,11 +190,40 @@ def bound_alone(network: Network, X: Any, y: Any, data: _core.Data, rows: Intege
 
 
 class NetworkPlan(loop.Plan):
-    """Rates by the epoch; each epoch's numbers go to the network's History. When to stop is the callbacks' to say."""
+    """Rates by the epoch; each epoch's numbers go to the network's History. When to stop is the callbacks' to say.
 
-    def __init__(self, net: MLP, rates: Iterator[float], epochs: Epochs, measures: Measures,
-                 running: _running.Fit) -> None:
-        self.net, self.rates, self.epochs, self.measures, self.running = net, rates, epochs, measures, running
+    goes_on: whether the optimiser's state and the History do.
+    """
+
+    def __init__(self, net: MLP, running: _running.Fit, X: Any, y: Any, options: Options, goes_on: bool,
+                 rates: Iterator[float], measures: Measures) -> None:
+        self.net, self.running, self.rates, self.measures = net, running, rates, measures
+        self.X, self.y, self.options, self.goes_on = X, y, options, goes_on
+
+    def state(self) -> OptimizerState:
+        network = self.net._network
+        return OptimizerState.following(network.progress.optimizer_state, network.parameters, self.options.optimizer,
+                                        not self.goes_on)
+
+    def __enter__(self) -> Self:
+        progress = self.net._network.progress
+        progress.optimizer_state = self.epochs.state
+        unfinished, progress.unfinished = progress.unfinished, None
+        if isinstance(self.epochs, WindowEpochs):
+            self.epochs.goes_on_from(unfinished if self.goes_on else None)
+        if not self.goes_on:
+            self.net.history = History(loss=[], lr=[])
+        return self
+
+    def present(self) -> loop.Present:
+        epochs = self.epochs
+        if isinstance(epochs, StreamEpochs) and self.options.epochs == 1:
+            return {}  # batches may come once only, and in one epoch there is nothing to choose from
+        found = {"loss": epochs.loss}
+        if epochs.objective.penalty.kind:
+            name = _robust.PENALTY_NAMES[epochs.objective.penalty.kind]
+            found[name] = lambda: epochs.penalty(lambda piece: bound_alone(epochs.network, self.X, self.y, *piece))
+        return found
 
     def begin_epoch(self) -> float:
         self.running.training = True

@@ -64,9 +64,9 @@ class Options:
         """Check what was given, for a network with a loss, and bring it into the form in which the loop takes
         it: an optimiser, a list of callbacks, metrics and validation rows by name. TypeError or ValueError names the
         option. default_optimizer: None for a fit's own default."""
-        self.given: list[str] = [  # each 0.0 may be an object of its own
-            name for name, value in vars(self).items()
-            if value is not DEFAULTS[name] and not (type(value) is float and value == DEFAULTS[name])]
+        self.given: list[str] = [  # a float by its value: not every 0.0 is the same object
+            name for (name, value), default in zip(vars(self).items(), DEFAULTS.values())
+            if value is not default and not (type(value) is float and value == default)]
         for name in self.given:
             if name in CHECKS:
                 setattr(self, name, CHECKS[name](name, getattr(self, name)))

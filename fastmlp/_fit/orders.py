@@ -21,7 +21,7 @@ def hold_out(data: _core.Data, rows: Integers | None, fraction: float, seed: int
     if not fraction:
         return rows, None
     order = np.empty(data.n if rows is None else len(rows), np.int64)
-    _core.shuffle(order, seed, 2**40)  # an epoch that no fit reaches
+    _core.shuffle(order, seed, 2**40)  # in the place of an epoch: no fit has so many
     held = round(len(order) * fraction)
     trained, of_all = ranks.sums(len(order) - held, len(order))
     if not 0 < trained < of_all:

@@ -17,9 +17,9 @@ class WindowEpochs(Epochs):
     def goes_on_from(self, unfinished: Unfinished | None) -> None:
         """Have the first epoch go on from one that an earlier fit left, where it is of as many rows, batches and
         windows."""
-        self.of = self.n, self.cut.batch, self.order.window or 0
-        self.before = Unfinished(*self.of, 0, 0.0, 0.0)
-        if unfinished is not None and unfinished[:3] == self.of and unfinished.batches < self.batches:
+        self.sizes = self.n, self.cut.batch, self.order.window or 0
+        self.before = Unfinished(*self.sizes, 0, 0.0, 0.0)
+        if unfinished is not None and unfinished[:3] == self.sizes and unfinished.batches < self.batches:
             self.before, self.done = unfinished, unfinished.batches
         self.reached, self.arrays = self.before, [a.copy() for a in self.live]
 
@@ -30,7 +30,7 @@ class WindowEpochs(Epochs):
             _copy(self.arrays, self.live)
             self.network.progress.unfinished = self.reached if self.reached.batches else None
             raise
-        self.done, self.before = 0, Unfinished(*self.of, 0, 0.0, 0.0)
+        self.done, self.before = 0, Unfinished(*self.sizes, 0, 0.0, 0.0)
         self._mark(self.before)
         return result
 
@@ -48,7 +48,7 @@ class WindowEpochs(Epochs):
         whole = super()._train_section(start, sums, end)
         if whole and self.marking and end < self.batches:
             before = self.before
-            self._mark(Unfinished(*self.of, end, before.loss + sums.loss, before.sensitivity + sums.sensitivity))
+            self._mark(Unfinished(*self.sizes, end, before.loss + sums.loss, before.sensitivity + sums.sensitivity))
         return whole
 
     def _mark(self, reached: Unfinished) -> None:

@@ -14,8 +14,10 @@ from ..losses import OF_QUANTILES
 # Root mean square of a column above which there is a word. Targets count more: outputs are 0 at first, and Adam at its
 # default rate takes a thousand steps to move a bias by 1.
 LARGE = {"X": 600.0, "y": 100.0}
-ROWS, ELEMENTS = 1000, 2**14  # that are looked at, at most
-WORTH = 2e7  # floating point operations of a fit, a millisecond or more, beside which looking takes a hundredth
+ROWS, ELEMENTS = 1000, 2**14  # at most so many are looked at
+# floating point operations of a fit from which on X and y are looked at: they take a millisecond or more, looking a
+# hundredth of that
+WORTH = 2e7
 SCALED = ("dense", "conv")  # kinds of first layers that take X as numbers of some scale
 OF_NUMBERS = ("squared_error", "half_squared_error", "absolute_error", "huber", *OF_QUANTILES)
 REMEDIES = {"X": "sklearn.preprocessing.StandardScaler, in a Pipeline, brings each column to mean 0 and variance 1",

@@ -54,7 +54,7 @@ class Workers:
                 self.threads.add(thread)
             return call()
         finally:
-            with self.lock:  # where nothing is raised before what comes next
+            with self.lock:  # interrupt takes it too: it raises nothing in this thread from here on
                 self.threads.discard(thread)
             raise_pending()  # here, not in the pool
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 SALT = 0x9e3779b97f4a7c15  # multiplied by the place, so that windows' seeds do not collide with epochs'
-RUNS = 32  # of a window, where they need not be larger to be read well
+RUNS = 32  # in a window; fewer where the source is read in larger pieces
 
 
 class Part(NamedTuple):

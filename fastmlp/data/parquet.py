@@ -64,7 +64,7 @@ class Columns:
         last = self._last
         if last is not None and last[0] == number:
             return last[1]
-        self._last = last = None  # two are not held at once
+        self._last = last = None  # lets go of it before another one is read
         table = _table(self._pieces[number], self._names, self._rows_of(number))
         rows = np.empty((table.num_rows, len(self._names)), self.dtype)
         for i, name in enumerate(self._names):

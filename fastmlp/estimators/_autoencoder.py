@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -15,17 +15,19 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _checks
 from .._arrays import blocks, weights
 from .._fit.options import Callbacks, described, is_tuple_of
-from .._fit.ranks import ALONE
+from .._fit.ranks import ALONE, Ranks
 from .._running import alone
 from .._types import Floats
 from ..layers import Dropout
+from ..model import MLP
 from ..optim import Optimizer
 from ..sensitivity._target import dense_rows
-from ..ties import tie_transpose
+from ..ties import Tie, tie_transpose
 from . import _solvers
 from ._base import BaseMLP, either, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._input import validate_data, validate_weight
+from ._mlp import Entries
 from ._together import together
 from ._types import Activations, LearningRate, Monitored, Seed
 
@@ -83,30 +85,30 @@ class MLPAutoencoder(BaseMLP):
 
     # ---- the network
 
-    def _hidden_sizes(self):
+    def _hidden_sizes(self) -> list[int]:
         sizes = super()._hidden_sizes()
         if not sizes:
             raise ValueError("hidden_layer_sizes must have at least one layer, for the code, got none")
         return [*sizes, *sizes[-2::-1]]
 
-    def _ties(self, layers):
+    def _ties(self, layers: Entries) -> Sequence[Tie]:
         """Of the list that MLP takes: each weight of the decoder is the encoder's, transposed."""
         if not self._settled["tied"]:
             return []
-        with_weights = [l for l, y in enumerate(layers) if l and not isinstance(y, Dropout)]
+        with_weights = [l for l, layer in enumerate(layers) if l and not isinstance(layer, Dropout)]
         encoder = with_weights[:len(with_weights) // 2]
         return [tie_transpose(l, m) for l, m in zip(encoder, with_weights[::-1])]
 
-    def _settles(self):
+    def _settles(self) -> dict[str, Any]:
         return {**super()._settles(), "tied": self.tied}
 
-    def _network_loss(self):
+    def _network_loss(self) -> str:
         return "half_squared_error"
 
-    def _loss_to_report(self, loss):
+    def _loss_to_report(self, loss: float) -> float:
         return loss / self.n_outputs_
 
-    def _score_of(self, outputs, y, weight):
+    def _score_of(self, outputs: Callable[..., Floats], y: Any, weight: Any) -> float:
         """Of all features together; where none varies and of a single row what scikit-learn's r2_score says."""
         n, d = y.shape
         if n < 2:
@@ -127,18 +129,19 @@ class MLPAutoencoder(BaseMLP):
 
     # ---- fitting
 
-    def _validate_input(self, X, y, incremental, reset, ranks=ALONE):
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool,
+                        ranks: Ranks = ALONE) -> tuple[Any, Any]:
         X = validate_data(self, X, accept_sparse="csr", dtype=(np.float64, np.float32), reset=reset,
                           ensure_min_samples=int(not ranks.several))
         return X, X
 
-    def _validation_parts(self, given):
+    def _validation_parts(self, given: Any) -> tuple[Any, ...]:
         X, weight = given if is_tuple_of(given, 2) else (given, None)
         if isinstance(X, tuple):
             raise ValueError(f"validation_data must be X or (X, sample_weight), got {described(X)}")
         return X, None, weight
 
-    def _as_network(self, X, y=None):
+    def _as_network(self, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
         """y : what the rows are held against, which the network checks."""
         net, X, _ = super()._as_network(X)
         return net, X, y
@@ -183,7 +186,7 @@ class MLPAutoencoder(BaseMLP):
         check_is_fitted(self, "coefs_")
         return self._halves()[0].predict(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
 
-    def _halves(self):
+    def _halves(self) -> tuple[MLP, MLP]:
         """The encoder and the decoder, networks."""
         specs = self._layers_of_use()
         middle = len(specs) // 2 + 1
@@ -207,5 +210,5 @@ class MLPAutoencoder(BaseMLP):
         return float(self._score_of(lambda part: self._outputs(X[part], check_input=False), y, sample_weight))
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.coefs_[len(self.coefs_) // 2].shape[0]

@@ -1,38 +1,34 @@
-"""What the estimators have in common: parameters, the network behind coefs_ and intercepts_, fitting, state."""
+"""What the estimators have in common: parameters, what y is, files, fitting and using."""
 from __future__ import annotations
 
-import contextlib
-import copy
-import inspect
 import os
-from dataclasses import replace
+from collections.abc import Callable
 from numbers import Integral, Real
-from operator import is_
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks, _core, _lazy, optim
-from .._files import document
 from .._fit.options import described, is_tuple_of
-from .._fit.ranks import ALONE
+from .._fit.ranks import ALONE, Ranks
 from .._fit.scales import warn_of_scales
-from .._parameters import OptimizerState
 from .._running import Fit, alone
 from .._types import Floats
 from ..callbacks import Callback, require_watched
-from ..layers import ALIASES, Dense, Dropout
+from ..layers import ALIASES
 from ..metrics import larger_is_better
 from ..model import MLP
 from ..sensitivity._target import Target
-from . import _checked, _files, _lbfgs, _solvers, _stochastic, _watched
+from . import _checked, _files, _lbfgs, _solvers, _state, _stochastic, _watched
 from ._documented import Documented
 from ._input import validate_data, validate_weight
+from ._mlp import HasNetwork
+from ._stochastic import CurrentRate
 from ._together import require_same_parameters, together
 
 try:  # new in scikit-learn 1.9, and experimental there
@@ -40,23 +36,24 @@ try:  # new in scikit-learn 1.9, and experimental there
 except ImportError:
     CallbackSupportMixin = type("CallbackSupportMixin", (), {})
 
-    def with_callbacks(method):
+    def with_callbacks(method: Any) -> Any:
         return method
 
 
-FORMAT = 1  # of pickled state
-
-
-def _at_least(number, kind=Real, closed="left"):
+def _at_least(number: float, kind: type = Real, closed: str = "left") -> Interval:
     return Interval(kind, number, None, closed=closed)
 
 
-class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
+              BaseEstimator):
     """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`,
     `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor.
 
-    Of its private names `sensitivity`, `export` and `distributed` use these: `_mlp`, `_adopt` and `_as_network` (the
-    network), `_fit`, `_ready` and `_stochastic` (fits), `_validate_input` and `_targets` (data)."""
+    Of the private names other packages use these: `sensitivity` `_as_network`; `export` `_mlp`, `_adopt`, `_settles`
+    and `_settled` (the network), `_halves` (of the autoencoder), `_y_type`, `_label_binarizer` and `_n_features_out`
+    (what comes out), `_validate_params`; `distributed` `_mlp`, `_hidden_sizes`, `_check_loss`, `_stochastic`,
+    `_parameter_constraints`, `_ready`, `_fit`, `_random_state` and `_watching` (fits), `_validate_input`, `_targets`,
+    `_loss_to_report`, `_y_type` and `_y_sparse` (data)."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],
@@ -97,7 +94,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         "callbacks": [list, tuple, callable, Callback, None],
     }
 
-    def _validate_params(self):
+    def _validate_params(self) -> None:
         """What scikit-learn calls before each fit."""
         _checked.check_kinds(self)
         dtype = np.dtype(self.dtype or (np.float64 if self.precision == "full" else np.float32))
@@ -105,133 +102,52 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         _checked.check_bounds(self, dtype)
         _checked.check_numbers(self, dtype)
 
-    def _set_parameters(self, parameters):
+    def _set_parameters(self, parameters: dict[str, Any]) -> None:
         """__init__'s locals() as attributes."""
-        vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
+        self.__dict__.update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
 
     # ---- what y is
 
-    def _n_outputs(self):
+    def _n_outputs(self) -> int:
         """Of a y of one column."""
         return 1
 
-    def _outputs_each(self):
+    def _outputs_each(self) -> int:
         """Of the network, for each column of y."""
         return 1
 
-    def _out_activation(self):
+    def _out_activation(self) -> str:
         return "identity"
 
-    def _targets(self, y, dtype):
+    def _targets(self, y: Any, dtype: DTypeLike) -> Any:
         """y as the network takes it."""
         return y
 
-    def _stratification_labels(self, y):
+    def _stratification_labels(self, y: Any) -> Any:
         """Labels to stratify the split of held-out rows by, or None."""
         return None
 
-    def _decode(self, outputs):
+    def _decode(self, outputs: Floats) -> Any:
         """Outputs as predict gives them."""
         return outputs
 
-    def _total_weight(self, y, sample_weight, ranks=ALONE):
+    def _total_weight(self, y: Any, sample_weight: Floats | None, ranks: Ranks = ALONE) -> Floats | None:
         return sample_weight
 
-    def _loss_to_report(self, loss):
+    def _loss_to_report(self, loss: float) -> float:
         """The loss that is shown for the network's mean loss."""
         return loss
 
-    def _score_of(self, outputs, y, weight):
+    def _score_of(self, outputs: Callable[..., Floats], y: Any, weight: Any) -> float:
         """The score of rows whose outputs a function gives, of all or of a slice of them; NaN where these are not
         finite."""
         found = outputs()
         return self._score(y, self._decode(found), weight) if np.isfinite(found).all() else np.nan
 
-    def _check_loss(self):
+    def _check_loss(self) -> None:
         """ValueError where the loss asked for is none."""
 
-    # ---- the network behind coefs_ and intercepts_
-
-    def _hidden_sizes(self):
-        """hidden_layer_sizes as a list."""
-        return _checked.hidden_sizes(self.hidden_layer_sizes)
-
-    def _layers(self, coefs, intercepts):
-        """The list that MLP takes, with these weights to start from."""
-        n_hidden = len(coefs) - 1
-        activations = _checked.each_hidden(self, "activation", n_hidden, str)
-        rates = _checked.each_hidden(self, "dropout", n_hidden, Real)
-        layers = [len(coefs[0])]
-        for W, b, activation, rate in zip(coefs, intercepts, [*activations, "identity"], [*rates, 0.0]):
-            layers.append(Dense(W.shape[1], activation, init=W, bias_init=b))
-            layers += [Dropout(rate)] if rate > 0 else []
-        return layers
-
-    def _layers_of_use(self):
-        """The list that MLP takes, as it is now, without what only training has."""
-        return [layer for layer in self._layers(self.coefs_, self.intercepts_) if not isinstance(layer, Dropout)]
-
-    def _draws_random_numbers(self):
-        """Whether training draws more than the order of rows."""
-        return bool(self.input_noise) or any(
-            _checked.each_hidden(self, "dropout", len(self._hidden_sizes()), Real))
-
-    def _settles(self):
-        """What a fit settles of the network, whatever parameters are set after it."""
-        return {"loss": self._network_loss()}
-
-    def _build(self, coefs, intercepts, dtype):
-        layers = self._layers(coefs, intercepts)
-        net = MLP(layers, loss=self._settled["loss"], dtype=dtype, random_state=0, ties=self._ties(layers),
-                  precision=self.precision)
-        # its specs need not keep the arrays that the weights started from
-        net._network.layers = tuple(
-            replace(layer, init="zeros", bias_init=0.0) if isinstance(layer, Dense) else layer for layer in net.layers)
-        return self._threaded(net)
-
-    def _threaded(self, net):
-        """A network, which takes as many threads as are wanted now."""
-        net._network.n_threads = self.n_threads
-        return net
-
-    def _part(self, layers):
-        """The network of some of the layers."""
-        return self._threaded(MLP(layers, dtype=self._mlp().dtype, precision=self.precision))
-
-    def _ties(self, layers):
-        return ()
-
-    def _adopt(self, net):
-        """Make a network the one whose weights coefs_ and intercepts_ are: views, through which it can be changed."""
-        self.coefs_ = [W for W in net.W if W is not None]
-        self.intercepts_ = [b for b in net.b if b is not None]
-        self._net = net, [*self.coefs_, *self.intercepts_], self._built_from()
-
-    def _built_from(self):
-        return {"activation": self.activation, "dropout": self.dropout, "precision": self.precision}
-
-    def _fitted(self):
-        """(the network that a fit left, what it was built from), None and {} where coefs_ or intercepts_ were set."""
-        arrays = [*self.coefs_, *self.intercepts_]
-        net, views, built_from = self.__dict__.get("_net", (None, (), {}))
-        return (net, built_from) if len(arrays) == len(views) and all(map(is_, arrays, views)) else (None, {})
-
-    def _mlp(self):
-        """The network that coefs_ and intercepts_ are views of, or where others were set, or what it is built from, a
-        new one of those."""
-        net, built_from = self._fitted()
-        if net is not None and built_from == self._built_from():
-            return self._threaded(net)
-        coefs, intercepts = [np.asarray(W) for W in self.coefs_], [np.asarray(b) for b in self.intercepts_]
-        return self._build(coefs, intercepts, "float32" if coefs[0].dtype == np.float32 else "float64")
-
-    @property
-    def network_(self) -> MLP:
-        """The MLP behind `coefs_` and `intercepts_`, ready to predict: its outputs are those of the last layer and of
-        its link, for two classes the probability of the second alone. It is no copy: what it learns is learned here,
-        unless coefs_ or intercepts_ were set."""
-        check_is_fitted(self, "coefs_")
-        return self._mlp()
+    # ---- files
 
     def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
         """The fitted estimator as an ONNX model, with outputs named as skl2onnx names them: see fastmlp.export.to_onnx.
@@ -296,15 +212,17 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         return self._fit(X, y, sample_weight, validation_data=either(validation_data, given, y_val, sample_weight_val),
                          ranks=comm)
 
-    def _fit(self, X, y, sample_weight=None, incremental=False, validation_data=None, ranks=None):
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, validation_data: Any = None,
+             ranks: Ranks | None = None) -> Self:
         ranks = ranks or ALONE
         job = self._ready(X, y, sample_weight, incremental, validation_data, ranks)
-        with Fit(job.net) as job.running:  # callbacks have it in hand
+        with Fit(job.net) as job.running:  # which callbacks see as one that is being fitted
             job.running.directions = {name: larger_is_better(name) for name in job.logged}
             (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 
-    def _ready(self, X, y, sample_weight, incremental, validation_data, ranks):
+    def _ready(self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation_data: Any,
+               ranks: Ranks) -> _solvers.FitJob:
         """All is checked, and the network is there that coefs_ and intercepts_ are views of; the FitJob."""
         hidden = self._hidden_sizes()
         self._check_loss()
@@ -340,13 +258,13 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         self._adopt(net)
         return _solvers.FitJob(self, net, data, X, y, weight, incremental, validation, names, ranks, numbers)
 
-    def _checked_weight(self, X, y, sample_weight, ranks):
+    def _checked_weight(self, X: Any, y: Any, sample_weight: Any, ranks: Ranks) -> Floats | None:
         """The weights of rows, with those of their classes."""
         if sample_weight is not None:
             sample_weight = validate_weight(sample_weight, X) if X.shape[0] else None
         return self._total_weight(y, sample_weight, ranks)
 
-    def _validation(self, given, ranks):
+    def _validation(self, given: Any, ranks: Ranks) -> tuple[Any, ...] | None:
         """validation_data, checked: (X, y, sample_weight), or None."""
         if given is None:
             return None
@@ -354,51 +272,13 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         X, y = self._validate_input(X, y, incremental=True, reset=False, ranks=ranks)
         return X, y, self._checked_weight(X, y, weight, ranks)
 
-    def _validation_parts(self, given):
+    def _validation_parts(self, given: Any) -> tuple[Any, ...]:
         """X, y and sample_weight or None of validation_data."""
         if not is_tuple_of(given, 2, 3):
             raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {described(given)}")
         return (*given, None)[:3]
 
-    def _first_mlp(self, sizes, dtype):
-        """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and
-        Bengio 2010."""
-        if self.dtype is not None:
-            dtype = self.dtype
-        elif self.precision != "full":
-            dtype = "float32"
-        elif not self._stochastic:  # scipy's L-BFGS works in float64
-            dtype = "float64"
-        _checked.check_numbers(self, dtype)
-        factor = 2.0 if self.activation == "logistic" else 6.0
-        coefs, intercepts = [], []
-        for n_in, n_out in zip(sizes, sizes[1:]):
-            bound = np.sqrt(factor / (n_in + n_out))
-            coefs.append(self._random_state.uniform(-bound, bound, (n_in, n_out)))
-            intercepts.append(self._random_state.uniform(-bound, bound, n_out))
-        net = self._build(coefs, intercepts, dtype)
-        if self._draws_random_numbers():
-            net._network.progress.seed = int(self._random_state.randint(2**31 - 1))
-        return net
-
-    def _next_mlp(self, sizes):
-        """A network with weights of its own that goes on from coefs_, with the optimiser's state."""
-        found = [len(self.coefs_[0]), *(np.shape(W)[1] for W in self.coefs_)]
-        if found != sizes:
-            raise ValueError("hidden_layer_sizes, X and y must stay as in the first fit, where layers had "
-                             f"{found} units, got {sizes}")
-        last = self._mlp()
-        _checked.check_numbers(self, last.dtype)
-        coefs, intercepts = ([a for a in arrays if a is not None] for arrays in (last.W, last.b))
-        net = self._build(coefs, intercepts, last.dtype)
-        network, progress, state = net._network, last._network.progress, last._network.progress.optimizer_state
-        network.progress.seed, network.progress.epochs_ever = progress.seed, progress.epochs_ever
-        if state is not None and len(last._network.core.P) == len(network.core.P):
-            exported = state.export(last._network.parameters)
-            network.progress.optimizer_state = OptimizerState.restore(network.parameters, exported)
-        return net
-
-    def _start(self, sizes):
+    def _start(self, sizes: list[int]) -> None:
         """The attributes of a new training."""
         self.n_layers_ = len(sizes)
         self.n_iter_ = self.t_ = 0
@@ -407,16 +287,16 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
     # ---- using
 
     @property
-    def _stochastic(self):
+    def _stochastic(self) -> bool:
         return self.optimizer is not None or self.solver in _solvers.STOCHASTIC
 
-    def _check_solver(self):
+    def _check_solver(self) -> bool:
         if not self._stochastic:
             raise AttributeError("partial_fit is only available for stochastic optimizers. "
                                  f"{self.solver} is not stochastic.")
         return True
 
-    def _outputs(self, X, check_input=True, linked=True):
+    def _outputs(self, X: Any, check_input: bool = True, linked: bool = True) -> Floats:
         """The link of x(L), or x(L) itself, (n_samples, n_outputs)."""
         check_is_fitted(self, "coefs_")
         network = self._mlp()._network
@@ -428,7 +308,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
             X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return network.predict(X, linked)
 
-    def _hidden_layer(self, argument):
+    def _hidden_layer(self, argument: str) -> int:
         """The number of the hidden layer that transform gives, 0 the first. argument : where it comes from."""
         n_hidden, layer = len(self.coefs_) - 1, self.transform_layer
         if not n_hidden:
@@ -438,7 +318,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
                              f"got {layer}")
         return layer % n_hidden
 
-    def _activations(self, X, hidden):
+    def _activations(self, X: Any, hidden: int) -> Floats:
         """Of the hidden layer of a number, 0 the first."""
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self._part(self._layers_of_use()[:hidden + 2]).predict(X)
@@ -453,7 +333,7 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         f = Target(self, X, y, output)
         return f.gradient(f.X, np.arange(f.n))
 
-    def _as_network(self, X, y=None):
+    def _as_network(self, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
         """The network, and X and y, checked, as it takes them."""
         check_is_fitted(self, "coefs_")
         net = self._mlp()
@@ -462,84 +342,33 @@ class BaseMLP(Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin,
         X, y = self._validate_input(X, y, incremental=True, reset=False)
         return net, X, self._targets(y, net.dtype)
 
-    def _loss_grad_lbfgs(self, packed, X, y, sample_weight=None, *_):
+    def _loss_grad_lbfgs(self, packed: Any, X: Any, y: Any, sample_weight: Any = None, *_: Any) -> tuple[float, Floats]:
         """(loss, gradient) of weights and then biases in one array, under scikit-learn's name; y (n, n_outputs), 0 or 1
         for labels."""
         check_is_fitted(self, "coefs_")
         return _lbfgs.loss_and_gradient(self, packed, X, np.asarray(y, np.float64), sample_weight)
 
     @property
-    def _optimizer(self):
+    def _optimizer(self) -> CurrentRate:
         """The solver's current rate, under scikit-learn's name."""
         if "_rate" not in self.__dict__:
             raise AttributeError("_optimizer")
-        return _stochastic.CurrentRate(self._rate)
+        return CurrentRate(self._rate)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        kept = ["float64", "float32"] if self._stochastic else ["float64"]
-        tags.transformer_tags.preserves_dtype = kept if self.dtype is None else [self.dtype]
+        dtypes = ["float64", "float32"] if self._stochastic else ["float64"]
+        tags.transformer_tags.preserves_dtype = dtypes if self.dtype is None else [self.dtype]
         return tags
 
-    # ---- state: arrays and what Python has built in
+    # ---- state
 
-    def __getstate__(self):
-        passing = ("_net", "_random_state", "_callback_fit_ctx", "_skl_callbacks_to_teardown")
-        state = {k: v for k, v in self.__dict__.items() if k not in passing}
-        state["_format"] = FORMAT
-        if "_random_state" in self.__dict__ and isinstance(self.random_state, Integral):  # a stream of its own
-            state["_random_state"] = copy.deepcopy(self._random_state)
-        if "coefs_" in state:
-            for name in ("coefs_", "intercepts_"):
-                state[name] = [np.array(a) for a in state[name]]
-            net, built_from = self._fitted()
-            if net is not None:
-                state["_run"] = _trained_of(net._network) | {"built_from": built_from}
-        return state
+    def __getstate__(self) -> dict[str, Any]:
+        return _state.of(self)
 
-    def __setstate__(self, state):
-        state = dict(state)
-        if state.pop("_format", FORMAT) > FORMAT:
-            raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; "
-                             f"this one reads formats up to {FORMAT}")
-        trained = state.pop("_run", None)
-        parameters = inspect.signature(type(self).__init__).parameters.values()
-        # first the defaults, for parameters that are newer than the state
-        self.__dict__.update({p.name: p.default for p in parameters if p.default is not p.empty})
-        self.__dict__.update(state)
-        if "coefs_" not in state:
-            return
-        if "_settled" not in state:  # which came later
-            self._settled = self._settles()
-        if trained is None:
-            return
-        now = self._built_from()
-        vars(self).update(trained.get("built_from", {}))
-        net = self._mlp()
-        _restore(net._network, trained, self)
-        self._adopt(net)
-        vars(self).update(now)
-
-
-def _trained_of(network):
-    """How far a network is trained, as builtins and arrays."""
-    progress = network.progress
-    state = progress.optimizer_state and progress.optimizer_state.export(network.parameters)
-    if state:
-        with contextlib.suppress(ValueError):  # of functions, which the parameters have, too
-            state["spec"] = document.encode(state["optimizer"])
-        del state["optimizer"]
-    return {"seed": progress.seed, "epochs": progress.epochs_ever, "state": state}
-
-
-def _restore(network, trained, est):
-    """Go on from there. Of the optimiser's numbers those count that the next fit is asked for."""
-    progress, state = network.progress, trained["state"]
-    progress.seed, progress.epochs_ever = trained["seed"], trained["epochs"]
-    if state is not None:
-        optimizer = document.decode(state["spec"]) if "spec" in state else _solvers.optimizer_of(est)
-        progress.optimizer_state = OptimizerState.restore(network.parameters, {"optimizer": optimizer, **state})
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _state.resume(self, state)
 
 
 def either(validation_data: Any, given: Any, *beside: Any) -> Any:

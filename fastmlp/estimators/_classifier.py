@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 from scipy.sparse import csr_matrix
 from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _arrays, _checks
 from .._fit.options import Callbacks
-from .._fit.ranks import ALONE
+from .._fit.ranks import ALONE, Ranks
 from .._running import alone
 from .._types import Floats
 from ..optim import Optimizer
@@ -86,7 +86,8 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
 
     # ---- what y is
 
-    def _validate_input(self, X, y, incremental, reset, ranks=ALONE):
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool,
+                        ranks: Ranks = ALONE) -> tuple[Any, Any]:
         X, y = validate_rows(self, X, y, ranks, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32),
                              reset=reset)
         y = column(y)
@@ -110,22 +111,22 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         return X, y
 
     @property
-    def _label_binarizer(self):
+    def _label_binarizer(self) -> LabelBinarizer:
         """Made from classes_ when it is wanted: the state has no objects of other libraries."""
         binarizer = LabelBinarizer()
         binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_ = self.classes_, self._y_type, False
         return binarizer
 
-    def _n_outputs(self):
+    def _n_outputs(self) -> int:
         return len(self.classes_) if len(self.classes_) > 2 else 1
 
-    def _out_activation(self):
+    def _out_activation(self) -> str:
         return "softmax" if self._y_type == "multiclass" else "logistic"
 
-    def _network_loss(self):
+    def _network_loss(self) -> str:
         return "cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy"
 
-    def _targets(self, y, dtype):
+    def _targets(self, y: Any, dtype: DTypeLike) -> Any:
         """y as the core takes it: labels 0.., or probabilities of yes."""
         if self.out_activation_ == "softmax" and not self.label_smoothing:
             return np.searchsorted(self.classes_, y).astype(np.int32)
@@ -133,16 +134,16 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         ways = yes.shape[1] if self.out_activation_ == "softmax" else 2
         return yes * (1 - self.label_smoothing) + self.label_smoothing / ways if self.label_smoothing else yes
 
-    def _stratification_labels(self, y):
+    def _stratification_labels(self, y: Any) -> Any:
         """Labels to stratify the split of held-out rows by; none for several outputs, as in scikit-learn."""
         return self._label_binarizer.transform(y).astype(bool) if self.n_outputs_ == 1 else None
 
-    def _total_weight(self, y, sample_weight, ranks=ALONE):
+    def _total_weight(self, y: Any, sample_weight: Floats | None, ranks: Ranks = ALONE) -> Floats | None:
         return weight_by_class(self, y, sample_weight, ranks)
 
     _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
 
-    def _decode(self, p):
+    def _decode(self, p: Floats) -> Any:
         """Outputs -> classes."""
         if self.out_activation_ == "softmax":
             return self.classes_[p.argmax(axis=1)]
@@ -211,7 +212,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
             return np.zeros_like(s)
         if self.n_outputs_ == 1:
             return log_expit(np.hstack([-s, s]))
-        # in the order of predict_proba, ties at 1 too
+        # in the order of predict_proba: probabilities that round to 1 are equal here, too
         return np.where(s > 0, np.log(expit(np.maximum(s, 0))), log_expit(s))
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Any:
@@ -233,7 +234,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
                              f"{self._y_type}")
         return Classifier(self, clip_values, at)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

@@ -19,7 +19,7 @@ from .._fit.ranks import ALONE, Ranks
 from .._types import Floats
 from ._together import balanced
 
-NONE = "no_validation"  # scikit-learn's word for a y that there is not
+NONE = "no_validation"  # scikit-learn's word for a y that is not asked for
 NO_NUMBERS = "mMUSTV"   # kinds of dtypes: times, text, records
 TEXT_OR_TIME = (str, bytes, datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
@@ -39,7 +39,7 @@ def asked(argument: str, a: Any) -> Any:
 
 def numbers(argument: str, a: Any) -> Any:
     """The same of what has to be numbers. TypeError where it is text, dates, durations or records."""
-    a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # lists once only
+    a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # a list becomes an array once
     if not _arrays.is_sparse(a):
         kinds = _kinds(argument, a)
         if kinds & set(NO_NUMBERS):
@@ -87,21 +87,21 @@ def validate_weight(sample_weight: Any, X: Any, dtype: DTypeLike | None = None) 
 
 def weight_by_class(est: Any, y: Any, sample_weight: Floats | None, ranks: Ranks = ALONE) -> Floats | None:
     """sample_weight times the class_weight of a classifier, (n_samples,), or None. y : labels, of classes_."""
-    of = est.class_weight
-    if ranks.several and isinstance(of, str):
+    factors = est.class_weight
+    if ranks.several and isinstance(factors, str):
         if y.ndim == 2:
             raise ValueError("class_weight must be None for several labels a row where comm is given, got "
-                             + _checks.described(of))
-        of = balanced(est.classes_, y, ranks)
-    if of is None or y.shape[0] == 0:
+                             + _checks.described(factors))
+        factors = balanced(est.classes_, y, ranks)
+    if factors is None or y.shape[0] == 0:
         return sample_weight
-    if isinstance(of, dict):  # classes that are not in this y weigh nothing
+    if isinstance(factors, dict):  # classes that are not in this y weigh nothing
         absent = {*est.classes_.tolist()} - {*unique_labels(y).tolist()}
-        of = {name: weight for name, weight in of.items() if name not in absent}
-        for name, weight in of.items():
+        factors = {name: weight for name, weight in factors.items() if name not in absent}
+        for name, weight in factors.items():
             _checks.number(f"class_weight of {name!r}", weight, least=0)
-    weight = compute_sample_weight(of, y)
-    if not weight.any() and not ranks.several:  # else it is for them to see
+    weight = compute_sample_weight(factors, y)
+    if not weight.any() and not ranks.several:  # rows of other ranks may have weight
         raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
                          + _checks.described(est.class_weight))
     return weight if sample_weight is None else weight * sample_weight

@@ -40,7 +40,7 @@ def fit_lbfgs(job: _solvers.FitJob) -> None:
     callbacks = _solvers.callbacks_of(est)
     _solvers.start_curves(est)
     est.n_iter_ = est.t_ = 0
-    network.progress.optimizer_state = None  # of weights that these steps leave behind
+    network.progress.optimizer_state = None  # it was of the weights before these steps
     with network.team(job.data.n, 3 * est.max_iter) as team, Notifying(callbacks, job.net, est.max_iter) as notify, \
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
@@ -73,10 +73,10 @@ class LossAndGradient:
         self.est, self.network, self.data, self.team, self.alpha = est, network, data, team, alpha / data.n
         self.penalty = _robust.penalty(network, gradient_penalty=est.gradient_penalty)
 
-    def arrays(self, of: Floats | None = None) -> list[Floats]:
-        """Weights and biases, or what is laid out as they are."""
+    def arrays(self, padded: Floats | None = None) -> list[Floats]:
+        """Weights and biases, or their parts of what is laid out as the engine's parameters."""
         parameters = self.network.parameters
-        W, b = (parameters.W, parameters.b) if of is None else parameters.by_layer(of)
+        W, b = (parameters.W, parameters.b) if padded is None else parameters.by_layer(padded)
         return [a for a in (*W, *b) if a is not None]
 
     def start(self) -> Packed:

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _checks
 from .._arrays import dense
 from .._fit.options import Callbacks
-from .._fit.ranks import ALONE
+from .._fit.ranks import ALONE, Ranks
 from .._running import alone
 from .._types import Floats
 from ..losses import OF_QUANTILES, Loss, LossName
@@ -86,45 +86,46 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
 
     # ---- what y is
 
-    def _validate_input(self, X, y, incremental, reset, ranks=ALONE):
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool,
+                        ranks: Ranks = ALONE) -> tuple[Any, Any]:
         X, y = validate_rows(self, X, y, ranks, accept_sparse=["csr", "csc"], y_numeric=True,
                              dtype=(np.float64, np.float32), reset=reset)
         return X, column(dense(y, "y"))
 
-    def _out_activation(self):
+    def _out_activation(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
-    def _check_loss(self):
+    def _check_loss(self) -> None:
         if not isinstance(self.loss, str) and (len(self.loss) != 2 or self.loss[0] not in WITH_NUMBER):
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, or a pair of {' or '.join(WITH_NUMBER)} and a "
                              f"number, got {self.loss!r}")
         Loss(self._network_loss())
 
-    def _outputs_each(self):
+    def _outputs_each(self) -> int:
         return Loss(self._network_loss()).outputs_each
 
-    def _network_loss(self):
+    def _network_loss(self) -> LossName:
         return LOSSES[self.loss] if isinstance(self.loss, str) else self.loss
 
-    def _loss_to_report(self, loss):
+    def _loss_to_report(self, loss: float) -> float:
         """scikit-learn reports the mean over outputs of the squared error, though it descends on the sum."""
         return loss / self.n_outputs_ if self.loss == "squared_error" else loss
 
-    def _score(self, y, predicted, weight):
+    def _score(self, y: Any, predicted: Any, weight: Any) -> float:
         levels = self._mlp().loss.levels
         if len(levels) < 2:
             return r2_score(y, predicted, sample_weight=weight)
         y, predicted = (a.reshape(len(a), -1) for a in (y, predicted))
         return d2_pinball(y, predicted, None if weight is None else np.asarray(weight), levels)
 
-    def _decode(self, outputs):
+    def _decode(self, outputs: Floats) -> Any:
         if outputs.shape[1] == 1:
             return outputs.ravel()
         if self.n_outputs_ in (1, outputs.shape[1]):
             return outputs
         return outputs.reshape(len(outputs), self.n_outputs_, -1)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags

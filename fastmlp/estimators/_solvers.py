@@ -52,7 +52,7 @@ class FitJob:
 
     def bind(self, rows: Integers) -> _core.Data:
         """Some of the rows bound by themselves."""
-        network, weight = self.network, self.data.sample_weight  # as they are among all rows, of all ranks
+        network, weight = self.network, self.data.sample_weight  # their mean is 1 over the rows of all ranks
         y = network.targets(self.est._targets(self.y[rows], network.dtype), len(rows))
         X = network.features(_safe_indexing(self.X, rows))
         return network.bind_checked(X, y, None if weight is None else np.ascontiguousarray(weight[rows]))

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -11,8 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .. import _robust, _running, optim
 from .._engine.requests import Objective
 from .._fit import loop
-from .._fit.epochs import EpochResult, Epochs
-from .._fit.local import LocalEpochs
+from .._fit.epochs import EpochResult
 from .._fit.orders import InOrder, Reshuffled
 from .._network import Progress
 from .._parameters import OptimizerState
@@ -31,43 +30,29 @@ class CurrentRate:
 
 def fit_stochastic(job: _solvers.FitJob) -> None:
     """Train by epochs until patience, max_iter, max_time, a callback or Ctrl-C ends it."""
-    est, net, network, progress, ranks = job.est, job.net, job.network, job.network.progress, job.ranks
-    _start_rate(est, progress)
-    state = OptimizerState.following(progress.optimizer_state, network.parameters, _solvers.optimizer_of(est))
-    progress.optimizer_state = state
-    if ranks.several:
-        ranks.follow(network, state)
+    est, ranks = job.est, job.ranks
+    _start_rate(est, job.network.progress)
     if vars(est).get("_curves_of_lbfgs"):
         _solvers.start_curves(est)
     watched, rows = watched_of(job)
     order = Reshuffled(job.data.n, rows, est._random_state) if est.shuffle else InOrder(job.data.n, rows)
     mean_weight = job.mean_weight(rows)
     objective = Objective(est.alpha / mean_weight, est.l1 / mean_weight, est.input_noise,
-                          _robust.penalty(network, gradient_penalty=est.gradient_penalty))
-    batch, callbacks = _batch_size(est, int(ranks.sums(order.n)[0])), ranks.listening(_solvers.callbacks_of(est))
-    n_threads = ranks.threads(est.n_threads)
+                          _robust.penalty(job.network, gradient_penalty=est.gradient_penalty))
+    batch = _batch_size(est, int(ranks.sums(order.n)[0]))
     wanted = 1 if job.incremental else est.max_iter
+    plan = EstimatorPlan(job, watched, wanted)
     est.n_iter_ = 0
     try:
-        with network.team(order.n, 3 * wanted, n_threads, batch) as team, _solvers.Tasks(job, wanted) as tasks:
-            on_batch_end = loop.batch_notifier(callbacks, net, ranks)
-            kind = LocalEpochs if ranks.local_steps else Epochs
-            epochs = kind(network, state, job.data, order, batch, team, objective, on_batch_end, ranks)
-            watched.start(epochs)
-            job.running.present["loss"] = lambda: training_loss(job, epochs)
-            plan = EstimatorPlan(job, epochs, watched, tasks)
-            ending = loop.train(net, epochs, wanted, plan, callbacks, job.running)
+        ending = loop.train(job.net, job.running, plan, job.data, order, wanted, batch, objective,
+                            _solvers.callbacks_of(est), est.n_threads, ranks)
     except KeyboardInterrupt:
         if ranks.several:  # the others are to hear of it
             raise
         ending = loop.Ending.STOPPED
         warnings.warn("Training interrupted by user.", stacklevel=2)
-    finally:
-        watched.kept.restore(net)
-    if ranks.several:
-        ranks.follow(network)
     if ending is loop.Ending.DIVERGED:
-        if watched.kept.best_weights is None:
+        if watched.best_epoch.best_weights is None:
             raise ValueError(_solvers.NOT_FINITE)
         warnings.warn("the loss was not finite: training stopped, the best weights before are kept",
                       loop.DivergenceWarning, stacklevel=2)
@@ -79,9 +64,29 @@ def fit_stochastic(job: _solvers.FitJob) -> None:
 class EstimatorPlan(loop.Plan):
     """scikit-learn's: the rate falls by its rules, attributes and prints tell how it goes, and patience ends it."""
 
-    def __init__(self, job: _solvers.FitJob, epochs: Epochs, watched: Watched, tasks: _solvers.Tasks) -> None:
-        self.est, self.epochs, self.watched, self.tasks = job.est, epochs, watched, tasks
+    def __init__(self, job: _solvers.FitJob, watched: Watched, wanted: int) -> None:
+        self.job, self.est, self.watched, self.tasks = job, job.est, watched, _solvers.Tasks(job, wanted)
         self.task_stops = False
+
+    def state(self) -> OptimizerState:
+        network = self.job.network
+        return OptimizerState.following(network.progress.optimizer_state, network.parameters,
+                                        _solvers.optimizer_of(self.est))
+
+    def __enter__(self) -> Self:
+        self.job.network.progress.optimizer_state = self.epochs.state
+        self.tasks.__enter__()
+        self.watched.start(self.epochs)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            self.tasks.__exit__(kind, error, trace)
+        finally:
+            self.watched.best_epoch.restore(self.job.net)
+
+    def present(self) -> loop.Present:
+        return {"loss": lambda: training_loss(self.job, self.epochs)}
 
     def begin_epoch(self) -> float:
         self.tasks.begin_epoch()

@@ -63,14 +63,14 @@ class Watched:
         if not self.goes_on:
             self._forget()
         self.monitor = self._monitor_of_attributes()
-        self.kept = Monitor(self.subject, self.larger_is_better)  # the weights that come back
+        self.best_epoch = Monitor(self.subject, self.larger_is_better)  # whose weights come back
 
     def start(self, epochs: Epochs) -> None:
         """Before the first of the Epochs: the weights that the last fit left are the best so far where this one goes on
         from it."""
         self.epochs = epochs
         if self.goes_on and self.holds_weights and not self.job.incremental:
-            self.kept.look(self.of_present_weights(), lambda: self.job.net._network.learned)
+            self.best_epoch.look(self.of_present_weights(), lambda: self.job.net._network.learned)
 
     def measure(self) -> float:
         """The number of the epoch that just ended."""
@@ -84,7 +84,7 @@ class Watched:
         """Take the number of one more epoch."""
         self._take(number)
         if self.holds_weights:
-            self.kept.look(self._of_weights_after(number), lambda: self.job.net._network.learned)
+            self.best_epoch.look(self._of_weights_after(number), lambda: self.job.net._network.learned)
 
     def diverged(self) -> None:
         """Take that the last epoch had none."""
@@ -236,7 +236,7 @@ class Score(Watched):
             self._forget()
             self.monitor = self._monitor_of_attributes()
         if self.goes_on and self.holds_weights:
-            self.kept.look(score, lambda: self.job.net._network.learned)
+            self.best_epoch.look(score, lambda: self.job.net._network.learned)
 
     def measure(self) -> float:
         if self.est.monitor == "loss":

@@ -28,21 +28,21 @@ static inline uint64_t profile_now(void)
     return (uint64_t)(1e9 * now_seconds());
 #endif
 }
-/* thread t starts its clock; then each mark gives the time since the last one to a phase */
-#define MARK_START(t) (profile_[t].last = profile_now())
-#define MARK(t, phase)                                       \
-    do {                                                     \
-        const uint64_t now_ = profile_now();                 \
-        profile_[t].ticks[phase] += now_ - profile_[t].last; \
-        profile_[t].last = now_;                             \
+/* a thread starts its clock; then each mark gives the time since the last one to a phase */
+#define MARK_START(thread) (profile_[thread].last = profile_now())
+#define MARK(thread, phase)                                            \
+    do {                                                               \
+        const uint64_t now_ = profile_now();                           \
+        profile_[thread].ticks[phase] += now_ - profile_[thread].last; \
+        profile_[thread].last = now_;                                  \
     } while (0)
-#define PROFILE_TICKS(t, phase) profile_[t].ticks[phase]
+#define PROFILE_TICKS(thread, phase) profile_[thread].ticks[phase]
 #define PROFILE_RESET() memset(profile_, 0, sizeof profile_)
 #else
 #define PROFILING 0
-#define MARK_START(t) ((void)0)
-#define MARK(t, phase) ((void)0)
-#define PROFILE_TICKS(t, phase) 0
+#define MARK_START(thread) ((void)0)
+#define MARK(thread, phase) ((void)0)
+#define PROFILE_TICKS(thread, phase) 0
 #define PROFILE_RESET() ((void)0)
 #endif
 

@@ -284,10 +284,10 @@ KERNEL(void, act_curve, (int kind, double arg, ptrdiff_t n,
 
 /* ---- Losses (losses.inc) */
 
-/* The losses of t->m rows and their derivatives. Gives whether all losses are finite. */
-KERNEL(int, loss, (const loss_t *t))
-/* t->delta = scale weight d2e/dx2 xt; t->value is not touched */
-KERNEL(void, loss_curve, (const loss_t *t,
+/* The losses of rows->m rows and their derivatives. Gives whether all losses are finite. */
+KERNEL(int, loss, (const loss_t *rows))
+/* rows->delta = scale weight d2e/dx2 xt; rows->value is not touched */
+KERNEL(void, loss_curve, (const loss_t *rows,
                           const void *xt, ptrdiff_t ldxt))  /* IN  (m, n) how x changes */
 /* out = link(x); kind is LINK_*; n a multiple of levels, outputs that a target has, which LINK_increasing makes increase
  */

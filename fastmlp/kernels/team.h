@@ -116,97 +116,97 @@ static inline void pause_after(int spin, int i)
     else if (i < spin + SPIN) cpu_yield();
     else cpu_sleep();
 }
-static inline void team_pause(const team_t *t, int i) { pause_after(t->spin, i); }
+static inline void team_pause(const team_t *team, int i) { pause_after(team->spin, i); }
 
 /* Keep workers off the caller's core: thread 0 says where it is, others leave if they are there. Linux starts threads
  * on the core of the one that starts them. As both are always busy, it lets them take turns for milliseconds, even
  * where another core is idle: in virtual machines it takes idle cores for busy ones. */
-static inline void team_leave_core(team_t *t, int id)
+static inline void team_leave_core(team_t *team, int id)
 {
-    if (t->spin == 0) return; /* more threads than cores: some have to share */
-    if (id == 0) STORE(&t->core, (unsigned)this_core());
-    else leave_core((int)LOAD(&t->core));
+    if (team->spin == 0) return; /* more threads than cores: some have to share */
+    if (id == 0) STORE(&team->core, (unsigned)this_core());
+    else leave_core((int)LOAD(&team->core));
 }
 
 /* Thread id waits until all threads of the job have come here, or the team is off: then it is a child's after a fork,
  * in which they are missing. */
-static inline void team_barrier(team_t *t, int id)
+static inline void team_barrier(team_t *team, int id)
 {
-    const int active = t->active; /* read now: once all have arrived, the next job may change it */
+    const int active = team->active; /* read now: once all have arrived, the next job may change it */
     if (active == 1) return;
-    const unsigned passed = (unsigned)LOAD(&t->passed);
-    if ((int)INCREMENT(&t->arrived) == active) {
-        STORE(&t->arrived, 0);
-        STORE(&t->passed, passed + 1);
+    const unsigned passed = (unsigned)LOAD(&team->passed);
+    if ((int)INCREMENT(&team->arrived) == active) {
+        STORE(&team->arrived, 0);
+        STORE(&team->passed, passed + 1);
     } else {
-        for (int i = 0; (unsigned)LOAD(&t->passed) == passed; i++) {
-            if (i == t->spin) team_leave_core(t, id);
-            if (i >= t->spin && LOAD(&t->state) == TEAM_OFF) return;
-            team_pause(t, i);
+        for (int i = 0; (unsigned)LOAD(&team->passed) == passed; i++) {
+            if (i == team->spin) team_leave_core(team, id);
+            if (i >= team->spin && LOAD(&team->state) == TEAM_OFF) return;
+            team_pause(team, i);
         }
     }
 }
 
 /* The caller runs job on the first `active` threads, itself being thread 0, and waits for all of them. All are in the
  * engine's floating point mode. */
-static inline void team_run(team_t *t, int active, void (*job)(void *, int), void *arg)
+static inline void team_run(team_t *team, int active, void (*job)(void *, int), void *arg)
 {
-    t->active = active;
-    t->job = job;
-    t->arg = arg;
-    t->outside = float_mode();
+    team->active = active;
+    team->job = job;
+    team->arg = arg;
+    team->outside = float_mode();
     set_float_mode(ENGINE_MODE);
-    if (active > 1) STORE(&t->go, (unsigned)LOAD(&t->go) / GO_STEP * GO_STEP + GO_STEP + (unsigned)active);
+    if (active > 1) STORE(&team->go, (unsigned)LOAD(&team->go) / GO_STEP * GO_STEP + GO_STEP + (unsigned)active);
     job(arg, 0);
-    team_barrier(t, 0);
-    set_float_mode(t->outside);
-    if (active > 1) STORE(&t->present, active - 1);
+    team_barrier(team, 0);
+    set_float_mode(team->outside);
+    if (active > 1) STORE(&team->present, active - 1);
 }
 
 /* The caller has the workers answer (`present` counts them), at once or when they have started or woken up. */
-static inline void team_call_roll(team_t *t)
+static inline void team_call_roll(team_t *team)
 {
-    team_leave_core(t, 0);
-    STORE(&t->present, 0);
-    STORE(&t->go, ((unsigned)LOAD(&t->go) / GO_STEP + 1) * GO_STEP);
+    team_leave_core(team, 0);
+    STORE(&team->present, 0);
+    STORE(&team->go, ((unsigned)LOAD(&team->go) / GO_STEP + 1) * GO_STEP);
 }
 
 /* A worker waits for the next job or roll call after *go, which becomes that one. Gives 0 if there will be none. */
-static inline int team_called(team_t *t, unsigned *go)
+static inline int team_called(team_t *team, unsigned *go)
 {
     for (int i = 0;;) {
-        const unsigned now = (unsigned)LOAD(&t->go);
+        const unsigned now = (unsigned)LOAD(&team->go);
         if (now != *go) {
             *go = now;
             return 1;
         }
-        if (i >= t->spin + SPIN && (int)LOAD(&t->state) == TEAM_OFF) return 0;
-        team_pause(t, i);
-        if (i < t->spin + SPIN + IDLE_SLEEPS) i++;
-        else if (CHANGE(&t->state, TEAM_IDLE, TEAM_OFF)) return 0;
+        if (i >= team->spin + SPIN && (int)LOAD(&team->state) == TEAM_OFF) return 0;
+        team_pause(team, i);
+        if (i < team->spin + SPIN + IDLE_SLEEPS) i++;
+        else if (CHANGE(&team->state, TEAM_IDLE, TEAM_OFF)) return 0;
     }
 }
 
 /* What worker number id, 1 and up, does until the team is off. */
-static inline void team_work(team_t *t, int id)
+static inline void team_work(team_t *team, int id)
 {
     set_float_mode(ENGINE_MODE);
-    for (unsigned go = 0; team_called(t, &go);) {
+    for (unsigned go = 0; team_called(team, &go);) {
         if (go % GO_STEP == 0) { /* a roll call */
-            team_leave_core(t, id);
-            INCREMENT(&t->present);
+            team_leave_core(team, id);
+            INCREMENT(&team->present);
         } else if ((unsigned)id < go % GO_STEP) {
-            t->job(t->arg, id);
-            team_barrier(t, id);
+            team->job(team->arg, id);
+            team_barrier(team, id);
         }
     }
 }
 
 /* A caller takes an idle team for itself. Gives 0 if its workers are leaving. */
-static inline int team_take(team_t *t)
+static inline int team_take(team_t *team)
 {
-    if (!CHANGE(&t->state, TEAM_IDLE, TEAM_BUSY)) return 0;
-    team_call_roll(t);
+    if (!CHANGE(&team->state, TEAM_IDLE, TEAM_BUSY)) return 0;
+    team_call_roll(team);
     return 1;
 }
 #endif

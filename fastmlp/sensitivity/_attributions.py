@@ -32,7 +32,7 @@ from .. import _arrays, _checks
 from .._types import Floats
 from ._target import MOST_DRAWS, Model, Target, dense_rows, last_step, naming, networks, standard_deviations
 
-MOST_STEPS = 4096  # nodes of a rule, whose weights take time by their cube
+MOST_STEPS = 4096  # nodes of a quadrature: the time for its weights grows by their cube
 # of m rows x (m, 1, d(0)) and their numbers: points (m, n_points, d(0)), and what derivatives there are multiplied by
 Points = Callable[[Floats, slice], tuple[Floats, Any]]
 

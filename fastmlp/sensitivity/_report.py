@@ -26,7 +26,7 @@ from ._target import (
 
 SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
 SMALL = 2  # the number of the sigma that verdicts go by
-RISE = 1.5  # what is more than so many times as much has risen
+RISE = 1.5  # a loss has risen where it is more than this many times as large
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 VERDICTS = {  # (test error has risen over training error, training error has risen with small noise)
     (False, False): "Steady: the network does on new rows as on those it has seen, and small noise on the input does "

@@ -63,8 +63,9 @@ class BaseTabular(Documented, BaseEstimator):
     what learns it, `_loss` and `_members_of`; of tables in pieces what all have to know of y, `_look_at_y` and
     `_learn_y`, and `_weighted_piece`, `_keep_residuals`.
 
-    Of its private names `export` uses `_encoder`, `_members` and `_scale`: what made features of the columns, the
-    networks, and how targets were scaled."""
+    Of the private names other packages use these: `export` `_encoder`, `_members`, `_scale` and `_names`, what made
+    features of the columns, the networks, how targets were scaled, and what columns are called; `sensitivity`
+    `_as_networks`."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],

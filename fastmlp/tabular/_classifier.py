@@ -16,10 +16,10 @@ from sklearn.utils.validation import check_consistent_length
 
 from .. import _arrays, _checks
 from .._fit.options import Callbacks
-from .._types import Floats
+from .._types import Floats, Integers
 from ..estimators._input import asked, weight_by_class
 from ._base import ATTRIBUTES, OUT_OF_FOLD, PARAMETERS, BaseTabular
-from .columns import is_missing, n_rows
+from .columns import Column, is_missing, n_rows
 from .pieces import Classes
 
 
@@ -61,7 +61,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
     # ---- what y is
 
-    def _read_y(self, y, columns):
+    def _read_y(self, y: Any, columns: list[Column]) -> Any:
         """y as labels, (n,)."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
@@ -71,7 +71,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             check_classification_targets(y)
         return y
 
-    def _prepare_y(self, y, columns, reset):
+    def _prepare_y(self, y: Any, columns: list[Column], reset: bool) -> Any:
         """y as numbers of classes, (n,)."""
         y = self._read_y(y, columns)
         if reset:
@@ -83,27 +83,27 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             raise ValueError(f"y must have classes of fit, {self.classes_}, got {y[~known][0]!r}")
         return np.searchsorted(self.classes_, y).astype(np.int32)
 
-    def _targets(self, y, weight, reset):
+    def _targets(self, y: Any, weight: Floats | None, reset: bool) -> Any:
         return y
 
-    def _n_outputs(self):
+    def _n_outputs(self) -> int:
         return max(2, len(self.classes_))
 
-    def _weighted(self, y, weight):
+    def _weighted(self, y: Any, weight: Floats | None) -> Floats | None:
         """sample_weight times class_weight, (n,), or None."""
         return weight_by_class(self, self.classes_[y], weight)
 
-    def _keep_held_out(self, outputs, times, targets):
+    def _keep_held_out(self, outputs: Floats, times: Integers, targets: Any) -> Floats:
         held_out = self._probabilities(outputs)
         held_out[times == 0] = np.nan
         return held_out
 
     # ---- tables in pieces
 
-    def _look_at_y(self, y, weight):
+    def _look_at_y(self, y: Any, weight: Floats | None) -> Classes:
         return Classes.of(y)
 
-    def _learn_y(self, found, classes=None):
+    def _learn_y(self, found: Classes, classes: Any = None) -> None:
         self.classes_, counts = found
         if classes is not None:
             self.classes_ = _known(classes, found.names)
@@ -111,36 +111,36 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             counts[np.searchsorted(self.classes_, found.names)] = found.counts
         self._factors = self._factors_of(counts)
 
-    def _factors_of(self, counts):
+    def _factors_of(self, counts: Integers) -> Floats | None:
         """The weight of each class, or None. counts : rows of each."""
-        of = self.class_weight
-        if of is None:
+        given = self.class_weight
+        if given is None:
             return None
-        if isinstance(of, str):
+        if isinstance(given, str):
             return np.sum(counts) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        factors = np.array([_checks.number(f"class_weight of {name!r}", of.get(name, 1), least=0)
+        factors = np.array([_checks.number(f"class_weight of {name!r}", given.get(name, 1), least=0)
                             for name in self.classes_.tolist()])
         if not factors[counts > 0].any():
             raise ValueError("class_weight must be above 0 for one of the classes in y at least, got "
-                             + _checks.described(of))
+                             + _checks.described(given))
         return factors
 
-    def _weighted_piece(self, y, weight):
+    def _weighted_piece(self, y: Any, weight: Floats | None) -> Floats | None:
         if self._factors is None:
             return weight
         return self._factors[y] if weight is None else self._factors[y] * weight
 
-    def _keep_residuals(self, found):
+    def _keep_residuals(self, found: Floats) -> None:
         """Of labels there are none."""
 
     # ---- using
 
-    def _probabilities(self, outputs):
+    def _probabilities(self, outputs: Floats) -> Floats:
         """Probabilities of classes_ of outputs (n, d(L)); of a single class all 1."""
         p = softmax(outputs, axis=-1)
         return np.ones_like(p[..., :1]) if len(self.classes_) == 1 else p
 
-    def _proba_of(self, columns):
+    def _proba_of(self, columns: list[Column]) -> Floats:
         return self._probabilities(self._outputs_of(columns)).mean(axis=0)
 
     def predict_proba(self, X: Any) -> Floats:
@@ -165,12 +165,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         ClassifierMixin.score."""
         return self._score(X, y, sample_weight)
 
-    def _score_of(self, columns, y, sample_weight):
+    def _score_of(self, columns: list[Column], y: Any, sample_weight: Any) -> float:
         predicted = self.classes_[self._proba_of(columns).argmax(axis=1)]
         return accuracy_score(y, predicted, sample_weight=sample_weight)
 
 
-def _known(classes, found):
+def _known(classes: Any, found: Any) -> Any:
     """All labels as they are given, in rising order, of which y has some."""
     with _checks.under("classes"):
         classes = np.unique(_labels(_arrays.as_array("classes", classes)))
@@ -180,7 +180,7 @@ def _known(classes, found):
     return classes
 
 
-def _labels(y):
+def _labels(y: Any) -> Any:
     """y as an array (n,); of frames' series, with categories of text as text."""
     y = y.to_numpy() if hasattr(y, "to_numpy") and not hasattr(y, "columns") else y
     y = column_or_1d(y, warn=True)

@@ -13,10 +13,10 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 
 from .. import _checks
 from .._fit.options import Callbacks
-from .._types import Floats
+from .._types import Floats, Integers
 from ..estimators._input import numbers
 from ._base import ATTRIBUTES, OUT_OF_FOLD, PARAMETERS, BaseTabular
-from .columns import n_rows
+from .columns import Column, n_rows
 from .pieces import POINTS, Targets
 from .targets import TargetScale, unit_of
 
@@ -63,7 +63,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
 
     # ---- what y is
 
-    def _read_y(self, y, columns):
+    def _read_y(self, y: Any, columns: list[Column]) -> Any:
         """y as float64, (n,)."""
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
@@ -72,46 +72,46 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             check_consistent_length(np.empty(n_rows(columns)), y)
         return y
 
-    def _prepare_y(self, y, columns, reset):
+    def _prepare_y(self, y: Any, columns: list[Column], reset: bool) -> Any:
         return self._read_y(y, columns)
 
-    def _targets(self, y, weight, reset):
+    def _targets(self, y: Any, weight: Floats | None, reset: bool) -> Any:
         if reset:
             self._scale = TargetScale(self.target_transform == "power").fit(y, weight)
         return self._scale.transform(y).astype(np.float32)
 
-    def _n_outputs(self):
+    def _n_outputs(self) -> int:
         return 1
 
-    def _weighted(self, y, weight):
+    def _weighted(self, y: Any, weight: Floats | None) -> Floats | None:
         return weight
 
-    def _keep_held_out(self, outputs, times, targets):
+    def _keep_held_out(self, outputs: Floats, times: Integers, targets: Any) -> Floats:
         held = times > 0
         self._keep_residuals(np.sort(targets[held] - outputs[held, 0]))
         return np.where(held, self._scale.means(outputs[:, 0], self.clip), np.nan)
 
-    def _keep_residuals(self, found):
+    def _keep_residuals(self, found: Floats) -> None:
         self._residuals = found
         if len(found):
             self._scale.smear(found)
 
     # ---- tables in pieces
 
-    def _look_at_y(self, y, weight):
+    def _look_at_y(self, y: Any, weight: Floats | None) -> Targets:
         return Targets.of(y, weight)
 
-    def _learn_y(self, found, classes=None):
+    def _learn_y(self, found: Targets, classes: Any = None) -> None:
         numbers = found.numbers
         self._scale = TargetScale(self.target_transform == "power").fit_moments(
             numbers.least, numbers.most, found.mean, found.deviation, numbers.points(POINTS))
 
-    def _weighted_piece(self, y, weight):
+    def _weighted_piece(self, y: Any, weight: Floats | None) -> Floats | None:
         return weight
 
     # ---- using
 
-    def _predict_of(self, columns):
+    def _predict_of(self, columns: list[Column]) -> Floats:
         return self._scale.means(self._outputs_of(columns)[..., 0].mean(axis=0), self.clip)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -138,7 +138,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         low, high = self._residuals[-1 - place], self._residuals[place]
         return self._scale.inverse(output + low), self._scale.inverse(output + high)
 
-    def _place_of(self, alpha):
+    def _place_of(self, alpha: float) -> int:
         """The place of the residual that is exceeded with probability alpha/2."""
         check_is_fitted(self, "n_iter_by_member_")
         alpha = _checks.number("alpha", alpha, above=0, below=1)
@@ -153,7 +153,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         """R^2 of rows, (n_samples, n_features), y and sample_weight as fit takes them: see RegressorMixin.score."""
         return self._score(X, y, sample_weight)
 
-    def _score_of(self, columns, y, sample_weight):
+    def _score_of(self, columns: list[Column], y: Any, sample_weight: Any) -> float:
         predicted = self._predict_of(columns)
         unit = unit_of(np.concatenate([y, predicted]))
         return r2_score(y / unit, predicted / unit, sample_weight=sample_weight)

@@ -17,8 +17,8 @@ import numpy as np
 
 from .. import _core, _running, _threads, optim
 from .._engine.requests import Objective
-from .._fit import loop
-from .._fit.epochs import EpochResult, Epochs
+from .._fit.epochs import EpochResult
+from .._fit.loop import DivergenceWarning, Ending, Plan, train
 from .._fit.measures import MeasuredRows
 from .._fit.orders import Shuffled
 from .._fit.side_by_side import side_by_side
@@ -97,29 +97,21 @@ class Training:
         """Train each network on its Part; how many epochs each took."""
         threads = 1 if self.callbacks else min(self.n_threads or _threads.allowed(), len(nets))
         self.begun, self.rounds = time.monotonic(), -(-len(nets) // threads)
-        train = lambda net, kind, part: self._train(net, kind, part, self.n_threads if threads == 1 else 1)
-        done = each(train, threads, nets, kinds, parts)
-        if any(ending is loop.Ending.DIVERGED for _, ending in done):
+        one = lambda net, kind, part: self._train(net, kind, part, self.n_threads if threads == 1 else 1)
+        done = each(one, threads, nets, kinds, parts)
+        if any(ending is Ending.DIVERGED for _, ending in done):
             warnings.warn("the loss was not finite in some member: it keeps the best weights before",
-                          loop.DivergenceWarning, stacklevel=4)
+                          DivergenceWarning, stacklevel=4)
         return [epochs for epochs, _ in done]
 
-    def _train(self, net: MLP, kind: Kind, part: Part, n_threads: int | None) -> tuple[int, loop.Ending]:
-        network, preset = net._network, self.preset
-        data = network.bind(self.X, self.y, self.weight)
-        watched = self._watched(net, data, part)
-        state = fresh_state(net, kind, preset)
-        order = Shuffled(data.n, part.rows, network.progress.seed)
-        batch = batch_size(preset, order.n)
-        with _running.Fit(net) as running, network.team(order.n, 3 * kind.epochs, n_threads, batch) as team:
-            on_batch_end = loop.batch_notifier(self.callbacks, net)
-            epochs = Epochs(network, state, data, order, batch, team, Objective(), on_batch_end)
-            running.present["loss"], running.directions = epochs.loss, dict.fromkeys(LOGGED, False)
-            plan = MemberPlan(self, net, kind, epochs, lambda: watched.loss(team), self._seconds_left())
-            try:
-                ending = loop.train(net, epochs, kind.epochs, plan, self.callbacks, running)
-            finally:
-                plan.monitor.restore(net)
+    def _train(self, net: MLP, kind: Kind, part: Part, n_threads: int | None) -> tuple[int, Ending]:
+        data = net._network.bind(self.X, self.y, self.weight)
+        order = Shuffled(data.n, part.rows, net._network.progress.seed)
+        plan = MemberPlan(net, kind, self.preset, self._watched(net, data, part), self._seconds_left())
+        with _running.Fit(net) as running:
+            running.directions = dict.fromkeys(LOGGED, False)
+            ending = train(net, running, plan, data, order, kind.epochs, batch_size(self.preset, order.n), Objective(),
+                           self.callbacks, n_threads)
         return plan.done, ending
 
     def _watched(self, net: MLP, data: _core.Data, part: Part) -> MeasuredRows:
@@ -128,7 +120,7 @@ class Training:
         return MeasuredRows(net._network, data, part.held_out if len(part.held_out) else part.rows)
 
     def _seconds_left(self) -> float:
-        """A member's share of the time: of what is left, one part of the rounds that are."""
+        """A member's part of the time: what is left, divided by the rounds that are left."""
         if self.seconds is None:
             return math.inf
         left = self.seconds - (time.monotonic() - self.begun)
@@ -136,21 +128,25 @@ class Training:
         return max(left, 0.0) / rounds_left
 
 
-class MemberPlan(loop.Plan):
+class MemberPlan(Plan):
     """The rate falls along half a cosine; patience looks at the rows that are watched."""
 
-    def __init__(self, training: Training, net: MLP, kind: Kind, epochs: Epochs, watched_loss: Callable[[], float],
-                 seconds: float) -> None:
-        self.training, self.net, self.kind = training, net, kind
-        self.epochs, self.watched_loss = epochs, watched_loss
+    def __init__(self, net: MLP, kind: Kind, preset: Preset, watched: MeasuredRows, seconds: float) -> None:
+        self.net, self.kind, self.preset, self.watched = net, kind, preset, watched
         self.monitor, self.done = Monitor("val_loss", False), 0
         self.begun, self.seconds = time.monotonic(), seconds
+
+    def state(self) -> OptimizerState:
+        return fresh_state(self.net, self.kind, self.preset)
+
+    def __exit__(self, *error: object) -> None:
+        self.monitor.restore(self.net)
 
     def begin_epoch(self) -> float:
         return rate_at(self.kind, max(self.done / self.kind.epochs, self._time_part()))
 
     def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
-        loss = self.watched_loss()
+        loss = self.watched.loss(self.epochs.team)
         self.monitor.look(loss, lambda: self.net._network.learned)
         self.done += 1
         return self.done, {"loss": result.loss, "lr": result.rate, "val_loss": loss}

@@ -20,7 +20,7 @@ from fastmlp import (
     schedules,
     tie_layers,
 )
-from fastmlp.estimators._base import FORMAT
+from fastmlp.estimators._state import FORMAT
 
 HERE = Path(__file__).parent
 

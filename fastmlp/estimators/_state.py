@@ -1,0 +1,79 @@
+"""What pickles and copies hold of an estimator: arrays, and what Python has built in."""
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from .._files import document
+from .._network import Network
+from .._parameters import OptimizerState
+from . import _solvers
+
+FORMAT = 1
+PASSING = ("_net", "_random_state", "_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes that stay behind
+
+
+def of(est: Any) -> dict[str, Any]:
+    """The state of an estimator."""
+    state = {name: value for name, value in vars(est).items() if name not in PASSING}
+    state["_format"] = FORMAT
+    if "_random_state" in vars(est) and isinstance(est.random_state, Integral):  # which nobody else draws from
+        state["_random_state"] = copy.deepcopy(est._random_state)
+    if "coefs_" in state:
+        for name in ("coefs_", "intercepts_"):
+            state[name] = [np.array(a) for a in state[name]]
+        net, built_from = est._fitted()
+        if net is not None:
+            state["_run"] = _trained(net._network) | {"built_from": built_from}
+    return state
+
+
+def resume(est: Any, state: Mapping[str, Any]) -> None:
+    """Give an estimator that has no attributes yet a state. ValueError where a later version made that."""
+    state = dict(state)
+    if state.pop("_format", FORMAT) > FORMAT:
+        raise ValueError(f"this {type(est).__name__} was saved by a later fastmlp; "
+                         f"this one reads formats up to {FORMAT}")
+    trained = state.pop("_run", None)
+    parameters = inspect.signature(type(est).__init__).parameters.values()
+    # first the defaults, for parameters that are newer than the state
+    vars(est).update({p.name: p.default for p in parameters if p.default is not p.empty})
+    vars(est).update(state)
+    if "coefs_" not in state:
+        return
+    if "_settled" not in state:  # it was saved by a version without it
+        est._settled = est._settles()
+    if trained is None:
+        return
+    now = est._built_from()
+    vars(est).update(trained.get("built_from", {}))
+    net = est._mlp()
+    _go_on(net._network, trained, est)
+    est._adopt(net)
+    vars(est).update(now)
+
+
+def _trained(network: Network) -> dict[str, Any]:
+    """How far a network is trained, as builtins and arrays."""
+    progress, state = network.progress, None
+    if progress.optimizer_state is not None:
+        state = progress.optimizer_state.export(network.parameters)
+        with contextlib.suppress(ValueError):  # it has functions, which the parameters have as well
+            state["spec"] = document.encode(state["optimizer"])
+        del state["optimizer"]
+    return {"seed": progress.seed, "epochs": progress.epochs_ever, "state": state}
+
+
+def _go_on(network: Network, trained: Mapping[str, Any], est: Any) -> None:
+    """Have a network go on from there. Of the optimiser's numbers those count that the next fit is asked for."""
+    progress, state = network.progress, trained["state"]
+    progress.seed, progress.epochs_ever = trained["seed"], trained["epochs"]
+    if state is not None:
+        optimizer = document.decode(state["spec"]) if "spec" in state else _solvers.optimizer_of(est)
+        progress.optimizer_state = OptimizerState.restore(network.parameters, {"optimizer": optimizer, **state})
