@@ -563,7 +563,7 @@ def of_dask():
     return calls
 
 
-if importlib.util.find_spec("distributed"):
+if importlib.util.find_spec("dask"):
     TABLES |= of_dask()
 ESTIMATORS |= TABLES
 NETWORKS["fit_many"] = Call(fit_many, lambda options=None, **given: fit_many(**given, epochs=1),
