@@ -53,7 +53,7 @@ def train(net: MLP, epochs: Epochs, wanted: int, plan: Plan, callbacks: Sequence
     """Train for `wanted` epochs, or until something ends it sooner; the Ending. callbacks: those of this rank. running:
     the Fit that they find the network in."""
     ranks = epochs.ranks
-    changing = ranks.several and ranks.any(bool(callbacks))
+    changing = ranks.looked_at = ranks.several and ranks.any(bool(callbacks))
     shared = SharedMeasures(running, ranks, callbacks) if ranks.several else None
     with Notifying(callbacks, net, wanted) as notify:
         for _ in range(wanted):
