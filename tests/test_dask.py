@@ -24,6 +24,7 @@ dd = pytest.importorskip("dask.dataframe")
 
 from dask_collections import frame, of_unknown_chunks, with_empty_parts  # noqa: E402
 from fastmlp import EarlyStopping, LambdaCallback, MLPClassifier, MLPRegressor  # noqa: E402
+from fastmlp._running import fit_of  # noqa: E402
 from fastmlp.distributed import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
 from fastmlp.distributed.collections import Shard  # noqa: E402
 from fastmlp.distributed.rounds import Tally, Trained, tally  # noqa: E402
@@ -174,6 +175,34 @@ def test_what_ends_it(client):
     assert limited.fit(dX, dy).n_iter_ < 10**4
     with pytest.warns(ConvergenceWarning, match="Maximum iterations"):
         DaskMLPRegressor(**FULL).fit(dX, dy)
+
+
+@pytest.mark.parametrize("options", [dict(alpha=0.3, l1=0.02, learning_rate_init=0.25),
+                                     dict(gradient_penalty=0.1, learning_rate_init=0.3),
+                                     dict(batch_size=9, learning_rate_init=0.2)],
+                         ids=lambda options: next(iter(options)))
+def test_weights_of_the_least_loss_come_back(client, options):
+    """As in one process, where all rows are on one worker. The loss of a round is a mean over steps, each at weights
+    that are gone: those that come back have the least loss of all that there were at the end of a round."""
+    options = dict(hidden_layer_sizes=(7,), solver="sgd", batch_size=40, max_iter=12, shuffle=False,
+                   random_state=0, tol=0, n_iter_no_change=99) | options
+    stops = [EarlyStopping("loss", patience=99) for _ in range(2)]
+    one = MLPRegressor(**options, callbacks=[stops[0]]).fit(X, NUMBER, WEIGHT)
+    model = DaskMLPRegressor(**options, callbacks=[stops[1]])
+    model.fit(*(da.from_array(a, chunks=-1) for a in (X, NUMBER, WEIGHT)))
+    assert stops[0].best_epoch == stops[1].best_epoch != 1 + np.argmin(one.loss_curve_)
+    np.testing.assert_allclose(model.coefs_[0], one.coefs_[0], **CLOSE)
+
+
+def test_the_loss_at_the_present_weights_is_of_all_workers(client):
+    found = []
+    dX, dy, weight = (da.from_array(a, chunks=40) for a in (X, NUMBER, WEIGHT))
+    look = lambda net, *_: found.append((fit_of(net).present["loss"](), net.params))
+    model = DaskMLPRegressor(**FULL, callbacks=[look])
+    model.fit(dX, dy, weight)
+    for loss, params in found:
+        model.network_.params = params
+        assert loss == pytest.approx(model.network_.evaluate(X, NUMBER, WEIGHT), rel=1e-10)
 
 
 def test_a_worker_without_weight_and_all_without(client):

@@ -20,6 +20,7 @@ pd = pytest.importorskip("pandas")
 
 from dask_collections import with_empty_parts  # noqa: E402
 from fastmlp import AdamW, EarlyStopping, TabularClassifier, TabularRegressor  # noqa: E402
+from fastmlp._running import fit_of  # noqa: E402
 from fastmlp.distributed import DaskTabularClassifier, DaskTabularRegressor, table_rounds  # noqa: E402
 from fastmlp.distributed.collections import Shard  # noqa: E402
 from fastmlp.tabular import columns as tables  # noqa: E402
@@ -221,6 +222,21 @@ def test_rows_to_watch(client, name):
             model.predict_interval(dX)
 
 
+def test_callbacks_measure_the_loss_at_the_present_weights(client):
+    """Of the rows that are trained on, which are all where others are watched."""
+    found, stop = [], EarlyStopping("loss", patience=9)
+    X, y, weight = parts(TABLE, 3), parts(NUMBER, 3), da.from_array(WEIGHT, chunks=100)
+    model = DaskTabularRegressor(**{**SMALL, "n_members": 1, "max_iter": 4}, callbacks=[
+        lambda net, *_: found.append((fit_of(net).present["loss"](), net.params)), stop])
+    model.fit(X, y, weight, eval_set=[(X, y)])
+    net, = model.networks_
+    rows, wanted = model._encoder.transform(tables.read(TABLE)), model._scale.transform(NUMBER.to_numpy())
+    for loss, params in found:
+        net.params = params
+        assert loss == pytest.approx(net.evaluate(rows, wanted, WEIGHT), rel=1e-5)
+    assert stop.best_epoch == 1 + np.argmin([loss for loss, _ in found])
+
+
 def test_callbacks_train_members_one_after_another(client):
     seen = []
     stop = EarlyStopping("val_loss", patience=2)
@@ -307,11 +323,36 @@ def test_it_is_an_estimator(client, fitted, tmp_path):
     local.save(tmp_path / "model")
     assert (TabularRegressor.load(tmp_path / "model").predict(TABLE) == model.predict(TABLE)).all()
     assert r2_score(NUMBER, local.predict(TABLE)) > 0.9
-    with pytest.raises(AttributeError, match="permutation_importances"):
-        getattr(local, "feature_importances_")  # noqa: B009
+    with pytest.raises(AttributeError, match="predict rows that were kept from fit"):
+        getattr(local, "oof_prediction_")  # noqa: B009
     assert local.permutation_importances(TABLE, NUMBER).argmax() == 0
     with pytest.raises(ValueError, match="none of the name 'few'"):
         model.predict(parts(TABLE.drop(columns="few"), 2))
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("cut", [4, 1])
+def test_importances_are_of_rows_held_out_on_all_workers(client, name, cut):
+    kind, _, y = KINDS[name]
+    model = kind(**SMALL).fit(parts(TABLE, cut), parts(y, cut))
+    assert model.feature_importances_.argmax() == 0
+    assert (model.to_local().feature_importances_ == model.feature_importances_).all()
+    for rows, *_ in model._held.parts:
+        assert 0 < len(rows) < 0.6 * N
+    watched = kind(**SMALL).fit(parts(TABLE, cut), parts(y, cut), eval_set=[(parts(TABLE, cut), parts(y, cut))])
+    with pytest.raises(AttributeError, match="permutation_importances"):
+        getattr(watched, "feature_importances_")  # noqa: B009
+
+
+def test_held_out_rows_are_drawn_from_each_worker():
+    _, members, block = learning(WEIGHT)
+    some, more = (table_rounds.held_out_rows(None, block, most, 0) for most in (7, 1000))
+    both = some + more
+    for part, one, all_of_them, joined in zip(block.parts, some.of_members, more.of_members, both.of_members):
+        assert [len(a) for a in one] == [7] * 3 and (all_of_them[0] == block.X[np.sort(part.held_out)]).all()
+        places = [np.flatnonzero((block.X == row).all(axis=1) & (block.y == y)) for row, y in zip(*one[:2])]
+        assert all(np.isin(place, part.held_out).any() for place in places)
+        assert [len(a) for a in joined] == [7 + len(part.held_out)] * 3
 
 
 WRONG = {

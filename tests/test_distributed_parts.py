@@ -20,6 +20,7 @@ from fastmlp import (
     TiedGroup,
     optim,
 )
+from fastmlp._fit.mlp import NetworkPlan
 from fastmlp._fit.together import Together
 from fastmlp.distributed import parts
 from ranks import DividingCommunicator, ThreadCommunicator, all_of, on_ranks, shard
@@ -128,8 +129,8 @@ def test_ties_and_chunks():
 
 @pytest.mark.parametrize("kind", [ThreadCommunicator, DividingCommunicator])
 def test_each_rank_steps_its_part(kind, monkeypatch):
-    """As the state shows in the middle of an epoch: where it is not gathered, it is of the rank's own part alone."""
-    monkeypatch.setattr(Together, "gather_state", lambda ranks: None)
+    """As the state shows before the end of the fit, where it is put together."""
+    monkeypatch.setattr(Together, "_spread_state", lambda ranks: None)
 
     def fit(comm):
         net = MLP([D, 30, 20, OUT], random_state=0)
@@ -160,15 +161,26 @@ def test_memory_that_is_too_large_to_share_is_not_asked_for():
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_what_ends_a_fit_within_an_epoch_leaves_the_state_whole(rank):
+@pytest.mark.parametrize("call", [6, None], ids=["within an epoch", "after one"])
+def test_what_ends_a_fit_leaves_the_state_whole(rank, call, monkeypatch):
     """As it is where steps are not divided."""
+    end_epoch = NetworkPlan.end_epoch
+
+    def ends(plan, result):
+        found = end_epoch(plan, result)
+        if call is None and plan.epochs.ranks.rank == rank and found[0] == 2:
+            raise ZeroDivisionError
+        return found
+
+    monkeypatch.setattr(NetworkPlan, "end_epoch", ends)
+
     def states(kind):
         nets, calls = [None, None], [0, 0]
 
         def loss_of(number):
             def loss(x, y):
                 calls[number] += 1
-                if number == rank and calls[number] == 6:
+                if number == rank and calls[number] == call:
                     raise ZeroDivisionError
                 return ((x - y) ** 2).sum(axis=1), 2 * (x - y)
 

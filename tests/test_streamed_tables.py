@@ -1,6 +1,7 @@
 """Estimators of tables that are fitted to Parquet files larger than a window of rows."""
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ pa = pytest.importorskip("pyarrow", reason='there is no pyarrow: pip install "fa
 pq = pytest.importorskip("pyarrow.parquet")
 pd = pytest.importorskip("pandas")
 
-from fastmlp import TabularClassifier, TabularRegressor  # noqa: E402
+from fastmlp import EarlyStopping, TabularClassifier, TabularRegressor  # noqa: E402
+from fastmlp._running import fit_of  # noqa: E402
 from fastmlp.data import Parquet  # noqa: E402
 from fastmlp.tabular import columns as tables  # noqa: E402
 from fastmlp.tabular import pieces, streamed  # noqa: E402
@@ -69,7 +71,9 @@ def test_encodings_are_those_of_all_rows(folder, name, weight):
         low, high = read.predict_interval(TABLE, 0.2)
         assert 0.65 < ((low < NUMBER) & (NUMBER < high)).mean() < 0.95
         np.testing.assert_allclose(read._scale.transform(y), whole._scale.transform(y), rtol=1e-12, atol=1e-12)
-    assert not hasattr(read, "oof_prediction_") and read.feature_importances_.argmax() == 0
+    assert read.feature_importances_.argmax() == 0
+    with pytest.raises(AttributeError, match="predict rows that were kept from fit"):
+        getattr(read, "oof_prediction_")  # noqa: B009
 
 
 def test_windows_have_each_row_once(folder):
@@ -132,6 +136,39 @@ def test_no_more_than_some_windows_are_held(tmp_path):
     tracemalloc.stop()
     of_window = window * est.networks_[0].d[0] * 4
     assert peak < 8 * of_window + 4e6 < n * est.networks_[0].d[0] * 4 / 2  # two, one that is held out, and scratch
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weights"])
+def test_callbacks_measure_the_loss_of_all_rows_at_the_present_weights(folder, weight):
+    """Which decides whose weights come back. With rows to watch none are held out."""
+    found, stop = [], EarlyStopping("loss", patience=3)
+
+    def look(net, epoch, logs):
+        found.append((fit_of(net).present["loss"](), net.params))
+
+    est = TabularRegressor(preset="fast", n_members=1, max_iter=4, random_state=0, callbacks=[look, stop])
+    est.fit(source(folder, "numbers"), None, weight, window=400, validation_data=(TABLE[:50], NUMBER[:50]))
+    net, = est.networks_
+    X, y = est._encoder.transform(tables.read(TABLE)), est._scale.transform(NUMBER)
+    for loss, params in found:
+        net.params = params
+        assert loss == pytest.approx(net.evaluate(X, y, weight), rel=1e-5)
+    assert stop.best_epoch == 1 + np.argmin([loss for loss, _ in found])
+
+
+def test_the_loss_of_an_epoch_is_of_all_rows_alike(folder):
+    """However many a window has: at a rate of 0 all are measured at the same weights."""
+    logs = []
+    est = TabularRegressor(preset="fast", n_members=1, max_iter=1, random_state=0,
+                           callbacks=[lambda net, epoch, found: logs.append((found["loss"], net.params))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streamed.Streaming, "rate", lambda *_: 0.0)
+        patch.setitem(streamed.PRESETS, "fast", replace(streamed.PRESETS["fast"], dropout=0.0))
+        est.fit(source(folder, "numbers"), None, WEIGHT, window=400, validation_data=(TABLE[:50], NUMBER[:50]))
+    net, = est.networks_
+    X, y = est._encoder.transform(tables.read(TABLE)), est._scale.transform(NUMBER)
+    net.params = logs[0][1]
+    assert logs[0][0] == pytest.approx(net.evaluate(X, y, WEIGHT), rel=1e-5)
 
 
 def test_rows_to_watch_callbacks_and_the_time_limit(folder):

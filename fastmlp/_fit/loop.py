@@ -119,7 +119,7 @@ def _kind_of_epochs(order: Order, ranks: Ranks, whole: bool) -> type[Epochs]:
 
 def _loop(net: MLP, wanted: int, plan: Plan, callbacks: Sequence[Callback], running: Fit) -> Ending:
     epochs, ranks = plan.epochs, plan.epochs.ranks
-    changing = ranks.several and ranks.any(bool(callbacks))
+    changing = ranks.looked_at = ranks.several and ranks.any(bool(callbacks))
     shared = SharedMeasures(running, ranks, callbacks) if ranks.several else None
     with Notifying(callbacks, net, wanted) as notify:
         for _ in range(wanted):

@@ -33,12 +33,13 @@ class Ranks:
     epoch, it asks only then: calls count in small fits. weighted: some rank has sample weights, so ranks must agree
     which batches have none. local_steps: how many steps each takes of its own between two averages of the weights;
     None where all take each step together. division: how a step is divided among them, None where each takes all of it.
+    looked_at: whether callbacks of some rank look at the network between epochs.
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.rank, self.size, self.several = rank, size, size > 1
         self.division: Division | None = None
-        self.weighted = False
+        self.weighted = self.looked_at = False
         self.local_steps: int | None = None
 
     def __enter__(self) -> Self:
@@ -103,7 +104,8 @@ class Ranks:
         return None
 
     def gather_state(self) -> None:
-        """Have the parameters, and all of the optimiser's state, after some batches whose steps were divided."""
+        """Have the parameters after some batches whose steps were divided, and where they are looked at all of the
+        optimiser's state. At the end of a fit that is there anyway; between, each has what it steps."""
 
     def settle(self, rows: int) -> Settle | None:
         """What the engine calls where the statistics of a batch's columns are settled, of which this rank has rows."""

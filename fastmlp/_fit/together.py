@@ -65,6 +65,8 @@ class Together(Ranks):
             if not self.ended:
                 with self.deferred:
                     self._sums((), error)
+                    if not self.ended:
+                        self._spread_state()
             if self.parts is not None and not self.broken:
                 with self.deferred:
                     self.parts.close()
@@ -279,17 +281,23 @@ class Together(Ranks):
         if self.parts is not None:
             with self.deferred:
                 self._sums(())
-                self._spread_state()
+                if self.looked_at:
+                    self._spread_state()
+                else:
+                    self._take_parameters(self.parts)
 
     def _spread_state(self) -> None:
         """Have of the optimiser's arrays what each rank has stepped, and the parameters."""
-        if self.parts is None:
-            return
-        for a in self.state:
-            self.parts.spread(a)
+        if self.parts is not None:
+            for a in self.state:
+                self.parts.spread(a)
+            self._take_parameters(self.parts)
+
+    def _take_parameters(self, parts: Parts) -> None:
+        """Have the parameters that all have stepped, where the network's are those before."""
         if self.begun:
-            self.core.P[:], self.begun = self.parts.parameters, False
-        self.parts.meeting.meet()  # before anybody changes what others still read
+            self.core.P[:], self.begun = parts.parameters, False
+        parts.meeting.meet()  # before anybody changes what others still read
 
     def settle(self, rows: int) -> Settle | None:
         if self.local_steps:

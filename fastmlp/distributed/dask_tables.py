@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks
 from .._running import alone
-from ..tabular import TabularClassifier, TabularRegressor, pieces
+from ..tabular import TabularClassifier, TabularRegressor, importances, pieces
 from ..tabular._base import ATTRIBUTES
 from ..tabular.columns import require_columns
 from ..tabular.ensemble import callbacks_of
@@ -41,7 +41,7 @@ TRAINING = """\
     local_epochs epochs on its rows, of which each member holds out a part, and then all have the mean, weighted by
     rows. A worker that dies costs a round. eval_set is watched in the place of rows held out, which then are trained
     on. Callbacks are called here, once a round; with them members are trained one after another.
-    oof_prediction_ and feature_importances_, which want the rows here, are not there: permutation_importances is."""
+    There is no oof_prediction_, for which predictions would have to be where X was."""
 
 
 class DaskTabular(DaskEstimator):
@@ -132,12 +132,12 @@ class DaskTabular(DaskEstimator):
     def _take(self, est: Any, training: Training) -> None:
         """Have what the rounds have learned."""
         parameters = {*self.get_params(), "_factors"}  # type: ignore[attr-defined]
-        for name in ("_held", "oof_prediction_", "feature_names_in_"):
+        for name in ("oof_prediction_", "feature_names_in_"):
             vars(self).pop(name, None)
         done = [member.done for member in training.members]
         vars(self).update({k: v for k, v in vars(est).items() if k not in parameters})
         vars(self).update(n_iter_by_member_=done, n_iter_=max(done), _nets=[member.net for member in training.members],
-                          _importances=None, evals_result_=training.logs)
+                          _importances=None, _held=training.some_held_out(), evals_result_=training.logs)
         self._keep_residuals(training.residuals())  # type: ignore[attr-defined]
 
 
@@ -206,6 +206,22 @@ class Training(pieces.Rounds):
             held_out = of_all(client, tables.losses, nets, self.blocks, [numbers] * len(self.blocks))
         sets = [of_all(client, tables.losses, nets, blocks, [None] * len(blocks)) for blocks in self.watched]
         return average.result(), held_out, sets
+
+    def training_loss(self, member: pieces.Learning) -> float:
+        client, numbers = self.client, [[member.number]] * len(self.blocks)
+        found = surviving(client, lambda: of_all(client, tables.training_losses, sent(client, [member.net]),
+                                                 self.blocks, numbers))
+        return float(found.total[0] / found.weight[0])
+
+    def some_held_out(self) -> importances.HeldOut | None:
+        """Of the rows held out those by which feature_importances_ are found; None where there are none."""
+        if not self.holds_out:
+            return None
+        whole = sum(block.n for block in self.blocks)
+        most = [math.ceil(importances.MOST_ROWS * block.n / whole) for block in self.blocks]
+        found = surviving(self.client, lambda: of_all(self.client, tables.held_out_rows, None, self.blocks, most,
+                                                      self._draw(len(self.blocks))))
+        return importances.HeldOut.of(found.of_members, np.random.default_rng(self._draw(1)[0]))
 
     def residuals(self) -> Any:
         """Those of the rows held out, of regression, or as many as stand for them."""

@@ -39,7 +39,8 @@ class Training:
         owner, net = self.owner, self.est._mlp()
         self._require_scores()
         try:
-            with Fit(net), Notifying(callbacks_of(owner), net, owner.max_iter) as notify:
+            with Fit(net) as running, Notifying(callbacks_of(owner), net, owner.max_iter) as notify:
+                running.present["loss"] = self._training_loss
                 while self.epochs < owner.max_iter:
                     logs = self._round(min(owner.local_epochs, owner.max_iter - self.epochs))
                     if notify(self.epochs, logs) or self.patience.waited > owner.n_iter_no_change:
@@ -86,6 +87,12 @@ class Training:
             print(f"Iteration {self.epochs}, " + ", ".join(f"{name} = {number:.8f}" for name, number in logs.items()))
         aliases = {f"val_{what}": logs[f"validation_0_{what}"] for what in (("loss", "score") if tallies else ())}
         return logs | aliases  # by which callbacks call them
+
+    def _training_loss(self) -> float:
+        """The loss of the rows to train on, at the present weights."""
+        now, client = rounds.Trained(self.est, 0.0, 0.0), self.client
+        found = surviving(client, lambda: of_all(client, rounds.training_loss, sent(client, now), self.shards))
+        return float(found.total / found.weight)
 
     def _once(self, epochs: int, seeds: list[int]) -> tuple[Any, list[Any]]:
         """(the average of a round, the Tally of each eval_set)"""

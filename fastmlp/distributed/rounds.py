@@ -65,6 +65,16 @@ def _arrays_of(est: Any) -> list[Any]:
     return [network.parameters.values(), *network.progress.optimizer_state.arrays()]
 
 
+class Losses(NamedTuple):
+    """The sum of the weighted losses of rows, and their weight: numbers, or arrays with one for each member."""
+
+    total: Any
+    weight: Any
+
+    def __add__(self, other: Losses) -> Losses:  # type: ignore[override]
+        return Losses(self.total + other.total, self.weight + other.weight)
+
+
 class Tally(NamedTuple):
     """What the loss and the score of some rows are made of, sums that can be added up.
 
@@ -113,6 +123,24 @@ def tally(result: Trained, shard: Shard) -> Tally:
     targets = est._targets(est._validate_input(X, y, incremental=True, reset=False)[1], network.dtype)
     loss = est._loss_to_report(network.evaluate(X, targets, weight)) * total if total else 0.0
     return _tally(est, shard, weight, float(loss))
+
+
+def training_loss(result: Trained, shard: Shard) -> Losses:
+    """Of a worker's rows, at the present weights without noise and dropout, with the penalties of training."""
+    est, X = result.est, shard.X
+    net, n = est._mlp(), X.shape[0]
+    weight = np.ones(n) if shard.weight is None else np.asarray(shard.weight, np.float64)
+    total = float(weight.sum())
+    if not total:
+        return Losses(0.0, 0.0)
+    targets = est._targets(est._validate_input(X, shard.y, incremental=True, reset=False)[1], net.dtype)
+    loss = net.evaluate(X, targets, weight)
+    if est.gradient_penalty:
+        loss = net.loss_and_grad(X, targets, weight, gradient_penalty=est.gradient_penalty)[0]
+    weights = [W for W in net.W if W is not None]
+    penalty = sum(est.alpha / 2 * np.vdot(W, W) + est.l1 * np.abs(W).sum() for W in weights)
+    batches = math.ceil(n / min(n, 200 if est.batch_size == "auto" else est.batch_size))
+    return Losses(est._loss_to_report(loss) * total + penalty * batches, total)
 
 
 def tally_of_predictions(est: Any, shard: Shard) -> Tally:

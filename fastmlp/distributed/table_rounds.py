@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..model import MLP
-from ..tabular import ensemble, pieces
+from ..tabular import ensemble, importances, pieces
 from ..tabular.pieces import Block, Piece
 from ..tabular.presets import Preset
 from ..tabular.sketch import Numbers
 from .collections import Shard
-from .rounds import threads_of_worker
+from .rounds import Losses, threads_of_worker
 
 
 class Rules(NamedTuple):
@@ -48,16 +48,6 @@ class Learned(NamedTuple):
     arrays: list[Any]
     weight: float
     loss: float
-
-
-class Losses(NamedTuple):
-    """Of each member the sum of the weighted losses of rows, and their weight, (members,)."""
-
-    total: Any
-    weight: Any
-
-    def __add__(self, other: Losses) -> Losses:  # type: ignore[override]
-        return Losses(self.total + other.total, self.weight + other.weight)
 
 
 def look(est: Any, shard: Shard, kinds: list[str] | None = None) -> Piece:
@@ -137,6 +127,15 @@ def losses(nets: list[MLP], block: Block, numbers: list[int] | None) -> Losses:
     """Of the rows that the members of these numbers hold out, of None of all rows."""
     rows = ([np.arange(len(block.X))] * len(nets) if numbers is None
             else [block.parts[number].held_out for number in numbers])
+    return _losses(nets, block, rows)
+
+
+def training_losses(nets: list[MLP], block: Block, numbers: list[int]) -> Losses:
+    """Of the rows that the members of these numbers are trained on."""
+    return _losses(nets, block, [rows_of_member(block, number) for number in numbers])
+
+
+def _losses(nets: list[MLP], block: Block, rows: list[Any]) -> Losses:
     return Losses(np.array([pieces.total_loss(net, block, some) for net, some in zip(nets, rows)]),
                   np.array([pieces.weight_of(block, some) for some in rows]))
 
@@ -145,6 +144,28 @@ def held_out_weights(what: Any, block: Block) -> Losses:
     """The weight of the rows that each member holds out, in `weight`."""
     weight = np.array([pieces.weight_of(block, part.held_out) for part in block.parts])
     return Losses(np.zeros(len(weight)), weight)
+
+
+class HeldOutRows(NamedTuple):
+    """Some of the rows that each member holds out."""
+
+    of_members: list[importances.Rows]
+
+    def __add__(self, other: HeldOutRows) -> HeldOutRows:  # type: ignore[override]
+        return HeldOutRows([_joined(*both) for both in zip(self.of_members, other.of_members)])
+
+
+def _joined(one: importances.Rows, other: importances.Rows) -> importances.Rows:
+    (X, y, weight), (other_X, other_y, other_weight) = one, other
+    return (np.concatenate([X, other_X]), np.concatenate([y, other_y]),
+            None if weight is None else np.concatenate([weight, other_weight]))
+
+
+def held_out_rows(what: Any, block: Block, most: int, seed: int) -> HeldOutRows:
+    """So many of a worker's rows at most for each member."""
+    rng = np.random.default_rng(seed)
+    return HeldOutRows([importances.drawn(block.X, block.y, block.weight, part.held_out, most, rng)
+                        for part in block.parts])
 
 
 def residuals(nets: list[MLP], block: Block) -> Numbers:

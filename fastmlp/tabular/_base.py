@@ -110,7 +110,7 @@ class BaseTabular(Documented, BaseEstimator):
         window : rows of a Parquet that are held at once, twice, as features. One that has no more is fitted as if it
             were in memory. Of more, one pass finds what encodings need, by sketches (see fastmlp.tabular.sketch), then
             each epoch reads row groups in a new order and encodes them anew, while what was read before is trained on.
-            All members see each window, and together hold out as many rows as one. There is no oof_prediction_ then.
+            All members see each window, and together hold out as many rows as one.
 
         Returns self. ValueError or TypeError names what does not fit, of X the column. RuntimeError while the estimator
         is being fitted by another call.
@@ -278,8 +278,9 @@ class BaseTabular(Documented, BaseEstimator):
         if self._importances is None:
             held: importances.HeldOut | None = vars(self).get("_held")
             if held is None:
-                raise AttributeError("feature_importances_ needs the rows that fit held out, which neither files nor "
-                                     "fits of tables in pieces keep: use permutation_importances(X, y)")
+                raise AttributeError("feature_importances_ needs rows that fit held out, which files do not keep, and "
+                                     "which there are none of where validation rows were given: use "
+                                     "permutation_importances(X, y)")
             self._importances = held.rises(self._members(), self._encoder.source, self.n_features_in_)
         return self._importances
 
@@ -306,6 +307,13 @@ class BaseTabular(Documented, BaseEstimator):
         return columns, y, None if sample_weight is None else _weights(sample_weight, columns)
 
     # ---- state
+
+    def __getattr__(self, name: str) -> Any:
+        """Asked for attributes that are not there, or that a property says so of."""
+        if name == "oof_prediction_" and "n_iter_by_member_" in vars(self):
+            raise AttributeError("oof_prediction_ is of tables in memory; of a table in pieces members hold out some "
+                                 "rows alone: predict rows that were kept from fit")
+        return super().__getattribute__(name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the estimator to a file, fitted or not: parameters, encodings, networks, labels, the targets' scale,

@@ -1,7 +1,7 @@
 """Which columns a fitted estimator looks at, by shuffling them (Breiman 2001; Fisher, Rudin and Dominici 2019)."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,13 @@ from .ensemble import Part
 MOST_ROWS = 2000  # of each member
 REPEATS = 3
 MOST_REPEATS = 1000  # that are asked for: their mean changes no more
+Rows = tuple[Floats, Any, Any]  # features, targets, weights or None
+
+
+def drawn(features: Floats, targets: Any, weight: Any, rows: Integers, most: int, rng: np.random.Generator) -> Rows:
+    """At most so many of some rows, in their order."""
+    rows = np.sort(rng.permutation(rows)[:most])
+    return features[rows], targets[rows], None if weight is None else weight[rows]
 
 
 @dataclass
@@ -30,12 +37,12 @@ class HeldOut:
         """At most MOST_ROWS for each member; None where they hold none out."""
         if not all(len(part.held_out) for part in parts):
             return None
-        kept = []
-        for part in parts:
-            rows = np.sort(rng.permutation(part.held_out)[:MOST_ROWS])
-            orders = [rng.permutation(len(rows)) for _ in range(REPEATS)]
-            kept.append((features[rows], targets[rows], None if weight is None else weight[rows], orders))
-        return cls(kept)
+        return cls.of((drawn(features, targets, weight, part.held_out, MOST_ROWS, rng) for part in parts), rng)
+
+    @classmethod
+    def of(cls, rows: Iterable[Rows], rng: np.random.Generator) -> HeldOut:
+        """Of those that each member has."""
+        return cls([(*one, [rng.permutation(len(one[0])) for _ in range(REPEATS)]) for one in rows])
 
     def rises(self, nets: Sequence[MLP], source: Integers, n_columns: int) -> Floats:
         """How much the loss rises when the features of a column are shuffled, the mean over members, (n_columns,).

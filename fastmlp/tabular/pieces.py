@@ -4,6 +4,7 @@ and how members are trained on the rows of a piece.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
 import warnings
@@ -191,7 +192,7 @@ def members_of(est: Any, preset: Preset, rng: np.random.Generator) -> list[Learn
 class Rounds:
     """The training of members by rounds, in each of which all that still learn see the rows of all pieces.
 
-    owner: the estimator that says how. members: their Learning. A subclass has `round`.
+    owner: the estimator that says how. members: their Learning. A subclass has `round` and `training_loss`.
     """
 
     def __init__(self, owner: Any, members: Sequence[Learning]) -> None:
@@ -206,7 +207,8 @@ class Rounds:
             if self.owner.time_limit is not None:
                 self.seconds = self.owner.time_limit / len(groups)
             self.begun = time.monotonic()
-            with Fit(net), Notifying(callbacks, net, group[0].kind.epochs) as notify:
+            with Fit(net) as running, Notifying(callbacks, net, group[0].kind.epochs) as notify:
+                running.present["loss"] = functools.partial(self.training_loss, group[0])
                 self._train(group, notify, epochs)
             for member in group:
                 member.end()
@@ -232,6 +234,10 @@ class Rounds:
 
     def round(self, active: list[Learning], epochs: int) -> dict[str, float]:
         """Train some members for some epochs, and have each `look` at its loss; the logs, means over the members."""
+        raise NotImplementedError
+
+    def training_loss(self, member: Learning) -> float:
+        """The mean loss of the rows that a member is trained on, at its present weights."""
         raise NotImplementedError
 
 

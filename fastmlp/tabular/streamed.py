@@ -179,13 +179,15 @@ class Streaming(pieces.Rounds):
         self.held_out = held_out if watched is None else Block(watched[0], watched[1], watched[2], [])
 
     def round(self, active: list[Learning], epochs: int) -> dict[str, float]:
-        est, preset, losses = self.owner, PRESETS[self.owner.preset], []
-        nets = [member.net for member in active]
+        est, preset, nets = self.owner, PRESETS[self.owner.preset], [member.net for member in active]
+        total, weight = np.zeros((2, len(active)))
         for i, block in enumerate(self._blocks(active[0].done)):
             rates = [[self.rate(member, member.done + i / self.source.windows)] for member in active]
             rows = [block.parts[member.number].rows for member in active]
             found = pieces.train_all(nets, rates, rows, block, preset, est.n_threads)
-            losses.append(found)
+            weights = [pieces.weight_of(block, some) for some in rows]
+            total += np.multiply(found, weights)
+            weight += weights
             for member, loss in zip(active, found):
                 member.diverged = member.diverged or not np.isfinite(loss)
             if self.time_part() >= 1 or any(member.diverged for member in active):
@@ -193,7 +195,15 @@ class Streaming(pieces.Rounds):
         watched = [self._loss(member) for member in active]
         for member, loss in zip(active, watched):
             member.look(loss, epochs)
-        return {"loss": float(np.mean(losses)), "lr": rates[0][-1], "val_loss": float(np.mean(watched))}
+        return {"loss": float(np.mean(total / weight)), "lr": rates[0][-1], "val_loss": float(np.mean(watched))}
+
+    def training_loss(self, member: Learning) -> float:
+        total = weight = 0.0
+        for block in self._blocks(member.done):
+            rows = block.parts[member.number].rows
+            total += pieces.total_loss(member.net, block, rows)
+            weight += pieces.weight_of(block, rows)
+        return total / weight
 
     def _loss(self, member: Learning) -> float:
         """The mean loss of the rows that a member stops by."""
