@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, Adam, LambdaCallback, _threads, fit_many
+from fastmlp import MLP, SGD, Adam, EarlyStopping, LambdaCallback, _threads, fit_many
 from fastmlp._fit import many
 from fastmlp.distributed import SerialCommunicator
 
@@ -81,11 +81,23 @@ def test_errors():
              (dict(nets=[one], comm=SerialCommunicator()), ValueError, "comm must be None for fit_many"),
              (dict(nets=[one], window=10), ValueError, "window must be None for fit_many"),
              (dict(nets=[one], each=[{"batches": []}]), ValueError, "batches must be None for fit_many"),
+             (dict(nets=[one], metrics="auc"), ValueError, "metrics auc"),
              (dict(nets=[one], n_threads=0), ValueError, "n_threads"), (dict(nets=[one], no=1), TypeError, "'no'")]
     for arguments, error, words in cases:
         with pytest.raises(error, match=words):
             fit_many(X=X, y=Y, **arguments)
     assert fit_many([], X, Y) == []
+
+
+@pytest.mark.parametrize("wrong", [
+    {"validation_data": (X, Y[:3])}, {"metrics": "auc"}, {"callbacks": EarlyStopping()}, {"optimizer": "none"},
+    {"sample_weight": -np.ones(len(X))}, {"gradient_penalty": -1}], ids=lambda wrong: next(iter(wrong)))
+def test_none_is_trained_where_one_cannot_be(wrong):
+    some = nets(3)
+    before = [net.params.tobytes() for net in some]
+    with pytest.raises((TypeError, ValueError), match=r"^each\[1\]"):
+        fit_many(some, X, Y, each=[{}, wrong, {}], epochs=1, n_threads=1)
+    assert [net.params.tobytes() for net in some] == before
 
 
 def searched(seed):

@@ -70,6 +70,16 @@ def test_the_code_of_readme(checker, tmp_path, cache):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
+def test_pyright_on_a_users_file(tmp_path, cache):
+    """With a callback and a loss of the user's."""
+    pytest.importorskip("pyright")
+    done = checked("pyright", EXAMPLE.read_text(), tmp_path, cache)
+    assert done.returncode == 0, done.stdout + done.stderr
+    wrong = checked("pyright", EXAMPLE.read_text().replace('logs["loss"]', 'logs.nothing'), tmp_path, cache)
+    assert wrong.returncode and "nothing" in wrong.stdout
+
+
 def test_the_users_file_runs():
     pytest.importorskip("sklearn")
     subprocess.run([sys.executable, EXAMPLE], capture_output=True, check=True)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from .. import _checks, _core, _threads
 from . import classes
 from .history import History
+from .measures import Measures
 from .options import DEFAULTS, Options
+from .ranks import ALONE
 from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def _check(net: MLP, X: Any, y: Any, given: Mapping[str, Any]) -> None:
     options.check(None, network.loss)
     found = classes.find(network, y, options)
     try:
-        network.checked(X, y, options.sample_weight)
+        Measures(network, network.bind(X, y, options.sample_weight), None, y, options, ALONE)
     finally:
         if found:
             network.classes = None

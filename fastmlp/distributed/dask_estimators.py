@@ -174,7 +174,7 @@ class DaskMLPClassifier(DaskProbabilities, DaskMLP, MLPClassifier):
                 counts = sum(np.where(np.isin(found, names), 1, 0) * _spread(found, names, n) for names, n in by_shard)
             if classes is not None:
                 with _checks.under("classes"):
-                    found = np.unique(_arrays.as_array("classes", classes))
+                    found = unique_labels(np.unique(_arrays.as_array("classes", classes)))
             kind = "multiclass" if len(found) > 2 else "binary"
         if est.warm_start and hasattr(est, "classes_") and set(est.classes_) != set(found):
             raise ValueError(f"warm_start can only be used where y has the same classes as before, {est.classes_}, "
