@@ -157,8 +157,15 @@ def digest(arrays):
     return h.hexdigest()[:8]
 
 
-def cases():
-    """name -> Case. Every activation, loss and step of the core's tables is in it."""
+WIDE = {"rows": 290, "batch": 128, "epochs": 1, "loss": "cross_entropy"}
+DROPPED = [9, Dropout(0.25), Dense(20, "relu"), Dropout(0.5), Dense(33, "elu"), Dropout(0.125), Dense(3)]
+BLOCK = fastmlp.Residual(Dense(20, "relu"), Dropout(0.25), Dense(12))
+PROJECTED = fastmlp.Residual(Dense(17, "elu"), project=True)
+GROUPED = Dense(96, "relu", groups=3)
+
+
+def of_tables():
+    """Every activation, loss and step of the core's tables."""
     yield from ((f"activation {a}", Case(dense([5, 17, 9, 3], a), Adam(1 / 64), batch=17)) for a in _core.ACTIVATIONS)
     yield from ((f"loss {e}", Case(dense([7, 12, 3], "tanh"), loss=e, weighted=True)) for e in _core.LOSSES)
     extras = {"": {}, " clipped": {"clip_norm": 0.125}, " l2 l1": {"l2": 1 / 32, "l1": 1 / 512},
@@ -169,10 +176,13 @@ def cases():
             yield f"step {name}{extra}", Case(dense([6, 20, 4], "relu"), step, rows=150, batch=70)
             # too many weights for one vector step: tiles of gradient are stepped as they come
             yield f"step {name}{extra}, wider", Case(dense([50, 131, 70, 9], "relu"), step, rows=75, batch=33, epochs=2)
+
+
+def of_shapes():
+    """Widths, batches and outputs for which kernels have ways of their own."""
     # K blocks, packed panels, every width of a panel
-    wide = {"rows": 290, "batch": 128, "epochs": 1, "loss": "cross_entropy"}
-    yield "wide", Case(dense([70, 300, 257, 10], "relu"), Adam(1 / 512), **wide)
-    yield "wide clipped", Case(dense([70, 300, 257, 10], "gelu"), AdamW(1 / 512, clip_norm=0.5), **wide)
+    yield "wide", Case(dense([70, 300, 257, 10], "relu"), Adam(1 / 512), **WIDE)
+    yield "wide clipped", Case(dense([70, 300, 257, 10], "gelu"), AdamW(1 / 512, clip_norm=0.5), **WIDE)
     yield "one output", Case(dense([64, 40, 1], "sigmoid"), Adam(1 / 64), "binary_cross_entropy", rows=200, batch=93)
     yield "one output, wide", Case(dense([300, 150, 1], "sigmoid"), Adam(1 / 64), rows=100, batch=41)
     yield "one output after pooling", Case([(8, 8, 1), Conv2D(5, 3, "relu"), MaxPool2D(2), 1], Adam(1 / 64))
@@ -186,8 +196,11 @@ def cases():
     yield "kind batch_norm, attacked", Case([9, fastmlp.BatchNorm(), Dense(20, "tanh"), fastmlp.BatchNorm(), 3],
                                             adversarial=Attack(1 / 8, max_iter=2, random_start=True), weighted=True)
     yield "probabilities", Case(dense([6, 8, 5], "elu"), loss="cross_entropy", y=sixteenths)
-    dropout = [9, Dropout(0.25), Dense(20, "relu"), Dropout(0.5), Dense(33, "elu"), Dropout(0.125), Dense(3)]
-    yield "kind dropout", Case(dropout, Adam(1 / 64), rows=150, batch=70)
+
+
+def of_maps_and_blocks():
+    """Dropout, convolutions, sums."""
+    yield "kind dropout", Case(DROPPED, Adam(1 / 64), rows=150, batch=70)
     yield "kind dropout, wider", Case([50, Dense(131, "relu"), Dropout(0.25), Dense(70, "tanh"), Dropout(0.5),
                                        Dense(9)], rows=75, batch=33)
     yield "kind conv", Case([(6, 5, 2), Conv2D(3, 3, "relu"), Dropout(0.25), Conv2D(17, 2, "tanh", padding="same"), 3],
@@ -197,9 +210,7 @@ def cases():
                                    Adam(1 / 64), rows=75, batch=33)
     yield "kind conv, one axis", Case([(20, 3), Conv1D(5, 3, "silu", dilation=2), MaxPool1D(2), 3],
                                       SGD(1 / 64, clip_norm=0.25), rows=75, batch=33)
-    block = fastmlp.Residual(Dense(20, "relu"), Dropout(0.25), Dense(12))
-    projected = fastmlp.Residual(Dense(17, "elu"), project=True)
-    yield "kind sum", Case([9, Dense(12, "tanh"), block, projected, 3], Adam(1 / 64), rows=150, batch=70)
+    yield "kind sum", Case([9, Dense(12, "tanh"), BLOCK, PROJECTED, 3], Adam(1 / 64), rows=150, batch=70)
     inner = fastmlp.Residual(Dense(131, "relu"), Dense(131))
     nested = fastmlp.Residual(Dense(131, "relu"), inner)
     yield "kind sum, wider", Case([50, Dense(131, "relu"), nested, 9], Adam(1 / 64), rows=75, batch=33)
@@ -208,6 +219,10 @@ def cases():
     strided = fastmlp.Residual(Conv2D(17, 3, "relu", 2, "same"), Conv2D(17, 3, padding="same"), project=True)
     yield "kind conv, projection", Case([(6, 5, 3), strided, 2], Adam(1 / 64), gradient_penalty=1 / 8, rows=75,
                                         batch=33)
+
+
+def of_columns_and_branches():
+    """Categories, batch normalisation, identities, layers side by side, groups."""
     columns = fastmlp.Columns(3, [fastmlp.Embedding(7, 4), fastmlp.Embedding(40, 9, "zero")])
     small, large = {"X": in_last_columns(7, 40), "rows": 150, "batch": 70}, {"X": in_last_columns(60, 3000)}
     yield "kind columns", Case([columns, Dense(20, "tanh"), 3], Adam(1 / 64), gradient_penalty=1 / 8, **small)
@@ -235,11 +250,14 @@ def cases():
                               gradient_penalty=1 / 8, rows=150, batch=70)
     yield "kind concat, maps", Case([(6, 5, 3), fastmlp.Concat([], Conv2D(5, 3, "tanh", padding="same")), 2],
                                     Adam(1 / 64), rows=75, batch=33)
-    grouped = Dense(96, "relu", groups=3)
     yield "kind grouped", Case([9, Dense(12, "tanh", groups=3), Dense(20, "relu", groups=2), Dense(3)], Adam(1 / 64),
                                gradient_penalty=1 / 8, rows=150, batch=70)
-    yield "kind grouped, wider", Case([50, Dense(192, "relu", groups=2), grouped, grouped, 9], Adam(1 / 64, l2=1 / 8),
+    yield "kind grouped, wider", Case([50, Dense(192, "relu", groups=2), GROUPED, GROUPED, 9], Adam(1 / 64, l2=1 / 8),
                                       rows=75, batch=33)
+
+
+def by_feature():
+    """Factors, summands and normalisations of features, learned activations and gates."""
     scale, shift = fastmlp.Scale(), fastmlp.Shift()
     yield "kind scale", Case([9, scale, Dense(20, "tanh"), scale, Dense(70, "relu"), scale, 3], Adam(1 / 64, l2=1 / 8),
                              rows=150, batch=70, gradient_penalty=1 / 8)
@@ -266,6 +284,10 @@ def cases():
                            Adam(1 / 64), rows=150, batch=70, gradient_penalty=1 / 8)
     yield "kind glu, maps", Case([(6, 5, 3), Conv2D(18, 2), fastmlp.GLU("gelu"), MaxPool2D(2), 2], Adam(1 / 64),
                                  rows=75, batch=33)
+
+
+def of_numbers_and_windows():
+    """Encodings of numbers, pools."""
     for phases in (False, True):
         name = "kind waves" + ", phases" * phases
         yield name, Case([9, fastmlp.Periodic(5, 0.25, phases=phases), Dense(20, "tanh"),
@@ -284,19 +306,27 @@ def cases():
     yield "max_pool, windows apart", Case([(7, 6, 1), Conv2D(6, 2, "relu"), MaxPool2D(2),
                                            Conv2D(20, 2, "relu", padding=1), MaxPool2D((2, 1)), 2])
     yield "kind avg_pool", Case([(6, 7, 3), AvgPool2D(2, padding=1), 5, 2])
+
+
+def with_penalties():
+    """Penalties on the sensitivity to the input, and attacks."""
     penalised = {"rows": 150, "batch": 70, "weighted": True}
     for a in _core.ACTIVATIONS:
         yield f"penalty {a}", Case(dense([5, 17, 9, 3], a), Adam(1 / 64), batch=17, gradient_penalty=1 / 8)
     for e in _core.LOSSES:
         yield f"penalty {e}", Case(dense([7, 12, 3], "tanh"), loss=e, gradient_penalty=1 / 8, **penalised)
-    yield "jacobian penalty", Case(dropout, Adam(1 / 64), jacobian_penalty=1 / 8, **penalised)
+    yield "jacobian penalty", Case(DROPPED, Adam(1 / 64), jacobian_penalty=1 / 8, **penalised)
     yield "penalty kind conv", Case([(6, 5, 2), Conv2D(3, 3, "silu"), MaxPool2D(2), AvgPool2D(1, 2), 3], Adam(1 / 64),
                                     gradient_penalty=1 / 8, **penalised)
-    yield "penalty wide", Case(dense([70, 300, 257, 10], "relu"), Adam(1 / 512), gradient_penalty=1 / 8, **wide)
+    yield "penalty wide", Case(dense([70, 300, 257, 10], "relu"), Adam(1 / 512), gradient_penalty=1 / 8, **WIDE)
     for norm in (2, np.inf):
         yield f"adversarial {norm}", Case(dense([20, 40, 3], "tanh"), Adam(1 / 64), "cross_entropy", input_noise=1 / 8,
                                           rows=150, batch=70,
                                           adversarial=Attack(1 / 4, 1 / 8, 2, norm, (-16.0, 16.0), True))
+
+
+def with_options():
+    """Other options of fit, factors by layer, a loss in Python, many rows."""
     yield "ema", Case(dense([6, 20, 4], "relu"), Adam(1 / 64), ema=0.875, weighted=True)
     yield "ema, wider", Case([50, Dense(131, "relu"), Dense(70, "relu"), 9], Adam(1 / 64), rows=75, batch=33, ema=0.875)
     scaled = [50, Dense(131, "relu", lr_scale=0.5), Dense(70, "relu", decay=0.0), Dense(9, lr_scale=2.0, decay=4.0)]
@@ -317,23 +347,36 @@ def cases():
                               weighted=True)
     yield "one full batch", Case(dense([3, 6, 2], "tanh"), rows=203, batch=None)
     yield "many rows", Case(dense([3, 6, 2], "relu"), rows=70001, batch=4096, epochs=1)
-    # operands rounded to bfloat16
+
+
+def with_rounding():
+    """Operands rounded to bfloat16."""
     rounded = {"precision": "bfloat16"}
     yield "bfloat16", Case(dense([6, 40, 33, 4], "relu"), Adam(1 / 64), rows=150, batch=70, weighted=True, **rounded)
-    yield "bfloat16, wide", Case(dense([70, 300, 257, 10], "gelu"), AdamW(1 / 512, clip_norm=0.5), **wide, **rounded)
+    yield "bfloat16, wide", Case(dense([70, 300, 257, 10], "gelu"), AdamW(1 / 512, clip_norm=0.5), **WIDE, **rounded)
     yield "bfloat16, one output", Case(dense([300, 150, 1], "sigmoid"), Adam(1 / 64), rows=100, batch=41, **rounded)
     yield "bfloat16, batches of one", Case(dense([2, 2, 1], "sigmoid"), batch=1, **rounded)
     yield "bfloat16, kind conv", Case([(9, 9, 1), Conv2D(6, 3, "relu"), MaxPool2D(2, 1),
                                        Conv2D(40, (3, 2), "relu", stride=2, padding=1), 50, 3],
                                       Adam(1 / 64), rows=75, batch=33, **rounded)
-    yield "bfloat16, kind grouped", Case([50, Dense(192, "relu", groups=2), grouped, grouped, 9], Adam(1 / 64),
+    yield "bfloat16, kind grouped", Case([50, Dense(192, "relu", groups=2), GROUPED, GROUPED, 9], Adam(1 / 64),
                                          rows=75, batch=70, **rounded)
-    yield "bfloat16, kind sum", Case([9, Dense(12, "tanh"), block, projected, 3], Adam(1 / 64), rows=150, batch=70,
+    yield "bfloat16, kind sum", Case([9, Dense(12, "tanh"), BLOCK, PROJECTED, 3], Adam(1 / 64), rows=150, batch=70,
                                      **rounded)
-    # rows of X as they come
+
+
+def of_layouts():
+    """Rows of X as they come."""
     yield "bytes", Case(dense([9, 8, 2], "relu"), SGD(1 / 8192), X=lambda X: (X * 16).astype(np.int8))
     yield "columns", Case(dense([9, 8, 2], "relu"), X=np.asfortranarray)
     yield "sparse", Case(dense([9, 8, 2], "relu"), X=lambda X: sparse.csr_array(np.where(X > 0.5, X, 0)))
+
+
+def cases():
+    """name -> Case."""
+    for some in (of_tables, of_shapes, of_maps_and_blocks, of_columns_and_branches, by_feature, of_numbers_and_windows,
+                 with_penalties, with_options, with_rounding, of_layouts):
+        yield from some()
 
 
 def order():

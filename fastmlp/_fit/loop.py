@@ -123,7 +123,9 @@ def _loop(net: MLP, wanted: int, plan: Plan, callbacks: Sequence[Callback], runn
     shared = SharedMeasures(running, ranks, callbacks) if ranks.several else None
     with Notifying(callbacks, net, wanted) as notify:
         for _ in range(wanted):
-            result = epochs.run(plan.begin_epoch())
+            rate = plan.begin_epoch()
+            running.training = True
+            result = epochs.run(rate)
             if result is None:
                 plan.diverged()
                 return Ending.DIVERGED

@@ -120,7 +120,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         weights = classes.weights(network, y, n, options.sample_weight, options.class_weight, ranks)
         data, _ = ranks.bind(network, X, y, weights)
     mean = None if options.ema is None else RunningMean(network.parameters, options.ema)
-    plan = NetworkPlan(net, running, X, y, options, previous is not None, rates, measures)
+    plan = NetworkPlan(net, X, y, options, previous is not None, rates, measures)
     running.directions = options.directions
     ending = loop.train(net, running, plan, data, order, options.epochs, options.batch_size, objective,
                         options.callbacks, options.n_threads, ranks, mean, dropped)
@@ -195,10 +195,10 @@ class NetworkPlan(loop.Plan):
     goes_on: whether the optimiser's state and the History do.
     """
 
-    def __init__(self, net: MLP, running: _running.Fit, X: Any, y: Any, options: Options, goes_on: bool,
-                 rates: Iterator[float], measures: Measures) -> None:
-        self.net, self.running, self.rates, self.measures = net, running, rates, measures
-        self.X, self.y, self.options, self.goes_on = X, y, options, goes_on
+    def __init__(self, net: MLP, X: Any, y: Any, options: Options, goes_on: bool, rates: Iterator[float],
+                 measures: Measures) -> None:
+        self.net, self.X, self.y, self.options, self.goes_on = net, X, y, options, goes_on
+        self.rates, self.measures = rates, measures
 
     def state(self) -> OptimizerState:
         network = self.net._network
@@ -226,7 +226,6 @@ class NetworkPlan(loop.Plan):
         return found
 
     def begin_epoch(self) -> float:
-        self.running.training = True
         return next(self.rates)
 
     def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:

@@ -65,7 +65,7 @@ class BaseTabular(Documented, BaseEstimator):
 
     Of the private names other packages use these: `export` `_encoder`, `_members`, `_scale` and `_names`, what made
     features of the columns, the networks, how targets were scaled, and what columns are called; `sensitivity`
-    `_as_networks`."""
+    `_as_networks`; `distributed` `_nets`, to copy them."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
