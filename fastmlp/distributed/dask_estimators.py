@@ -160,7 +160,7 @@ class DaskMLPClassifier(DaskProbabilities, DaskMLP, MLPClassifier):
 
     plain = MLPClassifier
 
-    def _find_classes(self, client, est, shards, classes, y):
+    def _find_classes(self, client: Any, est: Any, shards: list[ShardFuture], classes: Any, y: Any) -> None:
         counts = None
         if y.ndim == 2 and y.shape[1] > 1:
             if classes is not None:
@@ -193,7 +193,7 @@ class DaskMLPClassifier(DaskProbabilities, DaskMLP, MLPClassifier):
         return self._by_blocks("predict", X, None, self.classes_.dtype)
 
 
-def _spread(found, names, n):
+def _spread(found: Any, names: Any, n: Any) -> Any:
     """Counts by name as counts of all classes found."""
     counts = np.zeros(len(found))
     counts[np.searchsorted(found, names)] = n

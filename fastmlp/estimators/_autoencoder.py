@@ -24,9 +24,9 @@ from ..optim import Optimizer
 from ..sensitivity._target import dense_rows
 from ..ties import Tie, tie_transpose
 from . import _solvers
-from ._base import BaseMLP, either, with_callbacks
+from ._base import BaseMLP, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
-from ._input import validate_data, validate_weight
+from ._input import either, validate_data, validate_weight
 from ._mlp import Entries
 from ._together import together
 from ._types import Activations, LearningRate, Monitored, Seed

@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks, _core, _lazy, optim
-from .._fit.options import described, is_tuple_of
 from .._fit.ranks import ALONE, Ranks
 from .._fit.scales import warn_of_scales
 from .._running import Fit, alone
@@ -26,7 +25,7 @@ from ..model import MLP
 from ..sensitivity._target import Target
 from . import _checked, _files, _lbfgs, _solvers, _state, _stochastic, _watched
 from ._documented import Documented
-from ._input import validate_data, validate_weight
+from ._input import parts_to_watch, rows_to_watch, validate_data, validate_weight
 from ._mlp import HasNetwork
 from ._stochastic import CurrentRate
 from ._together import require_same_parameters, together
@@ -206,11 +205,8 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
         max_iter came first; RuntimeError while the estimator is being fitted by another call.
         """
-        if y_val is None and X_val is not None:
-            raise ValueError("y_val must be given where X_val is, got None")
-        given = None if X_val is None else (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation_data=either(validation_data, given, y_val, sample_weight_val),
-                         ranks=comm)
+        watched = rows_to_watch(validation_data, X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation_data=watched, ranks=comm)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False, validation_data: Any = None,
              ranks: Ranks | None = None) -> Self:
@@ -274,9 +270,7 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
 
     def _validation_parts(self, given: Any) -> tuple[Any, ...]:
         """X, y and sample_weight or None of validation_data."""
-        if not is_tuple_of(given, 2, 3):
-            raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {described(given)}")
-        return (*given, None)[:3]
+        return parts_to_watch(given)
 
     def _start(self, sizes: list[int]) -> None:
         """The attributes of a new training."""
@@ -369,18 +363,6 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         _state.resume(self, state)
-
-
-def either(validation_data: Any, given: Any, *beside: Any) -> Any:
-    """Validation rows, which come in one way or the other. given : what X_val stands for, None without; beside : what
-    is given with it."""
-    if given is None:
-        if any(a is not None for a in beside):
-            raise ValueError("X_val must be given where y_val or sample_weight_val is, got None")
-        return validation_data
-    if validation_data is not None:
-        raise ValueError("validation_data and X_val must not both be given")
-    return given
 
 
 def column(y: Any) -> Any:

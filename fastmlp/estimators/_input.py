@@ -15,6 +15,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import unique_labels
 
 from .. import _arrays, _checks
+from .._fit.options import described, is_tuple_of
 from .._fit.ranks import ALONE, Ranks
 from .._types import Floats
 from ._together import balanced
@@ -83,6 +84,39 @@ def validate_weight(sample_weight: Any, X: Any, dtype: DTypeLike | None = None) 
     with _checks.under("sample_weight"):
         weight = sample_weight if _checks.is_number(sample_weight) else numbers("sample_weight", sample_weight)
         return validation._check_sample_weight(weight, X, dtype=dtype)
+
+
+# ---- rows to watch
+
+
+def rows_to_watch(validation_data: Any, X_val: Any, y_val: Any, weight_val: Any) -> Any:
+    """validation_data, or in its place (X_val, y_val, weight_val); None where neither is given."""
+    if y_val is None and X_val is not None:
+        raise ValueError("y_val must be given where X_val is, got None")
+    return either(validation_data, None if X_val is None else (X_val, y_val, weight_val), y_val, weight_val)
+
+
+def either(validation_data: Any, given: Any, *beside: Any) -> Any:
+    """Validation rows, which come in one way or the other. given : what X_val stands for, None without; beside : what
+    is given with it."""
+    if given is None:
+        if any(a is not None for a in beside):
+            raise ValueError("X_val must be given where y_val or sample_weight_val is, got None")
+        return validation_data
+    if validation_data is not None:
+        raise ValueError("validation_data and X_val must not both be given")
+    return given
+
+
+def parts_to_watch(given: Any) -> tuple[Any, Any, Any]:
+    """X, y and sample_weight or None of rows to watch."""
+    if not is_tuple_of(given, 2, 3):
+        raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {described(given)}")
+    X, y, weight = (*given, None)[:3]
+    return X, y, weight
+
+
+# ---- weights of classes
 
 
 def weight_by_class(est: Any, y: Any, sample_weight: Floats | None, ranks: Ranks = ALONE) -> Floats | None:

@@ -37,14 +37,8 @@ def of(est: Any) -> dict[str, Any]:
 def resume(est: Any, state: Mapping[str, Any]) -> None:
     """Give an estimator that has no attributes yet a state. ValueError where a later version made that."""
     state = dict(state)
-    if state.pop("_format", FORMAT) > FORMAT:
-        raise ValueError(f"this {type(est).__name__} was saved by a later fastmlp; "
-                         f"this one reads formats up to {FORMAT}")
     trained = state.pop("_run", None)
-    parameters = inspect.signature(type(est).__init__).parameters.values()
-    # first the defaults, for parameters that are newer than the state
-    vars(est).update({p.name: p.default for p in parameters if p.default is not p.empty})
-    vars(est).update(state)
+    take(est, state, FORMAT)
     if "coefs_" not in state:
         return
     if "_settled" not in state:  # it was saved by a version without it
@@ -57,6 +51,17 @@ def resume(est: Any, state: Mapping[str, Any]) -> None:
     _go_on(net._network, trained, est)
     est._adopt(net)
     vars(est).update(now)
+
+
+def take(est: Any, state: Mapping[str, Any], most: int) -> None:
+    """Have the attributes of a state. ValueError where its format is above the most that is known."""
+    attributes = dict(state)
+    if attributes.pop("_format", most) > most:
+        raise ValueError(f"this {type(est).__name__} was saved by a later fastmlp; this one reads formats up to {most}")
+    parameters = inspect.signature(type(est).__init__).parameters.values()
+    # first the defaults, for parameters that are newer than the state
+    vars(est).update({p.name: p.default for p in parameters if p.default is not p.empty})
+    vars(est).update(attributes)
 
 
 def _trained(network: Network) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """What TabularClassifier and TabularRegressor have in common."""
 from __future__ import annotations
 
-import inspect
 import os
 from dataclasses import replace
 from numbers import Integral, Real
@@ -14,14 +13,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
 from .. import _arrays, _checks, _core, _lazy
-from .._fit.options import described, is_tuple_of
 from .._running import alone
 from .._types import Floats, Integers
 from ..callbacks import Callback
 from ..data import Parquet
-from ..estimators import _checked
+from ..estimators import _checked, _state
 from ..estimators._documented import Documented
-from ..estimators._input import validate_weight
+from ..estimators._input import parts_to_watch, rows_to_watch, validate_weight
 from ..model import MLP
 from . import _files, ensemble, importances, streamed
 from . import columns as tables
@@ -79,14 +77,14 @@ class BaseTabular(Documented, BaseEstimator):
         "callbacks": [list, tuple, callable, Callback, None],
     }
 
-    def _validate_params(self):
+    def _validate_params(self) -> None:
         """What scikit-learn calls before each fit."""
         _checked.check_kinds(self)
         _checked.check_bounds(self, np.float64)
 
-    def _set_parameters(self, parameters):
+    def _set_parameters(self, parameters: dict[str, Any]) -> None:
         """__init__'s locals() as attributes."""
-        vars(self).update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
+        self.__dict__.update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
 
     # ---- fitting
 
@@ -115,7 +113,9 @@ class BaseTabular(Documented, BaseEstimator):
         Returns self. ValueError or TypeError names what does not fit, of X the column. RuntimeError while the estimator
         is being fitted by another call.
         """
-        watched = _validation(validation_data, X_val, y_val, sample_weight_val)
+        watched = rows_to_watch(validation_data, X_val, y_val, sample_weight_val)
+        if watched is not None:
+            watched = parts_to_watch(watched)
         window = _checks.integer("window", window, ensemble.FEWEST)
         fitted = object.__new__(type(self))  # in whose place nobody sees this one before all of it is fitted
         fitted.__dict__.update(self.__dict__)
@@ -334,32 +334,26 @@ class BaseTabular(Documented, BaseEstimator):
         """
         return _files.load(cls, path)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = True
         return tags
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_format": FORMAT}
 
-    def __setstate__(self, state):
-        state = dict(state)
-        if state.pop("_format", FORMAT) > FORMAT:
-            raise ValueError(f"this {type(self).__name__} was saved by a later fastmlp; this one reads formats up to "
-                             f"{FORMAT}")
-        parameters = inspect.signature(type(self).__init__).parameters.values()
-        vars(self).update({p.name: p.default for p in parameters if p.default is not p.empty})
-        vars(self).update(state)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        _state.take(self, state, FORMAT)
 
 
-def _some_rows(columns, y, weight, chosen):
+def _some_rows(columns: list[Column], y: Any, weight: Any, chosen: Any) -> tuple[list[Column], Any, Any]:
     """(columns, y, weight) of the rows that are chosen, a mask. ValueError where there are none."""
     if not chosen.any():
         raise ValueError("sample_weight times class_weight must be above 0 for some row, got 0 for all")
     return [replace(column, values=column.values[chosen]) for column in columns], y[chosen], weight[chosen]
 
 
-def _weights(sample_weight, columns):
+def _weights(sample_weight: Any, columns: list[Column]) -> Floats | None:
     """sample_weight, checked: (n,) of float64, not all 0."""
     weight = validate_weight(sample_weight, np.empty((tables.n_rows(columns), 1)), np.float64)
     if weight.min() < 0:
@@ -369,27 +363,11 @@ def _weights(sample_weight, columns):
     return ensemble.of_a_size(weight)
 
 
-def _validation(validation_data, X_val, y_val, weight_val):
-    """(X, y, sample_weight) of rows to watch, however they came, or None."""
-    if X_val is None and (y_val is not None or weight_val is not None):
-        raise ValueError("X_val must be given where y_val or sample_weight_val is, got None")
-    if X_val is not None:
-        if validation_data is not None:
-            raise ValueError("validation_data and X_val must not both be given")
-        if y_val is None:
-            raise ValueError("y_val must be given where X_val is, got None")
-        return X_val, y_val, weight_val
-    if validation_data is None:
-        return None
-    if not is_tuple_of(validation_data, 2, 3):
-        raise ValueError("validation_data must be (X, y) or (X, y, sample_weight), got " + described(validation_data))
-    return (*validation_data, None)[:3]
-
-
-def _categorical(given, n, names):
+def _categorical(given: Any, n: int, names: list[Any] | None) -> set[int]:
     """Numbers of the n columns that are said to be categories."""
+    numbers: set[int] = set()
     if given is None:
-        return set()
+        return numbers
     if _arrays.as_array("categorical_features", given).ndim != 1:
         raise ValueError(f"categorical_features must be a list of columns or a mask, got {_checks.described(given)}")
     given = list(given)
@@ -398,7 +376,6 @@ def _categorical(given, n, names):
             raise ValueError(f"categorical_features must have a value for each of {n} columns as a mask, got "
                              f"{len(given)}")
         return set(np.flatnonzero(given).tolist())
-    numbers = set()
     for v in given:
         if names is not None and v in names:
             numbers.add(names.index(v))
