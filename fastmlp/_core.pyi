@@ -17,8 +17,8 @@ from fastmlp._engine.requests import (
     Sums,
 )
 
-__all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "PENALTIES",
-           "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team", "choose_isa",
+__all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "Meeting",
+           "PENALTIES", "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team", "choose_isa",
            "copy", "cores", "function", "largest", "phases", "shuffle"]
 
 _Floats: TypeAlias = NDArray[np.floating[Any]]
