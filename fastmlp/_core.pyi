@@ -18,8 +18,8 @@ from fastmlp._engine.requests import (
 )
 
 __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "LOSSES", "MOST_THREADS", "Meeting",
-           "PENALTIES", "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team", "choose_isa",
-           "copy", "cores", "function", "largest", "phases", "shuffle"]
+           "PENALTIES", "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team",
+           "choose_isa", "copy", "cores", "function", "largest", "phases", "shuffle"]
 
 _Floats: TypeAlias = NDArray[np.floating[Any]]
 _Integers: TypeAlias = NDArray[np.int64]

@@ -59,7 +59,7 @@ def alone(method: Callable[Concatenate[Fitted, Options], Result]) -> Callable[Co
     begins, the attributes are what they were."""
 
     @functools.wraps(method)
-    def fit(self: Fitted, *args: Options.args, **options: Options.kwargs) -> Result:
+    def fit(self: Fitted, /, *args: Options.args, **options: Options.kwargs) -> Result:
         with Fit(self) as running:
             before = dict(vars(self))
             try:

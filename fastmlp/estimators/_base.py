@@ -31,7 +31,8 @@ from ._stochastic import CurrentRate
 from ._together import require_same_parameters, together
 
 try:  # new in scikit-learn 1.9, and experimental there
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as with_callbacks
 except ImportError:
     CallbackSupportMixin = type("CallbackSupportMixin", (), {})
 

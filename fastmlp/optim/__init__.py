@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from .. import _lazy
 from .._checks import described, number, one_of
-from ._base import Optimizer
+from ._base import Optimizer as Optimizer
 
 if TYPE_CHECKING:
     from ._common import *
