@@ -54,7 +54,7 @@ lint-cython:
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint fastmlp
 
 lint-c:
-	$(BIN)/clang-format --dry-run -Werror fastmlp/kernels/* fastmlp/export/c/* tests/kernels/*.c
+	$(BIN)/clang-format --dry-run -Werror fastmlp/kernels/* fastmlp/export/c/* tests/kernels/*.[ch]
 
 lint-types:
 	$(BIN)/mypy
