@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from . import _checks, _paths
-from ._monitor import check_mode, logged, monitor_of_logs, require_logged
+from ._monitor import HELD_OUT, check_mode, logged, monitor_of_logs, require_logged
 from ._running import fit_of
 from ._shown import Shown
 
@@ -273,11 +273,12 @@ def as_callback(given: Any) -> Callback:
                     + _checks.described(given))
 
 
-def require_watched(callbacks: Sequence[Callback], names: Collection[str]) -> None:
-    """ValueError where one of the callbacks watches a number that a fit does not log. names: of those that it does."""
+def require_watched(callbacks: Sequence[Callback], names: Collection[str], remedy: str = HELD_OUT) -> None:
+    """ValueError where one of the callbacks watches a number that a fit does not log. names: of those that it does.
+    remedy: see require_logged."""
     for name in (callback._watches() for callback in callbacks):
         if name is not None:
-            require_logged(name, names)
+            require_logged(name, names, remedy)
 
 
 def overrides(callback: Callback, event: str) -> bool:
