@@ -33,9 +33,13 @@ class Callback(Shown):
     Where several processes train one network, they are called on rank 0, and what they make of the weights at the end
     of an epoch and of the fit goes to the others; with every_rank = True they are called on each rank, which must not
     change the weights.
+
+    of_one_fit = True says of one that keeps what it sees of a fit that it is for one fit at a time, as those here are:
+    RuntimeError where a second fit begins with it while the first goes on.
     """
 
     every_rank: bool = False
+    of_one_fit: bool = False
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         """logs: {"epochs": how many are wanted}"""
@@ -87,6 +91,8 @@ class EarlyStopping(Callback):
     best_epoch is then the number of the epoch whose weights are the best, None before the first.
     """
 
+    of_one_fit = True
+
     def __init__(self, monitor: str = "val_loss", patience: int = 10, min_delta: float = 0.0, mode: str = "auto",
                  restore_best: bool = True) -> None:
         self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
@@ -122,6 +128,8 @@ class Checkpoint(Callback):
     monitor, mode : as of EarlyStopping. OSError where the fit begins, and `path` cannot be written.
     """
 
+    of_one_fit = True
+
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
                  mode: str = "auto") -> None:
         _checks.path("path", path)
@@ -145,6 +153,8 @@ class Checkpoint(Callback):
 
 class ProgressBar(Callback):
     """A tqdm bar where tqdm is installed and the output is a terminal or a notebook, else a line an epoch."""
+
+    of_one_fit = True
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._bar, self._epochs, self._done = None, logs["epochs"], 0
@@ -183,6 +193,8 @@ class CSVLogger(Callback):
 
     The file is open only while a line is written, so that a logger can be copied and pickled at any time.
     """
+
+    of_one_fit = True
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         _checks.path("path", path)
@@ -230,6 +242,8 @@ class CSVLogger(Callback):
 
 class TimeLimit(Callback):
     """Stop after the first epoch that ends `seconds` or more after the fit began."""
+
+    of_one_fit = True
 
     def __init__(self, seconds: float) -> None:
         self.seconds = _checks.number("seconds", seconds, least=0)
