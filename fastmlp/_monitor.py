@@ -80,12 +80,16 @@ def check_mode(name: Any, mode: Any) -> None:
     _checks.one_of("mode", mode, ("auto", "min", "max"))
 
 
-def require_logged(name: str, names: Collection[str]) -> None:
-    """ValueError where a name is none of those of the numbers that a fit logs."""
+HELD_OUT = "validation_data or holds rows out"  # what fit is given, or does, for numbers of rows that it has not seen
+
+
+def require_logged(name: str, names: Collection[str], remedy: str = HELD_OUT) -> None:
+    """ValueError where a name is none of those of the numbers that a fit logs. remedy: what would give it numbers of
+    held-out rows, "" for nothing."""
     if name not in names:
+        helps = remedy and name.startswith("val_") and "val_loss" not in names
         raise ValueError(f"monitor must be one of {', '.join(names)}, got {name!r}"
-                         + ("; val_ names are there where fit is given validation_data or holds rows out"
-                            if name.startswith("val_") and "val_loss" not in names else ""))
+                         + (f"; val_ names are there where fit is given {remedy}" if helps else ""))
 
 
 def logged(name: str, logs: Mapping[str, float]) -> float:

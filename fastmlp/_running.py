@@ -4,7 +4,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 Options = ParamSpec("Options")
 Fitted = TypeVar("Fitted")
@@ -20,23 +20,31 @@ class Fit:
     is better, None where nothing says so. training: whether steps are made, on what others see of the object.
     """
 
+    doing, remedy = "being fitted", "it can be fitted again when that fit has ended, or fit a copy of it"
+
     def __init__(self, fitted: Any) -> None:
         self.fitted, self.thread = fitted, threading.current_thread()
         self.present: dict[str, Callable[[], float]] = {}
         self.directions: dict[str, bool | None] = {}
         self.training = False
 
-    def __enter__(self) -> Fit:
+    def __enter__(self) -> Self:
         found = _fits.setdefault(id(self.fitted), self)  # which no other thread can come between
         if found is not self and found.thread.is_alive():  # a fork leaves fits behind whose thread it does not have
             where = "by the call that this one came from" if found.thread is self.thread else "in another thread"
-            raise RuntimeError(f"this {type(self.fitted).__name__} is being fitted {where}: it can be fitted again "
-                               "when that fit has ended, or fit a copy of it")
+            raise RuntimeError(f"this {type(self.fitted).__name__} is {self.doing} {where}: {self.remedy}")
         _fits[id(self.fitted)] = self
         return self
 
     def __exit__(self, *error: object) -> None:
         _fits.pop(id(self.fitted), None)
+
+
+class Use(Fit):
+    """What a fit makes of a callback that is for one at a time, and the context in which it does. RuntimeError on
+    entering where another fit has it."""
+
+    doing, remedy = "in use", "give each fit one of its own, or a copy"
 
 
 _fits: dict[int, Fit] = {}  # by the id of what is fitted

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from . import _checks, _paths
-from ._monitor import check_mode, logged, monitor_of_logs, require_logged
+from ._monitor import HELD_OUT, check_mode, logged, monitor_of_logs, require_logged
 from ._running import fit_of
 from ._shown import Shown
 
@@ -33,9 +33,13 @@ class Callback(Shown):
     Where several processes train one network, they are called on rank 0, and what they make of the weights at the end
     of an epoch and of the fit goes to the others; with every_rank = True they are called on each rank, which must not
     change the weights.
+
+    of_one_fit = True says of one that keeps what it sees of a fit that it is for one fit at a time, as those here are:
+    RuntimeError where a second fit begins with it while the first goes on.
     """
 
     every_rank: bool = False
+    of_one_fit: bool = False
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         """logs: {"epochs": how many are wanted}"""
@@ -87,6 +91,8 @@ class EarlyStopping(Callback):
     best_epoch is then the number of the epoch whose weights are the best, None before the first.
     """
 
+    of_one_fit = True
+
     def __init__(self, monitor: str = "val_loss", patience: int = 10, min_delta: float = 0.0, mode: str = "auto",
                  restore_best: bool = True) -> None:
         self.monitor, self.mode, self.min_delta, self.restore_best = monitor, mode, min_delta, restore_best
@@ -122,6 +128,8 @@ class Checkpoint(Callback):
     monitor, mode : as of EarlyStopping. OSError where the fit begins, and `path` cannot be written.
     """
 
+    of_one_fit = True
+
     def __init__(self, path: str | os.PathLike[str], monitor: str = "val_loss", best: bool = True,
                  mode: str = "auto") -> None:
         _checks.path("path", path)
@@ -145,6 +153,8 @@ class Checkpoint(Callback):
 
 class ProgressBar(Callback):
     """A tqdm bar where tqdm is installed and the output is a terminal or a notebook, else a line an epoch."""
+
+    of_one_fit = True
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
         self._bar, self._epochs, self._done = None, logs["epochs"], 0
@@ -183,6 +193,8 @@ class CSVLogger(Callback):
 
     The file is open only while a line is written, so that a logger can be copied and pickled at any time.
     """
+
+    of_one_fit = True
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         _checks.path("path", path)
@@ -231,6 +243,8 @@ class CSVLogger(Callback):
 class TimeLimit(Callback):
     """Stop after the first epoch that ends `seconds` or more after the fit began."""
 
+    of_one_fit = True
+
     def __init__(self, seconds: float) -> None:
         self.seconds = _checks.number("seconds", seconds, least=0)
 
@@ -273,11 +287,12 @@ def as_callback(given: Any) -> Callback:
                     + _checks.described(given))
 
 
-def require_watched(callbacks: Sequence[Callback], names: Collection[str]) -> None:
-    """ValueError where one of the callbacks watches a number that a fit does not log. names: of those that it does."""
+def require_watched(callbacks: Sequence[Callback], names: Collection[str], remedy: str = HELD_OUT) -> None:
+    """ValueError where one of the callbacks watches a number that a fit does not log. names: of those that it does.
+    remedy: see require_logged."""
     for name in (callback._watches() for callback in callbacks):
         if name is not None:
-            require_logged(name, names)
+            require_logged(name, names, remedy)
 
 
 def overrides(callback: Callback, event: str) -> bool:

@@ -241,10 +241,14 @@ def test_the_default_callbacks_watch_the_first_rows_of_eval_set(client):
 @pytest.mark.parametrize("sets", [0, 2])
 def test_a_callback_that_watches_what_is_not_logged_is_refused_at_once(client, sets):
     dX, dy, logs = da.from_array(X, chunks=40), da.from_array(NUMBER, chunks=40), []
-    model = DaskMLPRegressor(**FULL, callbacks=[lambda net, epoch, given: logs.append(list(given)) and False])
+    watch = [lambda net, epoch, given: logs.append(list(given)) and False]
+    model = DaskMLPRegressor(**FULL, callbacks=watch)
     rows = dict(eval_set=[(dX, dy)] * sets or None)
     model.fit(dX, dy, **rows)
     before, seen = model.predict(X), len(logs)
+    with pytest.raises(ValueError, match="val_no'$" if sets else "val_ names are there where fit is given eval_set"):
+        model.set_params(callbacks=EarlyStopping("val_no", mode="min")).fit(dX, dy, **rows)
+    model.set_params(callbacks=watch)
     with pytest.raises(ValueError, match=f"^monitor must be one of {', '.join(logs[0])}, got 'lr'"):
         model.set_params(callbacks=[*model.callbacks, EarlyStopping("lr")]).fit(dX, dy, **rows)
     assert len(logs) == seen and (model.predict(X) == before).all()

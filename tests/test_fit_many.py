@@ -100,6 +100,17 @@ def test_none_is_trained_where_one_cannot_be(wrong):
     assert [net.params.tobytes() for net in some] == before
 
 
+def test_callbacks_that_keep_what_they_see_are_of_one_network():
+    some, stops = nets(2), [EarlyStopping("loss", 50) for _ in range(2)]
+    before = [net.params.tobytes() for net in some]
+    with pytest.raises(ValueError, match=r"^callbacks must be of each network's own .* got EarlyStopping\(monitor"):
+        fit_many(some, X, Y, callbacks=stops[0], epochs=2)
+    assert [net.params.tobytes() for net in some] == before
+    histories = fit_many(some, X, Y, each=[{"callbacks": stop} for stop in stops], epochs=9, n_threads=2)
+    for net, stop, history in zip(some, stops, histories):
+        assert len(history["loss"]) == 9 and 1 <= stop.best_epoch <= 9 and np.isfinite(net.params).all()
+
+
 def searched(seed):
     """What a search does in a worker: some networks side by side, on as many threads as that one may use."""
     some = nets(2)

@@ -5,7 +5,18 @@ import threading
 import numpy as np
 import pytest
 
-from fastmlp import MLP, SGD, MLPAutoencoder, MLPClassifier, MLPRegressor
+from fastmlp import (
+    MLP,
+    SGD,
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    MLPAutoencoder,
+    MLPClassifier,
+    MLPRegressor,
+    ProgressBar,
+    TimeLimit,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer", "ignore:lbfgs failed")
 
@@ -107,3 +118,24 @@ def test_a_child_may_fit_what_another_thread_was_fitting():
     go_on.set()
     thread.join()
     assert status == 0
+
+
+@pytest.mark.parametrize("make", [lambda path: EarlyStopping("loss"), lambda path: Checkpoint(path / "net", "loss"),
+                                  lambda path: CSVLogger(path / "log"), lambda path: TimeLimit(1000.0),
+                                  lambda path: ProgressBar()],
+                         ids=["EarlyStopping", "Checkpoint", "CSVLogger", "TimeLimit", "ProgressBar"])
+@pytest.mark.parametrize("way", WAYS)
+def test_of_a_callback(way, make, tmp_path):
+    """One that keeps what it sees of a fit is for one at a time: else one network would get the other's weights."""
+    own, other, messages, fits = make(tmp_path), network(), [], []
+    before = other.params.tobytes()
+
+    def again(net, epoch, logs):
+        WAYS[way](lambda: refused(lambda: other.fit(X, Y, epochs=3, callbacks=own), messages))
+
+    for callbacks in ([own, again], [make(tmp_path)]):
+        net = network()
+        fits.append((net.fit(X, Y, SGD(0.1), epochs=4, callbacks=callbacks), net.params.tobytes()))
+    assert len(messages) == 4 and f"this {type(own).__name__} is in use" in messages[0] and way in messages[0]
+    assert fits[0] == fits[1] and other.params.tobytes() == before and not other.history
+    other.fit(X, Y, epochs=3, callbacks=own)  # now it can

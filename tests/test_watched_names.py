@@ -149,9 +149,12 @@ def test_nothing_has_changed_and_nobody_was_called(form, make, name, tmp_path, m
 
 
 def test_what_is_to_be_given_for_a_number_of_held_out_rows():
-    for form in ("fit", "window", "partial_fit", "MLPClassifier", "lbfgs"):
+    for form in ("fit", "window", "partial_fit", "MLPClassifier"):
         with pytest.raises(ValueError, match="got 'val_loss'; val_ names are there where fit is given validation_data"):
             FORMS[form]()[1](callbacks=EarlyStopping())
+    for form in ("lbfgs", "partial_fit of MLPClassifier", "fit with validation_data"):  # which cannot, or does
+        with pytest.raises(ValueError, match="got 'val_none'$"):
+            FORMS[form]()[1](callbacks=EarlyStopping("val_none", mode="min"))
 
 
 def test_a_checkpoint_of_each_epoch_watches_nothing(tmp_path):

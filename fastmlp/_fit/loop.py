@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from .. import _checks, _core
 from .._engine.requests import Objective
 from .._parameters import OptimizerState
-from .._running import Fit
+from .._running import Fit, Use
 from ..callbacks import Callback, overrides
 from .average import RunningMean
 from .epochs import EpochResult, Epochs
@@ -164,11 +164,14 @@ class Notifying:
     def __init__(self, callbacks: Sequence[Callback], net: MLP, wanted: int) -> None:
         self.callbacks, self.net, self.wanted = callbacks, net, wanted
         self.begun: list[Callback] = []
+        self.uses: list[Use] = []
         self.last: dict[str, float] = {}
 
     def __enter__(self) -> Notify:
         try:
             for callback in self.callbacks:
+                if callback.of_one_fit and all(use.fitted is not callback for use in self.uses):
+                    self.uses.append(Use(callback).__enter__())
                 callback.on_fit_begin(self.net, {"epochs": self.wanted})
                 self.begun.append(callback)
         except BaseException:
@@ -182,7 +185,11 @@ class Notifying:
         return any(answers)
 
     def __exit__(self, *error: object) -> None:
-        _notify_of_end(self.begun, self.net, self.last)
+        try:
+            _notify_of_end(self.begun, self.net, self.last)
+        finally:
+            for use in self.uses:
+                use.__exit__()
 
 
 def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, float]) -> None:

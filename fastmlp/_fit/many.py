@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _checks, _core, _threads
+from ..callbacks import Callback
 from . import classes
 from .history import History
 from .measures import Measures
@@ -27,7 +28,8 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
     dtype share one copy of X, or read X itself where it has that dtype. each : options for each network, dicts of
     MLP.fit's, which go before those for all. n_threads : how many train at a time, None for as many as are allowed.
     options : of MLP.fit, for all, but comm, window and batches: networks side by side share rows that are in memory.
-    Callbacks given to several are called from several threads; give each its own.
+    Functions and callbacks that are given to several are called from several threads. Of those that keep what they see,
+    such as EarlyStopping, each network wants its own: ValueError.
 
     Weights and Histories are to the bit those of one fit after another. Returns the Histories, in the order of nets.
     TypeError or ValueError for nets, options, targets or weights that do not fit, before any of them is trained. What a
@@ -43,9 +45,12 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
         if key not in shared:
             shared[key] = net._network.features(X)
     given = [{**options, **own} for own in each]
+    callbacks: dict[int, Callback] = {}
     for i, net in enumerate(nets):
         with _checks.under(f"each[{i}]") if each[i] else contextlib.nullcontext():
-            _check(net, shared[net.dtype, net.d[0]], y, given[i])
+            asked = _check(net, shared[net.dtype, net.d[0]], y, given[i])
+        _require_own(asked, callbacks)
+        callbacks |= {id(callback): callback for callback in asked}
     fits = [lambda net=net, its=its: net.fit(shared[net.dtype, net.d[0]], y, n_threads=1, **its)
             for net, its in zip(nets, given)]
     return side_by_side(fits, threads, all_end=True)
@@ -66,8 +71,17 @@ def _checked(nets: Any, each: Any) -> Sequence[Mapping[str, Any]]:
     return each
 
 
-def _check(net: MLP, X: Any, y: Any, given: Mapping[str, Any]) -> None:
-    """TypeError or ValueError where a network cannot be fitted to rows with the options given."""
+def _require_own(callbacks: Sequence[Callback], known: Mapping[int, Callback]) -> None:
+    """ValueError where a callback that is for one fit at a time is known from another network, by its id."""
+    for callback in callbacks:
+        if callback.of_one_fit and id(callback) in known:
+            raise ValueError(f"callbacks must be of each network's own where they keep what they see of a fit: give "
+                             f"each=[{{'callbacks': ..}}, ..], got {callback!r} for several")
+
+
+def _check(net: MLP, X: Any, y: Any, given: Mapping[str, Any]) -> list[Callback]:
+    """The callbacks of a network's fit. TypeError or ValueError where it cannot be fitted to rows with the options
+    given."""
     for name, value in given.items():
         if name not in DEFAULTS or name == "n_threads":
             known = ", ".join(known for known in DEFAULTS if known not in (*NOT_SIDE_BY_SIDE, "n_threads"))
@@ -83,3 +97,4 @@ def _check(net: MLP, X: Any, y: Any, given: Mapping[str, Any]) -> None:
     finally:
         if found:
             network.classes = None
+    return list(options.callbacks)

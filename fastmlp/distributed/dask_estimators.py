@@ -70,7 +70,7 @@ class DaskMLP(DaskEstimator):
         client = self._client()
         sets = watched_sets(eval_set, eval_sample_weight)
         aliases = ("val_loss", "val_score") if sets else ()
-        require_watched(callbacks_of(self), ("loss", *names_of(sets, "loss", "score"), *aliases))
+        require_watched(callbacks_of(self), ("loss", *names_of(sets, "loss", "score"), *aliases), "eval_set")
         shards = self._shards(client, X, y, sample_weight)
         watched = [self._shards(client, *one) for one in sets]
         est = self._begin(client, shards, classes, X)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _checks, _core, _lazy, optim
 from .._fit.ranks import ALONE, Ranks
 from .._fit.scales import warn_of_scales
+from .._monitor import HELD_OUT
 from .._running import Fit, alone
 from .._types import Floats
 from ..callbacks import Callback, require_watched
@@ -230,7 +231,8 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         if incremental and (self.early_stopping or validation_data is not None):
             raise ValueError("partial_fit does not support early_stopping=True")
         names = _watched.names_logged(self, validation_data)
-        require_watched(_solvers.callbacks_of(self), names)
+        may_hold_out = self._stochastic and not incremental
+        require_watched(_solvers.callbacks_of(self), names, HELD_OUT if may_hold_out else "")
         first = not hasattr(self, "coefs_") or not (incremental or self.warm_start)
         X, y = self._validate_input(X, y, incremental, reset=first, ranks=ranks)
         weight = self._checked_weight(X, y, sample_weight, ranks)
