@@ -438,7 +438,7 @@ cdef class Core:
         cdef Py_buffer b, o
         cdef SmallPrediction small
         cdef bint good
-        if type(X) is not ndarray or self.blank.net.settles:
+        if type(X) is not ndarray:
             return None
         try:
             PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)

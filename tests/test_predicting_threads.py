@@ -6,11 +6,13 @@ import time
 import numpy as np
 import pytest
 
-from fastmlp import MLP, BatchNorm
+from fastmlp import MLP, BatchNorm, Conv2D, Dense
+from fastmlp.layers import Activation
 
 RNG = np.random.default_rng(0)
 SIZES = {"held": (1, [20, 30, 3]), "small": (64, [64, 100, 10]), "in blocks": (130, [64, 100, 10]),
-         "wide": (1, [784, 512, 10]), "large": (200, [64, 300, 10]), "not small": (3, [20, BatchNorm(), 30, 3])}
+         "wide": (1, [784, 512, 10]), "large": (200, [64, 300, 10]),
+         "running statistics": (3, [20, BatchNorm(), 30, 3]), "not small": (3000, [20, 30, 3])}
 
 
 @pytest.mark.parametrize("n, layers", SIZES.values(), ids=SIZES)
@@ -59,6 +61,25 @@ def test_others_run_meanwhile(name):
         sys.setswitchinterval(interval)
         over.set()
         other.join()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 70])
+def test_running_statistics_that_change_between_calls(n, dtype):
+    layers = [(6, 5, 2), BatchNorm(), Conv2D(3, 2, "relu"), BatchNorm(), Dense(9), BatchNorm(), Activation("tanh"), 2]
+    net = MLP(layers, dtype=dtype, random_state=0)
+    X, Z, y = RNG.standard_normal((n, 60)).astype(dtype), RNG.standard_normal((50, 60)), RNG.standard_normal((50, 2))
+    found = []
+    for times in (1, 2, 3):
+        assert net._network.core.predict_small(X) is not None
+        found.append(net.predict(X))
+        np.testing.assert_array_equal(found[-1], net._network.predict(X))
+        net.partial_fit(times * Z, y, "adam", batch_size=25)
+    assert not np.allclose(found[0], found[1]) and not np.allclose(found[1], found[2])
+    before = net.predict(X)
+    net._network.core.statistics[...] *= 2  # they alone
+    assert not np.allclose(net.predict(X), before)
+    np.testing.assert_array_equal(net.predict(X), net._network.predict(X))
 
 
 def test_weights_that_change_between_calls():

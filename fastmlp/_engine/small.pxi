@@ -51,6 +51,8 @@ cdef bint predict_rows(SmallPrediction small, int link, const Py_buffer *X, void
         if has_forms(layer) and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
             memcpy(small.mirrored + begin, job.net.P + begin, size)
             layer.kind.mirror(job, layer, 0, layer.weights.rows)
+        if layer.kind.settle != NULL:   # its running statistics may have moved
+            layer.kind.prepare(job, layer)
     if first.buffers.in_place and first.buffers.ld != X.strides[0] // job.size:
         first.buffers.ld = X.strides[0] // job.size
         prepare(job, job.net.layers)
