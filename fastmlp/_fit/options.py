@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks, _core, optim
-from .._robust import Attack
+from .._robust import Attack, checked_attack
 from ..callbacks import Callback, ProgressBar, as_callbacks
 from ..losses import Loss
 from ..metrics import named_metrics
@@ -114,6 +114,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "verbose": lambda name, value: value if isinstance(value, (bool, np.bool_)) else _checks.integer(name, value, 0),
     "validation_fraction": _part,
     "input_noise": lambda name, value: _checks.number(name, value, least=0),
+    "adversarial": checked_attack,
     "ema": _part,
     "label_smoothing": _part,
     "mixup": lambda name, value: _checks.number(name, value, least=0, most=1e6),
