@@ -233,7 +233,7 @@ def test_bad_input():
     before = net.params
     for call, kind, message in (
             (lambda: net.fit(X, y, gradient_penalty=-1.0), ValueError,
-             "gradient_penalty must be finite in float64, at least 0, got -1"),
+             "gradient_penalty must be finite, at least 0, got -1"),
             (lambda: net.fit(X, y, jacobian_penalty="a"), TypeError, "jacobian_penalty must be a number, got 'a'"),
             (lambda: net.fit(X, y, gradient_penalty=1.0, jacobian_penalty=1.0), ValueError,
              "gradient_penalty and jacobian_penalty must not"),
