@@ -81,10 +81,13 @@ class Attack:
         return AttackNumbers(norm, float(self.eps), step, low, high, self.max_iter, self.random_start)
 
 
-def attack(spec: Any, X: Any) -> AttackNumbers | None:
+def attack(spec: Attack | None, X: Any) -> AttackNumbers | None:
     """fit's `adversarial` for the core: AttackNumbers or None."""
-    if spec is None:
-        return None
-    if not isinstance(spec, Attack):
-        raise TypeError(f"adversarial must be a fastmlp.sensitivity.Attack(..) or None, got {_checks.described(spec)}")
-    return spec.numbers(X)
+    return None if spec is None else spec.numbers(X)
+
+
+def checked_attack(name: str, spec: Any) -> Attack | None:
+    """fit's `adversarial`. TypeError where it is none."""
+    if spec is None or isinstance(spec, Attack):
+        return spec
+    raise TypeError(f"{name} must be a fastmlp.sensitivity.Attack(..) or None, got {_checks.described(spec)}")

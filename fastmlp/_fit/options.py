@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks, _core, optim
-from .._robust import Attack
+from .._robust import Attack, checked_attack
 from ..callbacks import Callback, ProgressBar, as_callbacks, require_watched
 from ..losses import Loss
 from ..metrics import LOGGED, direction, named_metrics
@@ -143,6 +143,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "verbose": lambda name, value: value if isinstance(value, (bool, np.bool_)) else _checks.integer(name, value, 0),
     "validation_fraction": _part,
     **dict.fromkeys(("input_noise", *_core.PENALTIES), lambda name, value: _checks.number(name, value, least=0)),
+    "adversarial": checked_attack,
     "ema": _part,
     "label_smoothing": _part,
     "mixup": lambda name, value: _checks.number(name, value, least=0, most=1e6),
