@@ -18,6 +18,7 @@ from fastmlp import (
     PiecewiseLinear,
     Residual,
     TiedGroup,
+    _core,
     optim,
 )
 from fastmlp._fit.mlp import NetworkPlan
@@ -152,6 +153,28 @@ def test_parts_are_of_even_work(ranks):
     assert abs(np.diff(edges) - len(core.P) / ranks).max() < 8 * 304 + 16
     many = MLP([2, 1], random_state=0)._network.core.parts(ranks)
     assert (np.diff(many) >= 0).all() and many[0] == 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_ranks_meet(size):
+    """Nobody goes on before all have come, what was written before is seen, and sums are in the order of the ranks."""
+    memory = _core.aligned(size * _core.Meeting.BYTES, np.uint8)
+    written, numbers = np.zeros(size, np.int64), np.random.default_rng(0).standard_normal((300, size, 4))
+    wanted = numbers[:, 0].copy()
+    for rank in range(1, size):
+        wanted += numbers[:, rank]
+
+    def meet(comm):
+        meeting, found = _core.Meeting(memory, comm.rank, size), numbers[:, comm.rank].copy()
+        for i in range(300):
+            written[comm.rank] = i
+            meeting.sums(found[i])
+            if not (written >= i).all():
+                return i
+            meeting.meet()
+        return found.tobytes()
+
+    assert all_of(size, meet) == [wanted.tobytes()] * size
 
 
 @pytest.mark.skipif(not os.path.isdir(parts.SHARED_FOLDER), reason="shared memory is not in a folder")
