@@ -244,3 +244,14 @@ def test_copies_after_wrong_parameters_were_set(wrong):
         with pytest.raises((TypeError, ValueError)):
             twin.fit(X, X[:, 0])
         assert (twin.set_params(**old).predict(X) == wanted).all()
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u8", "f2", "f4", "f8", ">i4", "U3", "M8[D]", "M8[ns]", "m8[s]"])
+def test_labels_of_each_dtype(dtype, tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 3)), np.array([0, 1, 2] * 14)[:40].astype("i8").astype(dtype)
+    model = MLPClassifier((3,), max_iter=2, random_state=0).fit(X, y)
+    model.save(tmp_path / "model")
+    twin = MLPClassifier.load(tmp_path / "model")
+    assert twin.classes_.dtype == model.classes_.dtype and (twin.classes_ == model.classes_).all()
+    assert (twin.predict(X) == model.predict(X)).all() and twin.score(X, y) == model.score(X, y)

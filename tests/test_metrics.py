@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastmlp import MLP, SGD, Adam, Dropout, EarlyStopping
+from fastmlp import MLP, SGD, Adam, Dropout, EarlyStopping, metrics
 from fastmlp.metrics import larger_is_better
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
@@ -325,3 +325,28 @@ def test_bad_validation(options, error, message):
     with pytest.raises(error, match=message):
         net.fit(X, Y, **options)
     assert net.params.tobytes() == start.tobytes() and not net.history
+
+
+@weighting
+@pytest.mark.parametrize("name", metrics.__all__)
+def test_metrics_are_functions_of_users_too(name, w):
+    """As metrics= takes them, with the weights, and called by themselves, of lists and of one column as well."""
+    function, of_numbers = getattr(metrics, name), name in metrics.OF_NUMBERS
+    loss, y, outputs = ("squared_error", Y[:, 0], 1) if of_numbers else ("cross_entropy", LABELS, 3)
+    (by_name, p), (by_function, _) = (logged(loss, y, [metric], w, outputs) for metric in (name, function))
+    assert by_function == by_name and f"val_{name}" in by_name
+    assert function(y, p, w) == pytest.approx(by_name[f"val_{name}"], rel=1e-12)
+    assert function(y.tolist(), p.tolist(), w) == function(y, p, w)
+    if of_numbers:
+        assert function(y[:, None], p[:, 0], w) == function(y, p, w)
+
+
+@pytest.mark.parametrize("y, prediction, weight, words", [
+    ([0, 1], [[0.5, 0.5]], None, "y must have 1 rows"), ([0, 2], [[0.5, 0.5]] * 2, None, "y must be labels 0..1"),
+    ([0.5, 1], [[0.5, 0.5]] * 2, None, "y must be labels 0..1"), (["a", "b"], [0.5, 0.5], None, "y must be numbers"),
+    ([0, 1], [np.nan, 0.5], None, "prediction must be finite"), ([0, 1], [], None, "prediction must have shape"),
+    ([0, 1], [0.5, 0.5], [0, 0], "weight must be at least 0"), ([0, 1], [0.5, 0.5], [1], "weight must have shape"),
+    ([0, 1], [0.5, 0.5], [1, -1], "weight must be at least 0"), ([3, 1], [0.5, 0.5], None, "labels for y")])
+def test_what_metrics_refuse(y, prediction, weight, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        metrics.accuracy(y, prediction, weight)

@@ -17,7 +17,8 @@ from .._files import document, safetensors
 
 FORMAT = 1
 TENSORS = (np.float32, np.float64)  # dtypes that the container has; other arrays are in the text
-LISTED = "biuUOM"  # kinds of dtypes of those others
+LISTED = "biuUOMm"  # kinds of dtypes of those others, and
+HALF = np.dtype(np.float16)
 WIDE = 2**20  # bytes of an array of strings from which on each has as many characters as the longest has, no more
 
 
@@ -173,10 +174,10 @@ class Writer:
             key = f"{name}.{len(self.tensors)}"
             self.tensors[key] = a
             return {"tensor": key}
-        if a.dtype.kind not in LISTED:
+        if a.dtype.kind not in LISTED and a.dtype != HALF:
             raise ValueError(f"{name} must be an array of numbers or strings to be saved, got {a.dtype}")
         flat = np.ravel(a)
-        values = [self.encoded(name, item) for item in (flat.view(np.int64) if a.dtype.kind == "M" else flat).tolist()]
+        values = [self.encoded(name, item) for item in (flat.view(np.int64) if a.dtype.kind in "Mm" else flat).tolist()]
         return {"array": values, "dtype": a.dtype.str, "shape": list(a.shape)}
 
 
@@ -194,11 +195,11 @@ def decoded(value: Any, tensors: dict[str, Any]) -> Any:
         return tensors[value["tensor"]]
     if "array" in value:
         dtype = np.dtype(value["dtype"])
-        if dtype.kind not in LISTED:
+        if dtype.kind not in LISTED and dtype != HALF:
             raise ValueError(f"it has an array of {dtype}")
         if dtype.kind == "U" and dtype.itemsize * len(value["array"]) > WIDE:
             dtype = np.array(value["array"], str).dtype
-        flat = np.empty(len(value["array"]), np.int64 if dtype.kind == "M" else dtype)
+        flat = np.empty(len(value["array"]), np.int64 if dtype.kind in "Mm" else dtype)
         flat[:] = decoded(value["array"], tensors)
         flat = flat.view(dtype)
         return flat.reshape(value["shape"])
