@@ -11,7 +11,7 @@ import fastmlp
 from fastmlp import MLPAutoencoder, MLPClassifier, MLPRegressor, export
 
 pytest.importorskip("onnx")
-from test_onnx import evaluated  # noqa: E402
+from test_onnx import evaluated, runs  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
@@ -35,11 +35,12 @@ def fitted(est, *data):
         return est.set_params(**({"max_iter": 3} if hasattr(est, "max_iter") else {})).fit(*data)
 
 
+@runs
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("labels", LABELS)
-def test_classifiers(labels, dtype):
+def test_classifiers(labels, dtype, run):
     est = fitted(MLPClassifier((9,), "gelu", dtype=dtype, random_state=0), X, LABELS[labels])
-    found = evaluated(est.to_onnx(), X.astype(dtype))
+    found = run(est.to_onnx(), X.astype(dtype))
     assert set(found) == {"label", "probabilities"}
     np.testing.assert_array_equal(found["label"], est.predict(X.astype(dtype)))
     np.testing.assert_allclose(found["probabilities"], est.predict_proba(X.astype(dtype)),
@@ -49,28 +50,20 @@ def test_classifiers(labels, dtype):
 @pytest.mark.parametrize("loss, each", [("squared_error", 1), ("poisson", 1), (("quantile", 0.2), 1),
                                         (("quantile", (0.2, 0.7)), 2), (("ordered_quantile", (0.2, 0.5, 0.7)), 3)])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_regressors(loss, each, outputs):
+@runs
+def test_regressors(loss, each, outputs, run):
     est = fitted(MLPRegressor(loss, (9, 5), ["tanh", "mish"], random_state=0), X, RNG.random((60, outputs)))
-    found = evaluated(est.to_onnx(), X)
+    found = run(est.to_onnx(), X)
     assert set(found) == {"variable"} and found["variable"].shape == (60, outputs * each)
     np.testing.assert_allclose(found["variable"].ravel(), est.predict(X).ravel(), rtol=1e-12)
 
 
-def test_autoencoders():
+@runs
+def test_autoencoders(run):
     est = fitted(MLPAutoencoder((9, 3), dropout=0.1, random_state=0), X)
-    found = evaluated(est.to_onnx(), X)
+    found = run(est.to_onnx(), X)
     np.testing.assert_allclose(found["variable"], est.transform(X), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(found["reconstruction"], est.inverse_transform(est.transform(X)), rtol=1e-12, atol=1e-14)
-
-
-@pytest.mark.parametrize("labels", LABELS)
-def test_classifiers_by_onnxruntime(labels):
-    runtime = pytest.importorskip("onnxruntime")
-    est = fitted(MLPClassifier((9,), "gelu", dtype="float32", random_state=0), X, LABELS[labels])
-    session = runtime.InferenceSession(est.to_onnx().SerializeToString(), providers=["CPUExecutionProvider"])
-    label, p = session.run(["label", "probabilities"], {"X": X.astype(np.float32)})
-    np.testing.assert_array_equal(label, est.predict(X.astype(np.float32)))
-    np.testing.assert_allclose(p, est.predict_proba(X.astype(np.float32)), **near)
 
 
 def test_the_network_inside(tmp_path):
