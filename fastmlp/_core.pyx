@@ -69,10 +69,11 @@ cdef class Core:
     "rate"; of grouped layers "groups"; of batch normalisation "channels", "momentum" and "eps"; of what goes by
     features how many "features" a position has and whether each is "scaled", of normalisations of rows "centred" and
     "eps"; of two layers side by side the "positions" of a map, as of gates and waves; of columns how many are
-    "numeric", and "tables", (values, units) of each; of mixtures and gates what is "mixed", an activation's number and
-    argument; of an encoding by bins the "edges" of each feature, arrays. loss: (number, argument, or the quantiles that
-    each target has an output for). tail: (weights, biases): how many tied parameters are stored after the layers'
-    parameters. rounds: whether training and predictions round the operands of products to bfloat16."""
+    "numeric", "tables", (values, units) of each, and if these have "factors" of their own, (rate, decay) of each; of
+    mixtures and gates what is "mixed", an activation's number and argument; of an encoding by bins the "edges" of each
+    feature, arrays. loss: (number, argument, or the quantiles that each target has an output for). tail: (weights,
+    biases): how many tied parameters are stored after the layers' parameters. rounds: whether training and predictions
+    round the operands of products to bfloat16."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at

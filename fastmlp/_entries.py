@@ -53,8 +53,9 @@ def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shap
         if i > 0 or columns:
             stack.append(entry, f"layers[{i}]")
     shapes, specs = stack.shapes, stack.specs
-    if not isinstance(specs[-1], Dense):
-        raise ValueError(f"the last of layers must be a Dense layer or an int, got {_checks.described(entries[-1])}")
+    if stack.unfinished is not None or not isinstance(specs[-1], Dense):
+        last = specs[-1] if isinstance(entries[-1], Dense) else entries[-1]
+        raise ValueError(f"the last of layers must be a Dense layer or an int, got {_checks.described(last)}")
     weights = [spec.weights(shapes[spec.sources(l)[0]]) for l, spec in enumerate(specs, 1)]
     _checks.integer("the weights of layers", sum(math.prod(W) for W in weights if W is not None), 1, MOST_WEIGHTS)
     unread = {*range(len(specs))}.difference(*(spec.sources(l) for l, spec in enumerate(specs, 1)))

@@ -12,7 +12,7 @@ from . import _arrays, _checks, _core, _labels, _threads
 from ._parameters import OptimizerState, parameters_of
 from ._tied import Places, Ties
 from ._types import Floats, Shape
-from .layers import FACTORS, Dropout, Layer
+from .layers import Dropout, Layer, own_factors
 from .losses import Loss
 
 WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
@@ -226,7 +226,9 @@ def _tables(layers: tuple[Layer, ...]) -> list[tuple[int, bool]]:
 def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:
     """ValueError where a layer with ties has a rate of its own: its parameters may stand in other layers too."""
     for l in () if tied is None else tied.layers():
-        for factor in FACTORS:
-            given, default = (getattr(layer, factor) for layer in (layers[l - 1], type(layers[l - 1])))
-            if given != default and not isinstance(default, property):
-                raise ValueError(f"{factor} of layer {l} must be {default:g}, since it has ties, got {given}")
+        named: list[tuple[str, Any]] = [(f"layer {l}", layers[l - 1])]
+        named += [(f"categories[{k}] of layer {l}", table) for k, table in enumerate(layers[l - 1].categories)]
+        for name, spec in named:
+            for factor, given in own_factors(spec).items():
+                raise ValueError(f"{factor} of {name} must be {getattr(type(spec), factor):g}, since it has ties, "
+                                 f"got {given}")

@@ -1,4 +1,6 @@
 """What tests of single kinds of layers share: a network with rows, and the checks that each kind has to pass."""
+import copy
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,14 @@ def problem(layers, rng, dtype="float64", n=60):
     net = MLP(layers, dtype=dtype, random_state=0)
     net.params = net.params + 0.3 * rng.standard_normal(net.n_params)
     return net, *rows_for(net, rng, n)
+
+
+def trained(net, p, X, y, sample_weight=None):
+    """(the loss of a batch of all rows in training, from parameters p, its gradient: what a step of SGD takes off)"""
+    one = copy.deepcopy(net)
+    one.params = p
+    one.fit(X, y, SGD(1.0), epochs=1, batch_size=None, sample_weight=sample_weight, shuffle=False, n_threads=1)
+    return one.history["loss"][0], p - one.params
 
 
 def assert_the_sweep_is_the_twins(net, X, y, times=10):

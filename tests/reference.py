@@ -222,14 +222,21 @@ class Identity:
 
 
 class Concat:
-    """The second source, then the first: rows of numbers."""
+    """The second source, then the first: rows of numbers, of maps the channels at each position."""
+
+    def __init__(self, positions=1):
+        self.positions = positions
+
+    def parts(self, x):
+        return x.reshape(len(x), self.positions, -1)
 
     def forward(self, x, other, W):
-        self.first = other.shape[1]
-        return np.hstack([other, x])
+        self.first = self.parts(other).shape[2]
+        return np.concatenate([self.parts(other), self.parts(x)], axis=2).reshape(len(x), -1)
 
     def backward(self, x, s, delta, W):
-        return (delta[:, self.first:], delta[:, :self.first]), None
+        parts = np.split(self.parts(delta), [self.first], axis=2)
+        return tuple(part.reshape(len(delta), -1) for part in parts[::-1]), None
 
 
 class Scale:
@@ -415,22 +422,42 @@ class Columns:
 
 
 class BatchNorm:
-    """Of a training batch, all rows of weight 1: mean and var are the batch's, and derivatives go through them."""
+    """By running statistics. Of a training batch, of whose rows `shares` says how much each counts, by the batch's own,
+    and derivatives go through these; the running ones move towards them."""
 
-    def __init__(self, channels, eps=1e-5):
-        self.channels, self.eps = channels, eps
+    shares = None
+
+    def __init__(self, channels, eps=1e-5, momentum=0.1):
+        self.channels, self.eps, self.momentum = channels, eps, momentum
+        self.mean, self.var = np.zeros(channels), np.ones(channels)
+
+    def columns(self, x):
+        return x.reshape(len(x), -1, self.channels)
+
+    def over_rows(self, columns):
+        return self.shares @ columns.mean(axis=1)
+
+    def settle(self, columns):
+        """mean and var of a batch; the running var follows n / (n - 1) times the latter, n the places that count."""
+        mean = self.over_rows(columns)
+        var, n = self.over_rows((columns - mean) ** 2), np.count_nonzero(self.shares) * columns.shape[1]
+        self.mean = (1 - self.momentum) * self.mean + self.momentum * mean
+        self.var = (1 - self.momentum) * self.var + self.momentum * var * (n / (n - 1) if n > 1 else 1)
+        return mean, var
 
     def forward(self, x, W):
-        columns = x.reshape(-1, self.channels)
-        self.scale = 1 / np.sqrt(columns.var(axis=0) + self.eps)
-        self.normal = (columns - columns.mean(axis=0)) * self.scale
+        columns = self.columns(x)
+        mean, var = (self.mean, self.var) if self.shares is None else self.settle(columns)
+        self.scale = 1 / np.sqrt(var + self.eps)
+        self.normal = (columns - mean) * self.scale
         return (self.normal * W).reshape(x.shape)
 
     def backward(self, x, s, delta, W):
-        d = delta.reshape(-1, self.channels)
-        dx = W * self.scale * (d - d.mean(axis=0) - self.normal * (d * self.normal).mean(axis=0))
-        each = (d * self.normal).reshape(len(x), -1, self.channels).sum(axis=1)
-        return dx.reshape(x.shape), each
+        d = self.columns(delta)
+        each = (d * self.normal).sum(axis=1)
+        if self.shares is not None:
+            d = d - self.over_rows(d) - self.normal * self.over_rows(d * self.normal)
+        return (W * self.scale * d).reshape(x.shape), each
 
 
 KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "columns": Columns,
@@ -452,6 +479,7 @@ class Network:
         self.loss, self.a = pair(loss)
         self.kinds = [None, *(kinds or [Dense()] * self.L)]
         self.sources = [None, *(sources or [(l - 1,) for l in range(1, self.L + 1)])]
+        self.batch_norms = [kind for kind in self.kinds if isinstance(kind, BatchNorm)]
 
     def forward(self, X):
         s, x = [None], [np.asarray(X, np.float64)]
@@ -468,7 +496,10 @@ class Network:
 
     def values(self, X, y):
         """The loss of each row."""
-        x = self.forward(X)[1][-1]
+        return self.losses(self.forward(X)[1][-1], y)
+
+    def losses(self, x, y):
+        """The same of outputs x(L)."""
         return LOSSES[self.loss][0](x, self.targets(y), *self.a)
 
     def targets(self, y):
@@ -478,10 +509,13 @@ class Network:
         each = np.size(self.a) if self.loss in ("quantile", "ordered_quantile") and self.a else 1
         return y.astype(np.float64).reshape(-1, d // each)
 
-    def backprop(self, X, y, coefficients=None):
-        """loss = sum of coefficients e_i, 1/n each unless given, and its dW, db; delta and dX per row, of e_i."""
+    def backprop(self, X, y, coefficients=None, training=False):
+        """loss = sum of coefficients e_i, 1/n each unless given, and its dW, db; delta and dX per row, of e_i.
+        training: as a batch, by whose rows batch normalisation goes as they count in the loss."""
+        c = np.full(len(X), 1.0 / len(X)) if coefficients is None else np.asarray(coefficients, np.float64)
+        for kind in self.batch_norms:
+            kind.shares = c / c.sum() if training else None
         s, x = self.forward(X)
-        c = np.full(len(x[0]), 1.0 / len(x[0])) if coefficients is None else np.asarray(coefficients, np.float64)
         dx = [*(np.zeros_like(a) for a in x[:-1]), LOSSES[self.loss][1](x[-1], self.targets(y), *self.a)]
         delta, dW, db = [[None] * (self.L + 1) for _ in range(3)]
         for l in range(self.L, 0, -1):
@@ -492,7 +526,7 @@ class Network:
                 dx[i] = dx[i] + part
             dW[l] = None if self.W[l] is None else np.tensordot(c, each, 1)
             db[l] = None if self.b[l] is None else (c @ delta[l]).reshape(-1, len(self.b[l])).sum(axis=0)
-        return SimpleNamespace(loss=c @ self.values(X, y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx[0])
+        return SimpleNamespace(loss=c @ self.losses(x[-1], y), s=s, x=x, delta=delta, dW=dW, db=db, dX=dx[0])
 
     def train(self, X, y, optimizer, epochs, batch_size, sample_weight=None):
         """Epochs without shuffling. A batch's gradient is that of the mean of w_i e_i over its rows, w of mean 1 over
@@ -504,24 +538,34 @@ class Network:
         for _ in range(epochs):
             for i in range(0, len(X), batch_size):
                 rows = slice(i, i + batch_size)
-                g = self.backprop(X[rows], y[rows], w[rows] / len(X[rows]))
+                g = self.backprop(X[rows], y[rows], w[rows] / len(X[rows]), training=True)
                 optimizer.step([self.W[l] for l in layers] + [self.b[l] for l in biases],
                                [g.dW[l] for l in layers] + [g.db[l] for l in biases],
                                [True] * self.L + [False] * len(biases))
 
 
-def twin_of(net):
-    """The twin of a network of the library, in training as far as that makes a difference."""
+def twin_of(net, find_kind=None):
+    """The twin of a network of the library. find_kind: what gives that of a layer after one of a shape, or None for
+    kind_of."""
     sources = [layer.sources(l) for l, layer in enumerate(net.layers, 1)]
-    kinds = [kind_of(layer, net.shapes[first]) for layer, (first, *_) in zip(net.layers, sources)]
-    return Network(net.W, net.b, [layer.activation for layer in net.layers], net.loss.spec, kinds, sources)
+    kinds = [(find_kind or kind_of)(layer, net.shapes[first]) for layer, (first, *_) in zip(net.layers, sources)]
+    W = [None, *(w[None] if layer.kind == "conv" and w.ndim == 3 else w for layer, w in zip(net.layers, net.W[1:]))]
+    twin = Network(W, net.b, [layer.activation for layer in net.layers], net.loss.spec, kinds, sources)
+    statistics = net._network.core.statistics.astype(np.float64)
+    for norm in twin.batch_norms:
+        norm.mean, norm.var, statistics = np.split(statistics, [norm.channels, 2 * norm.channels])
+    return twin
 
 
 def kind_of(layer, shape):
     """The twin of a layer after one of a shape."""
     kind = KINDS[layer.kind]
-    if layer.kind in ("batch_norm", "layer_norm", "rms_norm"):
+    if layer.kind == "batch_norm":
+        return kind(shape[-1], layer.eps, layer.momentum)
+    if layer.kind in ("layer_norm", "rms_norm"):
         return kind(shape[-1], layer.eps)
+    if layer.kind == "concat":
+        return kind(math.prod(shape[:-1]))
     if layer.kind == "columns":
         return kind(layer.numeric, [table.shape for table in layer.categories])
     if layer.kind == "mixture":
@@ -705,7 +749,7 @@ def train(net, optimizer, X, y, epochs, batch):
     """Train a Network on rows in their order, none of its parameters penalised."""
     for _ in range(epochs):
         for i in range(0, len(X), batch):
-            g = net.backprop(X[i:i + batch], y[i:i + batch])
+            g = net.backprop(X[i:i + batch], y[i:i + batch], training=True)
             pairs = [(a, da) for arrays, grads in ((net.W, g.dW), (net.b, g.db))
                      for a, da in zip(arrays, grads) if a is not None]
             optimizer.step([a for a, _ in pairs], [da for _, da in pairs], [False] * len(pairs))

@@ -19,6 +19,7 @@ from fastmlp import (
     EarlyStopping,
     LambdaCallback,
     Residual,
+    Scale,
 )
 from fastmlp._engine import runtime
 from fastmlp.sensitivity import Attack, pgd
@@ -57,6 +58,25 @@ def test_a_large_batch_whose_gradient_is_summed_in_pieces():
     net.fit(X, y, SGD(0.05), epochs=1, batch_size=None, shuffle=False, n_threads=2)
     reference.train(twin, reference.SGD(0.05), X, y, epochs=1, batch=400)
     assert_the_parameters_are_the_twins(net, twin, 1e-9, 1e-9)
+
+
+def test_by_hand():
+    """Two rows of three units, of which the second does not vary: means 1, 2, 1, variances 16, 0, 2.25^2, and with
+    eps = 9 deviations 5, 3, 3.75. Layer 1 is the identity, by whose gradient de/dx of layer 2 is seen."""
+    X = np.array([[5.0, 2.0, 3.25], [-3.0, 2.0, -1.25]])
+    net = MLP([3, Scale(), BatchNorm(0.5, 9.0), Dense(1, bias=False, init="zeros")], dtype="float64")
+    net.W[2][...], net.b[2][...], net.W[3][...] = [1, 2, -1], [0.5, 0, 1], 1
+    # x^ = 0.8, 0, 0.6 and -0.8, 0, -0.6: x(2) = 1.3, 0, 0.4 and -0.3, 0, 1.6; predictions 1.7 and 1.3
+    y = np.array([[1.2], [-0.2]])  # so that de/dx(3) = 2 (x - y) = 1 and 3
+    before = net.params
+    history = net.fit(X, y, SGD(1.0), epochs=1, batch_size=2, shuffle=False)
+    assert history["loss"][0] == pytest.approx((0.25 + 2.25) / 2, rel=1e-14)
+    gradient = before - net.params
+    # de/dx(1) = +-(-0.072, -2/3, 0.64 / 3.75), half of it times x in the sum over rows
+    np.testing.assert_allclose(gradient[:3], [-0.288, 0, 0.384], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(gradient[3:9], [-0.8, 0, -0.6, 2, 2, 2], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(gradient[9:], [0.2, 0, 2.6], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(net._network.core.statistics, [0.5, 1, 0.5, 16.5, 0.5, 5.5625], rtol=1e-14)
 
 
 def test_weights_count_rows():

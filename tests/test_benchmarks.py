@@ -259,9 +259,10 @@ COSTS = {  # what was measured, and a line of the page
               "| 16-32-4, tanh | int8 | 2,345 | 128 | 3,456 |"),
     "choices": ({"rows": [{"item": "wide", "choice": "tanh", "these": [3.0, 6.0], "those": [2.0, 4.0]}]},
                 "| wide | 1.50 ±0% |"),
-    "layers": ({"rows": [{"item": "64 units", "kind": "Scale", "these": [3.0, 6.0], "those": [2.0, 4.0], "goal": None,
-                          "torch": torch} for torch in (None, [6.0, 12.0])]},
-               "| 64 units | Scale | 1.50 ±0% | - | - |\n| 64 units | Scale | 1.50 ±0% | - | 2.00 ±0% |"),
+    "layers": ({"rows": [{"item": "64 units", "kind": kind, "these": [3.0, 6.0], "those": [4.0, 8.0], "goal": None,
+                          "torch": torch} for kind, torch in (("Scale", None), ("16 bins", [6.0, 12.0]))]},
+               "| 64 units | Scale | 0.75 ±0% | - | - |\n| 64 units | 16 bins | 0.75 ±0% | - | 2.00 ±0% |\n\n"
+               "Of a step on columns an encoding by bins saves 25% with 16 bins (64 units)."),
     "estimators": ({"rows": [{"item": "wide", "contestant": name, "rates": [rate], "seconds": [s]} for name, rate, s in
                              (("fastmlp", 60.0, 1.0), ("scikit-learn, 1", 20.0, 5.0),
                               ("scikit-learn, all", 30.0, 6.0))],

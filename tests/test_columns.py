@@ -33,6 +33,7 @@ from fastmlp import (
 )
 from test_files import assert_goes_on_from_a_file
 from test_gradients import assert_derivatives
+from test_layer_rates import scaled
 from test_twin import TOLERANCE
 
 dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
@@ -45,6 +46,7 @@ LAYERS = {
     "a branch for each": [5, Concat([Columns(3), Scale(), Dense(6, "tanh")], Columns(0, [A, B])), 3],
     "several of one column": [4, Concat(Columns(2, [A]), [Columns(1, [Embedding(8, 2)]), LayerNorm()], Columns(0, [A])),
                               Dense(8, "tanh"), 3],
+    "factors of tables": [Columns(1, [Embedding(7, 4, decay=0.5), Embedding(9, 3, lr_scale=2.0)]), Dense(8, "tanh"), 3],
     "later layers": [Columns(2, [Embedding(9, 17)]), LayerNorm(), Residual(Dense(8, "tanh"), 19), 3],
 }
 networks = pytest.mark.parametrize("name", LAYERS)
@@ -194,6 +196,38 @@ def test_factors_of_rate_and_decay():
         before = net.W[1].copy()
         net.fit(np.zeros((4, 1)), np.ones((4, 3)), SGD(0.1, l2=0.1), epochs=1)
         assert (net.W[1][2:] == before[2:]).all() == (net is spared)
+
+
+@pytest.mark.parametrize("n", [50, 2000])  # with a step of all parameters as one vector, and of layers by themselves
+@pytest.mark.parametrize("optimizer", [optimizer for optimizer in OPTIMIZERS if not optimizer.clip_norm], ids=repr)
+def test_tables_have_rates_and_decays_of_their_own(optimizer, n):
+    """On top of those of the layer: held to the twin's steps of each table by itself."""
+    tables = [Embedding(7, 3, "zero", lr_scale=0.5, decay=2.0), Embedding(n, 13, lr_scale=2.0, decay=0.5),
+              Embedding(9, 1, lr_scale=0.0), Embedding(5, 9)]
+    net = MLP([Columns(2, tables, lr_scale=0.5, decay=0.5), Dense(9, "tanh"), 2], dtype="float64", random_state=0)
+    X, y = reference.with_categories(net, RNG.standard_normal((150, 6))), RNG.standard_normal((150, 2))
+    twin = reference.twin_of(net)
+
+    def parts(W, b):
+        return [*net.layers[0].tables(W[1]), *W[2:], *b[2:]]
+
+    factors = [(0.25, 1.0), (1.0, 0.25), (0.0, 0.5), (0.5, 0.5), (1.0, 1.0), (1.0, 1.0), (1.0, 0.0), (1.0, 0.0)]
+    steps = [scaled(optimizer, *own) for own in factors]
+    for i in (0, 40, 80, 120) * 2:
+        g = twin.backprop(X[i:i + 40], y[i:i + 40])
+        for step, p, gradient in zip(steps, parts(twin.W, twin.b), parts(g.dW, g.db), strict=True):
+            step.step([p], [gradient], [True])
+    net.fit(X, y, optimizer, epochs=2, batch_size=40, shuffle=False, n_threads=3)
+    for found, wanted in zip(parts(net.W, net.b), parts(twin.W, twin.b)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-12)
+
+
+def test_wrong_factors_of_tables():
+    for factor in ("lr_scale", "decay"):
+        with pytest.raises(ValueError, match=rf"{factor} of categories\[0\] of layers\[0\] must be .* at least 0"):
+            MLP([Columns(0, [Embedding(3, 2, **{factor: -1.0})]), 2])
+        with pytest.raises(ValueError, match=rf"{factor} of categories\[0\] of layer 1 must be 1, since it has ties"):
+            MLP([Columns(0, [Embedding(3, 2, **{factor: 0.5})]), 2], ties=[TiedGroup([(1, 0), (1, 5)])])
 
 
 # ---- data

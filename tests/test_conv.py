@@ -22,6 +22,7 @@ from fastmlp import (
     MaxPool2D,
     _core,
 )
+from layer_checks import summed
 from test_twin import TOLERANCE, assert_near, with_argument
 
 # the shape of the map, the layer, and for the twin: kernel, strides, padding, dilation
@@ -87,6 +88,28 @@ def check(net, twin, X, y, w, dtype):
                 TOLERANCE[dtype])
     assert_near(net.predict(X), twin.predict(X.reshape(len(X), -1)), TOLERANCE[dtype])
     assert_near(net.evaluate(X, y, w), true.loss, TOLERANCE[dtype])
+
+
+MAP = np.array([[[1.0, 2.0, -1.0], [0.0, 3.0, 4.0]]])  # one row: a map (2, 3) of one channel
+KERNEL = np.array([[1.0, -1.0], [2.0, 0.0]]).reshape(2, 2, 1, 1)
+BY_HAND = {  # the layer, its x, and dX where de/dx of each of these is 1
+    "conv": (Conv2D(1, 2, "relu", init=KERNEL, bias_init=0.5), [0, 9.5], [[0, 1, -1], [0, 2, 0]]),  # s = -0.5, 9.5
+    "max": (MaxPool2D(2, 1), [3, 4], [[0, 0, 0], [0, 1, 1]]),
+    "average": (AvgPool2D(2, 1), [1.5, 2], [[0.25, 0.5, 0.25], [0.25, 0.5, 0.25]]),
+    "of all": (GlobalAvgPool(), [1.5], np.full((2, 3), 1 / 6)),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_by_hand(name):
+    layer, x, dX = BY_HAND[name]
+    net = MLP([(2, 3, 1), layer, Dense(1, bias=False)], dtype="float64")
+    found = summed(net, MAP)
+    np.testing.assert_allclose(found.x[1], [x], rtol=1e-15)
+    np.testing.assert_allclose(found.dX.reshape(2, 3), dX, rtol=1e-14)
+    if name == "conv":
+        np.testing.assert_allclose(found.dW[1][:, :, 0, 0], [[2, -1], [3, 4]], rtol=1e-14)
+        assert found.db[1][0] == pytest.approx(1, rel=1e-14)
 
 
 @dtypes

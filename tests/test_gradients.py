@@ -12,9 +12,14 @@ STEP = 2e-3
 TOLERANCE = 1e-7
 
 
+def quotients(f):
+    """Central differences at 0, over STEP and over its half."""
+    return [(f(h) - f(-h)) / (2 * h) for h in (STEP, STEP / 2)]
+
+
 def derivative(f):
     """f'(0) to O(STEP^4): Richardson's extrapolation of central differences."""
-    wide, narrow = ((f(h) - f(-h)) / (2 * h) for h in (STEP, STEP / 2))
+    wide, narrow = quotients(f)
     return (4 * narrow - wide) / 3
 
 

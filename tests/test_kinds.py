@@ -9,6 +9,7 @@ import fastmlp
 import reference
 from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, LayerNorm, MaxPool2D, RMSNorm, _core
 from fastmlp.sensitivity import Attack
+from layer_checks import trained
 from test_gradients import derivative
 
 EDGES = [np.linspace(-1.5, 1.5, n) for n in (2, 3, 4, 9, 20)]  # of five features
@@ -81,6 +82,16 @@ def test_first_derivatives(kind):
     assert (dX * V).sum() / ROWS == pytest.approx(derivative(lambda h: net.evaluate(X + h * V, y)), rel=1e-6)
     J = net.jacobian(X)
     np.testing.assert_allclose(net.jvp(X, V), np.einsum("nkj,nj->nk", J, V), rtol=1e-11, atol=1e-13)
+
+
+@kinds
+def test_a_step_is_by_the_derivative_of_the_training_loss(kind):
+    """Through the statistics of the batch, of rows that count as they weigh, and with the units that are dropped."""
+    net, X, y, rng = problem(kind)
+    net.fit(X, y, epochs=1)
+    p, v, w = net.params, NEAR * rng.standard_normal(net.n_params), rng.integers(0, 4, ROWS) / 2
+    slope = trained(net, p, X, y, w)[1] @ v
+    assert slope == pytest.approx(derivative(lambda h: trained(net, p + h * v, X, y, w)[0]), rel=1e-7)
 
 
 @kinds

@@ -34,19 +34,21 @@ SIZES = {"narrow": (3, 4, 2), "small": (5, 20, 9, 3), "large": (33, 100, 70, 1)}
 FACTORS = [(0.5, 3.0, 1.0, 0.0), (2.0, 0.0, 0.25, 2.0), (0.0, 1.0, 3.0, 1.0)]
 
 
+def scaled(optimizer, lr_scale, decay):
+    """The twin of an optimiser with another rate and decay."""
+    changed = {"lr": optimizer.lr * lr_scale, "l2": optimizer.l2 * decay, "l1": optimizer.l1 * decay}
+    numbers = asdict(optimizer) | changed
+    if "weight_decay" in numbers:
+        numbers["weight_decay"] *= decay
+    return reference.OPTIMIZERS[type(optimizer).__name__](**numbers)
+
+
 class ByLayer:
     """The twin's optimisers, one for each W and each b, with its own rate and decay."""
 
     def __init__(self, optimizer, factors):
-        self.each = [[self.scaled(optimizer, lr, decay), self.scaled(optimizer, lr * bias_lr, bias_decay)]
+        self.each = [[scaled(optimizer, lr, decay), scaled(optimizer, lr * bias_lr, bias_decay)]
                      for lr, decay, bias_lr, bias_decay in factors]
-
-    def scaled(self, optimizer, lr_scale, decay):
-        scaled = {"lr": optimizer.lr * lr_scale, "l2": optimizer.l2 * decay, "l1": optimizer.l1 * decay}
-        numbers = asdict(optimizer) | scaled
-        if "weight_decay" in numbers:
-            numbers["weight_decay"] *= decay
-        return reference.OPTIMIZERS[type(optimizer).__name__](**numbers)
 
     def step(self, params, grads, penalised):
         n = len(self.each)
@@ -81,7 +83,7 @@ def test_layers_by_feature_have_factors_too(decay):
     net = MLP([*layers, Dense(2, bias_lr_scale=3.0, bias_decay=2.0)], dtype="float64", random_state=0)
     X, y = np.random.default_rng(0).standard_normal((40, 5)), np.ones((40, 2))
     twin, last = reference.twin_of(net), len(layers)
-    g = twin.backprop(X, y)
+    g = twin.backprop(X, y, training=True)
     net.fit(X, y, SGD(0.1, l2=0.3), epochs=1, batch_size=40)
     for l in range(1, last):
         for found, before, slope in ((net.W[l], twin.W[l], g.dW[l]), (net.b[l], twin.b[l], g.db[l])):

@@ -7,7 +7,19 @@ import pytest
 
 import layer_checks
 import reference
-from fastmlp import MLP, SGD, Adam, Dense, Frozen, Periodic, PiecewiseLinear, TiedGroup
+from fastmlp import (
+    MLP,
+    SGD,
+    Adam,
+    Concat,
+    Dense,
+    Frozen,
+    Periodic,
+    PiecewiseLinear,
+    Residual,
+    Scale,
+    TiedGroup,
+)
 from fastmlp.layers import Join, Waves
 from test_files import assert_goes_on_from_a_file
 from test_gradients import assert_derivatives
@@ -145,6 +157,40 @@ def test_bins_by_hand():
     np.testing.assert_allclose(found.x[1], encoded @ [[1], [10], [100]], rtol=1e-14)
     np.testing.assert_allclose(found.dX, [[1, 10], [5, 10], [1, 10], [5, 10], [5, 10]], rtol=1e-14)
     np.testing.assert_allclose(5 * found.dW[1], encoded.sum(axis=0)[:, None], rtol=1e-13)
+
+
+def test_without_units_they_are_one_with_the_dense_layer_after_them():
+    own = {"lr_scale": 0.5, "bias_lr_scale": 2.0, "decay": 0.5, "bias_decay": 0.1}
+    for layers, wanted in (
+            ([6, PiecewiseLinear(EDGES), Dense(20, "tanh", init="he_normal", **own), 3],
+             [6, PiecewiseLinear(EDGES, 20, "tanh", init="he_normal", **own), 3]),
+            ([6, PiecewiseLinear(EDGES), 20, 3], [6, PiecewiseLinear(EDGES, 20, "relu"), 3]),
+            ([6, Concat([PiecewiseLinear(EDGES), 9], Residual(PiecewiseLinear(EDGES), 9, 6)), 3],
+             [6, Concat(PiecewiseLinear(EDGES, 9, "relu"), Residual(PiecewiseLinear(EDGES, 9, "relu"), 6)), 3])):
+        nets = [MLP(entries, dtype="float64", random_state=0) for entries in (layers, wanted)]
+        X, y = layer_checks.rows_for(nets[0], RNG)
+        for net in nets:
+            net.fit(X, y, SGD(0.01, l2=0.1), epochs=2)
+        assert repr(nets[0]) == repr(nets[1]) and nets[0].summary() == nets[1].summary()
+        np.testing.assert_array_equal(nets[0].params, nets[1].params)
+
+
+@pytest.mark.parametrize("after", [[Dense(4, groups=2)], [Scale()], [PiecewiseLinear(EDGES, 4)], [Residual(6)],
+                                   [Concat(4, 4)]], ids=repr)
+def test_what_cannot_come_after_bins_without_units(after):
+    with pytest.raises(ValueError, match=r"layers\[2\].* must be a Dense layer, since PiecewiseLinear without units"):
+        MLP([6, PiecewiseLinear(EDGES), *after, 3])
+
+
+@pytest.mark.parametrize("layers, message", [
+    ([6, PiecewiseLinear(EDGES)], "the last of layers must be a Dense layer or an int, got PiecewiseLinear"),
+    ([6, PiecewiseLinear(EDGES), 3], "the last of layers must be a Dense layer or an int, got PiecewiseLinear"),
+    ([6, Residual(Dense(6), PiecewiseLinear(EDGES)), 3], r"layers\[1\] must be a Dense layer"),
+    ([5, PiecewiseLinear(EDGES), 4, 3], r"layers\[1\]: edges must be given for each of the 5 units"),
+    ([6, PiecewiseLinear(EDGES, activation="tanh"), 4, 3], r"units of layers\[1\] must be given with its activation")])
+def test_where_bins_without_units_cannot_be(layers, message):
+    with pytest.raises(ValueError, match=message):
+        MLP(layers)
 
 
 def test_derivatives_of_bins():

@@ -62,6 +62,31 @@ def test_training_is_the_twins(optimizer):
             assert a is None or np.abs(a - b).max() < 1e-10
 
 
+def ones_after(block):
+    """A network of a block after three units and of the sum of what that gives, two rows for it, and its sweep where
+    the error is that sum."""
+    net = MLP([3, block, Dense(1, bias=False)], dtype="float64")
+    net.W[-1][...] = 1
+    X = np.array([[1.0, -2.0, 3.0], [0.0, 1.0, -2.0]])
+    return net.backprop(X, net.predict(X) - 0.5)  # de/dx(L) = 2 (x - y) = 1
+
+
+def test_by_hand():
+    """x + relu(W^T x), and P^T x + relu(W^T x)."""
+    W = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0], [-1.0, 1.0, 0.0]])
+    found = ones_after(Residual(Dense(3, "relu", bias=False, init=W)))  # s = -2, 1, 4 and 2, -1, -1
+    np.testing.assert_array_equal(found.x[2], [[1, -1, 7], [2, 1, -2]])
+    np.testing.assert_allclose(found.dX, [[3, 1, 2], [2, 1, 0]], rtol=1e-14)  # 1 + W delta
+    np.testing.assert_allclose(2 * found.dW[1], [[0, 1, 1], [1, -2, -2], [-2, 3, 3]], rtol=1e-14)
+    P = np.array([[1.0, 1.0], [0.0, 2.0], [-1.0, 0.0]])
+    found = ones_after(Residual(Dense(2, "relu", bias=False, init=W[:, :2]),
+                                project=Dense(2, bias=False, init=P)))  # P^T x = -2, -3 and 2, 2
+    np.testing.assert_array_equal(found.x[3], [[-2, -2], [4, 2]])
+    np.testing.assert_allclose(found.dX, [[2, 3, 0], [3, 2, -2]], rtol=1e-14)
+    np.testing.assert_allclose(2 * found.dW[1], [[0, 1], [1, -2], [-2, 3]], rtol=1e-14)
+    np.testing.assert_allclose(2 * found.dW[2], [[1, 1], [-1, -1], [1, 1]], rtol=1e-14)
+
+
 def test_a_block_of_zeros_is_the_identity():
     net = MLP([4, Residual(Dense(9, "relu"), Dense(4, init="zeros")), Dense(2)], dtype="float64", random_state=0)
     X = RNG.standard_normal((7, 4))

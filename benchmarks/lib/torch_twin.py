@@ -25,6 +25,32 @@ class Grouped(nn.Module):
         return self.conv(x[:, :, None])[:, :, 0]
 
 
+class Mixture(nn.Module):
+    def __init__(self, units, theta):
+        super().__init__()
+        self.weight, self.theta = nn.Parameter(torch.ones(units)), theta
+
+    def forward(self, x):
+        return torch.lerp(x, self.theta(x), self.weight)
+
+
+class PiecewiseLinear(nn.Module):
+    """An encoding by bins, of features that all have as many, and the layer that reads it."""
+
+    def __init__(self, edges, units):
+        super().__init__()
+        begin, end = (torch.tensor(side, dtype=torch.float32) for side in zip(*((t[:-1], t[1:]) for t in edges)))
+        for name, value in (("scale", 1 / (end - begin)), ("offset", -begin / (end - begin)),
+                            ("low", torch.zeros_like(begin)), ("high", torch.ones_like(begin))):
+            self.register_buffer(name, value)
+        self.low[:, 0], self.high[:, -1] = -math.inf, math.inf
+        self.linear = nn.Linear(begin.numel(), units)
+
+    def forward(self, x):
+        parts = torch.addcmul(self.offset, self.scale, x[:, :, None])
+        return self.linear(parts.clamp(self.low, self.high).flatten(1))
+
+
 class Sum(nn.Module):
     def forward(self, x, other):
         return x + other
@@ -43,11 +69,14 @@ MODULES = {
     "rms_norm": lambda spec, n: nn.RMSNorm(n, spec.eps),
     "batch_norm": lambda spec, n: nn.BatchNorm1d(n, spec.eps, spec.momentum),
     "scale": lambda spec, n: Scale(n),
+    "prelu": lambda spec, n: nn.PReLU(n, spec.init),
+    "mixture": lambda spec, n: Mixture(n, ACTIVATIONS[spec.theta]),
+    "bins": lambda spec, n: PiecewiseLinear(spec.edges, spec.units),
     "identity": lambda spec, n: nn.Identity(),
     "sum": lambda spec, n: Sum(),
     "concat": lambda spec, n: Join(),
 }
-ACTIVATIONS = {"identity": nn.Identity(), "relu": nn.ReLU(), "tanh": nn.Tanh()}
+ACTIVATIONS = {"identity": nn.Identity(), "relu": nn.ReLU(), "tanh": nn.Tanh(), "mish": nn.Mish()}
 
 
 class Twin(nn.Module):

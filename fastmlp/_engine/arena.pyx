@@ -287,7 +287,7 @@ cdef void find_span(Job *job, int thread) noexcept:
     span[0] = span[1] = -1
     for l in range(1, job.net.L + 1):
         W = &job.net.layers[l].weights
-        if W.leader or W.of_W.lr != 1 or W.of_b.lr != 1:
+        if W.leader or W.parts or W.of_W.lr != 1 or W.of_b.lr != 1:
             span[0] = -1
             return
         if share[2 * l] < share[2 * l + 1]:

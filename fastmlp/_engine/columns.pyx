@@ -13,6 +13,7 @@ import numpy as np
 
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
+from fastmlp._engine.sweep cimport step_rows
 from fastmlp._engine.tables cimport address
 
 cdef enum:
@@ -20,7 +21,7 @@ cdef enum:
 
 
 cdef int columns_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
-    """Where the tables are, each (values, units)."""
+    """Where the tables are, each (values, units), and their factors (rate, decay), where these are not the layer's."""
     cdef Weights *W = &layer.weights
     cdef Tables *tables = &layer.tables
     values, units = np.array(spec.pop("tables"), np.int64).reshape(-1, 2).T.copy()
@@ -31,6 +32,10 @@ cdef int columns_measure(Job *blank, Layer *layer, dict spec, list held) except 
     tables.begin, tables.at = <int64_t *>address(begin), <int64_t *>address(places)
     blank.net.numeric = min(blank.net.numeric, layer.d_in - tables.n)
     W.size = (values * units).sum()
+    if "factors" in spec:
+        factors = np.array(spec.pop("factors"), np.float64)
+        held.append(factors)
+        tables.factors, W.parts = <Factors *>address(factors), True
     W.rows, W.cols = (W.size + PIECE - 1) // PIECE, PIECE
     # what a row of the batch adds to a row of W, on the average
     W.cost = 1 + PIECE * (layer.d_out - tables.numeric) // max(W.size, <Py_ssize_t>1)
@@ -174,6 +179,16 @@ cdef inline void add_numbers(const Job *job, Py_ssize_t n, const char *x, char *
             (<double *>out)[j] += (<double *>x)[j]
 
 
+cdef const Factors *columns_factors(const Layer *layer, Py_ssize_t element, Py_ssize_t *end) noexcept nogil:
+    """Those of the table that an element of W is of."""
+    cdef const Tables *tables = &layer.tables
+    cdef Py_ssize_t k = 0
+    while k + 1 < tables.n and tables.begin[k + 1] <= element:
+        k += 1
+    end[0] = tables.begin[k] + tables.values[k] * tables.units[k]
+    return &tables.factors[k]
+
+
 cdef inline bint stands_still(const step_t *step) noexcept nogil:
     """Whether a step leaves alone, to the bit, what has a gradient of 0."""
     return (step.kind == STEP_sgd or step.kind == STEP_adagrad) and step.decay == 0 and step.l2 == 0 and step.l1 == 0
@@ -187,7 +202,7 @@ cdef void columns_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi
     add_rows(job, layer, lo, hi, 0, m, job.gradient.G)
     MARK(thread, PHASE_weight)
     if not alone:
-        step_span(job, step, layer.weights.w_at + lo * PIECE, layer.weights.w_at + hi * PIECE)
+        step_rows(job, layer, lo, hi, step)
     clear_rows(job, layer, lo, hi, m, step if alone else NULL)
     MARK(thread, PHASE_update)
 
@@ -195,9 +210,12 @@ cdef void columns_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi
 cdef void clear_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m,
                      const step_t *step) noexcept nogil:
     """Zeros in G, in whole vectors, where m rows of the batch have added to it in rows lo .. hi of W; each is stepped
-    before, unless step is NULL. A second step of the same element has a gradient of 0 and changes nothing."""
-    cdef Layer *before = layer.input.source
+    before, unless step is NULL. A second step of the same element has a gradient of 0 and changes nothing. Of tables
+    with factors of their own it is the elements of the row alone."""
+    cdef const Layer *before = layer.input.source
     cdef const Tables *tables = &layer.tables
+    cdef const Weights *W = &layer.weights
+    cdef step_t room
     cdef Py_ssize_t i, k, begin, end, lanes = job.k.lanes
     cdef const char *x
     cdef Span span
@@ -206,10 +224,13 @@ cdef void clear_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ss
         for k in range(tables.n):
             span = part_of_row(place_of(job, layer, x, k), tables.units[k], lo, hi)
             if span.begin < span.end:
-                begin = layer.weights.w_at + (span.begin & -lanes)
-                end = layer.weights.w_at + pad(span.end, lanes)
-                if step != NULL:
-                    step_span(job, step, begin, end)
+                begin, end = W.w_at + span.begin, W.w_at + span.end
+                if step != NULL and W.parts:
+                    step_elements(job, step_of(&tables.factors[k], step, &room), begin, end)
+                else:
+                    begin, end = begin & -lanes, pad(end, lanes)
+                    if step != NULL:
+                        step_span(job, step_of(&W.of_W, step, &room), begin, end)
                 memset(at(job, job.gradient.G, begin), 0, (end - begin) * job.size)
 
 
@@ -220,4 +241,5 @@ COLUMNS.backward = columns_backward
 COLUMNS.grad = columns_grad
 COLUMNS.grad_step = columns_grad_step
 COLUMNS.borrows = True
+COLUMNS.factors = columns_factors
 COLUMNS.tangent = columns_tangent

@@ -177,6 +177,24 @@ cdef inline void step_span(Job *job, const step_t *step, Py_ssize_t begin, Py_ss
                end - begin, at(job, job.optimizer.S1, begin), at(job, job.optimizer.S2, begin))
 
 
+cdef inline void step_elements(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """The same where these need not be whole vectors: what shares the first and the last one stays as it is."""
+    cdef char *arrays[3]
+    cdef char held[6][ALIGN]
+    cdef Py_ssize_t lanes = job.k.lanes, first = begin & -lanes, last = pad(end, lanes)
+    cdef int i
+    arrays[0], arrays[1], arrays[2] = job.net.P, job.optimizer.S1, job.optimizer.S2
+    for i in range(3):
+        if arrays[i] != NULL:
+            memcpy(held[2 * i], at(job, arrays[i], first), (begin - first) * job.size)
+            memcpy(held[2 * i + 1], at(job, arrays[i], end), (last - end) * job.size)
+    step_span(job, step, first, last)
+    for i in range(3):
+        if arrays[i] != NULL:
+            memcpy(at(job, arrays[i], first), held[2 * i], (begin - first) * job.size)
+            memcpy(at(job, arrays[i], end), held[2 * i + 1], (last - end) * job.size)
+
+
 cdef inline bint add_dx(const Job *job, const Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
     """Add de/dx of an input, of m rows, to what other layers gave of it; whether delta of the source is complete then.
     """

@@ -24,6 +24,7 @@ cdef extern from *:
 
 cdef struct Layer
 cdef struct Job
+cdef struct Factors
 
 ctypedef int (*measure_fn)(Job *blank, Layer *layer, dict spec, list held) except -1
 ctypedef Py_ssize_t (*scratch_fn)(const kernels_t *k, const Layer *layer) noexcept
@@ -38,6 +39,7 @@ ctypedef void (*grad_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, P
 ctypedef void (*grad_step_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
                               int thread) noexcept nogil
 ctypedef void (*grad_end_fn)(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, char *G) noexcept nogil
+ctypedef const Factors *(*factors_fn)(const Layer *layer, Py_ssize_t element, Py_ssize_t *end) noexcept nogil
 ctypedef void (*mirror_fn)(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 ctypedef void (*tangent_fn)(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                             char *scratch) noexcept nogil
@@ -67,6 +69,8 @@ cdef struct LayerKind:
     grad_step_fn grad_step      # the same over the chunk without G, and the optimiser's step at once; NULL: by G
     bint borrows                # grad_step uses G as scratch: all zero on entry, all zero on return
     mirror_fn mirror            # W's other forms, from its rows lo .. hi; NULL: it has none
+    # the factors of an element of W, and the first element after it that has others; of layers whose W.parts is set
+    factors_fn factors
     cut_fn cut                  # the first row from one on at which shares of W may begin; NULL: at any
     # forward and backward of what changes linearly: `tangent` has x', delta', `layer` what they are at; or NULL where s
     # is linear in the input: then forward and backward serve
@@ -117,6 +121,7 @@ cdef struct Weights:
     bint bias
     Factors of_W
     Factors of_b
+    bint parts                  # not all of W has the factors of_W, see LayerKind.factors
     bint flipped
     bint lone                   # the layer has only b, stored where W would be
     Py_ssize_t columns          # of a product for the gradient
@@ -187,6 +192,7 @@ cdef struct Tables:
     const int64_t *units        # their elements,
     const int64_t *begin        # where it begins in W,
     const int64_t *at           # and where its units begin in x(l)
+    const Factors *factors      # (n,) of each table, or NULL where these are the layer's
 
 
 # Of an activation that is blended with its input, by a learned number for each feature, or that is a gate.

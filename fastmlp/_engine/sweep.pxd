@@ -17,6 +17,7 @@ cdef Py_ssize_t columns_for(const kernels_t *k, Py_ssize_t n) noexcept nogil
 cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil
 
 # weights.pxi
+cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const step_t *step) noexcept nogil
 cdef Py_ssize_t most_rows(const Job *job) noexcept nogil
 
 # jobs.pxi

@@ -199,10 +199,24 @@ cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const 
     there."""
     cdef Weights *W = &layer.weights
     cdef step_t room
-    if not W.leader:
+    if W.parts:
+        step_parts(job, layer, lo * W.ld, min(hi * W.ld, W.size), step)
+    elif not W.leader:
         step_span(job, step_of(&W.of_W, step, &room), W.w_at + lo * W.ld, W.w_at + hi * W.ld)
     if hi == W.rows and W.bias and not W.led_bias:
         step_span(job, step_of(&W.of_b, step, &room), W.b_at, span_end(job, layer, hi))
+
+
+cdef void step_parts(Job *job, Layer *layer, Py_ssize_t begin, Py_ssize_t end, const step_t *step) noexcept nogil:
+    """Step elements begin .. end of W, each by its own factors."""
+    cdef Py_ssize_t next = begin
+    cdef step_t room
+    cdef const Factors *factors
+    while begin < end:
+        factors = layer.kind.factors(layer, begin, &next)
+        next = min(next, end)
+        step_elements(job, step_of(factors, step, &room), layer.weights.w_at + begin, layer.weights.w_at + next)
+        begin = next
 
 
 cdef void step_tail(Job *job, const step_t *step) noexcept nogil:

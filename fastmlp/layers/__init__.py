@@ -14,6 +14,7 @@ from ._base import activation_name as activation_name
 from ._base import checked_activation as checked_activation
 from ._base import in_brackets as in_brackets
 from ._base import map_shape as map_shape
+from ._base import own_factors as own_factors
 from ._stack import Block as Block
 from ._stack import Stack as Stack
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -43,8 +44,8 @@ class Layer:
     """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
 
     kind: the engine's name for it. reads: the one or two layers that it reads, each as so many before it. activation,
-    bias, init, bias_init and those in FACTORS: as of Dense. n_categories: how many of the last columns of the input it
-    takes for categories.
+    bias, init, bias_init and those in FACTORS: as of Dense. categories: the Embeddings of the last columns of the
+    input, which it takes for categories. unfinished: it becomes one with the layer after it in the list.
     """
 
     kind: ClassVar[str]
@@ -57,7 +58,13 @@ class Layer:
     decay: float = 1.0
     bias_lr_scale: float = 1.0
     bias_decay: float = 0.0
-    n_categories: int = 0
+    categories: Sequence[Any] = ()
+    unfinished: bool = False
+
+    @property
+    def n_categories(self) -> int:
+        """How many of the last columns of the input it takes for categories."""
+        return len(self.categories)
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
         """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
@@ -78,6 +85,10 @@ class Layer:
     def joins(self, *shapes: Shape) -> Shape:
         """The same, given those of all layers that it reads."""
         return self.after(shapes[0])
+
+    def finished_by(self, entry: Any, name: str) -> Any:
+        """What an unfinished layer becomes with the next entry of the list. ValueError where that is none for it."""
+        raise NotImplementedError
 
     def weights(self, shape: Shape) -> Shape | None:
         """The shape of W(l), given that of x(l-1), or None for a layer without weights."""
@@ -116,10 +127,20 @@ class Layer:
         return repr(self)
 
     def own_factors(self) -> str:
-        """Those of FACTORS that are not the defaults, as arguments."""
-        defaults = {factor: getattr(type(self), factor) for factor in FACTORS}
-        return ", ".join(f"{factor}={getattr(self, factor):g}" for factor, default in defaults.items()
-                         if not isinstance(default, property) and getattr(self, factor) != default)
+        """Its factors that are not the defaults, as arguments."""
+        return as_arguments(own_factors(self))
+
+
+def own_factors(spec: Any) -> dict[str, float]:
+    """Those of FACTORS that are not the defaults of a spec."""
+    defaults = {factor: getattr(type(spec), factor) for factor in FACTORS if hasattr(spec, factor)}
+    return {factor: getattr(spec, factor) for factor, default in defaults.items()
+            if not isinstance(default, property) and getattr(spec, factor) != default}
+
+
+def as_arguments(factors: dict[str, float]) -> str:
+    """Factors in the text of a spec."""
+    return ", ".join(f"{factor}={value:g}" for factor, value in factors.items())
 
 
 def checked_activation(argument: str, value: Any, dtype: DTypeLike = np.float64) -> Any:

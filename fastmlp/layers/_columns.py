@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .. import _checks
 from .._types import Floats, Shape
 from ..initializers import initial
-from ._base import MOST_UNITS, Layer
+from ._base import MOST_UNITS, Layer, as_arguments, own_factors
 
 MOST_VALUES = 2**24  # of a category: float32 holds the integers up to here
 UNKNOWN = ("error", "zero")
@@ -27,15 +27,21 @@ class Embedding:
         to_c and to_torch make cannot refuse them, and gives zeros either way.
     init: how the rows start: a name as of Dense, with a single input, since one value is there at a time, so that
         "lecun_normal" is numbers of variance 1, as in PyTorch; or a number or an array of shape (n_values, units).
+    lr_scale: factor of the learning rate, 0 to leave the table as it is. decay: factor of the optimiser's l2, l1 and
+        weight_decay. Both come on top of those of Columns; layers with ties have none.
     """
 
     n_values: int
     units: int
     unknown: str = "error"
     init: str | ArrayLike = "lecun_normal"
+    lr_scale: float = 1.0
+    decay: float = 1.0
 
-    def checked(self, name: str) -> Self:
-        """The spec with its own numbers checked; errors call it by a name."""
+    def checked(self, name: str, dtype: DTypeLike) -> Self:
+        """The spec with its own numbers checked, for a network of a dtype; errors call it by a name."""
+        for factor in ("lr_scale", "decay"):
+            _checks.number(f"{factor} of {name}", getattr(self, factor), least=0, dtype=dtype)
         return replace(self, n_values=_checks.integer(f"n_values of {name}", self.n_values, 1, MOST_VALUES),
                        units=_checks.integer(f"units of {name}", self.units, 1, MOST_UNITS),
                        unknown=_checks.one_of(f"unknown of {name}", self.unknown, UNKNOWN))
@@ -46,7 +52,8 @@ class Embedding:
 
     def brief(self) -> str:
         unknown = f", unknown={self.unknown!r}" if self.unknown != "error" else ""
-        return f"Embedding({self.n_values}, {self.units}{unknown})"
+        factors = as_arguments(own_factors(self))
+        return f"Embedding({self.n_values}, {self.units}{unknown}{factors and ', '}{factors})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +74,7 @@ class Columns(Layer):
 
     numeric: at least 0, how many of the first columns pass. categories: Embeddings of the last columns.
     lr_scale: factor of the learning rate. decay: factor of the optimiser's l2, l1 and weight_decay. As of Dense, of all
-        tables alike.
+        tables alike; an Embedding may have others on top.
     """
 
     numeric: int
@@ -85,12 +92,8 @@ class Columns(Layer):
         for table in self.categories:
             if not isinstance(table, Embedding):
                 raise TypeError(f"categories of {name} must be a list of Embedding, got {_checks.described(table)}")
-        tables = tuple(table.checked(f"categories[{k}] of {name}") for k, table in enumerate(self.categories))
+        tables = tuple(table.checked(f"categories[{k}] of {name}", dtype) for k, table in enumerate(self.categories))
         return replace(super().checked(name, dtype), numeric=numeric, categories=tables)
-
-    @property
-    def n_categories(self) -> int:  # type: ignore[override]
-        return len(self.categories)
 
     def as_input(self, name: str, dtype: DTypeLike) -> Shape:
         spec = self.checked(name, dtype)
@@ -128,7 +131,13 @@ class Columns(Layer):
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
         tables = [table.shape for table in self.categories]
-        return super().engine_row(shape) | {"numeric": self.numeric, "tables": tables}
+        row = super().engine_row(shape) | {"numeric": self.numeric, "tables": tables}
+        factors = [(self.lr_scale * table.lr_scale, self.decay * table.decay) for table in self.categories]
+        if len({*factors}) == 1:
+            row["lr_scale"], row["decay"] = factors[0]
+        elif factors:
+            row["factors"] = factors
+        return row
 
     def brief(self) -> str:
         tables = f", [{', '.join(table.brief() for table in self.categories)}]" if self.categories else ""

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,6 +15,8 @@ from ._base import MOST_UNITS, Layer, Theta, activation_name, in_brackets
 from ._blocks import Join
 from ._dense import Dense
 from ._stack import Block, Stack
+
+OF_DENSE = [field.name for field in fields(Dense) if field.name != "groups"]  # what PiecewiseLinear has too
 
 
 class Periodic(Block):
@@ -110,12 +112,16 @@ class PiecewiseLinear(Layer):
     three columns for each feature, however many bins there are. W is `net.W[l]` (all bins, units), those of the first
     feature first.
 
+    Without units it is the encoding alone, of which the Dense layer after it in the list takes the product: both become
+    this one layer of the network, `PiecewiseLinear(edges), Dense(64, "relu")` what `PiecewiseLinear(edges, 64, "relu")`
+    is. All but edges is then said of the Dense layer.
+
     edges: for each unit before an increasing array of at least 2; arrays may differ in length. `quantiles` gives them.
     units, activation, bias, init, bias_init, lr_scale, decay, bias_lr_scale, bias_decay: as of Dense.
     """
 
     edges: Sequence[ArrayLike]
-    units: int
+    units: int | None = None
     activation: Theta = "identity"
     bias: bool = True
     init: str | ArrayLike = "glorot_uniform"
@@ -146,7 +152,9 @@ class PiecewiseLinear(Layer):
                 for edges in found]
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        units = _checks.integer(f"units of {name}", self.units, 1, MOST_UNITS)
+        units = None if self.units is None else _checks.integer(f"units of {name}", self.units, 1, MOST_UNITS)
+        if units is None:
+            self._check_alone(name)
         if not isinstance(self.edges, (list, tuple, np.ndarray)) or getattr(self.edges, "shape", None) == ():
             raise TypeError(f"edges of {name} must be an array for each feature, got {_checks.described(self.edges)}")
         edges = tuple(_edges(f"edges[{i}] of {name}", edge, dtype) for i, edge in enumerate(self.edges))
@@ -156,10 +164,27 @@ class PiecewiseLinear(Layer):
         if len(self.edges) != math.prod(shape):
             raise ValueError(f"edges must be given for each of the {math.prod(shape)} units before, "
                              f"got {len(self.edges)}")
-        return (self.units,)
+        return (self.n_bins if self.units is None else self.units,)
+
+    @property
+    def unfinished(self) -> bool:  # type: ignore[override]
+        return self.units is None
+
+    def finished_by(self, entry: Any, name: str) -> Self:
+        if type(entry) is not Dense or entry.groups != 1:
+            raise ValueError(f"{name} must be a Dense layer, since PiecewiseLinear without units stands before it, "
+                             f"got {_checks.described(entry)}")
+        return replace(self, **{field: getattr(entry, field) for field in OF_DENSE})
+
+    def _check_alone(self, name: str) -> None:
+        """ValueError where something is said without units that is the Dense layer's."""
+        for field in OF_DENSE:
+            value = getattr(self, field)
+            if isinstance(value, np.ndarray) or value != getattr(type(self), field):
+                raise ValueError(f"units of {name} must be given with its {field}, got None")
 
     def weights(self, shape: Shape) -> Shape:
-        return self.n_bins, self.units
+        return (self.n_bins, *self.after(shape))
 
     @property
     def n_bins(self) -> int:
@@ -174,7 +199,11 @@ class PiecewiseLinear(Layer):
         return f"{self.units} {activation_name(self.activation)} of {self.n_bins} bins{factors}"
 
     def __repr__(self) -> str:
-        return f"PiecewiseLinear({len(self.edges)} features, {self.units}, {self.activation!r})"
+        if self.units is None:
+            return f"PiecewiseLinear({len(self.edges)} features)"
+        factors = self.own_factors()
+        return (f"PiecewiseLinear({len(self.edges)} features, {self.units}, {self.activation!r}{factors and ', '}"
+                f"{factors})")
 
 
 def _apart(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64]:

@@ -15,13 +15,15 @@ from ._base import MOST_UNITS, Layer
 class Stack:
     """A network's layers so far.
 
-    shapes: of x(0) .. x(l). specs: a checked spec for each layer. dtype: of the network.
+    shapes: of x(0) .. x(l). specs: a checked spec for each layer. dtype: of the network. unfinished: a checked spec
+    that waits for the next entry.
     """
 
     def __init__(self, input_shape: Shape, dtype: DTypeLike) -> None:
         self.shapes: list[Shape] = [input_shape]
         self.specs: list[Layer] = []
         self.dtype = dtype
+        self.unfinished: Layer | None = None
 
     @property
     def top(self) -> int:
@@ -30,6 +32,8 @@ class Stack:
 
     def append(self, entry: Any, name: str) -> None:
         """Check a layer or a block, and put it on top; errors call it by a name, as "layers[2]"."""
+        if self.unfinished is not None:
+            entry, self.unfinished = self.unfinished.finished_by(entry, name), None
         if isinstance(entry, Block):
             entry.append_to(self, name)
             return
@@ -43,8 +47,11 @@ class Stack:
             _checks.integer("its units", math.prod(shape), 1, MOST_UNITS)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        self.shapes.append(shape)
-        self.specs.append(spec)
+        if spec.unfinished:
+            self.unfinished = spec
+        else:
+            self.shapes.append(shape)
+            self.specs.append(spec)
 
 
 class Block:
