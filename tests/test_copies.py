@@ -266,7 +266,7 @@ ELSEWHERE = {
     "History": "test_results", "sensitivity.NoiseCurve": "the same", "sensitivity.Report": "the same",
     "training.State": "the same", "DivergenceWarning": "a warning", "ScaleWarning": "a warning",
     "data.Parquet": "test_parquet", "data.Columns": "the same", "distributed.Communicator": "a protocol",
-    "distributed.SerialCommunicator": "test_communicators", "distributed.MPICommunicator": "has what MPI has",
+    "distributed.MPICommunicator": "has what MPI has",
     "distributed.DaskMLPClassifier": "tests/test_dask.py", "distributed.DaskMLPRegressor": "the same",
     "distributed.DaskTabularClassifier": "tests/test_dask_tables.py",
     "distributed.DaskTabularRegressor": "the same",

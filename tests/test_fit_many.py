@@ -125,7 +125,7 @@ def test_under_the_backends_of_joblib(backend, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     client = contextlib.nullcontext()
     if backend == "dask":
-        distributed = pytest.importorskip("dask.distributed", reason='there is no distributed: pip install "fastmlp[dask]"')
+        distributed = pytest.importorskip("dask.distributed", reason='there is no Dask: pip install "fastmlp[dask]"')
         client = distributed.Client(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None)
     with client, joblib.parallel_config(backend, n_jobs=2):
         found = joblib.Parallel()(joblib.delayed(searched)(seed) for seed in range(3))

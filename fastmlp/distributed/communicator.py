@@ -59,6 +59,9 @@ class SerialCommunicator:
         else:
             self.groups = _checks.integer("groups", groups, 1, MOST_GROUPS)
 
+    def __repr__(self) -> str:
+        return f"SerialCommunicator({self.groups})"
+
     def sum_(self, buffer: NDArray[Any]) -> None:
         """The buffer is the sum."""
 
