@@ -29,7 +29,7 @@ from fastmlp._engine.runtime cimport (Call, Data, Meeting, Pace, SmallPrediction
                                       read_layers)
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport (attack_job, forward_job, keep_job, most_rows, phase_ticks, pull_job, push_job,
-                                    sweep_job)
+                                    set_up_tiny, sweep_job)
 from fastmlp._engine.tables cimport address, kernels_for
 from fastmlp._engine.ties cimport fold, spread
 
@@ -353,6 +353,7 @@ cdef class Core:
                                or job.sensitivity.penalty != 0 or job.net.two_groups
                                or exchange is not None and (division is None or not division.gives)
                                or job.batches.chunk > most_rows(job))
+        set_up_tiny(job)
         return call
 
     def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):

@@ -33,6 +33,7 @@ cdef class Pace:
             count = min(count, last - chunk)
             job.batches.first_chunk, job.batches.end_chunk = chunk, chunk + count
             share_weights(job, threads)
+            job.tiny.runs = job.tiny.L > 0 and threads == 1
             with nogil:
                 began = now_seconds()
                 team_run(job.team, threads, train_job, job)

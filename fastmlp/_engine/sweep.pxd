@@ -19,6 +19,9 @@ cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t h
 # weights.pxi
 cdef Py_ssize_t most_rows(const Job *job) noexcept nogil
 
+# tiny.pxi
+cdef void set_up_tiny(Job *job) noexcept nogil
+
 # jobs.pxi
 cdef void train_job(void *arg, int thread) noexcept nogil
 cdef void forward_job(void *arg, int thread) noexcept nogil
