@@ -26,12 +26,14 @@ class UnwatchedEpochs(Epochs):
         """As many of the epochs that are wanted as go well, or none where they take long; how many these are. log: is
         given the rate and their mean losses, some at a time, also where an exception ends them."""
         at_once = int(SECONDS / self._seconds())
-        done, last = 0, min(at_once, wanted)
-        while last >= LEAST and done < wanted:
-            last = min(at_once, wanted - done)
-            found = self._run_call(rate, last, log)
+        if min(at_once, wanted) < LEAST:
+            return 0
+        done = 0
+        while done < wanted:
+            n = min(at_once, wanted - done)
+            found = self._run_call(rate, n, log)
             done += found
-            if found < last:
+            if found < n:
                 break
         return done
 
