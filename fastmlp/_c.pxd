@@ -68,6 +68,23 @@ cdef extern from "kernels/kernels.h" nogil:
         double lr, lr_g, beta1, beta2, eps, fade, decay, l2, l1, gscale
         int narrow
 
+    enum:
+        TINY_LAYERS
+
+    ctypedef struct tiny_layer_t:
+        Py_ssize_t d_in, d_out
+        int act, needs_s
+        double arg
+        int dots
+        const void *W
+        Py_ssize_t ldw
+        const void *b
+        const void *back
+        Py_ssize_t ldb
+        int flipped
+        void *G
+        void *db
+
     ctypedef struct kernels_t:
         const char *isa
         int lanes, narrow, tile_columns, itemsize, operandsize, rounds, row_multiple
@@ -199,6 +216,7 @@ cdef extern from "kernels/kernels.h" nogil:
         void (*avg_pool)(const window_t *g, const void *x, void *out) noexcept nogil
         void (*avg_pool_grad)(const window_t *g, const void *x, const void *out, const void *delta,
                               void *dx) noexcept nogil
+        int (*tiny_gradient)(int L, const tiny_layer_t *layers, const source_t *X, const loss_t *of) noexcept nogil
         int (*function)(const char *name, Py_ssize_t n, const void *x, void *out) noexcept nogil
 
     ctypedef struct activation_row:

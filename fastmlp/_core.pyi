@@ -11,6 +11,7 @@ from fastmlp._engine.requests import (
     Exchange,
     Objective,
     Penalty,
+    Repeats,
     Settle,
     State,
     Step,
@@ -128,6 +129,9 @@ class Core:
         settle: Settle | None = None,
         division: Division | None = None,
     ) -> Sums: ...
+    def train_epochs(
+        self, data: Data, team: Team, batches: Batches, step: Step, state: State, repeats: Repeats
+    ) -> int: ...
     def gradient(
         self, data: Data, team: Team, penalty: Penalty = ..., key: int = 0, V: _Floats | None = None
     ) -> tuple[float, _Floats]: ...

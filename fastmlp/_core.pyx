@@ -29,12 +29,12 @@ from fastmlp._engine.runtime cimport (Call, Data, Meeting, Pace, SmallPrediction
                                       read_layers)
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport (attack_job, forward_job, keep_job, most_rows, phase_ticks, pull_job, push_job,
-                                    sweep_job)
+                                    set_up_tiny, sweep_job)
 from fastmlp._engine.tables cimport address, kernels_for
 from fastmlp._engine.ties cimport fold, spread
 
 from fastmlp._engine.kinds import KINDS
-from fastmlp._engine.requests import Penalty, Sums
+from fastmlp._engine.requests import Objective, Penalty, Sums
 from fastmlp._engine.runtime import PENALTIES, WHOLE, borrow_team, cores, shuffle
 from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite,
                                     available_isas, choose_isa, copy, function, largest)
@@ -290,38 +290,12 @@ cdef class Core:
         Call.exchange. division: of the step, a Division, or None; with one there are no ties and no largest norm,
         and what comes out is in its parameters. Returns Sums; fewer batches are done where a loss was not finite, and
         then no step is taken on it. The state advances."""
-        cdef Call call = self.take(self.rounds and not objective.penalty.kind and objective.attack is None)
+        cdef Call call = self.take_to_train(data, team, batches, step, state, objective, exchange, settle, division)
         cdef Job *job = &call.job
-        cdef Optimizer *optimizer = &job.optimizer
-        cdef Py_ssize_t done, wanted, size, first, last
-        cdef double weight_scale, row_l2, row_l1, noise, smoothing
-        order, size, first, last, weight_scale, key, rates, mixed = <tuple>batches
-        row_l2, row_l1, noise, penalty, attack, smoothing, _ = <tuple>objective
-        call.bind(data, order, weight_scale)
-        self.cut(call, data, size)
-        if job.net.settles:     # each layer sees the whole batch at once
-            job.batches.chunk, job.batches.chunks = job.batches.batch, 1
-        call.penalize(penalty)
-        if attack is not None:
-            call.move_inputs(attack)
-        call.exchange(exchange, settle)
-        if division is not None:
-            call.divide(division)
-        job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
-        job.batches.altered = noise > 0 or mixed is not None
+        cdef Py_ssize_t done, wanted, first = batches.first, last = batches.last
+        cdef double smoothing = objective.smoothing
         if smoothing:
             job.rows.loss.arg = &smoothing
-        if mixed is not None:
-            call.mix(mixed[0], mixed[1])
-        call.drop_at(rates)
-        call.step_by(step, state)
-        optimizer.row_l2, optimizer.row_l1 = row_l2, row_l1
-        call.lay_out(job.batches.chunk, job.batches.chunk, team.n, True, False)
-        call.room_for_rows(job.batches.batch)
-        call.room_for_gradient(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
-                               or job.sensitivity.penalty != 0 or job.net.two_groups
-                               or exchange is not None and (division is None or not division.gives)
-                               or job.batches.chunk > most_rows(job))
         try:
             wanted = chunks_of(job, last)
             if division is not None and division.begin is not None:
@@ -336,6 +310,52 @@ cdef class Core:
         self.give(call)
         return Sums(job.results.loss_sum, last if done == wanted else done // job.batches.chunks,
                     job.results.weight_penalty, job.results.sensitivity_penalty)
+
+    def train_epochs(self, Data data, Team team, batches, step, state, repeats):
+        """Train on all batches, of which the order changes, in each of some epochs: Repeats. Returns how many went
+        well; where one did not, what it leaves is of no use. The state advances."""
+        cdef Call call = self.take_to_train(data, team, batches, step, state, Objective(), None, None, None)
+        try:
+            done = self.pace.run_epochs(call, team, repeats, batches.key, chunks_of(&call.job, batches.last))
+        finally:
+            call.advance(state)
+        self.give(call)
+        return done
+
+    cdef Call take_to_train(self, Data data, Team team, batches, step, state, objective, exchange, settle, division):
+        """A call that is ready for what train is asked for, but for its smoothing."""
+        cdef Call call = self.take(self.rounds and not objective.penalty.kind and objective.attack is None)
+        cdef Job *job = &call.job
+        cdef Optimizer *optimizer = &job.optimizer
+        cdef Py_ssize_t size
+        cdef double weight_scale, row_l2, row_l1, noise
+        order, size, _, _, weight_scale, key, rates, mixed = <tuple>batches
+        row_l2, row_l1, noise, penalty, attack, _, _ = <tuple>objective
+        call.bind(data, order, weight_scale)
+        self.cut(call, data, size)
+        if job.net.settles:     # each layer sees the whole batch at once
+            job.batches.chunk, job.batches.chunks = job.batches.batch, 1
+        call.penalize(penalty)
+        if attack is not None:
+            call.move_inputs(attack)
+        call.exchange(exchange, settle)
+        if division is not None:
+            call.divide(division)
+        job.batches.training, job.batches.key, job.batches.noise = True, mix(<uint64_t>key), noise
+        job.batches.altered = noise > 0 or mixed is not None
+        if mixed is not None:
+            call.mix(mixed[0], mixed[1])
+        call.drop_at(rates)
+        call.step_by(step, state)
+        optimizer.row_l2, optimizer.row_l1 = row_l2, row_l1
+        call.lay_out(job.batches.chunk, job.batches.chunk, team.n, True, False)
+        call.room_for_rows(job.batches.batch)
+        call.room_for_gradient(optimizer.clip > 0 or job.net.ties != NULL or job.batches.chunks > 1
+                               or job.sensitivity.penalty != 0 or job.net.two_groups
+                               or exchange is not None and (division is None or not division.gives)
+                               or job.batches.chunk > most_rows(job))
+        set_up_tiny(job)
+        return call
 
     def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):
         """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid

@@ -65,7 +65,7 @@ cdef class Call:
         job.batches.training = job.batches.altered = False
         memset(&job.optimizer, 0, sizeof(Optimizer))
         memset(&job.gradient, 0, sizeof(Gradient))
-        job.division.size = 0
+        job.division.size = job.tiny.L = 0
         memset(&job.sensitivity, 0, sizeof(Sensitivity))
         memset(&job.results, 0, sizeof(Results))
 

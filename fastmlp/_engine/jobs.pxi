@@ -59,7 +59,10 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
             rows = end - begin
             scale = job.rows.weight_scale / rows
             step.l2, step.l1 = optimizer.step.l2 + optimizer.row_l2 / rows, optimizer.step.l1 + optimizer.row_l1 / rows
-        row_phase(job, pos, pos - begin, m, scale, thread)
+        if job.tiny.runs:
+            tiny_phase(job, pos, m, scale)
+        else:
+            row_phase(job, pos, pos - begin, m, scale, thread)
         next = powers
         take_rates(&optimizer.step, &next, &step)
         team_barrier(job.team, thread)

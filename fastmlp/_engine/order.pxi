@@ -3,6 +3,8 @@
 cdef enum:
     PERMUTED = 4096     # numbers that are permuted at once
 
+cdef uint64_t GOLDEN = 0x9e3779b97f4a7c15    # 2^64 over the golden ratio, as splitmix64 counts
+
 WHOLE = 2**20    # rows that are shuffled as a whole, 8 MB of their numbers
 
 
@@ -10,26 +12,37 @@ def shuffle(places, seed, epoch, Py_ssize_t first=0, n=None):
     """Fill places, contiguous int64, with the part from place first on of the permutation of n (by default len(places))
     numbers that (seed, epoch) determine. Up to WHOLE numbers are permuted as a whole (Fisher and Yates; Lemire 2019
     without rejection)."""
-    cdef uint64_t key = mix(<uint64_t>(seed & 0xffffffffffffffff)), u
-    cdef Py_ssize_t i, j, m = len(places), total = m if n is None else n
+    cdef uint64_t key = order_key(<uint64_t>(seed & 0xffffffffffffffff), <uint64_t>epoch)
+    cdef Py_ssize_t m = len(places), total = m if n is None else n
     cdef int64_t *order = <int64_t *>address(places)
-    cdef int64_t q
-    key = mix(key + <uint64_t>0x9e3779b97f4a7c15 * <uint64_t>(epoch + 1))
     if places.dtype != np.int64 or not places.flags.c_contiguous:
         raise TypeError(f"places must be contiguous int64, got {places.dtype}")
     if total > WHOLE:
         permute(order, m, first, total, key)
         return
     with nogil:
-        for i in range(m):
-            order[i] = i
-        for i in range(m - 1, 0, -1):
-            key += <uint64_t>0x9e3779b97f4a7c15
-            u = mix(key) >> 32
-            j = <Py_ssize_t>((u * <uint64_t>(i + 1)) >> 32)
-            q = order[i]
-            order[i] = order[j]
-            order[j] = q
+        permute_whole(order, m, key)
+
+
+cdef inline uint64_t order_key(uint64_t seed, uint64_t epoch) noexcept nogil:
+    """What determines an epoch's order."""
+    return mix(mix(seed) + GOLDEN * (epoch + 1))
+
+
+cdef void permute_whole(int64_t *order, Py_ssize_t n, uint64_t key) noexcept nogil:
+    """The permutation of 0 .. n - 1 that a key determines."""
+    cdef Py_ssize_t i, j
+    cdef uint64_t u
+    cdef int64_t q
+    for i in range(n):
+        order[i] = i
+    for i in range(n - 1, 0, -1):
+        key += GOLDEN
+        u = mix(key) >> 32
+        j = <Py_ssize_t>((u * <uint64_t>(i + 1)) >> 32)
+        q = order[i]
+        order[i] = order[j]
+        order[j] = q
 
 
 cdef permute(int64_t *order, Py_ssize_t m, Py_ssize_t first, Py_ssize_t n, uint64_t key):

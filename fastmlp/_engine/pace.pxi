@@ -33,6 +33,7 @@ cdef class Pace:
             count = min(count, last - chunk)
             job.batches.first_chunk, job.batches.end_chunk = chunk, chunk + count
             share_weights(job, threads)
+            job.tiny.runs = job.tiny.L > 0 and threads == 1
             with nogil:
                 began = now_seconds()
                 team_run(job.team, threads, train_job, job)
@@ -46,6 +47,35 @@ cdef class Pace:
                 checked = now
                 check_signals()
         return chunk
+
+    cdef Py_ssize_t run_epochs(self, Call call, Team team, repeats, uint64_t key, Py_ssize_t chunks) except -1:
+        """Repeats, each of so many chunks, between which signals are seen; returns how many went well. key: of the
+        first, before it is mixed."""
+        cdef Job *job = &call.job
+        cdef Py_ssize_t e, n
+        cdef double now, checked = now_seconds(), largest
+        cdef double *sums
+        cdef uint64_t seed = 0, first
+        cdef bint shuffled
+        losses, epoch, given, largest = <tuple>repeats
+        sums, n, first, shuffled = <double *>address(losses), len(losses), epoch, given is not None
+        if shuffled:
+            seed = given
+        for e in range(n):
+            if shuffled:
+                permute_whole(<int64_t *>job.rows.order, job.rows.n, order_key(seed, first + e))
+            job.batches.key = mix(key + e)
+            job.results.loss_sum = 0
+            if self.run_chunks(call, team, 0, chunks) < chunks:
+                return e
+            if not job.k.largest(job.net.n_elements, job.net.P) < largest:
+                return e
+            sums[e] = job.results.loss_sum
+            now = now_seconds()
+            if now - checked > SIGNAL_SECONDS:
+                checked = now
+                check_signals()
+        return n
 
     cdef int plan(self, Job *job, Team team, Py_ssize_t *count):
         """How many threads take how many chunks next. A free team measures all threads against one, and the slower of

@@ -128,6 +128,21 @@ class Objective(NamedTuple):
     mixup: float = 0.0
 
 
+class Repeats(NamedTuple):
+    """Epochs of the same batches that follow each other, up to one that does not go well: a loss is not finite, or a
+    weight after it is not below `largest`.
+
+    losses: float64, an element an epoch, each of which gets the sum of the losses of one that went well. epoch: the
+    number of the first, by which `seed` shuffles the order and, from Batches.key on, rows drop units. seed: None where
+    the rows stay in the order that Batches has.
+    """
+
+    losses: NDArray[np.float64]
+    epoch: int
+    seed: int | None
+    largest: float
+
+
 class Sums(NamedTuple):
     """What training some batches gave: the sum of their losses, the number of the first batch that was not done, the
     sum over batches of the penalties on W, and of the weighted penalties of the rows' sensitivity."""

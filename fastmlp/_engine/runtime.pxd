@@ -1,4 +1,4 @@
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint64_t, uintptr_t
 
 from fastmlp._engine.structs cimport *
 
@@ -84,6 +84,7 @@ cdef class Pace:
 
     cdef bint one_thread_pays(self, Py_ssize_t chunk)
     cdef Py_ssize_t run_chunks(self, Call call, Team team, Py_ssize_t first, Py_ssize_t last) except -1
+    cdef Py_ssize_t run_epochs(self, Call call, Team team, repeats, uint64_t key, Py_ssize_t chunks) except -1
     cdef int plan(self, Job *job, Team team, Py_ssize_t *count)
     cdef learn(self, Team team, bint wide, double each)
 

@@ -335,6 +335,13 @@ cdef struct Powers:
     double fade                 # NAdam: fade^t
 
 
+# Of a network that is tiny: its layers as the kernel takes them. See tiny.pxi.
+cdef struct Tiny:
+    int L                       # 0: it is not tiny, or its rows need more than the kernel does
+    tiny_layer_t layers[TINY_LAYERS]
+    bint runs                   # in the present stint
+
+
 cdef struct Optimizer:
     bint stepping
     step_t step                 # for weights; biases know neither decay nor penalties
@@ -428,6 +435,7 @@ cdef struct Job:
     int lowest_delta            # layers from here up have delta buffers
     int sweep_end               # training's delta sweep stops at this layer
     Gradient gradient
+    Tiny tiny
     Optimizer optimizer
     Division division
     Sensitivity sensitivity

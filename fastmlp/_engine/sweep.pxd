@@ -20,6 +20,9 @@ cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t h
 cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const step_t *step) noexcept nogil
 cdef Py_ssize_t most_rows(const Job *job) noexcept nogil
 
+# tiny.pxi
+cdef void set_up_tiny(Job *job) noexcept nogil
+
 # jobs.pxi
 cdef void train_job(void *arg, int thread) noexcept nogil
 cdef void forward_job(void *arg, int thread) noexcept nogil

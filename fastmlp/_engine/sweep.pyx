@@ -7,6 +7,7 @@ compiler cannot see through would be a good part:
     dense.pxi     the layer kind that nearly all networks are made of
     weights.pxi   the weight phase: gradients by tiles of W, clipping, ties, the step
     division.pxi  the weight phase of ranks that share a step
+    tiny.pxi      both phases of tiny networks, up to the step
     jobs.pxi      what the threads of a team run: training, and each other thing that is asked of a network
 
 All other kinds of layers, ties, tangents and attacks are modules of their own, called through tables and pointers.
@@ -26,6 +27,7 @@ include "rows.pxi"
 include "dense.pxi"
 include "weights.pxi"
 include "division.pxi"
+include "tiny.pxi"
 include "jobs.pxi"
 
 

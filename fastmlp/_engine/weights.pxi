@@ -115,7 +115,8 @@ cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t bat
     if not job.gradient.full:
         step_layers(job, m, step, thread)
         return
-    if not gradient_in_pieces(job, at_row, m, batch, most_rows(job) if job.net.settles else m, thread):
+    if not job.tiny.runs and not gradient_in_pieces(job, at_row, m, batch, most_rows(job) if job.net.settles else m,
+                                                    thread):
         if job.optimizer.exchange == NULL:
             store(&job.results.bad, 1)
             return

@@ -14,10 +14,19 @@ class History(dict[str, list[float]]):
 
     def log(self, logs: Mapping[str, float]) -> None:
         """One more epoch; NaN where a name was not logged in some."""
-        for name in [name for name in logs if name not in self]:
-            self[name] = [math.nan] * len(next(iter(self.values()), []))
+        self._add_names(logs)
         for name, numbers in self.items():
             numbers.append(logs.get(name, math.nan))
+
+    def log_many(self, logs: Mapping[str, list[float]], epochs: int) -> None:
+        """Some more epochs, as log would take them one by one: lists by name."""
+        self._add_names(logs)
+        for name, numbers in self.items():
+            numbers += logs.get(name) or [math.nan] * epochs
+
+    def _add_names(self, logs: Mapping[str, object]) -> None:
+        for name in [name for name in logs if name not in self]:
+            self[name] = [math.nan] * len(next(iter(self.values()), []))
 
     def __repr__(self) -> str:
         """One line: how many epochs there were, and the numbers of the last."""

@@ -21,6 +21,7 @@ from .ranks import ALONE, Ranks
 from .rates import DroppedRates
 from .resumed import WindowEpochs
 from .stream import Stream, StreamEpochs
+from .unwatched import LEAST, UnwatchedEpochs
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -45,10 +46,12 @@ class Ending(enum.Enum):
 class Plan:
     """What is a fit's own, called by the loop in this order. Entered and left, it is the context of all epochs.
 
-    epochs: the Epochs, from the context's beginning on.
+    epochs: the Epochs, from the context's beginning on. watches: whether each epoch may differ from the one before, or
+    is to be looked at; else several may come at once, by end_epochs.
     """
 
     epochs: Epochs
+    watches = True
 
     def state(self) -> OptimizerState:
         """The optimiser's state to train with, asked for once the threads are there."""
@@ -70,6 +73,10 @@ class Plan:
 
     def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
         """Take the EpochResult; (the epoch's number, its logs) for the callbacks."""
+        raise NotImplementedError
+
+    def end_epochs(self, rate: float, losses: list[float]) -> None:
+        """Take the mean losses of epochs that came at once."""
         raise NotImplementedError
 
     def diverged(self) -> None:
@@ -98,7 +105,8 @@ def train(net: MLP, running: Fit, plan: Plan, data: _core.Data, order: Order, wa
         state = plan.state()
         if ranks.several:
             ranks.follow(network, state)
-        kind = _kind_of_epochs(order, ranks, on_batch_end is None and mean is None)
+        kind = _kind_of_epochs(order, ranks, on_batch_end is None and mean is None,
+                               plan.watches or bool(callbacks) or wanted < LEAST)
         plan.epochs = kind(network, state, data, order, batch, team, objective, on_batch_end, ranks, mean, dropped)
         with plan:
             running.present = plan.present()
@@ -108,21 +116,30 @@ def train(net: MLP, running: Fit, plan: Plan, data: _core.Data, order: Order, wa
     return ending
 
 
-def _kind_of_epochs(order: Order, ranks: Ranks, whole: bool) -> type[Epochs]:
-    """whole: whether an epoch's calls of the engine take as many batches as there are."""
+def _kind_of_epochs(order: Order, ranks: Ranks, whole: bool, one_by_one: bool) -> type[Epochs]:
+    """whole: whether an epoch's calls of the engine take as many batches as there are. one_by_one: whether each epoch
+    must be a call of its own."""
     if isinstance(order, Stream):
         return StreamEpochs
     if ranks.local_steps:
         return LocalEpochs
-    return WindowEpochs if order.window is not None and whole and not ranks.several else Epochs
+    if ranks.several or not whole:
+        return Epochs
+    if order.window is not None:
+        return WindowEpochs
+    return Epochs if one_by_one or order.rows is not None else UnwatchedEpochs
 
 
 def _loop(net: MLP, wanted: int, plan: Plan, callbacks: Sequence[Callback], running: Fit) -> Ending:
     epochs, ranks = plan.epochs, plan.epochs.ranks
     changing = ranks.looked_at = ranks.several and ranks.any(bool(callbacks))
     shared = SharedMeasures(running, ranks, callbacks) if ranks.several else None
+    done = 0
+    if isinstance(epochs, UnwatchedEpochs):
+        running.training = True
+        done = epochs.run_many(plan.begin_epoch(), wanted, plan.end_epochs)
     with Notifying(callbacks, net, wanted) as notify:
-        for _ in range(wanted):
+        for _ in range(done, wanted):
             rate = plan.begin_epoch()
             running.training = True
             result = epochs.run(rate)

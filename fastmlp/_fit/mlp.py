@@ -199,6 +199,8 @@ class NetworkPlan(loop.Plan):
                  measures: Measures) -> None:
         self.net, self.X, self.y, self.options, self.goes_on = net, X, y, options, goes_on
         self.rates, self.measures = rates, measures
+        self.watches = bool(measures.sets or callable(options.optimizer.lr) or net._network.scheduled
+                            or not PLAIN_WITHOUT.isdisjoint(options.given))
 
     def state(self) -> OptimizerState:
         network = self.net._network
@@ -236,3 +238,6 @@ class NetworkPlan(loop.Plan):
         logs |= self.measures(self.epochs.team)
         self.net.history.log(logs)
         return self.epochs.state.epoch, logs
+
+    def end_epochs(self, rate: float, losses: list[float]) -> None:
+        self.net.history.log_many({"loss": losses, "lr": [rate] * len(losses)}, len(losses))

@@ -95,6 +95,8 @@ class Order:
 class InOrder(Order):
     """As they come."""
 
+    seed = None
+
     def __call__(self, epoch: int, begin: int, end: int) -> Integers:
         return np.arange(begin, end) if self.rows is None else self.rows[begin:end]
 

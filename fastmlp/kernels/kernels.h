@@ -224,6 +224,24 @@ typedef struct {
     int narrow;          /* no more than kernels_t.narrow elements of each vector are used, the others are 0 */
 } step_t;
 
+/* A layer of a tiny network: dense layers, at most TINY_LAYERS, each of which reads the one before. No layer, nor the
+ * input, has more units than kernels_t.lanes. */
+#define TINY_LAYERS 6
+typedef struct {
+    ptrdiff_t d_in, d_out;
+    int act, needs_s; /* ACT_*, and whether theta' is computed from s */
+    double arg;       /* the activation's argument */
+    int dots;         /* s is by dots: of one unit */
+    const void *W;    /* IN  (d_in, d_out) W, with dots (d_in,) */
+    ptrdiff_t ldw;    /* its row stride */
+    const void *b;    /* IN  (d_out,), or NULL for 0 */
+    const void *back; /* IN  (d_out, d_in) W transposed; of the first layer it is not read */
+    ptrdiff_t ldb;    /* its row stride */
+    int flipped;      /* G is transposed */
+    void *G;          /* OUT (d_in, d_out) de/dW, zeros up to whole vectors, one in a row */
+    void *db;         /* OUT (d_out,) de/db with zeros after it, or NULL */
+} tiny_layer_t;
+
 /* Whether this build has Intel's AMX: where the compiler knows it, and the system is asked for it as dispatch.c does.
  */
 #if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11

@@ -365,6 +365,14 @@ KERNEL(void, avg_pool, (const window_t *g, const void *x, void *out))
 /* dx += delta / (kh kw) all over each window; x and out are not used: it is called as max_pool_grad is */
 KERNEL(void, avg_pool_grad, (const window_t *g, const void *x, const void *out, const void *delta, void *dx))
 
+/* ---- Tiny networks (tiny.inc) */
+
+/* Forward, the losses of of->m rows, and their gradient by all W and b, of L layers. `of` is without x and delta. Gives
+ * whether all losses are finite. */
+KERNEL(int, tiny_gradient, (int L,
+                            const tiny_layer_t *layers, /* (L,) */
+                            const source_t *X, const loss_t *of))
+
 /* ---- For tests (kernels.inc) */
 
 /* out = exp, expm1, log, log1p, erfc, tanh, sigmoid, sin or cos of x, by name; n a multiple of lanes. Gives whether
