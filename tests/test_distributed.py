@@ -623,6 +623,16 @@ def test_what_is_no_communicator(comm):
         network().fit(X, Y, comm=comm)
 
 
+def test_a_users_object_that_has_no_text():
+    class Mute:
+        def __repr__(self):
+            raise ZeroDivisionError
+
+    nets = [network(loss="cross_entropy") for _ in range(2)]
+    _, errors = on_ranks(2, lambda comm: nets[comm.rank].fit(X[:9], LABELS[:9], comm=comm, class_weight=[Mute()]))
+    assert all(isinstance(error, TypeError) and "class_weight must be a dict" in str(error) for error in errors)
+
+
 @pytest.mark.parametrize("rank, size, error", [("a", 2, TypeError), (2, 2, ValueError), (-1, 2, ValueError),
                                                (0, 0, ValueError), (0.0, 2, TypeError)])
 def test_a_rank_that_is_none(rank, size, error):

@@ -349,7 +349,11 @@ def _shape(a: Any) -> tuple[int, ...]:
 
 def _text(value: Any) -> str:
     """What a value is, without where in memory it is."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    try:
+        text = repr(value)
+    except Exception:  # a user's object may do as it likes; whether it is what was wanted is asked later
+        text = f"a {type(value).__name__}"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
 def _said(error: BaseException) -> str:
