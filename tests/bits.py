@@ -229,6 +229,10 @@ def of_columns_and_branches():
     many = fastmlp.Columns(2, [fastmlp.Embedding(60, 5), fastmlp.Embedding(3000, 17, "zero")])
     for name, step in (("sgd", SGD(1 / 1024)), ("adagrad", Adagrad(1 / 64)), ("adam", Adam(1 / 64, l2=1 / 64))):
         yield f"kind columns, {name}", Case([many, Dense(131, "relu"), 9], step, rows=75, batch=33, **large)
+    own = [fastmlp.Embedding(60, 5, lr_scale=0.5, decay=2), fastmlp.Embedding(3000, 17, "zero", lr_scale=2, decay=0.5)]
+    for name, step in (("adagrad", Adagrad(1 / 64)), ("adam", Adam(1 / 64, l2=1 / 64))):
+        yield f"kind columns, rates, {name}", Case([fastmlp.Columns(2, own), Dense(131, "relu"), 9], step, rows=75,
+                                                   batch=33, **large)
     yield "kind columns, attacked", Case([columns, Dense(20, "tanh"), 3], SGD(1 / 256), input_noise=1 / 8,
                                          adversarial=Attack(1 / 4, 1 / 8, 2, 2, (-16.0, 16.0), True), **small)
     norm = fastmlp.BatchNorm()
