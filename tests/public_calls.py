@@ -616,6 +616,6 @@ INTERNAL = {
     **dict.fromkeys(("Communicator", "SerialCommunicator"), ("sum_", "broadcast_")),
     "MPICommunicator": ("sum_", "broadcast_", "parts"),
     **dict.fromkeys(("Projection1D", "Projection2D"), ("as_dense",)),
-    "History": ("log",),
+    "History": ("log", "log_many"),
     "OptimizerState": ("export", "following", "restore", "step_at"),
 }
