@@ -29,6 +29,7 @@ from .pieces import Block, held_out_outputs
 from .presets import PRESETS, Kind, Preset
 
 FORMAT = 1  # of pickled state
+ROWS = 4096  # that are predicted at a time
 
 PARAMETERS = """\
     preset : "fast", "default" or "best": how large the networks are, how many, and how long they train.
@@ -231,8 +232,15 @@ class BaseTabular(Documented, BaseEstimator):
         return self._outputs_of(self._read(X))
 
     def _outputs_of(self, columns: list[Column]) -> Floats:
-        members, features = self._members(), self._encoder.transform(columns)
-        return np.stack([net._network.predict(features, linked=False) for net in members]).astype(np.float64)
+        """Some rows at a time, whose features then are in the cache, and never all in memory."""
+        members, n = self._members(), tables.n_rows(columns)
+        out = np.empty((len(members), n, members[0].d[-1]))
+        for begin in range(0, n, ROWS):
+            some = slice(begin, begin + ROWS)
+            features = self._encoder.transform(tables.rows_of(columns, some))
+            for net, outputs in zip(members, out):
+                outputs[some] = net._network.predict(features, linked=False)
+        return out
 
     def _as_networks(self, X: Any, y: Any = None) -> tuple[list[MLP], Floats, Any, Integers, int]:
         """(members, X as they take it, y as they take it, the column of each feature, how many columns there are)."""
@@ -350,7 +358,7 @@ def _some_rows(columns: list[Column], y: Any, weight: Any, chosen: Any) -> tuple
     """(columns, y, weight) of the rows that are chosen, a mask. ValueError where there are none."""
     if not chosen.any():
         raise ValueError("sample_weight times class_weight must be above 0 for some row, got 0 for all")
-    return [replace(column, values=column.values[chosen]) for column in columns], y[chosen], weight[chosen]
+    return tables.rows_of(columns, chosen), y[chosen], weight[chosen]
 
 
 def _weights(sample_weight: Any, columns: list[Column]) -> Floats | None:

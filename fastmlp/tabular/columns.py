@@ -10,8 +10,8 @@ import datetime
 import decimal
 import math
 import numbers
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,6 +92,11 @@ def n_rows(columns: Sequence[Column]) -> int:
     return len(columns[0].values)
 
 
+def rows_of(columns: Sequence[Column], rows: Any) -> list[Column]:
+    """The columns with some of the rows, an index of NumPy's."""
+    return [replace(column, values=column.values[rows]) for column in columns]
+
+
 # ---- frames
 
 def _frame_arrays(X: Any, names: Sequence[Any] | None) -> tuple[list[Any], list[NDArray[Any]]]:
@@ -134,7 +139,7 @@ def _series_array(series: Any, nw: Any) -> NDArray[Any]:
     values = np.empty(len(series), object)
     values[:] = series.to_list()
     if dtype == nw.Categorical or dtype == nw.Enum:  # also those of numbers
-        values[:] = [None if is_missing(v) else _label(series.name, v) for v in values]
+        values[:] = _labels(series.name, values)
     return values
 
 
@@ -174,16 +179,16 @@ _WHAT = {NUMBER: "numbers", CATEGORY: "categories", TIME: "points in time"}
 def _column_of_objects(name: Any, values: NDArray[Any], kind: str | None) -> Column:
     """A column of Python's objects: numbers where all are, points in time where all are, else categories."""
     objects = values.tolist() if values.dtype.kind in "USO" else list(values)
-    present = [not is_missing(v) for v in objects]
-    own = _kind_of([v for v, there in zip(objects, present) if there]) if kind != CATEGORY else CATEGORY
+    own = _kind_of(objects) if kind != CATEGORY else CATEGORY
     own = kind or NUMBER if own is None else own
     if own != (kind or own):
         raise TypeError(f"column {name!r} of X must hold what it held in fit, {_WHAT[kind or own]}, got "
-                        f"{_checks.described(next(v for v, there in zip(objects, present) if there))}")
+                        f"{_checks.described(next(v for v in objects if not is_missing(v)))}")
     if own == CATEGORY:
         labels = np.empty(len(objects), object)
-        labels[:] = [_label(name, v) if there else None for v, there in zip(objects, present)]
+        labels[:] = _labels(name, objects)
         return Column(name, CATEGORY, labels)
+    present = [not is_missing(v) for v in objects]
     if own == TIME:
         moments = np.array([v if there else "NaT" for v, there in zip(objects, present)], "datetime64[us]")
         return _column(name, moments, TIME)
@@ -195,8 +200,11 @@ def _column_of_objects(name: Any, values: NDArray[Any], kind: str | None) -> Col
 
 
 def _kind_of(objects: list[Any]) -> str | None:
-    """The kind of a column of these values; None where there are none."""
-    kinds = {type(v) for v in objects}
+    """The kind of a column of these values, of which some may be missing; None where all are."""
+    kinds = set(map(type, objects))
+    if str in kinds and kinds <= {str, float, type(None)}:  # text, with or without missing values: most columns
+        return CATEGORY
+    kinds = {type(v) for v in objects if not is_missing(v)}
     if any(issubclass(k, numbers.Complex) and not issubclass(k, numbers.Real) for k in kinds):
         raise ValueError("Complex data not supported: X must have real numbers")
     if not kinds:
@@ -213,6 +221,11 @@ def is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)
+
+
+def _labels(name: Any, values: Iterable[Any]) -> list[str | None]:
+    """Categories as text, None where missing."""
+    return [value if type(value) is str else None if is_missing(value) else _label(name, value) for value in values]
 
 
 def _label(name: Any, value: Any) -> str:

@@ -9,7 +9,7 @@ import math
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from .._types import Floats, Integers
 from ..callbacks import Callback
 from ..model import MLP
 from . import ensemble
+from .columns import rows_of
 from .encode import Encoder
 from .presets import Kind, Preset
 from .sketch import Numbers, Summary, kind_of
@@ -146,7 +147,7 @@ def block(est: Any, X: Any, y: Any, weight: Any, parts: Any) -> Block:
     weight = est._weighted_piece(y, _weights(weight, len(y)))
     rows = np.arange(len(y)) if weight is None else np.flatnonzero(weight > 0)
     if len(rows) < len(y):
-        columns, y, weight = [replace(column, values=column.values[rows]) for column in columns], y[rows], weight[rows]
+        columns, y, weight = rows_of(columns, rows), y[rows], weight[rows]
     return Block(est._encoder.transform(columns), est._targets(y, weight, reset=False), weight, parts(y, rows))
 
 
