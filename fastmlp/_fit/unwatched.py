@@ -53,9 +53,9 @@ class UnwatchedEpochs(Epochs):
                 sums.clear()
                 self._train_many(start, whole, sums)
         finally:
+            log(rate, (np.array(sums) / self.weight).tolist())  # first, and by few calls: a signal may come in each
             self.state.epoch += len(sums)
             self.network.progress.epochs_ever += len(sums)
-            log(rate, [loss / self.weight for loss in sums])
         return len(sums)
 
     def _train_many(self, start: Snapshot, n: int, sums: list[float]) -> None:
