@@ -53,9 +53,12 @@ class UnwatchedEpochs(Epochs):
                 sums.clear()
                 self._train_many(start, whole, sums)
         finally:
-            log(rate, (np.array(sums) / self.weight).tolist())  # first, and by few calls: a signal may come in each
-            self.state.epoch += len(sums)
-            self.network.progress.epochs_ever += len(sums)
+            losses = (np.array(sums) / self.weight).tolist()
+            try:
+                log(rate, losses)
+            finally:  # a signal may come in any call: what is logged is counted
+                self.state.epoch += len(sums)
+                self.network.progress.epochs_ever += len(sums)
         return len(sums)
 
     def _train_many(self, start: Snapshot, n: int, sums: list[float]) -> None:
