@@ -616,6 +616,6 @@ INTERNAL = {
     **dict.fromkeys(("Communicator", "SerialCommunicator"), ("sum_", "broadcast_")),
     "MPICommunicator": ("sum_", "broadcast_", "parts"),
     **dict.fromkeys(("Projection1D", "Projection2D"), ("as_dense",)),
-    "History": ("log", "log_many"),
+    "History": ("log", "lists"),
     "OptimizerState": ("export", "following", "restore", "step_at"),
 }

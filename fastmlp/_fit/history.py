@@ -1,8 +1,9 @@
 """The numbers of each epoch of a fit."""
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import _lazy
@@ -18,14 +19,19 @@ class History(dict[str, list[float]]):
         for name, numbers in self.items():
             numbers.append(logs.get(name, math.nan))
 
-    def log_many(self, logs: Mapping[str, list[float]], epochs: int) -> None:
-        """Some more epochs, as log would take them one by one: lists by name."""
-        self._add_names(logs)
-        for name, numbers in self.items():
-            numbers += logs.get(name) or [math.nan] * epochs
+    @contextlib.contextmanager
+    def lists(self, *names: str) -> Iterator[list[list[float]]]:
+        """The lists of some names, which may grow alike in this context; NaN follows in the others at its end."""
+        self._add_names(names)
+        lists = [self[name] for name in names]
+        try:
+            yield lists
+        finally:
+            for numbers in self.values():
+                numbers += [math.nan] * (len(lists[0]) - len(numbers))
 
-    def _add_names(self, logs: Mapping[str, object]) -> None:
-        for name in [name for name in logs if name not in self]:
+    def _add_names(self, names: Iterable[str]) -> None:
+        for name in [name for name in names if name not in self]:
             self[name] = [math.nan] * len(next(iter(self.values()), []))
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@ the members of tables each hand it a Plan.
 """
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +48,7 @@ class Plan:
     """What is a fit's own, called by the loop in this order. Entered and left, it is the context of all epochs.
 
     epochs: the Epochs, from the context's beginning on. watches: whether each epoch may differ from the one before, or
-    is to be looked at; else several may come at once, by end_epochs.
+    is to be looked at; else several may come at once, which go to its `lists`.
     """
 
     epochs: Epochs
@@ -75,8 +76,8 @@ class Plan:
         """Take the EpochResult; (the epoch's number, its logs) for the callbacks."""
         raise NotImplementedError
 
-    def end_epochs(self, rate: float, losses: list[float]) -> None:
-        """Take the mean losses of epochs that came at once."""
+    def lists(self) -> contextlib.AbstractContextManager[list[list[float]]]:
+        """A context with [losses, rates], lists to which epochs are added that come at once."""
         raise NotImplementedError
 
     def diverged(self) -> None:
@@ -137,7 +138,8 @@ def _loop(net: MLP, wanted: int, plan: Plan, callbacks: Sequence[Callback], runn
     done = 0
     if isinstance(epochs, UnwatchedEpochs):
         running.training = True
-        done = epochs.run_many(plan.begin_epoch(), wanted, plan.end_epochs)
+        with plan.lists() as (losses, rates):
+            done = epochs.run_many(plan.begin_epoch(), wanted, losses, rates)
     with Notifying(callbacks, net, wanted) as notify:
         for _ in range(done, wanted):
             rate = plan.begin_epoch()

@@ -1,6 +1,7 @@
 """What MLP.fit and MLP.partial_fit do."""
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
 from collections.abc import Iterator
@@ -239,5 +240,5 @@ class NetworkPlan(loop.Plan):
         self.net.history.log(logs)
         return self.epochs.state.epoch, logs
 
-    def end_epochs(self, rate: float, losses: list[float]) -> None:
-        self.net.history.log_many({"loss": losses, "lr": [rate] * len(losses)}, len(losses))
+    def lists(self) -> contextlib.AbstractContextManager[list[list[float]]]:
+        return self.net.history.lists("loss", "lr")
