@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _checks
+from .ranks import sum_in_order
+from .side_by_side import LOOK_SECONDS
 
 Result = TypeVar("Result")
 Groups = int | Sequence[int]  # how many there are, or the rows of each
-LOOK_SECONDS = 0.1  # a signal that comes just before Python begins to wait does not end the wait
 
 
 def groups_of(comm: Any) -> Groups | None:
@@ -97,10 +98,7 @@ class Group:
         self.rank, self.size, self.shared, self.odd = rank, size, shared, False
 
     def sum_(self, buffer: NDArray[Any]) -> None:
-        first, *others = self._of_all(buffer)
-        np.copyto(buffer, first)
-        for other in others:
-            buffer += other
+        sum_in_order(self._of_all(buffer), buffer)
 
     def broadcast_(self, buffer: NDArray[Any]) -> None:
         np.copyto(buffer, self._of_all(buffer)[0])

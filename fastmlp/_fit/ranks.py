@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 NO_ROWS = np.empty(0, np.int64)
 
 
+def sum_in_order(parts: Sequence[NDArray[Any]] | NDArray[Any], out: NDArray[Any]) -> None:
+    """The sum of the parts of all ranks, added in the order of the ranks; out may be none of them."""
+    np.copyto(out, parts[0])
+    for part in parts[1:]:
+        out += part
+
+
 class Ranks:
     """The one rank of a fit without a communicator.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks
+from .._fit.ranks import sum_in_order
 from .parts import Parts, shared_parts
 
 __all__ = ["Communicator", "MPICommunicator", "SerialCommunicator", "communicator_of"]
@@ -91,7 +92,7 @@ class MPICommunicator:
         if buffer.nbytes <= SMALL_BYTES:
             parts = self._room("parts", flat.dtype, (self.size, flat.size))
             self.comm.Allgather(flat, parts)
-            _add_up(parts, flat)
+            sum_in_order(parts, flat)
             return
         piece = -(-flat.size // self.size)
         whole = flat
@@ -100,7 +101,7 @@ class MPICommunicator:
             whole[:flat.size] = flat
         parts, own = self._room("parts", flat.dtype, (self.size, piece)), self._room("own", flat.dtype, (piece,))
         self.comm.Alltoall(whole, parts)
-        _add_up(parts, own)
+        sum_in_order(parts, own)
         self.comm.Allgather(own, whole)
         if whole is not flat:
             flat[:] = whole[:flat.size]
@@ -118,13 +119,6 @@ class MPICommunicator:
         if key not in self._rooms:
             self._rooms[key] = np.empty(shape, dtype)
         return self._rooms[key]
-
-
-def _add_up(parts: NDArray[Any], out: NDArray[Any]) -> None:
-    """The sum of the rows of parts, in their order."""
-    np.copyto(out, parts[0])
-    for part in parts[1:]:
-        out += part
 
 
 def communicator_of(comm: Any) -> Communicator:
