@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._needs import needs
+from ..estimators._stochastic import batch_size
 from .collections import Shard
 
 
@@ -116,37 +117,41 @@ class Tally(NamedTuple):
 
 def tally(result: Trained, shard: Shard) -> Tally:
     """The Tally of a worker's rows."""
-    est, X, y = result.est, shard.X, shard.y
-    weight = np.ones(X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
-    network = est._mlp()._network
-    total = float(weight.sum())
-    targets = est._targets(est._validate_input(X, y, incremental=True, reset=False)[1], network.dtype)
-    loss = est._loss_to_report(network.evaluate(X, targets, weight)) * total if total else 0.0
+    est, weight = result.est, _weights(shard)
+    network, total = est._mlp()._network, float(weight.sum())
+    targets = _targets(est, shard, network.dtype)
+    loss = est._loss_to_report(network.evaluate(shard.X, targets, weight)) * total if total else 0.0
     return _tally(est, shard, weight, float(loss))
 
 
 def training_loss(result: Trained, shard: Shard) -> Losses:
     """Of a worker's rows, at the present weights without noise and dropout, with the penalties of training."""
-    est, X = result.est, shard.X
-    net, n = est._mlp(), X.shape[0]
-    weight = np.ones(n) if shard.weight is None else np.asarray(shard.weight, np.float64)
+    est, net, weight, n = result.est, result.est._mlp(), _weights(shard), shard.X.shape[0]
     total = float(weight.sum())
     if not total:
         return Losses(0.0, 0.0)
-    targets = est._targets(est._validate_input(X, shard.y, incremental=True, reset=False)[1], net.dtype)
-    loss = net.evaluate(X, targets, weight)
-    if est.gradient_penalty:
-        loss = net.loss_and_grad(X, targets, weight, gradient_penalty=est.gradient_penalty)[0]
+    given = shard.X, _targets(est, shard, net.dtype), weight
+    loss = (net.loss_and_grad(*given, gradient_penalty=est.gradient_penalty)[0] if est.gradient_penalty
+            else net.evaluate(*given))
     weights = [W for W in net.W if W is not None]
     penalty = sum(est.alpha / 2 * np.vdot(W, W) + est.l1 * np.abs(W).sum() for W in weights)
-    batches = math.ceil(n / min(n, 200 if est.batch_size == "auto" else est.batch_size))
+    batches = math.ceil(n / batch_size(est, n))
     return Losses(est._loss_to_report(loss) * total + penalty * batches, total)
+
+
+def _weights(shard: Shard) -> Any:
+    """Of a worker's rows, (n,) of float64."""
+    return np.ones(shard.X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
+
+
+def _targets(est: Any, shard: Shard, dtype: Any) -> Any:
+    """y of a worker's rows, as the network takes it."""
+    return est._targets(est._validate_input(shard.X, shard.y, incremental=True, reset=False)[1], dtype)
 
 
 def tally_of_predictions(est: Any, shard: Shard) -> Tally:
     """The same without the loss, of any estimator."""
-    weight = np.ones(shard.X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
-    return _tally(est, shard, weight, 0.0)
+    return _tally(est, shard, _weights(shard), 0.0)
 
 
 def _tally(est: Any, shard: Shard, weight: Any, loss: float) -> Tally:

@@ -39,12 +39,15 @@ def fit_stochastic(job: _solvers.FitJob) -> None:
     mean_weight = job.mean_weight(rows)
     objective = Objective(est.alpha / mean_weight, est.l1 / mean_weight, est.input_noise,
                           _robust.penalty(job.network, gradient_penalty=est.gradient_penalty))
-    batch = _batch_size(est, int(ranks.sums(order.n)[0]))
+    n = int(ranks.sums(order.n)[0])
+    if est.batch_size != "auto" and est.batch_size > n:
+        warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+                      stacklevel=1)
     wanted = 1 if job.incremental else est.max_iter
     plan = EstimatorPlan(job, watched, wanted)
     est.n_iter_ = 0
     try:
-        ending = loop.train(job.net, job.running, plan, job.data, order, wanted, batch, objective,
+        ending = loop.train(job.net, job.running, plan, job.data, order, wanted, batch_size(est, n), objective,
                             _solvers.callbacks_of(est), est.n_threads, ranks)
     except KeyboardInterrupt:
         if ranks.several:  # the others are to hear of it
@@ -157,10 +160,6 @@ def _start_rate(est: Any, progress: Progress) -> None:
     est._rate_asked = asked
 
 
-def _batch_size(est: Any, n: int) -> int:
-    if est.batch_size == "auto":
-        return min(200, n)
-    if est.batch_size > n:
-        warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                      stacklevel=2)
-    return min(est.batch_size, n)
+def batch_size(est: Any, n: int) -> int:
+    """Rows of a batch, of n."""
+    return min(200 if est.batch_size == "auto" else est.batch_size, n)
