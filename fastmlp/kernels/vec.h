@@ -126,8 +126,9 @@ INLINE vf from_bits(vi a)
 INLINE real first_lane(vf v) { return v; }
 #endif
 
-/* n and what is missing to whole vectors */
-INLINE ptrdiff_t whole_vectors(ptrdiff_t n) { return (n + VL - 1) / VL * VL; }
+/* n and what is missing to a multiple, as to whole vectors */
+INLINE ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+INLINE ptrdiff_t whole_vectors(ptrdiff_t n) { return round_up(n, VL); }
 
 /* ---- fma_, sqrt_, max_ and sel_gt by instruction set */
 
