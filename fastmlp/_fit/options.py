@@ -88,7 +88,7 @@ class Options:
         sets = self.validation_data or (["val"] if self.validation_fraction else [""] if self.metrics else [])
         found: dict[str, bool | None] = dict.fromkeys(LOGGED, False)
         for of in sets:
-            for name, larger in directions_of_set(of, self.metrics):
+            for name, larger in _directions_of_set(of, self.metrics):
                 if name in found:
                     raise ValueError("metrics and validation_data must have names that make different ones together, "
                                      f"got two numbers to log as {name!r}")
@@ -102,7 +102,7 @@ class Options:
 DEFAULTS = {field.name: field.default for field in fields(Options)}
 
 
-def directions_of_set(of: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, bool | None]]:
+def _directions_of_set(of: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, bool | None]]:
     """(name, whether larger is better, None where nothing says so) of each number that is logged of rows: their loss,
     where they have a name, and the metrics."""
     if of:
