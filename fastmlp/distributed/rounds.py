@@ -119,7 +119,7 @@ def tally(result: Trained, shard: Shard) -> Tally:
     """The Tally of a worker's rows."""
     est, weight = result.est, _weights(shard)
     network, total = est._mlp()._network, float(weight.sum())
-    targets = _targets(est, shard, network.dtype)
+    targets = _targets_of(est, shard, network.dtype)
     loss = est._loss_to_report(network.evaluate(shard.X, targets, weight)) * total if total else 0.0
     return _tally(est, shard, weight, float(loss))
 
@@ -130,7 +130,7 @@ def training_loss(result: Trained, shard: Shard) -> Losses:
     total = float(weight.sum())
     if not total:
         return Losses(0.0, 0.0)
-    given = shard.X, _targets(est, shard, net.dtype), weight
+    given = shard.X, _targets_of(est, shard, net.dtype), weight
     loss = (net.loss_and_grad(*given, gradient_penalty=est.gradient_penalty)[0] if est.gradient_penalty
             else net.evaluate(*given))
     weights = [W for W in net.W if W is not None]
@@ -144,7 +144,7 @@ def _weights(shard: Shard) -> Any:
     return np.ones(shard.X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
 
 
-def _targets(est: Any, shard: Shard, dtype: Any) -> Any:
+def _targets_of(est: Any, shard: Shard, dtype: Any) -> Any:
     """y of a worker's rows, as the network takes it."""
     return est._targets(est._validate_input(shard.X, shard.y, incremental=True, reset=False)[1], dtype)
 
