@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import fastmlp
 from fastmlp import TabularClassifier, TabularRegressor
+from fastmlp.tabular import _base
 
 N = 240
 BOTH = [TabularClassifier, TabularRegressor]
@@ -209,6 +210,17 @@ def test_columns_that_tell_nothing():
     X = pd.DataFrame({"a": [1.0] * 40, "b": ["x"] * 40, "c": [None] * 40})
     model = quick(TabularRegressor).fit(X, np.arange(40.0))
     assert np.ptp(model.predict(X)) == 0
+
+
+@pytest.mark.parametrize("Estimator", BOTH)
+def test_rows_are_predicted_some_at_a_time(Estimator, monkeypatch):
+    X = frame()
+    model = quick(Estimator).fit(X, targets(Estimator))
+    monkeypatch.setattr(_base, "ROWS", N)
+    wanted = predictions(model, X)
+    for rows in (1, 7, N - 1):
+        monkeypatch.setattr(_base, "ROWS", rows)
+        assert np.array_equal(predictions(model, X), wanted)
 
 
 # ---- what X may not be
