@@ -213,6 +213,28 @@ def test_columns_that_tell_nothing():
 
 
 @pytest.mark.parametrize("Estimator", BOTH)
+def test_targets_of_arrow(Estimator):
+    pa = pytest.importorskip("pyarrow")
+    X, y = frame(), targets(Estimator)
+    wanted = quick(Estimator).fit(X, y)
+    for given in (pa.array(y), pa.chunked_array([y[:50], y[50:]])):
+        model = quick(Estimator).fit(X, given)
+        assert np.array_equal(predictions(model, X), predictions(wanted, X))
+        assert model.score(X, given) == wanted.score(X, y)
+
+
+@pytest.mark.filterwarnings("error")
+def test_times_of_a_zone_are_those_on_its_clocks_in_frames_and_arrays():
+    when = pd.Series(pd.date_range("2024-01-01", periods=N, freq="7h", tz="Europe/Berlin"))
+    X, y = pd.DataFrame({"when": when, "none": None}), targets(TabularRegressor)
+    model = quick(TabularRegressor).fit(X, y)
+    assert model.kinds_[0] == "time"
+    clocks = X.assign(when=when.dt.tz_localize(None))
+    for given in (clocks, clocks.to_numpy(object), X.to_numpy(object), X.astype(object)):
+        assert np.array_equal(quick(TabularRegressor).fit(given, y).predict(given), model.predict(X))
+
+
+@pytest.mark.parametrize("Estimator", BOTH)
 def test_rows_are_predicted_some_at_a_time(Estimator, monkeypatch):
     X = frame()
     model = quick(Estimator).fit(X, targets(Estimator))

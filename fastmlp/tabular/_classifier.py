@@ -182,7 +182,7 @@ def _known(classes: Any, found: Any) -> Any:
 
 def _labels(y: Any) -> Any:
     """y as an array (n,); of frames' series, with categories of text as text."""
-    y = y.to_numpy() if hasattr(y, "to_numpy") and not hasattr(y, "columns") else y
+    y = np.asarray(y) if hasattr(y, "to_numpy") and not hasattr(y, "columns") else y
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError("Input y contains NaN or infinity.")

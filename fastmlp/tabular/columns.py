@@ -190,7 +190,8 @@ def _column_of_objects(name: Any, values: NDArray[Any], kind: str | None) -> Col
         return Column(name, CATEGORY, labels)
     present = [not is_missing(v) for v in objects]
     if own == TIME:
-        moments = np.array([v if there else "NaT" for v, there in zip(objects, present)], "datetime64[us]")
+        wall = [v.replace(tzinfo=None) if getattr(v, "tzinfo", None) else v for v in objects]  # as of frames
+        moments = np.array([v if there else "NaT" for v, there in zip(wall, present)], "datetime64[us]")
         return _column(name, moments, TIME)
     try:
         floats = np.array([float(v) if there else math.nan for v, there in zip(objects, present)], np.float64)
