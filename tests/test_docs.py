@@ -94,6 +94,14 @@ def test_each_public_name_has_an_example_that_runs(module, name, needs, lines, m
     assert not failed
 
 
+def test_drawings_are_what_their_code_draws():
+    import drawings
+
+    assert drawings.DRAWINGS
+    for name, drawn in drawings.DRAWINGS.items():
+        assert (DOCS / name).read_text() == drawn(), "python docs/drawings.py"
+
+
 @pytest.mark.slow
 def test_it_builds_without_warnings(tmp_path):
     for package in ("sphinx", "sphinx_gallery", "pydata_sphinx_theme", "myst_parser", "palmerpenguins"):
