@@ -11,7 +11,6 @@ import pages
 import sources
 
 PAGES = [sources.ROOT / "README.md", *sorted((sources.ROOT / "docs").rglob("*.md"))]
-names = [str(path.relative_to(sources.ROOT)) for path in PAGES]
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if pages.blocks(path.read_text())],
@@ -24,16 +23,31 @@ def test_a_page_runs(path, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", PAGES, ids=names)
+READ = [*PAGES, *(sources.ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
+                                                   "benchmarks/README.md"))]
+
+
+def anchors(path):
+    """The anchors of the titles of a page, as GitHub and the documentation make them."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", READ, ids=lambda path: str(path.relative_to(sources.ROOT)))
 def test_links_lead_somewhere(path, monkeypatch):
     monkeypatch.syspath_prepend(str(sources.ROOT / "docs"))
     import api_pages
 
     written = {sources.ROOT / "docs" / "api" / f"{name}.rst" for name in api_pages.PAGES}  # by make docs
     text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
-    paths = [(path.parent / link).resolve() for link in links if link and "://" not in link]
-    lost = [path for path in paths if path not in written and not path.exists()]
+    lost = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" not in link:
+            name, _, anchor = link.partition("#")
+            target = (path.parent / name).resolve() if name else path
+            if target not in written and not target.exists() or anchor and anchor not in anchors(target):
+                lost.append(link)
     assert not lost
 
 
