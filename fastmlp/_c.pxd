@@ -127,6 +127,19 @@ cdef extern from "kernels/kernels.h" nogil:
                                const void *gamma, const void *weight, const int64_t *order, Py_ssize_t first,
                                double total, const void *sum_x, const void *sum, void *out,
                                Py_ssize_t ldo) noexcept nogil
+        void (*norm_moves)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *x,
+                           Py_ssize_t ldx, const void *xt, Py_ssize_t ldxt, const void *mean, const void *scale,
+                           const void *weight, const int64_t *order, Py_ssize_t first, void *spread,
+                           void *shift) noexcept nogil
+        void (*norm_sums_along)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, Py_ssize_t step, const void *x,
+                                Py_ssize_t ldx, const void *xt, Py_ssize_t ldxt, const void *delta, Py_ssize_t ldd,
+                                const void *mean, const void *scale, double total, const void *spread,
+                                const void *shift, int accumulate, void *sum_x) noexcept nogil
+        void (*norm_curve)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx,
+                           const void *xt, Py_ssize_t ldxt, const void *delta, Py_ssize_t ldd, const void *mean,
+                           const void *scale, const void *gamma, const void *weight, const int64_t *order,
+                           Py_ssize_t first, double total, const void *spread, const void *shift, const void *sum_x,
+                           const void *sum, void *out, Py_ssize_t ldo) noexcept nogil
         void (*affine)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx,
                        const void *gamma, const void *beta, void *out, Py_ssize_t ldo) noexcept nogil
         void (*feature_sums)(Py_ssize_t m, Py_ssize_t positions, Py_ssize_t n, const void *x, Py_ssize_t ldx,

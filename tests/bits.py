@@ -322,6 +322,12 @@ def with_penalties():
     yield "jacobian penalty", Case(DROPPED, Adam(1 / 64), jacobian_penalty=1 / 8, **penalised)
     yield "penalty kind conv", Case([(6, 5, 2), Conv2D(3, 3, "silu"), MaxPool2D(2), AvgPool2D(1, 2), 3], Adam(1 / 64),
                                     gradient_penalty=1 / 8, **penalised)
+    norm = fastmlp.BatchNorm()
+    for penalty in ("gradient_penalty", "jacobian_penalty"):
+        yield f"{penalty} kind batch_norm", Case([9, norm, Dense(20, "tanh"), fastmlp.Residual(norm, Dense(20, "silu")),
+                                                  norm, 3], Adam(1 / 64), **penalised, **{penalty: 1 / 8})
+        yield f"{penalty} kind batch_norm, maps", Case([(6, 5, 3), Conv2D(17, 2, "relu"), norm, MaxPool2D(2), norm, 2],
+                                                       Adam(1 / 64), rows=75, batch=33, **{penalty: 1 / 8})
     yield "penalty wide", Case(dense([70, 300, 257, 10], "relu"), Adam(1 / 512), gradient_penalty=1 / 8, **WIDE)
     for norm in (2, np.inf):
         yield f"adversarial {norm}", Case(dense([20, 40, 3], "tanh"), Adam(1 / 64), "cross_entropy", input_noise=1 / 8,

@@ -186,13 +186,6 @@ def test_attacks_have_the_same_bits(name, dtype, monkeypatch):
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("option", ["gradient_penalty", "jacobian_penalty"])
-def test_penalties_on_the_sensitivity_are_refused(option):
-    net, X, y = problem("rows")
-    with pytest.raises(ValueError, match=f"{option} must be 0 for a network with BatchNorm"):
-        net.fit(X, y, **{option: 0.1})
-
-
 def test_after_pooling_and_errors():
     MLP([(4, 4, 2), AvgPool2D(2), BatchNorm(), 3])
     for wrong, message in (({"momentum": 0}, "momentum"), ({"momentum": 1.5}, "momentum"), ({"eps": 0}, "eps")):

@@ -185,6 +185,15 @@ def test_rows_that_are_attacked_by_running_statistics(name, sizes):
                   adversarial=Attack(0.3, max_iter=2, norm=2))
 
 
+@pytest.mark.parametrize("name", NORMALISED)
+@pytest.mark.parametrize("sizes", [(60, 20), (25, 0, 9)])
+@pytest.mark.parametrize("weight", [None, WEIGHT * (np.arange(N) >= 28)], ids=["none", "some"])
+def test_a_sensitivity_penalty_through_the_statistics_of_all(name, sizes, weight):
+    nets, one = assert_as_one(sizes, NORMALISED[name], weight=weight, epochs=5, optimizer=SGD(0.01),
+                              gradient_penalty=0.1)
+    np.testing.assert_allclose(nets[0].history["gradient_penalty"], one.history["gradient_penalty"], **CLOSE)
+
+
 def test_statistics_of_batches_are_the_same_on_any_number_of_threads():
     fits = [together((60, 20), NORMALISED["rows"], X, Y, batch_size=40, epochs=3, n_threads=n) for n in (1, 3)]
     assert_the_same([net for nets in fits for net in nets])

@@ -121,9 +121,8 @@ def test_the_same_bits_for_any_number_of_threads_block_and_chunk(kind, dtype):
         net, X, y, _ = problem(kind, dtype)
         net._network.core.block_rows, net._network.core.chunk_rows = block, chunk
         net.fit(X, y, Adam(0.01), epochs=2, batch_size=70, n_threads=threads)
-        if not net._network.core.settles:
-            net.partial_fit(X, y, batch_size=70, n_threads=threads, gradient_penalty=0.1)
-            net.partial_fit(X, y, batch_size=70, n_threads=threads, adversarial=Attack(0.1, max_iter=2))
+        for option in ({"gradient_penalty": 0.1}, {"jacobian_penalty": 0.1}, {"adversarial": Attack(0.1, max_iter=2)}):
+            net.partial_fit(X, y, batch_size=70, n_threads=threads, **option)
         seen.add(net.params.tobytes())
     assert len(seen) == 1
 

@@ -107,6 +107,7 @@ cdef class Call:
         cdef Py_ssize_t n = self.job.net.L + 1
         sensitivity.tangent, sensitivity.pulled = self.layers + n, (self.layers + 2 * n if projected else self.layers)
         sensitivity.push_tangent, sensitivity.tangent_rows = push_tangent, tangent_rows
+        sensitivity.settling_tangents = settling_tangents
 
     cdef go_along(self, V):
         """Have the tangents be those of weights that move along V, laid out as P."""
@@ -226,10 +227,10 @@ cdef class Call:
         changed in place. error: what Python has raised in this batch, or None. Where ranks divide steps it is called
         only if one of them has failed: without an error, after this rank has heard so.
 
-        settle(numbers, back) is called in between, in the same way for each layer whose rows need each other: see
+        settle(numbers, sums) is called in between, in the same way for each layer whose rows need each other: see
         Optimizer.settle. numbers: float64, on the way forward [the sum of the rows' weights, how many have one, the
-        means of the columns, their variances], on the way back [the same two, which are those of all by then, the sums
-        of delta x^, those of delta].
+        means of the columns, their variances]; with sums, on the way back and of tangents both ways, [the same two,
+        which are those of all by then, two sums of each column].
         """
         self.exchanged, self.settled = function, settle
         if function is not None:
@@ -411,18 +412,16 @@ cdef void exchange_in_python(Job *job) noexcept with gil:
         store(&job.results.bad, 1)
 
 
-cdef void settle_columns(Job *job, Layer *layer, bint back) noexcept nogil:
+cdef void settle_columns(Job *job, Norm *norm, char *first, char *second, bint sums) noexcept nogil:
     set_float_mode(job.team.outside)
-    settle_in_python(job, &layer.norm, back)
+    settle_in_python(job, norm, first, second, sums)
     set_float_mode(ENGINE_MODE)
 
 
-cdef void settle_in_python(Job *job, Norm *norm, bint back) noexcept with gil:
+cdef void settle_in_python(Job *job, Norm *norm, char *first, char *second, bint sums) noexcept with gil:
     """The user's settle. An exception is kept for the exchange to hand on."""
     cdef Call call = <Call>job.rows.call
     cdef Py_ssize_t i, n = norm.channels
-    cdef char *first = norm.sum_x if back else norm.mean
-    cdef char *second = norm.sum if back else norm.var
     cdef double *numbers
     if call.error is not None:
         return
@@ -432,7 +431,7 @@ cdef void settle_in_python(Job *job, Norm *norm, bint back) noexcept with gil:
         numbers[0], numbers[1] = norm.total, norm.count
         for i in range(n):
             numbers[2 + i], numbers[2 + n + i] = get(job, first, i), get(job, second, i)
-        call.settled(array, back)
+        call.settled(array, sums)
         require_threads(job)
         norm.total, norm.count = numbers[0], numbers[1]
         for i in range(n):

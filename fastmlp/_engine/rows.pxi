@@ -130,7 +130,7 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
     cdef Py_ssize_t until_look = job.signals.blocks
     cdef char *scratch = job.shares.scratch[thread]
     if job.net.settles and job.batches.training:
-        settling_rows(job, pos, first, hi, m, scale, thread)
+        settling_phase(job, pos, first, hi, m, scale, thread)
         return
     while row < hi:
         k = min(job.batches.block, hi - row)
@@ -157,104 +157,3 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
             break
     if load(&job.signals.stopped):
         store(&job.results.bad, 1)
-
-
-cdef void settling_rows(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, Py_ssize_t m, double scale,
-                        int thread) noexcept nogil:
-    """The row phase where rows need each other: rows first .. hi of this thread, of m that are a whole batch. Before
-    each layer that settles all threads wait for each other, on the way there and back, also where a signal was seen:
-    then segments end early, and nothing settles."""
-    cdef Layer *layers = job.net.layers
-    cdef int l, begin = 1, L = job.net.L
-    if job.sensitivity.attack_steps > 0:
-        attack_segment(job, pos, first, hi, thread)
-    for l in range(1, L + 1):
-        if layers[l].kind.settle != NULL:
-            forward_segment(job, pos, first, hi, begin, l, thread)
-            team_barrier(job.team, thread)
-            if not load(&job.signals.stopped):
-                layers[l].kind.settle(job, &layers[l], pos, m, thread)
-            team_barrier(job.team, thread)
-            begin = l
-    forward_segment(job, pos, first, hi, begin, L + 1, thread)
-    MARK(thread, PHASE_forward)
-    lose_segment(job, pos, first, hi, scale, thread)
-    MARK(thread, PHASE_loss)
-    begin = L
-    for l in range(L, job.sweep_end, -1):
-        if layers[l].kind.settle_back != NULL:
-            backward_segment(job, pos, first, hi, begin, l, thread)
-            team_barrier(job.team, thread)
-            if not load(&job.signals.stopped):
-                layers[l].kind.settle_back(job, &layers[l], pos, m, thread)
-            team_barrier(job.team, thread)
-            begin = l
-    backward_segment(job, pos, first, hi, begin, job.sweep_end, thread)
-    if load(&job.signals.stopped):
-        store(&job.results.bad, 1)
-    MARK(thread, PHASE_delta)
-
-
-cdef void attack_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int thread) noexcept nogil:
-    """x(0) of a thread's rows, moved to where their losses are larger by the statistics of predictions, with which no
-    row needs another. What was settled of the batch before is behind all threads then."""
-    cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
-    cdef char *scratch = job.shares.scratch[thread]
-    if thread == 0:
-        prepare(job, job.net.layers)
-    team_barrier(job.team, thread)
-    while row < hi and not load(&job.signals.stopped):
-        m = min(job.batches.block, hi - row)
-        gather_rows(job, pos + row, row, m)
-        job.sensitivity.attack_rows(job, pos + row, row, m, at(job, job.results.values, row), scratch)
-        row += m
-        if passed_over(job, &until_look, scratch):
-            break
-
-
-cdef void forward_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int begin, int end,
-                          int thread) noexcept nogil:
-    """Layers begin .. end of a thread's rows, by blocks; x(0) before the first of all, unless an attack has it."""
-    cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
-    cdef Layer *layers = job.net.layers
-    cdef char *scratch = job.shares.scratch[thread]
-    cdef int l
-    while row < hi and not load(&job.signals.stopped):
-        m = min(job.batches.block, hi - row)
-        if begin == 1 and job.sensitivity.attack_steps == 0:
-            gather_rows(job, pos + row, row, m)
-        for l in range(begin, end):
-            layers[l].kind.forward(job, &layers[l], pos + row, row, m, scratch)
-        row += m
-        if passed_over(job, &until_look, scratch):
-            break
-
-
-cdef void lose_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, double scale,
-                       int thread) noexcept nogil:
-    """The losses of a thread's rows, and delta(L)."""
-    cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
-    cdef char *scratch = job.shares.scratch[thread]
-    cdef char *value
-    while row < hi and not load(&job.signals.stopped):
-        m = min(job.batches.block, hi - row)
-        value = at(job, job.results.values, row)
-        if not loss_rows(job, pos + row, row, m, value, scale, True, scratch):
-            store(&job.results.bad, 1)
-        finish_delta(job, &job.net.layers[job.net.L], row, m)
-        row += m
-        if passed_over(job, &until_look, scratch):
-            break
-
-
-cdef void backward_segment(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t hi, int begin, int last,
-                           int thread) noexcept nogil:
-    """From delta(begin) of a thread's rows, by blocks, down to delta(last)."""
-    cdef Py_ssize_t row = first, m, until_look = job.signals.blocks
-    cdef char *scratch = job.shares.scratch[thread]
-    while row < hi and not load(&job.signals.stopped):
-        m = min(job.batches.block, hi - row)
-        backward_part(job, &job.net.layers[begin], pos + row, row, m, last, scratch)
-        row += m
-        if passed_over(job, &until_look, scratch):
-            break

@@ -31,7 +31,13 @@ from fastmlp._engine.kinds cimport kind_of
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport prepare, push_rows, train_job
 from fastmlp._engine.tables cimport address, kernels_for, on_line, source_of, theta_for
-from fastmlp._engine.tangent cimport PENALTY_GRADIENT, PENALTY_JACOBIAN, push_tangent, tangent_rows
+from fastmlp._engine.tangent cimport (
+    PENALTY_GRADIENT,
+    PENALTY_JACOBIAN,
+    push_tangent,
+    settling_tangents,
+    tangent_rows,
+)
 
 from fastmlp._engine.pending import raise_pending
 from fastmlp._engine.tables import aligned

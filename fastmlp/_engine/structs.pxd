@@ -25,6 +25,7 @@ cdef extern from *:
 cdef struct Layer
 cdef struct Job
 cdef struct Factors
+cdef struct Segment
 
 ctypedef int (*measure_fn)(Job *blank, Layer *layer, dict spec, list held) except -1
 ctypedef Py_ssize_t (*scratch_fn)(const kernels_t *k, const Layer *layer) noexcept
@@ -44,6 +45,8 @@ ctypedef void (*mirror_fn)(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize
 ctypedef void (*tangent_fn)(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                             char *scratch) noexcept nogil
 ctypedef void (*settle_fn)(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int thread) noexcept nogil
+ctypedef void (*segment_fn)(Job *job, const Segment *segment, int begin, int end, Py_ssize_t row, Py_ssize_t m,
+                            char *scratch) noexcept nogil
 ctypedef void (*job_fn)(void *job, int thread) noexcept nogil
 
 
@@ -87,6 +90,10 @@ cdef struct LayerKind:
     # from pos on have x of the source, before forward; and once they have delta(l), before backward
     settle_fn settle
     settle_fn settle_back
+    # the same of what changes linearly, of a layer of tangents: with x' of the source, before tangent; and with
+    # delta'(l), before tangent_back
+    settle_fn settle_tangent
+    settle_fn settle_tangent_back
 
 
 # An input of a layer. Where several layers read one, de/dx of it is the sum of what each of them gives, and theta' is
@@ -174,6 +181,10 @@ cdef struct Norm:
     double count                # and how many of them have a weight, times positions
     char *sum_x                 # (channels,) of delta x^ over the batch, x^ = (x - mean) scale,
     char *sum                   # and of delta
+    char *sum_xt                # (channels,) how these two change along a tangent
+    char *sum_t
+    char *spread                # (channels,) of weight x^ x' over the batch: of 1 / scale, times total, how it changes,
+    char *shift                 # and of weight x': of mean
 
 
 # Of layers that treat each feature, or all of them, alike at each position.
@@ -357,9 +368,9 @@ cdef struct Optimizer:
     # others work on the same batch, G, results.batch_loss and results.bad become what all of them have found
     void (*exchange)(Job *job, Py_ssize_t rows, int thread) noexcept nogil
     void *exchanged             # what it belongs to
-    # on thread 0 between barriers, or NULL: the statistics of a layer's columns, on the way back the sums of their
-    # derivatives, become those of all who work on the batch
-    void (*settle)(Job *job, Layer *layer, bint back) noexcept nogil
+    # on thread 0 between barriers, or NULL: two numbers of each of a layer's columns, its mean and var or, if they are
+    # such, two sums over the batch, become those of all who work on the batch
+    void (*settle)(Job *job, Norm *norm, char *first, char *second, bint sums) noexcept nogil
 
 
 # Ranks that work on the same batch, each of which steps a part of the parameters.
@@ -384,6 +395,7 @@ cdef struct Sensitivity:
     rows_job_fn push_tangent    # from x'(0) to x'(L)
     bint (*tangent_rows)(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale,
                          char *scratch) noexcept nogil
+    void (*settling_tangents)(Job *job, const Segment *segment) noexcept nogil      # the same of a batch that settles
     int attack_steps
     attack_t attack
     bint attack_random          # from a random place within reach
@@ -412,6 +424,16 @@ cdef struct Results:
     int link
     shared_int bad              # some loss is not finite
     Py_ssize_t bad_chunk        # and training ended there
+
+
+# A thread's part of a batch whose rows need each other: it takes its rows through some layers at a time.
+cdef struct Segment:
+    Layer *layers               # on whose deltas backward works
+    Py_ssize_t pos              # the position of the batch's first row
+    Py_ssize_t m                # rows of the batch
+    Py_ssize_t first, end       # the thread's, in the buffers
+    double scale                # of de/dx(L)
+    int thread
 
 
 # Ctrl-C while a job runs. Thread 0 looks for signals now and then; once one raises, or a Python loss has raised, all

@@ -12,6 +12,11 @@ cdef void backward_rows(Job *job, Layer *layers, Py_ssize_t pos, Py_ssize_t row,
                         char *scratch) noexcept nogil
 cdef void forward_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 
+# settling.pxi
+cdef void in_blocks(Job *job, const Segment *segment, segment_fn work, int begin, int end) noexcept nogil
+cdef void settle_layer(Job *job, const Segment *segment, settle_fn settle, Layer *layer) noexcept nogil
+cdef void settling_back(Job *job, const Segment *segment, int last) noexcept nogil
+
 # dense.pxi
 cdef Py_ssize_t columns_for(const kernels_t *k, Py_ssize_t n) noexcept nogil
 cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil

@@ -4,6 +4,7 @@ These are one translation unit, since a step of a small network takes a tenth of
 compiler cannot see through would be a good part:
 
     rows.pxi      the row phase: a block of rows through all layers, the loss, the delta sweep
+    settling.pxi  the row phase where rows need each other: a few layers at a time
     dense.pxi     the layer kind that nearly all networks are made of
     weights.pxi   the weight phase: gradients by tiles of W, clipping, ties, the step
     division.pxi  the weight phase of ranks that share a step
@@ -24,6 +25,7 @@ cdef enum:
     PIECE_WORK = 2000000000     # multiply-adds of a piece of a gradient in float64, half as many as in float32
 
 include "rows.pxi"
+include "settling.pxi"
 include "dense.pxi"
 include "weights.pxi"
 include "division.pxi"

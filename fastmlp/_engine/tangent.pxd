@@ -7,3 +7,4 @@ cdef enum:
 cdef void push_tangent(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil
 cdef bint tangent_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale,
                        char *scratch) noexcept nogil
+cdef void settling_tangents(Job *job, const Segment *segment) noexcept nogil

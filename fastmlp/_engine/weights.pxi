@@ -62,7 +62,8 @@ cdef void full_gradient(Job *job, Py_ssize_t row, Py_ssize_t at_row, Py_ssize_t 
 
 cdef Py_ssize_t most_rows(const Job *job) noexcept nogil:
     """Rows whose gradient takes a tenth of a second at most: there is no look for signals while it is summed."""
-    return max(<Py_ssize_t>64, 8 // job.size * PIECE_WORK // job.net.work // 64 * 64)
+    cdef Py_ssize_t work = job.net.work if job.sensitivity.tangent == NULL else 2 * job.net.work
+    return max(<Py_ssize_t>64, 8 // job.size * PIECE_WORK // work // 64 * 64)
 
 
 cdef bint gradient_in_pieces(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, Py_ssize_t piece,

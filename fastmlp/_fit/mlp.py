@@ -173,10 +173,6 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
     attack = _robust.attack(options.adversarial, network.numbers(X))
-    if network.core.settles and penalty.kind:
-        raise ValueError(f"{_robust.PENALTY_NAMES[penalty.kind]} must be 0 for a network with BatchNorm, whose rows "
-                         "depend on each other in training; input_noise and adversarial go with it, and penalties "
-                         "with LayerNorm and RMSNorm")
     return Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
                      smoothing=options.label_smoothing, mixup=options.mixup)
 

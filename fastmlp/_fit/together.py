@@ -304,12 +304,12 @@ class Together(Ranks):
             return None
         gives = rows > 0
 
-        def settle(numbers: NDArray[np.float64], back: bool) -> None:
+        def settle(numbers: NDArray[np.float64], sums: bool) -> None:
             columns = numbers[2:]
             if not gives:
                 columns[...] = 0
             with self.deferred:
-                if back:
+                if sums:
                     self._sums(())
                     self._talk(columns)
                     return

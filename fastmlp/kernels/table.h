@@ -118,6 +118,36 @@ KERNEL(void, normalise_grad, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                               const void *sum_x, const void *sum,
                               void *out, ptrdiff_t ldo))        /* OUT (m, positions, n) */
 
+/* How these change with x along xt: spread_j = sum_i w_i xt_ij x^_ij, shift_j = sum_i w_i xt_ij, in the order of the rows.
+ * mean changes by shift / total, 1 / scale by spread / total, and x^ by x^t = scale (xt - (shift + x^ spread) / total).
+ */
+KERNEL(void, norm_moves, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
+                          const void *x, ptrdiff_t ldx,     /* IN  (m, positions, n) */
+                          const void *xt, ptrdiff_t ldxt,   /* IN  (m, positions, n) */
+                          const void *mean, const void *scale,
+                          const void *weight, const int64_t *order, ptrdiff_t first,
+                          void *spread, void *shift))       /* OUT (n,) */
+/* sum_x_j = sum_i delta_ij x^t_ij; accumulate: on top */
+KERNEL(void, norm_sums_along, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
+                               const void *x, ptrdiff_t ldx,        /* IN  (m, positions, n) */
+                               const void *xt, ptrdiff_t ldxt,      /* IN  (m, positions, n) */
+                               const void *delta, ptrdiff_t ldd,    /* IN  (m, positions, n) */
+                               const void *mean, const void *scale,
+                               double total, const void *spread, const void *shift,
+                               int accumulate,
+                               void *sum_x))                        /* OUT or IN/OUT (n,) */
+/* out += how normalise_grad's output changes with x^, scale:
+ * -gamma scale (w_i / total x^t sum_x + scale spread / total (delta - w_i / total (sum + x^ sum_x))) */
+KERNEL(void, norm_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
+                          const void *x, ptrdiff_t ldx,     /* IN  (m, positions, n) */
+                          const void *xt, ptrdiff_t ldxt,   /* IN  (m, positions, n) */
+                          const void *delta, ptrdiff_t ldd, /* IN  (m, positions, n) */
+                          const void *mean, const void *scale, const void *gamma,
+                          const void *weight, const int64_t *order, ptrdiff_t first,
+                          double total, const void *spread, const void *shift,
+                          const void *sum_x, const void *sum,
+                          void *out, ptrdiff_t ldo))        /* IN/OUT (m, positions, n) */
+
 /* ---- Features (features.inc). Rows are `positions` times n features. gamma, beta, sum_x and sum have room for whole
  * vectors; each may be NULL: for ones, for zeros, or where it is not wanted. */
 

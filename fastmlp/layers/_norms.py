@@ -26,7 +26,8 @@ class BatchNorm(Layer):
 
     With `adversarial` rows are moved where the network predicts worse, by the running statistics before the batch (as
     in the code of TRADES, Zhang et al. 2019); the batch's are then of the rows that were moved. Penalties on the
-    sensitivity are refused: in training a row's error depends on all rows of its batch, and its input on all errors.
+    sensitivity go through mean and var: they are of 1/c_i de/dx_i(0), where e is the sum over the batch of c_k e_k and
+    c_k the share of row k in its weights.
 
     momentum: above 0, at most 1. eps: above 0. lr_scale, decay: as of Scale, of gamma and beta.
     """
