@@ -338,6 +338,8 @@ cdef class Core:
         call.penalize(penalty)
         if attack is not None:
             call.move_inputs(attack)
+        elif not penalty.kind:
+            call.stop_at_weights()
         call.exchange(exchange, settle)
         if division is not None:
             call.divide(division)

@@ -101,6 +101,13 @@ cdef class Call:
             self.job.lowest_delta = 0
             self.follow_tangents(projected=sensitivity.penalty == PENALTY_JACOBIAN)
 
+    cdef stop_at_weights(self):
+        """Have the delta sweep end at the first layer that has weights: what comes before it, as dropout of the input,
+        learns nothing."""
+        cdef Job *job = &self.job
+        job.lowest_delta = first_with_weights(job)
+        job.sweep_end = 0 if job.k.rounds else job.lowest_delta
+
     cdef follow_tangents(self, bint projected=False):
         """Have tangents: of the network's own deltas, or projected, of those of random projections."""
         cdef Sensitivity *sensitivity = &self.job.sensitivity
@@ -296,6 +303,14 @@ cdef class Call:
         if self.error is not None:
             error, self.error = self.error, None
             raise error
+
+
+cdef int first_with_weights(const Job *job) noexcept:
+    """The number of the first layer that has any, else that of the last."""
+    cdef int l = 1
+    while l < job.net.L and job.net.layers[l].kind.grad == NULL:
+        l += 1
+    return l
 
 
 cdef void start_layers(Job *job, Layer *layers) noexcept:

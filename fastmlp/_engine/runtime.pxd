@@ -56,6 +56,7 @@ cdef class Call:
     cdef read_in_place(self, Data data)
     cdef sweep_to(self, int last)
     cdef penalize(self, penalty)
+    cdef stop_at_weights(self)
     cdef follow_tangents(self, bint projected=*)
     cdef go_along(self, V)
     cdef move_inputs(self, attack)
