@@ -1,10 +1,10 @@
 # What the C level offers. kernels/kernels.h and kernels/table.h say what each thing does; tests/test_kernels.py
 # compares the kernels.
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "kernels/kernels.h" nogil:
     enum:
-        TILE_ROWS
+        TILE_ROWS, SORTED_ROWS
         TARGETS_rows, TARGETS_labels, TARGETS_csr, TARGETS_mixed
         N_ACTIVATIONS, N_LOSSES, N_LINKS, N_STEPS, N_SOURCES
         ACT_identity, ACT_relu
@@ -188,6 +188,19 @@ cdef extern from "kernels/kernels.h" nogil:
                             Py_ssize_t ldw) noexcept nogil
         void (*sums_from_above)(Py_ssize_t begin, Py_ssize_t end, const int32_t *first, void *G,
                                 Py_ssize_t ldg) noexcept nogil
+        void (*terms)(Py_ssize_t m, const source_t *X, const int64_t *order, Py_ssize_t first,
+                      const uint8_t *stacked, double rate, uint64_t key, void *value, Py_ssize_t ldv, int32_t *column,
+                      Py_ssize_t ldc, void *scratch) noexcept nogil
+        void (*sum_terms)(Py_ssize_t m, Py_ssize_t units, const void *value, Py_ssize_t ldv, const int32_t *column,
+                          Py_ssize_t ldc, const void *S, Py_ssize_t lds, const void *b, void *out,
+                          Py_ssize_t ldo) noexcept nogil
+        void (*add_terms)(Py_ssize_t m, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t units, const void *value,
+                          Py_ssize_t ldv, const int32_t *column, Py_ssize_t ldc, const void *delta, Py_ssize_t ldd,
+                          int accumulate, void *G, Py_ssize_t ldg, void *scratch) noexcept nogil
+        void (*sums_of_stacks)(Py_ssize_t lo, Py_ssize_t hi, const uint8_t *stacked, const void *W, void *S,
+                               Py_ssize_t ld) noexcept nogil
+        void (*sums_down_stacks)(Py_ssize_t lo, Py_ssize_t hi, const uint8_t *stacked, void *G,
+                                 Py_ssize_t ldg) noexcept nogil
         double (*sum)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_squares)(Py_ssize_t n, const void *x) noexcept nogil
         double (*sum_abs)(Py_ssize_t n, const void *x) noexcept nogil

@@ -69,12 +69,14 @@ class Data:
     loss: Callable[[_Integers, _Floats], tuple[_Floats, _Floats]] | None
     weight_sum: float
     sample_weight: _Floats | None
+    stacked: NDArray[np.uint8] | None
     def __init__(
         self,
         X: Any,
         targets: Any = None,
         weight: _Floats | None = None,
         loss: Callable[[_Integers, _Floats], tuple[_Floats, _Floats]] | None = None,
+        stacked: NDArray[np.uint8] | None = None,
     ) -> None: ...
     def weight_of(self, rows: _Integers | None) -> float: ...
 
@@ -83,6 +85,7 @@ class Core:
     P: _Floats
     statistics: _Floats
     dtype: np.dtype[Any]
+    takes_differences: bool
     n_params: int
     work: int
     settles: bool

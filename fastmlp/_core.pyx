@@ -26,7 +26,7 @@ from libc.stdlib cimport calloc, free
 from fastmlp._engine.arena cimport share_weights, split
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.runtime cimport (Call, Data, Meeting, Pace, SmallPrediction, Team, is_few_rows, lay_out_parameters,
-                                      read_layers)
+                                      read_layers, reader_of_differences)
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport (attack_job, forward_job, keep_job, most_rows, phase_ticks, pull_job, push_job,
                                     set_up_tiny, sweep_job)
@@ -82,7 +82,7 @@ cdef class Core:
     cdef readonly object statistics     # running means and variances, layer by layer: kept, but no parameters
     cdef readonly Py_ssize_t n_params
     cdef bint rounds            # operands of products are rounded to bfloat16 where nothing asks for exact derivatives
-    cdef list calls, rounding_calls     # at hand for the next
+    cdef list calls, rounding_calls, difference_calls   # at hand for the next
     # at hand for predict_small: one is kept apart, faster than a list; the list has the others
     cdef SmallPrediction small
     cdef list small_calls
@@ -103,7 +103,8 @@ cdef class Core:
         self.blank.k = kernels_for(self.dtype)
         self.blank.size = self.blank.k.itemsize
         self.link, self.rounds = link, rounds
-        self.calls, self.rounding_calls, self.small_calls, self.held, self.pace = [], [], [], [], Pace()
+        self.calls, self.rounding_calls, self.difference_calls = [], [], []
+        self.small_calls, self.held, self.pace = [], [], Pace()
         self.minimise(loss, d[net.L])
         self.statistics = read_layers(&self.blank, d, layers, self.dtype, self.held)
         self.n_params = lay_out_parameters(&self.blank, &self.ties, tail)
@@ -126,6 +127,11 @@ cdef class Core:
 
     def __dealloc__(self):
         free(self.blank.net.layers)
+
+    @property
+    def takes_differences(self):
+        """Whether data may be rows of differences, see stacked.pyx."""
+        return not self.rounds and reader_of_differences(&self.blank) > 0
 
     @property
     def work(self):
@@ -216,9 +222,21 @@ cdef class Core:
         calls = self.rounding_calls if rounds and self.rounds else self.calls
         return calls.pop() if calls else self.new_call(rounds)
 
+    cdef Call take_for(self, Data data, bint rounds=False):
+        """A call for some data: the same, or one that reads differences."""
+        cdef Call call
+        if data.stacked is None:
+            return self.take(rounds)
+        if self.difference_calls:
+            return self.difference_calls.pop()
+        call = self.new_call()
+        call.read_differences()
+        return call
+
     cdef give(self, Call call):
         call.rows = call.division = None    # of a batch that may be all rows; shared memory
-        calls = self.rounding_calls if call.job.k.rounds else self.calls
+        calls = (self.difference_calls if call.reader != NULL else self.rounding_calls if call.job.k.rounds
+                 else self.calls)
         if len(calls) < 2:
             calls.append(call)
 
@@ -324,7 +342,7 @@ cdef class Core:
 
     cdef Call take_to_train(self, Data data, Team team, batches, step, state, objective, exchange, settle, division):
         """A call that is ready for what train is asked for, but for its smoothing."""
-        cdef Call call = self.take(self.rounds and not objective.penalty.kind and objective.attack is None)
+        cdef Call call = self.take_for(data, self.rounds and not objective.penalty.kind and objective.attack is None)
         cdef Job *job = &call.job
         cdef Optimizer *optimizer = &job.optimizer
         cdef Py_ssize_t size
@@ -413,7 +431,7 @@ cdef class Core:
 
     def evaluate(self, Data data, Team team, rows=None):
         """Sum of the weighted losses, of some rows or of all."""
-        cdef Call call = self.take(True)
+        cdef Call call = self.take_for(data, True)
         call.bind(data, rows)
         total = self.forward(call, data, team, self.room_for_losses(call), None)
         self.give(call)
@@ -421,7 +439,7 @@ cdef class Core:
 
     def predict(self, Data data, Team team, rows=None, linked=True):
         """The link of x(L), or x(L) itself, (n, d(L)), of some rows or of all."""
-        cdef Call call = self.take(True)
+        cdef Call call = self.take_for(data, True)
         call.bind(data, rows)
         call.job.results.link = self.link if linked else LINKS["identity"]
         out = self.room_for_outputs(call)
@@ -431,7 +449,7 @@ cdef class Core:
 
     def evaluate_and_predict(self, Data data, Team team, rows=None):
         """(sum of the weighted losses, predictions) of some rows or of all, by one forward pass."""
-        cdef Call call = self.take(True)
+        cdef Call call = self.take_for(data, True)
         call.bind(data, rows)
         call.job.results.link = self.link
         out = self.room_for_outputs(call)

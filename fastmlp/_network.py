@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _arrays, _checks, _core, _labels, _threads
 from ._parameters import OptimizerState, parameters_of
@@ -125,6 +126,15 @@ class Network:
     def bind_checked(self, X: Any, y: Any, weights: Floats | None) -> _core.Data:
         """What `checked` gives, bound for the engine."""
         return _core.Data(X, y, weights, self.loss.rows(y, self.dtype))
+
+    def bind_differences(self, rows: Any, stacked: NDArray[np.uint8], y: Any, sample_weight: Any) -> _core.Data:
+        """Rows of differences (kernels/stacked.inc), y and sample_weight bound for training: CSR of the network's dtype
+        whose columns are in order, none twice, and for each whether it stands on the one before. Of networks that take
+        them: those that begin with a Dense layer, or with dropout and one."""
+        n = rows.shape[0]
+        y = self.targets(y, n)
+        return _core.Data(rows, y, _arrays.weights(sample_weight, n, self.dtype), self.loss.rows(y, self.dtype),
+                          stacked)
 
     def bind_inputs(self, X: Any) -> _core.Data:
         """X alone, checked and bound for the engine."""

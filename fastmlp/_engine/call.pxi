@@ -15,7 +15,7 @@ cdef class Call:
     """A Job with its arena: what one call at a time may use."""
 
     def __cinit__(self):
-        self.layers = NULL
+        self.layers = self.reader = NULL
 
     cdef open(self, const Job *blank, P):
         """Begin with what is the same in all calls of a network. The layers of tangents and their like are beside the
@@ -41,6 +41,27 @@ cdef class Call:
                 layer.kind, layer.products.dots = layer.kind.rounding, False
                 layer.input.source.buffers.rounded = True
 
+    cdef read_differences(self):
+        """Have all of this call's rows be differences. ValueError where the network cannot read them."""
+        cdef Job *job = &self.job
+        cdef int l, reader = reader_of_differences(job)
+        if reader == 0:
+            raise ValueError("differences must be read by a dense layer without ties, before which there is nothing, "
+                             "or dropout")
+        for l in range(1, reader + 1):
+            self.layers[l].kind = self.layers[l].kind.differences
+        self.reader = &self.layers[reader]
+        job.net.ends = True
+
+    cdef take_differences(self, Data data):
+        """Have the layer that reads them know what there is to know of those of some data."""
+        cdef Terms *terms = &self.reader.terms
+        cdef Weights *W = &self.reader.weights
+        terms.stacked = <const uint8_t *><uintptr_t>address(data.stacked)
+        terms.most = data.most_terms if self.reader.number == 1 else self.reader.d_in
+        W.cost = max(<Py_ssize_t>1, W.ld * data.most_terms // W.rows)
+        self.job.net.scratch = max(self.job.net.scratch, self.reader.kind.scratch(self.job.k, self.reader))
+
     def __dealloc__(self):
         free(self.layers)
 
@@ -51,7 +72,11 @@ cdef class Call:
         self.loss, self.order, self.exchanged, self.settled, self.error = data.loss, order, None, None, None
         self.division = None
         rows.order = <const int64_t *>address(order) if order is not None else NULL
-        rows.X = data.X
+        if (data.stacked is None) != (self.reader == NULL):
+            raise ValueError("rows of differences must be trained on, predicted or evaluated, no more")
+        if self.reader != NULL:
+            self.take_differences(data)
+        rows.X, rows.differences = data.X, self.reader != NULL
         rows.n = data.n if order is None else len(order)
         rows.prefetch = (order is not None and not rows.X.indptr and 0 <= rows.X.cols * rows.X.col_stride <= SHORT_ROW
                          and data.n * rows.X.row_stride > FAR_BYTES)
@@ -175,7 +200,8 @@ cdef class Call:
         cdef bint tangents = sensitivity.tangent != NULL
         cdef Layout wanted = Layout(rows, panel_rows, threads, job.lowest_delta, sweep, keep_rows,
                                     sensitivity.attack_steps > 0, tangents,
-                                    tangents and sensitivity.pulled != self.layers, job.rows.mixed.partner != NULL)
+                                    tangents and sensitivity.pulled != self.layers, job.rows.mixed.partner != NULL,
+                                    self.reader.terms.most if self.reader != NULL else 0)
         if passing or not self.laid_out or memcmp(&self.layout, &wanted, sizeof(Layout)) or scratch_fill is not None:
             size = place(job, NULL, rows, panel_rows, threads, sweep, keep_rows)
             if fresh or self.arena is None or self.arena.size < size:
@@ -303,6 +329,20 @@ cdef class Call:
         if self.error is not None:
             error, self.error = self.error, None
             raise error
+
+
+cdef int reader_of_differences(const Job *job) noexcept:
+    """The number of the layer that reads rows which are differences, 0 where the network cannot have such."""
+    cdef const Layer *layer
+    cdef int l, reader = first_with_weights(job)
+    if reader > 2 or job.net.ties != NULL:
+        return 0
+    for l in range(1, reader + 1):
+        layer = &job.net.layers[l]
+        if (layer.kind.differences == NULL or layer.weights.flipped or layer.input.source.number != l - 1
+                or layer.input.adds or not layer.input.last):
+            return 0
+    return reader if job.net.layers[reader].kind.grad != NULL else 0
 
 
 cdef int first_with_weights(const Job *job) noexcept:

@@ -3,12 +3,17 @@
 cdef class Data:
     """Rows bound for the engine: X dense or CSR, targets, weights. Holds what the pointers point at."""
 
-    def __init__(self, X, targets=None, weight=None, loss=None):
+    def __init__(self, X, targets=None, weight=None, loss=None, stacked=None):
         """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or (n, targets)
         C-contiguous or CSR. weight: (n,). Targets and weight are of the network's dtype. loss(rows, x): a Python loss
-        in place of the engine's, giving values (m,) and derivatives (m, d(L))."""
-        self.owners = (X, targets, weight)
-        self.loss = loss
+        in place of the engine's, giving values (m,) and derivatives (m, d(L)). stacked: uint8 (d,), of an X of
+        differences whether each column stands on the one before, see stacked.pyx; then X is CSR of the network's dtype,
+        its columns in order and none twice, and serves for training without penalties, attacks, noise and mixup, for
+        predictions and losses."""
+        self.owners = (X, targets, weight, stacked)
+        self.loss, self.stacked = loss, stacked
+        if stacked is not None:
+            self.most_terms = np.diff(X.indptr).max(initial=0)
         self.n, self.d = X.shape
         self.dtype = X.dtype
         self.X = source_of(X)

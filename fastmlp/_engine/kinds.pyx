@@ -14,6 +14,7 @@ from fastmlp._engine.norm cimport BATCH_NORM
 from fastmlp._engine.numeric cimport BINS, WAVES
 from fastmlp._engine.rounding cimport add_rounding
 from fastmlp._engine.row_norm cimport LAYER_NORM, RMS_NORM
+from fastmlp._engine.stacked cimport PASSED, STACKED
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport DENSE
 
@@ -158,6 +159,7 @@ DROPOUT.name = "dropout"
 DROPOUT.measure = dropout_measure
 DROPOUT.forward = dropout_forward
 DROPOUT.backward = dropout_backward
+DROPOUT.differences = &PASSED
 
 IDENTITY.name = "identity"
 IDENTITY.forward = identity_forward
@@ -205,6 +207,8 @@ add(&PRELU)
 add(&GLU)
 add(&WAVES)
 add(&BINS)
+
+DENSE.differences = &STACKED
 
 add_rounding(&DENSE)
 add_rounding(&GROUPED)

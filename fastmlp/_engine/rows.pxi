@@ -29,7 +29,7 @@ cdef void gather_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) no
     """x(0) of m rows"""
     cdef Layer *x0 = &job.net.layers[0]
     cdef char *x
-    if x0.buffers.in_place:
+    if x0.buffers.in_place or job.rows.differences:
         return
     x = x_at(job, x0, row)
     job.k.gather(&job.rows.X, job.rows.order, pos, m, x, x0.buffers.ld)

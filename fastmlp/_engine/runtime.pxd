@@ -23,6 +23,8 @@ cdef class Data:
     cdef Py_ssize_t ldy
     cdef object owners          # of what the pointers point at
     cdef readonly object dtype, loss, sample_weight
+    cdef readonly object stacked    # of differences
+    cdef Py_ssize_t most_terms      # of a row of them
 
 
 cdef class Meeting:
@@ -32,7 +34,7 @@ cdef class Meeting:
 
 # What places in an arena depend on: numbers and flags, compared as bytes.
 cdef struct Layout:
-    Py_ssize_t rows, panel_rows, threads, lowest_delta, sweep, keep_rows, attacked, tangents, projected, mixed
+    Py_ssize_t rows, panel_rows, threads, lowest_delta, sweep, keep_rows, attacked, tangents, projected, mixed, terms
 
 
 cdef class Call:
@@ -47,10 +49,13 @@ cdef class Call:
     cdef object exchanged       # what is called between gradient and step,
     cdef object settled         # and where columns are settled
     cdef object division        # of a step among ranks
+    cdef Layer *reader          # the layer that reads differences, or NULL: the call reads x(0)
     cdef object error           # what Python raised in the threads' work
 
     cdef open(self, const Job *blank, P)
     cdef round_operands(self)
+    cdef read_differences(self)
+    cdef take_differences(self, Data data)
     cdef bind(self, Data data, order, double weight_scale=*)
     cdef mix(self, partners, share)
     cdef read_in_place(self, Data data)
@@ -99,6 +104,7 @@ cdef class SmallPrediction:
     cdef bint predict(self, int link, const Py_buffer *X, void *out) noexcept
 
 
+cdef int reader_of_differences(const Job *job) noexcept
 cdef object read_layers(Job *blank, d, layers, dtype, list held)
 cdef Py_ssize_t lay_out_parameters(Job *blank, Ties *ties, tail)
 

@@ -5,7 +5,7 @@
 #
 # Words: batch, rows of one step; block, rows that one thread takes through all layers at a time; chunk, rows whose x
 # and delta are held at once; share, what one thread owns; see the glossary in CONTRIBUTING.md.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fastmlp._c cimport *
 
@@ -86,6 +86,7 @@ cdef struct LayerKind:
     bint passes                 # de/dx of its last input equals delta(l), so both may share one buffer
     const LayerKind *rounding   # the same kind where operands of its products are rounded first, or NULL, see
     const LayerKind *exact      # rounding.pyx; and back from there
+    const LayerKind *differences    # what takes its place where rows are differences, or NULL, see stacked.pyx
     # where rows need each other, or NULL: what all threads do in training, between barriers, once the m rows of a batch
     # from pos on have x of the source, before forward; and once they have delta(l), before backward
     settle_fn settle
@@ -219,6 +220,12 @@ cdef struct Bins:
     const char *slope           # (rows,) 1 / width
 
 
+# Of a dense layer that reads differences.
+cdef struct Terms:
+    const uint8_t *stacked      # (d(l-1),) whether a column of x(l-1) stands on the one before it
+    Py_ssize_t most             # terms of a row
+
+
 # What slides over a map.
 cdef struct Windows:
     window_t window
@@ -260,6 +267,7 @@ cdef struct Layer:
     Tables tables               # of columns
     Mixture mixture             # of mixtures and gates
     Bins bins                   # of an encoding by bins
+    Terms terms                 # of what reads differences
     Py_ssize_t groups           # of units that see only as large a group of the source's
     double rate                 # of dropout
     bint pulls                  # backward must be called: an input wants de/dx, or delta must be rounded
@@ -308,6 +316,7 @@ cdef struct Network:
 
 cdef struct Rows:
     source_t X
+    bint differences            # rows of X are sparse differences, of which x(0) is not made, see stacked.pyx
     const int64_t *order        # the rows, or NULL for all as they are
     Py_ssize_t n                # how many
     # rows are short and in random order over more memory than the caches hold: prefetch them by hand

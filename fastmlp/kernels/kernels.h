@@ -175,6 +175,7 @@ typedef struct {
 
 /* Rows that the loss kernels take at a time, whatever the vector width. */
 #define TILE_ROWS 16
+#define SORTED_ROWS 128 /* whose terms are sorted at a time, see stacked.inc */
 
 /* The loss of m rows. It is copied for each block: up to 128 bytes by a few vectors, more by an instruction that takes
  * a fifth of a step of 2-2-1. No unions: compilers would then copy it as a whole, for a third of a step. */

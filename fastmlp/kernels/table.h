@@ -285,6 +285,44 @@ KERNEL(void, sums_before, (ptrdiff_t begin, ptrdiff_t end, const int32_t *first,
 KERNEL(void, sums_from_above, (ptrdiff_t begin, ptrdiff_t end, const int32_t *first,
                                void *G, ptrdiff_t ldg))         /* IN/OUT (bins, ldg) */
 
+/* ---- Sparse rows of differences (stacked.inc): stacked[j] is whether column j stands on the one before. The terms of a
+ *      row are a value and a column each; column[0] is their number, their columns come after it. */
+
+/* The terms of rows order[first + i] of X, CSR of the table's dtype whose columns increase in each row, or of rows
+ * first + i where order is NULL; with a rate those of x with elements dropped as `dropout` drops them */
+KERNEL(void, terms, (ptrdiff_t m, const source_t *X, const int64_t *order, ptrdiff_t first,
+                     const uint8_t *stacked,                    /* IN  (cols,) */
+                     double rate, uint64_t key,
+                     void *value, ptrdiff_t ldv,                /* OUT (m, terms), of dropped rows as many as columns */
+                     int32_t *column, ptrdiff_t ldc,            /* OUT (m, 1 + terms) */
+                     void *scratch))                            /* cols elements, in whole vectors */
+/* out = b + the sum of value S[column] over the terms of a row, b NULL for 0 */
+KERNEL(void, sum_terms, (ptrdiff_t m, ptrdiff_t units,
+                         const void *value, ptrdiff_t ldv,      /* IN  (m, terms) */
+                         const int32_t *column, ptrdiff_t ldc,  /* IN  (m, 1 + terms) */
+                         const void *S, ptrdiff_t lds,          /* IN  (cols, units) */
+                         const void *b,                         /* IN  (units,) */
+                         void *out, ptrdiff_t ldo))             /* OUT (m, units), zeros up to whole vectors */
+/* Row k of G is the sum of value delta over the terms of column k, row by row, for lo <= k < hi; accumulate: on top of G
+ */
+KERNEL(void, add_terms, (ptrdiff_t m, ptrdiff_t lo, ptrdiff_t hi, ptrdiff_t units,
+                         const void *value, ptrdiff_t ldv,      /* IN  (m, terms) */
+                         const int32_t *column, ptrdiff_t ldc,  /* IN  (m, 1 + terms) */
+                         const void *delta, ptrdiff_t ldd,      /* IN  (m, units) */
+                         int accumulate,
+                         void *G, ptrdiff_t ldg,                /* OUT or IN/OUT (cols, units) */
+                         void *scratch))                        /* hi - lo + 2 elements, then 2 for each term of
+                                                                   SORTED_ROWS rows, each in whole vectors */
+/* For rows lo .. hi, whole stacks: row k of S is the sum of W's rows from the foot of the stack up to k */
+KERNEL(void, sums_of_stacks, (ptrdiff_t lo, ptrdiff_t hi, const uint8_t *stacked,
+                              const void *W,                    /* IN  (cols, ld) */
+                              void *S,                          /* OUT (cols, ld) */
+                              ptrdiff_t ld))
+/* For rows lo .. hi, whole stacks: row k of G becomes the sum of the rows from k up to the top of the stack, that first
+ */
+KERNEL(void, sums_down_stacks, (ptrdiff_t lo, ptrdiff_t hi, const uint8_t *stacked,
+                                void *G, ptrdiff_t ldg))        /* IN/OUT (cols, ldg) */
+
 /* ---- Reductions (reduce.inc), over 16 lanes and in double: the same bits for every vector width */
 
 KERNEL(double, sum, (ptrdiff_t n, const void *x))

@@ -159,8 +159,8 @@ class BaseTabular(Documented, BaseEstimator):
         seeds = rng.integers(2**31, size=len(kinds))
         nets = [ensemble.network(preset, kind, features.shape[1], self._n_outputs(), self._loss, int(seed))
                 for kind, seed in zip(kinds, seeds)]
-        training = ensemble.Training(preset, features, targets, weight, watched, self.time_limit, callbacks,
-                                     self.n_threads)
+        training = ensemble.Training(preset, features, encoder.stacked, targets, weight, watched, self.time_limit,
+                                     callbacks, self.n_threads)
         self.n_iter_by_member_ = training(nets, kinds, parts)
         self.n_iter_ = max(self.n_iter_by_member_)
         self._encoder, self._nets = encoder, nets

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._types import Floats
 from .columns import CATEGORY, Column, n_rows
@@ -29,7 +30,8 @@ HASHED = 32  # features that the rare levels of a column with many share
 class Encoder:
     """Columns -> features. `fit` looks at the columns alone, never at what is to be predicted.
 
-    source : for each feature the number of the column that it comes from, (d,). n_features : d.
+    source : for each feature the number of the column it comes from, (d,). n_features : d. stacked : (d,) of uint8,
+    1 for a feature that is above 0 only where the one before it has all it can: a part of a range above another one.
     """
 
     def __init__(self, preset: Preset) -> None:
@@ -57,6 +59,7 @@ class Encoder:
         self.blocks = blocks
         self.source = np.repeat([j for j, _, _ in blocks], [block.width for _, _, block in blocks]).astype(int)
         self.n_features = len(self.source)
+        self.stacked = np.concatenate([block.stacked() for _, _, block in blocks] or [np.zeros(1)]).astype(np.uint8)
         return self
 
     def transform(self, columns: Sequence[Column]) -> Floats:
@@ -83,7 +86,13 @@ class NumberBlock:
                  misses: bool) -> None:
         self.centre, self.scale, self.edges, self.values = centre, scale, edges, values
         self.part_scale, self.misses = part_scale, misses
-        self.width = bool(scale) * (1 + max(0, len(edges) - 1) + len(values)) + misses
+        self.parts = max(0, len(edges) - 1)
+        self.width = bool(scale) * (1 + self.parts + len(values)) + misses
+
+    def stacked(self) -> NDArray[np.bool_]:
+        """Whether each feature is a part of the range above another one."""
+        feature = np.arange(self.width)
+        return (2 <= feature) & (feature <= self.parts)
 
     @classmethod
     def fit(cls, found: Distribution, preset: Preset, bins: int) -> NumberBlock:
@@ -103,7 +112,7 @@ class NumberBlock:
             self._encode_rows(x[begin:begin + ROWS], out[begin:begin + ROWS])
 
     def _encode_rows(self, x: Floats, out: Floats) -> None:
-        missing, parts = np.isnan(x), max(0, len(self.edges) - 1)
+        missing, parts = np.isnan(x), self.parts
         if self.scale:
             z = np.clip((x - self.centre) / self.scale, -MOST, MOST)
             out[:, 0] = z / np.sqrt(1 + (z / CLIP) ** 2)
@@ -150,6 +159,10 @@ class CategoryBlock:
         rest = {label: counts[label] for label in by_count if label not in levels}
         many = len(by_count) > preset.levels and sum(rest.values()) >= 2 * len(rest)  # what comes once tells nothing
         return cls(levels, rest, bool(found.missing), many)
+
+    def stacked(self) -> NDArray[np.bool_]:
+        """None is."""
+        return np.zeros(self.width, bool)
 
     def encode(self, labels: Any, out: Floats) -> None:
         distinct, codes = factorize(labels)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import _core, _running, _threads, optim
 from .._engine.requests import Objective
@@ -28,6 +29,7 @@ from .._types import Floats, Integers
 from ..callbacks import Callback, as_callbacks, require_watched
 from ..layers import Dense, Dropout, Layer
 from ..model import MLP
+from .differences import differences
 from .presets import Kind, Preset
 
 Result = TypeVar("Result")
@@ -79,13 +81,14 @@ def network(preset: Preset, kind: Kind, n_features: int, n_outputs: int, loss: s
 class Training:
     """What the members have in common.
 
-    X : (n, d) of float32; y and weight as MLP.fit takes them. watched : (X, y, weight) of rows to watch in the place of
-    those held out, or None. seconds : for all of them, None for as many as they take. callbacks : with them members
-    train one after another.
+    X : (n, d) of float32; y and weight as MLP.fit takes them. stacked : of its features, as Encoder has it. watched :
+    (X, y, weight) of rows to watch in the place of those held out, or None. seconds : for all of them, None for as many
+    as they take. callbacks : with them members train one after another.
     """
 
     preset: Preset
     X: Floats
+    stacked: NDArray[np.uint8]
     y: Any
     weight: Any
     watched: tuple[Any, ...] | None
@@ -97,6 +100,7 @@ class Training:
         """Train each network on its Part; how many epochs each took."""
         threads = 1 if self.callbacks else min(self.n_threads or _threads.allowed(), len(nets))
         self.begun, self.rounds = time.monotonic(), -(-len(nets) // threads)
+        self.rows = differences(self.X, self.stacked)
         one = lambda net, kind, part: self._train(net, kind, part, self.n_threads if threads == 1 else 1)
         done = each(one, threads, nets, kinds, parts)
         if any(ending is Ending.DIVERGED for _, ending in done):
@@ -105,7 +109,7 @@ class Training:
         return [epochs for epochs, _ in done]
 
     def _train(self, net: MLP, kind: Kind, part: Part, n_threads: int | None) -> tuple[int, Ending]:
-        data = net._network.bind(self.X, self.y, self.weight)
+        data = self._bound(net)
         order = Shuffled(data.n, part.rows, net._network.progress.seed)
         plan = MemberPlan(net, kind, self.preset, self._watched(net, data, part), self._seconds_left())
         with _running.Fit(net) as running:
@@ -113,6 +117,11 @@ class Training:
             ending = train(net, running, plan, data, order, kind.epochs, batch_size(self.preset, order.n), Objective(),
                            self.callbacks, n_threads)
         return plan.done, ending
+
+    def _bound(self, net: MLP) -> _core.Data:
+        if self.rows is None or not net._network.core.takes_differences:
+            return net._network.bind(self.X, self.y, self.weight)
+        return net._network.bind_differences(*self.rows, self.y, self.weight)
 
     def _watched(self, net: MLP, data: _core.Data, part: Part) -> MeasuredRows:
         if self.watched is not None:

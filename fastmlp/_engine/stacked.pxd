@@ -1,0 +1,3 @@
+from fastmlp._engine.structs cimport *
+
+cdef LayerKind STACKED, PASSED
