@@ -1,4 +1,4 @@
-"""What MLP.fit does with classes: their names, their weights, and whether there are any to smooth targets by."""
+"""Class names, class weights and the check for label smoothing, as MLP.fit needs them."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from .ranks import Ranks
 
 
 def find(network: Network, y: Any, options: Options) -> bool:
-    """Give a network whose classes have no names yet those of y, where its labels are text and all are there; whether
-    it did. ValueError where they are more or fewer."""
+    """Set the class names of a network that has none yet, if y holds text labels and is in memory as a whole; return
+    whether they were set. ValueError if y has more or fewer classes than the network."""
     if network.n_classes is None or network.classes is not None:
         return False
     labels = _labels.text(y) if options.window is None and options.batches is None else None
@@ -26,8 +26,8 @@ def find(network: Network, y: Any, options: Options) -> bool:
 
 
 def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: ClassWeight, ranks: Ranks) -> Floats:
-    """The weights of this rank's n rows, sample_weight times those of their classes, float64 (n,). ValueError or
-    TypeError where class_weight is wrong or the targets are not labels."""
+    """Return the weights of this rank's n rows, sample_weight times class weight, float64 (n,). ValueError or TypeError
+    if class_weight is wrong or the targets are not labels."""
     labels = _numbers(network, y, n) if n else np.empty(0, np.int64)
     counts = ranks.sum_(np.bincount(labels, minlength=max(network.d[-1], 2)))
     present = np.flatnonzero(counts)
@@ -48,7 +48,7 @@ def weights(network: Network, y: Any, n: int, sample_weight: Any, class_weight: 
 
 
 def _numbers(network: Network, y: Any, n: int) -> Any:
-    """y as integers (n,)."""
+    """The labels y as class indices (n,)."""
     loss, targets = network.loss.name, network.targets(y, n)
     if loss == "cross_entropy" and targets.ndim == 1:
         return targets
@@ -61,7 +61,7 @@ def _numbers(network: Network, y: Any, n: int) -> Any:
 
 
 def _factors(present: list[int], class_weight: Mapping[Any, float], names: _labels.Classes | None, n: int) -> Floats:
-    """The factor of each class that is present, by number. names: of all n classes, or None."""
+    """The weight of each class in `present`, given by index. names: those of all n classes, or None."""
     numbers = {} if names is None else {name: k for k, name in enumerate(names.tolist())}
     given = {}
     for label, factor in class_weight.items():
@@ -74,7 +74,7 @@ def _factors(present: list[int], class_weight: Mapping[Any, float], names: _labe
 
 
 def check_smoothing(network: Network, amount: float) -> None:
-    """ValueError where the loss has no classes whose targets could be smoothed."""
+    """ValueError if the loss is not one of classification, where labels can be smoothed."""
     if network.loss.name not in ("cross_entropy", "binary_cross_entropy"):
         raise ValueError("label_smoothing must be 0 unless the loss is cross_entropy or binary_cross_entropy, "
                          f"got {amount:g}")

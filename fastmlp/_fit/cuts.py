@@ -1,4 +1,4 @@
-"""Where the rows of an epoch, in their order, are cut into batches."""
+"""How the rows of an epoch, in their order, are divided into batches."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from .._types import Integers
 
-AT_ONCE = 2**20  # numbers
+AT_ONCE = 2**20  # elements of the temporary arrays of ProportionalCut, which is computed in pieces
 
 
 class Stretch(NamedTuple):
-    """Batches that follow each other, with as many rows of this rank in each: what a call of the engine trains on.
+    """Consecutive batches with the same number of this rank's rows in each: what one call of the engine trains on.
 
-    first, last: numbers of batches in the epoch. begin, end: this rank's rows of them, places in its order. rows: of
-    this rank in a batch, 0 where others alone have some; the last batch of an epoch may have fewer. whole: rows of all
-    ranks in a batch, where there are several.
+    first, last: the batches first .. last - 1 of the epoch. begin, end: this rank's rows in them, as positions in its
+    order. rows: this rank's rows per batch, 0 if only other ranks have some; the last batch of an epoch may have fewer.
+    whole: rows of all ranks per batch.
     """
 
     first: int
@@ -28,7 +28,7 @@ class Stretch(NamedTuple):
     whole: int
 
     def where(self, wanted: NDArray[np.bool_]) -> Iterator[Stretch]:
-        """The stretches that are left where some of the batches are wanted alone."""
+        """Split into stretches of the wanted batches only. wanted: a flag for each batch of the stretch."""
         edges = np.flatnonzero(np.diff(wanted, prepend=False, append=False)).tolist()
         for i, j in zip(edges[::2], edges[1::2]):
             yield Stretch(self.first + i, self.first + j, self.begin + i * self.rows, self.begin + j * self.rows,
@@ -36,19 +36,19 @@ class Stretch(NamedTuple):
 
 
 class Cut:
-    """Batches of `batch` of n rows each, but the last one. begin(b): the place of a batch's first row; of one past the
-    last, the end."""
+    """Batches of `batch` rows each out of n, the last one perhaps smaller. begin(b): the position of the first row of
+    batch b, or n for the batch after the last."""
 
     def __init__(self, n: int, batch: int) -> None:
         self.n, self.batch, self.batches = n, batch, -(-n // batch)
-        self.asked = 0, 0  # what stretches was asked for last, as in each epoch,
-        self.answer: list[Stretch] = []  # and what it said
+        self.asked = 0, 0  # the last arguments of stretches, mostly the same in each epoch,
+        self.answer: list[Stretch] = []  # and its result
 
     def begin(self, b: int) -> int:
         return min(b * self.batch, self.n)
 
     def stretches(self, first: int, last: int) -> list[Stretch]:
-        """Batches first .. last, as few stretches as can be."""
+        """Batches first .. last - 1, as the smallest possible number of stretches."""
         if self.asked != (first, last):
             self.asked, self.answer = (first, last), self._stretches(first, last)
         return self.answer
@@ -58,10 +58,10 @@ class Cut:
 
 
 class ProportionalCut(Cut):
-    """Batches of rows of several ranks, each of which gives in proportion to the rows that it has.
+    """Batches over several ranks, to which each rank contributes in proportion to its number of rows.
 
-    sizes: the ranks' rows. Row i of the n that a rank has is due at (i + 1/2) / n of the epoch, and a batch is the
-    `batch` rows that are due next, of the lower rank where two are due at once (Sainte-Lague's method of seats).
+    sizes: the number of rows of each rank. Row i of the n rows of a rank is due at (i + 1/2) / n of the epoch, and a
+    batch is the `batch` rows that are due next; ties go to the lower rank (Sainte-Lague's method of apportionment).
     """
 
     def __init__(self, sizes: Integers, rank: int, batch: int) -> None:
@@ -90,7 +90,7 @@ class ProportionalCut(Cut):
 
 
 def taken(sizes: Integers, counts: Integers) -> Integers:
-    """How many rows of each rank are among the first of all, for each of some counts: (counts, ranks)."""
+    """Among the first c rows of all ranks, how many belong to each rank, for every c in counts: (counts, ranks)."""
     n = sizes.sum()
     found = (2 * sizes * counts[:, None] + n) // (2 * n)  # rows due by then; the sum may differ from the count by a few
     excess = found.sum(axis=1) - counts

@@ -1,8 +1,8 @@
-"""One epoch after another: the call of the engine, and the way back from a step that led nowhere.
+"""Run epochs: the calls of the engine, and the undoing of a step after which a loss or a weight is not finite.
 
-A step that makes a loss or a weight infinite or NaN is found out at the end of its epoch, so that no step pays for it.
-Then the network goes back to where the epoch began, or the one before, and trains once more, batch by batch, up to the
-step before that one.
+Losses and weights are checked for infinities and NaN only at the end of an epoch, so that the check costs nothing per
+step. If one is found, the network returns to its state at the start of this epoch, or of the one before, and trains
+again, batch by batch, up to the last good step.
 """
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from .orders import Order, Piece, Place
 from .ranks import ALONE, NO_ROWS, Ranks
 from .rates import DroppedRates
 
-OnBatchEnd = Callable[[int, dict[str, float]], bool]  # of (batch, logs); whether to stop
-VERY_LARGE = 1e4  # a weight that makes one look whether the loss still is finite
+OnBatchEnd = Callable[[int, dict[str, float]], bool]  # (batch, logs) -> whether to stop
+VERY_LARGE = 1e4  # if a weight exceeds this, the loss is computed to see whether it is still finite
 
 
 class EpochResult(NamedTuple):
-    """What an epoch gave. Means are over its rows, each row at the weights before the step of its batch."""
+    """The results of an epoch. Means are over its rows, each evaluated with the weights before its batch's step."""
 
     rate: float
     loss: float         # the mean loss
@@ -41,7 +41,7 @@ class EpochResult(NamedTuple):
 
 @dataclass(repr=False, eq=False)
 class EpochSums:
-    """Sums over the batches up to some place in an epoch, `batches` that place; penalties are means already."""
+    """Sums over the first `batches` batches of an epoch; the penalties are already means."""
 
     batches: int
     loss: float = 0.0
@@ -51,8 +51,8 @@ class EpochSums:
 
 
 class Snapshot(NamedTuple):
-    """Weights and the optimiser's state at some time, with the step, the rates of dropout and the number of the epoch
-    then to be trained, and how many of its batches are done."""
+    """Weights and optimiser state at one moment, with the step, dropout rates and number of the epoch in progress, and
+    how many of its batches are done."""
 
     step: Step
     dropped: DroppedRates
@@ -62,16 +62,16 @@ class Snapshot(NamedTuple):
 
 
 class Epochs:
-    """Runs epochs of a network.
+    """Runs the epochs of a network.
 
-    state: of the optimiser. data: bound for the engine. order: of its rows. batch: rows of a step, None for all.
-    on_batch_end: a function of (batch, logs), whether to stop; each batch then is a call of the engine. ranks: those
-    that train the network together; n, weight: the number and the weight of their rows. mean: of the weights, which the
-    network holds between epochs; None for none. dropped: by epoch, for the dropout layers whose rate changes.
+    state: the optimiser's. data: bound for the engine. order: of the rows. batch: rows per step, None for all.
+    on_batch_end: a function (batch, logs) -> whether to stop; if given, each batch is a call of the engine. ranks:
+    those that train the network together; n, weight: the number and total weight of their rows. mean: the moving
+    average of the weights, or None. dropped: for each epoch the rates of the dropout layers with a schedule.
 
-    apart: whether ranks take steps of their own, each by the mean loss of its own rows.
+    apart: whether ranks take their own steps, each with the mean loss of its own rows.
 
-    The order is asked for a section of some batches at a time: the numbers of ten million rows would take 80 MB.
+    The order is requested for a section of batches at a time: the row numbers of ten million rows would take 80 MB.
     """
 
     apart = False
@@ -94,15 +94,15 @@ class Epochs:
             self.weight, = ranks.sums(self.weight)
         most = order.window or _core.WHOLE
         self.section_batches = self.batches if self.n <= most else max(1, most // self.cut.batch)
-        self.section: tuple[int, int] | None = None  # (epoch, number of the section),
-        self.section_rows = NO_ROWS                  # and this rank's rows of its batches
+        self.section: tuple[int, int] | None = None  # (epoch, number of the section) that is open,
+        self.section_rows = NO_ROWS                  # this rank's rows of its batches
         self.section_mixed: tuple[Integers, Floats] | None = None  # and what they are mixed with, see mixup.drawn
-        self.section_begin = self.section_salt = 0   # the place of the first of them; see Section
-        self.snapshots: list[Snapshot] = []          # at the start of the epoch before and of this one
-        self.done = 0                                # batches of this one that an earlier fit has done
+        self.section_begin = self.section_salt = 0   # the position of the first row; see Section
+        self.snapshots: list[Snapshot] = []          # at the start of the previous epoch and of this one
+        self.done = 0                                # batches of this epoch that an earlier fit has trained
 
     def run(self, rate: float) -> EpochResult | None:
-        """One epoch; None where a loss was not finite, and then the step that made it so is undone."""
+        """Train one epoch. None if a loss or weight was not finite; the step that made it so is then undone."""
         if self.mean is None:
             return self._run(rate)
         with self.mean.weights_in_place():
@@ -128,28 +128,28 @@ class Epochs:
                            sums.stopped)
 
     def pieces(self) -> Iterator[Piece]:
-        """The rows to train on, as many at a time as are held at once."""
+        """The rows to train on, in pieces that fit in memory together."""
         return self.order.pieces(self.data)
 
     def loss(self) -> float:
-        """The mean loss of the rows at the weights that there are now, without noise, dropout and attacks."""
+        """The mean loss of the rows with the present weights, without noise, dropout or attacks."""
         core, team = self.network.core, self.team
         return self._mean((core.evaluate(data, team, rows), data.weight_of(rows)) for data, rows in self.pieces())
 
     def penalty(self, bound: Callable[[Piece], _core.Data]) -> float:
-        """The mean penalty on the sensitivity of the rows at the weights that there are now, with the same projections
-        each time. bound: gives the rows of a piece as data of their own."""
+        """The mean sensitivity penalty of the rows with the present weights and the same projections each time.
+        bound: a function that gives the rows of a piece as separate data."""
         return self._mean(self._penalty(bound(piece)) for piece in self.pieces())
 
     def _penalty(self, data: _core.Data) -> tuple[float, float]:
-        """(the sum of the penalties of the rows of data, their weight)"""
+        """(sum of the penalties of the rows of data, sum of their weights)"""
         core, key = self.network.core, self.network.progress.seed
         with_it, without = (core.gradient(data, self.team, penalty, key)[0]
                             for penalty in (self.objective.penalty, Penalty()))
         return with_it - without, data.weight_sum
 
     def _mean(self, sums: Iterator[tuple[float, float]]) -> float:
-        """The mean over the rows of all ranks of what is summed and weighed here by pieces."""
+        """The mean over the rows of all ranks. sums: (sum, weight) of each piece of this rank's rows."""
         total = weight = 0.0
         for of_piece, its_weight in sums:
             total, weight = total + of_piece, weight + its_weight
@@ -157,11 +157,11 @@ class Epochs:
         return total / weight
 
     def _train_epoch(self, start: Snapshot) -> EpochSums:
-        """The epoch that begins with a Snapshot, or what is left of it."""
+        """Train the epoch that begins with `start`, or the rest of it."""
         return self._train(start, start.done, self.batches)
 
     def _train_batch_by_batch(self, start: Snapshot, on_batch_end: OnBatchEnd) -> tuple[EpochSums, float]:
-        """(EpochSums, the sum of the weights of the rows), up to where on_batch_end stops it."""
+        """Train the epoch, one call per batch, until on_batch_end stops it: (EpochSums, sum of the row weights)."""
         total, weight = EpochSums(0), 0.0
         for b in range(self.batches):
             one = self._train(start, b, b + 1)
@@ -178,7 +178,7 @@ class Epochs:
         return total, weight
 
     def _train(self, start: Snapshot, first: int, last: int) -> EpochSums:
-        """Batches first .. last of the epoch that begins with a Snapshot; fewer where a loss was not finite."""
+        """Train batches first .. last - 1 of the epoch that begins with `start`; fewer if a loss is not finite."""
         sums = EpochSums(first)
         while sums.batches < last:
             begin = self._open_section(start.epoch, sums.batches // self.section_batches)
@@ -190,7 +190,7 @@ class Epochs:
         return sums
 
     def _train_section(self, start: Snapshot, sums: EpochSums, end: int) -> bool:
-        """Batches up to `end`, of the section that is open; whether all losses were finite."""
+        """Train the open section's batches up to `end`; return whether all losses were finite."""
         stretches = self.cut.stretches(sums.batches, end)
         for stretch in self._with_weight(stretches) if self.ranks.weighted else stretches:
             self._train_stretch(start, stretch, sums)
@@ -200,8 +200,8 @@ class Epochs:
         return True
 
     def _with_weight(self, stretches: list[Stretch]) -> list[Stretch]:
-        """Without the batches in which no rank has a row of weight: there is no step then. The engine sees to that
-        where it has all rows."""
+        """The stretches without the batches whose rows have weight 0 on all ranks: these have no step. With a single
+        rank the engine skips them itself."""
         first = stretches[0].first
         weights = [self.data.weight_of(self._rows_of_batch(b)) for b in range(first, stretches[-1].last)]
         wanted = self.ranks.sum_(np.array(weights)) > 0
@@ -209,8 +209,8 @@ class Epochs:
                                                                                stretch.last - first])]
 
     def _train_stretch(self, start: Snapshot, stretch: Stretch, sums: EpochSums) -> None:
-        """The batches of a stretch of the section. Where this rank has no rows in them, a row of its data stands in,
-        and nothing of it counts."""
+        """Train a stretch of the open section. If this rank has no rows in it, it trains on a placeholder row of its
+        data, whose results are discarded."""
         objective, rows = self.objective, stretch.rows or 1
         part_of_section = slice(stretch.begin - self.section_begin, stretch.end - self.section_begin)
         order, mixed = self.section_rows[part_of_section], None
@@ -219,10 +219,10 @@ class Epochs:
         if not stretch.rows:
             order = np.zeros(stretch.last - stretch.first, np.int64)
         scale, part = self.n / self.weight, 1.0
-        if rows != stretch.whole:  # the penalty is that of the rows of all ranks
+        if rows != stretch.whole:  # the penalty is a mean over the rows of all ranks
             part = rows / stretch.whole
             objective = objective._replace(row_l2=objective.row_l2 * part, row_l1=objective.row_l1 * part)
-            if not self.apart:  # and so is the mean of the losses
+            if not self.apart:  # and so is the loss
                 scale *= part
         key = self._key(start.epoch, self.section_salt)
         batches = Batches(order, rows, 0, stretch.last - stretch.first, scale, key, start.dropped, mixed)
@@ -236,10 +236,10 @@ class Epochs:
             sums.sensitivity += found.sensitivity_penalty / self.weight
 
     def _open_section(self, epoch: int, number: int) -> int:
-        """Have the rows of a section; its first batch."""
+        """Get the rows of a section, unless it is open already; return its first batch."""
         begin = number * self.section_batches
         if self.section != (epoch, number):
-            self.section_rows = NO_ROWS  # lets go of those of the last section before others are made
+            self.section_rows = NO_ROWS  # frees those of the last section before the next are allocated
             place = epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
             if self.order.window is None:
                 self.section_rows = self.order(*place)
@@ -253,35 +253,36 @@ class Epochs:
         return begin
 
     def _place_after(self, epoch: int, begin: int) -> Place:
-        """Of this rank's rows in the section that begins with a batch; beyond the last one that is the first of the
-        next epoch."""
+        """The Place of this rank's rows in the section that begins with batch `begin`; after the last batch, in the
+        first section of the next epoch."""
         if begin >= self.batches:
             epoch, begin = epoch + 1, 0
         return epoch, self.cut.begin(begin), self.cut.begin(begin + self.section_batches)
 
     def _rows_of_batch(self, b: int) -> Integers:
-        """The rows of a batch of the section that was trained last."""
+        """The rows of a batch of the open section."""
         return self.section_rows[self.cut.begin(b) - self.section_begin:self.cut.begin(b + 1) - self.section_begin]
 
-    # ---- what is not finite, and the way back
+    # ---- checks for non-finite values, and undoing
 
     def _is_finite(self, b: int) -> bool:
-        """Whether the weights after batch b are finite and, should they be very large, so is its loss."""
+        """Whether the weights after batch b are finite and, if one is very large, its loss is finite too."""
         rows = self._rows_of_batch(b)
         return self._is_finite_with(lambda: self.ranks.sums(
             self.network.core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)[0])
 
     def _is_finite_with(self, loss: Callable[[], float]) -> bool:
-        """Whether the weights are finite and, should they be very large, so is a loss, which then is measured."""
+        """Whether the weights are finite and, if one is very large, loss(), only called then, is finite too."""
         largest = _core.largest(self.network.core.P)
         return largest < VERY_LARGE or bool(np.isfinite(loss()) and np.isfinite(largest))
 
     def _key(self, epoch: int, salt: int) -> int:
-        """By which rows of an epoch drop units and have noise. salt: of a part of it, where rows are numbered anew."""
+        """The random key of an epoch, for dropout and noise. salt: tells apart the sections whose rows are numbered
+        from 0 again."""
         return (self.network.progress.seed << 20) + epoch + (self.ranks.rank << 60) + salt & 2**64 - 1
 
     def _snapshot(self, step: Step, dropped: DroppedRates, into: list[Floats] | None = None, done: int = 0) -> Snapshot:
-        """Of now, in the arrays of an old one where these are given."""
+        """A Snapshot of the present state, in the arrays `into` if given."""
         epoch = self.network.progress.epochs_ever
         if into is None:
             return Snapshot(step, dropped, epoch, [a.copy() for a in self.live], done)
@@ -292,7 +293,7 @@ class Epochs:
         _core.copy(self.live, snapshot.arrays)
 
     def _undo(self) -> None:
-        """Back to before the step after which a loss or a weight was not finite."""
+        """Restore the state before the step after which a loss or a weight was not finite."""
         now = self.snapshots[-1]
         self._restore(now)
         before = None
@@ -305,7 +306,7 @@ class Epochs:
                 break
         if before is not None:
             self._restore(before)
-        elif len(self.snapshots) > 1:  # it was the last step of the epoch before
+        elif len(self.snapshots) > 1:  # it was the last step of the previous epoch
             earlier = self.snapshots[0]
             self._restore(earlier)
             self._train(earlier, earlier.done, self.batches - 1)

@@ -1,4 +1,5 @@
-"""Ranks that are threads of one process, each with a group of the rows: it sums as so many processes would."""
+"""Run the ranks of a fit as threads of one process, each with a group of the rows, with the sums of separate processes.
+"""
 from __future__ import annotations
 
 import threading
@@ -13,11 +14,11 @@ from .ranks import sum_in_order
 from .side_by_side import LOOK_SECONDS
 
 Result = TypeVar("Result")
-Groups = int | Sequence[int]  # how many there are, or the rows of each
+Groups = int | Sequence[int]  # the number of groups, or the rows of each
 
 
 def groups_of(comm: Any) -> Groups | None:
-    """The groups that a communicator of one process asks for, None where there is but one."""
+    """The groups that a communicator of one process asks for, or None for a single one."""
     groups: Groups = getattr(comm, "groups", 1)
     return None if isinstance(groups, int) and groups == 1 else groups
 
@@ -25,10 +26,11 @@ def groups_of(comm: Any) -> Groups | None:
 # ---- rows
 
 def cut(groups: Groups, given: Mapping[str, Any], watched: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of each group, by name. ValueError or TypeError where they do not fit.
+    """Divide arrays among groups: for each group a dict of its rows, by name. ValueError or TypeError if sizes do not
+    match.
 
-    given: X and what has as many rows, or None. watched: rows of any number, tuples of them, or dicts of these, which
-    are cut evenly.
+    given: X and arrays with as many rows, or None. watched: arrays of any length, tuples of them or dicts of such
+    tuples, which are divided evenly.
     """
     counts = {name: _count(name, a) for name, a in given.items() if a is not None}
     n = counts.get("X", 0)
@@ -47,7 +49,7 @@ def cut(groups: Groups, given: Mapping[str, Any], watched: Mapping[str, Any]) ->
 
 
 def _count(name: str, a: Any) -> int:
-    """How many rows something has."""
+    """The number of rows."""
     shape = a.shape if hasattr(a, "shape") else _arrays.as_array(name, a).shape
     if not shape:
         raise TypeError(f"{name} must have rows, got {_checks.described(a)}")
@@ -55,7 +57,7 @@ def _count(name: str, a: Any) -> int:
 
 
 def _even(n: int, size: int) -> list[int]:
-    """The rows of each group, of n, as np.array_split has them."""
+    """The sizes of `size` groups of n rows, as np.array_split makes them."""
     return [n // size + (rank < n % size) for rank in range(size)]
 
 
@@ -65,7 +67,7 @@ def _slices(sizes: Sequence[int]) -> list[slice]:
 
 
 def _rows(a: Any, part: slice) -> Any:
-    """Some rows of an array, a list, a frame or a sparse matrix; of None, None."""
+    """Some rows of an array, list, DataFrame or sparse matrix; None for None."""
     if a is None:
         return None
     if hasattr(a, "iloc"):
@@ -84,7 +86,7 @@ def _watched(name: str, a: Any, rank: int, size: int) -> Any:
 # ---- threads
 
 class Shared:
-    """Where ranks meet, and two places for the buffer of each."""
+    """The barrier of the ranks, and two slots for each rank's buffer."""
 
     def __init__(self, size: int) -> None:
         self.barrier = threading.Barrier(size)
@@ -92,7 +94,7 @@ class Shared:
 
 
 class Group:
-    """The communicator of one of these ranks."""
+    """The communicator of one such rank."""
 
     def __init__(self, rank: int, size: int, shared: Shared) -> None:
         self.rank, self.size, self.shared, self.odd = rank, size, shared, False
@@ -104,8 +106,8 @@ class Group:
         np.copyto(buffer, self._of_all(buffer)[0])
 
     def _of_all(self, buffer: NDArray[Any]) -> list[NDArray[Any]]:
-        """The buffers of all, in their order. The two places take turns: before one is written to again, all have met
-        at the other, and so have read it."""
+        """Copies of the buffers of all ranks, in order. The two slots are used in turn: before one is written again,
+        all ranks have passed the barrier of the other, and so have finished reading it."""
         self.odd = not self.odd
         places = self.shared.places[self.odd]
         places[self.rank] = buffer.copy()
@@ -114,8 +116,8 @@ class Group:
 
 
 def run(fit: Callable[[Group], Result], size: int) -> Result:
-    """What fit(communicator) gives on rank 0, which is this thread; the other ranks have threads of their own. Raises
-    the error of the lowest rank that has one."""
+    """Call fit(communicator) on all ranks and return the result of rank 0, which is this thread; each other rank has a
+    thread of its own. Raises the error of the lowest rank that failed."""
     shared = Shared(size)
     results: list[Any] = [None] * size
     errors: list[BaseException | None] = [None] * size
@@ -125,7 +127,7 @@ def run(fit: Callable[[Group], Result], size: int) -> Result:
             results[rank] = fit(Group(rank, size, shared))
         except BaseException as error:
             errors[rank] = error
-            shared.barrier.abort()  # the others know of it, unless it came as they talked
+            shared.barrier.abort()  # wakes ranks that still wait for this one
 
     threads = [threading.Thread(target=run_one, args=(rank,), name=f"fastmlp-group-{rank}", daemon=True)
                for rank in range(1, size)]

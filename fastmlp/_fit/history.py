@@ -1,4 +1,4 @@
-"""The numbers of each epoch of a fit."""
+"""The values logged in each epoch of a fit."""
 from __future__ import annotations
 
 import contextlib
@@ -10,18 +10,19 @@ from .. import _lazy
 
 
 class History(dict[str, list[float]]):
-    """Lists by name, an entry an epoch: "loss", "lr", "val_loss" and the metrics. Of a fit that diverges in its first
-    epoch "loss" and "lr" are empty."""
+    """A dict of lists with one entry per epoch: "loss", "lr", "val_loss" and the metrics. After a fit that diverged in
+    its first epoch, "loss" and "lr" are empty."""
 
     def log(self, logs: Mapping[str, float]) -> None:
-        """One more epoch; NaN where a name was not logged in some."""
+        """Add an epoch; a name that was not logged in an epoch has NaN there."""
         self._add_names(logs)
         for name, numbers in self.items():
             numbers.append(logs.get(name, math.nan))
 
     @contextlib.contextmanager
     def lists(self, *names: str) -> Iterator[list[list[float]]]:
-        """The lists of some names, which may grow alike in this context; NaN follows in the others at its end."""
+        """A context with the lists of some names, to which equally many entries may be added; at its end the other
+        lists are filled up with NaN."""
         self._add_names(names)
         lists = [self[name] for name in names]
         try:
@@ -35,14 +36,14 @@ class History(dict[str, list[float]]):
             self[name] = [math.nan] * len(next(iter(self.values()), []))
 
     def __repr__(self) -> str:
-        """One line: how many epochs there were, and the numbers of the last."""
+        """One line: the number of epochs and the values of the last."""
         epochs = len(next(iter(self.values()), []))
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.items() if values)
         return f"History({epochs} epoch{'' if epochs == 1 else 's'}{': ' * bool(last)}{last})"
 
     def _repr_html_(self) -> str:
-        """For notebooks: the same line, and where matplotlib is installed a small picture."""
-        import base64  # here: few need them, and they take time that each import would
+        """For notebooks: the same line, with a small plot if matplotlib is installed."""
+        import base64  # here: seldom needed, and slow to import
         from html import escape
 
         line = f"<div>{escape(repr(self))}</div>"
@@ -55,11 +56,11 @@ class History(dict[str, list[float]]):
         return f'{line}<img src="data:image/png;base64,{base64.b64encode(image).decode()}">'
 
     def to_frame(self) -> Any:
-        """A pandas DataFrame, a row an epoch."""
+        """A pandas DataFrame with one row per epoch."""
         import pandas
 
         return pandas.DataFrame(self, index=pandas.RangeIndex(1, 1 + len(next(iter(self.values()), [])), name="epoch"))
 
     def plot(self, ax: Any = None) -> Any:
-        """The losses and metrics by epoch, on matplotlib axes, which are returned."""
+        """Plot the losses and metrics by epoch; returns the matplotlib axes."""
         return _lazy.load("plot_history")(self, ax)

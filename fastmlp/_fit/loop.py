@@ -1,5 +1,6 @@
-"""The loop over epochs, and what it is put together from. There is one: MLP.fit, MLP.partial_fit, the estimators and
-the members of tables each hand it a Plan.
+"""The one loop over epochs, used by MLP.fit, MLP.partial_fit, the estimators and the members of tabular ensembles.
+
+Each passes it a Plan, which says what is particular to that fit.
 """
 from __future__ import annotations
 
@@ -27,9 +28,9 @@ from .unwatched import LEAST, UnwatchedEpochs
 if TYPE_CHECKING:
     from ..model import MLP
 
-Notify = Callable[[int, dict[str, float]], bool]  # of (epoch or batch, logs); whether to stop
+Notify = Callable[[int, dict[str, float]], bool]  # (epoch or batch, logs) -> whether to stop
 Present = dict[str, Callable[[], float]]  # see Fit
-MANY = 10**6  # rows, where nobody knows how many
+MANY = 10**6  # rows assumed where their number is unknown
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -39,68 +40,69 @@ class DivergenceWarning(RuntimeWarning):
 class Ending(enum.Enum):
     """How the loop ended."""
 
-    COMPLETED = enum.auto()  # after all the epochs that were wanted
-    STOPPED = enum.auto()    # the plan or a callback said so
+    COMPLETED = enum.auto()  # all epochs that were asked for are done
+    STOPPED = enum.auto()    # the plan or a callback stopped it
     DIVERGED = enum.auto()   # a loss was not finite; the weights are those before the step that made it so
 
 
 class Plan:
-    """What is a fit's own, called by the loop in this order. Entered and left, it is the context of all epochs.
+    """What is particular to one kind of fit; the loop calls the methods in this order. As a context manager it encloses
+    all epochs.
 
-    epochs: the Epochs, from the context's beginning on. watches: whether each epoch may differ from the one before, or
-    is to be looked at; else several may come at once, which go to its `lists`.
+    epochs: the Epochs, set before the context is entered. watches: whether epochs may differ from each other, or each
+    has to be reported; otherwise several may be trained in one call of the engine, and are added to `lists`.
     """
 
     epochs: Epochs
     watches = True
 
     def state(self) -> OptimizerState:
-        """The optimiser's state to train with, asked for once the threads are there."""
+        """The optimiser's state to train with; called once the threads exist."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Training has ended, in whatever way."""
+        """Called when training has ended, normally or by an error."""
 
     def present(self) -> Present:
-        """What measures logged numbers of the training rows at the present weights, by name."""
+        """Functions that measure logged values of the training rows with the present weights, by name."""
         return {"loss": self.epochs.loss}
 
     def begin_epoch(self) -> float:
-        """The learning rate of the epoch to come."""
+        """The learning rate of the next epoch."""
         raise NotImplementedError
 
     def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
-        """Take the EpochResult; (the epoch's number, its logs) for the callbacks."""
+        """Record the EpochResult; returns (number of the epoch, its logs) for the callbacks."""
         raise NotImplementedError
 
     def lists(self) -> contextlib.AbstractContextManager[list[list[float]]]:
-        """A context with [losses, rates], lists to which epochs are added that come at once."""
+        """A context with the lists [losses, rates], to which epochs trained in one call are added."""
         raise NotImplementedError
 
     def diverged(self) -> None:
-        """Comes in the place of end_epoch where a loss was not finite; it is the last call."""
+        """Called instead of end_epoch if a loss was not finite; the last call."""
 
     def should_stop(self) -> bool:
-        """Whether training ends here, asked once the callbacks have seen the epoch."""
+        """Whether training ends here; called after the callbacks."""
         return False
 
 
 def train(net: MLP, running: Fit, plan: Plan, data: _core.Data, order: Order, wanted: int, batch: int | None,
           objective: Objective, callbacks: Sequence[Callback], n_threads: int | None, ranks: Ranks = ALONE,
           mean: RunningMean | None = None, dropped: Iterator[DroppedRates] | None = None) -> Ending:
-    """Train a network for `wanted` epochs, or until something ends it sooner; the Ending.
+    """Train a network for `wanted` epochs unless it ends sooner; returns the Ending.
 
-    running: the Fit that callbacks find the network in. callbacks: those that this rank was given. n_threads: as for
-    Network.team. What else is given is as Epochs has it.
+    running: the Fit that records that the network is being fitted. callbacks: those given to this rank. n_threads: as
+    in Network.team. The other parameters are those of Epochs.
     """
     network = net._network
     if ranks.several:
         callbacks, n_threads = ranks.listening(callbacks), ranks.threads(n_threads)
     on_batch_end = _batch_notifier(callbacks, net, ranks)
-    known = not isinstance(order, Stream)  # how many rows there are
+    known = not isinstance(order, Stream)  # whether the number of rows is known
     rows, of_a_step = order.n if known else MANY, min(order.n, batch or order.n) if known else None
     with order, network.team(rows, 3 * wanted, n_threads, of_a_step) as team:
         state = plan.state()
@@ -118,8 +120,8 @@ def train(net: MLP, running: Fit, plan: Plan, data: _core.Data, order: Order, wa
 
 
 def _kind_of_epochs(order: Order, ranks: Ranks, whole: bool, one_by_one: bool) -> type[Epochs]:
-    """whole: whether an epoch's calls of the engine take as many batches as there are. one_by_one: whether each epoch
-    must be a call of its own."""
+    """The class of Epochs for a fit. whole: whether one call of the engine may train all batches. one_by_one: whether
+    each epoch needs a call of its own."""
     if isinstance(order, Stream):
         return StreamEpochs
     if ranks.local_steps:
@@ -161,8 +163,8 @@ def _loop(net: MLP, wanted: int, plan: Plan, callbacks: Sequence[Callback], runn
 
 
 class SharedMeasures:
-    """Where there are several ranks, it takes all of them to measure what the callbacks of one ask for at the present
-    weights: they do after each epoch, and the callbacks get what was found."""
+    """Measurements that callbacks ask for, with several ranks: measuring takes all ranks, so they do it together after
+    each epoch, and the callbacks get the stored results."""
 
     def __init__(self, running: Fit, ranks: Ranks, callbacks: Sequence[Callback]) -> None:
         watched = {callback._watches() for callback in callbacks}
@@ -171,14 +173,15 @@ class SharedMeasures:
         running.present = {name: functools.partial(self.found.__getitem__, name) for name in self.functions}
 
     def measure(self) -> None:
-        """At the weights that there are now."""
+        """Measure with the present weights and store the results."""
         for name, function in self.functions.items():
             self.found[name] = function()
 
 
 class Notifying:
-    """The callbacks of a fit: on_fit_begin of all where it begins, then on_fit_end of those that had it, however it
-    ends. A call with (epoch, logs) is on_epoch_end of all, and says whether one of them wants to stop."""
+    """Calls the callbacks of a fit: on entry on_fit_begin of all; at the end, even after an error, on_fit_end of those
+    whose on_fit_begin succeeded. Calling it with (epoch, logs) calls on_epoch_end of all, and returns whether one wants
+    to stop."""
 
     def __init__(self, callbacks: Sequence[Callback], net: MLP, wanted: int) -> None:
         self.callbacks, self.net, self.wanted = callbacks, net, wanted
@@ -212,7 +215,7 @@ class Notifying:
 
 
 def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, float]) -> None:
-    """on_fit_end of all, in their order, even where one fails."""
+    """Call on_fit_end of all, in order, even if one raises."""
     if callbacks:
         try:
             callbacks[0].on_fit_end(net, logs)
@@ -221,14 +224,14 @@ def _notify_of_end(callbacks: Sequence[Callback], net: MLP, logs: dict[str, floa
 
 
 def stops(callback: Callback, event: str, net: MLP, number: int, logs: dict[str, float]) -> bool:
-    """Tell a callback of an event; whether it wants to stop."""
+    """Call a callback's method `event`; return whether it wants to stop."""
     answer = getattr(callback, event)(net, number, logs)
     return answer is not None and _checks.verdict(f"{event} of {type(callback).__name__}", answer)
 
 
 def _batch_notifier(callbacks: Sequence[Callback], net: MLP, ranks: Ranks) -> Notify | None:
-    """A function of (batch, logs), for the on_batch_end of those that have one of their own; None where none has on any
-    rank. ValueError where one has, and ranks take steps of their own."""
+    """A function (batch, logs) -> whether to stop, which calls the on_batch_end of the callbacks that define one; None
+    if no callback of any rank does. ValueError if one does and ranks take their own steps."""
     listening = [callback for callback in callbacks if overrides(callback, "on_batch_end")]
 
     def notify(batch: int, logs: dict[str, float]) -> bool:

@@ -1,4 +1,4 @@
-"""fit_many: independent networks, one thread each."""
+"""fit_many: train independent networks at the same time, each on one thread."""
 from __future__ import annotations
 
 import contextlib
@@ -22,18 +22,18 @@ NOT_SIDE_BY_SIDE = ("comm", "window", "batches")  # options
 
 def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str, Any]] | None = None,
              n_threads: int | None = None, **options: Any) -> list[History]:
-    """Fit networks to the same data side by side, each on one thread: seeds, rates or folds to compare.
+    """Fit networks to the same data at the same time, each on one thread: to compare seeds, rates or folds.
 
-    nets : MLPs, all different objects. X : (n, d(0)), y : (n,) or (n, d(L)), as MLP.fit takes them; networks of one
-    dtype share one copy of X, or read X itself where it has that dtype. each : options for each network, dicts of
-    MLP.fit's, which go before those for all. n_threads : how many train at a time, None for as many as are allowed.
-    options : of MLP.fit, for all, but comm, window and batches: networks side by side share rows that are in memory.
-    Functions and callbacks that are given to several are called from several threads. Of those that keep what they see,
-    such as EarlyStopping, each network wants its own: ValueError.
+    nets : MLPs, all different objects. X : (n, d(0)), y : (n,) or (n, d(L)), as in MLP.fit; networks of the same dtype
+    share one copy of X, or read X itself if it has that dtype. each : a dict of options of MLP.fit for each network,
+    which take precedence over `options`. n_threads : how many networks train at a time, None for as many as are
+    allowed. options : options of MLP.fit for all networks, except comm, window and batches, since the networks share
+    rows in memory. Functions and callbacks given to several networks are called from several threads. Callbacks with
+    state, such as EarlyStopping, must not be shared between networks: ValueError.
 
-    Weights and Histories are to the bit those of one fit after another. Returns the Histories, in the order of nets.
-    TypeError or ValueError for nets, options, targets or weights that do not fit, before any of them is trained. What a
-    fit raises is raised here when the others have ended. Ctrl-C stops all, as it stops one.
+    Weights and Histories have the same bits as fits one after another. Returns the Histories, in the order of nets.
+    TypeError or ValueError for wrong nets, options, targets or weights, before any network is trained. An exception of
+    one fit is raised here once the others have ended. Ctrl-C stops all of them.
     """
     each = _checked(nets, each)
     threads = _threads.allowed()
@@ -57,7 +57,7 @@ def fit_many(nets: Sequence[MLP], X: Any, y: Any, *, each: Sequence[Mapping[str,
 
 
 def _checked(nets: Any, each: Any) -> Sequence[Mapping[str, Any]]:
-    """each as a list of dicts, of networks that can be fitted side by side."""
+    """`each` as a list of dicts, after checking it and nets."""
     if not isinstance(nets, (list, tuple)) or not all(hasattr(net, "_network") for net in nets):
         raise TypeError(f"nets must be a list of MLP, got {_checks.described(nets)}")
     if len({id(net) for net in nets}) < len(nets):
@@ -72,7 +72,7 @@ def _checked(nets: Any, each: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def _require_own(callbacks: Sequence[Callback], known: Mapping[int, Callback]) -> None:
-    """ValueError where a callback that is for one fit at a time is known from another network, by its id."""
+    """ValueError if a callback for one fit at a time is also given to another network. known: callbacks by id."""
     for callback in callbacks:
         if callback.of_one_fit and id(callback) in known:
             raise ValueError(f"callbacks must be of each network's own where they keep what they see of a fit: give "
@@ -80,8 +80,7 @@ def _require_own(callbacks: Sequence[Callback], known: Mapping[int, Callback]) -
 
 
 def _check(net: MLP, X: Any, y: Any, given: Mapping[str, Any]) -> list[Callback]:
-    """The callbacks of a network's fit. TypeError or ValueError where it cannot be fitted to rows with the options
-    given."""
+    """Check that a network can be fitted to X and y with the given options; return the callbacks of its fit."""
     for name, value in given.items():
         if name not in DEFAULTS or name == "n_threads":
             known = ", ".join(known for known in DEFAULTS if known not in (*NOT_SIDE_BY_SIDE, "n_threads"))

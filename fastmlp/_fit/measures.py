@@ -1,4 +1,4 @@
-"""Numbers that are measured after each epoch."""
+"""Losses, predictions and metrics that are measured after each epoch; also MLP.score and MLP.predict_labels."""
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +14,7 @@ from .ranks import Ranks
 
 
 class MeasuredRows:
-    """Rows on which a network is measured while it trains: those of some numbers, or None for all, of bound data."""
+    """Rows of bound data on which a network is measured while it trains. numbers: which rows, None for all."""
 
     def __init__(self, network: Network, data: _core.Data, numbers: Integers | None = None) -> None:
         self.core, self.data, self.numbers = network.core, data, numbers
@@ -26,11 +26,11 @@ class MeasuredRows:
         return self.total(team) / self.weight
 
     def total(self, team: _core.Team) -> float:
-        """The sum of the weighted losses. There may be no rows."""
+        """The sum of the weighted losses, 0 without rows."""
         return self.core.evaluate(self.data, team, self.numbers) if self.some else 0.0
 
     def total_and_outputs(self, team: _core.Team) -> tuple[float, Floats]:
-        """The sum of the weighted losses and the predictions (n, d(L)), by one forward pass. There may be no rows."""
+        """The sum of the weighted losses and the predictions (n, d(L)), by one forward pass; n may be 0."""
         if self.some:
             return self.core.evaluate_and_predict(self.data, team, self.numbers)
         return 0.0, np.empty((0, self.outputs_of_a_row), self.core.dtype)
@@ -44,10 +44,10 @@ class MeasuredRows:
 
 
 class MeasuredSet:
-    """Rows with what is logged of them: the metrics, and where there is a name the loss, each after "name_". They are
-    measured over the rows of all ranks, each of which has some.
+    """A set of rows and what is logged of it, over the rows of all ranks: with a name, the loss as "<name>_loss" and
+    the metrics as "<name>_<metric>"; without one, the metrics only.
 
-    rows: to measure on. y, weight: of all of this rank's data, as they were given.
+    rows: to measure on. y, weight: for all of this rank's data, as the user gave them.
     """
 
     def __init__(self, network: Network, name: str, rows: MeasuredRows, metrics: dict[str, Metric], ranks: Ranks,
@@ -67,7 +67,7 @@ class MeasuredSet:
             check_rows(metrics, self.y, network.d[-1], self.weight)
 
     def __call__(self, team: _core.Team) -> dict[str, float]:
-        """Numbers by name, by one forward pass for the loss and the metrics alike."""
+        """The measured values by name; one forward pass serves the loss and the metrics."""
         if not self.metrics:
             return {f"{self.name}_loss": self._mean(self.rows.total(team))}
         total, outputs = self.rows.total_and_outputs(team)
@@ -78,18 +78,18 @@ class MeasuredSet:
         return logs
 
     def _mean(self, total: float) -> float:
-        """The mean over the rows of all ranks, of which these have a total."""
+        """The mean over the rows of all ranks. total: the sum over this rank's."""
         total, = self.ranks.sums(total)
         return total / self.total_weight
 
 
 class Measures:
-    """What MLP.fit logs besides the training loss: the loss and the metrics of each set of validation rows, or without
-    any the metrics of the training rows. All ranks have the same sets, and go through them in one order."""
+    """What MLP.fit logs besides the training loss: the loss and metrics of each validation set, or, without one, the
+    metrics of the training rows. All ranks have the same sets and measure them in the same order."""
 
     def __init__(self, network: Network, data: _core.Data, rows: Integers | None, y: Any, options: Options,
                  ranks: Ranks) -> None:
-        """data, rows: those to be measured unless there is validation_data, None for all."""
+        """data, rows: the rows to measure if there is no validation_data; rows None for all."""
         self.sets: list[MeasuredSet] = []
         metrics, held_out = options.metrics, options.validation_fraction > 0
         if options.validation_data is not None:
@@ -101,7 +101,7 @@ class Measures:
                                      ranks, y, options.sample_weight)]
 
     def __call__(self, team: _core.Team) -> dict[str, float]:
-        """Numbers by name."""
+        """The measured values by name."""
         logs: dict[str, float] = {}
         for measured in self.sets:
             logs |= measured(team)
@@ -109,14 +109,14 @@ class Measures:
 
 
 def targets(network: Network, y: Any) -> tuple[Any, bool]:
-    """(y as metrics take it, labels (n,) or (n, targets); whether they are labels)"""
+    """(y as metrics take it: labels (n,) or targets (n, targets); whether they are labels)"""
     y = np.asarray(_arrays.dense(network.numbered(y), "y"))
     labels = y.ndim == 1 and network.loss.name == "cross_entropy"
     return y[:, None] if y.ndim == 1 and not labels else y, labels
 
 
 def _bound(network: Network, name: str, given: tuple[Any, ...], ranks: Ranks) -> tuple[_core.Data, Integers | None]:
-    """This rank's validation rows, checked and bound for the engine, and their numbers, None for all."""
+    """This rank's validation rows, checked and bound for the engine, and their numbers or None for all."""
     try:
         return ranks.bind(network, *given)
     except (TypeError, ValueError) as error:
@@ -125,7 +125,7 @@ def _bound(network: Network, name: str, given: tuple[Any, ...], ranks: Ranks) ->
 
 
 def score(network: Network, X: Any, y: Any, sample_weight: Any) -> float:
-    """What MLP.score returns."""
+    """Implements MLP.score."""
     data, levels = network.bind(X, y, sample_weight), network.loss.levels
     network.parameters.require_finite()
     with network.team(data.n, 1) as team:
@@ -137,7 +137,7 @@ def score(network: Network, X: Any, y: Any, sample_weight: Any) -> float:
 
 
 def labels_of(network: Network, prediction: Floats) -> Any:
-    """What MLP.predict_labels returns."""
+    """Implements MLP.predict_labels."""
     if network.loss.name not in CLASSIFYING:
         raise ValueError(f"loss must be {' or '.join(CLASSIFYING)} for labels, got {network.loss.spec!r}")
     if network.loss.name == "cross_entropy":

@@ -1,4 +1,4 @@
-"""Rows that are mixed with other rows (Zhang, Cisse, Dauphin and Lopez-Paz 2018)."""
+"""Mixup: train on rows mixed with other rows (Zhang, Cisse, Dauphin and Lopez-Paz 2018)."""
 from __future__ import annotations
 
 from typing import Any
@@ -14,7 +14,7 @@ STEPS = 2**16  # shares are rounded to multiples of 1 / STEPS, since the last di
 
 
 def check(network: Network, options: Options) -> None:
-    """ValueError where rows cannot be mixed."""
+    """ValueError if mixup is not possible for the network or the options."""
     if network.loss.function is not None:
         raise ValueError("mixup must be 0 where the loss is a function, which knows rows of y as they are")
     if network.tables:
@@ -25,8 +25,8 @@ def check(network: Network, options: Options) -> None:
 
 
 def drawn(rows: Integers, alpha: float, dtype: DTypeLike, *seed: Any) -> tuple[Integers, Floats]:
-    """(for each of the rows that follow each other in an epoch another one of them, which is mixed into it, the share
-    that it keeps, of the Beta distribution with both parameters alpha); the same for the same seed."""
+    """(the partner that is mixed into each row, a permutation of rows; the share that each row keeps, drawn from the
+    distribution Beta(alpha, alpha)). The same seed gives the same result."""
     rng = np.random.default_rng(seed)
     share = np.rint(rng.beta(alpha, alpha, len(rows)) * STEPS) / STEPS
     return rows[rng.permutation(len(rows))], share.astype(dtype)

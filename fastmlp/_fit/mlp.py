@@ -1,4 +1,4 @@
-"""What MLP.fit and MLP.partial_fit do."""
+"""The implementation of MLP.fit and MLP.partial_fit."""
 from __future__ import annotations
 
 import contextlib
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 
 PLAIN = Objective()
-# options without which it is PLAIN
+# if none of these options is given, the objective is PLAIN
 PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing", "mixup"}
 
 
 def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
-    """Train a network; its History.
+    """Train a network; returns its History.
 
-    options: not yet checked. fresh: whether the optimiser's state and the History begin anew. Nothing of the network is
-    changed before all that was given is checked, and where it fails before its first epoch it is as it was.
-    RuntimeError where the network is being fitted already.
+    options: not yet checked. fresh: whether to start with a new optimiser state and History. The network is unchanged
+    until all arguments are checked, and also if the fit fails before its first epoch. RuntimeError if the network is
+    already being fitted.
     """
     ranks = ALONE
     if options.comm is not None:
@@ -70,7 +70,7 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
 
 
 def _fit_in_groups(net: MLP, X: Any, y: Any, options: Options, fresh: bool, groups: Groups) -> History:
-    """fit, as ranks that have a group of the rows each: this one has the network, and others have copies."""
+    """fit with one rank for each group of rows; rank 0 trains net itself, the others copies of it."""
     from .groups import cut, run
 
     if options.window is not None:
@@ -116,7 +116,7 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
         warn_of_scales(network, *rows.arrays, options.epochs, stacklevel=4)
     rates = learning_rates(options.optimizer, first, options.epochs)
     dropped = dropout_rates(network, first, options.epochs)
-    if options.class_weight is not None:  # only for training: rows to be measured are bound already
+    if options.class_weight is not None:  # for training only: the rows to measure are bound already, without it
         n = data.n if rows.numbers is None else len(rows.numbers)
         weights = classes.weights(network, y, n, options.sample_weight, options.class_weight, ranks)
         data, _ = ranks.bind(network, X, y, weights)
@@ -133,12 +133,11 @@ def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _runn
 
 
 class Rows(NamedTuple):
-    """What is trained on.
+    """The rows to train on.
 
-    data: bound for the engine; a row that stands in where the order brings data of its own. order: of the rows.
-    in_memory: whether X and y are there as a whole. held_out: numbers of the rows held out for validation, or None.
-    numbers: of the rows that this rank has, None for all. arrays: (X, y) as they were checked, where this process
-    alone has them.
+    data: bound for the engine; a placeholder row if the order brings its own data. order: of the rows. in_memory:
+    whether X and y are in memory as a whole. held_out: numbers of the rows held out for validation, or None. numbers:
+    of this rank's rows, None for all. arrays: the checked (X, y), if there is only one rank.
     """
 
     data: _core.Data
@@ -150,7 +149,7 @@ class Rows(NamedTuple):
 
 
 def _rows_of(network: Network, X: Any, y: Any, options: Options, seed: int, ranks: Ranks) -> Rows:
-    """The Rows, from wherever they come. TypeError or ValueError names what does not fit."""
+    """The Rows from arrays, windows or batches. TypeError or ValueError names the wrong argument."""
     if options.batches is not None:
         return Rows(stand_in(network), stream_of(X, y, options))
     if options.window is not None:
@@ -167,7 +166,7 @@ def _rows_of(network: Network, X: Any, y: Any, options: Options, seed: int, rank
 
 
 def _objective_of(network: Network, X: Any, options: Options) -> Objective:
-    """What is minimised besides the mean loss. X: what an attack may move, without rows where these come later."""
+    """What is minimised besides the mean loss. X: for the checks of an attack; without rows if these are read later."""
     if PLAIN_WITHOUT.isdisjoint(options.given):
         return PLAIN
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
@@ -178,7 +177,7 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
 
 
 def bound_alone(network: Network, X: Any, y: Any, data: _core.Data, rows: Integers | None) -> _core.Data:
-    """Some rows of X and y, which data are, None for all: the others have no weight."""
+    """Data with only some rows of X and y (None for all): the other rows get weight 0. data: X and y, bound."""
     if rows is None:
         return data
     weight = np.zeros(data.n, network.dtype)
@@ -187,9 +186,10 @@ def bound_alone(network: Network, X: Any, y: Any, data: _core.Data, rows: Intege
 
 
 class NetworkPlan(loop.Plan):
-    """Rates by the epoch; each epoch's numbers go to the network's History. When to stop is the callbacks' to say.
+    """The plan of MLP.fit and partial_fit: a learning rate for each epoch, logs to the network's History, and stopping
+    left to the callbacks.
 
-    goes_on: whether the optimiser's state and the History do.
+    goes_on: whether to continue with the previous optimiser state and History.
     """
 
     def __init__(self, net: MLP, X: Any, y: Any, options: Options, goes_on: bool, rates: Iterator[float],
@@ -217,7 +217,7 @@ class NetworkPlan(loop.Plan):
     def present(self) -> loop.Present:
         epochs = self.epochs
         if isinstance(epochs, StreamEpochs) and self.options.epochs == 1:
-            return {}  # batches may come once only, and in one epoch there is nothing to choose from
+            return {}  # the batches may not be iterable again, and one epoch leaves no choice of the best
         found = {"loss": epochs.loss}
         if epochs.objective.penalty.kind:
             name = _robust.PENALTY_NAMES[epochs.objective.penalty.kind]

@@ -1,7 +1,7 @@
 """The options of MLP.fit and MLP.partial_fit, each declared once.
 
-The two methods repeat names and defaults, so that help() and completion show them, and hand them over by name;
-tests/test_fit_options.py holds them to this table. What an option means is said in the docstring of MLP.fit.
+The two methods repeat names and defaults, so that help() and completion show them, and pass them on by name;
+tests/test_fit_options.py checks that they agree with this table. The docstring of MLP.fit explains each option.
 """
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ Metrics = Metric | Sequence[Metric] | Mapping[str, Metric]
 ValidationData = tuple[Any, ...] | Mapping[str, tuple[Any, ...]]
 
 OTHER_DEFAULTS: dict[str, Any] = {"epochs": 1}  # of partial_fit
+# options that may differ between ranks
 OF_A_RANK = ("sample_weight", "validation_data", "callbacks", "n_threads", "verbose", "comm", "batches")
 
 
@@ -56,15 +57,15 @@ class Options:
     batches: Any = None
 
     def of_all(self) -> dict[str, Any]:
-        """What must be the same on all ranks, by name: all but the rows of each, and what is local to it."""
+        """The options that must be the same on all ranks, by name."""
         given = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in OF_A_RANK}
         return given | {"the names of validation_data": list(self.validation_data or ())}
 
     def check(self, default_optimizer: optim.Optimizer | None, loss: Loss) -> None:
-        """Check what was given, for a network with a loss, and bring it into the form in which the loop takes
-        it: an optimiser, a list of callbacks, metrics and validation rows by name. TypeError or ValueError names the
-        option. default_optimizer: None for a fit's own default."""
-        self.given: list[str] = [  # a float by its value: not every 0.0 is the same object
+        """Check the options for a network with this loss, and convert them to what the loop takes: an optimiser, a list
+        of callbacks, metrics and validation sets by name. TypeError or ValueError names the option.
+        default_optimizer: used if none was given; None for SGD."""
+        self.given: list[str] = [  # floats are compared by value: not every 0.0 is the same object
             name for (name, value), default in zip(vars(self).items(), DEFAULTS.values())
             if value is not default and not (type(value) is float and value == default)]
         for name in self.given:
@@ -83,8 +84,8 @@ class Options:
             require_watched(self.callbacks, self.directions)
 
     def _directions(self) -> dict[str, bool | None]:
-        """Of each number that is logged, by name, whether larger is better, None where nothing says so. ValueError
-        where a name would stand for two numbers, or for one of validation rows where there are none."""
+        """For each logged value, by name, whether larger is better, or None if unknown. ValueError if two values would
+        have the same name, or a metric's name begins with val_ although there are no validation rows."""
         sets = self.validation_data or (["val"] if self.validation_fraction else [""] if self.metrics else [])
         found: dict[str, bool | None] = dict.fromkeys(LOGGED, False)
         for of in sets:
@@ -103,8 +104,8 @@ DEFAULTS = {field.name: field.default for field in fields(Options)}
 
 
 def _directions_of_set(of: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, bool | None]]:
-    """(name, whether larger is better, None where nothing says so) of each number that is logged of rows: their loss,
-    where they have a name, and the metrics."""
+    """(name, whether larger is better or None if unknown) of each value logged of a set of rows: the loss, if the set
+    has a name, and the metrics."""
     if of:
         yield f"{of}_loss", False
     for name, metric in metrics.items():
@@ -124,14 +125,14 @@ def _sync(name: str, value: Any) -> str | int:
 
 
 def local_steps(sync: Any) -> int | None:
-    """Steps between two averages of the ranks' weights, None where all take each step together. ValueError or TypeError
-    where `sync` is none of both."""
+    """Steps between two averages of the ranks' weights, or None if the ranks take each step together. ValueError or
+    TypeError if `sync` is neither "step" nor such a number."""
     sync = _sync("sync", sync)
     return None if isinstance(sync, str) else sync
 
 
-# option -> function of (its name, what was given), which gives the form that the loop takes; asked of what is not the
-# default. Where the network has a say, as in metrics, the check is elsewhere.
+# option -> function (name, given value) -> the value as the loop takes it; called for values that are not the default.
+# Checks that depend on the network, as those of metrics, are elsewhere.
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "optimizer": lambda name, value: optim.named(value),
     "epochs": _count,
@@ -153,7 +154,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 
 
 def validation_sets(given: Any) -> dict[str, tuple[Any, ...]]:
-    """validation_data as {name: (X, y) or (X, y, sample_weight)}: what comes without a name is "val"."""
+    """validation_data as {name: (X, y) or (X, y, sample_weight)}; a set without a name is called "val"."""
     sets = given if isinstance(given, Mapping) else {"val": given}
     for name, rows in sets.items():
         _checks.name("the names of validation_data", name)
@@ -166,10 +167,10 @@ def validation_sets(given: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def is_tuple_of(given: Any, *lengths: int) -> bool:
-    """Whether it is a tuple of one of these lengths."""
+    """Whether `given` is a tuple of one of these lengths."""
     return isinstance(given, tuple) and len(given) in lengths
 
 
 def described(given: Any) -> str:
-    """What an error says of something that should have been a tuple."""
+    """Describe a value that should have been a tuple, for an error message."""
     return f"a tuple of {len(given)}" if isinstance(given, tuple) else type(given).__name__

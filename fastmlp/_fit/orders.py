@@ -13,15 +13,15 @@ from .ranks import ALONE, Ranks
 
 def hold_out(data: _core.Data, rows: Integers | None, fraction: float, seed: int,
              ranks: Ranks) -> tuple[Integers | None, Integers | None]:
-    """(numbers of the rows to train on, or None for all, numbers of those held out for validation, or None): a part
-    that the seed draws, on each rank of its own. ValueError where one side would be without rows, or without weight.
+    """(numbers of the rows to train on, or None for all; numbers of those held out for validation, or None), drawn by
+    the seed on each rank separately. ValueError if one side would have no rows, or no weight.
 
-    rows: the numbers that there are, None for all.
+    rows: the available row numbers, None for all.
     """
     if not fraction:
         return rows, None
     order = np.empty(data.n if rows is None else len(rows), np.int64)
-    _core.shuffle(order, seed, 2**40)  # in the place of an epoch: no fit has so many
+    _core.shuffle(order, seed, 2**40)  # instead of an epoch's number: no fit has so many
     held = round(len(order) * fraction)
     trained, of_all = ranks.sums(len(order) - held, len(order))
     if not 0 < trained < of_all:
@@ -32,19 +32,19 @@ def hold_out(data: _core.Data, rows: Integers | None, fraction: float, seed: int
 
 
 def require_weight(data: _core.Data, rows: Integers, held_out: Integers, ranks: Ranks = ALONE) -> None:
-    """ValueError where the rows to train on or those held out are without weight."""
+    """ValueError if the rows to train on, or those held out, have weight 0 in total."""
     trained, held = ranks.sums(data.weight_of(rows), data.weight_of(held_out))
     if not trained > 0 or not held > 0:
         raise ValueError("sample_weight must not be all 0 on either side of validation_fraction")
 
 
-Place = tuple[int, int, int]  # of rows: (epoch, begin, end)
+Place = tuple[int, int, int]  # (epoch, begin, end): positions in the order of an epoch
 Piece = tuple[_core.Data, Integers | None]  # data, and numbers of rows in it, None for all
 
 
 class Section(NamedTuple):
-    """Rows of some batches that follow each other: the data that they are in, their numbers there, and what makes the
-    random numbers of rows differ from those of the same numbers in other data."""
+    """The rows of some consecutive batches: the data that hold them, their numbers there, and a salt, by which rows of
+    the same number in other data get other random numbers."""
 
     data: _core.Data
     rows: Integers
@@ -54,11 +54,11 @@ class Section(NamedTuple):
 class Order:
     """The rows to train on, and their order in each epoch.
 
-    rows: their numbers, or None for all `available` rows of the data. n: how many they are. window: how many are held
-    at once, None where all data are.
+    rows: their numbers, or None for all `available` rows of the data. n: how many there are. window: how many are in
+    memory at once, None if all are.
 
-    A call gives the numbers of the rows at places begin .. end of an epoch, and the same when it is asked for the same
-    again, of the present epoch and of the one before: a step that led nowhere is undone by training once more up to it.
+    A call gives the numbers of the rows at positions begin .. end - 1 of an epoch. For the present epoch and the one
+    before, the same call gives the same rows again: undoing a step means to train again up to it.
     """
 
     def __init__(self, available: int, rows: Integers | None = None) -> None:
@@ -69,31 +69,31 @@ class Order:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """The fit has ended."""
+        """Called when the fit has ended."""
 
     def __call__(self, epoch: int, begin: int, end: int) -> Integers:
         raise NotImplementedError
 
     def open(self, data: _core.Data, place: Place) -> Section:
-        """The rows at a place, where there is a window, after what was opened last."""
+        """With a window: read the rows of a place."""
         raise NotImplementedError
 
     def look_ahead(self, place: Place) -> None:
-        """What is likely to be opened next."""
+        """With a window: begin to read the place that is likely to be opened next."""
 
     def weight_of_all(self, data: _core.Data) -> float:
-        """The weight of all rows to train on."""
+        """The sum of the weights of all rows to train on."""
         return data.weight_of(self.rows)
 
     def pieces(self, data: _core.Data) -> Iterator[Piece]:
-        """All of them, as many at a time as are held at once: (data, their numbers there, None for all). There may be
-        none."""
+        """All rows to train on, in pieces that are in memory together: (data, their numbers there or None for all).
+        There may be none."""
         if self.n:
             yield data, self.rows
 
 
 class InOrder(Order):
-    """As they come."""
+    """The order of the data."""
 
     seed = None
 
@@ -102,7 +102,7 @@ class InOrder(Order):
 
 
 class Shuffled(Order):
-    """Shuffled anew for each epoch, by a seed and the number of the epoch."""
+    """A new shuffle for each epoch, determined by a seed and the number of the epoch."""
 
     def __init__(self, available: int, rows: Integers | None, seed: int) -> None:
         super().__init__(available, rows)
@@ -115,12 +115,12 @@ class Shuffled(Order):
 
 
 class Reshuffled(Order):
-    """Each epoch's is a shuffle of the last one's by a numpy RandomState, as scikit-learn has it."""
+    """Each epoch shuffles the order of the last one, with a numpy RandomState, as scikit-learn does."""
 
     def __init__(self, available: int, rows: Integers | None, random_state: np.random.RandomState) -> None:
         super().__init__(available, rows)
         self.random_state, self.last = random_state, np.arange(self.n) if rows is None else rows
-        self.drawn: dict[int, Integers] = {}  # orders by epoch: of the last two
+        self.drawn: dict[int, Integers] = {}  # the orders of the last two epochs
 
     def __call__(self, epoch: int, begin: int, end: int) -> Integers:
         if epoch not in self.drawn:

@@ -1,4 +1,4 @@
-"""What schedules give, epoch by epoch."""
+"""Learning rates and dropout rates, epoch by epoch, from numbers or schedules."""
 from __future__ import annotations
 
 import itertools
@@ -8,19 +8,19 @@ from typing import TypeVar
 from .. import optim
 from .._network import Network
 
-AHEAD = 10_000  # epochs that a schedule is asked about, and so checked, before anything is changed
+AHEAD = 10_000  # epochs for which a schedule is called, and so checked, before the fit changes anything
 DroppedRates = Sequence[tuple[int, float]]  # (l, rate) of dropout layers
 T = TypeVar("T")
 
 
 def ahead(ask: Callable[[int], T], first: int, epochs: int) -> Iterator[T]:
-    """What `ask` gives for each epoch from the first on; asked at once for as many as there will be, AHEAD at most."""
+    """ask(epoch) for each epoch from `first` on; called at once for the first min(epochs, AHEAD) of them."""
     known = [ask(first + e) for e in range(min(epochs, AHEAD))]
     return itertools.chain(known, map(ask, itertools.count(first + len(known))))
 
 
 def learning_rates(optimizer: optim.Optimizer, first: int, epochs: int) -> Iterator[float]:
-    """Those of an optimiser, epoch by epoch."""
+    """The learning rates of an optimiser, epoch by epoch."""
     if not callable(optimizer.lr):
         return itertools.repeat(float(optimizer.lr))
     return ahead(lambda epoch: optim.rate(optimizer, epoch), first, epochs)

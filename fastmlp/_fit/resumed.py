@@ -1,4 +1,4 @@
-"""Epochs of windows, which may take hours: one that is ended within goes on where its last window ended."""
+"""Epochs over windows, which may take hours and can be resumed: an interrupted one continues after its last window."""
 from __future__ import annotations
 
 import numpy as np
@@ -9,14 +9,14 @@ from .epochs import EpochResult, Epochs, EpochSums, Snapshot
 
 
 class WindowEpochs(Epochs):
-    """Epochs of one rank. What ends one leaves the network as it was at the end of a window, and that in its progress,
-    where the next fit that goes on finds it."""
+    """Epochs over windows, of one rank. If an exception ends an epoch, the network returns to its state at the end of
+    the last window, and `Progress.unfinished` says where that was, for the next fit that continues."""
 
-    marking = False  # whether the ends of windows are noted
+    marking = False  # whether the state is saved at the end of each window
 
     def goes_on_from(self, unfinished: Unfinished | None) -> None:
-        """Have the first epoch go on from one that an earlier fit left, where it is of as many rows, batches and
-        windows."""
+        """Let the first epoch continue one that an earlier fit left unfinished, if the number of rows, the batch size
+        and the window are the same."""
         self.sizes = self.n, self.cut.batch, self.order.window or 0
         self.before = Unfinished(*self.sizes, 0, 0.0, 0.0)
         if unfinished is not None and unfinished[:3] == self.sizes and unfinished.batches < self.batches:
@@ -52,7 +52,7 @@ class WindowEpochs(Epochs):
         return whole
 
     def _mark(self, reached: Unfinished) -> None:
-        """Note that all up to here is done."""
+        """Save the present state, up to which all is trained."""
         _copy(self.live, self.arrays)
         self.reached = reached
 

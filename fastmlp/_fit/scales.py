@@ -1,4 +1,4 @@
-"""A word to those whose numbers are so large that training can hardly go well."""
+"""Warn about unscaled inputs or targets before training."""
 from __future__ import annotations
 
 import math
@@ -11,14 +11,14 @@ from .. import _arrays, _core
 from .._network import Network
 from ..losses import OF_QUANTILES
 
-# Root mean square of a column above which there is a word. Targets count more: outputs are 0 at first, and Adam at its
-# default rate takes a thousand steps to move a bias by 1.
+# Root mean square of a column above which there is a warning. The limit is lower for targets: outputs are about 0 at
+# first, and Adam at its default rate takes a thousand steps to move a bias by 1.
 LARGE = {"X": 600.0, "y": 100.0}
-ROWS, ELEMENTS = 1000, 2**14  # at most so many are looked at
-# floating point operations of a fit from which on X and y are looked at: they take a millisecond or more, looking a
+ROWS, ELEMENTS = 1000, 2**14  # at most so many rows and numbers are examined
+# floating point operations of a fit above which X and y are examined: it takes a millisecond or more, the check a
 # hundredth of that
 WORTH = 2e7
-SCALED = ("dense", "conv")  # kinds of first layers that take X as numbers of some scale
+SCALED = ("dense", "conv")  # kinds of first layers for which the scale of X matters
 OF_NUMBERS = ("squared_error", "half_squared_error", "absolute_error", "huber", *OF_QUANTILES)
 REMEDIES = {"X": "sklearn.preprocessing.StandardScaler, in a Pipeline, brings each column to mean 0 and variance 1",
             "y": "sklearn.compose.TransformedTargetRegressor with a StandardScaler fits to scaled targets and predicts "
@@ -26,15 +26,15 @@ REMEDIES = {"X": "sklearn.preprocessing.StandardScaler, in a Pipeline, brings ea
 
 
 class ScaleWarning(UserWarning):
-    """X or y has columns of so large numbers that training can hardly go well. Weights start at a scale that is for
-    numbers of about 1, and the steps of an optimiser are of one size for all of them."""
+    """X or y has columns of such large numbers that training will suffer. The initial weights are meant for numbers of
+    about 1, and the steps of an optimiser have the same size for all weights."""
 
 
 def warn_of_scales(network: Network, X: Any, y: Any, epochs: int, stacklevel: int) -> None:
-    """ScaleWarning where a column of X or y is far too large, of a fit that is long enough for looking to cost nothing.
+    """ScaleWarning if a column of X or y is far too large; not for fits so short that the check would cost time.
 
-    X, y: checked, (n, d) or (n,), all rows of a fit of so many epochs. Some rows are looked at; nothing that is sparse,
-    labels, nor counts. stacklevel: as warnings.warn has it.
+    X, y: checked, (n, d) or (n,), all rows of the fit. Only some rows are examined; sparse data, labels and counts are
+    not. stacklevel: as in warnings.warn.
     """
     if 6.0 * network.core.work * X.shape[0] * epochs < WORTH:
         return
@@ -50,8 +50,8 @@ def warn_of_scales(network: Network, X: Any, y: Any, epochs: int, stacklevel: in
 
 
 def _largest_column(a: Any, large: float) -> tuple[int, float]:
-    """(the number of the column with the largest root mean square, that), of some of the rows (n, d); (0, 0) where no
-    number is large."""
+    """(column with the largest root mean square, that value) over some of the rows (n, d); (0, 0) if no number exceeds
+    `large`."""
     step = -(-len(a) // max(1, min(ROWS, ELEMENTS // a.shape[1])))
     some = np.ascontiguousarray(a[::step], np.float64)
     if _core.largest(some) <= large:

@@ -1,4 +1,4 @@
-"""Calls in several threads, which Ctrl-C ends as if each was the only one."""
+"""Run calls in several threads, all of which Ctrl-C ends."""
 from __future__ import annotations
 
 import threading
@@ -9,17 +9,17 @@ from typing import TypeVar
 from .._engine.pending import raise_pending
 
 Result = TypeVar("Result")
-# A signal that comes just before Python begins to wait for a lock does not end that wait, so none is longer.
+# Longest single wait: a signal that comes just before Python begins to wait for a lock does not interrupt that wait.
 LOOK_SECONDS = 0.1
 
 
 def side_by_side(calls: Sequence[Callable[[], Result]], threads: int, all_end: bool) -> list[Result]:
-    """What each call gives, in their order; so many threads have one at a time.
+    """The results of the calls, in order, made by `threads` threads.
 
-    What a call raises is raised here when the others have ended: all_end says whether they go on to their ends, or have
-    a KeyboardInterrupt, as they all have where Ctrl-C ends the waiting for them.
+    An exception in a call is raised here when the other calls have ended: all_end says whether they run to their ends,
+    or are ended by a KeyboardInterrupt, as all are on Ctrl-C.
     """
-    from concurrent import futures  # not above: an import of fastmlp need not wait for it
+    from concurrent import futures  # here, so that importing fastmlp stays fast
 
     workers = Workers()
     with futures.ThreadPoolExecutor(max(1, min(threads, len(calls)))) as pool:
@@ -39,13 +39,13 @@ def side_by_side(calls: Sequence[Callable[[], Result]], threads: int, all_end: b
 
 
 class Workers:
-    """The threads that are in a call."""
+    """The threads that are running a call."""
 
     def __init__(self) -> None:
         self.lock, self.threads, self.ended = threading.Lock(), set[int](), False
 
     def run(self, call: Callable[[], Result]) -> Result:
-        """A call, in one of them."""
+        """Run a call in this thread."""
         thread = threading.get_ident()
         try:
             with self.lock:
@@ -54,13 +54,13 @@ class Workers:
                 self.threads.add(thread)
             return call()
         finally:
-            with self.lock:  # interrupt takes it too: it raises nothing in this thread from here on
+            with self.lock:  # interrupt() holds it too, so it raises nothing in this thread afterwards
                 self.threads.discard(thread)
             raise_pending()  # here, not in the pool
 
     def interrupt(self) -> None:
-        """Have KeyboardInterrupt raised in all of them, and in those that were to come, and wait for it. (The pool does
-        not wait for a thread in whose start Ctrl-C came.)"""
+        """Raise KeyboardInterrupt in all running calls and in those to come, and wait until they have ended. (The pool
+        does not wait for a thread during whose start Ctrl-C came.)"""
         import ctypes  # here, since it takes a millisecond
 
         with self.lock:

@@ -1,4 +1,4 @@
-"""Signals that come while the ranks of a fit talk: what they raise must not come between what all ranks do together."""
+"""Defer signals that arrive while ranks communicate, so that no exception interrupts what all ranks do together."""
 from __future__ import annotations
 
 import signal
@@ -10,15 +10,15 @@ Handler = Any  # of a signal: a function of (number, frame)
 
 
 class Deferred:
-    """A context in which signals are noted down, and handled at its end: `with deferred: ...`, many times between
-    `install` and `remove`.
+    """A context in which signals are recorded, to be handled at its end: `with deferred: ...`, any number of times
+    between `install` and `remove`.
 
-    In the main thread, which alone handles signals, handlers of Python's are put behind one that does so. Elsewhere
-    nothing has to be done.
+    In the main thread, the only one that handles signals, `install` replaces Python's handlers by one that does so. In
+    other threads nothing has to be done.
     """
 
     def __init__(self) -> None:
-        self.handlers: dict[int, Handler] = {}  # those that were there
+        self.handlers: dict[int, Handler] = {}  # the original ones
         self.within = False
         self.pending: list[int] = []
 
@@ -33,7 +33,7 @@ class Deferred:
 
     def remove(self) -> None:
         for number, handler in self.handlers.items():
-            if signal.getsignal(number) == self._note:  # else somebody has put in another meanwhile, who wants it so
+            if signal.getsignal(number) == self._note:  # otherwise another one was set meanwhile
                 signal.signal(number, handler)
         self.handlers = {}
 

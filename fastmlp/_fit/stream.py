@@ -1,4 +1,4 @@
-"""Batches that the user's own iterator gives."""
+"""Train on batches from the user's own iterator."""
 from __future__ import annotations
 
 import itertools
@@ -16,15 +16,15 @@ from .windows import SALT
 
 
 class Stream(Order):
-    """What gives the batches of an epoch, tuples (X, y) or (X, y, sample_weight): a function that returns an iterator,
-    or what can be iterated over. How many rows they have is not known; the one of the Order stands in."""
+    """The source of the batches of an epoch, tuples (X, y) or (X, y, sample_weight): a function that returns an
+    iterator, or an iterable. The number of rows is unknown; as an Order it has a single placeholder row."""
 
     def __init__(self, batches: Any) -> None:
         super().__init__(1)
         self.batches = batches
 
     def epoch(self) -> Iterator[tuple[Any, ...]]:
-        """The batches of one epoch, checked for being tuples."""
+        """The batches of one epoch, checked to be tuples."""
         for given in self.batches() if callable(self.batches) else self.batches:
             if not is_tuple_of(given, 2, 3):
                 raise ValueError(f"batches must give (X, y) or (X, y, sample_weight), got {_checks.described(given)}")
@@ -32,14 +32,14 @@ class Stream(Order):
 
 
 class StreamEpochs(Epochs):
-    """Epochs of a Stream: each batch is bound and trained on as it comes. A step that led nowhere is undone, but not
-    the last one of the epoch before."""
+    """Epochs of a Stream: each batch is bound and trained on when it arrives. A step with a non-finite result is
+    undone, but not beyond the start of the epoch."""
 
     order: Stream
-    taken = 0  # batches in the last epoch
+    taken = 0  # number of batches in the last epoch
 
     def pieces(self) -> Iterator[Piece]:
-        """The batches, which are asked for once more."""
+        """The batches of the last epoch, requested again."""
         for given in itertools.islice(self.order.epoch(), self.taken):
             yield self._bound(given), None
 
@@ -73,7 +73,7 @@ class StreamEpochs(Epochs):
             raise type(error)(f"batches: {error}") from error
 
     def _step(self, start: Snapshot, b: int, data: _core.Data) -> tuple[float, float]:
-        """(sum of the losses, NaN where one is not finite, sum of the penalties on sensitivity) of a batch's step."""
+        """Train on a batch: (sum of the losses, NaN if one is not finite; sum of the sensitivity penalties)."""
         batches = Batches(np.arange(data.n), data.n, 0, 1, data.n / data.weight_sum,
                           self._key(start.epoch, b * SALT), start.dropped)
         found = self.network.core.train(data, self.team, batches, start.step, self.changing, self.objective)
@@ -88,7 +88,7 @@ class StreamEpochs(Epochs):
 
 
 def stream_of(X: Any, y: Any, options: Any) -> Stream:
-    """The Stream that fit is asked for. TypeError or ValueError names the argument that does not fit."""
+    """The Stream for the options of a fit. TypeError or ValueError names the wrong argument."""
     given = {"X": X, "y": y, "sample_weight": options.sample_weight, "class_weight": options.class_weight,
              "comm": options.comm, "window": options.window}
     for name, value in given.items():

@@ -1,7 +1,7 @@
-"""The ranks of a communicator, see fastmlp.distributed.
+"""Ranks that communicate through a communicator, see fastmlp.distributed.
 
-What is said first, whatever the ranks do together, is `sums`: a few numbers, and whether a rank has failed. So an
-exception on one rank meets all others in what they do together next, and ends them there.
+Everything that the ranks do together begins with `sums`: a few numbers, and how many ranks have failed. So an exception
+on one rank reaches the others at their next joint action, and ends them there.
 """
 from __future__ import annotations
 
@@ -33,25 +33,26 @@ if TYPE_CHECKING:
     from .options import Options
 
 T = TypeVar("T")
-NUMBERS = 3  # that `sums` takes at most
+NUMBERS = 3  # `sums` takes at most so many
 
 
 def ranks_of(comm: Any) -> Ranks:
-    """The ranks of a communicator. TypeError where it is none."""
+    """The ranks of a communicator. TypeError if comm is not one."""
     communicator = load("communicator_of")(comm)
     return Together(communicator) if communicator.size > 1 else ALONE
 
 
 class Together(Ranks):
-    """Ranks that talk through a communicator."""
+    """Several ranks that communicate through a communicator."""
 
     def __init__(self, communicator: Communicator) -> None:
         super().__init__(communicator.rank, communicator.size)
         self.communicator = communicator
         self.deferred, self.ended, self.broken = Deferred(), False, False
-        self.parts: Parts | None = None  # of the parameters, where ranks divide steps,
-        self.state: list[Floats] = []    # with the optimiser's arrays,
-        self.begun = False               # and whether what they have in memory is ahead of the network's
+        # Where ranks divide steps:
+        self.parts: Parts | None = None  # the parts of the parameters, in memory that the ranks share,
+        self.state: list[Floats] = []    # the optimiser's arrays,
+        self.begun = False               # and whether the shared parameters are newer than the network's
         self.given = np.zeros(1 + NUMBERS)  # whether this rank has failed, and the numbers of `sums`
 
     # ---- the beginning and the end
@@ -74,7 +75,7 @@ class Together(Ranks):
             self.deferred.remove()
 
     def _sums(self, numbers: Sequence[float], error: BaseException | None = None) -> list[float]:
-        """What `sums` gives, with signals deferred. error: by which this rank has failed."""
+        """The result of `sums`, for callers that have deferred signals. error: with which this rank has failed."""
         given = self.given
         given[0], given[1:] = error is not None, 0
         given[1:1 + len(numbers)] = numbers
@@ -92,7 +93,7 @@ class Together(Ranks):
         self._with_others(self.communicator.sum_, a)
 
     def _with_others(self, call: Callable[..., T], *arguments: Any) -> T:
-        """What a call gives that all ranks make. Where it fails there is nobody left to talk to."""
+        """Make a call that all ranks make. If it fails, no further communication is possible."""
         try:
             return call(*arguments)
         except BaseException:
@@ -154,7 +155,7 @@ class Together(Ranks):
         return found.tolist()
 
     def _broadcast(self, *arrays: NDArray[Any]) -> None:
-        """Have the arrays as rank 0 has them."""
+        """Replace the arrays by those of rank 0."""
         with self.deferred:
             self._sums(())
             for a in arrays:
@@ -189,8 +190,8 @@ class Together(Ranks):
             self._divide(network, state)
 
     def _divide(self, network: Network, state: OptimizerState) -> None:
-        """Have the ranks divide each step, where the communicator can, and where the step of a parameter depends on
-        its own gradient alone."""
+        """Let the ranks divide each step, if the communicator supports it and the step of each parameter depends only
+        on its own gradient."""
         make = getattr(self.communicator, "parts", None)
         if make is None or self.local_steps or network.parameters.tied or state.optimizer.clip_norm:
             return
@@ -250,7 +251,7 @@ class Together(Ranks):
             return self._end_in_batch
 
         def exchange(G: Floats, found: NDArray[np.float64], error: BaseException | None) -> None:
-            if self.ended:  # where columns were settled
+            if self.ended:  # already, while batch statistics were settled
                 return
             if not gives:
                 G[...], found[...] = 0, 0
@@ -262,8 +263,9 @@ class Together(Ranks):
         return exchange
 
     def _end_in_batch(self, G: Floats, found: NDArray[np.float64], error: BaseException | None) -> None:
-        """The exchange of ranks that divide steps: one has failed. The others know it unless it is this one."""
-        if self.ended:  # where columns were settled
+        """The exchange of ranks that divide steps, called only if one has failed. error: None if it is another rank;
+        else this rank's, which the others do not know yet."""
+        if self.ended:  # already, while batch statistics were settled
             return
         with self.deferred:
             if error is None:
@@ -272,7 +274,7 @@ class Together(Ranks):
                 self._sums((), error)
 
     def _begin(self) -> None:
-        """Go on once all ranks have made the parameters' forms."""
+        """Wait until all ranks have made the forms of the parameters."""
         with self.deferred:
             self._sums(())
             self.begun = True
@@ -287,17 +289,17 @@ class Together(Ranks):
                     self._take_parameters(self.parts)
 
     def _spread_state(self) -> None:
-        """Have of the optimiser's arrays what each rank has stepped, and the parameters."""
+        """Collect the optimiser's arrays, of which each rank has stepped a part, and the parameters."""
         if self.parts is not None:
             for a in self.state:
                 self.parts.spread(a)
             self._take_parameters(self.parts)
 
     def _take_parameters(self, parts: Parts) -> None:
-        """Have the parameters that all have stepped, where the network's are those before."""
+        """Copy the shared parameters to the network, if they are newer."""
         if self.begun:
             self.core.P[:], self.begun = parts.parameters, False
-        parts.meeting.meet()  # before anybody changes what others still read
+        parts.meeting.meet()  # no rank may change what others still read
 
     def settle(self, rows: int) -> Settle | None:
         if self.local_steps:
@@ -334,7 +336,7 @@ class Together(Ranks):
         return [callback for callback in callbacks if self.rank == 0 or callback.every_rank]
 
     def threads(self, n_threads: int | None) -> int | None:
-        """By default the cores of a machine are shared by the ranks on it, of which each takes what it is allowed."""
+        """By default the ranks on a machine share its cores equally, each within its own limit."""
         hosts = np.zeros(self.size, np.int64)
         hosts[self.rank] = zlib.crc32(platform.node().encode())
         self.sum_(hosts)
@@ -343,21 +345,21 @@ class Together(Ranks):
 
 
 def _shape(a: Any) -> tuple[int, ...]:
-    """The shape of a user's array, a list or a sparse matrix."""
+    """The shape of a user's array, list or sparse matrix."""
     return tuple(a.shape) if hasattr(a, "shape") else np.shape(a)
 
 
 def _text(value: Any) -> str:
-    """What a value is, without where in memory it is."""
+    """The repr of a value, without memory addresses."""
     try:
         text = repr(value)
-    except Exception:  # a user's object may do as it likes; whether it is what was wanted is asked later
+    except Exception:  # a user's object may raise anything; whether it is valid is checked later
         text = f"a {type(value).__name__}"
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
 def _said(error: BaseException) -> str:
-    """What others are told of an error: the name of the nearest of Python's own, and its text."""
+    """An error as it is sent to the other ranks: the name of its nearest built-in class, and its message."""
     for kind in type(error).__mro__:
         if getattr(builtins, kind.__name__, None) is kind and kind not in (Exception, BaseException, object):
             return f"{kind.__name__}\n{error}"
@@ -365,9 +367,9 @@ def _said(error: BaseException) -> str:
 
 
 def _error_of(rank: int, text: str) -> BaseException:
-    """The error that another rank has raised."""
+    """The error of another rank, from the text of _said."""
     name, _, message = text.partition("\n")
-    with contextlib.suppress(TypeError):  # those of Unicode want more
+    with contextlib.suppress(TypeError):  # UnicodeError's subclasses take more arguments
         error: BaseException = getattr(builtins, name)(f"rank {rank}: {message}")
         return error
     return RuntimeError(f"rank {rank}: {name}: {message}")

@@ -1,4 +1,4 @@
-"""Epochs that nothing looks at in between: short ones are trained many at a time, by one call of the engine."""
+"""Train many short epochs in one call of the engine, where nothing looks at the network in between."""
 from __future__ import annotations
 
 import numpy as np
@@ -8,22 +8,22 @@ from .._engine.requests import Batches, Repeats
 from .epochs import VERY_LARGE, Epochs, Snapshot
 from .orders import InOrder, Shuffled
 
-SECONDS = 0.01  # that a call may take, roughly: an interrupt ends a fit between two
-LEAST = 8       # epochs of a call that make it worth while
+SECONDS = 0.01  # a call takes roughly so long: interrupts are handled between calls
+LEAST = 8       # smallest number of epochs in a call that is worth while
 
 
 class UnwatchedEpochs(Epochs):
-    """Epochs of one learning rate, of all rows of the data, without more than the mean loss to minimise.
+    """Epochs with a constant learning rate, over all rows of the data, that minimise the mean loss only.
 
-    An epoch that does not go well, see Repeats, ends them: what was trained is undone up to where it began, and `run`
-    goes on from there, with its way back.
+    They end at an epoch with a non-finite or very large result, see Repeats: that epoch is undone, and `run` trains it
+    again, where the bad step is found and undone.
     """
 
     order: InOrder | Shuffled
 
     def run_many(self, rate: float, wanted: int, losses: list[float], rates: list[float]) -> int:
-        """As many of the epochs that are wanted as go well, or none where they take long; how many these are. losses,
-        rates: to which the mean loss and the rate of each are added, also where an exception ends them."""
+        """Train as many of the wanted epochs as succeed, none if each takes long; returns how many. losses, rates: the
+        mean loss and rate of each epoch are appended, also if an exception ends the call."""
         at_once = int(SECONDS / self._seconds())
         if min(at_once, wanted) < LEAST:
             return 0
@@ -37,11 +37,11 @@ class UnwatchedEpochs(Epochs):
         return done
 
     def _seconds(self) -> float:
-        """What an epoch takes, roughly."""
+        """A rough estimate of the time of an epoch."""
         return self.batches * 2e-7 + self.n * self.network.core.work * 2e-10
 
     def _run_call(self, rate: float, n: int, losses: list[float], rates: list[float]) -> int:
-        """As many of n epochs as go well."""
+        """Train as many of n epochs as succeed; returns how many."""
         state, progress = self.state, self.network.progress
         start, sums = self._snapshot(state.step_at(rate), ()), np.full(n, np.nan)
         try:
@@ -54,7 +54,7 @@ class UnwatchedEpochs(Epochs):
             found = (sums[~np.isnan(sums)] / self.weight).tolist()
             done = len(found)
             same = [rate] * done
-            # all or nothing: Python handles signals where a call or a loop ends, and there is none from here on
+            # all or nothing: Python handles signals at calls and loops, of which there are none from here on
             losses += found
             rates += same
             state.epoch += done
@@ -62,8 +62,8 @@ class UnwatchedEpochs(Epochs):
         return done
 
     def _train_many(self, start: Snapshot, sums: NDArray[np.float64]) -> int:
-        """As many epochs as sums has places for the sums of their losses, or as go well; how many these are. Before the
-        last one there is a snapshot."""
+        """Train len(sums) epochs, or as many as succeed; returns how many. sums: gets the sum of the losses of each. A
+        snapshot is taken before the last one."""
         last = len(sums) - 1
         done = self._repeat(start, 0, sums[:last]) if last > 0 else 0
         if done == last:
@@ -72,7 +72,7 @@ class UnwatchedEpochs(Epochs):
         return done
 
     def _repeat(self, start: Snapshot, done: int, sums: NDArray[np.float64]) -> int:
-        """How many epochs go well of as many as sums has places, after those that are done."""
+        """Train len(sums) epochs after those that are done; returns how many succeed."""
         epoch = start.epoch + done
         batches = Batches(np.arange(self.n), self.cut.batch, 0, self.batches, self.n / self.weight,
                           self._key(epoch, 0))

@@ -1,8 +1,8 @@
-"""Rows that are read a window at a time, from what is too large for memory.
+"""Read rows a window at a time, from data that are too large for memory.
 
-An epoch takes all runs of rows, which follow each other in the data, in an order that is shuffled by the seed and the
-epoch; a window is what some batches in a row need of them, and its rows are shuffled once more. While a window is
-trained on, a thread reads the next: no more than two are held.
+A run is a number of consecutive rows of the data. An epoch takes all runs in an order shuffled by the seed and the
+epoch; a window holds the rows of some consecutive batches, and its rows are shuffled once more. While one window is
+trained on, a thread reads the next: at most two are in memory.
 """
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .ranks import NO_ROWS, Ranks
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-SALT = 0x9e3779b97f4a7c15  # multiplied by the place, so that windows' seeds do not collide with epochs'
-RUNS = 32  # in a window; fewer where the source is read in larger pieces
+SALT = 0x9e3779b97f4a7c15  # times the position, so that the seeds of windows do not collide with those of epochs
+RUNS = 32  # per window; fewer if the source is stored in larger chunks
 
 
 class Part(NamedTuple):
-    """Rows begin .. end of the data."""
+    """Rows begin .. end - 1 of the data."""
 
     begin: int
     end: int
@@ -36,21 +36,21 @@ Rows = tuple[NDArray[Any], NDArray[Any], Floats | None]  # X, y and weights
 
 
 class Windows(Order):
-    """The order of the rows of X and y, which have shape, dtype and slices by rows: NumPy memory maps, h5py, zarr,
-    fastmlp.data.
+    """The order of rows that are read from X and y, anything with shape, dtype and slicing by rows: NumPy memory maps,
+    h5py, zarr, fastmlp.data.
 
-    window: rows that are held at once. weight: of all rows, scaled, or None. shuffle: whether rows are shuffled, by
-    the seed; else they come in their order.
+    window: rows per window. weight: of all rows, scaled, or None. shuffle: whether to shuffle rows, by the seed;
+    otherwise they come in the order of the data.
     """
 
     def __init__(self, network: Network, X: Any, y: Any, weight: Floats | None, window: int, shuffle: bool,
                  seed: int) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # which takes long, and is seldom wanted
+        from concurrent.futures import ThreadPoolExecutor  # here: seldom needed, and slow to import
 
         super().__init__(X.shape[0])
         self.network, self.X, self.y, self.weight = network, X, y, weight
         self.window, self.shuffle, self.seed = window, shuffle, seed
-        self.small = max(1, window // RUNS)  # rows that are held besides two windows
+        self.small = max(1, window // RUNS)  # rows in memory besides two windows
         piece = max(rows_read_at_once(X), rows_read_at_once(y))
         self.run = max(1, self.small // piece) * piece if shuffle else max(1, self.n)
         self.reader = ThreadPoolExecutor(1, "fastmlp-windows")
@@ -60,16 +60,16 @@ class Windows(Order):
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the thread, once it has read what it is reading."""
+        """End the reading thread, after what it is reading now."""
         self.reader.shutdown(cancel_futures=True)
         self.ahead = None
 
     def check(self) -> None:
-        """ValueError or TypeError where the first rows do not fit the network."""
+        """ValueError or TypeError if the first rows do not fit the network."""
         if self.n:
             self._bound(*self._rows([Part(0, min(self.small, self.n))]))
 
-    # ---- what Epochs asks for
+    # ---- the interface to Epochs
 
     def weight_of_all(self, data: _core.Data) -> float:
         return float(self.n) if self.weight is None else float(self.weight.sum(dtype=np.float64))
@@ -92,7 +92,8 @@ class Windows(Order):
     # ---- which rows, and in which order
 
     def parts(self, epoch: int, begin: int, end: int) -> Iterator[Part]:
-        """The rows at places begin .. end of an epoch, as parts of the data; all runs are whole but the last one."""
+        """The rows at positions begin .. end - 1 of an epoch, as parts of the data. All runs of the data have the same
+        size, except the last."""
         runs = np.arange(-(-self.n // self.run))
         if self.shuffle:
             _core.shuffle(runs, self.seed, epoch)
@@ -100,7 +101,7 @@ class Windows(Order):
         sizes = np.minimum(self.run, self.n - first)
         ends = np.cumsum(sizes)
         for i in range(int(np.searchsorted(ends, begin, "right")), len(runs)):
-            start = int(ends[i] - sizes[i])  # its place in the epoch
+            start = int(ends[i] - sizes[i])  # its position in the epoch
             if start >= end:
                 return
             yield Part(int(first[i]) + max(begin - start, 0), int(first[i]) + min(end - start, int(sizes[i])))
@@ -118,7 +119,7 @@ class Windows(Order):
         return self._rows(self.parts(epoch, begin, end))
 
     def _rows(self, parts: Iterable[Part]) -> Rows:
-        """Parts of the data, one after another."""
+        """Read parts of the data and concatenate them."""
         parts = list(parts)
         weight = None if self.weight is None else np.concatenate([self.weight[i:j] for i, j in parts])
         return joined(self.X, parts), joined(self.y, parts), weight
@@ -131,7 +132,7 @@ class Windows(Order):
 
 
 def joined(source: Any, parts: list[Part]) -> NDArray[Any]:
-    """Rows of a source in memory, copied once."""
+    """The rows of some parts of a source, read into one array."""
     rows = np.empty((sum(end - begin for begin, end in parts), *source.shape[1:]), source.dtype)
     at = 0
     for begin, end in parts:
@@ -142,23 +143,23 @@ def joined(source: Any, parts: list[Part]) -> NDArray[Any]:
 
 
 def rows_read_at_once(source: Any) -> int:
-    """Rows that the source reads as a whole, however few are wanted of them: of its chunks."""
+    """The number of rows in a chunk of the source's storage, which is always read as a whole; 1 if it has no chunks."""
     chunks = getattr(source, "chunks", None)
     return int(chunks[0]) if isinstance(chunks, tuple) and chunks and isinstance(chunks[0], int) else 1
 
 
 def is_source(source: Any) -> bool:
-    """Whether something has the shape, dtype and slices of an array. Sparse matrices have others."""
+    """Whether something has shape, dtype and slices as an array has. False for sparse matrices."""
     if not (hasattr(source, "shape") and hasattr(type(source), "__getitem__")) or _arrays.is_sparse(source):
         return False
     try:
         return np.dtype(source.dtype) is not None
-    except Exception:  # what is none may raise as it likes
+    except Exception:  # a foreign object may raise anything
         return False
 
 
 def windows_of(network: Network, X: Any, y: Any, options: Any, seed: int, ranks: Ranks) -> Windows:
-    """The Windows that fit is asked for. TypeError or ValueError names the argument that does not fit."""
+    """The Windows for the options of a fit. TypeError or ValueError names the wrong argument."""
     for name, source in (("X", X), ("y", y)):
         if not is_source(source):
             raise TypeError(f"{name} must have shape, dtype and slices by rows where window is given, "
