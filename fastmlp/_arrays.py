@@ -248,6 +248,12 @@ def sound(argument: str, a: Any) -> Any:
     return a
 
 
+def kept(a: Any) -> Any:
+    """a, or where it is sparse one of the same elements whose indices nobody else can change: scipy, and what calls it,
+    believes them each time that it is asked for something."""
+    return a.copy() if is_sparse(a) else a
+
+
 # (rows that indptr has, what indices are below) by format
 _INDEX_BOUNDS = {
     "csr": lambda a: (1, *a.shape)[-2:],

@@ -8,6 +8,7 @@ import pytest
 from scipy import sparse
 
 from fastmlp import MLP, MLPAutoencoder, MLPClassifier, MLPRegressor, _arrays, sensitivity
+from fastmlp.distributed import SerialCommunicator
 
 FAR = 2**30
 RNG = np.random.default_rng(0)
@@ -66,6 +67,15 @@ USES = {
     "regressor validation": lambda a: MLPRegressor(hidden_layer_sizes=(4,), max_iter=2).fit(
         X, LABELS, validation_data=(a, LABELS)),
     "autoencoder": lambda a: MLPAutoencoder((4,), max_iter=2).fit(a),
+    **{f"{use} in groups": use_in_groups for use, use_in_groups in {
+        "MLP.fit X": lambda a: MLP([8, 4, 8]).fit(a, LABELS, comm=SerialCommunicator(2)),
+        "MLP.fit y": lambda a: MLP([8, 4, 8]).fit(X, a, comm=SerialCommunicator((20, 40))),
+        "MLP.fit validation": lambda a: MLP([8, 4, 8]).fit(X, LABELS, validation_data={"new": (X, a)},
+                                                           comm=SerialCommunicator(2)),
+        "classifier X": lambda a: MLPClassifier((4,), max_iter=2).fit(a, LABELS, comm=SerialCommunicator(2)),
+        "classifier y": lambda a: MLPClassifier((4,), max_iter=2).fit(X, a, comm=SerialCommunicator(2)),
+        "classifier X_val": lambda a: MLPClassifier((4,), max_iter=2).fit(
+            X, LABELS, X_val=a, y_val=LABELS, comm=SerialCommunicator(2))}.items()},
     "fitted.predict": lambda a: fitted().predict(a),
     "fitted.transform": lambda a: fitted().transform(a),
     "fitted.score X": lambda a: fitted().score(a, LABELS),
@@ -140,12 +150,13 @@ assert trained(True).tobytes() == trained(False).tobytes()
 
 @pytest.mark.parametrize("value", [-1, FAR])
 @pytest.mark.parametrize("part", ["indices", "indptr"])
-@pytest.mark.parametrize("kind", ["network", "MLPClassifier", "MLPRegressor", "early stopping", "lbfgs"])
+@pytest.mark.parametrize("kind", ["network", "MLPClassifier", "MLPRegressor", "early stopping", "score", "lbfgs"])
 def test_changes_by_a_callback_do_not_show(kind, part, value):
     """In a process of its own, which ends by a signal where it reads or writes outside of its memory."""
     more = {"network": "", "MLPClassifier": "kind, more = MLPClassifier, {}",
             "MLPRegressor": "kind, more = MLPRegressor, {}",
             "early stopping": "kind, more = MLPClassifier, {'early_stopping': True}",
+            "score": "kind, more = MLPClassifier, {'monitor': 'score'}",
             "lbfgs": "kind, more = MLPRegressor, {'solver': 'lbfgs'}"}[kind]
     program = CHANGES.format(part=part, value=value, kind=kind, more=more)
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True)

@@ -32,6 +32,7 @@ def cut(groups: Groups, given: Mapping[str, Any], watched: Mapping[str, Any]) ->
     given: X and arrays with as many rows, or None. watched: arrays of any length, tuples of them or dicts of such
     tuples, which are divided evenly.
     """
+    given = {name: _with_rows(name, a) for name, a in given.items()}
     counts = {name: _count(name, a) for name, a in given.items() if a is not None}
     n = counts.get("X", 0)
     for name, count in counts.items():
@@ -66,13 +67,16 @@ def _slices(sizes: Sequence[int]) -> list[slice]:
     return [slice(end - size, end) for end, size in zip(ends, sizes)]
 
 
+def _with_rows(name: str, a: Any) -> Any:
+    """a, of which rows can be taken: CSR of what is sparse. ValueError where its indices point outside of it."""
+    return _arrays.sound(name, a).tocsr() if _arrays.is_sparse(a) else a
+
+
 def _rows(a: Any, part: slice) -> Any:
-    """Some rows of an array, list, DataFrame or sparse matrix; None for None."""
+    """Some rows of an array, a list, a DataFrame or CSR; None for None."""
     if a is None:
         return None
-    if hasattr(a, "iloc"):
-        return a.iloc[part]
-    return a.tocsr()[part] if _arrays.is_sparse(a) else a[part]
+    return a.iloc[part] if hasattr(a, "iloc") else a[part]
 
 
 def _watched(name: str, a: Any, rank: int, size: int) -> Any:
@@ -80,7 +84,7 @@ def _watched(name: str, a: Any, rank: int, size: int) -> Any:
         return {key: _watched(name, one, rank, size) for key, one in a.items()}
     if isinstance(a, tuple):
         return tuple(_watched(name, one, rank, size) for one in a)
-    return None if a is None else _rows(a, _slices(_even(_count(name, a), size))[rank])
+    return None if a is None else _rows(_with_rows(name, a), _slices(_even(_count(name, a), size))[rank])
 
 
 # ---- threads

@@ -125,12 +125,12 @@ def _with_lengths(a: Any, sizes: list[int]) -> Any:
 def joined(X: list[Any], y: list[Any], weight: list[Any] | None, keeps_frames: bool = False) -> Shard:
     """Partitions as one Shard."""
     keeps_frames = keeps_frames and hasattr(X[0], "iloc")
-    rows = needs("dask.dataframe.dispatch", "fit on DataFrames").concat(X) if keeps_frames else _rows(X)
-    return Shard(rows, _rows(y), None if weight is None else _rows(weight))
+    rows = needs("dask.dataframe.dispatch", "fit on DataFrames").concat(X) if keeps_frames else _rows("X", X)
+    return Shard(rows, _rows("y", y), None if weight is None else _rows("sample_weight", weight))
 
 
-def _rows(parts: list[Any]) -> Any:
-    arrays = [rows_of(part) for part in parts]
+def _rows(name: str, parts: list[Any]) -> Any:
+    arrays = [_arrays.sound(name, rows_of(part)) for part in parts]
     if len(arrays) == 1:
         return arrays[0]
     if _arrays.is_sparse(arrays[0]):

@@ -77,8 +77,7 @@ class DaskMLP(DaskEstimator):
         training = Training(self, client, est, shards, watched)
         ended = training()
         self._take(training.est, training)
-        if is_frame(X):
-            _check_feature_names(self, X._meta, reset=True)
+        _check_feature_names(self, X._meta, reset=True)
         if not ended:
             warnings.warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) "  # type: ignore[attr-defined]
                           "reached and the optimization hasn't converged yet.", ConvergenceWarning, stacklevel=3)

@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from .. import _checks
-from .._arrays import dense
+from .._arrays import dense, kept
 from .._fit.epochs import Epochs
 from .._fit.measures import MeasuredRows
 from .._fit.orders import hold_out, require_weight
@@ -213,7 +213,8 @@ class Score(Watched):
     def __init__(self, job: FitJob, holds_weights: bool, subject: str, rows: MeasuredRows, given: tuple[Any, ...],
                  held_out: bool) -> None:
         est, self.subject, self.rows, self.held_out = job.est, subject, rows, held_out
-        self.X, self.y, self.weight = given
+        self.X, y, self.weight = given
+        self.y = kept(y)  # which is not checked again, as X is where it is predicted
         self.scorer = None if est.monitor in (None, "loss", "score") else _scorer(est.monitor)
         est.best_loss_ = None
         super().__init__(job, given, holds_weights)
