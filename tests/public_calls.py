@@ -546,28 +546,57 @@ def client():
     return made
 
 
-def fit_on_dask(Estimator, parameters, **given):
-    Estimator(**parameters, max_iter=1, client=client()).fit(**given)
+def own_of_dask(client=None, local_epochs=1):
+    """The parameters that estimators on Dask do not have of their plain ones, which check theirs by one function."""
+
+
+def fit_on_dask(Estimator, parameters, /, **given):
+    return Estimator(**parameters, max_iter=1, client=client()).fit(**given)
+
+
+def made_for_dask(Estimator, parameters, data, /, **own):
+    client()  # is in use from then on, and taken where None is given
+    Estimator(**parameters, max_iter=1, **own).fit(*data)
+
+
+def use_on_dask(fitted, method, /, **given):
+    """What a method of a fitted estimator gives, computed."""
+    importlib.import_module("dask").compute(getattr(fitted(), method)(**given))
 
 
 def of_dask():
-    """Fits of the estimators that learn where Dask has the rows."""
+    """The estimators that learn where Dask has the rows."""
     from dask.array import from_array
 
     calls, small = {}, {"MLP": dict(hidden_layer_sizes=(2,)), "Tabular": dict(preset="fast", n_members=1)}
     for kind, parameters in small.items():
         for task, y in (("Classifier", LABELS), ("Regressor", Y[:, 0])):
-            Estimator = getattr(distributed, f"Dask{kind}{task}")
-            given = [from_array(a, chunks=(3, *a.shape[1:])) for a in (X, y, WEIGHT)]
-            good = dict(zip(("X", "y", "sample_weight"), given))
-            calls[f"distributed.Dask{kind}{task}.fit"] = Call(
-                Estimator.fit, functools.partial(fit_on_dask, Estimator, parameters),
-                dict(**good, classes=None, eval_set=None, eval_sample_weight=None))
+            Estimator, name = getattr(distributed, f"Dask{kind}{task}"), f"distributed.Dask{kind}{task}"
+            data = [from_array(a, chunks=(3, *a.shape[1:])) for a in (X, y, WEIGHT)]
+            rows = dict(zip(("X", "y", "sample_weight"), data))
+            given = rows | {"alpha": 0.6}
+            calls[name] = Call(own_of_dask, functools.partial(made_for_dask, Estimator, parameters, data),
+                               dict(client=None, local_epochs=2))
+            calls[f"{name}.fit"] = Call(Estimator.fit, functools.partial(fit_on_dask, Estimator, parameters),
+                                        dict(**rows, classes=None, eval_set=None, eval_sample_weight=None))
+            more = [from_array(np.concatenate([a] * 10), chunks=(30, *a.shape[1:])) for a in (X, y)]
+            fitted = functools.cache(functools.partial(fit_on_dask, Estimator, parameters, **dict(zip("Xy", more))))
+            for method in ("predict", "predict_proba", "predict_log_proba", "predict_interval", "score"):
+                function = getattr(Estimator, method, None)
+                if function is not None:
+                    defaults = {p.name: p.default for p in inspect.signature(function).parameters.values()}
+                    good = {p: given.get(p, default) for p, default in defaults.items() if p != "self"}
+                    calls[f"{name}.{method}"] = Call(function, functools.partial(use_on_dask, fitted, method), good)
     return calls
 
 
 if importlib.util.find_spec("dask"):
     TABLES |= of_dask()
+if importlib.util.find_spec("art"):
+    ESTIMATORS |= {
+        "MLPClassifier.to_art": using(MLPClassifier, "to_art", clip_values=(-9, 9), at="logits"),
+        "MLPRegressor.to_art": using(MLPRegressor, "to_art", clip_values=(-9, 9)),
+    }
 ESTIMATORS |= TABLES
 NETWORKS["fit_many"] = Call(fit_many, lambda options=None, **given: fit_many(**given, epochs=1),
                             dict(nets=[MLP([4, 2])], X=X, y=Y, each=None, n_threads=None, options=None))
@@ -584,12 +613,9 @@ NOT_CALLED = {
     "data.Columns": "what Parquet has",
     "distributed.Communicator": "a protocol",
     "distributed.MPICommunicator": "wants MPI: tests/test_distributed_mpi.py",
-    **{name: "wants a cluster: tests/test_dask.py"
-       for kind, more in (("Classifier", (".predict_proba", ".predict_log_proba")), ("Regressor", ()))
-       for name in (f"distributed.DaskMLP{kind}{method}" for method in ("", ".fit", ".predict", ".score", ".to_art",
-                                                                        *more))},
-    **{f"distributed.DaskTabular{kind}{method}": "wants a cluster: tests/test_dask_tables.py"
-       for kind, more in (("Classifier", ("_proba", "_log_proba")), ("Regressor", ("_interval",)))
+    **{f"distributed.Dask{kind}{method}": "where Dask is installed"
+       for kind, more in (("MLPClassifier", ("_proba", "_log_proba")), ("MLPRegressor", ()),
+                          ("TabularClassifier", ("_proba", "_log_proba")), ("TabularRegressor", ("_interval",)))
        for method in ("", ".fit", ".predict", ".score", *(f".predict{name}" for name in more))},
     "training.State": "a name that old files know",
     **dict.fromkeys(("MLP.to_onnx", "MLP.from_onnx", "export.to_onnx", "export.from_onnx", "MLPClassifier.to_onnx",
@@ -597,8 +623,8 @@ NOT_CALLED = {
                      "TabularRegressor.to_onnx"), "where onnx is installed"),
     **dict.fromkeys(("MLP.to_torch", "MLP.from_torch", "export.to_torch", "export.from_torch"),
                     "where torch is installed"),
-    "MLPClassifier.to_art": "wants the toolbox: tests/test_art.py",
-    "MLPRegressor.to_art": "wants the toolbox: tests/test_art.py",
+    **{f"{name}.to_art": "where the toolbox is installed"
+       for name in ("MLPClassifier", "MLPRegressor", "distributed.DaskMLPClassifier", "distributed.DaskMLPRegressor")},
 }
 # methods that the library calls, not its users
 INTERNAL = {

@@ -75,6 +75,13 @@ def test_any_cut_of_the_rows_is_one_process(client, of_X, of_y):
         [f"c{j}" for j in range(D)] if of_X in ("frames", "empty") else [])
 
 
+def test_names_of_features_are_those_of_the_last_fit(client):
+    model = DaskMLPRegressor(**FULL).fit(CUTS["frames"](X), CUTS["frames"](NUMBER))
+    model.fit(da.from_array(X, chunks=40), da.from_array(NUMBER, chunks=40))
+    assert not hasattr(model, "feature_names_in_")
+    assert len(model.predict(X)) == N
+
+
 @pytest.mark.parametrize("unknown", [False, True])
 def test_partitions_are_computed_once(client, unknown, tmp_path):
     def read(part):
