@@ -96,11 +96,19 @@ def converted(model, dtype=np.float32, **options):
     return skl2onnx.to_onnx(model, X.astype(dtype), **options)
 
 
+def declared(model):
+    """{name: (n_columns,), or () of what has none} of a model's outputs, as it says."""
+    shapes = {output.name: output.type.tensor_type.shape.dim for output in model.graph.output}
+    return {name: tuple(dim.dim_value for dim in shape[1:]) for name, shape in shapes.items()}
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("labels", [kind for kind in LABELS if kind != "one class"])
 def test_pipelines_with_a_classifier(labels, dtype):
     model = fitted(make_pipeline(StandardScaler(), MLPClassifier((9,), "silu", random_state=0)), X, LABELS[labels])
-    found = evaluated(converted(model, dtype, options={"zipmap": False}), X.astype(dtype))
+    onnx = converted(model, dtype, options={"zipmap": False})
+    found = evaluated(onnx, X.astype(dtype))
+    assert declared(onnx) == {name: array.shape[1:] for name, array in found.items()}
     assert set(found) == {"label", "probabilities"}
     np.testing.assert_array_equal(found["label"], model.predict(X))
     np.testing.assert_allclose(found["probabilities"], model.predict_proba(X), **near)
@@ -111,17 +119,22 @@ def test_names_of_a_classifier_with_zipmap():
     assert [output.name for output in converted(model).graph.output] == ["output_label", "output_probability"]
 
 
+@pytest.mark.parametrize("loss", ["poisson", ("ordered_quantile", (0.2, 0.5))])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_pipelines_with_a_regressor(outputs):
-    model = make_pipeline(StandardScaler(), MLPRegressor("poisson", (9,), "elu", random_state=0))
+def test_pipelines_with_a_regressor(loss, outputs):
+    model = make_pipeline(StandardScaler(), MLPRegressor(loss, (9,), "elu", random_state=0))
     fitted(model, X, RNG.random((60, outputs)))
-    found = evaluated(converted(model), X.astype(np.float32))
+    onnx = converted(model)
+    found = evaluated(onnx, X.astype(np.float32))
+    assert declared(onnx) == {"variable": found["variable"].shape[1:]}
     np.testing.assert_allclose(found["variable"].reshape(model.predict(X).shape), model.predict(X), **near)
 
 
 def test_pipelines_with_an_autoencoder():
     model = fitted(make_pipeline(StandardScaler(), MLPAutoencoder((9, 3), "tanh", random_state=0)), X)
-    found = evaluated(converted(model), X.astype(np.float32))
+    onnx = converted(model)
+    found = evaluated(onnx, X.astype(np.float32))
+    assert declared(onnx) == {"variable": (3,)}
     np.testing.assert_allclose(found["variable"], model.transform(X), **near)
 
 

@@ -118,12 +118,22 @@ def table_shapes(operator: Any) -> None:
     operator.outputs[1].type = real([n, len(est.classes_)])
 
 
-def code_shape(operator: Any) -> None:
-    """The type and shape of what transform of an MLPAutoencoder gives."""
-    given = operator.inputs[0].type
+def classifier_shapes(operator: Any) -> None:
+    """The types and shapes of what an MLPClassifier gives: as skl2onnx has them, but for labels of several a row."""
+    needs("skl2onnx.common.shape_calculator", "register_skl2onnx").calculate_linear_classifier_output_shapes(operator)
+    est, labels = operator.raw_operator, operator.outputs[0]
+    if est._y_type.startswith("multilabel"):
+        labels.type = type(labels.type)([operator.inputs[0].get_first_dimension(), len(est.classes_)])
+
+
+def numbers_shape(operator: Any) -> None:
+    """The type and shape of what an MLPRegressor predicts, an output of the network each, or transform of an
+    MLPAutoencoder gives."""
+    given, est = operator.inputs[0], operator.raw_operator
     types = needs("skl2onnx.common.data_types", "register_skl2onnx")
-    kind = types.DoubleTensorType if isinstance(given, types.DoubleTensorType) else types.FloatTensorType
-    operator.outputs[0].type = kind([given.shape[0], operator.raw_operator._n_features_out])
+    real = types.DoubleTensorType if isinstance(given.type, types.DoubleTensorType) else types.FloatTensorType
+    outputs = est._n_features_out if hasattr(est, "inverse_transform") else len(est.intercepts_[-1])
+    operator.outputs[0].type = real([given.get_first_dimension(), outputs])
 
 
 def register() -> None:
@@ -132,10 +142,8 @@ def register() -> None:
     from ..tabular import TabularClassifier, TabularRegressor
 
     skl2onnx = needs("skl2onnx", "register_skl2onnx")
-    shapes = needs("skl2onnx.common.shape_calculator", "register_skl2onnx")
     for estimator, shape, options in (
-            (MLPClassifier, shapes.calculate_linear_classifier_output_shapes, OPTIONS),
-            (MLPRegressor, shapes.calculate_linear_regressor_output_shapes, None),
+            (MLPClassifier, classifier_shapes, OPTIONS), (MLPRegressor, numbers_shape, None),
             (TabularClassifier, table_shapes, OPTIONS), (TabularRegressor, table_shapes, None),
-            (MLPAutoencoder, code_shape, None)):
+            (MLPAutoencoder, numbers_shape, None)):
         skl2onnx.update_registered_converter(estimator, f"Fastmlp{estimator.__name__}", shape, convert, options=options)
