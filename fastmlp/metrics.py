@@ -234,6 +234,8 @@ def _of_sklearn(name: str) -> Callable[..., float]:
 
 
 LOGGED = ("loss", "lr", *_core.PENALTIES)  # what fit logs besides
+LOSS_OF_ROWS = (": it is logged anyway, of training rows as the mean over an epoch's steps and of validation rows as "
+                "'val_loss'; validation_data={'train': (X, y)} logs that of training rows after each epoch")
 OF_USERS = (accuracy, balanced_accuracy, f1, log_loss, r2, mae, mse, rmse, pinball, auc, average_precision)
 METRICS: dict[str, Metric] = {metric.__name__: inspect.unwrap(metric) for metric in OF_USERS}
 __all__ = list(METRICS)
@@ -332,7 +334,8 @@ def named_metrics(metrics: Any, loss: str | None, levels: Sequence[float] = ()) 
     found: dict[str, Metric] = {}
     for name, metric in pairs:
         if _checks.name("the names of metrics", name) in found or name in LOGGED:
-            raise ValueError(f"metrics must have names of their own, got a second {name!r}")
+            raise ValueError(f"metrics must have names of their own, got a second {name!r}"
+                             + (LOSS_OF_ROWS if name == "loss" else ""))
         found[name] = _metric(metric, loss, levels or (0.5,))
     return found
 
