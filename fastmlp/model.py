@@ -314,8 +314,8 @@ class MLP(Exits):
         jacobian_penalty : lam, the same for ||dx_i(L)/dx_i(0)||_F^2, of outputs before the loss's link, by one random
             projection of each row (Hoffman, Roberts and Yaida 2019).
         adversarial : a fastmlp.sensitivity.Attack: each batch is trained on, and penalties are taken, as the attack
-            leaves it (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0. BatchNorm
-            has its running statistics in an attack.
+            leaves it (Madry et al. 2018). Of gradient_penalty and jacobian_penalty one at most may be above 0. In an
+            attack BatchNorm goes by its running statistics.
         ema : the weights that the fit leaves, and that validation, metrics and callbacks see at the end of each epoch,
             are the exponential moving average of those after each step t, whose weights are ema^(T - t), in a sum of 1:
             mean <- mean + (1 - ema) / (1 - ema^t) (w - mean), as in Adam (Kingma and Ba 2015, section 7.2). "loss" is

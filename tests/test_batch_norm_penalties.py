@@ -1,6 +1,6 @@
-"""Penalties on the sensitivity with batch normalisation: of the batch's error e = sum of c_i e_i, c_i the share of row i
-in the sum of the weights, lam/2 times the sum of c_i |g_i|^2, g_i = 1/c_i de/dx_i through the statistics of the batch.
-Held to central differences, to the NumPy twin and to PyTorch's double backward."""
+"""Penalties on the sensitivity with batch normalisation, lam/2 times the sum of c_i |g_i|^2: of the batch's error
+e = sum of c_i e_i, c_i the share of row i in the sum of the weights, g_i is 1/c_i de/dx_i, through the statistics of
+the batch. Held to central differences, to the NumPy twin and to PyTorch's double backward."""
 import copy
 
 import numpy as np
