@@ -30,7 +30,9 @@ from fastmlp._fit.epochs import Epochs
 from fastmlp._fit.orders import Shuffled
 from fastmlp._parameters import OptimizerState
 from fastmlp.tabular import differences as module
+from fastmlp.tabular import ensemble
 from fastmlp.tabular.differences import differences
+from fastmlp.tabular.ensemble import Crew
 
 ROWS = 150
 STACKS = (1, 6, 1, 1, 24, 3, 1, 5)
@@ -210,6 +212,34 @@ def test_estimators_learn_the_same_of_them(kind):
         np.testing.assert_allclose(one.params, other.params, atol=2e-3)
     predict = "predict_proba" if kind is TabularClassifier else "predict"
     np.testing.assert_allclose(getattr(ours, predict)(X), getattr(theirs, predict)(X), atol=1e-3)
+
+
+def test_threads_of_members_that_have_ended_help_the_others():
+    crew = Crew(4, 6)
+    shares = [crew.share]
+    for _ in range(6):
+        with crew.member():
+            pass
+        shares.append(crew.share)
+    assert shares == [1, 1, 1, 1, 2, 4, 4]
+
+
+def test_helping_threads_do_not_show():
+    X, y = table()
+    one, teams = [], []
+    run = ensemble.MemberPlan.end_epoch
+
+    def watched(self, result):
+        teams.append(self.epochs.team.n)
+        return run(self, result)
+
+    with mock.patch.object(ensemble.MemberPlan, "end_epoch", watched):
+        for n_threads in (1, 3):
+            model = TabularRegressor(n_members=4, max_iter=5, random_state=0, n_threads=n_threads).fit(X, y)
+            one.append([net.params for net in model.networks_])
+    assert np.array_equal(*one)
+    assert {*teams[:20]} == {1}
+    assert max(teams) > 1
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ Members train side by side, one thread each, on one copy of the features.
 """
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
+import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -98,9 +100,11 @@ class Training:
 
     def __call__(self, nets: Sequence[MLP], kinds: Sequence[Kind], parts: Sequence[Part]) -> list[int]:
         """Train each network on its Part; how many epochs each took."""
-        threads = 1 if self.callbacks else min(self.n_threads or _threads.allowed(), len(nets))
+        allowed = self.n_threads or _threads.allowed()
+        threads = 1 if self.callbacks else min(allowed, len(nets))
         self.begun, self.rounds = time.monotonic(), -(-len(nets) // threads)
         self.rows = differences(self.X, self.stacked)
+        self.crew = Crew(allowed if threads > 1 else 1, len(nets))
         one = lambda net, kind, part: self._train(net, kind, part, self.n_threads if threads == 1 else 1)
         done = each(one, threads, nets, kinds, parts)
         if any(ending is Ending.DIVERGED for _, ending in done):
@@ -111,8 +115,8 @@ class Training:
     def _train(self, net: MLP, kind: Kind, part: Part, n_threads: int | None) -> tuple[int, Ending]:
         data = self._bound(net)
         order = Shuffled(data.n, part.rows, net._network.progress.seed)
-        plan = MemberPlan(net, kind, self.preset, self._watched(net, data, part), self._seconds_left())
-        with _running.Fit(net) as running:
+        plan = MemberPlan(net, kind, self.preset, self._watched(net, data, part), self._seconds_left(), self.crew)
+        with self.crew.member(), _running.Fit(net) as running:
             running.directions = dict.fromkeys(LOGGED, False)
             ending = train(net, running, plan, data, order, kind.epochs, batch_size(self.preset, order.n), Objective(),
                            self.callbacks, n_threads)
@@ -137,11 +141,34 @@ class Training:
         return max(left, 0.0) / rounds_left
 
 
+class Crew:
+    """The threads of members that train side by side: those of members that have ended help the others."""
+
+    def __init__(self, threads: int, members: int) -> None:
+        self.threads, self.left, self.lock = threads, members, threading.Lock()
+
+    @contextlib.contextmanager
+    def member(self) -> Iterator[None]:
+        """What a member does from its beginning to its end."""
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.left -= 1
+
+    @property
+    def share(self) -> int:
+        """Threads of each member now."""
+        return max(1, self.threads // max(1, self.left))
+
+
 class MemberPlan(Plan):
     """The rate falls along half a cosine; patience looks at the rows that are watched."""
 
-    def __init__(self, net: MLP, kind: Kind, preset: Preset, watched: MeasuredRows, seconds: float) -> None:
+    def __init__(self, net: MLP, kind: Kind, preset: Preset, watched: MeasuredRows, seconds: float,
+                 crew: Crew) -> None:
         self.net, self.kind, self.preset, self.watched = net, kind, preset, watched
+        self.crew, self.teams = crew, contextlib.ExitStack()
         self.monitor, self.done = Monitor("val_loss", False), 0
         self.begun, self.seconds = time.monotonic(), seconds
 
@@ -149,9 +176,13 @@ class MemberPlan(Plan):
         return fresh_state(self.net, self.kind, self.preset)
 
     def __exit__(self, *error: object) -> None:
+        self.teams.close()
         self.monitor.restore(self.net)
 
     def begin_epoch(self) -> float:
+        share = self.crew.share
+        if share > self.epochs.team.n:
+            self.epochs.team = self.teams.enter_context(_core.borrow_team(share, True))
         return rate_at(self.kind, max(self.done / self.kind.epochs, self._time_part()))
 
     def end_epoch(self, result: EpochResult) -> tuple[int, dict[str, float]]:
