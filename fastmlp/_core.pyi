@@ -100,6 +100,7 @@ class Core:
         dtype: DTypeLike,
         tail: tuple[int, int] = (0, 0),
         rounds: bool = False,
+        members: int = 1,
     ) -> Core: ...
     def tail(self) -> tuple[int, int]: ...
     def tie(

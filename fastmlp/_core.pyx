@@ -73,7 +73,8 @@ cdef class Core:
     mixtures and gates what is "mixed", an activation's number and argument; of an encoding by bins the "edges" of each
     feature, arrays. loss: (number, argument, or the quantiles that each target has an output for). tail: (weights,
     biases): how many tied parameters are stored after the layers' parameters. rounds: whether training and predictions
-    round the operands of products to bfloat16."""
+    round the operands of products to bfloat16. members: how many networks have their outputs side by side, as
+    losses.OfMembers has it."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
     cdef object tied            # what they point at
@@ -92,7 +93,7 @@ cdef class Core:
     cdef public Py_ssize_t block_rows   # rows a thread takes at a time, 0: as many as suit the layers
     cdef public Py_ssize_t chunk_rows   # rows of a batch whose activations are held at once, 0: by memory
 
-    def __cinit__(self, d, layers, loss, link, dtype, tail=(0, 0), rounds=False):
+    def __cinit__(self, d, layers, loss, link, dtype, tail=(0, 0), rounds=False, members=1):
         cdef Network *net = &self.blank.net
         cdef int l
         net.L = len(d) - 1
@@ -105,7 +106,7 @@ cdef class Core:
         self.link, self.rounds = link, rounds
         self.calls, self.rounding_calls, self.difference_calls = [], [], []
         self.small_calls, self.held, self.pace = [], [], Pace()
-        self.minimise(loss, d[net.L])
+        self.minimise(loss, d[net.L], members)
         self.statistics = read_layers(&self.blank, d, layers, self.dtype, self.held)
         self.n_params = lay_out_parameters(&self.blank, &self.ties, tail)
         self.ties.fold, self.ties.spread = fold, spread
@@ -116,13 +117,13 @@ cdef class Core:
             net.layers[l].weights.W = at(&self.blank, net.P, net.layers[l].weights.w_at)
             net.layers[l].weights.b = at(&self.blank, net.P, net.layers[l].weights.b_at)
 
-    cdef minimise(self, given, outputs):
-        """Have the loss be (its number in the table, its argument or the quantiles of each target)."""
+    cdef minimise(self, given, outputs, members):
+        """Have the loss be (its number in the table, its argument or the quantiles of each target), of members."""
         cdef loss_t *loss = &self.blank.rows.loss
         loss.kind, argument = given
         numbers = np.resize(np.array(argument, np.float64), outputs)
         loss.n, loss.arg = outputs, <const double *>address(numbers)
-        self.blank.net.levels = len(argument) if isinstance(argument, tuple) else 1
+        self.blank.net.levels = len(argument) if isinstance(argument, tuple) else outputs // members
         self.held.append(numbers)
 
     def __dealloc__(self):

@@ -149,4 +149,7 @@ def _along(name: str, a: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> F
 
 def _through_link(network: Network, data: _core.Data, team: _core.Team, u: Floats, back: bool = False) -> Floats:
     """The Jacobian of the loss's link, or transposed, times u, (n, d(L))."""
-    return LINKS[network.loss.link_name][back](network.core.predict(data, team), u, network.loss.outputs_each)
+    loss, p = network.loss, network.core.predict(data, team)
+    of_a_member = -1, u.shape[1] // loss.members
+    product = LINKS[loss.link_name][back]
+    return product(p.reshape(of_a_member), u.reshape(of_a_member), loss.outputs_each).reshape(u.shape)

@@ -76,11 +76,11 @@ class Network:
         self.tables = _tables(layers)
         self.numeric = self.d[0] - len(self.tables)
         self.core = _core.Core(self.d, rows, (loss.kind, loss.arg), loss.link, dtype, tied.tail() if tied else (0, 0),
-                               precision == "bfloat16")
+                               precision == "bfloat16", loss.members)
         self.parameters = parameters_of(self.core, weight_shapes, tied)
         self.progress = Progress()
         self.n_threads = None
-        self.n_classes = self.d[-1] if loss.name == "cross_entropy" else None
+        self.n_classes = self.n_targets if loss.name == "cross_entropy" else None
         if loss.name == "binary_cross_entropy" and self.d[-1] == 1:
             self.n_classes = 2
         self.classes: _labels.Classes | None = None

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,21 @@ from ._types import Floats, Integers
 
 __all__ = ["Loss"]
 
+
+@dataclass(frozen=True)
+class OfMembers:
+    """The loss of several networks that are one while they train: each has d(L) / members outputs, those of the first
+    come first, and each is held against all of y. The mean of their losses.
+
+    loss: the name of that of each, which is not of quantiles. members: how many they are, at least 1.
+    """
+
+    loss: str
+    members: int
+
+
 LossFunction = Callable[[Floats, Any], tuple[Any, Any]]
-LossName = str | tuple[str, float | Sequence[float]]  # alone, or with its number or numbers
+LossName = str | tuple[str, float | Sequence[float]] | OfMembers  # alone, or with its number or numbers
 # name -> what its number must be, where it has one
 LIMITS: dict[str, _checks.Limits] = {
     "huber": {"above": 0},
@@ -45,7 +59,8 @@ class Loss(Shown):
     computed. ValueError or TypeError for others, and for a number that it cannot be computed with.
 
     name: of the engine's table, None for a callable; function: the callable, or None. kind, arg, link: as the engine
-    takes them. levels: the quantiles for each of which a target has an output; () of other losses.
+    takes them. levels: the quantiles for each of which a target has an output; () of other losses. members: 1, or those
+    of an OfMembers, which the spec may be, too.
     """
 
     def __init__(self, spec: LossName | LossFunction, dtype: DTypeLike = np.float64) -> None:
@@ -56,12 +71,17 @@ class Loss(Shown):
         self.arg: float | tuple[float, ...] = 0.0
         self.levels: tuple[float, ...] = ()
         self.spec: Any = spec
+        self.members, of_one = 1, self.spec
+        if isinstance(spec, OfMembers):
+            self.members = _checks.integer("members of loss", spec.members, 1)
+            of_one = _checks.one_of("loss of members", spec.loss, [name for name in _core.LOSSES
+                                                                   if name not in OF_QUANTILES])
         if self.function is None:
-            self.name, self.arg = _named(spec, _checks.floating(dtype))
+            self.name, self.arg = _named(of_one, _checks.floating(dtype))
             self.kind, self.link, _ = _core.LOSSES[self.name]
         if isinstance(self.arg, tuple):
             self.levels = self.arg
-            if isinstance(spec, tuple) and not _checks.is_number(spec[1]):
+            if isinstance(of_one, tuple) and not _checks.is_number(of_one[1]):
                 self.spec = self.name, self.levels
 
     @property
@@ -71,10 +91,11 @@ class Loss(Shown):
 
     def n_targets(self, outputs: int) -> int:
         """Of how many targets a row's outputs are. ValueError where some target lacks an output."""
-        if outputs % self.outputs_each:
-            raise ValueError(f"the last of layers must have a multiple of {self.outputs_each} units, one for each of "
-                             f"the loss's quantiles of each target, got {outputs}")
-        return outputs // self.outputs_each
+        if outputs % (self.outputs_each * self.members):
+            of_members = f" for each of {self.members} members" if self.members > 1 else ""
+            raise ValueError(f"the last of layers must have a multiple of {self.outputs_each} units{of_members}, one "
+                             f"for each of the loss's quantiles of each target, got {outputs}")
+        return outputs // (self.outputs_each * self.members)
 
     @property
     def link_name(self) -> str:

@@ -80,7 +80,8 @@ cdef class Call:
         rows.n = data.n if order is None else len(order)
         rows.prefetch = (order is not None and not rows.X.indptr and 0 <= rows.X.cols * rows.X.col_stride <= SHORT_ROW
                          and data.n * rows.X.row_stride > FAR_BYTES)
-        rows.loss.form, rows.loss.y, rows.loss.ldy, rows.loss.weight = data.form, data.y, data.ldy, data.weight
+        rows.loss.form, rows.loss.y, rows.loss.weight = data.form, data.y, data.weight
+        rows.loss.ldy = data.ldy or job.net.levels  # the classes, of labels
         rows.function, rows.call = NULL, <void *>self
         if data.loss is not None:
             rows.function = python_loss

@@ -300,7 +300,7 @@ cdef struct Network:
     char *P                     # the parameters
     Py_ssize_t n_elements       # of P
     Py_ssize_t numeric          # columns of x(0) that are numbers: categories come after them, which nothing moves
-    Py_ssize_t levels           # outputs for each target
+    Py_ssize_t levels           # outputs for each target that has several, else of each member
     Py_ssize_t n_rows           # of all W as kept, and biases
     bint two_groups             # batches of enough rows are summed in two groups
     bint narrow                 # rows of the parameters have at most kernels_t.narrow, and no ties have a tail

@@ -190,7 +190,8 @@ typedef struct {
     const int64_t *order; /* IN  row i has target row order[first + i], or first + i where order is NULL */
     ptrdiff_t first;      /* (see order) */
     const void *y;        /* IN  targets, by form */
-    ptrdiff_t ldy;        /* targets of a row, unless they are labels; each has n / ldy outputs, one after the other */
+    ptrdiff_t ldy;        /* targets of a row, of labels the classes. Where HAS_LEVELS each has n / ldy outputs, one
+                             after the other; else n / ldy members have ldy outputs each, one for each target */
     const void *weight;   /* IN  sample weights by target row, or NULL */
     double scale;         /* factor of the gradient */
     void *delta;          /* OUT (m, n) scale weight de/dx, zero past n as far as a vector reaches; or NULL */

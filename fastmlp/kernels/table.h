@@ -357,8 +357,8 @@ KERNEL(int, loss, (const loss_t *rows))
 /* rows->delta = scale weight d2e/dx2 xt; rows->value is not touched */
 KERNEL(void, loss_curve, (const loss_t *rows,
                           const void *xt, ptrdiff_t ldxt))  /* IN  (m, n) how x changes */
-/* out = link(x); kind is LINK_*; n a multiple of levels, outputs that a target has, which LINK_increasing makes increase
- */
+/* out = link(x); kind is LINK_*; n a multiple of levels, outputs of a target, which LINK_increasing makes increase, or
+ * of a member, which LINK_softmax makes add up to 1 */
 KERNEL(void, link, (int kind, ptrdiff_t levels, ptrdiff_t m, ptrdiff_t n,
                     const void *x, ptrdiff_t ldx,       /* IN  (m, n) */
                     void *out, ptrdiff_t ldo,           /* OUT (m, n) */

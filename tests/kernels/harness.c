@@ -256,7 +256,7 @@ static void losses(void)
             const ptrdiff_t m = sizes[j][0], n = sizes[j][1];
             start();
             fill(A, m * (n + 7));
-            k->link(i, n % 3 ? 1 : 3, m, n, A, n + 7, B, n + 2, PACK);
+            k->link(i, i == LINK_softmax ? n : n % 3 ? 1 : 3, m, n, A, n + 7, B, n + 2, PACK);
             take(B, m, n, n + 2);
             print("link", fastmlp_links[i], (int)j);
         }
