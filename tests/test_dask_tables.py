@@ -366,6 +366,7 @@ WRONG = {
     "no weight": (dict(sample_weight=da.zeros(N, chunks=100)), ValueError, "sample_weight must be above 0"),
     "local_epochs": (dict(local_epochs=0), ValueError, "local_epochs"),
     "max_iter": (dict(max_iter=0), ValueError, "max_iter"),
+    "members": (dict(members="grouped"), ValueError, "^members must be 'separate' for Dask collections"),
     "eval_set": (dict(eval_set=3), TypeError, "^eval_set must be"),
     "classes": (dict(classes=[0, 1]), ValueError, "^classes must be None"),
     "client": (dict(client=3), TypeError, "^client must be"),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fastmlp import MLPRegressor, TabularClassifier, TabularRegressor, export
-from fastmlp.tabular import columns
+from fastmlp.tabular import columns, joint
 from test_export_c import COMPILERS, function, loaded
 from test_onnx_tables import FRAME, LABELS, LATER, MATRIX, Y, fitted, in_float64
 
@@ -67,6 +67,13 @@ def test_regressors(tmp_path, X, transform, clip, n_members, dtype):
     np.testing.assert_allclose(found, est.predict(rows), rtol=1e-5, atol=1e-5 * size)
     exact = est._scale.means(in_float64(est, rows)[..., 0].mean(axis=0), clip)
     np.testing.assert_allclose(found, exact, rtol=near, atol=near * size)
+
+
+@pytest.mark.parametrize("members", joint.WAYS)
+def test_members_that_trained_as_one(tmp_path, members):
+    est = fitted(TabularClassifier, FRAME, LABELS["three"], members=members, n_members=3)
+    found = predicted(tmp_path, est, LATER, "float32", 3)
+    np.testing.assert_allclose(found, est.predict_proba(LATER), rtol=1e-5, atol=1e-5)
 
 
 def test_outputs_beyond_the_points_between_which_means_are_known(tmp_path):

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 
 import fastmlp
 from fastmlp import MLP, TabularClassifier, TabularRegressor, export
-from fastmlp.tabular import columns, encode, sketch
+from fastmlp.tabular import columns, encode, joint, sketch
 
 pytest.importorskip("onnx")
 from onnx.reference import ReferenceEvaluator  # noqa: E402
@@ -116,6 +116,13 @@ def test_regressors(X, transform, clip, dtype):
     exact = est._scale.means(in_float64(est, later)[..., 0].mean(axis=0), clip)
     tolerance = near[dtype]["rtol"]
     np.testing.assert_allclose(found["variable"][:, 0], exact, rtol=tolerance, atol=tolerance * size)
+
+
+@pytest.mark.parametrize("members", joint.WAYS)
+def test_members_that_trained_as_one(members):
+    est = fitted(TabularClassifier, FRAME, LABELS["three"], members=members, n_members=3)
+    found = evaluated(model := est.to_onnx(), fed(model, LATER))
+    np.testing.assert_allclose(found["probabilities"], est.predict_proba(LATER), **near["float32"])
 
 
 # ---- what ONNX has no place for

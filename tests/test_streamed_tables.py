@@ -191,6 +191,7 @@ WRONG = {
     "y": (dict(y=NUMBER), {}, "y must be None where X is a Parquet"),
     "window": (dict(window=3), {}, "window must be"),
     "bagging": ({}, dict(bagging="bootstrap"), "bagging must be 'folds'"),
+    "members": ({}, dict(members="shared"), "members must be 'separate' for a Parquet of more rows than a window"),
     "sample_weight": (dict(sample_weight=-WEIGHT), {}, "sample_weight must be at least 0"),
     "no weight": (dict(sample_weight=0 * WEIGHT), {}, "sample_weight must be above 0"),
     "another number": (dict(sample_weight=WEIGHT[1:]), {}, "sample_weight must have"),

@@ -142,8 +142,8 @@ def test_data_that_cannot_be_read_is_named(Estimator, name, value):
 
 @pytest.mark.parametrize("Estimator", [TabularClassifier, TabularRegressor])
 @pytest.mark.parametrize(("name", "value"), [
-    *((name, Broken()) for name in ("preset", "n_members", "bagging", "categorical_features", "max_iter", "time_limit",
-                                    "random_state", "n_threads", "callbacks")),
+    *((name, Broken()) for name in ("preset", "n_members", "members", "bagging", "categorical_features", "max_iter",
+                                    "time_limit", "random_state", "n_threads", "callbacks")),
     ("categorical_features", [1, [2, 3]]), ("categorical_features", [Broken()]), ("callbacks", [1]),
     ("random_state", np.timedelta64(3, "D")), ("n_members", np.timedelta64(3, "D")), ("max_iter", True),
 ])

@@ -26,6 +26,8 @@ CASES = {
     "classifier": (TabularClassifier, {"class_weight": {"yes": 2.0}}, X, LABELS),
     "labels as objects": (TabularClassifier, {"n_members": 3}, X, pd.Series(LABELS)),
     "two classes": (TabularClassifier, {"bagging": "bootstrap"}, X.to_numpy(object), LABELS == "no"),
+    "as one": (TabularClassifier, {"members": "shared", "n_members": 3}, X, LABELS),
+    "grouped": (TabularRegressor, {"members": "grouped"}, X, NUMBERS),
     "one class": (TabularClassifier, {}, X, np.zeros(N, int)),
     "regressor": (TabularRegressor, {"random_state": np.random.RandomState(1)}, X, NUMBERS),
     "of a power": (TabularRegressor, {"target_transform": "power", "clip": False}, X, NUMBERS),

@@ -68,6 +68,7 @@ class DaskTabular(DaskEstimator):
         in each of ten attempts at a round.
         """
         self._validate_params()  # type: ignore[attr-defined]
+        pieces.require_separate(self, "Dask collections")
         self.local_epochs = _checks.integer("local_epochs", self.local_epochs, 1)
         if classes is not None and not hasattr(self, "predict_proba"):
             raise ValueError("classes must be None for a regressor, got " + _checks.described(classes))

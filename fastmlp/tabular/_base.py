@@ -21,7 +21,7 @@ from ..estimators import _checked, _state
 from ..estimators._documented import Documented
 from ..estimators._input import parts_to_watch, rows_to_watch, validate_weight
 from ..model import MLP
-from . import _files, ensemble, importances, streamed
+from . import _files, ensemble, importances, joint, streamed
 from . import columns as tables
 from .columns import Column
 from .encode import Encoder
@@ -34,6 +34,11 @@ ROWS = 4096  # that are predicted at a time
 PARAMETERS = """\
     preset : "fast", "default" or "best": how large the networks are, how many, and how long they train.
     n_members : how many networks, None for as the preset has it.
+    members : "separate": each is trained by itself, on rows of its own. "shared": they train as one network, whose
+        matrices all have in common, with factors and biases of their own for each unit (TabM: Gorishniy, Kotelnikov and
+        Babenko 2024, arXiv 2410.24210). "grouped": they train as one network and have nothing in common. As one they
+        see the same batches, hold out the same part of the rows and stop together, so that bagging must be "folds",
+        and `oof_prediction_` is of that part alone.
     bagging : "folds": each member holds out a part of the rows, by which it stops; "bootstrap": each trains on rows
         drawn with replacement, and stops by those not drawn.
     categorical_features : numbers or names of columns that are categories though they hold numbers, or a mask; None for
@@ -69,6 +74,7 @@ class BaseTabular(Documented, BaseEstimator):
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
         "n_members": [Interval(Integral, 1, 10_000, closed="both"), None],
+        "members": [StrOptions({"separate", *joint.WAYS})],
         "bagging": [StrOptions({"folds", "bootstrap"})],
         "categorical_features": ["array-like", None],
         "max_iter": [Interval(Integral, 1, 2**31 - 1, closed="both"), None],
@@ -136,7 +142,10 @@ class BaseTabular(Documented, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, watched: tuple[Any, ...] | None) -> None:
         """Fit this object to rows in memory, some attributes after others."""
-        preset = PRESETS[self.preset]
+        preset, as_one = PRESETS[self.preset], self.members != "separate"
+        if as_one and self.bagging != "folds":
+            raise ValueError(f"bagging must be 'folds' where members are {self.members!r}, which all train on the same "
+                             f"rows, got {self.bagging!r}")
         callbacks = ensemble.callbacks_of(self.callbacks)
         columns = self._read(X, reset=True)
         y = self._prepare_y(y, columns, reset=True)
@@ -153,6 +162,8 @@ class BaseTabular(Documented, BaseEstimator):
                 watched = self._watched(encoder, *watched)
         kinds = self._kinds(preset)
         parts = ensemble.deal(y, len(kinds), preset.folds, self.bagging, rng)
+        if as_one:
+            parts = parts[:1] * len(kinds)
         if watched is not None:
             parts = [ensemble.Part(np.arange(len(y)), np.empty(0, np.int64))] * len(kinds)
         features = encoder.transform(columns)
@@ -161,7 +172,8 @@ class BaseTabular(Documented, BaseEstimator):
                 for kind, seed in zip(kinds, seeds)]
         training = ensemble.Training(preset, features, encoder.stacked, targets, weight, watched, self.time_limit,
                                      callbacks, self.n_threads)
-        self.n_iter_by_member_ = training(nets, kinds, parts)
+        self.n_iter_by_member_ = (joint.train(self.members, training, nets, kinds[0], parts[0], rng) if as_one
+                                  else training(nets, kinds, parts))
         self.n_iter_ = max(self.n_iter_by_member_)
         self._encoder, self._nets = encoder, nets
         self._importances: Floats | None = None
@@ -175,8 +187,10 @@ class BaseTabular(Documented, BaseEstimator):
         return self._members_of(preset)[0] if self.n_members is None else self.n_members
 
     def _kinds(self, preset: Preset) -> list[Kind]:
-        """The kind of each member."""
+        """The kind of each member, one for all that train as one network."""
         _, by_turns = self._members_of(preset)
+        if self.members != "separate":
+            by_turns = by_turns[-1:]
         of_numbers = sum(kind != tables.CATEGORY for kind in self.kinds_)
         changes: dict[str, Any] = {} if of_numbers >= preset.many else {"dropped": 0.0}
         if self.max_iter is not None:

@@ -53,10 +53,11 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
                               "class_weight": [dict, StrOptions({"balanced"}), None]}
     _loss, _members_of = "cross_entropy", attrgetter("classifiers", "classifying")
 
-    def __init__(self, preset: str = "default", *, n_members: int | None = None, bagging: str = "folds",
-                 categorical_features: Sequence[Any] | None = None, max_iter: int | None = None,
-                 time_limit: float | None = None, random_state: Any = None, n_threads: int | None = None,
-                 callbacks: Callbacks | None = None, class_weight: dict[Any, float] | str | None = None) -> None:
+    def __init__(self, preset: str = "default", *, n_members: int | None = None, members: str = "separate",
+                 bagging: str = "folds", categorical_features: Sequence[Any] | None = None,
+                 max_iter: int | None = None, time_limit: float | None = None, random_state: Any = None,
+                 n_threads: int | None = None, callbacks: Callbacks | None = None,
+                 class_weight: dict[Any, float] | str | None = None) -> None:
         self._set_parameters(locals())
 
     # ---- what y is

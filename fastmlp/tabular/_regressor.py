@@ -54,10 +54,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
                               "target_transform": [StrOptions({"power"}), None]}
     _loss, _members_of = "squared_error", attrgetter("regressors", "regressing")
 
-    def __init__(self, preset: str = "default", *, n_members: int | None = None, bagging: str = "folds",
-                 categorical_features: Sequence[Any] | None = None, max_iter: int | None = None,
-                 time_limit: float | None = None, random_state: Any = None, n_threads: int | None = None,
-                 callbacks: Callbacks | None = None, clip: bool = True,
+    def __init__(self, preset: str = "default", *, n_members: int | None = None, members: str = "separate",
+                 bagging: str = "folds", categorical_features: Sequence[Any] | None = None,
+                 max_iter: int | None = None, time_limit: float | None = None, random_state: Any = None,
+                 n_threads: int | None = None, callbacks: Callbacks | None = None, clip: bool = True,
                  target_transform: str | None = None) -> None:
         self._set_parameters(locals())
 

@@ -101,6 +101,12 @@ class Piece:
         return Piece(self.names, [a + b for a, b in zip(self.columns, other.columns)], self.y + other.y)
 
 
+def require_separate(est: Any, where: str) -> None:
+    """ValueError where members are to train as one, which they cannot with rows in pieces, in words."""
+    if est.members != "separate":
+        raise ValueError(f"members must be 'separate' for {where}, got {est.members!r}")
+
+
 def look(est: Any, X: Any, y: Any, weight: Any, kinds: list[str] | None = None) -> Piece:
     """What is known of rows. kinds : of the columns, None for those that these rows show."""
     est = copy.copy(est)

@@ -93,6 +93,7 @@ def fit(est: Any, data: Parquet, sample_weight: Any, watched: tuple[Any, ...] | 
     """
     if est.bagging != "folds":
         raise ValueError(f"bagging must be 'folds' for a Parquet of more rows than a window, got {est.bagging!r}")
+    pieces.require_separate(est, "a Parquet of more rows than a window")
     preset, callbacks = PRESETS[est.preset], callbacks_of(est.callbacks)
     rng = _checks.generator(est.random_state)
     weight = None if sample_weight is None else _arrays.unscaled_weights(sample_weight, len(data), np.float64)
