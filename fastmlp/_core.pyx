@@ -50,6 +50,7 @@ cdef enum:
     PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
 
 MOST_THREADS = MAX_THREADS
+cdef object PLAIN = Objective()      # nothing but the mean loss
 globals().update(Data=Data, Meeting=Meeting, Team=Team)      # which a cimport does not make attributes of the module
 
 
@@ -333,7 +334,7 @@ cdef class Core:
     def train_epochs(self, Data data, Team team, batches, step, state, repeats):
         """Train on all batches, of which the order changes, in each of some epochs: Repeats. Returns how many went
         well; where one did not, what it leaves is of no use. The state advances."""
-        cdef Call call = self.take_to_train(data, team, batches, step, state, Objective(), None, None, None)
+        cdef Call call = self.take_to_train(data, team, batches, step, state, PLAIN, None, None, None)
         try:
             done = self.pace.run_epochs(call, team, repeats, batches.key, chunks_of(&call.job, batches.last))
         finally:

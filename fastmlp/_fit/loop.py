@@ -18,12 +18,12 @@ from ..callbacks import Callback, overrides
 from .average import RunningMean
 from .epochs import EpochResult, Epochs
 from .local import LocalEpochs
-from .orders import Order
+from .orders import InOrder, Order, Shuffled
+from .plain import LEAST, PlainEpochs
 from .ranks import ALONE, Ranks
 from .rates import DroppedRates
 from .resumed import WindowEpochs
 from .stream import Stream, StreamEpochs
-from .unwatched import LEAST, UnwatchedEpochs
 
 if TYPE_CHECKING:
     from ..model import MLP
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Notify = Callable[[int, dict[str, float]], bool]  # (epoch or batch, logs) -> whether to stop
 Present = dict[str, Callable[[], float]]  # see Fit
 MANY = 10**6  # rows assumed where their number is unknown
+PLAIN = Objective()  # nothing but the mean loss
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -108,8 +109,7 @@ def train(net: MLP, running: Fit, plan: Plan, data: _core.Data, order: Order, wa
         state = plan.state()
         if ranks.several:
             ranks.follow(network, state)
-        kind = _kind_of_epochs(order, ranks, on_batch_end is None and mean is None,
-                               plan.watches or bool(callbacks) or wanted < LEAST)
+        kind = _kind_of_epochs(order, ranks, on_batch_end is None and mean is None, objective)
         plan.epochs = kind(network, state, data, order, batch, team, objective, on_batch_end, ranks, mean, dropped)
         with plan:
             running.present = plan.present()
@@ -119,9 +119,8 @@ def train(net: MLP, running: Fit, plan: Plan, data: _core.Data, order: Order, wa
     return ending
 
 
-def _kind_of_epochs(order: Order, ranks: Ranks, whole: bool, one_by_one: bool) -> type[Epochs]:
-    """The class of Epochs for a fit. whole: whether one call of the engine may train all batches. one_by_one: whether
-    each epoch needs a call of its own."""
+def _kind_of_epochs(order: Order, ranks: Ranks, whole: bool, objective: Objective) -> type[Epochs]:
+    """The class of Epochs for a fit. whole: whether one call of the engine may train all batches of an epoch."""
     if isinstance(order, Stream):
         return StreamEpochs
     if ranks.local_steps:
@@ -130,7 +129,8 @@ def _kind_of_epochs(order: Order, ranks: Ranks, whole: bool, one_by_one: bool) -
         return Epochs
     if order.window is not None:
         return WindowEpochs
-    return Epochs if one_by_one or order.rows is not None else UnwatchedEpochs
+    plain = objective == PLAIN and isinstance(order, (InOrder, Shuffled)) and order.rows is None
+    return PlainEpochs if plain else Epochs
 
 
 def _loop(net: MLP, wanted: int, plan: Plan, callbacks: Sequence[Callback], running: Fit) -> Ending:
@@ -138,7 +138,7 @@ def _loop(net: MLP, wanted: int, plan: Plan, callbacks: Sequence[Callback], runn
     changing = ranks.looked_at = ranks.several and ranks.any(bool(callbacks))
     shared = SharedMeasures(running, ranks, callbacks) if ranks.several else None
     done = 0
-    if isinstance(epochs, UnwatchedEpochs):
+    if isinstance(epochs, PlainEpochs) and wanted >= LEAST and not plan.watches and not callbacks:
         running.training = True
         with plan.lists() as (losses, rates):
             done = epochs.run_many(plan.begin_epoch(), wanted, losses, rates)

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from .groups import Group, Groups
 
 
-PLAIN = Objective()
-# if none of these options is given, the objective is PLAIN
+# options without which the mean loss alone is minimised
 PLAIN_WITHOUT = {"input_noise", "gradient_penalty", "jacobian_penalty", "adversarial", "label_smoothing", "mixup"}
 
 
@@ -168,7 +167,7 @@ def _rows_of(network: Network, X: Any, y: Any, options: Options, seed: int, rank
 def _objective_of(network: Network, X: Any, options: Options) -> Objective:
     """What is minimised besides the mean loss. X: for the checks of an attack; without rows if these are read later."""
     if PLAIN_WITHOUT.isdisjoint(options.given):
-        return PLAIN
+        return loop.PLAIN
     penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
     attack = _robust.attack(options.adversarial, network.numbers(X))
@@ -196,8 +195,7 @@ class NetworkPlan(loop.Plan):
                  measures: Measures) -> None:
         self.net, self.X, self.y, self.options, self.goes_on = net, X, y, options, goes_on
         self.rates, self.measures = rates, measures
-        self.watches = bool(measures.sets or callable(options.optimizer.lr) or net._network.scheduled
-                            or not PLAIN_WITHOUT.isdisjoint(options.given))
+        self.watches = bool(measures.sets or callable(options.optimizer.lr) or net._network.scheduled)
 
     def state(self) -> OptimizerState:
         network = self.net._network

@@ -1,40 +1,59 @@
-"""Train many short epochs in one call of the engine, where nothing looks at the network in between."""
+"""Train epochs that minimise the mean loss only: a short epoch is one call of the engine, and many of them are one call
+where nothing looks at the network in between."""
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._engine.requests import Batches, Repeats
-from .epochs import VERY_LARGE, Epochs, Snapshot
+from .epochs import VERY_LARGE, Epochs, EpochSums, Snapshot
 from .orders import InOrder, Shuffled
 
 SECONDS = 0.01  # a call takes roughly so long: interrupts are handled between calls
 LEAST = 8       # smallest number of epochs in a call that is worth while
 
 
-class UnwatchedEpochs(Epochs):
-    """Epochs with a constant learning rate, over all rows of the data, that minimise the mean loss only.
+class PlainEpochs(Epochs):
+    """Epochs over all rows of the data that minimise the mean loss only.
 
-    They end at an epoch with a non-finite or very large result, see Repeats: that epoch is undone, and `run` trains it
-    again, where the bad step is found and undone.
+    at_once: the largest number of epochs in one call of the engine; 0 if an epoch takes long. An epoch that fails, see
+    Repeats, is undone and trained again batch by batch, where the bad step is found; so are all later epochs.
     """
 
     order: InOrder | Shuffled
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.at_once = int(SECONDS / self._seconds())
+        self.places = np.arange(self.n)
+        self.sum = np.zeros(1)
+
     def run_many(self, rate: float, wanted: int, losses: list[float], rates: list[float]) -> int:
         """Train as many of the wanted epochs as succeed, none if each takes long; returns how many. losses, rates: the
         mean loss and rate of each epoch are appended, also if an exception ends the call."""
-        at_once = int(SECONDS / self._seconds())
-        if min(at_once, wanted) < LEAST:
+        if min(self.at_once, wanted) < LEAST:
             return 0
         done = 0
         while done < wanted:
-            n = min(at_once, wanted - done)
+            n = min(self.at_once, wanted - done)
             found = self._run_call(rate, n, losses, rates)
             done += found
             if found < n:
                 break
         return done
+
+    def _train_epoch(self, start: Snapshot) -> EpochSums:
+        if self.at_once:
+            if self._repeat(start, 0, self.sum):
+                return EpochSums(self.batches, self.sum.item())
+            self.at_once = 0
+            self._restore(start)
+        return super()._train_epoch(start)
+
+    def _is_finite(self, b: int) -> bool:
+        return self.at_once > 0 or super()._is_finite(b)  # the engine has looked
 
     def _seconds(self) -> float:
         """A rough estimate of the time of an epoch."""
@@ -74,7 +93,7 @@ class UnwatchedEpochs(Epochs):
     def _repeat(self, start: Snapshot, done: int, sums: NDArray[np.float64]) -> int:
         """Train len(sums) epochs after those that are done; returns how many succeed."""
         epoch = start.epoch + done
-        batches = Batches(np.arange(self.n), self.cut.batch, 0, self.batches, self.n / self.weight,
-                          self._key(epoch, 0))
+        batches = Batches(self.places, self.cut.batch, 0, self.batches, self.n / self.weight, self._key(epoch, 0),
+                          start.dropped)
         return self.network.core.train_epochs(self.data, self.team, batches, start.step, self.changing,
                                               Repeats(sums, epoch, self.order.seed, VERY_LARGE))
