@@ -6,7 +6,7 @@ import pytest
 
 import bits
 import fastmlp
-from fastmlp import MLP, SGD, Adagrad, Adam, AdamW, Dense, Lion, NAdam, RMSprop
+from fastmlp import MLP, SGD, Adagrad, Adam, AdamW, Dense, Lion, NAdam, RMSprop, optim
 
 GRADIENTS = (1.0, -2.0, 3.0)  # of three steps
 
@@ -108,3 +108,19 @@ def test_specs_keep_builtins():
     for kind, numbers in bits.OPTIMIZERS.values():
         spec = kind(np.float32(0.25), **numbers)
         assert type(spec.lr) is float and type(spec)(**asdict(spec)) == spec
+
+
+@pytest.mark.parametrize("name", optim.BY_LOWER_NAME.values())
+def test_a_name_stands_for_one_spec_with_all_defaults(name):
+    assert optim.named(name.lower()) == getattr(fastmlp, name)()
+    assert optim.named(name.lower()) is optim.named(name.lower())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_state_starts_on_a_cache_line(dtype):
+    for units in range(1, 20):
+        net = MLP([2, units, 1], dtype=dtype, random_state=0)
+        net.fit(np.ones((2, 2)), np.ones(2), Adam(), epochs=1)
+        slots = net._network.progress.optimizer_state.slots
+        assert [slot.shape for slot in slots] == [net._network.core.P.shape] * 2
+        assert {slot.ctypes.data % 64 for slot in slots} == {0}

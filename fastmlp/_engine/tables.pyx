@@ -73,9 +73,10 @@ cdef Theta theta_for(int act, double arg):
 
 def aligned(shape, dtype):
     """Zeros that start on a cache line."""
-    cdef Py_ssize_t size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + ALIGN, np.uint8)
-    return on_line(raw)[:size].view(dtype).reshape(shape)
+    cdef Py_ssize_t n = math.prod(shape if isinstance(shape, tuple) else (shape,)), size = np.dtype(dtype).itemsize
+    raw = np.zeros(n + ALIGN // size, dtype)
+    cdef Py_ssize_t first = <Py_ssize_t>(ALIGN - address(raw) % ALIGN) % ALIGN // size
+    return raw[first:first + n].reshape(shape)
 
 
 cdef on_line(raw):

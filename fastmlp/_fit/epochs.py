@@ -267,14 +267,17 @@ class Epochs:
 
     def _is_finite(self, b: int) -> bool:
         """Whether the weights after batch b are finite and, if one is very large, its loss is finite too."""
-        rows = self._rows_of_batch(b)
-        return self._is_finite_with(lambda: self.ranks.sums(
-            self.network.core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)[0])
+        return self._is_finite_with(lambda: self._loss_of_batch(b))
 
     def _is_finite_with(self, loss: Callable[[], float]) -> bool:
         """Whether the weights are finite and, if one is very large, loss(), only called then, is finite too."""
         largest = _core.largest(self.network.core.P)
         return largest < VERY_LARGE or bool(np.isfinite(loss()) and np.isfinite(largest))
+
+    def _loss_of_batch(self, b: int) -> float:
+        """The sum of the losses of a batch over the rows of all ranks, at the current weights."""
+        rows = self._rows_of_batch(b)
+        return self.ranks.sums(self.network.core.evaluate(self.data, self.team, rows) if len(rows) else 0.0)[0]
 
     def _key(self, epoch: int, salt: int) -> int:
         """The random key of an epoch, for dropout and noise. salt: tells apart the sections whose rows are numbered

@@ -72,7 +72,7 @@ class Options:
             if name in CHECKS:
                 setattr(self, name, CHECKS[name](name, getattr(self, name)))
         if self.optimizer is None:
-            self.optimizer = default_optimizer or optim.SGD()
+            self.optimizer = default_optimizer or optim.named("sgd")
         if self.verbose:
             self.callbacks = [*self.callbacks, ProgressBar()]
         self.metrics = named_metrics(self.metrics, loss.name, loss.levels)

@@ -6,6 +6,7 @@ reports are without them. clip_norm scales the gradient of all parameters down t
 larger, before penalties. learning_rate, of all of them and by keyword alone, is another name for lr in the call:
 Adam(learning_rate=0.01) is Adam(lr=0.01).
 """
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,13 @@ def named(given: Any) -> Optimizer:
     if not isinstance(given, str):
         raise TypeError(f"optimizer must be SGD(..), Adam(..) or one of the other optimisers, or a name of one of "
                         f"{', '.join(BY_LOWER_NAME)}, got {described(given)}")
-    spec: type[Optimizer] = _attribute(BY_LOWER_NAME[one_of("optimizer", given, BY_LOWER_NAME)])
+    return _with_defaults(BY_LOWER_NAME[one_of("optimizer", given, BY_LOWER_NAME)])
+
+
+@functools.cache
+def _with_defaults(name: str) -> Optimizer:
+    """The one spec of a name with all defaults: to make and to check one takes as long as a small fit."""
+    spec: type[Optimizer] = _attribute(name)
     return spec()
 
 

@@ -1,6 +1,7 @@
 """What is asked of an optimiser's spec."""
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import InitVar, dataclass, field
 from typing import Any
@@ -22,7 +23,8 @@ LIMITS: dict[str, Limits] = {
 }
 
 
-def eps_limits(dtype: DTypeLike) -> Limits:
+@functools.cache
+def eps_limits(dtype: Any) -> Limits:
     """What an eps that is added to sqrt(v) must be: with less, g^2 may be 0 where g / eps is large."""
     return {"above": 0, "least": math.sqrt(np.finfo(dtype).tiny)}
 
