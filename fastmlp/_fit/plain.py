@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _core
 from .._engine.requests import Batches, Repeats
 from .epochs import VERY_LARGE, Epochs, EpochSums, Snapshot
 from .orders import InOrder, Shuffled
@@ -26,7 +27,7 @@ class PlainEpochs(Epochs):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.at_once = int(SECONDS / self._seconds())
+        self.at_once = int(SECONDS / self._seconds()) if self.n <= _core.WHOLE else 0  # Repeats shuffle all rows
         self.places = np.arange(self.n)
         self.sum = np.zeros(1)
 
