@@ -58,7 +58,7 @@ class Optimizer(_OtherName, Shown):
         builtin_fields(self)
         self.check(np.float64)
 
-    def limits(self, dtype: DTypeLike) -> dict[str, Limits]:
+    def limits(self, dtype: Any) -> dict[str, Limits]:
         """What each of its numbers must be, in a dtype."""
         known = {**LIMITS, "eps": eps_limits(dtype)}
         return {name: known[name] for name in vars(self) if name in known}
