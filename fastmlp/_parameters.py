@@ -226,7 +226,9 @@ class OptimizerState:
         if not known:  # else it was checked when it came first
             optimizer.check(parameters.core.dtype)
         if previous is None or fresh or previous.optimizer.step != optimizer.step:
-            return cls(parameters, optimizer)
+            state = cls(parameters, optimizer)
+            state._last = previous._last if previous is not None and known else None
+            return state
         if not known:
             previous.optimizer, previous._last = optimizer, None
         return previous

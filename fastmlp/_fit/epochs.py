@@ -83,8 +83,8 @@ class Epochs:
         self.network, self.state = network, state
         self.mean, self.dropped = mean, dropped or itertools.repeat(())
         self.changing = State(state.slots, state.powers, None if mean is None else mean.as_asked_for())
-        self.live = [network.core.P, network.core.statistics, *state.arrays(),  # what training changes
-                     *(() if mean is None else mean.arrays())]
+        changing = network.core.P, network.core.statistics, *state.arrays(), *(() if mean is None else mean.arrays())
+        self.live = [a for a in changing if a.size]  # what training changes
         self.data, self.order, self.team, self.ranks = data, order, team, ranks
         self.objective, self.on_batch_end = objective, on_batch_end
         self.cut = ranks.cut(order.n, batch)

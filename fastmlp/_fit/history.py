@@ -32,8 +32,9 @@ class History(dict[str, list[float]]):
                 numbers += [math.nan] * (len(lists[0]) - len(numbers))
 
     def _add_names(self, names: Iterable[str]) -> None:
-        for name in [name for name in names if name not in self]:
-            self[name] = [math.nan] * len(next(iter(self.values()), []))
+        for name in names:
+            if name not in self:
+                self[name] = [math.nan] * len(next(iter(self.values()), []))
 
     def __repr__(self) -> str:
         """One line: the number of epochs and the values of the last."""
