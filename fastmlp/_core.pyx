@@ -23,7 +23,7 @@ from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_FORMAT, 
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
 
-from fastmlp._engine.arena cimport share_weights, split
+from fastmlp._engine.arena cimport share_weights, split_layers
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.runtime cimport (Call, Data, Meeting, Pace, SmallPrediction, Team, is_few_rows, lay_out_parameters,
                                       read_layers, reader_of_differences)
@@ -270,19 +270,18 @@ cdef class Core:
         return bool(self.blank.net.settles)
 
     def parts(self, int ranks):
-        """Where the parameters are cut for ranks that step a part each, of even work: places in P, (ranks + 1,)."""
-        cdef int l, L = self.blank.net.L
+        """Where the parts of P are that ranks step, of each layer one for each: places begin, end, (ranks, L, 2)."""
+        cdef int l, rank, L = self.blank.net.L
         cdef Weights *W
-        shares, edges = np.empty((ranks, L + 1, 2), np.intp), np.full(ranks + 1, self.blank.net.n_elements)
-        split(&self.blank, <Py_ssize_t *>address(shares), ranks, 1)
-        for rank in range(ranks - 1, -1, -1):
-            edges[rank] = edges[rank + 1]
-            for l in range(L, 0, -1):
-                lo, hi = shares[rank, l]
+        rows, places = np.empty((ranks, L + 1, 2), np.intp), np.zeros((ranks, L, 2), np.intp)
+        split_layers(&self.blank, <Py_ssize_t *>address(rows), ranks)
+        for rank in range(ranks):
+            for l in range(1, L + 1):
+                lo, hi = rows[rank, l]
                 if lo < hi:
                     W = &self.blank.net.layers[l].weights
-                    edges[rank] = W.w_at + lo * W.ld
-        return edges
+                    places[rank, l - 1] = W.w_at + lo * W.ld, span_end(&self.blank, &self.blank.net.layers[l], hi)
+        return places
 
     @property
     def forms_size(self):

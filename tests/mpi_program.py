@@ -38,14 +38,14 @@ def fits():
 class Apart(MPICommunicator):
     """As it is on several machines."""
 
-    def parts(self, edges, dtype, forms_size):
+    def parts(self, parameters, dtype, forms_size):
         return None
 
 
 def train():
     """Small and large networks; steps that are divided, and steps that are not."""
     found = {}
-    parts = communicator_of(COMM).parts([0, *[9] * COMM.size], np.dtype("float32"), 64)
+    parts = communicator_of(COMM).parts(9, np.dtype("float32"), 64)
     assert parts is not None
     parts.close()
     for dtype in ("float64", "float32"):

@@ -38,15 +38,15 @@ class ThreadCommunicator:
 class DividingCommunicator(ThreadCommunicator):
     """One whose ranks step a part of the parameters each."""
 
-    def parts(self, edges, dtype, forms_size):
-        self.buffers[self.rank] = [_core.aligned(edges[-1], dtype), _core.aligned(edges[-1], dtype),
+    def parts(self, parameters, dtype, forms_size):
+        self.buffers[self.rank] = [_core.aligned(parameters, dtype), _core.aligned(parameters, dtype),
                                    _core.aligned(forms_size, np.uint8),
                                    _core.aligned(self.size * _core.Meeting.BYTES, np.uint8)]
         self.barrier.wait(SECONDS)
         gradients, parameters, forms, places = zip(*self.buffers)
         self.barrier.wait(SECONDS)
         meeting = _core.Meeting(places[0], self.rank, self.size)
-        return Parts(self.rank, edges, gradients, parameters[0], forms[0], meeting, lambda: None)
+        return Parts(gradients, parameters[0], forms[0], meeting, lambda: None)
 
 
 def on_ranks(size, function, kind=ThreadCommunicator):

@@ -134,25 +134,36 @@ def test_each_rank_steps_its_part(kind, monkeypatch):
     monkeypatch.setattr(Together, "_spread_state", lambda ranks: None)
 
     def fit(comm):
-        net = MLP([D, 30, 20, OUT], random_state=0)
-        net.fit(X[:20], Y[:20], "adam", epochs=1, comm=comm)
-        begin, end = net._network.core.parts(2)[comm.rank:][:2]
+        net = MLP([16, 30, 20, 12], random_state=0)
+        net.fit(np.tile(X, 3)[:20, :16], np.tile(Y, 4)[:20], "adam", epochs=1, comm=comm)
         slot = net._network.progress.optimizer_state.slots[0].copy()
-        own = slot[begin:end].any()
-        slot[begin:end] = 0
-        return own, slot.any()
+        own = []
+        for begin, end in net._network.core.parts(2)[comm.rank]:
+            own.append(slot[begin:end].any())
+            slot[begin:end] = 0
+        return all(own), slot.any()
 
     assert all_of(2, fit, kind) == [(True, kind is ThreadCommunicator)] * 2
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7])
-def test_parts_are_of_even_work(ranks):
+def test_each_layer_is_cut_evenly(ranks):
+    """Into tiles of 8 rows, here of 304, 208 and 208 elements: the last layer is kept as its transpose."""
     core = MLP([100, 300, 200, 10], random_state=0)._network.core
-    edges = core.parts(ranks)
-    assert edges[0] == 0 and edges[-1] == len(core.P) and len(edges) == ranks + 1
-    assert abs(np.diff(edges) - len(core.P) / ranks).max() < 8 * 304 + 16
-    many = MLP([2, 1], random_state=0)._network.core.parts(ranks)
-    assert (np.diff(many) >= 0).all() and many[0] == 0
+    places = core.parts(ranks)
+    assert places.shape == (ranks, 3, 2)
+    pieces = sorted(map(tuple, places.reshape(-1, 2).tolist()))
+    covered = np.zeros(len(core.P), int)
+    for begin, end in pieces:
+        covered[begin:end] += 1
+    assert (covered == 1).all()
+    sizes = places[..., 1] - places[..., 0]
+    assert (np.ptp(sizes, axis=0) <= np.array([304, 208, 208]) * 8 + 304).all()
+
+
+def test_layers_with_fewer_rows_than_ranks():
+    places = MLP([2, 1], random_state=0)._network.core.parts(7)
+    assert (places[:, 0, 0] < places[:, 0, 1]).sum() == 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

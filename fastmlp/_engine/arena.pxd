@@ -6,4 +6,4 @@ cdef Py_ssize_t room_for_forms(Job *job) noexcept
 cdef void copy_layers(Layer *to, const Layer *layers, int L) noexcept
 cdef void make_linear(Layer *layer) noexcept
 cdef void share_weights(Job *job, int threads) noexcept
-cdef void split(const Job *job, Py_ssize_t *share, int threads, int groups) noexcept
+cdef void split_layers(const Job *job, Py_ssize_t *parts, int n) noexcept

@@ -273,7 +273,7 @@ cdef void share_weights(Job *job, int threads) noexcept:
     split(job, job.shares.share, threads, 1)
     split(job, job.shares.share2, threads, 2)
     if job.division.size:
-        split(job, job.division.parts, job.division.size * threads, 1)
+        split_layers(job, job.division.parts, job.division.size * threads)
     for thread in range(threads):
         find_span(job, thread)
 
@@ -323,6 +323,23 @@ cdef void split(const Job *job, Py_ssize_t *share, int threads, int groups) noex
                     row = cut_at(&job.net.layers[l], (work // each + 4) // 8 * 8)
                 pair[1] = row
             before += each * W.rows
+
+
+cdef void split_layers(const Job *job, Py_ssize_t *parts, int n) noexcept:
+    """Cut each W into n parts of as many rows, in whole tiles of 8: pairs lo, hi by part and layer."""
+    cdef Py_ssize_t lo, hi, L = job.net.L
+    cdef int l, i
+    cdef Layer *layer
+    memset(parts, 0, 2 * n * (L + 1) * sizeof(Py_ssize_t))
+    for l in range(1, L + 1):
+        layer = &job.net.layers[l]
+        lo = 0
+        for i in range(n):
+            hi = layer.weights.rows
+            if i + 1 < n:
+                hi = cut_at(layer, (hi * (i + 1) // n + 4) // 8 * 8)
+            parts[2 * (i * (L + 1) + l)], parts[2 * (i * (L + 1) + l) + 1] = lo, hi
+            lo = hi
 
 
 cdef Py_ssize_t cut_at(const Layer *layer, Py_ssize_t row) noexcept:

@@ -198,7 +198,7 @@ class Together(Ranks):
         core = network.core
         with self.deferred:
             self._sums(())
-            self.parts = self._with_others(make, core.parts(self.size).tolist(), core.dtype, core.forms_size)
+            self.parts = self._with_others(make, len(core.P), core.dtype, core.forms_size)
             self.core, self.state = core, state.slots
         if self.parts is not None:
             own, places = self.parts.gradients[self.rank], [a.ctypes.data for a in self.parts.gradients]
@@ -291,8 +291,9 @@ class Together(Ranks):
     def _spread_state(self) -> None:
         """Collect the optimiser's arrays, of which each rank has stepped a part, and the parameters."""
         if self.parts is not None:
+            places = self.core.parts(self.size)
             for a in self.state:
-                self.parts.spread(a)
+                self.parts.spread(a, self.rank, places)
             self._take_parameters(self.parts)
 
     def _take_parameters(self, parts: Parts) -> None:

@@ -109,9 +109,9 @@ class MPICommunicator:
     def broadcast_(self, buffer: NDArray[Any]) -> None:
         self.comm.Bcast(buffer, 0)
 
-    def parts(self, edges: Sequence[int], dtype: np.dtype[Any], forms_size: int) -> Parts | None:
-        """Memory in which each rank steps its own part of the parameters, None where they do not share any."""
-        return shared_parts(self.comm, edges, dtype, forms_size)
+    def parts(self, parameters: int, dtype: np.dtype[Any], forms_size: int) -> Parts | None:
+        """Memory in which each rank steps its own part of so many parameters, None where they do not share any."""
+        return shared_parts(self.comm, parameters, dtype, forms_size)
 
     def _room(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         """An array for one of the steps of a sum, kept for the next."""

@@ -1,7 +1,4 @@
-"""Memory that ranks of one machine share, where each steps its own part of the parameters.
-
-A part is a range of places, which the edges of all of them give: rank r has those from edges[r] to edges[r + 1].
-"""
+"""Memory that ranks of one machine share, where each steps its own part of the parameters."""
 from __future__ import annotations
 
 import os
@@ -12,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._core import Meeting
+from .._types import Integers
 
 PAGE = 4096  # bytes
 SHARED_FOLDER = "/dev/shm"  # where systems that have it keep shared memory
@@ -22,30 +20,36 @@ class Parts:
     of the parameters. meeting: where the ranks meet. close: a function that all call when none of the memory is used
     any more."""
 
-    def __init__(self, rank: int, edges: Sequence[int], gradients: Sequence[NDArray[Any]], parameters: NDArray[Any],
-                 forms: NDArray[np.uint8], meeting: Meeting, close: Callable[[], None]) -> None:
-        self.rank, self.places = rank, [slice(*pair) for pair in zip(edges, edges[1:])]
+    def __init__(self, gradients: Sequence[NDArray[Any]], parameters: NDArray[Any], forms: NDArray[np.uint8],
+                 meeting: Meeting, close: Callable[[], None]) -> None:
         self.gradients, self.parameters, self.forms = gradients, parameters, forms
         self.meeting, self.close = meeting, close
 
-    def spread(self, a: NDArray[Any]) -> None:
-        """Have in an array what each rank has in its part of it. By way of gradients, which nobody wants then."""
-        own = self.places[self.rank]
-        self.gradients[self.rank][own] = a[own]
+    def spread(self, a: NDArray[Any], rank: int, places: Integers) -> None:
+        """Have in an array what each rank has in its part of it. By way of gradients, which nobody wants then.
+
+        rank: of the caller. places: (ranks, pieces, 2), where the pieces of each rank's part begin and end.
+        """
+        _copy(a, self.gradients[rank], places[rank])
         self.meeting.meet()
-        for place, gradient in zip(self.places, self.gradients):
-            a[place] = gradient[place]
+        for gradient, pieces in zip(self.gradients, places):
+            _copy(gradient, a, pieces)
         self.meeting.meet()
 
 
-def shared_parts(comm: Any, edges: Sequence[int], dtype: np.dtype[Any], forms_size: int) -> Parts | None:
-    """Parts of the ranks of an mpi4py communicator. None where they are on several machines, or where theirs has too
-    little memory to share."""
+def _copy(source: NDArray[Any], target: NDArray[Any], pieces: Integers) -> None:
+    for begin, end in pieces.tolist():
+        target[begin:end] = source[begin:end]
+
+
+def shared_parts(comm: Any, parameters: int, dtype: np.dtype[Any], forms_size: int) -> Parts | None:
+    """Parts of so many parameters for the ranks of an mpi4py communicator. None where they are on several machines, or
+    where theirs has too little memory to share."""
     from mpi4py import MPI
 
     node = comm.Split_type(MPI.COMM_TYPE_SHARED)
     try:
-        rank, ranks, size = comm.Get_rank(), comm.Get_size(), edges[-1] * dtype.itemsize
+        rank, ranks, size = comm.Get_rank(), comm.Get_size(), parameters * dtype.itemsize
         of_all = _pages(ranks * Meeting.BYTES) + _pages(size) + forms_size
         wanted = _pages(size) + of_all * (rank == 0)  # the first has it
         fits = _fits(node.allreduce(wanted))
@@ -56,7 +60,7 @@ def shared_parts(comm: Any, edges: Sequence[int], dtype: np.dtype[Any], forms_si
         node.Free()
     window.Lock_all()
     memory = [np.frombuffer(window.Shared_query(r)[0], np.uint8) for r in range(ranks)]
-    places, parameters, forms = np.split(memory[0][_pages(size):], [_pages(ranks * Meeting.BYTES), of_all - forms_size])
+    places, shared, forms = np.split(memory[0][_pages(size):], [_pages(ranks * Meeting.BYTES), of_all - forms_size])
     if rank == 0:
         places[:] = 0
     window.Sync()
@@ -67,7 +71,7 @@ def shared_parts(comm: Any, edges: Sequence[int], dtype: np.dtype[Any], forms_si
         window.Unlock_all()
         window.Free()
 
-    return Parts(rank, edges, [one[:size].view(dtype) for one in memory], parameters[:size].view(dtype), forms,
+    return Parts([one[:size].view(dtype) for one in memory], shared[:size].view(dtype), forms,
                  Meeting(places, rank, ranks), close)
 
 
