@@ -1,5 +1,6 @@
 """One process that sums in groups of rows, as so many ranks do: to the same bits. test_distributed_mpi.py has it of
 ranks that are processes."""
+import copy
 import os
 import signal
 import threading
@@ -82,6 +83,22 @@ def test_going_on():
         return learned(net)
 
     assert learned(net) == all_of(2, fit)[0]
+
+
+def test_others_may_go_on():
+    """More ranks, of which a new one has a copy, then one process."""
+    net = network()
+    net.partial_fit(X, Y, "adam", comm=SerialCommunicator((60, 30)))
+    net.partial_fit(X, Y, "adam", comm=SerialCommunicator((1, 29, 60)))
+    net.partial_fit(X, Y, "adam")
+    nets = [network(seed) for seed in range(2)]
+    for sizes in ((60, 30), (1, 29, 60)):
+        nets += [copy.deepcopy(nets[1]) for _ in sizes[len(nets):]]
+        all_of(len(sizes), lambda comm: nets[comm.rank].partial_fit(
+            shard(X, sizes, comm.rank), shard(Y, sizes, comm.rank), "adam", comm=comm))
+    for one in nets:
+        one.partial_fit(X, Y, "adam")
+        assert learned(one)[0] == learned(net)[0]
 
 
 def test_callbacks_and_validation():
