@@ -461,6 +461,7 @@ class BatchNorm:
 
 
 KINDS = {"dense": Dense, "grouped": Grouped, "identity": Identity, "sum": Sum, "concat": Concat, "columns": Columns,
+         "dropout": Identity,   # as predictions have it
          "scale": Scale, "shift": Scale, "batch_norm": BatchNorm, "layer_norm": LayerNorm, "rms_norm": RMSNorm,
          "conv": Conv, "max_pool": MaxPool, "avg_pool": AvgPool, "mixture": Mixture, "prelu": PReLU, "glu": GLU,
          "waves": Waves, "bins": Bins}
@@ -503,11 +504,10 @@ class Network:
         return LOSSES[self.loss][0](x, self.targets(y), *self.a)
 
     def targets(self, y):
-        y, d = np.asarray(y), self.W[-1].shape[1]
+        y = np.asarray(y)
         if self.loss == "cross_entropy" and y.ndim == 1:
-            return np.eye(d)[y]
-        each = np.size(self.a) if self.loss in ("quantile", "ordered_quantile") and self.a else 1
-        return y.astype(np.float64).reshape(-1, d // each)
+            return np.eye(self.W[-1].shape[1])[y]
+        return y.astype(np.float64).reshape(len(y), -1)
 
     def backprop(self, X, y, coefficients=None, training=False):
         """loss = sum of coefficients e_i, 1/n each unless given, and its dW, db; delta and dX per row, of e_i.

@@ -52,7 +52,7 @@ dtypes = pytest.mark.parametrize("dtype", TOLERANCE)
 
 
 def test_the_twin_has_all_kinds():
-    assert set(reference.KINDS) == set(_core.KINDS) - {"dropout"}
+    assert set(reference.KINDS) == set(_core.KINDS)
 
 
 def problem(row, dtype, activation="tanh", n=13):

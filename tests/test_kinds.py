@@ -1,5 +1,5 @@
-"""Each kind of layer in all that a network does: derivatives by difference quotients, threads, files. By a table, in
-which a new kind gets a row."""
+"""Each kind of layer in all that a network does: the twin's numbers, derivatives by difference quotients, attacks, ties,
+threads, files. By a table, in which a new kind gets a row."""
 import pickle
 
 import numpy as np
@@ -7,9 +7,22 @@ import pytest
 
 import fastmlp
 import reference
-from fastmlp import MLP, Adam, AvgPool2D, Conv2D, Dense, Dropout, LayerNorm, MaxPool2D, RMSNorm, _core
-from fastmlp.sensitivity import Attack
-from layer_checks import trained
+from fastmlp import (
+    MLP,
+    Adam,
+    AvgPool2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Frozen,
+    LayerNorm,
+    MaxPool2D,
+    RMSNorm,
+    TiedGroup,
+    _core,
+)
+from fastmlp.sensitivity import Attack, fgsm, pgd
+from layer_checks import assert_steps_are_the_twins, assert_the_sweep_is_the_twins, trained
 from test_gradients import derivative
 
 EDGES = [np.linspace(-1.5, 1.5, n) for n in (2, 3, 4, 9, 20)]  # of five features
@@ -46,8 +59,8 @@ ROWS = 90
 NEAR = 0.01  # difference quotients look no further, lest other elements are the largest of a window there
 
 
-def problem(kind, dtype="float64"):
-    net = MLP(CASES[kind], activation="tanh", dtype=dtype, random_state=0)
+def problem(kind, dtype="float64", ties=()):
+    net = MLP(CASES[kind], activation="tanh", dtype=dtype, ties=ties, random_state=0)
     rng = np.random.default_rng(0)
     X, y = (rng.standard_normal((ROWS, d)).astype(dtype) for d in (net.d[0], net.d[-1]))
     return net, reference.with_categories(net, X), y, rng
@@ -57,6 +70,19 @@ def test_the_table_has_all_kinds():
     assert set(CASES) == set(_core.KINDS)
     for kind, layers in CASES.items():
         assert kind in {layer.kind for layer in MLP(layers).layers}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@kinds
+def test_a_sweep_is_the_twins(kind, dtype):
+    net, X, y, _ = problem(kind, dtype)
+    assert_the_sweep_is_the_twins(net, X, y)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CASES if kind != "dropout"])
+def test_steps_are_the_twins(kind):
+    net, X, y, _ = problem(kind)
+    assert_steps_are_the_twins(net, X, y)
 
 
 @kinds
@@ -111,6 +137,71 @@ def test_second_derivatives(kind):
         slope = at(0, lambda penalty=penalty: net.loss_and_grad(X, y, **{penalty: 0.3})[1]) @ v
         quotient = derivative(lambda h, name=penalty: at(h, lambda: net.loss_and_grad(X, y, **{name: 0.3})[0]))
         assert slope == pytest.approx(quotient, rel=1e-6)
+
+
+@pytest.mark.parametrize("norm", [2, np.inf])
+@kinds
+def test_attacks(kind, norm):
+    """A step along the gradient, and three that stay within reach; what is in columns of categories stays."""
+    net, X, y, _ = problem(kind)
+    net.fit(X, y, epochs=1)
+    n = net._network.numeric
+
+    def moved(Z, step):
+        g = net.input_gradient(Z, y)[:, :n]
+        Z = Z.copy()
+        Z[:, :n] += step * (np.sign(g) if norm == np.inf else g / np.linalg.norm(g, axis=1, keepdims=True))
+        far = Z[:, :n] - X[:, :n]
+        Z[:, :n] = X[:, :n] + (np.clip(far, -0.3, 0.3) if norm == np.inf else
+                               far * np.minimum(1, 0.3 / np.linalg.norm(far, axis=1, keepdims=True)))
+        return Z
+
+    np.testing.assert_allclose(fgsm(net, X, y, 0.3, norm), moved(X, 0.3), rtol=0, atol=1e-11)
+    Z = X
+    for _ in range(3):
+        Z = moved(Z, 0.2)
+    np.testing.assert_allclose(pgd(net, X, y, 0.3, 0.2, max_iter=3, norm=norm), Z, rtol=0, atol=1e-11)
+
+
+def first_of(kind):
+    """(number, W) of the first layer of a kind that has W, in the network of its case, or (0, None)."""
+    net = MLP(CASES[kind])
+    return next(((l, net.W[l]) for l, layer in enumerate(net.layers, 1) if layer.kind == kind and net.W[l] is not None),
+                (0, None))
+
+
+def of_the_weights_of(net, kind):
+    """A network of a case without ties that has all weights of another one."""
+    free, _, _, _ = problem(kind)
+    for a, b in zip([*free.W, *free.b], [*net.W, *net.b]):
+        if a is not None:
+            a[...] = b
+    free._network.core.statistics[...] = net._network.core.statistics
+    return free
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CASES if first_of(kind)[0]])
+def test_ties(kind):
+    """One number in three places of the kind's W, by scales, and one place that stands still. Steps keep them so, and
+    derivatives are those of a network without ties, along what moves in all its weights."""
+    l, W = first_of(kind)
+    places = [np.unravel_index(k, W.shape) for k in (0, 1, W.size - 1, 2)]
+    still = np.zeros(W.shape, dtype=bool)
+    still[places[3]] = True
+    group = TiedGroup([(l, *map(int, place)) for place in places[:3]], scales=[1, 2, -0.5])
+    net, X, y, rng = problem(kind, ties=[group, Frozen(l, still, 0.25)])
+    net.fit(X, y, Adam(0.01), epochs=2, batch_size=40, gradient_penalty=0.1)
+    w = [net.W[l][place] for place in places]
+    np.testing.assert_allclose(w, [w[0], 2 * w[0], -0.5 * w[0], 0.25], rtol=1e-15)
+    p, v, free = net.params, rng.standard_normal(net.n_params), of_the_weights_of(net, kind)
+    net.params = p + v
+    all_along = of_the_weights_of(net, kind).params - free.params
+    net.params = p
+    np.testing.assert_array_equal(net.predict(X), free.predict(X))
+    for options in ({}, {"gradient_penalty": 0.3}, {"jacobian_penalty": 0.3}):
+        assert net.loss_and_grad(X, y, **options)[1] @ v == pytest.approx(
+            free.loss_and_grad(X, y, **options)[1] @ all_along, rel=1e-10)
+    assert v @ net.hvp(v, X, y) == pytest.approx(all_along @ free.hvp(all_along, X, y), rel=1e-10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
