@@ -78,8 +78,8 @@ class EarlyStopping(Callback):
         into the logs does not count, numbers of yours are metrics.
     mode : "min", "max", or "auto": max for scorers, accuracy, r2 and their like, min for losses and errors, whatever
         names you give them. Of functions of yours the name says it: max where it ends in accuracy, r2, auc or score or
-        begins with neg_, min where it ends in loss, error, mae, deviance or penalty. Others need "min" or "max":
-        ValueError where the fit begins.
+        begins with neg_, min where it ends in loss, error, mae, deviance or penalty. Others, and scores of forecasts
+        such as brier_score, need "min" or "max": ValueError where the fit begins.
     restore_best : the best epoch's weights come back at the end, however the fit ended.
 
     The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it, and so are

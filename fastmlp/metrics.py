@@ -246,6 +246,7 @@ CLASSIFYING = ("cross_entropy", "binary_cross_entropy")  # losses whose predicti
 # last words of names, by which of two numbers is better; scikit-learn's functions and scorers end so, too
 LARGER = {"accuracy", "r2", "auc", "score", "f1", "precision", "recall", "jaccard", "macro", "micro", "weighted",
           "samples", "ovr", "ovo"}
+OF_FORECASTS = {"brier", "crps", "energy", "ignorance", "interval", "log", "probability", "winkler"}  # less is better
 SMALLER = {"loss", "error", "mae", "mse", "rmse", "pinball", "deviance", "penalty", "lr"}
 
 
@@ -302,7 +303,9 @@ def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int, wei
 def larger_is_better(name: str) -> bool | None:
     """Of a logged number, by its name: neg_ begins what is turned round to be larger, else its last word says it. None
     for other names."""
-    last = name.rpartition("_")[2]
+    before, _, last = name.rpartition("_")
+    if last == "score" and before.rpartition("_")[2] in OF_FORECASTS and not {"d2", "neg"} & {*name.split("_")}:
+        return None
     if last in LARGER or name.removeprefix("val_").startswith("neg_"):
         return True
     return False if last in SMALLER else None

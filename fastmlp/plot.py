@@ -54,7 +54,7 @@ class _Display:
 class SensitivityDisplay(_Display):
     """How much each feature matters: bars, the largest first, or where features are an image's pixels that image.
 
-    values : (d,), such as means over rows of an attribution; colours tell positive from negative where there are both.
+    values : (d,), or of image_shape, such as means over rows of an attribution; colours tell positive from negative where there are both.
     feature_names : d strings, or None for x0, x1, ... image_shape : None, (height, width) or (height, width, channels),
     which are added up. max_features : bars at most. label : what the values are.
     """
@@ -63,6 +63,8 @@ class SensitivityDisplay(_Display):
                  image_shape: tuple[int, ...] | None = None, max_features: int = 20,
                  label: str = "sensitivity") -> None:
         self.values = _numbers("values", values)
+        if isinstance(image_shape, (tuple, list)) and self.values.shape == tuple(image_shape):
+            self.values = self.values.ravel()
         if self.values.ndim != 1 or not len(self.values):
             raise ValueError(f"values must have shape (d,), with d at least 1, got {self.values.shape}")
         d = len(self.values)

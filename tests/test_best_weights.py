@@ -233,15 +233,21 @@ def test_callbacks_of_estimators_hold_the_same_weights():
 
 
 @pytest.mark.parametrize("model, X, y, rows", [
-    (MLPRegressor(), X, Y, (X[:1], Y[:1])), (MLPRegressor(monitor="r2"), X, Y, (X[:1], Y[:1])),
+    (MLPRegressor(), X, Y, (X[:1], Y[:1])), (MLPRegressor(), X, Y, (X, Y, np.eye(len(X))[3])), (MLPRegressor(monitor="r2"), X, Y, (X[:1], Y[:1])),
     (MLPClassifier(monitor="roc_auc"), IRIS[:100], TWO, (IRIS[:9], TWO[:9])),
-    (MLPAutoencoder((2,)), X, None, X[:1])], ids=["regressor", "r2", "roc_auc", "autoencoder"])
+    (MLPAutoencoder((2,)), X, None, X[:1])], ids=["regressor", "one weight", "r2", "roc_auc", "autoencoder"])
 @pytest.mark.filterwarnings("ignore:.*R.2 score", "ignore:Only one class")
 def test_a_score_that_rows_cannot_give_is_an_error_before_training(model, X, y, rows):
     seen = []
     with pytest.raises(ValueError, match="monitor .* must be a finite number for the rows that are watched"):
         model.set_params(callbacks=[lambda *_: seen.append(1)]).fit(X, y, validation_data=rows)
     assert not seen
+
+
+@pytest.mark.parametrize("monitor", ["roc_auc", "accuracy", "neg_log_loss"])
+def test_a_scorer_of_other_estimators_is_an_error_that_names_the_monitor(monitor):
+    with pytest.raises(ValueError, match=f"^monitor must be a scorer for such an estimator.* got '{monitor}'"):
+        MLPRegressor(monitor=monitor).fit(X, Y, validation_data=(X, Y))
 
 
 @pytest.mark.parametrize("metric, rows, weight, message", [

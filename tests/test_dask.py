@@ -351,7 +351,10 @@ WRONG = {
     "y of NumPy": (dict(y=NUMBER), TypeError, "^y must be a Dask array or DataFrame"),
     "fewer y": (dict(y=da.from_array(NUMBER[:90], chunks=30)), ValueError, "^y must have 120 rows, as X has, got 90"),
     "fewer weights": (dict(sample_weight=da.ones(7)), ValueError, "^sample_weight must have 120 rows"),
-    "three dimensions": (dict(X=da.ones((4, 3, 2))), ValueError, "^X must have one or two dimensions"),
+    "three dimensions": (dict(X=da.ones((4, 3, 2))), ValueError, "^X must have two dimensions"),
+    "one dimension": (dict(X=da.ones(120)), ValueError, "^X must have two dimensions, got 1"),
+    "y of dates": (dict(y=da.from_array(np.zeros(N, "M8[s]"), chunks=40)), TypeError, "y must be numbers"),
+    "weights that cancel": (dict(sample_weight=da.from_array(np.tile([1.0, -1.0], 60))), ValueError, "^sample_weight"),
     "no rows": (dict(X=da.ones((0, 3)), y=da.ones(0)), ValueError, "^X must have at least one row"),
     "NaN": (dict(X=da.from_array(np.where(X > 2, np.nan, X), chunks=40)), ValueError, "NaN"),
     "lbfgs": (dict(solver="lbfgs"), ValueError, "^solver must be"),
@@ -375,6 +378,41 @@ def test_what_is_refused(client, name):
     own = {k: given.pop(k) for k in [*given] if k in DaskMLPRegressor._get_param_names()}
     with pytest.raises(error, match=message):
         DaskMLPRegressor(**own).fit(**given)
+
+
+WITHOUT = {  # weights of score
+    "negative": (-WEIGHT, ValueError, "sample_weight must be at least 0"),
+    "infinite": (WEIGHT * np.inf, ValueError, "sample_weight must be finite"),
+    "text": (np.full(N, "a"), TypeError, "sample_weight must be numbers"),
+    "a column": (WEIGHT[:, None], ValueError, "sample_weight must have shape"),
+}
+UNFIT = {  # targets of score
+    "text": (np.full(N, "a"), TypeError, "y must be numbers"),
+    "complex": (NUMBER * 1j, TypeError, "y must be real numbers"),
+    "NaN": (np.where(NUMBER > 0, np.nan, NUMBER), ValueError, "y must be finite"),
+    "two columns": (np.c_[NUMBER, NUMBER], ValueError, "y must have shape"),
+    "large numbers": (NUMBER * 1e200, ValueError, "y must have a finite variance"),
+}
+
+
+def cut(a):
+    return da.from_array(a, chunks=(40, *a.shape[1:]))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_score_refuses_what_fit_refuses(client):
+    regressor = DaskMLPRegressor(**FULL).fit(cut(X), cut(NUMBER))
+    classifier = DaskMLPClassifier(**FULL).fit(cut(X), cut(TEXT))
+    for y, error, message in UNFIT.values():
+        with pytest.raises(error, match=message):
+            regressor.score(cut(X), cut(y))
+    for weight, error, message in WITHOUT.values():
+        for model, y in ((regressor, NUMBER), (classifier, TEXT)):
+            with pytest.raises(error, match=message):
+                model.score(cut(X), cut(y), cut(weight))
+    for y in (NUMBER, np.c_[TEXT, TEXT]):
+        with pytest.raises((ValueError, TypeError), match="^y: "):
+            classifier.score(cut(X), cut(y))
 
 
 def test_without_a_client():

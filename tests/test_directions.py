@@ -105,7 +105,9 @@ def test_the_direction_of_metrics(case, tmp_path):
 
 
 @pytest.mark.parametrize("metrics, name", [(brier, "brier"), ({"error": r2_score}, "error"),
-                                           (lambda y, prediction: 0.0, "<lambda>")])
+                                           (lambda y, prediction: 0.0, "<lambda>"),
+                                           ({"brier_score": brier}, "brier_score"),
+                                           ({"mean_interval_score": brier}, "mean_interval_score")])
 def test_functions_that_do_not_say_it_or_both_want_a_mode(metrics, name):
     for monitor in (f"val_{name}", f"new_{name}"):
         net = MLP([30, 1], random_state=0)

@@ -123,6 +123,8 @@ def test_images():
         assert SensitivityDisplay(signed, image_shape=(1, 2)).plot().ax_.get_images()[0].get_clim() == (-3, 3)
     image, = SensitivityDisplay(np.arange(12), image_shape=(2, 3, 2)).plot().ax_.get_images()
     np.testing.assert_array_equal(image.get_array(), [[1, 5, 9], [13, 17, 21]])
+    image, = SensitivityDisplay(np.arange(12).reshape(2, 3, 2), image_shape=(2, 3, 2)).plot().ax_.get_images()
+    np.testing.assert_array_equal(image.get_array(), [[1, 5, 9], [13, 17, 21]])
     image, = SensitivityDisplay(np.zeros(6), image_shape=(2, 3)).plot(cmap="gray").ax_.get_images()
     assert image.get_clim() == (0, 1) and image.get_cmap().name == "gray"
     series = MLP([(32, 2), Conv1D(3, 5, "tanh"), 10], loss="cross_entropy", dtype="float64", random_state=0)

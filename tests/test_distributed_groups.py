@@ -165,6 +165,32 @@ def test_estimators(name, warm_start):
     assert len(one[2]) == 6
 
 
+def test_sparse_rows_of_an_estimator():
+    """Which have no len."""
+    for form in (sparse.csr_array, sparse.csr_matrix, sparse.csc_array):
+        found, wanted = (MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, random_state=0).fit(
+            rows, Y, comm=SerialCommunicator((0, 50, N - 50)))._mlp().params for rows in (form(X), X))
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_a_group_without_weight():
+    """Is as one without rows."""
+    weight = np.where(np.arange(N) < 50, 0.0, 1.0)
+    model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, random_state=0)
+    loss = model.fit(X, Y, weight, comm=SerialCommunicator((50, N - 50))).loss_
+    assert np.isfinite(loss)
+    with pytest.raises(ValueError, match="sample_weight must not be all 0"):
+        model.fit(X, Y, 0 * weight, comm=SerialCommunicator((50, N - 50)))
+
+
+def test_validation_rows_of_an_autoencoder():
+    model = MLPAutoencoder((2,), max_iter=3, monitor="loss", random_state=0)
+    model.fit(X, validation_data=X[:30], comm=SerialCommunicator(2))
+    assert len(model.validation_scores_) == 3
+    with pytest.raises(ValueError, match="monitor must be 'loss' for validation rows where comm is given"):
+        MLPAutoencoder((2,)).fit(X, validation_data=X[:30], comm=SerialCommunicator(2))
+
+
 def test_validation_rows_of_an_estimator():
     comm = SerialCommunicator(2)
     options = dict(validation_data=(X[:20], Y[:20]), comm=comm), dict(X_val=X[:20], y_val=Y[:20], comm=comm)

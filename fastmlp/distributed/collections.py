@@ -37,11 +37,6 @@ def is_frame(a: Any) -> bool:
     return not hasattr(a, "chunks")
 
 
-def columns_of(a: Any) -> int:
-    """How many columns a collection has, of a Series or an array of one dimension 1."""
-    return a.shape[1] if a.ndim == 2 else 1
-
-
 def shards_of(client: Any, X: Any, y: Any, weight: Any = None, keeps_frames: bool = False) -> list[ShardFuture]:
     """X, y and the weights of rows, collections cut in any way, as one Shard for each worker that has rows of X, in the
     order of the first of them. What is not computed yet is computed, once; rows stay where they are.
@@ -55,8 +50,8 @@ def shards_of(client: Any, X: Any, y: Any, weight: Any = None, keeps_frames: boo
     for name, a in given.items():
         if not is_collection(a):
             raise TypeError(f"{name} must be a Dask array or DataFrame, got {_checks.described(a)}")
-        if a.ndim > 2:
-            raise ValueError(f"{name} must have one or two dimensions, got {a.ndim}")
+        if a.ndim > 2 or name == "X" and a.ndim < 2:
+            raise ValueError(f"{name} must have {'two' if name == 'X' else 'one or two'} dimensions, got {a.ndim}")
     whole = [a if is_frame(a) or a.ndim == 1 else a.rechunk({1: -1}) for a in given.values()]
     held = client.persist(whole)  # until what is made of it is there: the scheduler may drop it before it sees for what
     parts, lengths = _cut_alike(client, dict(zip(given, held)))

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _checks
 from .._needs import needs
 from . import rounds
-from .collections import ShardFuture, columns_of, is_collection, is_frame, rows_of, shards_of, where
+from .collections import ShardFuture, is_collection, is_frame, rows_of, shards_of, where
 
 ATTEMPTS = 10  # at a round, in which workers may die
 OWN = ("client", "local_epochs")  # parameters that the plain estimator does not have
@@ -114,7 +114,7 @@ class DaskEstimator:
     def _for_blocks(self, X: Any) -> Any:
         """The plain estimator for the blocks of a collection, the number of whose columns is checked."""
         wanted = self.n_features_in_  # type: ignore[attr-defined]
-        if X.ndim != 2 or columns_of(X) != wanted:
+        if X.ndim != 2 or X.shape[1] != wanted:
             raise ValueError(f"X must have shape (n, {wanted}), got {X.shape}")
         return self.to_local()
 
@@ -129,6 +129,8 @@ class DaskEstimator:
         found = of_all(client, rounds.tally_of_predictions, est, shards)
         if not found.n:
             raise ValueError("sample_weight must be above 0 for some row, got 0 for all")
+        if not np.isfinite(found.spread).all():
+            raise ValueError("y must have a finite variance, got larger numbers")
         return found.score(hasattr(self, "classes_"))  # type: ignore[no-any-return]
 
 

@@ -18,7 +18,7 @@ from ..estimators import MLPClassifier, MLPRegressor
 from ..estimators._docs import ATTRIBUTES
 from ..estimators._solvers import callbacks_of
 from . import rounds
-from .collections import ShardFuture, columns_of, is_collection, is_frame, where
+from .collections import ShardFuture, is_collection, is_frame, where
 from .dask_base import (
     OWN_PARAMETERS,
     USING,
@@ -108,8 +108,8 @@ class DaskMLP(DaskEstimator):
             est = self.plain(**est.get_params())
         est.set_params(callbacks=None, verbose=False, max_time=None, monitor=None, restore_best=False)
         row = client.submit(rounds.head, shards[0].rows, pure=False).result()
-        if columns_of(X) != row.X.shape[1]:
-            raise ValueError(f"X must have partitions of {columns_of(X)} columns, got one of {row.X.shape[1]}")
+        if X.shape[1] != row.X.shape[1]:
+            raise ValueError(f"X must have partitions of {X.shape[1]} columns, got one of {row.X.shape[1]}")
         self._find_classes(client, est, shards, classes, row.y)
         vars(est).pop("feature_names_in_", None)
         est._watching = None  # what workers watch begins anew

@@ -17,7 +17,7 @@ from ..tabular.columns import require_columns
 from ..tabular.ensemble import callbacks_of
 from ..tabular.presets import PRESETS
 from . import table_rounds as tables
-from .collections import ShardFuture, columns_of, is_collection, is_frame
+from .collections import ShardFuture, is_collection, is_frame
 from .dask_base import (
     OWN_PARAMETERS,
     USING,
@@ -80,7 +80,7 @@ class DaskTabular(DaskEstimator):
         preset = PRESETS[self.preset]  # type: ignore[attr-defined]
         rng = _checks.generator(self.random_state)  # type: ignore[attr-defined]
         est = self.plain(**{**self.to_local().get_params(), "callbacks": None})
-        self._learn_of_all(client, est, shards, classes, columns_of(X))
+        self._learn_of_all(client, est, shards, classes, X.shape[1])
         members = pieces.members_of(est, preset, rng)
         training = Training(self, client, est, members, rng)
         training.encode(shards, watched)
@@ -163,6 +163,9 @@ class Training(pieces.Rounds):
         self.blocks = self._encoded(rules, shards)
         self.watched = [self._encoded(tables.Rules(self.est, None), some) for some in watched]
         self.logs = {f"validation_{i}": {"loss": []} for i in range(len(watched))}
+        for i, blocks in enumerate(self.watched):
+            if not of_all(self.client, tables.weight_of_all, None, blocks).weight:
+                raise ValueError(f"eval_sample_weight must be above 0 for some row, got 0 for all of eval_set[{i}]")
         self.holds_out = not watched and bool(
             of_all(self.client, tables.held_out_weights, None, self.blocks).weight.all())
 

@@ -6,7 +6,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.metrics import accuracy_score
 
+from .. import _arrays, _checks
 from .._needs import needs
 from ..estimators._stochastic import batch_size
 from .collections import Shard
@@ -23,7 +25,7 @@ class Trained(NamedTuple):
 
 def trained(est: Any, shard: Shard, epochs: int, seed: int) -> Trained:
     """A copy of an estimator, trained for some epochs. seed: of the order of the rows."""
-    weight = float(shard.X.shape[0] if shard.weight is None else np.sum(shard.weight, dtype=np.float64))
+    weight = float(_weights(shard).sum())
     if weight == 0:
         return Trained(est, 0.0, 0.0)
     threads = est.n_threads
@@ -140,8 +142,9 @@ def training_loss(result: Trained, shard: Shard) -> Losses:
 
 
 def _weights(shard: Shard) -> Any:
-    """Of a worker's rows, (n,) of float64."""
-    return np.ones(shard.X.shape[0]) if shard.weight is None else np.asarray(shard.weight, np.float64)
+    """Of a worker's rows, (n,) of float64, which may all be 0."""
+    n = shard.X.shape[0]
+    return np.ones(n) if shard.weight is None else _arrays.unscaled_weights(shard.weight, n, np.dtype(np.float64))
 
 
 def _targets_of(est: Any, shard: Shard, dtype: Any) -> Any:
@@ -158,9 +161,10 @@ def _tally(est: Any, shard: Shard, weight: Any, loss: float) -> Tally:
     n, total, predicted, y = int((weight > 0).sum()), float(weight.sum()), est.predict(shard.X), shard.y
     y = y.reshape(len(y)) if y.ndim == 2 and y.shape[1] == 1 else y
     if hasattr(est, "classes_"):
-        hit = predicted == y
-        right = float(weight @ (hit.all(axis=1) if hit.ndim == 2 else hit))
+        with _checks.under("y"):
+            right = float(accuracy_score(y, predicted, normalize=False, sample_weight=weight)) if total else 0.0
         return Tally(n, total, loss, right, 0.0, 0.0, 0.0)
+    y = _arrays.shaped("y", y, predicted.shape, np.dtype(np.float64))
     y, predicted = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (y, predicted))
     mean = weight @ y / total if total else np.zeros(y.shape[1])
     return Tally(n, total, loss, 0.0, mean, weight @ (y - mean) ** 2, weight @ (y - predicted) ** 2)
@@ -169,7 +173,8 @@ def _tally(est: Any, shard: Shard, weight: Any, loss: float) -> Tally:
 def labels(shard: Shard) -> tuple[Any, Any]:
     """(the classes in a worker's y, how many rows each has), of an indicator matrix (None, None)."""
     y = shard.y.reshape(len(shard.y)) if shard.y.ndim == 2 and shard.y.shape[1] == 1 else shard.y
-    return (None, None) if y.ndim == 2 else np.unique(y, return_counts=True)
+    with _checks.under("y"):
+        return (None, None) if y.ndim == 2 else np.unique(y, return_counts=True)
 
 
 def given(what: Any) -> Any:

@@ -140,6 +140,11 @@ def _losses(nets: list[MLP], block: Block, rows: list[Any]) -> Losses:
                   np.array([pieces.weight_of(block, some) for some in rows]))
 
 
+def weight_of_all(what: Any, block: Block) -> Losses:
+    """The weight of a worker's rows."""
+    return Losses(0.0, pieces.weight_of(block, np.arange(len(block.X))))
+
+
 def held_out_weights(what: Any, block: Block) -> Losses:
     """The weight of the rows that each member holds out, in `weight`."""
     weight = np.array([pieces.weight_of(block, part.held_out) for part in block.parts])

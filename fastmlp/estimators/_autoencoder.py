@@ -162,7 +162,8 @@ class MLPAutoencoder(BaseMLP):
         """
         given = None if X_val is None else (X_val, sample_weight_val)
         validation_data = either(validation_data, given, sample_weight_val)
-        if comm is not None and comm.several and self.monitor != "loss" and (self.early_stopping or validation_data):
+        watches = self.early_stopping or validation_data is not None
+        if comm is not None and comm.several and self.monitor != "loss" and watches:
             raise ValueError("monitor must be 'loss' for validation rows where comm is given, got "
                              + _checks.described(self.monitor))
         return self._fit(X, None, sample_weight, validation_data=validation_data, ranks=comm)

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks, _core, _lazy, optim
+from .._arrays import unscaled_weights
 from .._fit.ranks import ALONE, Ranks
 from .._fit.scales import warn_of_scales
 from .._monitor import HELD_OUT
@@ -260,7 +261,10 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
     def _checked_weight(self, X: Any, y: Any, sample_weight: Any, ranks: Ranks) -> Floats | None:
         """The weights of rows, with those of their classes."""
         if sample_weight is not None:
-            sample_weight = validate_weight(sample_weight, X) if X.shape[0] else None
+            if ranks.several:  # of which some may have no weight
+                sample_weight = unscaled_weights(sample_weight, X.shape[0], X.dtype) if X.shape[0] else None
+            else:
+                sample_weight = validate_weight(sample_weight, X)
         return self._total_weight(y, sample_weight, ranks)
 
     def _validation(self, given: Any, ranks: Ranks) -> tuple[Any, ...] | None:

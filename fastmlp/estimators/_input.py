@@ -63,7 +63,7 @@ def validate_data(estimator: Any, X: Any, y: Any = NONE, **options: Any) -> Any:
     """scikit-learn's validate_data."""
     without_y = y is None or isinstance(y, str) and y == NONE
     with _checks.asking("X" if without_y else "X and y"):
-        y = y if without_y else asked("y", y)
+        y = y if without_y else (numbers if options.get("y_numeric") else asked)("y", y)
         return validation.validate_data(estimator, numbers("X", X), y, **options)
 
 
@@ -76,7 +76,9 @@ def validate_rows(estimator: Any, X: Any, y: Any, ranks: Ranks, *, y_numeric: bo
 
 
 def _has_no_rows(a: Any) -> bool:
-    return _arrays.is_sparse(a) and a.shape[0] == 0 or hasattr(a, "__len__") and len(a) == 0
+    if _arrays.is_sparse(a):  # which have no len
+        return a.shape[0] == 0
+    return hasattr(a, "__len__") and len(a) == 0
 
 
 def validate_weight(sample_weight: Any, X: Any, dtype: DTypeLike | None = None) -> Floats:

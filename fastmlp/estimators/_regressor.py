@@ -27,7 +27,7 @@ from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._exchange import Exchange
 from ._hidden import HiddenLayerTransformer
-from ._input import validate_rows
+from ._input import validate_rows, validate_weight
 from ._types import Activations, LearningRate, Monitored, Seed
 
 LOSSES = {"squared_error": "half_squared_error", "poisson": "poisson", "absolute_error": "absolute_error",
@@ -113,6 +113,8 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
 
     def _score(self, y: Any, predicted: Any, weight: Any) -> float:
         levels = self._mlp().loss.levels
+        if weight is not None and np.count_nonzero(weight) < 2:
+            return np.nan  # as of a single row
         if len(levels) < 2:
             return r2_score(y, predicted, sample_weight=weight)
         y, predicted = (a.reshape(len(a), -1) for a in (y, predicted))
@@ -155,6 +157,8 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         of y's own quantiles, the mean over them and outputs, scikit-learn's D^2."""
         with _checks.asking("y and sample_weight"):
             check_is_fitted(self, "coefs_")
+            if sample_weight is not None:
+                sample_weight = validate_weight(sample_weight, X)
             if self._mlp().loss.outputs_each == 1:
                 return super().score(X, y, sample_weight)
             predicted, y = self.predict(X), check_array(dense(y, "y"), ensure_2d=False, input_name="y")

@@ -227,7 +227,7 @@ class Score(Watched):
         self.epochs = epochs
         if self.job.incremental:
             return
-        score = self.measure()
+        score = self._measure_first()
         if not np.isfinite(score) and np.isfinite(self._loss()):
             raise ValueError(f"monitor {self.est.monitor or 'score'!r} must be a finite number for the rows that are "
                              f"watched, got {score} for {self.X.shape[0]} of them before training: it is not defined "
@@ -238,6 +238,16 @@ class Score(Watched):
             self.monitor = self._monitor_of_attributes()
         if self.goes_on and self.holds_weights:
             self.best_epoch.look(score, lambda: self.job.net._network.learned)
+
+    def _measure_first(self) -> float:
+        """The score before training. ValueError where a scorer is none for such rows, or for such an estimator."""
+        try:
+            return self.measure()
+        except (ValueError, AttributeError) as error:
+            if self.scorer is None:
+                raise
+            raise ValueError(f"monitor must be a scorer for such an estimator and such rows, got {self.est.monitor!r}: "
+                             f"{error}") from error
 
     def measure(self) -> float:
         if self.est.monitor == "loss":

@@ -74,7 +74,8 @@ class Targets(NamedTuple):
         """Of the rows of both (Chan, Golub and LeVeque 1979)."""
         total, apart = self.weight + other.weight, other.mean - self.mean
         part = other.weight / total if total else 0.0
-        return Targets(total, self.mean + apart * part, self.spread + other.spread + apart**2 * self.weight * part,
+        return Targets(total, self.mean + apart * part,
+                       self.spread + other.spread + apart * apart * self.weight * part,  # infinite where it is large
                        self.numbers + other.numbers)
 
     @property
