@@ -54,9 +54,9 @@ class _Display:
 class SensitivityDisplay(_Display):
     """How much each feature matters: bars, the largest first, or where features are an image's pixels that image.
 
-    values : (d,), or of image_shape, such as means over rows of an attribution; colours tell positive from negative where there are both.
-    feature_names : d strings, or None for x0, x1, ... image_shape : None, (height, width) or (height, width, channels),
-    which are added up. max_features : bars at most. label : what the values are.
+    values : (d,), or of image_shape, such as means over rows of an attribution; colours tell positive from negative
+    where there are both. feature_names : d strings, or None for x0, x1, ... image_shape : None, (height, width) or
+    (height, width, channels), which are added up. max_features : bars at most. label : what the values are.
     """
 
     def __init__(self, values: ArrayLike, *, feature_names: Sequence[str] | None = None,

@@ -233,7 +233,8 @@ def test_callbacks_of_estimators_hold_the_same_weights():
 
 
 @pytest.mark.parametrize("model, X, y, rows", [
-    (MLPRegressor(), X, Y, (X[:1], Y[:1])), (MLPRegressor(), X, Y, (X, Y, np.eye(len(X))[3])), (MLPRegressor(monitor="r2"), X, Y, (X[:1], Y[:1])),
+    (MLPRegressor(), X, Y, (X[:1], Y[:1])), (MLPRegressor(), X, Y, (X, Y, np.eye(len(X))[3])),
+    (MLPRegressor(monitor="r2"), X, Y, (X[:1], Y[:1])),
     (MLPClassifier(monitor="roc_auc"), IRIS[:100], TWO, (IRIS[:9], TWO[:9])),
     (MLPAutoencoder((2,)), X, None, X[:1])], ids=["regressor", "one weight", "r2", "roc_auc", "autoencoder"])
 @pytest.mark.filterwarnings("ignore:.*R.2 score", "ignore:Only one class")

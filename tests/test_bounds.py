@@ -199,3 +199,13 @@ def test_numbers_in_a_crafted_file(place, value, tmp_path):
     path.write_bytes(put_together(rows, document, data))
     with pytest.raises(ValueError, match="not a network that fastmlp saved"):
         MLP.load(path)
+
+
+@pytest.mark.parametrize("power", [2**31, 2**62, 1e9, 1e300])
+def test_powers_whose_result_no_float_holds(power):
+    """Python's integers grow without an end, and take as long."""
+    model = MLPRegressor(solver="sgd", learning_rate="invscaling", power_t=power, max_iter=2, momentum=0,
+                         random_state=0)
+    constant = MLPRegressor(solver="sgd", max_iter=1, momentum=0, random_state=0)
+    assert model.fit(X, Y).n_iter_ == 2
+    assert all(map(np.array_equal, model.coefs_, constant.fit(X, Y).coefs_))  # from the second epoch on the rate is 0

@@ -153,3 +153,12 @@ def test_functions_of_users(tmp_path):
     np.testing.assert_allclose(evaluated(net.to_onnx(tmp_path / "net.onnx"), X)["output"], net.predict(X), rtol=1e-6)
     with pytest.raises(ValueError, match="path .* fastmlp wrote"):
         MLP.from_onnx(tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("begins", [b"", b"\x08"], ids=["foreign", "too large"])
+def test_of_a_large_file_that_is_none_of_ours_no_more_than_its_beginning_is_read(begins, tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.write(begins)
+        file.truncate(2**34)  # takes no room
+    with pytest.raises(ValueError, match="is not an ONNX model that fastmlp wrote.* 17179869184 bytes"):
+        MLP.from_onnx(tmp_path / "large")

@@ -15,6 +15,7 @@ from .._fit.epochs import EpochResult
 from .._fit.orders import InOrder, Reshuffled
 from .._network import Progress
 from .._parameters import OptimizerState
+from ..schedules import InverseScaling
 from . import _solvers
 from ._watched import Watched, training_loss, watched_of
 
@@ -106,7 +107,7 @@ class EstimatorPlan(loop.Plan):
         self._report(est._loss_to_report(result.loss + result.sensitivity) + result.weight_penalty)
         watched.look(watched.measure())
         if est.learning_rate == "invscaling" and _has_rules_of_rate(est):
-            est._rate = float(est.learning_rate_init) / (est.t_ + 1) ** est.power_t
+            est._rate = InverseScaling(float(est.learning_rate_init), est.power_t).at(est.t_)
         self.task_stops = self.tasks.end_epoch()
         return est.n_iter_, {"loss": est.loss_, "lr": est._rate, **watched.logs()}
 

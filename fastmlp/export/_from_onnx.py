@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     Net = TypeVar("Net", bound=MLP)
 
 
+BEGIN = b"\x08"  # of a model: its first field is a number, ir_version. No message of protobuf has 2 GiB
+
+
 def network(cls: type[Net], path: str | os.PathLike[str]) -> Net:
     """What MLP.from_onnx does, for a class of networks."""
     text = _checks.path("path", path)
     onnx = needs("onnx", "from_onnx")
-    with whole.reading(text) as (file, _):
-        data = file.read()
+    with whole.reading(text) as (file, size):
+        begins = file.read(1)
+        data = begins + file.read() if begins == BEGIN and size < 2**31 else None
     try:
+        if data is None:
+            raise ValueError(f"it has {size} bytes, the first of which is {begins!r}")
         model = onnx.load_model_from_string(data)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
         if METADATA not in metadata:

@@ -145,9 +145,11 @@ class PiecewiseLinear(Layer):
         if columns.ndim != 2 or not columns.size:
             raise ValueError(f"X must have shape (n, d), neither of them 0, got {columns.shape}")
         _arrays.finite("X", columns, np.float64)
-        shares, wanted = np.linspace(0, 1, n_bins + 1), _checks.floating(dtype)
+        wanted = _checks.floating(dtype)
         _arrays.finite("X", columns, wanted)
-        found = [_apart(np.quantile(column.astype(np.float64), shares), wanted) for column in columns.T]
+        with _checks.within_memory("n_bins"):
+            shares = np.linspace(0, 1, n_bins + 1)
+            found = [_apart(np.quantile(column.astype(np.float64), shares), wanted) for column in columns.T]
         return [edges if len(edges) > 1 else np.array([edges[0], edges[0] + max(1.0, abs(edges[0]))])
                 for edges in found]
 
