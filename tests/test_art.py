@@ -134,3 +134,23 @@ def test_without_the_toolbox():
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     message = 'to_art needs the Adversarial Robustness Toolbox: pip install "fastmlp[art]"\n'
     assert done.stdout == message, done.stderr
+
+
+@pytest.mark.parametrize("Estimator", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("clip_values", [
+    1, True, {1, 2}, (1, [2, 3]), (0, np.nan), (1, 0), (0, "1"), ([0] * 64, [0] * 64)], ids=str)
+def test_values_that_are_no_bounds(Estimator, clip_values, evasion):
+    model = Estimator(hidden_layer_sizes=(2,), max_iter=1).fit(DIGITS[:50], DIGIT[:50])
+    with pytest.raises((ValueError, TypeError), match="^clip_values must be"):
+        model.to_art(clip_values=clip_values)
+    model.to_art(clip_values=(np.zeros(64), 1))
+
+
+@pytest.mark.parametrize("label", [-1, 10, 0.5, [0, 1], "x", None], ids=str)
+def test_labels_that_are_none(label, evasion):
+    art = classifier("ten classes").to_art()
+    if label is None:
+        assert art.class_gradient(DIGITS[:3], label).shape == (3, 10, 64)
+        return
+    with pytest.raises(ValueError, match="^label must be one of 0..9, or one for each of 3 rows, got"):
+        art.class_gradient(DIGITS[:3], label)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _checks
+from .. import _arrays, _checks
 from .._needs import needing
 from .._types import Floats
 
@@ -40,7 +40,7 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
     """y : indices into classes_ (n,), or rows of probabilities (n, n_classes)."""
 
     def __init__(self, model: Any, clip_values: Any, at: str) -> None:
-        super().__init__(model=model, clip_values=clip_values, preprocessing=None)
+        super().__init__(model=model, clip_values=_bounds(clip_values, model.n_features_in_), preprocessing=None)
         self.nb_classes = n = len(model.classes_)
         self.at = _checks.one_of("at", at, ("logits", "probabilities"))
         # what is said of classes, (n, n_classes), is outputs times shares^T plus offset
@@ -59,7 +59,12 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
         each row, (n, 1, d)."""
         if label is None:
             return np.concatenate([self.class_gradient(x, k) for k in range(self.nb_classes)], axis=1)
-        rows = self._shares[np.broadcast_to(np.asarray(label).ravel(), len(x))]
+        label = np.ravel(_arrays.as_array("label", label))
+        if label.dtype.kind not in "iu" or len(label) not in (1, len(x)) or not 0 <= label.min() <= label.max() < (
+                self.nb_classes):
+            raise ValueError(f"label must be one of 0..{self.nb_classes - 1}, or one for each of {len(x)} rows, got "
+                             + _checks.described(label))
+        rows = self._shares[np.broadcast_to(label, len(x))]
         return self.model._mlp().vjp(x, rows, self.at)[:, None]
 
     def fit(self, x: Any, y: Any, **kwargs: Any) -> None:
@@ -74,7 +79,7 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
 
 class Regressor(RegressorMixin, _Adapter):
     def __init__(self, model: Any, clip_values: Any) -> None:
-        super().__init__(model=model, clip_values=clip_values, preprocessing=None)
+        super().__init__(model=model, clip_values=_bounds(clip_values, model.n_features_in_), preprocessing=None)
 
     def predict(self, x: Any, **kwargs: Any) -> Floats:
         """(n, n_outputs)"""
@@ -85,3 +90,21 @@ class Regressor(RegressorMixin, _Adapter):
 
     def _targets(self, y: Any) -> Any:
         return y
+
+
+def _bounds(clip_values: Any, n: int) -> tuple[Any, Any] | None:
+    """clip_values of n features, as the toolbox takes them. TypeError or ValueError where they are no bounds."""
+    if clip_values is None:
+        return None
+    if not isinstance(clip_values, (tuple, list)) or len(clip_values) != 2:
+        raise TypeError(f"clip_values must be None or a pair (least, largest), got {_checks.described(clip_values)}")
+    least, largest = (np.asarray(_arrays.numeric("clip_values", a, np.float64), np.float64) for a in clip_values)
+    for a in (least, largest):
+        if a.shape not in ((), (n,)) or not np.isfinite(a).all():
+            raise ValueError(f"clip_values must be finite numbers or arrays of shape ({n},), got "
+                             + _checks.described(a))
+    if not (least < largest).all():
+        raise ValueError(f"clip_values must be a pair (least, largest), got {_checks.described(clip_values)}")
+    if least.ndim == largest.ndim == 0:
+        return float(least), float(largest)
+    return least + np.zeros(n), largest + np.zeros(n)
