@@ -39,18 +39,28 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports them
     from .tabular import TabularClassifier, TabularRegressor
 
 __all__ = [
-    "MLP", "schedules", "callbacks", "Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger",
-    "TimeLimit", "LambdaCallback", "History", "DivergenceWarning", "ScaleWarning", "TiedGroup", "Frozen",
-    "tie_transpose", "tie_layers", "tie_map", "activations", "losses", "initializers", "instruction_set",
-    "show_config", "MLPClassifier", "MLPRegressor", "MLPAutoencoder", "TabularClassifier", "TabularRegressor",
-    "fit_many", "SensitivityDisplay", "NoiseCurveDisplay",
-    "LossCurveDisplay",
+    "MLP", "History", "fit_many",
+    # layers
+    "Activation", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Columns", "Concat", "Conv1D", "Conv2D", "Dense",
+    "Dropout", "Embedding", "Flatten", "GLU", "GlobalAvgPool", "Identity", "Join", "LayerNorm", "MaxPool1D",
+    "MaxPool2D", "Mixture", "PReLU", "Periodic", "PiecewiseLinear", "Projection", "Projection1D", "Projection2D",
+    "RMSNorm", "Residual", "Scale", "Shift", "Waves",
+    # optimisers
+    "Adagrad", "Adam", "AdamW", "Lion", "NAdam", "RMSprop", "SGD", "schedules",
+    # callbacks
+    "callbacks", "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "LambdaCallback", "ProgressBar", "TimeLimit",
+    # ties
+    "Frozen", "TiedGroup", "tie_layers", "tie_map", "tie_transpose",
+    # estimators
+    "MLPAutoencoder", "MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor",
+    # pictures
+    "LossCurveDisplay", "NoiseCurveDisplay", "SensitivityDisplay",
+    # names, warnings, versions
+    "DivergenceWarning", "ScaleWarning", "activations", "initializers", "instruction_set", "losses", "show_config",
 ]
 
 
 if not TYPE_CHECKING:  # type checkers know the names from the imports above
-    __all__ += [*layers.NAMES, *optim.NAMES]
-
     def __getattr__(name):
         """What `_lazy.py` lists, or a layer or an optimiser, imported when it is asked for."""
         for room in (layers, optim):

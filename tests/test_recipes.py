@@ -95,6 +95,7 @@ INLINE V_(vf) V_(step_signsgd)(V_(vf) p, V_(vf) g, V_(vf) *u, V_(vf) *v, const V
 }
 """),
     Edit("fastmlp/optim/__init__.py", '"Adagrad", "Lion"', ', "SignSGD"'),
+    Edit("fastmlp/__init__.py", '"RMSprop", "SGD"', ', "SignSGD"'),
     Edit("fastmlp/optim/_others.py", '''"beta2": self.beta2, "decay": lr * self.weight_decay}
 ''', '''
 
@@ -127,6 +128,7 @@ class SignSGD:
 
 KIND = Recipe("mirrored or Mirrored", [
     Edit("fastmlp/layers/__init__.py", '"Scale", "Shift"', ', "Mirrored"'),
+    Edit("fastmlp/__init__.py", '"Shift", "Waves"', ', "Mirrored"'),
     Edit("fastmlp/layers/_norms.py", """
         return f"Shift({self.own_factors()})"
 """, '''

@@ -3,6 +3,8 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 import fastmlp
 import pages
 import sources
-from fastmlp import _lazy
+from fastmlp import _lazy, layers, optim
 
 EXAMPLE = Path(__file__).with_name("typing_example.py")
 
@@ -31,6 +33,16 @@ def test_mypy_strict_on_a_users_file(cache):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def environment(folder, *more):
+    """The Python of an environment that has what this one has, and more folders, as if all were installed: of what is
+    installed pyright takes only the names that a package makes public."""
+    venv.create(folder, symlinks=True)
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    packages = sysconfig.get_path("purelib", vars={"base": str(folder)})
+    Path(packages, "more.pth").write_text("\n".join(map(str, [*more, *installed])))
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
 def checked(checker, code, tmp_path, cache):
     """A type checker on code that need not annotate its functions, given where fastmlp is."""
     (tmp_path / "code.py").write_text(code)
@@ -38,9 +50,8 @@ def checked(checker, code, tmp_path, cache):
     if checker == "mypy":
         command = mypy(cache, "--disable-error-code=import-untyped", "--allow-untyped-defs", "code.py")
     else:
-        settings = {"include": ["code.py"], "extraPaths": [str(home)], "typeCheckingMode": "basic"}
-        (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
-        command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+        (tmp_path / "pyrightconfig.json").write_text(json.dumps({"include": ["code.py"], "typeCheckingMode": "basic"}))
+        command = [sys.executable, "-m", "pyright", "--pythonpath", environment(tmp_path / "environment", home)]
     # mypy finds what is installed by itself, and refuses to be told
     path = {} if home.name == "site-packages" else {"MYPYPATH": str(home)}
     return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, **path})
@@ -51,10 +62,17 @@ def test_all_public_names_are_known(checker, tmp_path, cache):
     """Those that are imported when they are asked for, too."""
     pytest.importorskip(checker)
     names = [*fastmlp.__all__, *_lazy.MODULES]
-    done = checked(checker, "import fastmlp\n" + "".join(f"fastmlp.{name}\n" for name in names), tmp_path, cache)
+    used = "".join(f"fastmlp.{name}\n" for name in names)
+    imported = "".join(f"from fastmlp import {name}\n" for name in fastmlp.__all__)
+    done = checked(checker, f"import fastmlp\n{used}{imported}", tmp_path, cache)
     assert done.returncode == 0, done.stdout + done.stderr
     wrong = checked(checker, "import fastmlp\nfastmlp.nothing\n", tmp_path, cache)
     assert wrong.returncode and "nothing" in wrong.stdout
+
+
+def test_layers_and_optimisers_are_listed():
+    """They are in __all__ as a literal, which is all that type checkers read of it."""
+    assert {*layers.NAMES, *optim.NAMES} <= set(fastmlp.__all__) and len(set(fastmlp.__all__)) == len(fastmlp.__all__)
 
 
 def test_all_public_names_are_completed():
