@@ -101,6 +101,7 @@ setup(
             "cdivision": True,
             "initializedcheck": debug,
             "auto_pickle": False,
+            "freethreading_compatible": True,   # what threads share is taken in critical sections
         },
     )
 )

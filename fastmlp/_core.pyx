@@ -210,7 +210,7 @@ cdef class Core:
             self.ties.followers = True
         self.blank.net.ties = &self.ties
 
-    # ---- calls at hand
+    # ---- calls at hand; threads without the GIL take and give them one at a time, by critical sections
 
     cdef Call new_call(self, bint rounds=False):
         cdef Call call = Call()
@@ -221,26 +221,31 @@ cdef class Core:
 
     cdef Call take(self, bint rounds=False):
         """A call; rounds: one that rounds operands, in a network that does."""
-        calls = self.rounding_calls if rounds and self.rounds else self.calls
-        return calls.pop() if calls else self.new_call(rounds)
+        cdef list calls = self.rounding_calls if rounds and self.rounds else self.calls
+        with cython.critical_section(self):
+            if calls:
+                return calls.pop()
+        return self.new_call(rounds)
 
     cdef Call take_for(self, Data data, bint rounds=False):
         """A call for some data: the same, or one that reads differences."""
         cdef Call call
         if data.stacked is None:
             return self.take(rounds)
-        if self.difference_calls:
-            return self.difference_calls.pop()
+        with cython.critical_section(self):
+            if self.difference_calls:
+                return self.difference_calls.pop()
         call = self.new_call()
         call.read_differences()
         return call
 
     cdef give(self, Call call):
         call.rows = call.division = None    # of a batch that may be all rows; shared memory
-        calls = (self.difference_calls if call.reader != NULL else self.rounding_calls if call.job.k.rounds
-                 else self.calls)
-        if len(calls) < 2:
-            calls.append(call)
+        cdef list calls = (self.difference_calls if call.reader != NULL else self.rounding_calls if call.job.k.rounds
+                           else self.calls)
+        with cython.critical_section(self):
+            if len(calls) < 2:
+                calls.append(call)
 
     cdef Py_ssize_t block_for(self, Data data):
         """Rows that suit the layers: few while the weights stay in L1, more where a block pays for streaming them."""
@@ -459,20 +464,22 @@ cdef class Core:
         return total, out
 
     cdef SmallPrediction take_small(self):
-        cdef SmallPrediction small = self.small
-        self.small = None
-        if small is None and self.small_calls:
-            small = self.small_calls.pop()
-        elif small is None:
+        cdef SmallPrediction small
+        with cython.critical_section(self):
+            small, self.small = self.small, None
+            if small is None and self.small_calls:
+                small = self.small_calls.pop()
+        if small is None:
             small = SmallPrediction()
             small.open(self.new_call(True), not self.rounds)
         return small
 
     cdef give_small(self, SmallPrediction small):
-        if self.small is None:
-            self.small = small
-        elif len(self.small_calls) < MOST_SMALL_CALLS:
-            self.small_calls.append(small)
+        with cython.critical_section(self):
+            if self.small is None:
+                self.small = small
+            elif len(self.small_calls) < MOST_SMALL_CALLS:
+                self.small_calls.append(small)
 
     def predict_small(self, X):
         """predict for some finite rows of the network's dtype, quickly and on this thread alone; None where X is

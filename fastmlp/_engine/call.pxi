@@ -321,8 +321,9 @@ cdef class Call:
 
     cdef fail(self, error):
         """Keep what Python raised in the threads' work first, which they stop for."""
-        if self.error is None:
-            self.error = error
+        with cython.critical_section(self):
+            if self.error is None:
+                self.error = error
         store(&self.job.signals.stopped, 1)
 
     cdef raise_error(self):

@@ -18,6 +18,7 @@ import os
 
 import numpy as np
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uint32_t, uintptr_t
 from libc.stdlib cimport calloc, free

@@ -5,6 +5,9 @@ cdef enum:
 
 cdef list idle_teams = []       # the newest last
 cdef list busy_teams = []       # in calls, of more than the caller
+# What threads without the GIL hold while they take or give a team. It must not be a list that they work on: methods of
+# lists lock these, and to lock what is locked lets others in.
+cdef object taking_teams = object()
 
 
 def leave_teams():
@@ -52,20 +55,22 @@ cdef class Team:
 cdef Team take_team(int n):
     """An idle team of that size, or a new one."""
     cdef Team one
-    for one in reversed(idle_teams):
-        if one.n == n:
-            idle_teams.remove(one)
-            if team_take(&one.team):
-                return one
+    with cython.critical_section(taking_teams):
+        for one in reversed(idle_teams):
+            if one.n == n:
+                idle_teams.remove(one)
+                if team_take(&one.team):
+                    return one
     return Team(n)
 
 
 cdef give_team(Team one):
     store(&one.team.state, TEAM_IDLE)
-    if one.n > 1:
-        idle_teams.append(one)
-    if len(idle_teams) > MOST_IDLE:
-        store(&(<Team>idle_teams.pop(0)).team.state, TEAM_OFF)
+    with cython.critical_section(taking_teams):
+        if one.n > 1:
+            idle_teams.append(one)
+        if len(idle_teams) > MOST_IDLE:
+            store(&(<Team>idle_teams.pop(0)).team.state, TEAM_OFF)
 
 
 cdef class borrow_team:
