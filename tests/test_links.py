@@ -31,6 +31,8 @@ def build(tmp_path):
     (html / "other.html").write_text('<a name="there"></a><a href="page.html">back</a>')
     (html / "deep" / "page.html").write_text('<a href="../page.html#top">up</a>')
     (html / "a picture.svg").write_text("")
+    (html / "_static").mkdir()
+    (html / "_static" / "template.html").write_text('<a href="of-a-theme.html">not followed</a>')
     (tmp_path / "linkcheck").mkdir()
     (tmp_path / "linkcheck" / "output.json").write_text("")
     return tmp_path
