@@ -230,7 +230,8 @@ class NetworkPlan(loop.Plan):
         penalty = self.epochs.objective.penalty
         if penalty.kind:
             logs[_robust.PENALTY_NAMES[penalty.kind]] = result.sensitivity
-        logs |= self.measures(self.epochs.team)
+        if self.measures.sets:
+            logs |= self.measures(self.epochs.team)
         self.net.history.log(logs)
         return self.epochs.state.epoch, logs
 
