@@ -296,11 +296,17 @@ cdef extern from "kernels/team.h" nogil:
 cdef extern from "kernels/meeting.h" nogil:
     enum:
         MEETING_NUMBERS
+        LAYERS, MEETING_COUNTS
     ctypedef struct place_t:
         pass
     ctypedef struct meeting_t:
         place_t *places
         int rank, size, spin
+        unsigned counts[MEETING_COUNTS]
+    void count_on(meeting_t *m, int what, int n) noexcept
+    void wait_for(const meeting_t *m, int what, unsigned count) noexcept
+    void come(meeting_t *m, const double *numbers) noexcept
+    void hear(const meeting_t *m, double *numbers) noexcept
     void meet(meeting_t *m, double *numbers) noexcept
 
 cdef extern from "kernels/profile.h" nogil:

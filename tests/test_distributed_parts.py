@@ -116,6 +116,14 @@ def test_options(options):
     assert_divided_as_whole((50, 30), make, optimizer="adam", **options)
 
 
+@pytest.mark.parametrize("threads", [(1,), (2, 1)], ids=str)
+def test_ranks_that_are_ahead_wait(threads):
+    """For each layer that others have not stepped, or of which they have no gradient yet: with more ranks than cores
+    some are behind everywhere."""
+    make = lambda: MLP([D, 250, 130, 250, OUT], random_state=0)
+    assert_divided_as_whole((11, 29, 24, 16), make, optimizer="adam", threads=threads, epochs=20)
+
+
 def test_ties_and_chunks():
     tied = lambda: MLP([D, 7, OUT], ties=[TiedGroup([(1, 0, 0), (2, 3, 1)])], random_state=0)
     assert_divided_as_whole((50, 30), tied, optimizer="adam")

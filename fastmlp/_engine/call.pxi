@@ -306,7 +306,7 @@ cdef class Call:
         cdef Py_ssize_t sweeps = 3 + 2 * job.sensitivity.attack_steps, layers = job.net.L * sweeps
         cdef double block = <double>job.batches.block * job.net.work * sweeps
         signals.blocks = max(1, <Py_ssize_t>(LOOK_WORK / (block + 1)))
-        signals.layers = block > <double>LOOK_WORK * layers
+        signals.layers = block > <double>LOOK_WORK * layers or job.division.size > 0
         signals.looked, signals.look = now_seconds(), look_for_signals
         store(&signals.stopped, 0)
 

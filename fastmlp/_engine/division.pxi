@@ -1,5 +1,9 @@
-# Steps that ranks of one machine divide: each works on other rows of a batch, and steps a part of the parameters. Its
+# Steps that ranks of one machine divide: each works on other rows of a batch, and steps a part of each layer. Its
 # gradient is where the others read their parts of it; the parameters and their other forms are in memory of all.
+#
+# In each batch a rank counts all layers twice, in their order: first as it has the gradient of the others' parts of
+# each, which they then add to theirs, and again as it has stepped its own parts, which they then read. So they wait for
+# one layer at a time, while it works on the next.
 
 cdef enum:
     PART_BYTES = 64 * 1024      # of W that are worked on at a time, while they are in the cache
@@ -13,34 +17,58 @@ cdef inline const Py_ssize_t *part_of_rank(const Job *job, int rank, int thread)
 cdef void divided_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step,
                         int thread) noexcept nogil:
     """The weight phase of a chunk of m rows, after a batch's last chunk with the step."""
-    cdef int q
+    cdef int l, L = job.net.L
+    cdef meeting_t *meeting = job.division.meeting
+    cdef unsigned before
+    wait_for_step(job, L)   # where a signal has ended the row phase: others may still read the gradient before
     if job.gradient.full:
         full_gradient(job, 0, at_row, m, batch, thread)
         if at_row + m < batch:
             return
-    else:
-        for q in range(job.division.size):
-            if q != job.division.rank:
-                grad_part(job, part_of_rank(job, q, thread), m, thread)
-    MARK(thread, PHASE_weight)
-    team_barrier(job.team, thread)
+        team_barrier(job.team, thread)
     if thread == 0:
-        agree(job, batch)
+        say_loss(job, batch)
+    for l in range(1, L + 1):
+        if not job.gradient.full:
+            grad_for_others(job, l, m, thread)
+        done_with_layer(job, l, thread)
+    MARK(thread, PHASE_weight)
+    if thread == 0:
+        hear_losses(job, batch)
     team_barrier(job.team, thread)
     MARK(thread, PHASE_barrier)
     if load(&job.results.bad):
         return
-    step_part(job, m, step, thread)
+    before = meeting.counts[LAYERS] - L
+    for l in range(1, L + 1):
+        wait_for(meeting, LAYERS, before + l)
+        step_part(job, l, m, step, thread)
+        done_with_layer(job, l, thread)
     team_barrier(job.team, thread)
-    if thread == 0:
-        meet(job.division.meeting, NULL)
-    team_barrier(job.team, thread)
+    if job.optimizer.average != NULL:   # of all parameters
+        wait_for(meeting, LAYERS, meeting.counts[LAYERS])
     MARK(thread, PHASE_barrier)
 
 
-cdef void agree(Job *job, Py_ssize_t batch) noexcept nogil:
-    """Meet the others once their gradients are there: the loss of the batch, and whether one is not finite, become
-    those of all. Where a rank has failed, the exchange ends all."""
+cdef inline void done_with_layer(Job *job, int l, int thread) noexcept nogil:
+    """Count a layer. Threads do not wait for each other at each of them, but count all layers after the last."""
+    cdef bint alone = job.team.active == 1
+    if not alone:
+        if l < job.net.L:
+            return
+        team_barrier(job.team, thread)
+    if thread == 0:
+        count_on(job.division.meeting, LAYERS, 1 if alone else job.net.L)
+
+
+cdef void wait_for_step(const Job *job, int l) noexcept nogil:
+    """Go on once all ranks have stepped layer l in the batch before, if there was one."""
+    cdef const meeting_t *meeting = job.division.meeting
+    wait_for(meeting, LAYERS, meeting.counts[LAYERS] - job.net.L + l)
+
+
+cdef void say_loss(Job *job, Py_ssize_t batch) noexcept nogil:
+    """Come to the meeting of a batch, with its loss and whether one is not finite, unless this rank has failed."""
     cdef double numbers[MEETING_NUMBERS]
     memset(numbers, 0, sizeof(numbers))
     if job.division.gives:
@@ -48,8 +76,16 @@ cdef void agree(Job *job, Py_ssize_t batch) noexcept nogil:
     else:
         memset(job.gradient.G, 0, job.net.n_elements * job.size)
     if not load(&job.signals.stopped):
+        come(job.division.meeting, numbers)
+
+
+cdef void hear_losses(Job *job, Py_ssize_t batch) noexcept nogil:
+    """The loss of the batch, and whether one is not finite, become those of all. Where a rank has failed, the exchange
+    ends all."""
+    cdef double numbers[MEETING_NUMBERS]
+    if not load(&job.signals.stopped):
         set_float_mode(job.team.outside)    # in which others sum in Python
-        meet(job.division.meeting, numbers)
+        hear(job.division.meeting, numbers)
         set_float_mode(ENGINE_MODE)
         job.results.batch_loss = numbers[1]
         store(&job.results.bad, numbers[2] > 0)
@@ -65,32 +101,30 @@ cdef void grad_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
         layer.kind.grad_end(job, layer, lo, hi, job.gradient.G)
 
 
-cdef void grad_part(Job *job, const Py_ssize_t *part, Py_ssize_t m, int thread) noexcept nogil:
-    cdef int l
-    for l in range(1, job.net.L + 1):
-        if part[2 * l] < part[2 * l + 1]:
+cdef void grad_for_others(Job *job, int l, Py_ssize_t m, int thread) noexcept nogil:
+    """The gradient of the other ranks' parts of a layer."""
+    cdef int q
+    cdef const Py_ssize_t *part
+    for q in range(job.division.size):
+        part = part_of_rank(job, q, thread)
+        if q != job.division.rank and part[2 * l] < part[2 * l + 1]:
             grad_rows(job, &job.net.layers[l], part[2 * l], part[2 * l + 1], m, thread)
 
 
-cdef void step_part(Job *job, Py_ssize_t m, const step_t *step, int thread) noexcept nogil:
-    """This rank's part: its gradient, where that is not in G yet, to which those of the others are added, and the step.
-    """
-    cdef int l
-    cdef Layer *layer
-    cdef Py_ssize_t lo, hi
+cdef void step_part(Job *job, int l, Py_ssize_t m, const step_t *step, int thread) noexcept nogil:
+    """This rank's part of a layer: its gradient, where that is not in G yet, to which those of the others are added,
+    and the step."""
+    cdef Layer *layer = &job.net.layers[l]
     cdef const Py_ssize_t *part = part_of_rank(job, job.division.rank, thread)
-    for l in range(1, job.net.L + 1):
-        layer = &job.net.layers[l]
-        lo, hi = part[2 * l], part[2 * l + 1]
-        if lo == hi:
-            continue
-        if job.gradient.full:
-            step_from_all(job, layer, lo, hi, step)
-        elif layer.kind.grad_step != NULL and not layer.kind.borrows:
-            layer.kind.grad_step(job, layer, lo, hi, m, step, thread)
-        else:
-            grad_rows(job, layer, lo, hi, m, thread)
-            step_from_all(job, layer, lo, hi, step)
+    cdef Py_ssize_t lo = part[2 * l], hi = part[2 * l + 1]
+    if lo == hi:
+        return
+    if not job.gradient.full and layer.kind.grad_step != NULL and not layer.kind.borrows:
+        layer.kind.grad_step(job, layer, lo, hi, m, step, thread)
+        return
+    if not job.gradient.full:
+        grad_rows(job, layer, lo, hi, m, thread)
+    step_from_all(job, layer, lo, hi, step)
 
 
 cdef inline Py_ssize_t rows_at_once(const Job *job, const Layer *layer) noexcept nogil:

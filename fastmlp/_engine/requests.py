@@ -54,9 +54,9 @@ class Division(NamedTuple):
     own: where this rank's gradient goes, laid out as P. gradients: addresses of those of all ranks, intp (ranks,).
     parameters: which all work on, laid out as P, and forms: Core.forms_size bytes, uint8, for what is made of these.
     begin: None where both are there and in use; else they are made from P, and then begin() returns once all ranks have
-    called it. meeting: of the engine, where ranks meet before each step and after it. gives: whether this rank has rows
-    in the batches. If it has none all of its gradient, which is zeros then, is there before they meet, of its own part
-    too.
+    called it. meeting: of the engine, where ranks meet before each step, and wait for each other's layers. gives:
+    whether this rank has rows in the batches. If it has none all of its gradient, which is zeros then, is there before
+    any layer is counted, of its own part too.
     """
 
     rank: int

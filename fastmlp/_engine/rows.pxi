@@ -53,8 +53,11 @@ cdef void push_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char
     cdef Layer *layer = job.net.layers
     cdef int l
     for l in range(job.net.L):
-        if job.signals.layers and stopped(job, scratch):
-            return
+        if job.signals.layers:
+            if stopped(job, scratch):
+                return
+            if job.division.size:
+                wait_for_step(job, l + 1)
         layer += 1
         layer.kind.forward(job, layer, pos, row, m, scratch)
 

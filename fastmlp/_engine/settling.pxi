@@ -8,6 +8,8 @@ cdef void settling_phase(Job *job, Py_ssize_t pos, Py_ssize_t first, Py_ssize_t 
     cdef int L = job.net.L
     segment.layers, segment.pos, segment.m, segment.first, segment.end = job.net.layers, pos, m, first, hi
     segment.scale, segment.thread = scale, thread
+    if job.division.size:
+        wait_for_step(job, L)
     if job.sensitivity.attack_steps > 0:
         if thread == 0:     # what was settled of the batch before is behind all threads
             prepare(job, job.net.layers)

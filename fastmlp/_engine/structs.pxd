@@ -388,7 +388,7 @@ cdef struct Division:
     Py_ssize_t *parts           # (size, threads, L + 1, 2): whose rows of W(l), of each rank's threads
     char **G                    # (size,) for this rank's part the gradient of each, laid out as P
     char *forms                 # where the forms of all W are, in memory that the ranks share, as P is
-    meeting_t *meeting          # where thread 0 meets the others
+    meeting_t *meeting          # where thread 0 meets the others, and all threads wait for their layers
     bint gives                  # this rank has rows in the batches
 
 
@@ -449,7 +449,7 @@ cdef struct Segment:
 # threads skip the remaining rows; results are invalid.
 cdef struct Signals:
     Py_ssize_t blocks           # blocks between two looks at the clock
-    bint layers                 # and one between each two layers, where those of a block take long
+    bint layers                 # and one between each two layers: those of a block take long, or ranks divide steps
     double looked               # when thread 0 last looked for signals
     void (*look)(Job *job) noexcept nogil
     shared_int stopped
