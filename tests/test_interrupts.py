@@ -89,7 +89,8 @@ CALLS = {
     "fit, batch norm, one large batch": lambda: fitting(settling(), 8000, SGD(1e-4), 100, None),
     "fit, window": lambda: fitting(wide(), 40_000, epochs=100, window=10_000),
     **{f"fit, batch norm, {penalty}": lambda penalty=penalty: fitting(
-        settling(), 4000, SGD(1e-6), 100, None, **{penalty: 0.1}) for penalty in ("gradient_penalty", "jacobian_penalty")},
+        settling(), 4000, SGD(1e-6), 100, None, **{penalty: 0.1})
+       for penalty in ("gradient_penalty", "jacobian_penalty")},
     "fit_many": lambda: many([wide() for _ in range(4)], 40_000),
     **{f"fit, {kind}": lambda kind=kind: fitting(of_kind(kind), 200_000, SGD(1e-6), 10**5, None) for kind in KINDS},
     "fit, gradient_penalty": lambda: fitting(wide(), 20_000, epochs=100, batch_size=None, gradient_penalty=0.1),

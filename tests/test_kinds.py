@@ -1,5 +1,5 @@
-"""Each kind of layer in all that a network does: the twin's numbers, derivatives by difference quotients, attacks, ties,
-threads, files. By a table, in which a new kind gets a row."""
+"""Each kind of layer in all that a network does: the twin's numbers, derivatives by difference quotients, attacks,
+ties, threads, files. By a table, in which a new kind gets a row."""
 import pickle
 
 import numpy as np
