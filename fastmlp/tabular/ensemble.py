@@ -31,7 +31,7 @@ from .._types import Floats, Integers
 from ..callbacks import Callback, as_callbacks, require_watched
 from ..layers import Dense, Dropout, Layer
 from ..model import MLP
-from .differences import differences
+from .differences import Differences, differences
 from .presets import Kind, Preset
 
 Result = TypeVar("Result")
@@ -103,7 +103,8 @@ class Training:
         allowed = self.n_threads or _threads.allowed()
         threads = 1 if self.callbacks else min(allowed, len(nets))
         self.begun, self.rounds = time.monotonic(), -(-len(nets) // threads)
-        self.rows = differences(self.X, self.stacked)
+        self.short = differences(self.X, self.stacked)
+        self.watched_short = None if self.watched is None else differences(self.watched[0], self.stacked)
         self.crew = Crew(allowed if threads > 1 else 1, len(nets))
         one = lambda net, kind, part: self._train(net, kind, part, self.n_threads if threads == 1 else 1)
         done = each(one, threads, nets, kinds, parts)
@@ -113,7 +114,7 @@ class Training:
         return [epochs for epochs, _ in done]
 
     def _train(self, net: MLP, kind: Kind, part: Part, n_threads: int | None) -> tuple[int, Ending]:
-        data = self._bound(net)
+        data = bound(net, self.short, self.X, self.y, self.weight)
         order = Shuffled(data.n, part.rows, net._network.progress.seed)
         plan = MemberPlan(net, kind, self.preset, self._watched(net, data, part), self._seconds_left(), self.crew)
         with self.crew.member(), _running.Fit(net) as running:
@@ -122,14 +123,9 @@ class Training:
                            self.callbacks, n_threads)
         return plan.done, ending
 
-    def _bound(self, net: MLP) -> _core.Data:
-        if self.rows is None or not net._network.core.takes_differences:
-            return net._network.bind(self.X, self.y, self.weight)
-        return net._network.bind_differences(*self.rows, self.y, self.weight)
-
     def _watched(self, net: MLP, data: _core.Data, part: Part) -> MeasuredRows:
         if self.watched is not None:
-            return MeasuredRows(net._network, net._network.bind(*self.watched))
+            return MeasuredRows(net._network, bound(net, self.watched_short, *self.watched))
         return MeasuredRows(net._network, data, part.held_out if len(part.held_out) else part.rows)
 
     def _seconds_left(self) -> float:
@@ -139,6 +135,13 @@ class Training:
         left = self.seconds - (time.monotonic() - self.begun)
         rounds_left = max(1, round(self.rounds * left / self.seconds)) if left > 0 else 1
         return max(left, 0.0) / rounds_left
+
+
+def bound(net: MLP, short: Differences | None, X: Floats, y: Any, weight: Any) -> _core.Data:
+    """Rows as a member takes them: as their Differences, where there are these and it can."""
+    if short is None or not net._network.core.takes_differences:
+        return net._network.bind(X, y, weight)
+    return net._network.bind_differences(*short, y, weight)
 
 
 class Crew:
