@@ -1,1 +1,1 @@
-"""The engine: layers of a compiled network, and the loops over them. `fastmlp._core` is its facade."""
+"""The engine: the layers of a compiled network and the loops over them. Its public side is `fastmlp._core`."""

@@ -1,18 +1,18 @@
-"""Where a call has everything: one arena, in which buffers, mirrors, scratch and shares have their places; and who owns
-which rows of the weights."""
+"""Lay out the memory of a call: one arena for buffers, forms of W, scratch and shares; and divide the rows of the
+weights among the threads."""
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
 cdef enum:
-    PANEL_BYTES = 24 * 1024     # weights of so many bytes are kept in panels too while training
+    PANEL_BYTES = 24 * 1024     # in training, weights of at least so many bytes are also kept in panels
 
 
 cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep,
                       bint keep_rows) noexcept:
-    """Give each thing its place in the arena at base; returns the arena's size. base NULL: for the size alone.
+    """Assign everything its place in the arena at base; returns the arena's size. base NULL: compute the size only.
 
-    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: there is a delta sweep.
-    keep_rows: s, x and delta of all rows stay."""
+    rows: of the buffers. panel_rows: rows of a batch that a panel has room for. sweep: whether there is a delta sweep.
+    keep_rows: whether s, x and delta of all rows are kept."""
     cdef Py_ssize_t offset = 0, shared = 0
     cdef int l
     cdef Layer *layer
@@ -39,7 +39,7 @@ cdef Py_ssize_t place(Job *job, char *base, Py_ssize_t rows, Py_ssize_t panel_ro
 
 cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows, bint sweep,
                            bint keep_rows) noexcept:
-    """s, x, delta of a layer's rows; returns where they end."""
+    """Place s, x and delta of a layer's rows; returns where they end."""
     cdef Buffers *buffers = &layer.buffers
     cdef Py_ssize_t room
     if buffers.in_place:
@@ -74,13 +74,14 @@ cdef Py_ssize_t place_rows(Job *job, Layer *layer, char *base, Py_ssize_t offset
 
 
 cdef Py_ssize_t past_groups(const Job *job, const Layer *layer) noexcept:
-    """Elements after the last row: whole vectors that begin in a layer's last group may reach past its end, and are
-    not to read what another thread writes. A layer that passes its delta on may lend its buffer to such a layer."""
+    """Unused elements after the last row: whole vectors that begin in a layer's last group may extend past its end, and
+    must not read what another thread writes. A layer that passes its delta on may share its buffer with such a layer.
+    """
     return job.k.lanes if layer.groups or layer.kind != NULL and layer.kind.passes else 0
 
 
 cdef Py_ssize_t place_room(Job *job, Layer *layer, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
-    """What a layer's kind wants for each row."""
+    """Place what a layer's kind stores for each row."""
     if layer.kind == NULL or layer.kind.row_scratch == NULL:
         return offset
     layer.buffers.row_room = base + offset
@@ -89,14 +90,14 @@ cdef Py_ssize_t place_room(Job *job, Layer *layer, char *base, Py_ssize_t offset
 
 
 cdef Py_ssize_t place_own(Job *job, Layer *layer, char *base, Py_ssize_t offset, bint sweep, bint keep_rows) noexcept:
-    """What a layer has besides rows."""
+    """Place what a layer has besides rows."""
     if layer.kind != NULL and layer.kind.place != NULL:
         return layer.kind.place(job, layer, base, offset)
     return place_forms(job, layer, base, offset, sweep, keep_rows)
 
 
 cdef Py_ssize_t place_forms(Job *job, Layer *layer, char *base, Py_ssize_t offset, bint sweep, bint keep_rows) noexcept:
-    """The forms of a layer's W that the call needs."""
+    """Place the forms of a layer's W that the call needs."""
     cdef Weights *W = &layer.weights
     cdef Forms *forms = &layer.forms
     cdef Py_ssize_t lanes = job.k.lanes
@@ -135,7 +136,7 @@ cdef Py_ssize_t room_for_forms(Job *job) noexcept:
 
 
 cdef void share_deltas(Job *job) noexcept:
-    """Where the first reader in the delta sweep passes its delta on unchanged, the source uses the same buffer."""
+    """If a source's first reader in the delta sweep passes its delta on unchanged, both use the same buffer."""
     cdef Layer *layer
     cdef Input *input
     cdef int l
@@ -148,7 +149,7 @@ cdef void share_deltas(Job *job) noexcept:
 
 
 cdef Py_ssize_t place_inputs(Job *job, Layer *layers, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
-    """Where layers write de/dx of what they read, once all deltas have their places."""
+    """Choose where layers write de/dx of their sources; after all deltas are placed."""
     cdef int l
     for l in range(1, job.net.L + 1):
         offset = place_input(job, &layers[l].input, base, offset, rows)
@@ -169,8 +170,8 @@ cdef Py_ssize_t place_input(Job *job, Input *input, char *base, Py_ssize_t offse
 
 
 cdef Py_ssize_t place_scratch(Job *job, char *base, Py_ssize_t offset, Py_ssize_t panel_rows, int threads) noexcept:
-    """Each thread's own: what gemm packs, a tile of W or a bias, a panel of delta, what the loss and the kinds of
-    layers take."""
+    """Place each thread's scratch: for packing in gemm, a tile of W or a bias, a panel of delta, the loss and the kinds
+    of layers."""
     cdef Shares *shares = &job.shares
     cdef Py_ssize_t lanes = job.k.lanes, own, widest = 0
     cdef int l, thread
@@ -204,7 +205,7 @@ cdef Py_ssize_t place_shares(Job *job, char *base, Py_ssize_t offset, int thread
 
 
 cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
-    """The layers of a tangent sweep and their buffers, after all others; returns where they end."""
+    """Set up the layers of a tangent sweep and place their buffers, after all others; returns where they end."""
     cdef Sensitivity *sensitivity = &job.sensitivity
     cdef bint projected = sensitivity.pulled != job.net.layers
     cdef int l
@@ -229,14 +230,14 @@ cdef Py_ssize_t place_tangent(Job *job, char *base, Py_ssize_t offset, Py_ssize_
         if curved(layer):
             tangent.buffers.s, sensitivity.pulled[l].buffers.de_dx = base + offset, base + offset + room
             offset += 2 * room
-        # the gradient along the tangent is of x delta'^T and of x' delta^T
+        # the tangent of the gradient is x delta'^T + x' delta^T
         layer.buffers.delta_w, tangent.buffers.delta_w = tangent.buffers.delta, sensitivity.pulled[l].buffers.delta
     offset = place_inputs(job, sensitivity.tangent, base, offset, rows)
     return place_inputs(job, sensitivity.pulled, base, offset, rows) if projected else offset
 
 
 cdef Py_ssize_t place_along(Job *job, char *base, Py_ssize_t offset, Py_ssize_t rows) noexcept:
-    """The linear layers with V in the place of W and their buffers; returns where they end."""
+    """Set up linear layers with V in place of W and place their buffers; returns where they end."""
     cdef Layer *along = job.sensitivity.along
     cdef int l
     copy_layers(along, job.net.layers, job.net.L)
@@ -258,7 +259,7 @@ cdef void make_linear(Layer *layer) noexcept:
 
 
 cdef void copy_layers(Layer *to, const Layer *layers, int L) noexcept:
-    """Layers that read each other as those that they are copies of do."""
+    """Copy layers 0 .. L; the copies read each other as the originals do."""
     cdef int l
     memcpy(to, layers, (L + 1) * sizeof(Layer))
     for l in range(1, L + 1):
@@ -268,7 +269,7 @@ cdef void copy_layers(Layer *to, const Layer *layers, int L) noexcept:
 
 
 cdef void share_weights(Job *job, int threads) noexcept:
-    """Rows of the weights for each thread: even work, in whole tiles of 8 rows."""
+    """Divide the rows of the weights among the threads: equal work, in whole tiles of 8 rows."""
     cdef int thread
     split(job, job.shares.share, threads, 1)
     split(job, job.shares.share2, threads, 2)
@@ -279,7 +280,8 @@ cdef void share_weights(Job *job, int threads) noexcept:
 
 
 cdef void find_span(Job *job, int thread) noexcept:
-    """A thread's parameters as one piece, which they are unless a layer follows another or has a rate of its own."""
+    """Find the span of a thread's parameters, one contiguous piece unless a layer follows another one or has its own
+    learning rate."""
     cdef Py_ssize_t *span = job.shares.spans + 2 * thread
     cdef const Py_ssize_t *share = job.shares.share + 2 * thread * (job.net.L + 1)
     cdef Weights *W
@@ -297,7 +299,7 @@ cdef void find_span(Job *job, int thread) noexcept:
 
 
 cdef void split(const Job *job, Py_ssize_t *share, int threads, int groups) noexcept:
-    """Cut the work of `groups` gradients, one after the other, into even parts."""
+    """Divide the work of `groups` gradients, one after the other, into equal parts."""
     cdef Py_ssize_t total = 0, before = 0, work, row, each, L = job.net.L
     cdef Py_ssize_t *pair
     cdef int l, thread, group
@@ -316,7 +318,7 @@ cdef void split(const Job *job, Py_ssize_t *share, int threads, int groups) noex
                 pair = share + 2 * ((thread * groups + group) * (L + 1) + l)
                 pair[0] = row
                 work = max(0, total * (thread + 1) // threads - before)
-                # all rows where the work reaches past them, so that a thread's rows are in one piece
+                # all rows if the work extends past them, so that a thread's rows are contiguous
                 if thread + 1 == threads or work >= each * W.rows:
                     row = W.rows
                 else:
@@ -343,10 +345,10 @@ cdef void split_layers(const Job *job, Py_ssize_t *parts, int n) noexcept:
 
 
 cdef Py_ssize_t cut_at(const Layer *layer, Py_ssize_t row) noexcept:
-    """Where the rows of W can be cut next, at a row or after it."""
+    """The first row at or after `row` at which W may be divided between threads."""
     return min(row, layer.weights.rows) if layer.kind.cut == NULL else layer.kind.cut(layer, row)
 
 
 cdef Py_ssize_t stride(Py_ssize_t elements, Py_ssize_t size) noexcept:
-    """A row stride that does not put the rows of a tile into one set of the cache."""
+    """A row stride that does not map all rows of a tile to the same cache set."""
     return elements + ALIGN // size if elements * size % 1024 == 0 else elements

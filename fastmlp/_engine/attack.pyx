@@ -1,5 +1,5 @@
-"""Inputs moved to where their losses are larger, within a small distance: steps along the gradient, each back to within
-reach."""
+"""Adversarial attacks: move inputs along the gradient to increase their losses, projecting each step back to within
+eps."""
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport backward_rows, loss_rows, push_rows
@@ -7,7 +7,7 @@ from fastmlp._engine.sweep cimport backward_rows, loss_rows, push_rows
 
 cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value,
                       char *scratch) noexcept nogil:
-    """x(0) of m rows, moved to where their losses are larger"""
+    """Move x(0) of m rows so that their losses increase."""
     cdef Layer *input = &job.net.layers[0]
     cdef char *x = x_at(job, input, row)
     cdef char *x0 = at(job, job.shares.x0, row * input.buffers.ld)
@@ -26,7 +26,7 @@ cdef void attack_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, ch
 
 
 cdef void start_anywhere(Job *job, Py_ssize_t pos, Py_ssize_t m, const char *x0, char *d, char *x) noexcept nogil:
-    """x anywhere on the sphere of radius eps around x0, or in the cube; d is for what is needed meanwhile."""
+    """x = a random point on the sphere of radius eps around x0, or in the cube; d is used as scratch."""
     cdef Layer *input = &job.net.layers[0]
     cdef attack_t far = job.sensitivity.attack
     cdef uint64_t key = mix(job.batches.key)

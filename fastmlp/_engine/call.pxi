@@ -1,25 +1,25 @@
-# A call into the engine: a Job with its data bound and an arena under it, which one call at a time may use.
+# A call into the engine: a Job with bound data and its arena. One call at a time may use it.
 
 cdef enum:
     SHORT_ROW = 256                 # bytes: rows up to this size are prefetched by hand
-    FAR_BYTES = 8 * 1024 * 1024     # of rows, about what the caches hold
-    LOOK_WORK = 10000000            # multiply-adds between two looks at the clock, a millisecond at most
+    FAR_BYTES = 8 * 1024 * 1024     # size of X above which rows are prefetched: about the size of the caches
+    LOOK_WORK = 10000000            # multiply-adds between two readings of the clock, a millisecond at most
 
 PENALTIES = {"gradient_penalty": PENALTY_GRADIENT, "jacobian_penalty": PENALTY_JACOBIAN}
 
-# Bytes that scratch is filled with before a call, for the tests: nothing may depend on them.
+# For tests: bytes with which the arena is filled before a call. No result may depend on them.
 scratch_fill = None
 
 
 cdef class Call:
-    """A Job with its arena: what one call at a time may use."""
+    """A Job with its arena, used by one call at a time."""
 
     def __cinit__(self):
         self.layers = self.reader = NULL
 
     cdef open(self, const Job *blank, P):
-        """Begin with what is the same in all calls of a network. The layers of tangents and their like are beside the
-        network's."""
+        """Start from what all calls of a network have in common. Allocates four copies of the layers: the network's,
+        the tangent's, the pulled ones and those with V in place of W."""
         cdef Py_ssize_t n = blank.net.L + 1
         cdef int l
         self.job = blank[0]
@@ -31,7 +31,7 @@ cdef class Call:
         self.P = P
 
     cdef round_operands(self):
-        """Have the operands of products rounded to bfloat16, in all of this call's work."""
+        """Round the operands of products to bfloat16, in all of this call's work."""
         cdef Layer *layer
         cdef int l
         self.job.k = kernels_for(np.float32, None, True)
@@ -66,7 +66,7 @@ cdef class Call:
         free(self.layers)
 
     cdef bind(self, Data data, order, double weight_scale=0):
-        """Have the job work on rows of the data: the order's, or all."""
+        """Let the job work on rows of the data: those of the order, or all."""
         cdef Job *job = &self.job
         cdef Rows *rows = &job.rows
         self.loss, self.order, self.exchanged, self.settled, self.error = data.loss, order, None, None, None
@@ -96,15 +96,15 @@ cdef class Call:
         memset(&job.results, 0, sizeof(Results))
 
     cdef mix(self, partners, share):
-        """Have each row mixed with another one: x = share x + (1 - share) x', and targets likewise, for each place in
-        the order the number of the other row, and a share."""
+        """Mix each row with another one: x = share x + (1 - share) x', and targets likewise. partners, share: for each
+        position in the order the number of the other row, and the share."""
         cdef Rows *rows = &self.job.rows
         rows.mixed.form, rows.mixed.y = rows.loss.form, rows.loss.y
         rows.mixed.partner, rows.mixed.share = <int64_t *>address(partners), <char *>address(share)
         rows.loss.form, rows.loss.y, rows.prefetch = TARGETS_mixed, &rows.mixed, False
 
     cdef read_in_place(self, Data data):
-        """Let X serve as x(0) as it stands, where its rows have the network's type and lie in order."""
+        """Use X itself as x(0), if its rows have the network's dtype and are contiguous and in order."""
         cdef Rows *rows = &self.job.rows
         cdef Py_ssize_t size = self.job.size
         self.job.net.layers[0].buffers.in_place = (not self.job.k.rounds and rows.order == NULL and not rows.X.indptr
@@ -113,11 +113,11 @@ cdef class Call:
                                                    and rows.X.row_stride >= 0 and <uintptr_t>rows.X.data % size == 0)
 
     cdef sweep_to(self, int last):
-        """Have the delta sweep end with de/dx(last): 0 for the input, 1 in training, L + 1 for none."""
+        """Let the delta sweep end with de/dx(last): 0 for the input, 1 in training, L + 1 for no sweep."""
         self.job.sweep_end = self.job.lowest_delta = last
 
     cdef penalize(self, penalty):
-        """Have the rows' sensitivity penalised: a Penalty."""
+        """Penalise the sensitivity of the rows by a Penalty."""
         cdef Sensitivity *sensitivity = &self.job.sensitivity
         sensitivity.penalty, sensitivity.lam = penalty.kind, penalty.lam
         self.sweep_to(0 if sensitivity.penalty == PENALTY_GRADIENT else 1)
@@ -135,7 +135,8 @@ cdef class Call:
         job.sweep_end = 0 if job.k.rounds else job.lowest_delta
 
     cdef follow_tangents(self, bint projected=False):
-        """Have tangents: of the network's own deltas, or projected, of those of random projections."""
+        """Compute tangents along the network's own delta(0) or, projected, along the pulled deltas of random
+        projections of the output."""
         cdef Sensitivity *sensitivity = &self.job.sensitivity
         cdef Py_ssize_t n = self.job.net.L + 1
         sensitivity.tangent, sensitivity.pulled = self.layers + n, (self.layers + 2 * n if projected else self.layers)
@@ -143,13 +144,13 @@ cdef class Call:
         sensitivity.settling_tangents = settling_tangents
 
     cdef go_along(self, V):
-        """Have the tangents be those of weights that move along V, laid out as P."""
+        """Compute the tangents for weights that move along V, which is laid out as P."""
         self.follow_tangents()
         self.job.sensitivity.along = self.layers + 3 * (self.job.net.L + 1)
         self.job.sensitivity.V = <char *>address(V)
 
     cdef move_inputs(self, attack):
-        """Have the rows' inputs moved: AttackNumbers."""
+        """Attack the inputs of the rows, by AttackNumbers."""
         cdef Sensitivity *sensitivity = &self.job.sensitivity
         self.job.lowest_delta = 0
         sensitivity.attack.norm, sensitivity.attack.eps, sensitivity.attack.step = attack.norm, attack.eps, attack.step
@@ -158,7 +159,7 @@ cdef class Call:
         sensitivity.attack_rows = attack_rows
 
     cdef step_by(self, step, state):
-        """Have each batch end with a Step, which changes a State."""
+        """End each batch with a Step, which changes a State."""
         cdef Optimizer *optimizer = &self.job.optimizer
         cdef step_t *numbers = &optimizer.step
         slots, powers, average = <tuple>state
@@ -174,7 +175,7 @@ cdef class Call:
             optimizer.average_decay, optimizer.average_power = average.decay, average.power[0]
 
     cdef advance(self, state):
-        """Have a State as the steps have left it."""
+        """Copy the numbers that the steps have changed back to a State."""
         cdef Optimizer *optimizer = &self.job.optimizer
         slots, powers, average = <tuple>state
         memcpy(<void *>address(powers), &optimizer.powers, len(powers) * sizeof(double))
@@ -182,7 +183,7 @@ cdef class Call:
             average.power[0] = optimizer.average_power
 
     cdef drop_at(self, rates):
-        """Give dropout layers (l, rate) their rates, in all copies of the layers."""
+        """Set the rates of dropout layers, pairs (l, rate), in all copies of the layers."""
         cdef int l, copy
         for l, rate in rates:
             for copy in range(4):
@@ -190,12 +191,13 @@ cdef class Call:
 
     cdef lay_out(self, Py_ssize_t rows, Py_ssize_t panel_rows, int threads, bint sweep, bint keep_rows,
                  bint fresh=False):
-        """Make the arena large enough, place all buffers, fill the forms of W. Reused if the layout is the same, unless
-        fresh. panel_rows: of a batch, where there are gradients."""
+        """Allocate the arena if it is too small, place all buffers, and fill the forms of W. An arena with the same
+        layout is reused, unless fresh. panel_rows: rows of a batch, if there are gradients."""
         cdef Job *job = &self.job
         cdef Sensitivity *sensitivity = &job.sensitivity
         cdef Py_ssize_t size
-        cdef bint made = self.division is not None and self.division.begin is None     # the forms, and others use them
+        # whether the forms are made already, and other ranks use them
+        cdef bint made = self.division is not None and self.division.begin is None
         cdef bint passing = (fresh or job.net.layers[0].buffers.in_place or sensitivity.along != NULL
                              or job.division.size > 0)
         cdef bint tangents = sensitivity.tangent != NULL
@@ -228,14 +230,14 @@ cdef class Call:
             mirror_layers(job, sensitivity.along)
 
     cdef room_for_rows(self, Py_ssize_t n):
-        """Where the losses and penalties of so many rows go: of a batch, of which there may be many."""
+        """Allocate the losses and penalties of n rows."""
         cdef Py_ssize_t width = n if self.job.sensitivity.tangent == NULL else 2 * n
         self.rows = np.empty(width, self.P.dtype)
         self.job.results.values = <char *>address(self.rows)
         self.job.sensitivity.penalties = at(&self.job, self.job.results.values, width - n)
 
     cdef room_for_gradient(self, bint full):
-        """Where gradients go: one row of G for each group of rows. Not allocated if every kind steps without G."""
+        """Allocate the gradients, one row of G for each group of rows, unless every kind of layer steps without G."""
         cdef Job *job = &self.job
         cdef Gradient *gradient = &job.gradient
         cdef const LayerKind *kind
@@ -256,10 +258,10 @@ cdef class Call:
             gradient.G = <char *>address(self.division.own)
 
     cdef exchange(self, function, settle):
-        """Have function(G, found, error) called between each batch's gradient and its step: see Optimizer.exchange. G:
-        the gradient laid out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both to be
-        changed in place. error: what Python has raised in this batch, or None. Where ranks divide steps it is called
-        only if one of them has failed: without an error, after this rank has heard so.
+        """Call function(G, found, error) between each batch's gradient and its step, see Optimizer.exchange. G: the
+        gradient, laid out as P; found: float64 [sum of the batch's losses, whether one is not finite]; both are changed
+        in place. error: the exception raised in this batch, or None. If ranks divide steps, it is called only if one of
+        them has failed; error is None if it is another rank.
 
         settle(numbers, sums) is called in between, in the same way for each layer whose rows need each other: see
         Optimizer.settle. numbers: float64, on the way forward [the sum of the rows' weights, how many have one, the
@@ -273,8 +275,8 @@ cdef class Call:
             self.job.optimizer.settle = settle_columns
 
     cdef divide(self, division):
-        """Have the step divided among ranks, by a Division: the call works on its parameters, until it is to work on
-        the network's again."""
+        """Divide the step among ranks, by a Division. The call works on the Division's parameters until work_on is
+        called with the network's."""
         cdef Division *of = &self.job.division
         self.division = division
         of.rank, of.size, of.gives = division.rank, len(division.gradients), division.gives
@@ -285,7 +287,7 @@ cdef class Call:
         self.work_on(division.parameters)
 
     cdef work_on(self, P):
-        """Have the call work on parameters that are laid out as the network's."""
+        """Let the call work on parameters P, laid out as the network's."""
         cdef Weights *W
         cdef int l
         self.job.net.P = <char *>address(P)
@@ -294,13 +296,13 @@ cdef class Call:
             W.W, W.b = at(&self.job, self.job.net.P, W.w_at), at(&self.job, self.job.net.P, W.b_at)
 
     cdef Py_ssize_t forms_size(self):
-        """Bytes that the forms of all W take at most."""
+        """The largest number of bytes that the forms of all W take."""
         self.sweep_to(0)
         self.laid_out = False
         return room_for_forms(&self.job)
 
     cdef watch(self):
-        """Have the threads look for signals, as often as the work of a block of rows makes it necessary."""
+        """Set how often the threads look for signals, by the work of a block of rows."""
         cdef Job *job = &self.job
         cdef Signals *signals = &job.signals
         cdef Py_ssize_t sweeps = 3 + 2 * job.sensitivity.attack_steps, layers = job.net.L * sweeps
@@ -311,7 +313,7 @@ cdef class Call:
         store(&signals.stopped, 0)
 
     cdef run(self, Team team, job_fn work):
-        """All threads do some work; then what Python raised in it, and signals."""
+        """Run `work` on all threads of the team; then raise what Python raised in it, and handle signals."""
         self.job.team = &team.team
         self.watch()
         with nogil:
@@ -327,7 +329,7 @@ cdef class Call:
         store(&self.job.signals.stopped, 1)
 
     cdef raise_error(self):
-        """Raise what Python raised in the threads' work."""
+        """Raise the exception that fail has kept, if any."""
         if self.error is not None:
             error, self.error = self.error, None
             raise error
@@ -356,7 +358,7 @@ cdef int first_with_weights(const Job *job) noexcept:
 
 
 cdef void start_layers(Job *job, Layer *layers) noexcept:
-    """Clear the forms of W whose rows are whole vectors, and prepare the layers."""
+    """Clear the forms of W whose rows are padded to whole vectors, and prepare the layers."""
     cdef Layer *layer
     cdef int l
     for l in range(1, job.net.L + 1):
@@ -375,23 +377,23 @@ cdef void mirror_layers(Job *job, Layer *layers) noexcept:
             layers[l].kind.mirror(job, &layers[l], 0, layers[l].weights.rows)
 
 
-# Python that runs in the threads' work: handlers of signals, a user's loss, an exchange
+# Python code that runs inside a job: signal handlers, a user's loss, an exchange
 
 cdef check_signals():
-    """Raise what handlers of signals raise, and what other threads want raised in this one."""
+    """Run pending signal handlers, and raise the exceptions that other threads have scheduled for this one."""
     PyErr_CheckSignals()
     raise_pending()
 
 
 cdef require_threads(Job *job):
-    """RuntimeError in a child that Python has forked in a job: what the other threads should do will not come."""
+    """RuntimeError in a child process that was forked in a job: the other threads do not exist there."""
     if job.team.active > 1 and load(&job.team.state) == TEAM_OFF:
         raise RuntimeError("a loss, a handler of signals or an exchange must not return in a child that it has forked: "
                            "the other threads of the call are missing there")
 
 
 cdef void look_for_signals(Job *job) noexcept nogil:
-    """Run the handlers of signals, on thread 0, in the caller's floating point mode."""
+    """Run the signal handlers, on thread 0, in the caller's floating point mode."""
     set_float_mode(job.team.outside)
     run_handlers(job)
     set_float_mode(ENGINE_MODE)
@@ -406,7 +408,7 @@ cdef void run_handlers(Job *job) noexcept with gil:
 
 
 cdef bint python_loss(Job *job, loss_t *loss) noexcept nogil:
-    """What the kernels' loss does, by the user's function, in the caller's floating point mode."""
+    """As the kernel `loss`, but calls the user's function, in the caller's floating point mode."""
     cdef bint finite
     set_float_mode(job.team.outside)
     finite = loss_in_python(job, loss)
@@ -415,7 +417,7 @@ cdef bint python_loss(Job *job, loss_t *loss) noexcept nogil:
 
 
 cdef bint loss_in_python(Job *job, loss_t *loss) noexcept with gil:
-    """The user's loss. An exception is kept for the caller to raise; then there are no more calls."""
+    """Call the user's loss. An exception is kept for the caller to raise; there are no further calls then."""
     cdef Call call = <Call>job.rows.call
     cdef Py_ssize_t i, n = loss.n, size = job.size
     cdef const char *weight = <const char *>loss.weight
@@ -455,8 +457,8 @@ cdef void exchange_gradient(Job *job, Py_ssize_t rows, int thread) noexcept nogi
 
 
 cdef void exchange_in_python(Job *job) noexcept with gil:
-    """The user's exchange. An exception is kept for the caller to raise, and ends the epoch as a loss that is not
-    finite does. One that was raised before is handed on, so that the others hear of it."""
+    """Call the exchange function. An exception is kept for the caller to raise, and ends the epoch as a non-finite loss
+    does. One that was raised before is passed on, so that the other ranks learn of it."""
     cdef Call call = <Call>job.rows.call
     try:
         found = np.array([job.results.batch_loss, load(&job.results.bad)], np.float64)

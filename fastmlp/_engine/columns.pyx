@@ -1,13 +1,13 @@
-"""Columns of the input: numbers, which pass as they are, and categories, each of which has a table W_k (values, units).
-A row has in its category k the number c_k of a row of the table:
+"""Embeddings of categorical input columns; numeric columns pass unchanged. Category k has a table W_k (values, units),
+and the input holds for it c_k, the number of a row of the table:
 
     x(l) = numbers, W_1[c_1], W_2[c_2], ..
 
-which is a dense layer of one-hot columns, without the products by 0. What is no number of a row, 0 .. values - 1, gets
-zeros. Categories are no numbers: derivatives by them are 0.
+This equals a dense layer on one-hot columns, without the products by 0. A value that is not an integer 0 .. values - 1
+gives zeros. Derivatives with respect to categories are 0.
 
-W is the tables one after the other, cut into rows of PIECE elements without regard to those of the tables, so that
-tables of any widths lie without gaps and threads own equal parts.
+W holds the tables one after the other, divided into rows of PIECE elements regardless of the rows of the tables: so
+there are no gaps, whatever the widths of the tables, and threads own equal parts.
 """
 import numpy as np
 
@@ -21,7 +21,7 @@ cdef enum:
 
 
 cdef int columns_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
-    """Where the tables are, each (values, units), and their factors (rate, decay), where these are not the layer's."""
+    """Read the sizes of the tables, (values, units) each, and their own factors (rate, decay), if they have any."""
     cdef Weights *W = &layer.weights
     cdef Tables *tables = &layer.tables
     values, units = np.array(spec.pop("tables"), np.int64).reshape(-1, 2).T.copy()
@@ -37,14 +37,14 @@ cdef int columns_measure(Job *blank, Layer *layer, dict spec, list held) except 
         held.append(factors)
         tables.factors, W.parts = <Factors *>address(factors), True
     W.rows, W.cols = (W.size + PIECE - 1) // PIECE, PIECE
-    # what a row of the batch adds to a row of W, on the average
+    # the work that a row of the batch adds to a row of W, on average
     W.cost = 1 + PIECE * (layer.d_out - tables.numeric) // max(W.size, <Py_ssize_t>1)
     W.work = layer.d_out
     return 0
 
 
 cdef inline Py_ssize_t place_of(const Job *job, const Layer *layer, const char *x, Py_ssize_t k) noexcept nogil:
-    """Where in W the row of table k is that x(0) of a row asks for, or -1 where there is none."""
+    """The element of W at which the row of table k begins that x(0) of a row selects, or -1 if there is none."""
     cdef const Tables *tables = &layer.tables
     cdef double value = get(job, x, layer.d_in - tables.n + k)
     cdef Py_ssize_t c
@@ -69,7 +69,7 @@ cdef bint known_rows(const Job *job, const char *x, Py_ssize_t m, Py_ssize_t ste
 
 
 cdef inline bint along_weights(const Job *job, const Layer *layer) noexcept nogil:
-    """Whether a layer is one with V in the place of W, through which no numbers pass."""
+    """Whether a layer has V in place of W; numeric columns do not pass through it."""
     return layer.weights.W != job.net.layers[layer.number].weights.W
 
 
@@ -128,8 +128,8 @@ cdef inline void put_numbers(const Job *job, Py_ssize_t n, const char *x, char *
 
 cdef void columns_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
                        char *G, char *scratch) noexcept nogil:
-    """de/dW_k[c] = sum of delta_w(l) over the rows that have c, of table k's units. Along a tangent of the input no
-    category changes: there is nothing to add."""
+    """de/dW_k[c] = sum of delta_w(l), in the units of table k, over the rows with c. A tangent layer adds nothing:
+    categories do not change along a direction of the input."""
     if not more:
         memset(at(job, G, layer.weights.w_at + lo * PIECE), 0, (hi - lo) * PIECE * job.size)
     if layer == &job.net.layers[layer.number]:
@@ -141,7 +141,7 @@ cdef struct Span:
 
 
 cdef inline Span part_of_row(Py_ssize_t place, Py_ssize_t units, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
-    """The part of a table's row that is in rows lo .. hi of W, empty where none is."""
+    """The part of a table's row that lies in rows lo .. hi of W; empty if none does."""
     cdef Span span
     span.begin, span.end = max(place, lo * PIECE), min(place + units, hi * PIECE)
     if place < 0:
@@ -169,7 +169,7 @@ cdef void add_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssiz
 
 
 cdef inline void add_numbers(const Job *job, Py_ssize_t n, const char *x, char *out) noexcept nogil:
-    """out += x; the kernel would take whole vectors."""
+    """out += x, n elements; the kernel `add` takes whole vectors only."""
     cdef Py_ssize_t j
     if job.size == 4:
         for j in range(n):
@@ -180,7 +180,7 @@ cdef inline void add_numbers(const Job *job, Py_ssize_t n, const char *x, char *
 
 
 cdef const Factors *columns_factors(const Layer *layer, Py_ssize_t element, Py_ssize_t *end) noexcept nogil:
-    """Those of the table that an element of W is of."""
+    """The factors of the table that an element of W belongs to."""
     cdef const Tables *tables = &layer.tables
     cdef Py_ssize_t k = 0
     while k + 1 < tables.n and tables.begin[k + 1] <= element:
@@ -190,14 +190,14 @@ cdef const Factors *columns_factors(const Layer *layer, Py_ssize_t element, Py_s
 
 
 cdef inline bint stands_still(const step_t *step) noexcept nogil:
-    """Whether a step leaves alone, to the bit, what has a gradient of 0."""
+    """Whether a step leaves parameters with a gradient of 0 exactly unchanged."""
     return (step.kind == STEP_sgd or step.kind == STEP_adagrad) and step.decay == 0 and step.l2 == 0 and step.l1 == 0
 
 
 cdef void columns_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
                             int thread) noexcept nogil:
-    """The step of rows lo .. hi of W, or where that is the same of those rows of tables alone that occur. G is 0 before
-    and after."""
+    """Step rows lo .. hi of W or, if the result is the same, only the rows of tables that occur in the batch. G is 0
+    before and after."""
     cdef bint alone = stands_still(step)
     add_rows(job, layer, lo, hi, 0, m, job.gradient.G)
     MARK(thread, PHASE_weight)
@@ -209,9 +209,9 @@ cdef void columns_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi
 
 cdef void clear_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m,
                      const step_t *step) noexcept nogil:
-    """Zeros in G, in whole vectors, where m rows of the batch have added to it in rows lo .. hi of W; each is stepped
-    before, unless step is NULL. A second step of the same element has a gradient of 0 and changes nothing. Of tables
-    with factors of their own it is the elements of the row alone."""
+    """Clear G, in whole vectors, where m rows of the batch have added to it in rows lo .. hi of W, after stepping these
+    parameters unless step is NULL. A second step of the same element has gradient 0 and changes nothing. In tables with
+    their own factors only the elements of the row are stepped."""
     cdef const Layer *before = layer.input.source
     cdef const Tables *tables = &layer.tables
     cdef const Weights *W = &layer.weights

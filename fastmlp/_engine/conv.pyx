@@ -1,9 +1,9 @@
-"""Convolutions and pooling: layers whose units see a window of the map before, channels last.
+"""Convolutions and pooling: layers whose units see a window of the source's map, channels last.
 
-A convolution is a product of matrices for each row of X: (positions, kh kw c_in) times W(l) (kh kw c_in, c_out). The
-first is not laid out: its element (p, k) is in the map at at_position[p] + at_weight[k], which the matrix tiles take as
-it is. Only a map with padding is copied into one with room for it. Each weight's gradient is one chain over the rows in
-their order and, within a row, over the positions in theirs: bits depend on neither threads nor blocks.
+A convolution is a matrix product for each row of X: (positions, kh kw c_in) times W(l) (kh kw c_in, c_out). The first
+matrix is not stored: its element (p, k) is element at_position[p] + at_weight[k] of the map, and the matrix tiles read
+it from there. Only for padding is the map copied, to a padded one. Each weight's gradient is one chain of sums over the
+rows in order and, within a row, over the positions in order: so the bits depend on neither threads nor blocks.
 """
 import numpy as np
 
@@ -16,11 +16,11 @@ ctypedef void (*pool_fn)(const window_t *, const void *, void *) noexcept nogil
 ctypedef void (*pool_grad_fn)(const window_t *, const void *, const void *, const void *, void *) noexcept nogil
 
 cdef enum:
-    CONV_ELEMENTS = 16 * 1024   # of outputs, or of their windows' derivatives, that are made at once
+    CONV_ELEMENTS = 16 * 1024   # outputs, or derivatives of their windows, that are computed at a time
 
 
 cdef int window_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
-    """What slides over the map before, and at how many positions it stops."""
+    """Read the window that slides over the source's map, and the number of its positions."""
     cdef window_t *g = &layer.windows.window
     g.h, g.w, g.c, g.kh, g.kw, g.sh, g.sw, g.ph, g.pw, g.dh, g.dw, g.oh, g.ow = spec.pop("window")
     layer.positions = g.oh * g.ow
@@ -50,7 +50,7 @@ cdef (Py_ssize_t, Py_ssize_t) padded_size(const window_t *g) noexcept:
 
 
 cdef find_windows(Layer *layer, list held):
-    """Where the windows are in the map before, with its padding: at_position and at_weight."""
+    """Compute at_position and at_weight: where the windows are in the source's padded map."""
     at_position, at_weight = np.empty(layer.positions, np.int32), np.empty(layer.weights.rows, np.int32)
     held += [at_position, at_weight]
     cdef int32_t *stops = <int32_t *>address(at_position)
@@ -71,19 +71,19 @@ cdef find_windows(Layer *layer, list held):
 
 
 cdef Py_ssize_t conv_scratch(const kernels_t *k, const Layer *layer) noexcept:
-    """s of some positions, or de/d of their windows."""
+    """For s of some positions, or de/dx of their windows."""
     cdef const Weights *W = &layer.weights
     return layer.windows.step * pad(max(W.units, W.rows), k.lanes) + k.lanes
 
 
 cdef Py_ssize_t conv_row_scratch(const kernels_t *k, const Layer *layer) noexcept:
-    """The map before with its padding, which forward makes and grad reads again."""
+    """For the source's padded map, which forward makes and grad reads."""
     return layer.windows.padded
 
 
 cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) noexcept nogil:
-    """Positions whose s is computed where it stays: whole vectors, of which the next position overwrites what is past
-    the channels, must not leave the row."""
+    """The number of positions whose s is computed in place. The product writes whole vectors; the next position
+    overwrites what is past the channels, but no vector may reach past the end of the row."""
     cdef const Weights *W = &layer.weights
     cdef Py_ssize_t n = W.columns
     if n == W.units:
@@ -94,14 +94,14 @@ cdef inline Py_ssize_t positions_in_place(const Job *job, const Layer *layer) no
 
 
 cdef inline char *map_before(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
-    """x(l-1) of a row, with its padding once fill_map has made it."""
+    """x(l-1) of a row, padded if the layer has padding; fill_map makes it."""
     if layer.windows.padded == 0:
         return operands_of(job, layer.input.source, pos, row)
     return row_room_at(job, layer, row)
 
 
 cdef void fill_map(const Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row) noexcept nogil:
-    """Copy x(l-1) of a row to where it has its padding, if it has any."""
+    """Copy x(l-1) of a row to its padded map, if the layer has padding."""
     cdef const window_t *g = &layer.windows.window
     cdef char *x = operands_of(job, layer.input.source, pos, row)
     cdef char *room = map_before(job, layer, pos, row)
@@ -153,7 +153,7 @@ cdef void conv_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
 
 cdef void conv_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                         char *scratch) noexcept nogil:
-    """de/dx(l-1): what each window gives, delta(l) W(l)^T, added where the window is"""
+    """de/dx(l-1): the sum over the windows of delta(l) W(l)^T, each added at the window's place"""
     cdef Weights *W = &layer.weights
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t i, p, q
@@ -188,7 +188,7 @@ cdef void conv_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
     memset(&g, 0, sizeof(g))
     g.N, g.K = weights.columns, layer.positions
     g.rows, g.steps = layer.windows.at_weight + lo, layer.windows.at_position
-    g.ldb = weights.units   # whole vectors reach into the next position: what comes of it is cleared
+    g.ldb = weights.units   # whole vectors extend into the next position: the superfluous columns are cleared below
     g.ldc = g.ldi = weights.ld
     for i in range(row, row + m):
         g.B = delta_w_at(job, layer, i)
@@ -255,7 +255,7 @@ cdef void pool_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
 
 cdef void pool_backward(Job *job, Layer *layer, Layer *swept, Py_ssize_t row, Py_ssize_t m,
                         pool_grad_fn grad) noexcept nogil:
-    """delta of a layer or of its tangent, pulled back at the layer's x"""
+    """de/dx(l-1) from delta of a layer or of its tangent (`swept`), at the layer's x"""
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t i
     cdef char *dx

@@ -1,7 +1,7 @@
-# Rows bound for the engine: X, targets and weights of a user, as the kernels find them.
+# Data: pointers to the X, targets and weights of a user, as the kernels read them.
 
 cdef class Data:
-    """Rows bound for the engine: X dense or CSR, targets, weights. Holds what the pointers point at."""
+    """Rows bound for the engine: X dense or CSR, targets, weights. Keeps references to the arrays pointed at."""
 
     def __init__(self, X, targets=None, weight=None, loss=None, stacked=None):
         """X: 2-D array of a type in SOURCES, or scipy CSR. targets: int32 labels (n,), or (n, targets)
@@ -31,7 +31,7 @@ cdef class Data:
         self.weight_sum = self.weight_of(None)
 
     def weight_of(self, rows):
-        """The sum of the weights of some rows, or of all; their number where there are none."""
+        """The sum of the weights of some rows, or of all; without weights the number of rows."""
         if self.sample_weight is None:
             return float(self.n if rows is None else len(rows))
         return float((self.sample_weight if rows is None else self.sample_weight[rows]).sum(dtype=np.float64))

@@ -1,18 +1,18 @@
 # Dense layers: s(l) = W(l)^T x(l-1) + b(l).
 
 cdef inline Py_ssize_t columns_for(const kernels_t *k, Py_ssize_t n) noexcept nogil:
-    """The columns of a product that n units need, where rows of C may overlap."""
+    """The number of columns of a product for n units, where the rows of C may overlap."""
     return k.narrow if n <= k.narrow else pad(n, k.lanes)
 
 
 cdef inline Py_ssize_t dense_columns(const kernels_t *k, Py_ssize_t n) noexcept nogil:
-    """The same where rows of C have room for whole vectors: then half a vector may follow others."""
+    """The same where rows of C have room for whole vectors: wide products may then end with half a vector."""
     return pad(n, k.narrow) if pad(n, k.lanes) > k.tile_columns else columns_for(k, n)
 
 
 cdef bint flips(Py_ssize_t d_in, Py_ssize_t d_out, Py_ssize_t lanes) noexcept:
-    """Whether a W of this shape is better kept as its transpose. The same for all instruction sets: the order of a
-    norm's sum depends on it."""
+    """Whether a W of this shape is better stored transposed. The same for all instruction sets, since the order of
+    summation of the gradient's norm depends on it."""
     return 5 * d_out * pad(d_in, lanes) <= 4 * d_in * pad(d_out, lanes)
 
 
@@ -23,14 +23,14 @@ cdef int dense_measure(Job *blank, Layer *layer, dict spec, list held) except -1
     W.rows, W.cols = (layer.d_out, layer.d_in) if W.flipped else (layer.d_in, layer.d_out)
     W.units = layer.d_out
     W.columns = W.cost = dense_columns(k, W.cols)
-    # not of x(0), which may be the user's own, without room for whole vectors
+    # not for x(0), which may be the user's array, without padding to whole vectors
     layer.products.dots = W.flipped and layer.d_out == 1 and layer.input.source.number > 0
     layer.products.s_columns, layer.products.dx_columns = dense_columns(k, layer.d_out), dense_columns(k, layer.d_in)
     return 0
 
 
 cdef void dense_prepare(const Job *job, Layer *layer) noexcept nogil:
-    """What is the same for all rows: the two products."""
+    """Describe the layer's two products, which are the same for all rows."""
     cdef Layer *before = layer.input.source
     cdef Weights *W = &layer.weights
     cdef Forms *forms = &layer.forms
@@ -76,13 +76,14 @@ cdef void dense_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, 
 
 cdef void dense_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                          char *scratch) noexcept nogil:
-    """de/dx(l-1) = W(l) delta(l), where it is fused times theta'(s(l-1))"""
+    """de/dx(l-1) = W(l) delta(l), times theta'(s(l-1)) if that is fused"""
     job.k.gemm(&layer.products.for_dx, m, delta_at(job, layer, row), dx_at(job, &layer.input, row),
                x_at(job, layer.input.source, row), scratch)
 
 
 cdef inline const char *grad_operands(Job *job, Layer *layer, Py_ssize_t row, gemm_t *g) noexcept nogil:
-    """A^T B = de/dW(l) = x(l-1) delta(l)^T summed over rows from `row` on in their order, or its transpose. Gives A."""
+    """Set up g for A^T B = de/dW(l), x(l-1) delta(l)^T summed over the rows from `row` on, or its transpose; returns A.
+    """
     cdef Layer *before = layer.input.source
     cdef char *x = operands_at(job, before, row)
     cdef char *delta = delta_w_at(job, layer, row)
@@ -125,7 +126,7 @@ cdef inline void dense_grad_product(Job *job, Layer *layer, Py_ssize_t lo, Py_ss
 
 
 cdef inline void fetch_tile(Job *job, Py_ssize_t w, Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld) noexcept nogil:
-    """Have what the step is going to change on its way while the gradient is computed."""
+    """Prefetch what the step is going to change, while the gradient is computed."""
     job.k.fetch(m, n, at(job, job.net.P, w), ld)
     if job.optimizer.S1 != NULL:
         job.k.fetch(m, n, at(job, job.optimizer.S1, w), ld)
@@ -137,7 +138,7 @@ cdef inline void fetch_tile(Job *job, Py_ssize_t w, Py_ssize_t m, Py_ssize_t n, 
 
 cdef void dense_grad_step(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, const step_t *step,
                           int thread) noexcept nogil:
-    """dense_grad and the step, tile by tile, the gradient never leaving the cache"""
+    """dense_grad and the step, tile by tile, so that the gradient stays in the cache"""
     cdef Weights *W = &layer.weights
     cdef step_t room
     cdef const step_t *own = step_of(&W.of_W, step, &room)
@@ -208,7 +209,7 @@ cdef void dense_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t h
 
 cdef void mirror_tile(const Job *job, Layer *layer, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j,
                       Py_ssize_t n) noexcept nogil:
-    """The forms of the (m, n) tile of W at (i, j), which is of one panel where W is in panels."""
+    """Update the forms of the (m, n) tile of W at (i, j). If W has panels, the tile lies in a single one."""
     cdef Weights *W = &layer.weights
     cdef Forms *forms = &layer.forms
     cdef char *tile = at(job, W.W, i * W.ld + j)

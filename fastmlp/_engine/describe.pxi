@@ -1,15 +1,15 @@
-# A network's Layer structs, as the Python level describes them: sizes, what a layer reads, where its parameters stand.
+# Build a network's Layer structs from the descriptions of the Python level: sizes, sources, places of parameters.
 
 cdef enum:
-    # networks of at most so many bytes, or at most GROUP_UNITS parameters a unit, as convolutions have, sum batches in
-    # two groups, see group_rows; part of the promise of bits
+    # networks with at most so many bytes of parameters, or at most GROUP_UNITS parameters per unit, as convolutions
+    # have, sum batches in two groups, see group_rows. The bits depend on these numbers.
     GROUP_BYTES = 64 * 1024
     GROUP_UNITS = 16
 
 
 cdef object read_layers(Job *blank, d, layers, dtype, list held):
-    """Layers 1 .. L with sizes d as their kinds have them. held: takes what they point at. Returns the running
-    statistics, layer by layer, in that dtype."""
+    """Read layers 1 .. L with sizes d. held: receives the arrays that they point to. Returns the running statistics,
+    layer by layer, of that dtype."""
     cdef Network *net = &blank.net
     cdef int l
     net.layers[0].d_out = net.numeric = d[0]
@@ -20,8 +20,7 @@ cdef object read_layers(Job *blank, d, layers, dtype, list held):
 
 
 cdef read_layer(Job *blank, int l, Py_ssize_t units, dict spec, list held):
-    """Layer l as its kind has it. ValueError where the spec, which is used up, has numbers that the kind does not
-    read."""
+    """Read layer l from its spec, which is emptied. ValueError if the spec has entries that the kind does not read."""
     cdef Layer *layers = blank.net.layers
     cdef Layer *layer = &layers[l]
     cdef Weights *W = &layer.weights
@@ -45,7 +44,7 @@ cdef read_layer(Job *blank, int l, Py_ssize_t units, dict spec, list held):
 
 
 cdef object keep_statistics(Job *job, dtype):
-    """Room for the running means, 0, and variances, 1, of the layers that normalise."""
+    """Allocate the running means, 0 at first, and variances, 1 at first, of the layers of batch normalisation."""
     cdef Norm *norm
     cdef int l
     cdef Py_ssize_t offset = 0
@@ -60,10 +59,10 @@ cdef object keep_statistics(Job *job, dtype):
 
 
 cdef follow_readers(Network *net):
-    """Say of each input whether others read the same source: which of them writes its delta first in the delta
-    sweep, and which of them comes last."""
+    """For each source that several layers read, determine which of them writes its delta first in the delta sweep, and
+    which comes last."""
     cdef int l
-    last = {}       # of each source, the input that came last so far
+    last = {}       # source -> the last input so far that reads it
     for l in range(net.L, 0, -1):
         follow_reader(&net.layers[l].input, last)
         follow_reader(&net.layers[l].second, last)
@@ -80,7 +79,8 @@ cdef follow_reader(Input *input, dict last):
 
 
 cdef Py_ssize_t lay_out_parameters(Job *blank, Ties *ties, tail):
-    """Where parameters stand in P, and what they amount to; returns how many there are. tail: see Core."""
+    """Assign the parameters their places in P, and add up sizes and work; returns the number of parameters. tail: see
+    Core."""
     cdef Network *net = &blank.net
     cdef Py_ssize_t lanes = blank.k.lanes, offset = 0, units = 0, n_params = 0
     cdef Layer *layer

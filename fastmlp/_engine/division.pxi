@@ -1,26 +1,26 @@
-# Steps that ranks of one machine divide: each works on other rows of a batch, and steps a part of each layer. Its
-# gradient is where the others read their parts of it; the parameters and their other forms are in memory of all.
+# Steps divided among the ranks of one machine: each rank computes the gradient of its rows of a batch, and steps its
+# part of the parameters. Gradients, parameters and the forms of W are in memory that all ranks share.
 #
-# In each batch a rank counts all layers twice, in their order: first as it has the gradient of the others' parts of
-# each, which they then add to theirs, and again as it has stepped its own parts, which they then read. So they wait for
-# one layer at a time, while it works on the next.
+# In each batch a rank counts every layer twice, in order: once when its gradient of the other ranks' parts of the layer
+# is complete, which they then add to theirs, and once when it has stepped its own part, which they then read. So a rank
+# waits for one layer at a time while the others work on the next.
 
 cdef enum:
-    PART_BYTES = 64 * 1024      # of W that are worked on at a time, while they are in the cache
+    PART_BYTES = 64 * 1024      # bytes of W that are processed at a time, to stay in the cache
 
 
 cdef inline const Py_ssize_t *part_of_rank(const Job *job, int rank, int thread) noexcept nogil:
-    """What a thread does of a rank's rows of the weights: pairs lo, hi by layer."""
+    """The rows of the weights that a thread handles in a rank's part: pairs (lo, hi) by layer."""
     return job.division.parts + 2 * (rank * job.team.active + thread) * (job.net.L + 1)
 
 
 cdef void divided_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step,
                         int thread) noexcept nogil:
-    """The weight phase of a chunk of m rows, after a batch's last chunk with the step."""
+    """The weight phase of a chunk of m rows, with the step after a batch's last chunk."""
     cdef int l, L = job.net.L
     cdef meeting_t *meeting = job.division.meeting
     cdef unsigned before
-    wait_for_step(job, L)   # where a signal has ended the row phase: others may still read the gradient before
+    wait_for_step(job, L)   # if a signal has ended the row phase, others may still read the last gradient
     if job.gradient.full:
         full_gradient(job, 0, at_row, m, batch, thread)
         if at_row + m < batch:
@@ -51,7 +51,7 @@ cdef void divided_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t ba
 
 
 cdef inline void done_with_layer(Job *job, int l, int thread) noexcept nogil:
-    """Count a layer. Threads do not wait for each other at each of them, but count all layers after the last."""
+    """Count a layer as done. Several threads count all layers at once after the last, to wait for each other once."""
     cdef bint alone = job.team.active == 1
     if not alone:
         if l < job.net.L:
@@ -62,13 +62,13 @@ cdef inline void done_with_layer(Job *job, int l, int thread) noexcept nogil:
 
 
 cdef void wait_for_step(const Job *job, int l) noexcept nogil:
-    """Go on once all ranks have stepped layer l in the batch before, if there was one."""
+    """Wait until all ranks have stepped layer l in the previous batch, if there was one."""
     cdef const meeting_t *meeting = job.division.meeting
     wait_for(meeting, LAYERS, meeting.counts[LAYERS] - job.net.L + l)
 
 
 cdef void say_loss(Job *job, Py_ssize_t batch) noexcept nogil:
-    """Come to the meeting of a batch, with its loss and whether one is not finite, unless this rank has failed."""
+    """Bring the batch's loss and the flag for non-finite losses to the meeting, unless this rank has failed."""
     cdef double numbers[MEETING_NUMBERS]
     memset(numbers, 0, sizeof(numbers))
     if job.division.gives:
@@ -80,11 +80,11 @@ cdef void say_loss(Job *job, Py_ssize_t batch) noexcept nogil:
 
 
 cdef void hear_losses(Job *job, Py_ssize_t batch) noexcept nogil:
-    """The loss of the batch, and whether one is not finite, become those of all. Where a rank has failed, the exchange
-    ends all."""
+    """Take from the meeting the batch's loss and the flag for non-finite losses over all ranks. If a rank has failed,
+    the exchange ends all of them."""
     cdef double numbers[MEETING_NUMBERS]
     if not load(&job.signals.stopped):
-        set_float_mode(job.team.outside)    # in which others sum in Python
+        set_float_mode(job.team.outside)    # the mode in which ranks that sum in Python do so
         hear(job.division.meeting, numbers)
         set_float_mode(ENGINE_MODE)
         job.results.batch_loss = numbers[1]
@@ -95,7 +95,7 @@ cdef void hear_losses(Job *job, Py_ssize_t batch) noexcept nogil:
 
 
 cdef void grad_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t m, int thread) noexcept nogil:
-    """The gradient of rows lo .. hi of W over the m rows of a batch, into G."""
+    """Compute the gradient of rows lo .. hi of W over the m rows of a batch, in G."""
     layer.kind.grad(job, layer, lo, hi, 0, m, False, job.gradient.G, job.shares.scratch[thread])
     if layer.kind.grad_end != NULL:
         layer.kind.grad_end(job, layer, lo, hi, job.gradient.G)
@@ -112,8 +112,8 @@ cdef void grad_for_others(Job *job, int l, Py_ssize_t m, int thread) noexcept no
 
 
 cdef void step_part(Job *job, int l, Py_ssize_t m, const step_t *step, int thread) noexcept nogil:
-    """This rank's part of a layer: its gradient, where that is not in G yet, to which those of the others are added,
-    and the step."""
+    """Step this rank's part of a layer: compute its gradient if it is not in G yet, add those of the other ranks, and
+    step."""
     cdef Layer *layer = &job.net.layers[l]
     cdef const Py_ssize_t *part = part_of_rank(job, job.division.rank, thread)
     cdef Py_ssize_t lo = part[2 * l], hi = part[2 * l + 1]
@@ -128,12 +128,12 @@ cdef void step_part(Job *job, int l, Py_ssize_t m, const step_t *step, int threa
 
 
 cdef inline Py_ssize_t rows_at_once(const Job *job, const Layer *layer) noexcept nogil:
-    """Rows of W that stay in the cache together; all where they are not to be cut anywhere."""
+    """The number of rows of W that fit in the cache together; all if W must not be divided at arbitrary rows."""
     return layer.weights.rows if layer.kind.cut != NULL else max(8, PART_BYTES // (layer.weights.ld * job.size) & -8)
 
 
 cdef void step_from_all(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t end, const step_t *step) noexcept nogil:
-    """Rows lo .. end of W from G and the gradients of the others."""
+    """Step rows lo .. end of W from G and the gradients of the other ranks."""
     cdef Py_ssize_t hi, begin, n
     while lo < end:
         hi = min(lo + rows_at_once(job, layer), end)
@@ -148,8 +148,8 @@ cdef void step_from_all(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t end, c
 
 cdef void add_others(Job *job, Py_ssize_t m, Py_ssize_t n, char *own, Py_ssize_t ld_own, Py_ssize_t begin,
                      Py_ssize_t ld) noexcept nogil:
-    """own = the sum over all ranks, in their order, of the gradient of (m, n) parameters, the first of which is at
-    `begin`. Those before this rank are added up where the first has its own, which nobody else reads."""
+    """own = the gradient of (m, n) parameters, the first of which is at `begin`, summed over all ranks in order. The
+    sum of the ranks before this one is formed in the gradient of rank 0, of which no other rank reads this part."""
     cdef Division *of = &job.division
     cdef Py_ssize_t i, here
     cdef int q
@@ -164,7 +164,7 @@ cdef void add_others(Job *job, Py_ssize_t m, Py_ssize_t n, char *own, Py_ssize_t
 
 
 cdef void fetch_others(Job *job, Py_ssize_t begin, Py_ssize_t m, Py_ssize_t n, Py_ssize_t ld) noexcept nogil:
-    """Have what add_others is going to read on its way."""
+    """Prefetch what add_others is going to read."""
     cdef int q
     for q in range(job.division.size):
         if q != job.division.rank:

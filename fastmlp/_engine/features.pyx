@@ -1,5 +1,5 @@
-"""A learned factor and a learned summand for each feature, of maps for each channel: s = gamma x + beta. Layers of one
-of them or of both: W of the layer is gamma, b beta. Where only beta is there, it is kept in the place of W.
+"""Scale and shift layers: s = gamma x + beta, with a learned factor and a learned summand for each feature (of maps,
+for each channel), or one of the two. W of the layer is gamma and b is beta; without gamma, W is beta.
 """
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
@@ -65,7 +65,7 @@ cdef void affine_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_s
 
 cdef void grad_of_features(Job *job, Layer *layer, const char *x, Py_ssize_t ldx, Py_ssize_t row, Py_ssize_t m,
                            bint more, char *G) noexcept nogil:
-    """dgamma = sum of x delta_w, dbeta = sum of delta_w, over rows and positions; x is what gamma multiplies."""
+    """dgamma = sum of x delta_w, dbeta = sum of delta_w, over rows and positions; x is the factor of gamma."""
     cdef Weights *W = &layer.weights
     cdef char *first = at(job, G, W.w_at)
     cdef char *bias = at(job, G, W.b_at) if W.bias else NULL

@@ -1,15 +1,15 @@
-"""Dense layers in groups: W is g blocks on the diagonal of (d(l-1), d(l)), and nothing elsewhere. The blocks are kept
-one below the other, (d(l-1), d(l) / g): row i has what unit i of the source gives to the units of its group.
+"""Grouped dense layers: W is block diagonal, g blocks in (d(l-1), d(l)). The blocks are stored one below the other,
+(d(l-1), d(l) / g): row i has the weights from unit i of the source to the units of its group.
 
-Where a group is no whole number of vectors, products go through room of their own: whole vectors would reach into the
-units of the next group.
+If the size of a group is not a whole number of vectors, products are computed in scratch and copied: whole vectors
+would extend into the units of the next group.
 """
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport columns_for, dense_mirror
 
 cdef enum:
-    ROWS_AT_ONCE = 32       # rows whose products go through room at a time
+    ROWS_AT_ONCE = 32       # rows whose products are computed in scratch at a time
 
 
 cdef int grouped_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
@@ -21,13 +21,13 @@ cdef int grouped_measure(Job *blank, Layer *layer, dict spec, list held) except 
 
 
 cdef Py_ssize_t grouped_scratch(const kernels_t *k, const Layer *layer) noexcept:
-    """Products of some rows, and what they start from."""
+    """For the products of some rows, and their initial values."""
     return (ROWS_AT_ONCE + 1) * pad(max(layer.weights.cols, layer.d_in // layer.groups), k.lanes)
 
 
 cdef void multiply(Job *job, gemm_t *g, Py_ssize_t n, Py_ssize_t m, const char *A, char *C,
                    char *scratch) noexcept nogil:
-    """C (m, n) = init + A B, for n columns that others follow."""
+    """C (m, n) = init + A B; further columns of C follow the n."""
     cdef Py_ssize_t r, end, i = 0, ld = g.ldc
     cdef char *room = at(job, scratch, job.shares.kind_at)
     cdef char *init = at(job, room, ROWS_AT_ONCE * pad(n, job.k.lanes))
@@ -88,7 +88,7 @@ cdef void grouped_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
 
 cdef void grouped_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
                        char *G, char *scratch) noexcept nogil:
-    """de/dW(l) = sum of x(l-1) delta_w(l)^T, of the units of a group each; de/db(l) = sum of delta_w(l)"""
+    """de/dW(l) = sum of x(l-1) delta_w(l)^T within each group; de/db(l) = sum of delta_w(l)"""
     cdef Layer *before = layer.input.source
     cdef Weights *weights = &layer.weights
     cdef Py_ssize_t i = lo, end, k, d_in = layer.d_in // layer.groups
@@ -101,7 +101,7 @@ cdef void grouped_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_
     while i < hi:
         k = i // d_in
         end = min(hi, (k + 1) * d_in)
-        # whole vectors may reach into the next group: what comes of it is cleared
+        # whole vectors may extend into the next group: the superfluous columns are cleared below
         g.B = operand_at(job, delta, k * weights.cols)
         g.init = at(job, W, i * weights.ld) if more else NULL
         job.k.gemm(&g, end - i, operand_at(job, operands_at(job, before, row), i), at(job, W, i * weights.ld), NULL,

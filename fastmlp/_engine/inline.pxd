@@ -1,26 +1,26 @@
-# Small functions on the structs that the engine's modules share, inlined into each.
+# Small inline functions on the structs, shared by the engine's modules.
 from libc.string cimport memcpy, memset
 
 from fastmlp._engine.structs cimport *
 
 
 cdef inline char *at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
-    """Where an element of a buffer is."""
+    """Address of an element of a buffer."""
     return <char *>base + elements * job.size
 
 
 cdef inline char *operand_at(const Job *job, const char *base, Py_ssize_t elements) noexcept nogil:
-    """Where an element of what products read is: of x or delta as operands, of W's forms."""
+    """Address of an element of an operand of products: of x or delta as operands, or of W's forms."""
     return <char *>base + elements * job.k.operandsize
 
 
 cdef inline Py_ssize_t room_for(const Job *job, Py_ssize_t elements) noexcept nogil:
-    """Bytes of so many elements in the arena."""
+    """The bytes that elements take in the arena."""
     return pad(elements * job.size, ALIGN)
 
 
 cdef inline Py_ssize_t share_begin(const Job *job, Py_ssize_t n, int thread, Py_ssize_t multiple) noexcept nogil:
-    """Where a thread's part of n things begins, at a multiple of some number; n for the thread after the last."""
+    """The beginning of a thread's part of n things, a multiple of `multiple`; n for the thread after the last."""
     return n if thread == job.team.active else n * thread // job.team.active // multiple * multiple
 
 
@@ -48,7 +48,7 @@ cdef inline uint64_t mix(uint64_t z) noexcept nogil:
 
 
 cdef inline bint stopped(Job *job, const char *scratch) noexcept nogil:
-    """Whether the rows that are left are to be passed over. A thread is known by its scratch."""
+    """Whether to skip the remaining rows; thread 0, recognised by its scratch, also looks for signals."""
     cdef double now
     if scratch == job.shares.scratch[0]:
         now = now_seconds()
@@ -74,12 +74,12 @@ cdef inline char *delta_at(const Job *job, const Layer *layer, Py_ssize_t row) n
 
 
 cdef inline char *delta_w_at(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """What the weight phase takes for delta(l), from a row on"""
+    """delta(l) as the weight phase uses it, from a row on"""
     return at(job, layer.buffers.delta_w, row * layer.buffers.ld)
 
 
 cdef inline char *row_room_at(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """What the kind keeps of a row, see row_scratch"""
+    """What the kind stores for a row, see row_scratch"""
     return at(job, layer.buffers.row_room, row * layer.buffers.row_room_ld)
 
 
@@ -119,12 +119,12 @@ cdef inline double weight_of_row(const Job *job, Py_ssize_t pos) noexcept nogil:
 
 
 cdef inline void clear_pad(const Job *job, const Layer *layer, char *row) noexcept nogil:
-    """Zero past a row's last unit, where theta and theta' are going to look."""
+    """Clear a row past its last unit, where theta and theta' will also read."""
     memset(at(job, row, layer.d_out), 0, (pad(layer.d_out, job.k.lanes) - layer.d_out) * job.size)
 
 
 cdef inline void clear_pads(const Job *job, const Layer *layer, char *rows, Py_ssize_t m) noexcept nogil:
-    """The same of m rows."""
+    """The same for m rows."""
     cdef Py_ssize_t i
     if layer.d_out != pad(layer.d_out, job.k.lanes):
         for i in range(m):
@@ -140,7 +140,7 @@ cdef inline void activate(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) 
 
 cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t first, Py_ssize_t end,
                                Py_ssize_t ld) noexcept nogil:
-    """Zero in columns first .. end of m rows: x(l-1) may hold anything past its last unit, W may not."""
+    """Clear columns first .. end of m rows: x(l-1) may hold anything past its last unit, but W must have zeros."""
     cdef Py_ssize_t i
     if first < end:
         for i in range(m):
@@ -148,14 +148,14 @@ cdef inline void clear_columns(const Job *job, char *G, Py_ssize_t m, Py_ssize_t
 
 
 cdef inline step_t bias_step(const step_t *step) noexcept nogil:
-    """Biases know no penalties."""
+    """The step for biases, which are not penalised."""
     cdef step_t bias = step[0]
     bias.decay = bias.l2 = bias.l1 = 0
     return bias
 
 
 cdef inline const step_t *step_of(const Factors *factors, const step_t *step, step_t *room) noexcept nogil:
-    """A step with factors, in room where they are not 1."""
+    """The step with factors applied, stored in room unless both are 1."""
     if factors.lr == 1 and factors.decay == 1:
         return step
     room[0] = step[0]
@@ -166,7 +166,7 @@ cdef inline const step_t *step_of(const Factors *factors, const step_t *step, st
 
 
 cdef inline Py_ssize_t span_end(const Job *job, const Layer *layer, Py_ssize_t hi) noexcept nogil:
-    """Where the parameters of a layer's rows up to hi end: the bias goes with the last row."""
+    """The end of the parameters of a layer's rows up to hi; the bias belongs to the last row."""
     cdef const Weights *W = &layer.weights
     return W.b_at + pad(W.units, job.k.lanes) if hi == W.rows and W.bias else W.w_at + hi * W.ld
 
@@ -178,7 +178,8 @@ cdef inline void step_span(Job *job, const step_t *step, Py_ssize_t begin, Py_ss
 
 
 cdef inline void step_elements(Job *job, const step_t *step, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """The same where these need not be whole vectors: what shares the first and the last one stays as it is."""
+    """The same for parameters that need not be whole vectors: the other elements of the first and last vector are saved
+    and restored."""
     cdef char *arrays[3]
     cdef char held[6][ALIGN]
     cdef Py_ssize_t lanes = job.k.lanes, first = begin & -lanes, last = pad(end, lanes)
@@ -196,8 +197,8 @@ cdef inline void step_elements(Job *job, const step_t *step, Py_ssize_t begin, P
 
 
 cdef inline bint add_dx(const Job *job, const Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    """Add de/dx of an input, of m rows, to what other layers gave of it; whether delta of the source is complete then.
-    """
+    """Add de/dx of an input, for m rows, to what other layers contributed; returns whether delta of the source is then
+    complete."""
     if input.dx == NULL:
         return False
     if input.adds:
@@ -207,7 +208,7 @@ cdef inline bint add_dx(const Job *job, const Input *input, Py_ssize_t row, Py_s
 
 cdef inline void move_features(const Job *job, Py_ssize_t positions, Py_ssize_t n, const char *x, Py_ssize_t step_x,
                                char *out, Py_ssize_t step_out) noexcept nogil:
-    """Copy n features at each position, which are so many elements apart here and there."""
+    """Copy n features at each position; step_x, step_out: elements between positions."""
     cdef Py_ssize_t p
     for p in range(positions):
         memcpy(at(job, out, p * step_out), at(job, x, p * step_x), n * job.size)

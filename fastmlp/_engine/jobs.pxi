@@ -1,4 +1,4 @@
-# What the threads of a team run, each on its part of the rows.
+# The jobs that the threads of a team run, each thread on its part of the rows.
 
 cdef inline double nadam_momentum(const step_t *step, double fade) noexcept nogil:
     """beta1 (1 - fade^t / 2)"""
@@ -6,7 +6,7 @@ cdef inline double nadam_momentum(const step_t *step, double fade) noexcept nogi
 
 
 cdef void correct_nadam(const step_t *given, double product, double p2, double fade, step_t *step) noexcept nogil:
-    """NAdam's rates of a step and its eps, from the product of the momenta, the power of beta2 and that of fade."""
+    """Set NAdam's rates and eps for a step. product: of the momenta so far; p2, fade: powers of beta2 and fade."""
     cdef double root = sqrt(1 - p2), ahead = nadam_momentum(given, fade * given.fade)
     step.lr = given.lr * root * ahead / (1 - product * ahead)
     step.lr_g = given.lr * root * (1 - nadam_momentum(given, fade)) / (1 - product)
@@ -14,8 +14,8 @@ cdef void correct_nadam(const step_t *given, double product, double p2, double f
 
 
 cdef inline void take_rates(const step_t *given, Powers *powers, step_t *step) noexcept nogil:
-    """The powers after one more step, and that step's rates: corrections of bias, which take long, so well before they
-    are used."""
+    """Advance the powers by a step, and set that step's bias-corrected rates. Called well before they are used, since
+    square roots and divisions are slow."""
     cdef double product = powers.beta1
     powers.beta1 *= step.beta1
     powers.beta2 *= step.beta2
@@ -28,7 +28,7 @@ cdef inline void take_rates(const step_t *given, Powers *powers, step_t *step) n
 
 
 cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noexcept nogil:
-    """Whether no row of a batch has a weight: then there is no step either."""
+    """Whether all rows of a batch have weight 0: then there is no step."""
     cdef Py_ssize_t i
     if job.rows.loss.weight == NULL:
         return False
@@ -39,7 +39,7 @@ cdef inline bint weightless(const Job *job, Py_ssize_t pos, Py_ssize_t end) noex
 
 
 cdef void train_job(void *arg, int thread) noexcept nogil:
-    """Chunks first_chunk .. end_chunk of the epoch. Ends early, before the step, where a loss is not finite."""
+    """Train on chunks first_chunk .. end_chunk - 1 of the epoch. Ends before the step if a loss is not finite."""
     cdef Job *job = <Job *>arg
     cdef Batches *batches = &job.batches
     cdef Optimizer *optimizer = &job.optimizer
@@ -102,13 +102,13 @@ cdef void train_job(void *arg, int thread) noexcept nogil:
         optimizer.powers, optimizer.average_power = powers, average_power
 
 
-# A thread's part of positions first_row .. end_row, a block at a time.
+# A thread's part of positions first_row .. end_row - 1, processed a block at a time.
 cdef struct Part:
-    Py_ssize_t pos, end         # of what is left
-    Py_ssize_t row              # of the buffers, where each block has its place
+    Py_ssize_t pos, end         # the positions that are left
+    Py_ssize_t row              # row of the buffers at which each block is placed
     Py_ssize_t m                # rows of the present block
     Py_ssize_t until_look       # blocks until the next look for signals
-    const char *scratch         # of the thread
+    const char *scratch         # the thread's
 
 
 cdef inline Part part_of(const Job *job, int thread) noexcept nogil:
@@ -123,7 +123,7 @@ cdef inline Part part_of(const Job *job, int thread) noexcept nogil:
 
 
 cdef inline bint next_block(Job *job, Part *part) noexcept nogil:
-    """Whether there is one more."""
+    """Go on to the next block; False if there is none."""
     part.pos += part.m
     if part.m > 0 and passed_over(job, &part.until_look, part.scratch):
         return False
@@ -132,19 +132,19 @@ cdef inline bint next_block(Job *job, Part *part) noexcept nogil:
 
 
 cdef inline void give_rows(const Job *job, const Layer *layer, const char *rows, const Part *part) noexcept nogil:
-    """Rows of a buffer of a layer into what the job makes of each row."""
+    """Copy rows of a layer's buffer to the job's output."""
     job.k.rows(part.m, layer.d_out, at(job, rows, part.row * layer.buffers.ld), layer.buffers.ld,
                at(job, job.results.out, part.pos * layer.d_out), layer.d_out)
 
 
 cdef inline void take_seed(const Job *job, const Layer *layer, char *rows, const Part *part) noexcept nogil:
-    """Rows of the seed into a buffer of a layer."""
+    """Copy rows of the seed to a layer's buffer."""
     job.k.rows(part.m, layer.d_out, at(job, job.results.seed, part.pos * layer.d_out), layer.d_out,
                at(job, rows, part.row * layer.buffers.ld), layer.buffers.ld)
 
 
 cdef void forward_job(void *arg, int thread) noexcept nogil:
-    """Predictions where out is given, losses where values are."""
+    """Compute predictions if `out` is given, and losses if `values` is."""
     cdef Job *job = <Job *>arg
     cdef Part part = part_of(job, thread)
     cdef Layer *last = &job.net.layers[job.net.L]
@@ -161,7 +161,7 @@ cdef void forward_job(void *arg, int thread) noexcept nogil:
 
 
 cdef void pull_job(void *arg, int thread) noexcept nogil:
-    """From the loss, or from the seed, back to de/dx(0)."""
+    """Propagate from the loss, or from the seed, back to de/dx(0)."""
     cdef Job *job = <Job *>arg
     cdef Part part = part_of(job, thread)
     cdef Layer *last = &job.net.layers[job.net.L]
@@ -177,7 +177,7 @@ cdef void pull_job(void *arg, int thread) noexcept nogil:
 
 
 cdef void push_job(void *arg, int thread) noexcept nogil:
-    """From the seed x'(0) to x'(L)."""
+    """Propagate from the seed x'(0) forward to x'(L)."""
     cdef Job *job = <Job *>arg
     cdef Part part = part_of(job, thread)
     cdef Layer *tangent = job.sensitivity.tangent
@@ -190,7 +190,7 @@ cdef void push_job(void *arg, int thread) noexcept nogil:
 
 
 cdef void attack_job(void *arg, int thread) noexcept nogil:
-    """x(0) moved to where the loss is larger."""
+    """Attack x(0): move it so that the loss increases."""
     cdef Job *job = <Job *>arg
     cdef Part part = part_of(job, thread)
     while next_block(job, &part):
@@ -201,7 +201,7 @@ cdef void attack_job(void *arg, int thread) noexcept nogil:
 
 
 cdef void keep_job(void *arg, int thread) noexcept nogil:
-    """s and x of all rows, each row in its own place."""
+    """Compute and keep s and x of all rows."""
     cdef Job *job = <Job *>arg
     cdef Part part = part_of(job, thread)
     while next_block(job, &part):
@@ -209,7 +209,7 @@ cdef void keep_job(void *arg, int thread) noexcept nogil:
 
 
 cdef void sweep_job(void *arg, int thread) noexcept nogil:
-    """Everything of all rows: s, x, delta, de/dx(0), then the gradient from delta_w = scaled delta."""
+    """Compute s, x, delta and de/dx(0) of all rows, then the gradient from delta_w, the scaled delta."""
     cdef Job *job = <Job *>arg
     cdef int l
     cdef Layer *layer

@@ -1,6 +1,6 @@
-"""The table of layer kinds, and the kinds without weights of their own that treat each unit by itself: dropout, a copy,
-with an activation or without, the sum of two layers, and two layers side by side. A kind is a row here and a module, or
-a section of one, with its functions; see LayerKind.
+"""The table of layer kinds, and the elementwise kinds without weights: dropout, identity (with or without an
+activation), sum and concatenation of two layers. A kind has a row in the table, and its functions in a module or a
+section of one; see LayerKind.
 """
 from libc.stdint cimport uintptr_t
 
@@ -19,7 +19,7 @@ from fastmlp._engine.structs cimport *
 from fastmlp._engine.sweep cimport DENSE
 
 cdef enum:
-    NEAR_ROWS = 8
+    NEAR_ROWS = 8   # rows that stay in the L1 cache between two operations
 
 cdef LayerKind DROPOUT, IDENTITY, SUM, CONCAT
 
@@ -70,7 +70,7 @@ cdef void identity_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t r
 
 
 cdef void sum_prepare(const Job *job, Layer *layer) noexcept nogil:
-    """Where f(x) is read by the sum alone, backward applies its theta'."""
+    """If the first source is read by the sum alone, backward also applies its theta'."""
     cdef Layer *before = layer.input.source
     layer.input.fused = (layer.input.last and not layer.input.adds and before.theta.act != ACT_identity
                          and before.buffers.de_dx == NULL)
@@ -89,7 +89,7 @@ cdef void sum_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py
 
 cdef void sum_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                        char *scratch) noexcept nogil:
-    """de/dx of both sources: delta(l), where it is fused times theta'"""
+    """de/dx of both sources: delta(l), for the first one times theta' if that is fused"""
     if layer.input.fused:
         pass_through_theta(job, layer, row, m)
     else:
@@ -98,7 +98,7 @@ cdef void sum_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
 
 
 cdef void pass_through_theta(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    """delta of the first source, delta(l) times its theta': a few rows at a time, which stay in the nearest cache."""
+    """delta of the first source = delta(l) times its theta', a few rows at a time, which stay in the L1 cache."""
     cdef Layer *before = layer.input.source
     cdef Py_ssize_t i = row, n
     while i < row + m:
@@ -122,8 +122,8 @@ cdef int concat_measure(Job *blank, Layer *layer, dict spec, list held) except -
 
 cdef void concat_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                          char *scratch) noexcept nogil:
-    """x(l) = the second source's features, then the first one's, which comes later in the network; of maps position by
-    position"""
+    """x(l) = the features of the second source, then those of the first, which comes later in the network; for maps at
+    each position"""
     cdef Layer *one = layer.second.source
     cdef Layer *other = layer.input.source
     cdef Py_ssize_t i, positions = layer.positions, n = layer.d_out // positions, first = one.d_out // positions
@@ -144,7 +144,7 @@ cdef void concat_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
 
 cdef void split_delta(Job *job, Layer *layer, Input *input, Py_ssize_t first, Py_ssize_t row,
                       Py_ssize_t m) noexcept nogil:
-    """de/dx of a source whose features are those of delta(l) from `first` on."""
+    """de/dx of a source, whose features begin at `first` in delta(l)."""
     cdef Layer *source = input.source
     cdef Py_ssize_t i, positions = layer.positions, n = source.d_out // positions
     if input.dx == NULL:
@@ -180,7 +180,7 @@ CONCAT.backward = concat_backward
 
 # ---- the table
 
-KINDS = {}      # by name, where each is in memory
+KINDS = {}      # name -> address of the LayerKind
 
 
 cdef add(const LayerKind *kind):
@@ -216,5 +216,5 @@ add_rounding(&CONV)
 
 
 cdef const LayerKind *kind_of(name) except NULL:
-    """A kind by its name; KeyError where there is none."""
+    """A kind by its name; KeyError if there is none."""
     return <const LayerKind *><uintptr_t>KINDS[name]

@@ -1,12 +1,12 @@
-"""Activations with learned numbers, one for each feature, of maps for each channel; and gates.
+"""Activations with a learned number a for each feature (of maps, for each channel), and gated linear units.
 
-    s = u + a (w - u), of x = x(l-1) and theta(x): what lies a part a, W of the layer, of the way between the two
+    s = u + a (w - u), an interpolation between two functions u and w of x = x(l-1); a is W of the layer
         mixture   u = x, w = theta(x): (1 - a) x + a theta(x)
         prelu     u = max(x, 0), w = x: x where x > 0, else a x (He et al. 2015)
     s = b theta(c), b and c the first and the second half of the features of x(l-1) (Dauphin et al. 2017)
 
-Each row keeps in its room what theta' is taken from; and mixtures w - u, by which alone s depends on a, and which a's
-gradient wants.
+For each row, what theta' is computed from is stored in the row's room, and for mixtures also w - u, the derivative of s
+by a.
 """
 from fastmlp._engine.features cimport features_measure, grad_of_features
 from fastmlp._engine.inline cimport *
@@ -32,7 +32,7 @@ cdef int prelu_measure(Job *blank, Layer *layer, dict spec, list held) except -1
 
 
 cdef Py_ssize_t mixture_room(const kernels_t *k, const Layer *layer) noexcept:
-    """What theta' is taken from, then w - u."""
+    """For what theta' is computed from, then w - u."""
     return 2 * pad(layer.d_out, k.lanes)
 
 
@@ -46,14 +46,14 @@ cdef inline char *room_of(const Job *job, const Layer *layer, Py_ssize_t row) no
 
 
 cdef inline char *rest_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """w - u of a row, of a tangent how that changes"""
+    """w - u of a row; for a tangent layer, its tangent"""
     return at(job, room_of(job, layer, row), pad(layer.d_out, job.k.lanes))
 
 
 cdef inline void lie_between(Job *job, const Layer *layer, const char *x, Py_ssize_t ldx, const char *theta,
                              Py_ssize_t ldt, Py_ssize_t m, const char *a, char *rest, Py_ssize_t ldr, char *out,
                              Py_ssize_t ldo) noexcept nogil:
-    """rest = w - u, out = u + a rest, where x and theta are those of the layer, or both have a factor."""
+    """rest = w - u, out = u + a rest. x, theta: x(l-1) and theta(x(l-1)), or both times a factor."""
     if layer.mixture.from_theta:
         x, ldx, theta, ldt = theta, ldt, x, ldx
     job.k.blend(m, layer.positions, layer.features.n, x, ldx, theta, ldt, a, rest, ldr, out, ldo)
@@ -67,7 +67,7 @@ cdef void mixture_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row
     cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
     cdef char *s = s_at(job, layer, row)
     cdef char *kept
-    # theta(x) is put where w - u will be if s must be kept, else over s
+    # theta(x) is stored where w - u will be if theta' needs s, else over s
     cdef Py_ssize_t theta_at = n if theta.needs_s else 0
     for i in range(m):
         kept = room_of(job, layer, row + i)
@@ -90,7 +90,7 @@ cdef void mixture_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t ro
 
 cdef void pull_mixture(Job *job, Layer *layer, const char *a, const char *delta, Py_ssize_t row, Py_ssize_t m, char *dx,
                        Py_ssize_t ldx, char *rest, Py_ssize_t ldr, char *scratch) noexcept nogil:
-    """dx = delta (u' + a (w' - u')), and where it is wanted rest = delta (w' - u')."""
+    """dx = delta (u' + a (w' - u')) and, unless rest is NULL, rest = delta (w' - u')."""
     cdef Theta *theta = &layer.mixture.theta
     cdef Py_ssize_t i, n = pad(layer.d_out, job.k.lanes)
     cdef char *sloped = at(job, scratch, job.shares.kind_at)
@@ -126,7 +126,7 @@ cdef void mixture_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos
 
 cdef void mixture_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                                char *scratch) noexcept nogil:
-    """(de/dx(l-1))' = delta'(l) (u' + a (w' - u')), and what theta'' adds, delta(l) (u'' + a (w'' - u'')) x'"""
+    """(de/dx(l-1))' = delta'(l) (u' + a (w' - u')) + delta(l) (u'' + a (w'' - u'')) x'"""
     cdef Layer *before = tangent.input.source
     cdef Layer *pulled = &job.sensitivity.pulled[layer.number]
     cdef Theta *theta = &layer.mixture.theta
@@ -177,7 +177,7 @@ cdef int glu_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
 
 
 cdef Py_ssize_t glu_room(const kernels_t *k, const Layer *layer) noexcept:
-    """What theta' is taken from, then theta(c)."""
+    """For what theta' is computed from, then theta(c)."""
     return 2 * pad(layer.d_out, k.lanes)
 
 
@@ -187,7 +187,7 @@ cdef Py_ssize_t glu_scratch(const kernels_t *k, const Layer *layer) noexcept:
 
 
 cdef inline char *gate_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """theta(c) of a row, of a tangent how that changes"""
+    """theta(c) of a row; for a tangent layer, its tangent"""
     return rest_of(job, layer, row)
 
 

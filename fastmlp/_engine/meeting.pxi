@@ -1,7 +1,8 @@
-# Where ranks of one machine meet.
+# A barrier and sums for ranks of one machine, through shared memory.
 
 cdef class Meeting:
-    """Ranks 0 .. size - 1 that share memory: a uint8 array of size times BYTES, of zeros at first, on a cache line."""
+    """The meeting of ranks 0 .. size - 1. memory: shared uint8 array of size times BYTES, initially zero, which starts
+    on a cache line."""
 
     BYTES = sizeof(place_t)
 
@@ -12,12 +13,12 @@ cdef class Meeting:
         self.meeting.spin = SPIN if size <= cores() else 0
 
     def meet(self):
-        """Go on once all have called it, and see what they have written before."""
+        """Return once all ranks have called it; what they wrote before is then visible."""
         with nogil:
             meet(&self.meeting, NULL)
 
     def sums(self, numbers):
-        """The same; float64 (4,) become the sums over all ranks, added in their order."""
+        """As meet, and replace numbers, float64 (4,), by their sums over all ranks, added in the order of the ranks."""
         cdef double *place = <double *>address(numbers)
         with nogil:
             meet(&self.meeting, place)

@@ -1,9 +1,9 @@
 """Batch normalisation (Ioffe and Szegedy 2015): s = gamma x^ + beta, x^ = (x(l-1) - mean) / sqrt(var + eps), by
 columns, of maps by channels. W of the layer is gamma, b beta.
 
-In training mean and var are those of the batch, rows counted by their sample weights. So rows need each other: all
-threads settle the statistics once the batch has come so far, each for its columns, and on the way back the sums that
-their derivatives want,
+In training, mean and var are those of the batch, weighted by the sample weights. So rows depend on each other: when all
+rows of the batch have reached the layer, the threads compute the statistics, each for its columns, and in the delta
+sweep the sums in
 
     de/dx_i = gamma scale (delta_i - w_i / sum w (sum_k delta_k + x^_i sum_k delta_k x^_k)).
 
@@ -17,7 +17,7 @@ Along a tangent x' the batch's mean, var and both sums change too, so these are 
 
 Where others work on the same batch, mean, var and all sums are those of all their rows.
 
-Otherwise mean and var are the running ones, s is linear in x, and rows are apart.
+In prediction, mean and var are the running ones, s is linear in x, and rows are independent.
 """
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
@@ -38,7 +38,7 @@ cdef int norm_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
 
 
 cdef Py_ssize_t norm_place(Job *job, Layer *layer, char *base, Py_ssize_t offset) noexcept:
-    """The statistics."""
+    """Place the statistics."""
     cdef Norm *norm = &layer.norm
     cdef Py_ssize_t room = room_for(job, norm.channels)
     norm.mean, norm.var, norm.scale = base + offset, base + offset + room, base + offset + 2 * room
@@ -49,7 +49,7 @@ cdef Py_ssize_t norm_place(Job *job, Layer *layer, char *base, Py_ssize_t offset
 
 
 cdef void norm_prepare(const Job *job, Layer *layer) noexcept nogil:
-    """The running statistics are in use, until those of a batch are."""
+    """Use the running statistics, until a batch's are computed."""
     cdef Norm *norm = &layer.norm
     norm.total = 0
     if is_tangent(layer):
@@ -86,7 +86,7 @@ cdef inline bint next_columns(Job *job, Columns *columns) noexcept nogil:
 
 
 cdef void norm_settle(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int thread) noexcept nogil:
-    """The mean and the variance of this thread's columns of x(l-1); the running ones move towards them."""
+    """Compute the mean and variance of this thread's columns of x(l-1), and move the running ones towards them."""
     cdef Norm *norm = &layer.norm
     cdef Layer *before = layer.input.source
     cdef Columns columns = columns_of(job, layer, m, thread)
@@ -138,7 +138,7 @@ cdef inline void follow(Job *job, Norm *norm, char *running, Py_ssize_t i, doubl
 
 
 cdef void norm_settle_back(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t m, int thread) noexcept nogil:
-    """The sums of delta and of delta x^ over the batch, of this thread's columns."""
+    """Compute the sums of delta and of delta x^ over the batch, for this thread's columns."""
     cdef Norm *norm = &layer.norm
     cdef Columns columns = columns_of(job, layer, m, thread)
     while next_columns(job, &columns):
@@ -160,7 +160,7 @@ cdef inline void sum_columns(Job *job, Layer *layer, const Buffers *deltas, Py_s
 
 cdef void norm_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                        char *scratch) noexcept nogil:
-    """s(l) = gamma x^ + beta, x(l) = theta(s(l)); of a tangent, without mean and beta, s'(l) = gamma scale x'"""
+    """s(l) = gamma x^ + beta, x(l) = theta(s(l)); for a tangent, without mean and beta, s'(l) = gamma scale x'"""
     cdef Layer *before = layer.input.source
     cdef Weights *W = &layer.weights
     cdef char *s = s_at(job, layer, row)

@@ -1,15 +1,16 @@
-"""Numeric features, seen as waves or by bins.
+"""Encodings of numeric features: periodic functions (waves) and piecewise linear encoding (bins).
 
-    waves       x(l) = cos(2 pi x), and where it has twice the units sin(2 pi x) after it, of the same number of units
-                at a time, those of a feature
-    bins        s(l) = W^T e + b, e the encoding of x(l-1) by bins (Gorishniy, Rubachev and Babenko 2022): feature i has
-                a row of W for each bin, of which e is 1 in bins that x_i has left below it, the part of the way
-                through the one it is in, and 0 above; the first bin goes on below its edge, the last one above
+    waves       x(l) = cos(2 pi x) or, with twice as many units, cos(2 pi x) and sin(2 pi x): for each feature all its
+                cosines, then all its sines
+    bins        s(l) = W^T e + b, e the piecewise linear encoding of x(l-1) (Gorishniy, Rubachev and Babenko 2022):
+                feature i has a row of W for each of its bins. e is 1 in the bins below the one that holds x_i, in that
+                bin the fraction of its width below x_i, and 0 in the bins above. The first bin extends below its lower
+                edge, the last one above its upper edge.
 
-e is never made: with k the bin of x_i and f the part, feature i adds the sum of W's rows before k, kept in the place of
-panels, and f times row k. Of dW the row of a bin is the sum over all bins from it on of what the knots at their upper
-edges gather: delta times f at the upper edge of bin k, times 1 - f at its lower one. So a batch's G are knots first,
-and sums once, at its end.
+e is not stored: with k the bin of x_i and f the fraction, feature i adds f times row k of W and the sum of its rows
+before k, which is kept in the place of panels. For the gradient, each row of the batch adds to two knots only, the
+edges of its bin k: f delta at the upper edge, (1 - f) delta at the lower one. The row of a bin in dW is the sum over
+the knots at its upper edge and above. So G holds knots during a batch, and sums are formed once, at its end.
 """
 import numpy as np
 
@@ -26,20 +27,20 @@ cdef int waves_measure(Job *blank, Layer *layer, dict spec, list held) except -1
 
 
 cdef Py_ssize_t waves_room(const kernels_t *k, const Layer *layer) noexcept:
-    """The sines where they are no output."""
+    """For the sines, if they are not part of the output."""
     return 0 if layer.d_out > layer.d_in else layer.d_out
 
 
-# Where cosines and sines are, or how they change.
+# Addresses of cosines and sines, or of their tangents or deltas.
 cdef struct Waves:
-    Py_ssize_t step     # between those of two features
+    Py_ssize_t step     # elements between those of two positions
     char *cos
     char *sin           # or NULL
     Py_ssize_t ld, ld_sin
 
 
 cdef inline Waves waves_at(const Job *job, const Layer *layer, char *rows, Py_ssize_t row) noexcept nogil:
-    """In rows that are laid out as x(l)."""
+    """Cosines and sines in rows laid out as x(l)."""
     cdef Waves waves
     cdef Py_ssize_t n = layer.features.n
     cdef bint both = layer.d_out > layer.d_in
@@ -50,7 +51,7 @@ cdef inline Waves waves_at(const Job *job, const Layer *layer, char *rows, Py_ss
 
 
 cdef inline Waves waves_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """Of x(l), sines that are no output too."""
+    """Cosines and sines of x(l), including sines that are not output."""
     cdef Waves waves = waves_at(job, layer, layer.buffers.x, row)
     if waves.sin == NULL:
         waves.sin, waves.ld_sin = row_room_at(job, layer, row), layer.buffers.row_room_ld
@@ -107,7 +108,7 @@ cdef void waves_tangent_back(Job *job, Layer *layer, Layer *tangent, Py_ssize_t 
 # ---- bins
 
 cdef int bins_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
-    """Where the bins of each feature are, of arrays of edges."""
+    """Read the bins of each feature, given as arrays of edges."""
     cdef Weights *W = &layer.weights
     cdef Bins *bins = &layer.bins
     edges = spec.pop("edges")
@@ -126,28 +127,28 @@ cdef int bins_measure(Job *blank, Layer *layer, dict spec, list held) except -1:
 
 
 cdef Py_ssize_t bins_place(Job *job, Layer *layer, char *base, Py_ssize_t offset) noexcept:
-    """The sums of W's rows, in the place of panels."""
+    """Place the sums of W's rows, instead of panels."""
     layer.forms.panels, layer.forms.made = base + offset, True
     return offset + room_for(job, layer.weights.rows * layer.weights.ld)
 
 
 cdef Py_ssize_t bins_cut(const Layer *layer, Py_ssize_t row) noexcept:
-    """The bins of a feature stay together."""
+    """Keep the bins of a feature together."""
     return layer.bins.first[feature_at(layer, row)]
 
 
 cdef Py_ssize_t bins_room(const kernels_t *k, const Layer *layer) noexcept:
-    """The part and the bin of each feature."""
+    """For the fraction and the bin of each feature."""
     return 2 * pad(layer.d_in, k.lanes)
 
 
 cdef inline char *fraction_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """f of a row's features, of a tangent how they change"""
+    """f of a row's features; for a tangent layer, their tangents"""
     return row_room_at(job, layer, row)
 
 
 cdef inline int32_t *bin_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """W's rows for the bins of a row's features, bin_ld of them from those of the next"""
+    """The numbers of W's rows for the bins of a row's features; the row stride is bin_ld"""
     return <int32_t *>at(job, fraction_of(job, layer, row), pad(layer.d_in, job.k.lanes))
 
 
@@ -173,12 +174,12 @@ cdef void bins_forward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, P
 
 cdef void bins_backward(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                         char *scratch) noexcept nogil:
-    """de/dx_i = W's row of its bin times delta(l), over the bin's width"""
+    """de/dx_i = (W's row for its bin, times delta(l)) / the bin's width"""
     pull_bins(job, layer, layer, row, m)
 
 
 cdef void pull_bins(Job *job, const Layer *layer, const Layer *swept, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    """The same for delta of another layer than the one that has the bins."""
+    """The same for delta of `swept`, which may be the tangent of the layer that has the bins."""
     cdef const Layer *before = swept.input.source
     cdef char *dx = dx_at(job, &swept.input, row)
     job.k.pull_bins(m, layer.d_in, layer.d_out, layer.bins.slope, bin_of(job, layer, row), bin_ld(job, layer),
@@ -189,8 +190,8 @@ cdef void pull_bins(Job *job, const Layer *layer, const Layer *swept, Py_ssize_t
 
 cdef void bins_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssize_t row, Py_ssize_t m, bint more,
                     char *G, char *scratch) noexcept nogil:
-    """What the knots gather; db = sum of delta_w. For a tangent f is f': knots get f' delta and -f' delta, so `whole`
-    is 0."""
+    """Add to the knots; db = sum of delta_w. For a tangent layer f is f': the knots get f' delta and -f' delta, so
+    `whole`, from which f is subtracted, is 0."""
     cdef Weights *weights = &layer.weights
     cdef const Layer *here = &job.net.layers[layer.number]
     cdef char *W = at(job, G, weights.w_at)
@@ -205,13 +206,13 @@ cdef void bins_grad(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, Py_ssi
 
 
 cdef void bins_grad_end(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, char *G) noexcept nogil:
-    """From what the knots have gathered to dW."""
+    """Turn the sums at the knots into dW."""
     job.k.sums_from_above(feature_at(layer, lo), feature_at(layer, hi), layer.bins.first,
                           at(job, G, layer.weights.w_at), layer.weights.ld)
 
 
 cdef inline Py_ssize_t feature_at(const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """The first feature whose rows of W begin at that row or after it, or d(l-1) past the last of them."""
+    """The first feature whose rows of W begin at or after `row`; d(l-1) if there is none."""
     cdef Py_ssize_t i = 0, half, left = layer.d_in
     while left > 0:
         half = left // 2
@@ -224,14 +225,14 @@ cdef inline Py_ssize_t feature_at(const Layer *layer, Py_ssize_t row) noexcept n
 
 
 cdef void bins_mirror(const Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi) noexcept nogil:
-    """The sums of rows before each."""
+    """Compute, for each row of W, the sum of the rows before it."""
     job.k.sums_before(feature_at(layer, lo), feature_at(layer, hi), layer.bins.first, layer.weights.W,
                       layer.forms.panels, layer.weights.ld)
 
 
 cdef void bins_tangent(Job *job, Layer *layer, Layer *tangent, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m,
                        char *scratch) noexcept nogil:
-    """s'(l) = the sum over features of x' / width times W's row of the bin"""
+    """s'(l) = sum over the features of x' / width times W's row for the bin"""
     cdef Layer *before = tangent.input.source
     job.k.push_bins(m, layer.d_in, x_at(job, before, row), before.buffers.ld, layer.bins.slope, bin_of(job, layer, row),
                     bin_ld(job, layer), fraction_of(job, tangent, row), tangent.buffers.row_room_ld)

@@ -1,16 +1,16 @@
-# The order of rows: permutations that a seed and an epoch determine.
+# The order of rows: permutations determined by a seed and an epoch.
 
 cdef enum:
-    PERMUTED = 4096     # numbers that are permuted at once
+    PERMUTED = 4096     # numbers permuted by one call of the kernel
 
 cdef uint64_t GOLDEN = 0x9e3779b97f4a7c15    # 2^64 over the golden ratio, as splitmix64 counts
 
-WHOLE = 2**20    # rows that are shuffled as a whole, 8 MB of their numbers
+WHOLE = 2**20    # up to so many rows are shuffled as a whole; their numbers take 8 MB
 
 
 def shuffle(places, seed, epoch, Py_ssize_t first=0, n=None):
-    """Fill places, contiguous int64, with the part from place first on of the permutation of n (by default len(places))
-    numbers that (seed, epoch) determine. Up to WHOLE numbers are permuted as a whole (Fisher and Yates; Lemire 2019
+    """Fill places, contiguous int64, with elements first, first + 1, .. of a permutation of 0 .. n - 1, determined by
+    (seed, epoch). n: len(places) by default. Up to WHOLE numbers are permuted as a whole (Fisher and Yates; Lemire 2019
     without rejection)."""
     cdef uint64_t key = order_key(<uint64_t>(seed & 0xffffffffffffffff), <uint64_t>epoch)
     cdef Py_ssize_t m = len(places), total = m if n is None else n
@@ -25,7 +25,7 @@ def shuffle(places, seed, epoch, Py_ssize_t first=0, n=None):
 
 
 cdef inline uint64_t order_key(uint64_t seed, uint64_t epoch) noexcept nogil:
-    """What determines an epoch's order."""
+    """The key that determines an epoch's order."""
     return mix(mix(seed) + GOLDEN * (epoch + 1))
 
 
@@ -46,8 +46,8 @@ cdef void permute_whole(int64_t *order, Py_ssize_t n, uint64_t key) noexcept nog
 
 
 cdef permute(int64_t *order, Py_ssize_t m, Py_ssize_t first, Py_ssize_t n, uint64_t key):
-    """Where a permutation of n numbers takes first, first + 1, ..: permute 0 .. a b - 1, slightly more than n numbers;
-    results >= n are permuted again until below n (Black and Rogaway 2002)."""
+    """The images of first, first + 1, .. under a permutation of n numbers: permute 0 .. a b - 1, slightly more than n
+    numbers; results >= n are permuted again until they are below n (cycle walking, Black and Rogaway 2002)."""
     cdef const kernels_t *k = kernels_for(np.dtype(np.float32))
     cdef uint64_t a = math.isqrt(int(n)) + 1, b = (n + a - 1) // a
     cdef uint32_t[4] keys = [mix(key), mix(key + 1), mix(key + 2), mix(key + 3)]

@@ -1,26 +1,28 @@
-# Epochs in stints, chunks that the threads do in one go: how many threads take how many chunks, and signals between
-# them.
+# Run epochs in stints, chunks that the threads do in one go. Between stints the number of threads and of chunks is
+# chosen, and signals are handled.
 
-cdef double STINT_SECONDS = 2e-3    # of an epoch
-cdef double TRY_SECONDS = 3e-4      # one that measures
-cdef double BEGIN_SECONDS = 5e-5    # one on the caller alone, while the other threads begin or wake up
-# The slower choice is timed again after RETRY_SECONDS, since a thread that has just started is slow; each time it loses
-# again the pause doubles, up to PATIENCE_SECONDS.
+# Lengths of stints:
+cdef double STINT_SECONDS = 2e-3    # ordinary ones
+cdef double TRY_SECONDS = 3e-4      # those that measure
+cdef double BEGIN_SECONDS = 5e-5    # on the caller alone, while the other threads start or wake up
+# The slower choice is timed again after RETRY_SECONDS, since a thread that has just started is slow; each time it is
+# slower again, the interval doubles, up to PATIENCE_SECONDS.
 cdef double RETRY_SECONDS = 0.01
 cdef double PATIENCE_SECONDS = 1.0
 
 
 cdef class Pace:
-    """What is known of how long a chunk takes on one thread and on all. Results are the same bits either way."""
+    """The measured time of a chunk on one thread and on all, by which the number of threads is chosen. Results have the
+    same bits either way."""
 
     cdef bint one_thread_pays(self, Py_ssize_t chunk):
-        """Whether all threads were slower than one when they were last tried, not long ago."""
+        """Whether all threads were slower than one when last tried, less than retry_after ago."""
         return (self.timed_for == chunk and 0 < self.cost[0] <= self.cost[1]
                 and now_seconds() - self.tried < self.retry_after)
 
     cdef Py_ssize_t run_chunks(self, Call call, Team team, Py_ssize_t first, Py_ssize_t last) except -1:
-        """Chunks first .. last of an epoch in stints, between which signals are seen and the number of threads
-        is chosen; returns the first chunk not done."""
+        """Run chunks first .. last - 1 of an epoch in stints, between which signals are handled and the number of
+        threads is chosen; returns the first chunk not done."""
         cdef Job *job = &call.job
         cdef Py_ssize_t chunk = first, count
         cdef double began, now, checked = now_seconds()
@@ -49,8 +51,8 @@ cdef class Pace:
         return chunk
 
     cdef Py_ssize_t run_epochs(self, Call call, Team team, repeats, uint64_t key, Py_ssize_t chunks) except -1:
-        """Repeats, each of so many chunks, between which signals are seen; returns how many went well. key: of the
-        first, before it is mixed."""
+        """Run the epochs of Repeats, each of `chunks` chunks, and handle signals in between; returns how many
+        succeeded. key: of the first epoch, not yet mixed."""
         cdef Job *job = &call.job
         cdef Py_ssize_t e, n
         cdef double now, checked = now_seconds(), largest
@@ -78,8 +80,8 @@ cdef class Pace:
         return n
 
     cdef int plan(self, Job *job, Team team, Py_ssize_t *count):
-        """How many threads take how many chunks next. A free team measures all threads against one, and the slower of
-        the two again from time to time."""
+        """The number of threads and chunks of the next stint. If the team may choose, it compares all threads with one,
+        and measures the slower of the two again from time to time."""
         cdef bint wide = team.n > 1, present = <int>load(&team.team.present) >= team.n - 1
         cdef double each
         if self.timed_for != job.batches.chunk:
@@ -89,7 +91,7 @@ cdef class Pace:
                 team.awake = self.cost[1] < self.cost[0]
                 self.cost[team.awake == 0] = 0
             wide = self.cost[0] > 0 and (self.cost[1] == 0 or self.cost[1] < self.cost[0])
-        wide = wide and present     # threads that are still to begin, or to wake up, are not waited for
+        wide = wide and present     # do not wait for threads that are still starting or waking up
         each = self.cost[wide]
         count[0] = 1
         if each > 0:
@@ -102,11 +104,11 @@ cdef class Pace:
         return team.n if wide else 1
 
     cdef learn(self, Team team, bint wide, double each):
-        """What a chunk took."""
+        """Record the time of a chunk, `each`."""
         cdef bint again = self.cost[wide] == 0
         if team.waking:
             team.waking, team.awake = False, True
-            if each > 10 * self.cost[0]:    # other processes have the cores: no more of it for now
+            if each > 10 * self.cost[0]:    # other processes use the cores: one thread for now
                 self.cost[1], self.tried = each, now_seconds()
             return
         self.cost[wide] = each

@@ -1,8 +1,8 @@
-"""What other threads want raised in this one."""
+"""Raise exceptions that other threads have scheduled for this one (PyThreadState_SetAsyncExc)."""
 
 
 def raise_pending() -> None:
-    """Raise it, if there is something: the interpreter does where a function of Python begins, but not in compiled
-    code, which calls this now and then."""
+    """Raise a scheduled exception, if there is one. The interpreter raises it in Python code, such as the loop here,
+    but not in compiled code, which therefore calls this from time to time."""
     for _ in (None,):
         pass

@@ -1,4 +1,4 @@
-"""What the engine is asked for in training, and what it gives, by name."""
+"""The arguments and results of the engine's training calls, as named tuples."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 Exchange = Callable[[Floats, NDArray[np.float64], BaseException | None], None]  # see Call.exchange
-Settle = Callable[[NDArray[np.float64], bool], None]  # see there
+Settle = Callable[[NDArray[np.float64], bool], None]  # see Call.exchange
 
 
 class Batches(NamedTuple):
-    """Which batches are trained on.
+    """The batches to train on.
 
-    order: numbers of the rows, int64, cut into batches of `size` rows; those first .. last are trained on.
-    weight_scale: rows of the whole fit over the sum of their weights. key: what dropout drops and what noise is, 64
-    bits. rates: (l, rate) of the dropout layers whose rate is not always the same. mixed: as long as the order, numbers
-    of rows and shares of the network's dtype, where each row is mixed with another one: see Call.mix.
+    order: row numbers, int64, divided into batches of `size` rows; batches first .. last - 1 are trained on.
+    weight_scale: the number of rows of the whole fit over the sum of their weights. key: 64 random bits that determine
+    dropout and noise. rates: (l, rate) of the dropout layers with a schedule. mixed: if each row is mixed with another
+    one, (numbers of the other rows, shares of the network's dtype), both as long as the order: see Call.mix.
     """
 
     order: NDArray[np.int64]
@@ -32,9 +32,11 @@ class Batches(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The numbers of an optimiser's step: its row in STEPS, the rate, and what its formula has; beta1 is the momentum
-    of SGD and RMSprop. fade: by how much the distance of NAdam's momentum from beta1 falls each step. decay: the rate
-    times the weight decay of AdamW and Lion. clip_norm: the largest norm of the gradient, 0 for any."""
+    """The numbers of an optimiser's step: its row in STEPS, the learning rate, and the parameters of its formula.
+
+    beta1: also the momentum of SGD and RMSprop. fade: the factor per step in NAdam's momentum, beta1 (1 - fade^t / 2).
+    decay: learning rate times weight decay, of AdamW and Lion. clip_norm: largest norm of the gradient, 0: no limit.
+    """
 
     kind: int
     lr: float
@@ -49,14 +51,14 @@ class Step(NamedTuple):
 
 
 class Division(NamedTuple):
-    """A step that ranks divide, which have memory in common.
+    """A step divided among ranks that share memory.
 
-    own: where this rank's gradient goes, laid out as P. gradients: addresses of those of all ranks, intp (ranks,).
-    parameters: which all work on, laid out as P, and forms: Core.forms_size bytes, uint8, for what is made of these.
-    begin: None where both are there and in use; else they are made from P, and then begin() returns once all ranks have
-    called it. meeting: of the engine, where ranks meet before each step, and wait for each other's layers. gives:
-    whether this rank has rows in the batches. If it has none all of its gradient, which is zeros then, is there before
-    any layer is counted, of its own part too.
+    own: receives this rank's gradient, laid out as P. gradients: addresses of the gradients of all ranks, intp
+    (ranks,). parameters: shared by all ranks, laid out as P. forms: uint8, Core.forms_size bytes, for the forms of W,
+    also shared. begin: None if parameters and forms are in use already; otherwise they are made from P, and begin()
+    then returns once all ranks have called it. meeting: the engine's Meeting, at which the ranks meet before each
+    step and wait for each other's layers. gives: whether this rank has rows in the batches. If not, its whole gradient
+    is set to zero before any layer is counted.
     """
 
     rank: int
@@ -70,9 +72,9 @@ class Division(NamedTuple):
 
 
 class Average(NamedTuple):
-    """A running mean of the weights: weights <- weights + (1 - decay) / (1 - decay^t) (P - weights) after step t.
+    """A moving average of the weights: weights <- weights + (1 - decay) / (1 - decay^t) (P - weights) after step t.
 
-    weights: laid out as P. power: decay^t, float64 (1,), which goes on.
+    weights: laid out as P. power: decay^t, float64 (1,), updated by the engine.
     """
 
     weights: Floats
@@ -81,8 +83,8 @@ class Average(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a step changes besides the weights: arrays laid out as they are; the running powers of beta1, beta2 and,
-    where it has one, fade, float64 (2,) or (3,); and an Average, or None."""
+    """What a step changes besides the weights: slots, arrays laid out as P; the running powers of beta1, beta2 and, for
+    NAdam, fade, float64 (2,) or (3,); and an Average, or None."""
 
     slots: list[Floats]
     powers: NDArray[np.float64]
@@ -90,15 +92,15 @@ class State(NamedTuple):
 
 
 class Penalty(NamedTuple):
-    """A penalty on the sensitivity to the input: its number in PENALTIES, 0 for none, and lam."""
+    """A penalty on the sensitivity to the input: kind, its number in PENALTIES or 0 for none, and its factor lam."""
 
     kind: int = 0
     lam: float = 0.0
 
 
 class AttackNumbers(NamedTuple):
-    """How inputs are moved to where their loss is larger: by steps in a norm (2, or 0 for the largest of all elements),
-    no further than eps, and within low .. high; from a random place or from where they are."""
+    """The numbers of an attack, which moves inputs to increase their loss: `steps` steps of size `step` in a norm (2,
+    or 0 for the maximum norm), no further than eps, within low .. high; from a random point or from the input."""
 
     norm: int
     eps: float
@@ -112,11 +114,11 @@ class AttackNumbers(NamedTuple):
 class Objective(NamedTuple):
     """What is minimised besides the mean loss, and how rows are changed before they are trained on.
 
-    row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses: scikit-learn's alpha.
-    input_noise: the standard deviation of the normal noise that is added to x(0). penalty: on the sensitivity to the
-    input. attack: moves the rows of each batch first. smoothing: of cross entropies, whose targets y are taken for
-    (1 - smoothing) y + smoothing / classes. mixup: 0, or the parameter of the distribution by which rows are mixed:
-    Batches.mixed, which is drawn by it, has how.
+    row_l2, row_l1: row_l2/2 ||W||^2 + row_l1 ||W||_1 is added to the *sum* of a batch's losses, like scikit-learn's
+    alpha. input_noise: the standard deviation of normal noise added to x(0). penalty: on the sensitivity to the input.
+    attack: applied to the rows of each batch first. smoothing: label smoothing of cross entropies; targets become
+    (1 - smoothing) y + smoothing / classes. mixup: 0, or the parameter of the Beta distribution from which the shares
+    in Batches.mixed are drawn.
     """
 
     row_l2: float = 0.0
@@ -129,12 +131,12 @@ class Objective(NamedTuple):
 
 
 class Repeats(NamedTuple):
-    """Epochs of the same batches that follow each other, up to one that does not go well: a loss is not finite, or a
-    weight after it is not below `largest`.
+    """Consecutive epochs of the same batches, up to the first that fails: in which a loss is not finite, or after which
+    a weight is not below `largest`.
 
-    losses: float64, an element an epoch, each of which gets the sum of the losses of one that went well. epoch: the
-    number of the first, by which `seed` shuffles the order and, from Batches.key on, rows drop units. seed: None where
-    the rows stay in the order that Batches has.
+    losses: float64, one element per epoch, receives the sum of losses of each epoch that succeeds. epoch: the number of
+    the first; with `seed` it determines the order of each epoch. seed: None to keep the order of Batches. Dropout uses
+    Batches.key in the first epoch, key + 1 in the second, and so on.
     """
 
     losses: NDArray[np.float64]
@@ -144,8 +146,8 @@ class Repeats(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What training some batches gave: the sum of their losses, the number of the first batch that was not done, the
-    sum over batches of the penalties on W, and of the weighted penalties of the rows' sensitivity."""
+    """The results of training on some batches: the sum of their losses; the number of the first batch not trained on;
+    the sum over the batches of the penalties on W, and of the weighted sensitivity penalties of the rows."""
 
     loss: float
     done: int

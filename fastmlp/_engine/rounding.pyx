@@ -1,9 +1,9 @@
 """Layer kinds whose products take operands rounded to bfloat16, with sums in float32 (kernels/bfloat16.inc).
 
-A kind that multiplies has a double here, whose forward rounds what it reads first, x(l-1), into a place of its own, and
-whose backward rounds delta(l) where it is: nothing but the products and the sum for b's gradient reads it then. W is
-rounded with its other forms, once a step. A call that rounds (Call.round_operands) has these in the place of the exact
-kinds; nothing else in the engine asks which it has.
+Each kind with products has a second version here. Its forward first rounds x(l-1) into a separate buffer; its backward
+rounds delta(l) in place, which only the products and the sum for b's gradient read afterwards. W is rounded with its
+other forms, once per step. A call that rounds (Call.round_operands) uses these versions instead of the exact kinds;
+nothing else in the engine needs to know which are in use.
 """
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
@@ -16,7 +16,7 @@ cdef int n_doubles = 0
 
 
 cdef add_rounding(LayerKind *kind):
-    """Give a kind its double."""
+    """Make the rounding version of a kind."""
     global n_doubles
     cdef LayerKind *double = &doubles[n_doubles]
     assert n_doubles < N_KINDS

@@ -1,7 +1,7 @@
-"""Normalisation of the features of each row, of maps of the channels at each position: s = gamma x^ + beta, with
+"""Normalisation of the features of each row (of maps, of the channels at each position): s = gamma x^ + beta, with
 
     x^ = r (x(l-1) - mean), r = 1 / sqrt(var + eps)     layer normalisation (Ba et al. 2016)
-    x^ = r x(l-1), r = 1 / sqrt(mean square + eps)      by the root mean square (Zhang and Sennrich 2019)
+    x^ = r x(l-1), r = 1 / sqrt(mean square + eps)      RMS normalisation (Zhang and Sennrich 2019)
 
 and J = dx^/dx = r (1 - 1 1^T / n - x^ x^T / n), symmetric, without 1 1^T in the second case. So
 
@@ -9,7 +9,7 @@ and J = dx^/dx = r (1 - 1 1^T / n - x^ x^T / n), symmetric, without 1 1^T in the
     tangent    x^' = J x', s' = gamma x^'
                (de/dx)' = J (gamma delta') + J' (gamma delta), where J' follows from x^' and r' = -r^2 mean(x^ x')
 
-Each row keeps x^ and r in its room; a tangent's room has x^'.
+Each row stores x^ and r in its room; the tangent's room stores x^'.
 """
 from fastmlp._engine.features cimport beta_of, features_measure, gamma_of, grad_of_features
 from fastmlp._engine.inline cimport *
@@ -22,12 +22,12 @@ cdef int row_norm_measure(Job *blank, Layer *layer, dict spec, list held) except
 
 
 cdef Py_ssize_t row_norm_room(const kernels_t *k, const Layer *layer) noexcept:
-    """x^, then r of each position."""
+    """For x^, then r of each position."""
     return pad(layer.d_out, k.lanes) + layer.positions
 
 
 cdef inline char *normal_of(const Job *job, const Layer *layer, Py_ssize_t row) noexcept nogil:
-    """x^ of a row, of a tangent x^'"""
+    """x^ of a row; for a tangent layer, x^'"""
     return row_room_at(job, layer, row)
 
 

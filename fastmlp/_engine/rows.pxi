@@ -3,7 +3,7 @@
 # block stays in the caches.
 
 cdef void prepare(const Job *job, Layer *layers) noexcept nogil:
-    """What of the layers' work is the same for all rows, once everything has its place."""
+    """Set up what is the same for all rows in each layer; after all buffers are placed."""
     cdef int l
     for l in range(1, job.net.L + 1):
         if layers[l].kind.prepare != NULL:
@@ -11,8 +11,8 @@ cdef void prepare(const Job *job, Layer *layers) noexcept nogil:
 
 
 cdef inline bint passed_over(Job *job, Py_ssize_t *until_look, const char *scratch) noexcept nogil:
-    """Whether blocks after the one that is done are passed over, since a signal was seen. until_look: blocks until the
-    next look for one."""
+    """Whether to skip the blocks after the present one, because a signal was seen. until_look: blocks until the next
+    look for signals."""
     until_look[0] -= 1
     if until_look[0] > 0:
         return False
@@ -21,12 +21,12 @@ cdef inline bint passed_over(Job *job, Py_ssize_t *until_look, const char *scrat
 
 
 cdef inline Py_ssize_t rows_each(Py_ssize_t m, int threads) noexcept nogil:
-    """Rows that a thread takes of m: whole tiles of 8 rows, or halves of them."""
+    """The number of rows per thread, of m: a multiple of 4, half a tile, unless one thread takes all."""
     return m if threads == 1 else pad((m + threads - 1) // threads, 4)
 
 
 cdef void gather_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    """x(0) of m rows"""
+    """Read x(0) of m rows; in training also mix them and add noise."""
     cdef Layer *x0 = &job.net.layers[0]
     cdef char *x
     if x0.buffers.in_place or job.rows.differences:
@@ -41,7 +41,7 @@ cdef void gather_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) no
 
 
 cdef void mix_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    """x(0) of m rows, mixed with their partners', which are gathered into the rows after those of the chunk."""
+    """Mix x(0) of m rows with their partners, which are gathered into the buffer after the rows of the chunk."""
     cdef Layer *x0 = &job.net.layers[0]
     cdef char *partners = x_at(job, x0, job.batches.chunk + row)
     job.k.gather(&job.rows.X, job.rows.mixed.partner, pos, m, partners, x0.buffers.ld)
@@ -49,7 +49,7 @@ cdef void mix_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m) noexc
 
 
 cdef void push_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *scratch) noexcept nogil:
-    """From x(0): s(1), x(1) .. x(L)"""
+    """Forward through all layers: s(1), x(1) .. x(L) from x(0)."""
     cdef Layer *layer = job.net.layers
     cdef int l
     for l in range(job.net.L):
@@ -68,7 +68,7 @@ cdef void forward_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, c
 
 
 cdef loss_t loss_of(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, double scale, char *scratch) noexcept nogil:
-    """The loss of m rows, with no place for what comes out."""
+    """A loss_t that describes the loss of m rows; value and delta, the results, are NULL."""
     cdef Layer *last = &job.net.layers[job.net.L]
     cdef loss_t loss = job.rows.loss
     loss.m = m
@@ -81,7 +81,7 @@ cdef loss_t loss_of(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, doub
 
 cdef bint loss_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *value, double scale, bint sweep,
                     char *scratch) noexcept nogil:
-    """The losses of m rows, and scale de/dx(L); whether all losses are finite."""
+    """Compute the losses of m rows and, for a sweep, scale de/dx(L); returns whether all losses are finite."""
     cdef Layer *last = &job.net.layers[job.net.L]
     cdef loss_t loss = loss_of(job, pos, row, m, scale, scratch)
     loss.value, loss.delta = value, (delta_at(job, last, row) if sweep else NULL)
@@ -98,14 +98,15 @@ cdef inline void finish_delta(Job *job, Layer *layer, Py_ssize_t row, Py_ssize_t
 
 
 cdef inline void finish_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    """Once backward has given de/dx of an input: add it to what other layers gave, apply theta' where it is whole."""
+    """After backward has computed de/dx of an input: add it to the contributions of other layers and, if it is then
+    complete, apply theta'."""
     if not input.fused and add_dx(job, input, row, m):
         finish_delta(job, input.source, row, m)
 
 
 cdef inline void backward_part(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int last,
                                char *scratch) noexcept nogil:
-    """From delta of a layer down to delta(last)."""
+    """The delta sweep from delta of a layer down to delta(last)."""
     while layer.number > last:
         if job.signals.layers and stopped(job, scratch):
             return
@@ -119,14 +120,14 @@ cdef inline void backward_part(Job *job, Layer *layer, Py_ssize_t pos, Py_ssize_
 
 cdef void backward_rows(Job *job, Layer *layers, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int last,
                         char *scratch) noexcept nogil:
-    """From de/dx(L): delta(L), .., down to delta(last)."""
+    """The delta sweep from de/dx(L) down to delta(last)."""
     finish_delta(job, &layers[job.net.L], row, m)
     backward_part(job, &layers[job.net.L], pos, row, m, last, scratch)
 
 
 cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, double scale, int thread) noexcept nogil:
-    """This thread's part of the m rows from pos, of which the first is row at_row of the batch: forward, loss, delta
-    sweep."""
+    """Forward pass, loss and delta sweep for this thread's part of the m rows from position pos on. at_row: the row of
+    the batch at pos."""
     cdef char *values = at(job, job.results.values, at_row)
     cdef Py_ssize_t each = rows_each(m, job.team.active)
     cdef Py_ssize_t first = min(thread * each, m), row = first, hi = min(row + each, m), k, next
@@ -138,7 +139,7 @@ cdef void row_phase(Job *job, Py_ssize_t pos, Py_ssize_t at_row, Py_ssize_t m, d
     while row < hi:
         k = min(job.batches.block, hi - row)
         gather_rows(job, pos + row, row, k)
-        # this thread's next block, here or in the batch that follows
+        # this thread's next block, in this batch or the next
         next = pos + (row + k if row + k < hi else m + first)
         if job.rows.prefetch and next < job.rows.n:
             job.k.fetch_rows(&job.rows.X, &job.rows.loss, job.rows.order, next, min(k, job.rows.n - next))

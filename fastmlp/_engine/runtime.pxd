@@ -3,14 +3,14 @@ from libc.stdint cimport uint64_t, uintptr_t
 from fastmlp._engine.structs cimport *
 
 cdef enum:
-    SMALL_WORK = 1000000        # rows times parameters that are few
+    SMALL_WORK = 1000000        # largest work, rows times Network.work, of a small prediction
 
 
 cdef class Team:
     cdef team_t team
     cdef readonly int n
-    cdef bint auto              # use fewer where a batch is too small to pay for the barriers
-    cdef bint awake, waking     # whether the workers have just run, or do now to wake up
+    cdef bint auto              # may use fewer threads, if more are not faster
+    cdef bint awake, waking     # whether the workers have just run; whether the present stint only wakes them up
 
 
 cdef class Data:
@@ -21,7 +21,7 @@ cdef class Data:
     cdef readonly Py_ssize_t n, d
     cdef readonly double weight_sum
     cdef Py_ssize_t ldy
-    cdef object owners          # of what the pointers point at
+    cdef object owners          # the arrays that the pointers point at
     cdef readonly object dtype, loss, sample_weight
     cdef readonly object stacked    # of differences
     cdef Py_ssize_t most_terms      # of a row of them
@@ -32,22 +32,22 @@ cdef class Meeting:
     cdef object memory
 
 
-# What places in an arena depend on: numbers and flags, compared as bytes.
+# What the places in an arena depend on: numbers and flags, compared as bytes.
 cdef struct Layout:
     Py_ssize_t rows, panel_rows, threads, lowest_delta, sweep, keep_rows, attacked, tangents, projected, mixed, terms
 
 
 cdef class Call:
     cdef Job job
-    cdef Layer *layers          # of the network's layers, of tangents, of projections, of layers along V
+    cdef Layer *layers          # the network's layers, the tangent's, those of projections, those along V
     cdef object P               # the parameters
     cdef object arena
     cdef Layout layout          # what it was laid out for,
-    cdef bint laid_out          # if it can be used again
-    cdef object rows, G         # where losses and gradients go
+    cdef bint laid_out          # if it can be reused
+    cdef object rows, G         # arrays for losses and gradients
     cdef object loss, order     # a Python loss, and the rows it is called for
-    cdef object exchanged       # what is called between gradient and step,
-    cdef object settled         # and where columns are settled
+    cdef object exchanged       # the function called between gradient and step,
+    cdef object settled         # and the one called when batch statistics are settled
     cdef object division        # of a step among ranks
     cdef Layer *reader          # the layer that reads differences, or NULL: the call reads x(0)
     cdef object error           # what Python raised in the threads' work
@@ -85,7 +85,7 @@ cdef class Pace:
     cdef double cost[2]         # seconds a chunk takes on one thread and on all, 0: not known
     cdef double tried           # when that was last measured,
     cdef double retry_after     # seconds before the slower choice is timed again
-    cdef bint all_pay           # all threads were faster than one
+    cdef bint all_pay           # whether all threads were faster than one
     cdef Py_ssize_t timed_for   # rows of the chunk
 
     cdef bint one_thread_pays(self, Py_ssize_t chunk)
@@ -110,7 +110,7 @@ cdef Py_ssize_t lay_out_parameters(Job *blank, Ties *ties, tail)
 
 
 cdef inline bint is_few_rows(const Py_buffer *X, const Job *job, char format) noexcept:
-    """Whether these are few rows of the network's input, of its dtype and each in one piece."""
+    """Whether X holds few rows of the network's input, of its dtype and each contiguous."""
     return (X.ndim == 2 and X.shape[1] == job.net.layers[0].d_out and X.format[0] == format and X.format[1] == 0
             and X.strides[1] == job.size and X.strides[0] % job.size == 0 and X.strides[0] >= 0
             and <uintptr_t>X.buf % job.size == 0

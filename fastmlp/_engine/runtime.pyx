@@ -1,16 +1,15 @@
-"""What calls into the engine are made of: a network's structs, threads, data, the order of rows, a job laid out, the
-pace of an epoch.
+"""The classes behind calls into the engine: network structs, threads, data, orders of rows, calls and their pace.
 
-    describe.pxi    Layer structs, as the Python level describes them
-    team.pxi        the caller and Python threads beside it
-    data.pxi        X, targets and weights of a user, as the kernels find them
+    describe.pxi    build Layer structs from the descriptions of the Python level
+    team.pxi        teams of threads: the caller and Python threads beside it
+    data.pxi        X, targets and weights of a user, as the kernels read them
     order.pxi       permutations of the rows
     meeting.pxi     where ranks of one machine meet
-    call.pxi        a Job with its data bound and an arena under it
-    pace.pxi        how many threads take how many chunks, and signals between them
-    small.pxi       predictions of a few rows, without all of that
+    call.pxi        a Job with bound data and its arena
+    pace.pxi        how many threads take how many chunks; signals in between
+    small.pxi       fast predictions of a few rows, without all of that
 
-They are one module, since each with classes of its own takes 50 KB and 0.2 ms of the import.
+They form one module, since every extension module with classes takes 50 KB and 0.2 ms of the import.
 """
 import _thread
 import math

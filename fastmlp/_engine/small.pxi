@@ -1,26 +1,26 @@
-# Predictions of a few rows, quickly: on the caller's thread, in memory that is at hand.
+# Fast predictions of a few rows: on the caller's thread, in memory that is already allocated.
 
 cdef enum:
-    SMALL_ROWS = 64             # taken through the layers at a time
+    SMALL_ROWS = 64             # rows that go through the layers at a time
     ALONE_WORK = 200000         # below this the GIL is kept: releasing it costs as much as the work
 
 
 cdef class SmallPrediction:
-    """A Call, and a copy of the weights from which its mirrors were made."""
+    """A Call, and a copy of the weights from which its forms of W were made."""
 
     cdef open(self, Call call, bint in_place):
-        """in_place: rows can be read where they stand."""
+        """in_place: whether rows can be read where they are."""
         cdef Job *job = &call.job
         self.call = call
         job.net.layers[0].buffers.in_place, job.batches.block = in_place, SMALL_ROWS
         call.sweep_to(job.net.L + 1)
-        # copied before mirrors are made: if another thread writes meanwhile, the comparison finds it
+        # copied before the forms are made: if another thread writes meanwhile, the comparison detects it
         self.P = call.P.copy()
         self.mirrored = <char *>address(self.P)
         call.lay_out(SMALL_ROWS, 0, 1, False, False)
 
     cdef bint predict(self, int link, const Py_buffer *X, void *out) noexcept:
-        """The link of x(L) of the rows; False where they or the weights are not finite."""
+        """Predict the rows: out = link(x(L)); False if they or the weights are not finite."""
         if X.shape[0] * self.call.job.net.work <= ALONE_WORK:
             return predict_rows(self, link, X, out)
         with nogil:
@@ -28,7 +28,7 @@ cdef class SmallPrediction:
 
 
 cdef bint predict_rows(SmallPrediction small, int link, const Py_buffer *X, void *out) noexcept nogil:
-    """The link of x(L) of some rows; False where they or the weights are not finite."""
+    """Predict the rows: out = link(x(L)); False if they or the weights are not finite, or a category is unknown."""
     cdef Job *job = &small.call.job
     cdef Layer *first = job.net.layers
     cdef Layer *last = &job.net.layers[job.net.L]
@@ -37,7 +37,7 @@ cdef bint predict_rows(SmallPrediction small, int link, const Py_buffer *X, void
     cdef int l
     cdef char *rows
     cdef float_mode_t outside
-    cdef bint whole = X.strides[0] == first.d_out * job.size     # the rows are one piece
+    cdef bint whole = X.strides[0] == first.d_out * job.size     # the rows are contiguous
     for i in range(1 if whole else n):
         if not job.k.all_finite(first.d_out * n if whole else first.d_out, <char *>X.buf + i * X.strides[0]):
             return False
@@ -51,7 +51,7 @@ cdef bint predict_rows(SmallPrediction small, int link, const Py_buffer *X, void
         if has_forms(layer) and memcmp(job.net.P + begin, small.mirrored + begin, size) != 0:
             memcpy(small.mirrored + begin, job.net.P + begin, size)
             layer.kind.mirror(job, layer, 0, layer.weights.rows)
-        if layer.kind.settle != NULL:   # its running statistics may have moved
+        if layer.kind.settle != NULL:   # its running statistics may have changed
             layer.kind.prepare(job, layer)
     if first.buffers.in_place and first.buffers.ld != X.strides[0] // job.size:
         first.buffers.ld = X.strides[0] // job.size

@@ -11,7 +11,7 @@ from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
 cdef enum:
-    ELEMENTS = 1 << 24      # of an array that are looked at between two looks for signals
+    ELEMENTS = 1 << 24      # elements of an array that are read between two looks for signals
 
 ACTIVATIONS = {fastmlp_activations[i].name.decode(): (i, fastmlp_activations[i].arg) for i in range(N_ACTIVATIONS)}
 LINKS = {fastmlp_links[i].decode(): i for i in range(N_LINKS)}
@@ -22,7 +22,7 @@ SOURCES[np.dtype(bool)] = SOURCES[np.dtype(np.uint8)]
 
 
 def available_isas():
-    """The instruction sets that this build holds and this machine runs, best last."""
+    """The instruction sets that this build contains and this machine supports, best last."""
     names, i = [], 0
     while fastmlp_isas[i] != NULL:
         if fastmlp_kernels(fastmlp_isas[i], b'f') != NULL:
@@ -32,7 +32,7 @@ def available_isas():
 
 
 def choose_isa():
-    """The best instruction set here, or the one that FASTMLP_ISA names."""
+    """The best available instruction set, or the one that FASTMLP_ISA names."""
     here = available_isas()
     wanted = os.environ.get("FASTMLP_ISA")
     if wanted and wanted not in here:
@@ -44,15 +44,15 @@ ISA = choose_isa()
 COMPILER = fastmlp_compiler.decode()
 
 
-# found once: to ask a processor what it can do takes 10 us where it is a virtual one
+# found once: querying the processor takes 10 us on a virtual machine
 cdef object FLOAT32 = np.dtype(np.float32)
-cdef const kernels_t *chosen[2]     # of ISA, for float64 and float32
+cdef const kernels_t *chosen[2]     # the kernels of ISA, for float64 and float32
 chosen[0], chosen[1] = fastmlp_kernels(ISA.encode(), b'd'), fastmlp_kernels(ISA.encode(), b'f')
 
 
 cdef const kernels_t *kernels_for(dtype, isa=None, bint rounds=False) except NULL:
-    """Those of a NumPy dtype. isa: of another instruction set than the one that was chosen. rounds: those that round
-    operands to bfloat16, of float32."""
+    """The kernels for a NumPy dtype. isa: another instruction set than the chosen one. rounds: the float32 kernels that
+    round operands to bfloat16."""
     cdef const kernels_t *k
     cdef bint single = dtype == FLOAT32
     if isa is None and not rounds:
@@ -64,7 +64,7 @@ cdef const kernels_t *kernels_for(dtype, isa=None, bint rounds=False) except NUL
 
 
 cdef Theta theta_for(int act, double arg):
-    """A row of the table of activations, with an argument."""
+    """An activation, by its row in the table, with its argument."""
     cdef Theta theta
     theta.act, theta.arg = act, arg
     theta.needs_s, theta.curved = fastmlp_activations[act].needs_s, fastmlp_activations[act].curved
@@ -85,7 +85,7 @@ cdef on_line(raw):
 
 
 cdef uintptr_t address(a) except? 0:
-    """Where the first element of an array is."""
+    """The address of the first element of an array."""
     cdef Py_buffer view
     PyObject_GetBuffer(a, &view, PyBUF_STRIDES)
     cdef uintptr_t first = <uintptr_t>view.buf
@@ -94,7 +94,7 @@ cdef uintptr_t address(a) except? 0:
 
 
 cdef source_t source_of(X):
-    """Where the kernels find the rows of an array (n, d) of a type in SOURCES, or of CSR, which somebody must hold."""
+    """Describe an array (n, d) of a type in SOURCES, or a CSR matrix, for the kernels. The caller must keep X alive."""
     cdef source_t s
     cdef Py_ssize_t n
     memset(&s, 0, sizeof(s))
@@ -125,7 +125,7 @@ def function(str name, x, isa=None):
 
 
 def all_finite(a):
-    """Whether a contiguous float array holds no NaN or infinity. Looks for signals, as a user's may have any size."""
+    """Whether a contiguous float array holds no NaN or infinity. Looks for signals, as the array may be large."""
     cdef const kernels_t *k = kernels_for(a.dtype)
     cdef const char *first = <const char *>address(a)
     cdef Py_ssize_t i, n = a.size
@@ -146,5 +146,5 @@ def copy(to, of):
 
 
 def largest(a):
-    """max |a| of a contiguous float array, NaN where it holds any."""
+    """max |a| of a contiguous float array, NaN if it contains any."""
     return kernels_for(a.dtype).largest(a.size, <void *>address(a))

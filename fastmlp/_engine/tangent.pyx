@@ -1,12 +1,13 @@
-"""The tangent sweep: how everything changes along a direction of the input, or of the weights (Pearlmutter 1994).
+"""The tangent sweep: directional derivatives of all signals, deltas and gradients along a direction of the input, or of
+the weights (Pearlmutter 1994).
 
     forward    s'(l) = W(l)^T x'(l-1)  [+ V(l)^T x(l-1) + v(l)],  x'(l) = theta'(s) s'
     backward   delta'(L) = [H x'(L)] theta' + de/dx(L) theta'' s',  H = d2e/dx(L)2
                delta'(l) = [W(l+1) delta'(l+1)  [+ V(l+1) delta(l+1)]] theta' + [W(l+1) delta(l+1)] theta'' s'
     gradient   dW' = x(l-1) delta'(l)^T + x'(l-1) delta(l)^T,  db' = delta'
 
-(the brackets with V, v: along weights). The gradient of |g|^2/2 for g = de/dx(0) is dW' along x'(0) = g: double back
-propagation (Drucker and LeCun 1992) by one more sweep.
+The terms in brackets with V, v are for directions of the weights. The gradient of |g|^2/2 for g = de/dx(0) is dW' along
+x'(0) = g: double back propagation (Drucker and LeCun 1992) by one more sweep.
 
 Tangents have layers of their own, with buffers of their own: the linear parts of the network's, with the same weights,
 no biases and no activations. So a layer kind whose s is linear in its input needs nothing more than forward and
@@ -138,7 +139,7 @@ cdef void pull_part(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, int 
 
 
 cdef void finish_tangent_input(Job *job, Input *input, Py_ssize_t row, Py_ssize_t m) noexcept nogil:
-    """Once a layer has given (de/dx)' of an input: add it to what others gave, finish it where it is whole."""
+    """After a layer has computed (de/dx)' of an input: add it to the contributions of others; finish it if complete."""
     if add_dx(job, input, row, m):
         finish_tangent(job, input.source.number, row, m)
 
@@ -192,8 +193,8 @@ cdef void along_backward(Job *job, int l, Py_ssize_t pos, Py_ssize_t row, Py_ssi
 
 cdef bint tangent_rows(Job *job, Py_ssize_t pos, Py_ssize_t row, Py_ssize_t m, char *penalties, double scale,
                        char *scratch) noexcept nogil:
-    """What the weight phase takes: x'(l) and, on top of delta(l) where there is a penalty, delta'(l). Whether all is
-    finite."""
+    """Compute x'(l) and delta'(l) for the weight phase; with a penalty, delta(l) is added to delta'(l). Returns whether
+    all penalties are finite."""
     cdef bint good = True
     cdef Layer *tangent = job.sensitivity.tangent
     if job.sensitivity.penalty == PENALTY_JACOBIAN:

@@ -1,7 +1,7 @@
-# Threads: the caller of a fit or of another call, and Python threads beside it that live a little longer than one call.
+# Teams of threads: the caller of a fit or another call, and Python threads that live a little longer than the call.
 
 cdef enum:
-    MOST_IDLE = 2               # teams kept for the next call, for a tenth of a second or so
+    MOST_IDLE = 2               # teams that are kept for the next call, for about a tenth of a second
 
 cdef list idle_teams = []       # the newest last
 cdef list busy_teams = []       # in calls, of more than the caller
@@ -11,8 +11,9 @@ cdef object taking_teams = object()
 
 
 def leave_teams():
-    """In a child after a fork, which has none of their threads: callers of busy teams do their next jobs alone. A job
-    that the fork was in ends, since barriers of a team that is off are open; see require_threads."""
+    """Called in a child process after a fork, where the threads of the teams do not exist: callers of busy teams run
+    their next jobs alone. A job during which the fork happened ends, since the barriers of a team that is off are open;
+    see require_threads."""
     cdef Team one
     idle_teams.clear()
     for one in busy_teams:
@@ -25,7 +26,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def cores():
-    """Processors that this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -48,12 +49,12 @@ cdef class Team:
         process = os.getpid()
         with nogil:
             team_work(&self.team, i)
-        if os.getpid() != process:  # a child that this thread has forked, in a loss: nothing else is there
-            os._exit(0)     # the end of a last thread would run other libraries' handlers, which may wait for theirs
+        if os.getpid() != process:  # a child process that this thread forked, in a loss: it has no other thread
+            os._exit(0)     # a normal exit would run exit handlers of other libraries, which may wait for their threads
 
 
 cdef Team take_team(int n):
-    """An idle team of that size, or a new one."""
+    """An idle team of n threads, or a new one."""
     cdef Team one
     with cython.critical_section(taking_teams):
         for one in reversed(idle_teams):
@@ -74,9 +75,9 @@ cdef give_team(Team one):
 
 
 cdef class borrow_team:
-    """`with borrow_team(n) as t`: a Team for a call. Its threads are at hand for the next one for a while.
+    """`with borrow_team(n) as t`: a Team for a call. Afterwards its threads wait for the next call for a while.
 
-    auto: let it use fewer threads where they do not pay, or the caller alone where others cannot be started."""
+    auto: may use fewer threads if more are not faster, or the caller alone if others cannot be started."""
     cdef Team one
     cdef int n
     cdef bint auto
@@ -86,7 +87,7 @@ cdef class borrow_team:
 
     def __enter__(self):
         try:
-            self.one = take_team(self.n)    # here, where no signal comes between
+            self.one = take_team(self.n)    # here, where no signal can interrupt
         except RuntimeError:
             if not self.auto:
                 raise

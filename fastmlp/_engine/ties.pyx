@@ -1,20 +1,20 @@
 """Tied parameters: W = E p forward, dp = E^T dW backward.
 
-A layer that follows another as a whole is copied from it, by rows or transposed by tiles. In all other groups the
-parameter has a place of its own in the tail of P, and members are copies; the gradients of members are moved to it, so
-that the norm, the step and its state see each parameter once. Groups, rows of leaders and rows of followers are shared
-out evenly, whoever owns them in the weight phase.
+A layer that follows another one as a whole is copied from it, by rows, or by tiles if transposed. For all other groups
+the parameter is stored in the tail of P, and its members are copies; the gradients of the members are moved to it, so
+that the norm, the step and its state see each parameter once. Groups, rows of leaders and rows of followers are divided
+evenly among the threads, regardless of the shares of the weight phase.
 """
 from fastmlp._engine.inline cimport *
 from fastmlp._engine.structs cimport *
 
 cdef enum:
     PART_MULTIPLE = 8   # of rows or groups, at which threads' parts begin
-    SIDE = 32           # rows and columns of a tile that is added transposed; whole vectors
+    SIDE = 32           # rows and columns of a tile that is transposed and added; whole vectors
 
 
 cdef void fold(Job *job, int thread) noexcept nogil:
-    """G of a parameter = sum of scale times G of its members, whose own becomes 0. This thread's part."""
+    """G of each parameter = sum of scale times G of its members, which becomes 0; for this thread's part."""
     cdef const Ties *ties = job.net.ties
     cdef char *G = job.gradient.G
     cdef Py_ssize_t g, i
@@ -75,8 +75,8 @@ cdef void add_transposed(Job *job, const Weights *leader, const Weights *followe
 
 
 cdef void spread(Job *job, int thread) noexcept nogil:
-    """Members = scale times their parameter, what is frozen as it was, followers = their leaders. This thread's
-    part."""
+    """Members = scale times their parameter, frozen parameters = their values, followers = their leaders; for this
+    thread's part."""
     cdef const Ties *ties = job.net.ties
     cdef char *P = job.net.P
     cdef Py_ssize_t g, i
@@ -97,7 +97,7 @@ cdef void spread(Job *job, int thread) noexcept nogil:
 
 
 cdef void spread_layer(Job *job, const Weights *leader, const Weights *follower, int thread) noexcept nogil:
-    """This thread's part of a follower's rows."""
+    """Copy this thread's part of a follower's rows from its leader."""
     cdef Py_ssize_t lo = share_begin(job, follower.rows, thread, PART_MULTIPLE)
     cdef Py_ssize_t hi = share_begin(job, follower.rows, thread + 1, PART_MULTIPLE)
     cdef char *to = at(job, follower.W, lo * follower.ld)

@@ -1,11 +1,11 @@
-# Tiny networks: one kernel takes the rows of a batch through all layers and back and gives the gradient, see
-# tiny_layer_t in kernels.h, where one thread works alone and G is made before any step.
+# Tiny networks: one kernel takes the rows of a batch through all layers and back, and computes the gradient; see
+# tiny_layer_t in kernels.h. Used on one thread, if the full gradient is computed before the step.
 
 cdef enum:
-    TINY_ROWS = 4       # of a batch at most: tiles of several rows are faster than rows one by one
+    TINY_ROWS = 4       # largest batch: for more rows, tiles are faster than rows one by one
 
 cdef bint is_tiny(const Job *job) noexcept nogil:
-    """Whether the network is tiny, and the call asks of its rows no more than their gradient."""
+    """Whether the network is tiny, and the call needs no more than the kernel computes."""
     cdef int l
     cdef Layer *layer
     if job.net.L > TINY_LAYERS or job.net.layers[0].d_out > job.k.lanes or job.k.rounds or job.rows.X.indptr != NULL:
@@ -24,7 +24,7 @@ cdef bint is_tiny(const Job *job) noexcept nogil:
 
 
 cdef void set_up_tiny(Job *job) noexcept nogil:
-    """Once all has its place: the layers as the kernel takes them, if the network is tiny."""
+    """If the network is tiny, describe its layers for the kernel; after all buffers are placed."""
     cdef int l
     cdef Layer *layer
     cdef tiny_layer_t *tiny
@@ -44,7 +44,7 @@ cdef void set_up_tiny(Job *job) noexcept nogil:
 
 
 cdef inline void tiny_phase(Job *job, Py_ssize_t pos, Py_ssize_t m, double scale) noexcept nogil:
-    """The row phase and the gradient of a batch of m rows from pos on."""
+    """The row phase and the gradient, for a batch of m rows from position pos on."""
     cdef loss_t loss = job.rows.loss
     loss.m, loss.order, loss.first, loss.scale = m, job.rows.order, pos, scale
     loss.value, loss.scratch = job.results.values, at(job, job.shares.scratch[0], job.shares.loss_at)

@@ -1,21 +1,22 @@
-# The weight phase. A thread owns rows of all W(l). It sums x(l-1)^T delta(l) over the whole batch in row order and,
-# where nothing else needs the whole gradient, steps them at once. No thread adds to what another has summed, so
-# results have the same bits for any number of threads.
+# The weight phase. A thread owns rows of all W(l). It sums x(l-1)^T delta(l) for them over the whole batch in row order
+# and, where nothing else needs the whole gradient, steps them at once. Nothing is summed across threads, so results
+# have the same bits for any number of threads.
 
 cdef inline const Py_ssize_t *share_of(const Job *job, int thread) noexcept nogil:
-    """A thread's rows of the weights: pairs lo, hi by layer."""
+    """A thread's rows of the weights: pairs (lo, hi) by layer."""
     return job.shares.share + 2 * thread * (job.net.L + 1)
 
 
 cdef inline Py_ssize_t group_rows(const Job *job, Py_ssize_t batch) noexcept nogil:
-    """Rows of a batch's first group. Small networks sum a batch in two groups of rows and then the two: threads
-    read mostly what they wrote. It depends on the sizes alone, so that the bits do not depend on the threads."""
+    """The number of rows in a batch's first group. Small networks sum a batch in two groups of rows, then add the two:
+    so with two threads each mostly reads rows that it wrote itself. This depends on sizes alone, so that the bits do
+    not depend on the number of threads."""
     return pad(batch // 2, job.k.row_multiple) if job.net.two_groups and batch >= GROUP_MIN_ROWS else batch
 
 
 cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint more, int thread) noexcept nogil:
-    """This thread's part of the gradient over rows row .. row + m of the chunk, which are of one group; -1: of the only
-    one."""
+    """Compute this thread's part of the gradient over rows row .. row + m - 1 of the chunk, which belong to one group.
+    group: 0 or 1; -1 if there is only one."""
     cdef int l
     cdef Layer *layer
     cdef const Py_ssize_t *share = (job.shares.share2 + 2 * (2 * thread + group) * (job.net.L + 1) if group >= 0
@@ -34,9 +35,9 @@ cdef void grad_group(Job *job, int group, Py_ssize_t row, Py_ssize_t m, bint mor
 
 cdef void full_gradient(Job *job, Py_ssize_t row, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch,
                         int thread) noexcept nogil:
-    """The gradient over the m rows of a chunk that starts at a row of its batch, on top of the chunks before.
+    """Compute the gradient over the m rows of a chunk, added to that of the batch's previous chunks.
 
-    row: where it starts in the buffers."""
+    row: the chunk's first row in the buffers. at_row: its first row in the batch."""
     cdef Py_ssize_t cut = group_rows(job, batch), one = min(max(cut - at_row, 0), m)
     cdef bint last = at_row + m == batch
     if cut == batch:
@@ -68,8 +69,8 @@ cdef Py_ssize_t most_rows(const Job *job) noexcept nogil:
 
 cdef bint gradient_in_pieces(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, Py_ssize_t piece,
                              int thread) noexcept nogil:
-    """full_gradient of a chunk, so many rows at a time, between which thread 0 looks for signals: whether none was
-    seen, to all threads alike. The last piece, which may have a barrier in it, is always done."""
+    """full_gradient of a chunk, `piece` rows at a time, between which thread 0 looks for signals. Returns whether none
+    was seen, the same on all threads. The last piece, which may contain a barrier, is always done."""
     cdef Py_ssize_t row = 0
     if m <= piece:
         full_gradient(job, 0, at_row, m, batch, thread)
@@ -83,7 +84,8 @@ cdef bint gradient_in_pieces(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize
 
 
 cdef void end_gradient(Job *job, int thread) noexcept nogil:
-    """Make G, summed over the batch, the gradient, where kinds have something else first: this thread's rows."""
+    """Call grad_end of the kinds that have one, for this thread's rows: it turns G, summed over the batch, into the
+    gradient."""
     cdef int l
     cdef Layer *layer
     cdef const Py_ssize_t *share = share_of(job, thread)
@@ -108,7 +110,7 @@ cdef void add_gradient(Job *job, char *other, int thread) noexcept nogil:
 
 cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t batch, const step_t *step,
                        int thread) noexcept nogil:
-    """This thread's part of all gradients over the m rows of a chunk, and the step after a batch's last chunk."""
+    """Compute this thread's part of all gradients over the m rows of a chunk, and step after a batch's last chunk."""
     cdef step_t clipped
     if job.division.size:
         divided_phase(job, at_row, m, batch, step, thread)
@@ -148,7 +150,7 @@ cdef void weight_phase(Job *job, Py_ssize_t at_row, Py_ssize_t m, Py_ssize_t bat
 
 
 cdef bint exchanged(Job *job, Py_ssize_t batch, int thread) noexcept nogil:
-    """Have the gradient and the loss of a batch exchanged with the others' who work on it; whether there is a step."""
+    """Exchange the gradient and loss of a batch with the other ranks that work on it; returns whether to step."""
     team_barrier(job.team, thread)
     if thread == 0:
         job.results.batch_loss = job.k.sum(batch, job.results.values)
@@ -158,8 +160,8 @@ cdef bint exchanged(Job *job, Py_ssize_t batch, int thread) noexcept nogil:
 
 
 cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) noexcept nogil:
-    """Gradients and steps layer by layer, for this thread's rows of each: by tiles where the kind can, else by its part
-    of G."""
+    """Compute gradients and step, layer by layer, for this thread's rows of each: tile by tile if the kind has
+    grad_step, otherwise through its part of G."""
     cdef int l
     cdef Py_ssize_t lo, hi
     cdef Layer *layer
@@ -183,8 +185,8 @@ cdef void step_layers(Job *job, Py_ssize_t m, const step_t *step, int thread) no
 
 
 cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
-    """Step this thread's rows from G: as one vector where they are in one piece, no layer has a rate of its own, and
-    there are no penalties, of which layers have factors."""
+    """Step this thread's rows from G: as one vector if they are contiguous, no layer has its own learning rate, and
+    there are no penalties, for which layers have different factors."""
     cdef int l
     cdef const Py_ssize_t *share = share_of(job, thread)
     cdef const Py_ssize_t *span = job.shares.spans + 2 * thread
@@ -197,8 +199,8 @@ cdef void step_share(Job *job, const step_t *step, int thread) noexcept nogil:
 
 
 cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const step_t *step) noexcept nogil:
-    """Step rows lo .. hi of W, and the bias with the last one, from G; what follows another layer is copied from
-    there."""
+    """Step rows lo .. hi - 1 of W from G, and the bias with the last one. Not if they follow another layer: then they
+    are copied later."""
     cdef Weights *W = &layer.weights
     cdef step_t room
     if W.parts:
@@ -210,7 +212,7 @@ cdef void step_rows(Job *job, Layer *layer, Py_ssize_t lo, Py_ssize_t hi, const 
 
 
 cdef void step_parts(Job *job, Layer *layer, Py_ssize_t begin, Py_ssize_t end, const step_t *step) noexcept nogil:
-    """Step elements begin .. end of W, each by its own factors."""
+    """Step elements begin .. end - 1 of W, each with its own factors."""
     cdef Py_ssize_t next = begin
     cdef step_t room
     cdef const Factors *factors
@@ -222,7 +224,7 @@ cdef void step_parts(Job *job, Layer *layer, Py_ssize_t begin, Py_ssize_t end, c
 
 
 cdef void step_tail(Job *job, const step_t *step) noexcept nogil:
-    """Step the tied parameters that have a place of their own."""
+    """Step the tied parameters, in the tail of P."""
     cdef const Ties *ties = job.net.ties
     cdef step_t bias = bias_step(step)
     step_span(job, step, ties.tail, ties.tail + ties.n_weights)
@@ -230,7 +232,7 @@ cdef void step_tail(Job *job, const step_t *step) noexcept nogil:
 
 
 cdef void average_share(Job *job, double rate, int thread) noexcept nogil:
-    """average += rate (P - average), for this thread's rows: the step of sgd along average - P."""
+    """average += rate (P - average), for this thread's rows: a step of sgd with the gradient average - P."""
     cdef int l
     cdef Layer *layer
     cdef step_t pull
@@ -252,7 +254,7 @@ cdef inline void average_span(Job *job, const step_t *pull, Py_ssize_t begin, Py
 
 
 cdef void mirror_share(Job *job, int thread) noexcept nogil:
-    """The other forms of this thread's rows of W."""
+    """Update the forms of this thread's rows of W."""
     cdef int l
     cdef Layer *layer
     cdef const Py_ssize_t *share = share_of(job, thread)
@@ -263,7 +265,7 @@ cdef void mirror_share(Job *job, int thread) noexcept nogil:
 
 
 cdef void square_rows(Job *job, int thread) noexcept nogil:
-    """The squared norms of this thread's rows of the gradient, bias rows included."""
+    """Compute the squared norms of this thread's rows of the gradient, including biases."""
     cdef int l
     cdef Py_ssize_t i, lo, hi, row = 0
     cdef Weights *W
@@ -294,7 +296,7 @@ cdef double clip_scale(Job *job) noexcept nogil:
 
 
 cdef void penalize_rows(Job *job, int thread) noexcept nogil:
-    """The penalties of this thread's rows of W, before the step."""
+    """Compute the penalties on this thread's rows of W, before the step."""
     cdef int l
     cdef Py_ssize_t i, row = 0
     cdef Weights *W
@@ -317,7 +319,7 @@ cdef void penalize_rows(Job *job, int thread) noexcept nogil:
 
 
 cdef double penalty_of_rows(Job *job) noexcept nogil:
-    """The sum of what penalize_rows left, in the order of the rows."""
+    """The sum of the penalties from penalize_rows, in the order of the rows."""
     cdef double total = 0
     cdef Py_ssize_t i, rows = 0
     cdef int l
