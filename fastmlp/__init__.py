@@ -62,7 +62,7 @@ __all__ = [
 
 if not TYPE_CHECKING:  # type checkers know the names from the imports above
     def __getattr__(name):
-        """What `_lazy.py` lists, or a layer or an optimiser, imported when it is asked for."""
+        """Import a layer, an optimiser or a name that `_lazy.py` lists, when it is first used."""
         for room in (layers, optim):
             if name in room.NAMES:
                 return getattr(room, name)
@@ -76,7 +76,7 @@ def __dir__() -> list[str]:
 
 
 def initializers() -> list[str]:
-    """The names of the ways weights can start."""
+    """The names of the weight initializers."""
     return list(INITIALIZERS)
 
 

@@ -1,7 +1,6 @@
-"""Users' arrays, checked and in a form that the engine reads; `_checks.py` checks numbers and names.
+"""Check users' arrays and convert them to a form that the engine reads; `_checks.py` checks numbers and names.
 
-Each error names the argument, what came and what was wanted. Arrays are not copied where the engine can read them as
-they are.
+Each error names the argument, what came and what was wanted. Arrays that the engine can read directly are not copied.
 """
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 from . import _core
 from ._types import Floats, Shape
 
-BLOCK_BYTES = 2**26  # of what is held at once besides the result
-# argument -> what to do about text
+BLOCK_BYTES = 2**26  # size of temporary arrays
+# argument -> a hint for the error about text
 OF_TEXT = {"y": "; labels that are text are for cross_entropy, or binary_cross_entropy of one output, and must be in "
                 "net.classes, which fit finds where it has all of y"}
 # loss -> what its targets must be: least, most, in words
@@ -31,7 +30,7 @@ RANGES: dict[str, tuple[float, float | None, str]] = {
 
 
 def finite(argument: str, a: NDArray[Any], dtype: DTypeLike) -> None:
-    """ValueError unless every element is finite, also once converted to dtype. Works in blocks of rows."""
+    """ValueError unless every element is finite, also after conversion to dtype. Works in blocks of rows."""
     if a.dtype.kind != "f":
         return
     if is_plain(a, dtype):
@@ -45,7 +44,7 @@ def finite(argument: str, a: NDArray[Any], dtype: DTypeLike) -> None:
 
 
 def numeric(argument: str, a: Any, dtype: DTypeLike) -> NDArray[Any]:
-    """a as an array of an element type that the engine reads, else a conversion to dtype."""
+    """a as an array: unchanged if the engine reads its element type, otherwise converted to dtype."""
     array: NDArray[Any] = a if type(a) is np.ndarray else as_array(argument, a)
     if array.dtype in _core.SOURCES:
         return array
@@ -55,14 +54,14 @@ def numeric(argument: str, a: Any, dtype: DTypeLike) -> NDArray[Any]:
     if kind in "UST":
         raise TypeError(f"{argument} must be numbers, got text, {array.dtype}{OF_TEXT.get(argument, '')}")
     if kind == "O":
-        from decimal import Decimal  # here: it takes time that each import would
+        from decimal import Decimal  # here, so that importing fastmlp stays fast
 
         known = (numbers.Real, Decimal, np.bool_)
         wrong = [t for t in set(map(type, array.flat)) if not issubclass(t, known) or issubclass(t, np.timedelta64)]
         if wrong:
             raise TypeError(f"{argument} must be numbers, got an array of objects, some of them {wrong[0].__name__}")
     try:
-        with np.errstate(over="ignore"):  # infinite then
+        with np.errstate(over="ignore"):  # gives infinity, which `finite` refuses
             return array.astype(dtype)
     except OverflowError:
         raise ValueError(f"{argument} must be finite in {np.dtype(dtype).name}, got a larger number") from None
@@ -78,7 +77,7 @@ def as_array(argument: str, a: Any) -> NDArray[Any]:
         return np.asarray(a)
     except ValueError as error:
         raise ValueError(f"{argument} must be an array, its rows of one length: {error}") from error
-    except Exception as error:  # a user's object may do as it likes
+    except Exception as error:  # a user's object may raise anything
         raise TypeError(f"{argument} must be an array, got {type(a).__name__}: {error!r}") from error
 
 
@@ -88,7 +87,7 @@ def is_sparse(a: Any) -> bool:
 
 
 def shaped(argument: str, a: Any, shape: Shape, dtype: DTypeLike) -> NDArray[Any]:
-    """a as finite numbers of exactly a shape."""
+    """a as an array of finite numbers of exactly this shape."""
     array = numeric(argument, a, dtype)
     if array.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}, got {array.shape}")
@@ -110,12 +109,12 @@ def plain(a: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def dense(a: Any, argument: str) -> Any:
-    """a, or what is sparse as an array. ValueError where its indices point outside of it."""
+    """a, converted to an array if it is sparse. ValueError if its indices point outside of the matrix."""
     return sound(argument, a).toarray() if is_sparse(a) else a
 
 
 def blocks(n: int, row_bytes: int) -> list[slice]:
-    """Slices of n rows, as many as fit into a block, one at least."""
+    """Slices of n rows, each of as many rows as fit into BLOCK_BYTES, at least one."""
     step = max(1, BLOCK_BYTES // row_bytes)
     return [slice(i, i + step) for i in range(0, n, step)]
 
@@ -124,8 +123,8 @@ def blocks(n: int, row_bytes: int) -> list[slice]:
 
 
 def features(X: Any, d: int, dtype: DTypeLike, tables: Sequence[tuple[int, bool]] = ()) -> Any:
-    """X as a 2-D array or a CSR matrix of d columns. tables: of the last columns that hold categories; then X must be
-    dense."""
+    """X as a 2-D array or a CSR matrix of d columns. tables: of the last columns, which hold categories, see
+    _require_categories; X must then be dense."""
     if is_sparse(X) and not tables:
         return _csr("X", sound("X", X), d, dtype)
     X = numeric("X", X, dtype)
@@ -145,8 +144,8 @@ def features(X: Any, d: int, dtype: DTypeLike, tables: Sequence[tuple[int, bool]
 
 
 def _require_categories(X: NDArray[Any], first: int, tables: Sequence[tuple[int, bool]]) -> None:
-    """ValueError unless columns `first` .. of X are categories. tables: how many values each has, 0 the first, and
-    whether other integers, and NaN, may come."""
+    """ValueError unless the columns X hold categories. first: number of the first column. tables: for each column, the
+    number of its values 0, 1, .., and whether other integers and NaN are allowed."""
     n_values, open_ended = map(np.array, zip(*tables))
     for rows in blocks(len(X), 8 * len(tables)):
         part = X[rows]
@@ -189,7 +188,7 @@ def weights(sample_weight: Any, n: int, dtype: DTypeLike) -> Floats | None:
     w = unscaled_weights(sample_weight, n, dtype)
     if not w.max() > 0:
         raise ValueError("sample_weight must be at least 0 and not all 0, got only 0")
-    w = w / w.max().astype(np.float64)  # whose sum cannot overflow
+    w = w / w.max().astype(np.float64)  # so that the sum cannot overflow
     return np.ascontiguousarray(w / w.mean(), dtype)
 
 
@@ -214,7 +213,7 @@ def _labels(y: NDArray[Any], d: int) -> NDArray[np.int32]:
 
 
 def _check_range(y: Any, loss: str | None) -> None:
-    """Hold dense or sparse targets against what their loss is defined for."""
+    """ValueError unless dense or sparse targets are in the range for which the loss is defined."""
     if loss not in RANGES:
         return
     least, most, wanted = RANGES[loss]
@@ -231,15 +230,15 @@ def _check_range(y: Any, loss: str | None) -> None:
 
 
 def sound(argument: str, a: Any) -> Any:
-    """a, of which scipy may be asked for anything if it is sparse: its conversions and products believe all indices,
-    and write where these point. ValueError where that is outside of the matrix."""
+    """a, checked to be safe for use with scipy: if it is sparse, ValueError if indices point outside of the matrix.
+    Scipy's conversions and products trust the indices, and would write wherever they point."""
     form = getattr(a, "format", None)
     if form in _INDEX_BOUNDS:
         bounds = _INDEX_BOUNDS[form](a)
         if not _inside(a.indptr, a.indices, len(a.data), bounds):
             raise _unsound(argument, form)
     elif form == "lil":
-        sound(argument, a.tocsr())  # which copies its lists of indices as they are
+        sound(argument, a.tocsr())  # which copies the lists of indices unchecked
     elif form in ("coo", "dok"):
         coo = a.tocoo()
         places = coo.coords if hasattr(coo, "coords") else (coo.row, coo.col)
@@ -268,10 +267,10 @@ def _unsound(argument: str, form: str) -> ValueError:
 
 
 def _csr(argument: str, X: Any, d: int, dtype: DTypeLike) -> Any:
-    """A CSR matrix of d columns as csr_array of an element type that the engine reads.
+    """A sparse matrix of d columns as csr_array of an element type that the engine reads.
 
-    Its indptr and indices are copies: the engine believes them for as long as a fit lasts, in which callbacks and other
-    threads may write into the user's. The elements are not, which may change as those of a dense X may.
+    Its indptr and indices are copies: the engine trusts them during the whole fit, while callbacks and other threads
+    might change the user's. The elements are not copied; they may change as those of a dense X may.
     """
     if X.ndim != 2 or X.shape[1] != d:
         raise ValueError(f"{argument} must have {d} columns, got shape {X.shape}")
@@ -284,7 +283,7 @@ def _csr(argument: str, X: Any, d: int, dtype: DTypeLike) -> Any:
     if not _inside(indptr, indices, len(values), X.shape):
         raise _unsound(argument, "csr")
     finite(argument, values, dtype)
-    from scipy import sparse  # not above: it takes longer than all of fastmlp
+    from scipy import sparse  # here: it takes longer to import than all of fastmlp
 
     out = sparse.csr_array(X.shape, dtype=values.dtype)
     out.data, out.indices, out.indptr = plain(values, values.dtype), indices, indptr
@@ -292,7 +291,7 @@ def _csr(argument: str, X: Any, d: int, dtype: DTypeLike) -> Any:
 
 
 def _inside(indptr: NDArray[Any], indices: NDArray[Any], n_values: int, shape: tuple[int, ...]) -> bool:
-    """Whether rows of a CSR matrix begin and end within its arrays, and their indices are of its columns."""
+    """Whether all rows of a CSR matrix begin and end within its arrays, and all indices are valid columns."""
     if indptr.shape != (shape[0] + 1,) or indptr[0] < 0 or (np.diff(indptr) < 0).any():
         return False
     if indptr[-1] > min(len(indices), n_values):
@@ -301,12 +300,12 @@ def _inside(indptr: NDArray[Any], indices: NDArray[Any], n_values: int, shape: t
 
 
 def _below(indices: NDArray[Any], n: int) -> bool:
-    """Whether all of them are 0 .. n - 1."""
+    """Whether all indices are in 0 .. n - 1."""
     return not len(indices) or bool(0 <= indices.min() <= indices.max() < n)
 
 
 def _canonical(argument: str, a: Any, dtype: DTypeLike) -> Any:
-    """CSR of dtype that has each of its elements once, in order. What the user holds is not changed."""
+    """A CSR matrix of dtype in canonical format: no duplicates, sorted indices. The user's matrix is not changed."""
     first, last = a.indptr[0], a.indptr[-1]
     values = a.data[first:last].astype(dtype, copy=False)
     a = type(a)((values, a.indices[first:last], a.indptr - first), a.shape)

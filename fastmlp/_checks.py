@@ -1,4 +1,4 @@
-"""Checks of the numbers, names and switches that users pass; `_arrays.py` checks their arrays.
+"""Check numbers, names and flags that users pass; `_arrays.py` checks their arrays.
 
 Each error names the argument, what came and what was wanted.
 """
@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-# the commonest type first: isinstance of an abstract class takes a microsecond
+# the most common type first: isinstance with an abstract class takes a microsecond
 INTEGRAL, REAL = (int, numbers.Integral), (float, int, numbers.Real)
 NO_NUMBERS = (bool, np.timedelta64)
-MOST = 2**63 - 1  # of an integer where nothing else is said: what the engine counts by
-LONG = 200  # letters of what an error shows
+MOST = 2**63 - 1  # default upper limit of integers: the engine counts in int64
+LONG = 200  # longest text of a value in an error message
 PRECISIONS = ("full", "bfloat16")  # of products
 
-Limits = Mapping[str, float]  # by the names that `number` has for them
+Limits = Mapping[str, float]  # limits by the names of `number`'s parameters
 NO_LIMITS: Mapping[str, Limits] = {}
 
 
 def is_integer(value: Any) -> bool:
-    """Whether value is an integer: True and durations, which call themselves so, are not."""
+    """Whether value is an integer. bool and timedelta64 do not count, although they are registered as integers."""
     return isinstance(value, INTEGRAL) and not isinstance(value, NO_NUMBERS)
 
 
@@ -39,14 +39,14 @@ def is_number(value: Any) -> bool:
 
 
 def one_of(argument: str, value: Any, known: Collection[str]) -> Any:
-    """value, which must be one of the known names."""
+    """Return value, which must be one of the known names."""
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{argument} must be one of {', '.join(sorted(known))}, got {described(value)}")
     return value
 
 
 def integer(argument: str, value: Any, least: float, most: float = MOST) -> int:
-    """value as an int of at least `least`, and at most `most`."""
+    """value as an int, which must be in least .. most."""
     if not is_integer(value):
         raise TypeError(f"{argument} must be an integer, got {described(value)}")
     value = int(value)
@@ -59,8 +59,8 @@ def integer(argument: str, value: Any, least: float, most: float = MOST) -> int:
 
 def number(argument: str, value: Any, least: float | None = None, below: float | None = None,
            above: float | None = None, most: float | None = None, dtype: DTypeLike = np.float64) -> float:
-    """value as a float that, as the engine has it in a dtype, is finite, least <= value <= most, above < value < below.
-    """
+    """value as a float. Converted to dtype as the engine does, it must be finite, least <= value <= most and
+    above < value < below."""
     if type(value) is float:
         x = value
     elif is_number(value):
@@ -81,7 +81,7 @@ def number(argument: str, value: Any, least: float | None = None, below: float |
 
 
 def rounded(value: Any) -> float:
-    """A number as a float, infinite where it is too large for one."""
+    """A number as a float; infinite if it is too large."""
     try:
         return float(value)
     except OverflowError:
@@ -89,7 +89,7 @@ def rounded(value: Any) -> float:
 
 
 def _held(x: float, dtype: Any) -> float:
-    """A number as the engine has it: rounded to a dtype, 0 where it is smaller than the normal numbers."""
+    """A number as the engine uses it: rounded to dtype, and 0 if it is subnormal."""
     rounded, largest, tiny = _range(dtype)
     if -largest <= x <= largest:
         held = rounded(x)
@@ -99,14 +99,15 @@ def _held(x: float, dtype: Any) -> float:
 
 @functools.cache
 def _range(dtype: Any) -> tuple[Callable[[float], float], float, float]:
-    """Of a dtype: what rounds a float to it, its largest number, its smallest normal one."""
+    """For a dtype: (function that rounds a float to it, its largest number, its smallest normal number)."""
     bounds = np.finfo(dtype)
     scalar = np.dtype(dtype).type
     return (float if scalar is np.float64 else lambda x: float(scalar(x))), float(bounds.max), float(bounds.tiny)
 
 
 def builtin_fields(spec: Any) -> None:
-    """Make NumPy's numbers in a frozen dataclass Python's, which neither wrap nor round in arithmetic of their own."""
+    """Convert NumPy numbers in a frozen dataclass to Python's, whose arithmetic neither wraps around nor rounds early.
+    """
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
         if isinstance(value, np.generic) and is_number(value):
@@ -114,16 +115,16 @@ def builtin_fields(spec: Any) -> None:
 
 
 def described(value: Any) -> str:
-    """What came, for an error: its repr where that is short."""
+    """A value for an error message: its repr, shortened if it is long."""
     try:
         text = repr(value)
-    except Exception:  # a user's object may do as it likes, and an int of thousands of digits has no text
+    except Exception:  # a user's object may raise anything, and an int of thousands of digits has no repr
         text = f"a {type(value).__name__}"
     return text if len(text) <= LONG else f"{text[:LONG]}..."
 
 
 def canonical(value: Any, aliases: Mapping[str, str]) -> Any:
-    """value with a name's other name, alone or in a pair (name, number), replaced by the name that the engine has."""
+    """value, a name or a pair (name, number), with an alias replaced by the engine's name."""
     if isinstance(value, str):
         return aliases.get(value, value)
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
@@ -133,10 +134,10 @@ def canonical(value: Any, aliases: Mapping[str, str]) -> Any:
 
 def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[str, Limits] = NO_LIMITS,
           dtype: DTypeLike = np.float64) -> tuple[str, float]:
-    """(name, number) of a name in one of the engine's tables, or of a pair (name, number) where it takes a number.
+    """(name, number) from a name in one of the engine's tables, or from a pair (name, number) if it takes a number.
 
-    table: name -> row, whose last entry is the number that the name alone means, 0 where it takes none. limits: name ->
-    what `number` holds its number to, in a dtype.
+    table: name -> row, whose last entry is the default number, 0 if the name takes none. limits: name -> limits of its
+    number, which are checked in dtype.
     """
     name, *extra = value if isinstance(value, tuple) and len(value) == 2 else (value,)
     if not isinstance(name, str):
@@ -152,7 +153,7 @@ def named(argument: str, value: Any, table: Mapping[str, Any], limits: Mapping[s
 
 @contextlib.contextmanager
 def within_memory(argument: str) -> Iterator[None]:
-    """ValueError that names the argument by which more was wanted than there is memory."""
+    """Turn a MemoryError into a ValueError that names the argument."""
     try:
         yield
     except MemoryError as error:
@@ -160,8 +161,8 @@ def within_memory(argument: str) -> Iterator[None]:
 
 
 def bounded(argument: str, value: Any, dtype: DTypeLike = np.float64) -> None:
-    """ValueError where value is a number that no engine takes, whatever it is for: an integer that is too large, or one
-    that is not finite in a dtype."""
+    """ValueError if value is a number that the engine can never use: an integer that is too large, or a number that is
+    not finite in dtype."""
     if is_integer(value):
         integer(argument, value, -MOST)
     elif is_number(value):
@@ -169,28 +170,28 @@ def bounded(argument: str, value: Any, dtype: DTypeLike = np.float64) -> None:
 
 
 def boolean(argument: str, value: Any) -> Any:
-    """value, which must be a bool, Python's or NumPy's."""
+    """Return value, which must be a bool, Python's or NumPy's."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{argument} must be True or False, got {described(value)}")
     return value
 
 
 def function(argument: str, value: Any) -> Any:
-    """value, which must be a function."""
+    """Return value, which must be a function."""
     if not callable(value) or isinstance(value, type):
         raise TypeError(f"{argument} must be a function, got {described(value)}")
     return value
 
 
 def text(argument: str, value: Any) -> str:
-    """value, which must be text."""
+    """Return value, which must be a string."""
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be a string, got {described(value)}")
     return value
 
 
 def name(argument: str, value: Any) -> str:
-    """value, which must be text that is not empty."""
+    """Return value, which must be a non-empty string."""
     if not text(argument, value):
         raise ValueError(f"{argument} must be a name, got an empty one")
     return str(value)
@@ -200,7 +201,7 @@ def path(argument: str, value: Any) -> str:
     """A path as a string."""
     try:
         text = os.fspath(value)
-    except Exception:  # a user's object may do as it likes
+    except Exception:  # a user's object may raise anything
         text = None
     if not isinstance(text, str):
         raise TypeError(f"{argument} must be a string or an os.PathLike of one, got {described(value)}")
@@ -217,7 +218,7 @@ def path(argument: str, value: Any) -> str:
 
 @contextlib.contextmanager
 def asking(arguments: str) -> Iterator[None]:
-    """TypeError or ValueError that names arguments, in the place of whatever else comes of asking users' objects."""
+    """Turn unexpected exceptions of users' objects into a TypeError or ValueError that names the arguments."""
     try:
         yield
     except (ValueError, TypeError, MemoryError, ImportError, Warning):
@@ -230,7 +231,7 @@ def asking(arguments: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def under(argument: str) -> Iterator[None]:
-    """Have errors begin with the name of the argument, where what raises them does not know it."""
+    """Let errors begin with the name of the argument, unless they name it already."""
     try:
         with asking(argument):
             yield
@@ -242,7 +243,7 @@ def under(argument: str) -> Iterator[None]:
 
 
 def result(function: str, value: Any) -> float:
-    """What a user's function returned as a float, which may be NaN or infinite."""
+    """The value that a user's function returned, as a float, which may be NaN or infinite."""
     value = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
     if not (is_number(value) or isinstance(value, (bool, np.bool_))):
         raise TypeError(f"{function} must return a number, got {described(value)}")
@@ -250,10 +251,10 @@ def result(function: str, value: Any) -> float:
 
 
 def verdict(function: str, value: Any) -> bool:
-    """What a user's function returned as a bool."""
+    """The value that a user's function returned, as a bool."""
     try:
         return bool(value)
-    except Exception:  # an array, a table or a missing value is neither
+    except Exception:  # arrays, tables and missing values have no truth value
         raise TypeError(f"{function} must return True or False, got {described(value)}") from None
 
 
@@ -262,7 +263,7 @@ def floating(dtype: Any) -> np.dtype[Any]:
     known: np.dtype[Any] | None
     try:
         known = None if dtype is None else np.dtype(dtype)  # None means float64 to NumPy
-    except Exception:  # what is none may raise as it likes
+    except Exception:  # a foreign object may raise anything
         known = None
     if known is None or known not in (np.float32, np.float64):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {described(dtype)}")
@@ -270,7 +271,7 @@ def floating(dtype: Any) -> np.dtype[Any]:
 
 
 def precision(value: Any, dtype: np.dtype[Any]) -> str:
-    """value as a precision of products, which is to go with the dtype."""
+    """value, a precision of products, which must be possible with the dtype."""
     if one_of("precision", value, PRECISIONS) == "bfloat16" and dtype != np.float32:
         raise ValueError(f"precision must be 'full' where dtype is {dtype.name!r}, got 'bfloat16', which goes with "
                          "float32 alone")
@@ -278,7 +279,7 @@ def precision(value: Any, dtype: np.dtype[Any]) -> str:
 
 
 def generator(random_state: Any) -> np.random.Generator:
-    """The generator that a random_state stands for: None, an int, or a numpy Generator or RandomState."""
+    """A numpy Generator from a random_state: None, an int, or a numpy Generator or RandomState."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
     if is_integer(random_state):

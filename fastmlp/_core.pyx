@@ -1,4 +1,4 @@
-"""The facade of the engine: a compiled network, and what is asked of it.
+"""The public side of the engine: a compiled network and the calls on it.
 
 A Core holds a network as Layer structs, and its parameters. A call binds the data (rows of X, targets, weights), lays
 out one arena and runs without the GIL:
@@ -9,11 +9,10 @@ out one arena and runs without the GIL:
                   the whole batch in row order, and steps them at once where
                   nothing else needs the gradient
 
-with a barrier after each. No thread adds to what another has summed, so results have the same bits for any number of
-threads.
+with a barrier after each. Nothing is summed across threads, so results have the same bits for any number of threads.
 
-fastmlp/_engine/ has the parts: structs.pxd what they share, sweep.pyx both phases, a module for each other subject. No
-validation of users' input and no printing here: the Python level does that.
+fastmlp/_engine/ has the parts: structs.pxd the shared structs, sweep.pyx both phases, one module for each other
+subject. There is no validation of users' input and no printing here: the Python level does that.
 """
 import numpy as np
 from numpy import empty, ndarray
@@ -44,10 +43,10 @@ __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "
            "choose_isa", "copy", "cores", "function", "largest", "phases", "shuffle"]
 
 cdef enum:
-    EVALUATE_ROWS = 65536       # rows whose losses are summed together: part of the promise of bits
-    CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta, about what the caches hold, but 512 rows at least
-    MOST_SMALL_CALLS = 16       # calls of predict_small at a time whose memory is kept
-    PYTHON_LOSS_ROWS = 1024     # rows that a Python loss sees at most
+    EVALUATE_ROWS = 65536       # rows whose losses are summed together; the bits of a loss depend on it
+    CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta of a chunk, about what the caches hold; at least 512 rows
+    MOST_SMALL_CALLS = 16       # simultaneous calls of predict_small whose memory is kept
+    PYTHON_LOSS_ROWS = 1024     # largest number of rows in a call of a Python loss
 
 MOST_THREADS = MAX_THREADS
 cdef object PLAIN = Objective()      # nothing but the mean loss
@@ -55,7 +54,7 @@ globals().update(Data=Data, Meeting=Meeting, Team=Team)      # which a cimport d
 
 
 def phases():
-    """Ticks of training since the last call, by phase, of each thread; None but in a build with FASTMLP_PROFILE set."""
+    """Clock ticks of training since the last call, by phase and thread; None unless built with FASTMLP_PROFILE set."""
     return dict(phase_ticks()) or None
 
 
@@ -78,10 +77,10 @@ cdef class Core:
     losses.OfMembers has it."""
     cdef Job blank              # what is the same in all calls: the network, the loss
     cdef Ties ties
-    cdef object tied            # what they point at
-    cdef list held              # what Layer.windows, Layer.tables, Layer.bins and the loss point at
+    cdef object tied            # the arrays that they point at
+    cdef list held              # the arrays that Layer.windows, Layer.tables, Layer.bins and the loss point at
     cdef readonly object P, dtype
-    cdef readonly object statistics     # running means and variances, layer by layer: kept, but no parameters
+    cdef readonly object statistics     # running means and variances, layer by layer; not parameters
     cdef readonly Py_ssize_t n_params
     cdef bint rounds            # operands of products are rounded to bfloat16 where nothing asks for exact derivatives
     cdef list calls, rounding_calls, difference_calls   # at hand for the next
@@ -91,8 +90,8 @@ cdef class Core:
     cdef char format
     cdef int link
     cdef Pace pace
-    cdef public Py_ssize_t block_rows   # rows a thread takes at a time, 0: as many as suit the layers
-    cdef public Py_ssize_t chunk_rows   # rows of a batch whose activations are held at once, 0: by memory
+    cdef public Py_ssize_t block_rows   # rows of a block; 0: chosen by the size of the layers
+    cdef public Py_ssize_t chunk_rows   # rows of a chunk; 0: chosen by memory
 
     def __cinit__(self, d, layers, loss, link, dtype, tail=(0, 0), rounds=False, members=1):
         cdef Network *net = &self.blank.net
@@ -137,7 +136,7 @@ cdef class Core:
 
     @property
     def work(self):
-        """Multiply-adds of a row forward, pads included."""
+        """Multiply-adds of the forward pass of a row, padding included."""
         return self.blank.net.work
 
     # ---- parameters
@@ -148,7 +147,7 @@ cdef class Core:
 
     def weight(self, int l, of=None):
         """W(l) (d(l-1), d(l)), of a convolution (kh kw c_in, c_out), of tables (elements,), as a view into P, or into
-        what is laid out as P; None where the layer has none."""
+        `of`, an array laid out as P; None if the layer has no W."""
         cdef Weights *W = &self.blank.net.layers[l].weights
         if W.rows == 0 or W.lone:
             return None
@@ -167,7 +166,7 @@ cdef class Core:
         return base[W.b_at:W.b_at + W.units] if W.bias else None
 
     def flat(self, of):
-        """All W and b, layer by layer, as one array, of what is laid out as P."""
+        """All W and b, layer by layer, as one flat array, from an array laid out as P."""
         cdef int l
         cdef Py_ssize_t i, n, size = self.blank.size
         cdef Weights *W
@@ -190,12 +189,14 @@ cdef class Core:
         return out
 
     def tail(self):
-        """(places in P of the tied parameters that count as weights, of those that count as biases)"""
+        """(place in P where the tied parameters that count as weights begin, the same for those that count as biases)
+        """
         return self.ties.tail, self.ties.tail + self.ties.n_weights
 
     def tie(self, home, begin, member, scale, frozen, value, whole):
-        """home (groups,), begin (groups + 1,), member: int64 places in P; scale of each member. frozen: places that
-        stand still at their value. whole: tuples (leader, follower, transposed, biases) of layers."""
+        """Set the ties. home (groups,), begin (groups + 1,), member: int64; home and member are places in P; scale: of
+        each member. frozen: places in P that keep their value. whole: tuples (leader, follower, transposed, biases) of
+        layers. See Program in _tied.py."""
         cdef Layer *layers = self.blank.net.layers
         cdef Weights *W
         self.tied = (home, begin, member, scale, frozen, value)
@@ -248,7 +249,7 @@ cdef class Core:
                 calls.append(call)
 
     cdef Py_ssize_t block_for(self, Data data):
-        """Rows that suit the layers: few while the weights stay in L1, more where a block pays for streaming them."""
+        """Rows of a block: few if the weights fit in L1, more if each block has to stream them from farther away."""
         cdef Py_ssize_t bytes = self.blank.net.n_elements * self.blank.size
         if data.loss is not None:
             return PYTHON_LOSS_ROWS
@@ -257,7 +258,7 @@ cdef class Core:
         return 32 if bytes <= 64 * 1024 else 64 if bytes <= 1024 * 1024 else 256
 
     cdef Py_ssize_t chunk_for(self, Py_ssize_t batch):
-        """Rows whose activations are held at once, of a batch."""
+        """Rows of a chunk, for a batch size."""
         cdef Py_ssize_t width = 0, chunk
         cdef int l
         if self.chunk_rows:
@@ -271,7 +272,7 @@ cdef class Core:
 
     @property
     def settles(self):
-        """Whether training has layers whose rows need each other."""
+        """Whether rows depend on each other in training (batch normalisation)."""
         return bool(self.blank.net.settles)
 
     def parts(self, int ranks):
@@ -290,18 +291,18 @@ cdef class Core:
 
     @property
     def forms_size(self):
-        """Bytes of the forms of all W, at most."""
+        """The largest number of bytes that the forms of all W take."""
         cdef Call call = self.take(True)
         size = call.forms_size()
         self.give(call)
         return size
 
     def one_thread_pays(self, Py_ssize_t batch):
-        """Whether all threads were slower than one when they were last tried, not long ago."""
+        """Whether all threads were slower than one when last tried, a short time ago."""
         return self.pace.one_thread_pays(self.chunk_for(batch))
 
     cdef cut(self, Call call, Data data, Py_ssize_t batch):
-        """Batches, chunks and blocks of the call's rows."""
+        """Set the sizes of batches, chunks and blocks of a call."""
         cdef Batches *batches = &call.job.batches
         batches.batch, batches.chunk, batches.block = batch, self.chunk_for(batch), self.block_for(data)
         if call.job.k.rounds:
@@ -310,10 +311,10 @@ cdef class Core:
 
     def train(self, Data data, Team team, batches, step, state, objective, exchange=None, settle=None,
               division=None):
-        """Train on some batches: Batches, Step, State and Objective of requests.py. exchange, settle: see
-        Call.exchange. division: of the step, a Division, or None; with one there are no ties and no largest norm,
-        and what comes out is in its parameters. Returns Sums; fewer batches are done where a loss was not finite, and
-        then no step is taken on it. The state advances."""
+        """Train on some batches, described by Batches, Step, State and Objective of requests.py. exchange, settle: see
+        Call.exchange. division: a Division of the step, or None; with one there must be no ties and no clip_norm, and
+        the result is in its parameters. Returns Sums. Training ends before the step of a batch whose loss is not
+        finite. The state is updated."""
         cdef Call call = self.take_to_train(data, team, batches, step, state, objective, exchange, settle, division)
         cdef Job *job = &call.job
         cdef Py_ssize_t done, wanted, first = batches.first, last = batches.last
@@ -384,9 +385,8 @@ cdef class Core:
         return call
 
     def gradient(self, Data data, Team team, penalty=Penalty(), key=0, V=None):
-        """(sum of the weighted losses, and of penalties, gradient of their weighted mean, laid out as P). With V, laid
-        out as P too: the Hessian times V in the place of the gradient. key: what the random projections of a penalty
-        are."""
+        """(sum of the weighted losses and of penalties, gradient of their weighted mean, laid out as P). With V, laid
+        out as P too, the second is the Hessian times V. key: random key of the projections of a penalty."""
         cdef Call call = self.take()
         cdef Job *job = &call.job
         call.bind(data, None)
@@ -405,10 +405,11 @@ cdef class Core:
         self.give(call)
         return total, G[0]
 
-    # ---- each row: predictions, losses, derivatives
+    # ---- predictions, losses and derivatives of each row
 
     cdef forward(self, Call call, Data data, Team team, values, out):
-        """Predictions into out, or losses by blocks of EVALUATE_ROWS; returns the sum of the losses."""
+        """Compute predictions into out, and losses, EVALUATE_ROWS at a time, into values; either may be None. Returns
+        the sum of the losses."""
         cdef Job *job = &call.job
         cdef Batches *batches = &job.batches
         cdef Py_ssize_t pos = 0, summed
@@ -482,8 +483,8 @@ cdef class Core:
                 self.small_calls.append(small)
 
     def predict_small(self, X):
-        """predict for some finite rows of the network's dtype, quickly and on this thread alone; None where X is
-        something else. Other threads may do the same at a time."""
+        """A faster predict for a few finite rows of the network's dtype, on the caller's thread; None if X is anything
+        else. Several threads may call it at the same time."""
         cdef Py_buffer b, o
         cdef SmallPrediction small
         cdef bint good
@@ -491,7 +492,7 @@ cdef class Core:
             return None
         try:
             PyObject_GetBuffer(X, &b, PyBUF_STRIDES | PyBUF_FORMAT)
-        except ValueError:  # dates have none
+        except ValueError:  # arrays of dates have no buffer
             return None
         try:
             if not is_few_rows(&b, &self.blank, self.format):
@@ -507,7 +508,7 @@ cdef class Core:
             PyBuffer_Release(&b)
 
     cdef rowwise(self, Call call, Data data, Team team, job_fn work, Py_ssize_t width):
-        """What a job makes of each row, (n, width), and the rows' losses, where it has any."""
+        """Run a job that has a result for each row: (results (n, width), losses (n,), if the job computes them)."""
         cdef Job *job = &call.job
         cdef Batches *batches = &job.batches
         batches.block = self.block_for(data)
@@ -521,8 +522,8 @@ cdef class Core:
         return out, values
 
     def pull(self, Data data, Team team, seed=None):
-        """de/dx(0) of each row (n, d(0)): of the row's loss, or for a seed de/dx(L), C-contiguous (n, d(L)), of what
-        has that. And the losses (n,)."""
+        """(de/dx(0) of each row (n, d(0)), losses (n,)). e is the row's loss or, with a seed, any function with
+        de/dx(L) = seed, C-contiguous (n, d(L))."""
         cdef Call call = self.take()
         call.bind(data, None)
         call.sweep_to(0)
@@ -539,7 +540,7 @@ cdef class Core:
         return self.rowwise(call, data, team, push_job, self.blank.net.layers[self.blank.net.L].d_out)[0]
 
     def attack(self, Data data, Team team, attack, key):
-        """X (n, d(0)) moved to where the rows' losses are larger; attack: AttackNumbers."""
+        """X (n, d(0)) after an attack, AttackNumbers, which increases the losses. key: of a random start."""
         cdef Call call = self.take()
         call.bind(data, None)
         call.sweep_to(1)
@@ -548,8 +549,8 @@ cdef class Core:
         return self.rowwise(call, data, team, attack_job, self.blank.net.layers[0].d_out)[0]
 
     def sweep(self, Data data, bint backward, Team team):
-        """Everything about n rows: dict of lists s, x and, backward, delta, with dX in delta[0], the losses of the
-        rows, and the gradient of their weighted mean, laid out as P."""
+        """Everything about n rows, as a dict: lists s, x and, if backward, delta, with dX in delta[0]; values, the
+        losses of the rows; G, the gradient of their weighted mean, laid out as P."""
         cdef Call call = self.new_call(not backward)
         cdef Job *job = &call.job
         cdef int l, L = job.net.L
@@ -580,7 +581,7 @@ cdef class Core:
 
 
 cdef Py_ssize_t chunks_of(Job *job, Py_ssize_t n):
-    """Chunks in n batches; the last batch of an epoch may have fewer than the others."""
+    """The number of chunks in n batches; the last batch of an epoch may have fewer than the others."""
     cdef Batches *batches = &job.batches
     cdef Py_ssize_t begin = (n - 1) * batches.batch
     if begin + batches.batch <= job.rows.n:

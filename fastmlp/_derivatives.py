@@ -1,7 +1,7 @@
-"""Derivatives on the compiled network: of the loss by the parameters, of the loss and of outputs by the input.
+"""Exact derivatives of the compiled network: of the loss by the parameters, of the loss and the outputs by the input.
 
-All are exact. `MLP` has a method for each, whose docstring has the shapes of arguments and results; what does not fit
-is a ValueError or TypeError.
+`MLP` has a method for each, whose docstring gives shapes of arguments and results; wrong arguments are a ValueError or
+TypeError.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import _arrays, _checks, _core, _robust
 from ._network import Network
 from ._types import Floats
 
-OUTPUTS = ("logits", "probabilities")  # x(L), before the loss's link, and what predict gives
+OUTPUTS = ("logits", "probabilities")  # x(L), before the loss's link, and the result of predict
 
 Product = Callable[[Floats, Floats, int], Floats]
 
@@ -25,7 +25,8 @@ def _symmetric(product: Callable[[Floats, Floats], Floats]) -> tuple[Product, Pr
 
 
 def _along_increments(p: Floats, u: Floats, each: int) -> Floats:
-    """Each p is the sum of x of the first output and of softplus(x) of those up to its own."""
+    """The Jacobian of the increasing link times u: each p is x of the first output plus softplus(x) of those after it,
+    up to its own."""
     return np.cumsum(_slopes(p, each) * u.reshape(len(u), -1, each), axis=2).reshape(u.shape)
 
 
@@ -35,13 +36,14 @@ def _back_to_increments(p: Floats, u: Floats, each: int) -> Floats:
 
 
 def _slopes(p: Floats, each: int) -> Floats:
-    """1, and of softplus(x) sigmoid(x) = 1 - e^-softplus(x), (n, targets, each)."""
+    """The derivatives of the increments, (n, targets, each): 1 for the first, sigmoid(x) = 1 - e^-softplus(x) for the
+    others."""
     slopes = np.ones((len(p), p.shape[1] // each, each), p.dtype)
     slopes[:, :, 1:] = -np.expm1(-np.diff(p.reshape(slopes.shape), axis=2))
     return slopes
 
 
-# link -> its Jacobian at predictions p, times u, and transposed, times u, where each target has so many outputs
+# link -> functions of (predictions p, u, outputs for each target): its Jacobian at p times u, and its transpose times u
 LINKS: dict[str, tuple[Product, Product]] = {
     "identity": _symmetric(lambda p, u: u),
     "exp": _symmetric(lambda p, u: p * u),
@@ -77,8 +79,8 @@ def loss_and_gradient(network: Network, X: Any, y: Any, sample_weight: Any, **pe
 
 
 def finite_or_nan(total: float, derivative: Floats) -> tuple[float, Floats]:
-    """A sum of losses and its derivative, which is NaN where the sum is not finite: the engine leaves zeros there, and
-    an optimiser would take them for a minimum."""
+    """(total, derivative), the derivative filled with NaN if the sum of losses, total, is not finite: the engine leaves
+    zeros then, which an optimiser would take for a minimum."""
     if not np.isfinite(total):
         derivative.fill(np.nan)
     return total, derivative
@@ -116,7 +118,7 @@ def input_gradient(network: Network, X: Any, y: Any, output: int | None, at: str
 def jacobian(network: Network, X: Any, at: str) -> Floats:
     X = network.features(X)
     J = np.empty((X.shape[0], network.d[-1], network.d[0]), network.dtype)
-    for part in _arrays.blocks(len(J), J[:1].nbytes):  # in pieces: no signal is seen while the system clears new memory
+    for part in _arrays.blocks(len(J), J[:1].nbytes):  # signals are not handled while memory is cleared
         for k in range(network.d[-1]):
             J[part, k] = input_gradient(network, X[part], None, k, at)
     return J

@@ -1,4 +1,4 @@
-"""The list of layers that `MLP` takes: an int stands for a Dense layer, a block for several layers."""
+"""Turn the list of layers that `MLP` takes into checked specs: an int means a Dense layer, a block several layers."""
 from __future__ import annotations
 
 import math
@@ -12,7 +12,7 @@ from . import _checks
 from ._types import Shape
 from .layers import MOST_UNITS, Block, Dense, Layer, Stack, checked_activation, map_shape
 
-MOST_WEIGHTS = 2**48  # of a network; more than there is memory for
+MOST_WEIGHTS = 2**48  # largest number of weights of a network; more than fits into memory
 
 
 def input_shape(entry: Any) -> Shape:
@@ -23,7 +23,7 @@ def input_shape(entry: Any) -> Shape:
 
 
 def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
-    """The constructor's list with a spec in the place of each int."""
+    """The constructor's list with ints replaced by specs."""
     if isinstance(entries, np.ndarray) and entries.ndim == 1 and entries.dtype.kind in "iu":
         entries = entries.tolist()
     if not isinstance(entries, (list, tuple)):
@@ -36,7 +36,7 @@ def entries_to_specs(entries: Any, activation: Any, init: Any) -> list[Any]:
 
 
 def with_specs(entry: Any, activation: Any, init: Any) -> Any:
-    """An entry of the list with a Dense spec in the place of an int, in a block too."""
+    """An entry of the list, with ints replaced by Dense specs, also inside blocks."""
     if _checks.is_integer(entry):
         return Dense(int(entry), activation, init=init)
     if isinstance(entry, Block):
@@ -45,7 +45,8 @@ def with_specs(entry: Any, activation: Any, init: Any) -> Any:
 
 
 def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shape, ...], tuple[Layer, ...]]:
-    """(shapes of x(0) .. x(L), a checked spec for each layer) of the input, an int, a shape or Columns, and specs."""
+    """(shapes of x(0) .. x(L), a checked spec for each layer). entries: the input, an int, a shape or Columns; then
+    specs."""
     first = entries[0]
     columns = isinstance(first, Layer)
     stack = Stack(first.as_input("layers[0]", dtype) if columns else input_shape(first), dtype)
@@ -66,9 +67,9 @@ def checked_layers(entries: Sequence[Any], dtype: DTypeLike) -> tuple[tuple[Shap
 
 
 def _check_readers_of_columns(shape: Shape, specs: Sequence[Layer]) -> None:
-    """ValueError where Columns read anything but the input, or anything but Columns reads its categories."""
+    """ValueError if Columns reads anything but the input, or another layer reads the input's categories."""
     n = max(spec.n_categories for spec in specs)
-    of_input = {0}  # layers that are the input as it is
+    of_input = {0}  # the input, and layers that equal it
     for l, spec in enumerate(specs, 1):
         reads = not of_input.isdisjoint(spec.sources(l))
         if spec.kind == "columns":

@@ -1,4 +1,4 @@
-"""Methods of MLP by which a network leaves Python, and comes back; `fastmlp.export` does the work."""
+"""MLP's methods for export and import, and for smaller weights; `fastmlp.export` implements them."""
 from __future__ import annotations
 
 import os
@@ -8,25 +8,24 @@ from . import _lazy
 
 
 class Exits:
-    """What MLP has of them. All that leaves computes in full precision, whatever the network's is."""
+    """The export and import methods of MLP. Exported networks compute in full precision, whatever the network's is."""
 
     def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
-        """The network as an ONNX model, whose output is what predict gives: see fastmlp.export.to_onnx.
+        """The network as an ONNX model with the output of predict: see fastmlp.export.to_onnx.
 
-        path : where it is written, None for nowhere. dtype : "float32" or "float64", None for the network's. weights :
-        "int8" or "bfloat16" to keep them in a quarter or half of the room, as those of net.quantized(weights); "sparse"
-        to leave out those that are 0, as of net.pruned(threshold).network. Returns the onnx.ModelProto. Its input X is
-        (n, *shapes[0]), its output `output` (n, d(L)).
+        path : file to write, None for none. dtype : "float32" or "float64", None for the network's. weights : "int8" or
+        "bfloat16" to store them in a quarter or half of the space, with the values of net.quantized(weights); "sparse"
+        to store only those that are not 0, as in net.pruned(threshold).network. Returns the onnx.ModelProto. Its input
+        X is (n, *shapes[0]), its output `output` (n, d(L)).
         """
         return _lazy.load("export").to_onnx(self, path, dtype, weights)
 
     @classmethod
     def from_onnx(cls, path: str | os.PathLike[str]) -> Self:
-        """The network that to_onnx, of an MLP or of an MLPClassifier or MLPRegressor, wrote to a file: the same
-        predictions to the bit, and the names of its classes. It has no ties, history or optimiser's state, which ONNX
-        has no place for.
+        """The network from a file that to_onnx of an MLP, MLPClassifier or MLPRegressor wrote: with exactly the same
+        predictions, and the names of its classes. It has no ties, history or optimiser state, which ONNX cannot store.
 
-        ValueError where the file is none of ours, or of a network with functions of yours; OSError where it cannot be
+        ValueError if fastmlp did not write the file, or the network has user-defined functions; OSError if it cannot be
         read; ImportError without onnx.
         """
         return _lazy.load("export").from_onnx(cls, path)
@@ -38,77 +37,77 @@ class Exits:
             void predict(const float *x, float *out);                  out (d(L),) of a row x (d(0),)
             void predict_rows(const float *x, size_t n, float *out);   of n rows, one after the other
 
-        path : where it is written, None for nowhere. dtype : "float32" or "float64", of the weights and of all that is
-        computed; then with double. name : of the first function, and what all other names begin with, so that a program
-        can have several networks. weights : "int8" or "bfloat16" to keep them in a quarter or half of the room, as
-        those of net.quantized(weights), which tells what that costs, or "sparse" to keep a bit for each and those that
-        are not 0, as of net.pruned(threshold).network (where vectors multiply, that is slower); biases stay. Whatever
-        the network's precision is, it computes in full precision. The comment at the top says how many bytes numbers
-        and values of layers take, and by how much weights are changed by the way they are kept.
+        path : file to write, None for none. dtype : "float32" or "float64", of the weights and of all computations;
+        "float64" uses double. name : of the first function, and prefix of all other names, so that a program can
+        contain several networks. weights : "int8" or "bfloat16" to store them in a quarter or half of the space, with
+        the values of net.quantized(weights), which measures the loss of accuracy; or "sparse" to store one bit for each
+        and the values of those that are not 0, as in net.pruned(threshold).network (slower where products use vector
+        instructions); biases stay as they are. It computes in full precision, whatever the network's precision. The
+        comment at the top of the file gives the memory for weights and activations, and how much storing has changed
+        the weights.
 
-        No memory is allocated and no library is needed: exp and its like are the library's own. In the network's dtype
-        and compiled with fused multiply-add (-O3 -march=native, say) it gives the bits of predict, except where numbers
-        below the normal range are met, which the library takes for 0. Returns the text. ValueError where a layer has no
-        C, or weights are not finite in dtype; OSError where path cannot be written.
+        The code allocates no memory and needs no library: it has its own exp and similar functions. In the network's
+        dtype and compiled with fused multiply-add (-O3 -march=native, for example) it gives the same bits as predict,
+        except with subnormal numbers, which the library treats as 0. Returns the text. ValueError if a layer cannot be
+        written in C, or weights are not finite in dtype; OSError if path cannot be written.
         """
         return _lazy.load("export").to_c(self, path, dtype, name, weights)
 
     def to_torch(self, link: bool = True) -> Any:
-        """The network as a module of PyTorch, with copies of the weights, in the network's dtype and in eval mode: an
-        nn.Sequential, in which layers that read others than the one before are one module.
+        """The network as a PyTorch module, with copies of the weights, in the network's dtype and in eval mode: an
+        nn.Sequential, in which layers that do not just read the previous one are grouped into one module.
 
-        link : whether the loss's link follows, as in predict; False for outputs x(L), which losses such as
-        nn.CrossEntropyLoss want. The module takes rows (n, d(0)); maps also as (n, h, w, c). ImportError without torch.
+        link : whether to apply the loss's link at the end, as predict does; False for outputs x(L), which losses such
+        as nn.CrossEntropyLoss need. The module takes rows (n, d(0)), or maps (n, h, w, c). ImportError without torch.
 
-        What PyTorch has no word for stays behind: of a Dropout whose rate is a schedule the module has the rate of
-        epoch 0; tied weights have equal numbers, but training there moves each by itself; factors of learning rates and
-        of decays are not kept.
+        Some properties have no equivalent in PyTorch: a Dropout whose rate is a schedule gets the rate of epoch 0; tied
+        weights have equal values but would be trained separately; factors of learning rates and decays are dropped.
         """
         return _lazy.load("export").to_torch(self, link)
 
     @classmethod
     def from_torch(cls, module: Any, input_shape: Any = None, loss: Any = None) -> Self:
-        """The network of an nn.Sequential of Linear, Conv1d and Conv2d, pools, BatchNorm, LayerNorm and RMSNorm of
-        rows, Dropout, Flatten and activations, or of what to_torch gave; the weights are copies. A BatchNorm without
-        weights of its own comes with ones and zeros that stay so (lr_scale=0).
+        """The network from an nn.Sequential of Linear, Conv1d and Conv2d, pooling, BatchNorm, LayerNorm and RMSNorm of
+        rows, Dropout, Flatten and activations, or from a result of to_torch; the weights are copied. A BatchNorm
+        without weights gets ones and zeros, which are not trained (lr_scale=0).
 
-        input_shape : of maps, (h, w, c) or (length, c), channels last as all maps here, where the module begins with
-        them; d(0) where it begins with what does not say how many features it reads. loss : as of MLP; None for
-        squared_error or, by a Softmax, Sigmoid or Exp at the end, cross_entropy, binary_cross_entropy or poisson, whose
-        links these are.
+        input_shape : if the module reads maps, their shape (h, w, c) or (length, c), channels last as everywhere in
+        fastmlp; d(0) if its first layer does not determine the number of features. loss : as in MLP; None for
+        squared_error or, if the module ends with Softmax, Sigmoid or Exp, for the loss with this link: cross_entropy,
+        binary_cross_entropy or poisson.
 
-        ValueError names what a network here cannot be; ImportError without torch.
+        ValueError names what cannot be converted; ImportError without torch.
         """
         return _lazy.load("export").from_torch(cls, module, input_shape, loss)
 
     @classmethod
     def from_sklearn(cls, est: Any) -> Self:
-        """The network of scikit-learn's fitted MLPClassifier or MLPRegressor: the same weights to the bit.
+        """The network of scikit-learn's fitted MLPClassifier or MLPRegressor, with exactly the same weights.
 
-        Its loss is the one that est minimises, half_squared_error for squares. TypeError where est is another;
-        ValueError where it is not fitted.
+        Its loss is the one that est minimises; for squared errors half_squared_error. TypeError if est is of another
+        class; ValueError if it is not fitted.
         """
         return _lazy.load("export").from_sklearn(cls, est)
 
     def pruned(self, threshold: float, X: Any = None) -> Any:
-        """A copy of the network in which weights of at most a size are 0, biases as they were, and what that costs.
+        """A copy of the network with weights of absolute value at most threshold set to 0, and the effect of that.
+        Biases are unchanged.
 
-        threshold : at least 0. X : (n, d(0)), rows on which the predictions of both are compared, None for none.
-        Returns a named tuple: `network`; `zeros`, the share of weights that are 0; `largest` and `mean`, absolute
-        differences of predictions, None without X. Ties, and the optimiser and history with them, stay behind.
+        threshold : at least 0. X : (n, d(0)), rows on which the predictions of both are compared, or None.
+        Returns a named tuple: `network`; `zeros`, the fraction of weights that are 0; `largest` and `mean`, absolute
+        differences of predictions, None without X. Ties, optimiser state and history are not copied.
 
-        to_onnx and to_c of `network` leave zeros out with weights="sparse": where 70 % are zeros, files are a third as
-        large.
+        to_onnx and to_c of `network` omit zeros with weights="sparse": with 70 % zeros, files are a third as large.
         """
         return _lazy.load("export").pruned(self, threshold, X)
 
     def quantized(self, kind: str, X: Any = None) -> Any:
-        """A copy of the network whose weights are few numbers, in the network's dtype, and what that costs.
+        """A copy of the network with quantized weights, stored in the network's dtype, and the effect of that.
 
-        kind : "int8", whole numbers -127 .. 127 times a factor for each unit or filter, or "bfloat16", the numbers with
-        8 bits of precision. Biases stay. X and what is returned are as of pruned.
+        kind : "int8", integers -127 .. 127 times a factor for each unit or filter, or "bfloat16", numbers with 8 bits
+        of precision. Biases are unchanged. X and the result are as in pruned.
 
-        It tells what such weights cost. Files that are smaller by them come of the network itself: to_onnx and to_c
-        have weights="int8" and "bfloat16".
+        This measures the effect only. For smaller files, use to_onnx or to_c of the network itself with weights="int8"
+        or "bfloat16".
         """
         return _lazy.load("export").quantized(self, kind, X)

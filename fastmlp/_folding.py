@@ -1,5 +1,5 @@
-"""A network for predictions alone: what only multiplies and shifts features, as batch normalisation with its running
-statistics does, goes into the weights of the layers beside it."""
+"""Fold layers that only scale and shift features, such as batch normalisation in prediction, into the weights of
+neighbouring layers (MLP.folded)."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Node:
-    """A layer that may lose what it reads. W, b: float64, or None. shape: of x(l).
+    """A layer whose sources may be replaced. W, b: float64, or None. shape: of x(l).
 
-    factor, summand: by feature, of a layer that is to be folded: x(l) = factor x + summand.
+    factor, summand: by feature, for a layer that is to be folded: x(l) = factor x + summand.
     """
 
     number: int
@@ -34,7 +34,7 @@ class Node:
 
 
 def folded(net: Net) -> Net:
-    """What MLP.folded does."""
+    """Implements MLP.folded."""
     nodes = nodes_of(net)
     for node in [node for node in nodes if node.factor is not None]:
         if fold(node, nodes):
@@ -74,7 +74,7 @@ def readers_of(node: Node, nodes: list[Node]) -> list[Node]:
 
 
 def remove(node: Node, nodes: list[Node]) -> None:
-    """Let all that read a layer read what it reads."""
+    """Remove a layer: its readers read its source instead."""
     move_readers(node, node.sources[0], nodes)
     nodes.remove(node)
 
@@ -85,7 +85,7 @@ def move_readers(node: Node, to: Node, nodes: list[Node]) -> None:
 
 
 def keep(node: Node, nodes: list[Node]) -> None:
-    """Make a layer that goes nowhere a Scale and a Shift, or the one of them that does something."""
+    """Turn a layer that cannot be folded into a Scale and a Shift, or only one of them if that is enough."""
     factor, summand, shifts = node.factor, node.summand, node.summand.any()
     node.factor = node.summand = None
     if shifts and (factor != 1).any():
@@ -97,8 +97,7 @@ def keep(node: Node, nodes: list[Node]) -> None:
 
 
 def fold(node: Node, nodes: list[Node]) -> bool:
-    """Put a layer's factors and summands into the layer before it, or into all that read it; False where neither can
-    take them."""
+    """Move a layer's factors and summands into its source, or into all its readers; False if neither is possible."""
     source = node.sources[0]
     if can_end_with(source) and readers_of(source, nodes) == [node]:
         of_blocks = (len(source.W), 1, -1) if is_grouped(source) else -1
@@ -118,12 +117,12 @@ def is_grouped(node: Node) -> bool:
 
 
 def can_end_with(node: Node) -> bool:
-    """Whether a layer's output can be multiplied and shifted by its own weights."""
+    """Whether scaling and shifting a layer's output can be done by its own weights."""
     return isinstance(node.spec, (Dense, Conv2D)) and node.spec.activation == "identity"
 
 
 def final_readers(node: Node, nodes: list[Node]) -> list[Node]:
-    """The layers that read a layer's features, through those that pass them as they are."""
+    """The layers that read a layer's features, directly or through layers that pass them unchanged."""
     readers = []
     for reader in readers_of(node, nodes):
         passes = isinstance(reader.spec, (Dropout, Identity, Flatten))
@@ -132,8 +131,8 @@ def final_readers(node: Node, nodes: list[Node]) -> list[Node]:
 
 
 def can_begin_with(reader: Node, node: Node) -> bool:
-    """Whether a layer's weights can multiply and shift what it reads: not where it sees zeros around a map, which are
-    not shifted."""
+    """Whether scaling and shifting a layer's input can be done by its own weights. Not if it sees the zero padding of
+    a map, which is not shifted."""
     if isinstance(reader.spec, Conv2D):
         return not node.summand.any() or not sees_padding(reader)
     return isinstance(reader.spec, Dense) or reader.factor is not None
@@ -146,7 +145,7 @@ def sees_padding(reader: Node) -> bool:
 
 
 def begin_with(reader: Node, node: Node) -> None:
-    """Let a layer's weights do what a layer before it did."""
+    """Move a layer's factors and summands into a reader's weights."""
     if reader.factor is not None:
         reader.summand = reader.summand + reader.factor * node.summand
         reader.factor = reader.factor * node.factor
@@ -163,7 +162,7 @@ def begin_with(reader: Node, node: Node) -> None:
 
 
 def network_of(net: Net, nodes: list[Node]) -> Net:
-    """The network of the nodes that are left, the input first."""
+    """The network of the remaining nodes, the input first."""
     at = {id(node): l for l, node in enumerate(nodes)}
     specs: list[Any] = []
     for l, node in enumerate(nodes[1:], 1):

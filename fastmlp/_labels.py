@@ -1,6 +1,6 @@
-"""Labels that are text: a network's classes, and labels as the numbers of these.
+"""Text labels: the class names of a network, and the conversion of labels to class indices.
 
-Numbers in y always are the numbers of outputs, so that no number ever means two things.
+Numbers in y are always class indices, never names of classes, so that no number has two meanings.
 """
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Classes = NDArray[np.str_]
 
 
 def text(y: Any, argument: str = "y") -> Classes | None:
-    """y as an array of str, or None where its elements are something else."""
-    if type(y) is np.ndarray and y.dtype.kind not in "OUT":  # first: each fit comes by here
+    """y as an array of str, or None if its elements are something else."""
+    if type(y) is np.ndarray and y.dtype.kind not in "OUT":  # the most common case first
         return None
     if isinstance(y, (list, tuple)):
         if not y or not isinstance(y[0], str):
             return None
-        y = np.array(y, object)  # which makes no text of other things among them, such as NaN
+        y = np.array(y, object)  # which does not convert other values, such as NaN, to text
     if _arrays.is_sparse(y):
         return None
     array = _arrays.as_array(argument, y)
@@ -35,7 +35,7 @@ def _all_str(array: NDArray[Any]) -> bool:
 
 
 def checked(classes: Any, n: int | None) -> Classes | None:
-    """Classes of a network that has room for n of them, None for none, as a read-only array (n,)."""
+    """Class names for a network of n classes (None: it does not classify) as a read-only array (n,); None for None."""
     if classes is None:
         return None
     if n is None:
@@ -51,7 +51,7 @@ def checked(classes: Any, n: int | None) -> Classes | None:
 
 
 def of(y: Classes, n: int) -> Classes:
-    """The n classes that y has, in the order of the alphabet. ValueError where it has more or fewer."""
+    """The n classes in y, in alphabetical order. ValueError if it has more or fewer."""
     found: Classes = np.unique(y)
     found.flags.writeable = False
     if y.ndim != 1 or len(found) != n:
@@ -62,7 +62,7 @@ def of(y: Classes, n: int) -> Classes:
 
 
 def numbered(y: Any, classes: Classes) -> Any:
-    """y (n,) of text as the numbers of classes, other y as it is. ValueError names a label that is none of them."""
+    """Text labels y (n,) as class indices; any other y unchanged. ValueError names an unknown label."""
     labels = text(y)
     if labels is None:
         return y
@@ -77,6 +77,6 @@ def numbered(y: Any, classes: Classes) -> Any:
 
 
 def _listed(names: Classes) -> str:
-    """Names for an error, a few of them."""
+    """The first few names, for an error message."""
     shown = ", ".join(repr(name) for name in names[:5].tolist())
     return shown if len(names) <= 5 else f"{shown}, .. ({len(names)})"

@@ -1,6 +1,6 @@
-"""What is imported only when it is first asked for, since it takes long or needs an optional package.
+"""Import modules on first use, because they are slow to import or need optional packages.
 
-Modules that the model must not know, as they know it, are reached through this table as well.
+The model also uses this table to reach modules that import the model, which it must not import itself.
 """
 import importlib
 import sys
@@ -22,7 +22,7 @@ MODULES = ("data", "distributed", "estimators", "export", "io", "plot", "schedul
 
 
 def load(name: str) -> Any:
-    """A name of the table or one of the modules. ImportError that names the remedy where a package is missing."""
+    """Import a name of the table or one of the modules. If a package is missing, the error says how to install it."""
     if name in MODULES:
         return importlib.import_module(f"{__package__}.{name}")
     with needing(name):
@@ -30,8 +30,7 @@ def load(name: str) -> Any:
 
 
 def attached(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package whose names are in modules of it: name -> module. They are imported when they are
-    first asked for."""
+    """A module-level `__getattr__` for a package, which imports its names on first use. names: name -> module."""
 
     def attribute(name: str) -> Any:
         if name not in names:

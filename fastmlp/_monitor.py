@@ -1,4 +1,4 @@
-"""Whether a watched number became better, for how many epochs it did not, and the weights of the best epoch."""
+"""Monitor a logged value: whether it improved, for how many epochs it did not, and the weights of the best epoch."""
 from __future__ import annotations
 
 import math
@@ -16,30 +16,30 @@ Learned = tuple[Floats, Floats]
 
 
 class Monitor:
-    """Watches one number from epoch to epoch.
+    """Monitors one value from epoch to epoch.
 
-    name: of the number. larger_is_better: the direction. min_delta: by how much a number has to be better to count.
+    name: of the value. larger_is_better: the direction. min_delta: the smallest improvement that counts.
 
-    waited is the number of epochs since the last progress; best_weights are what a Network has `learned`, as it was
-    handed in with the best number, or None where it was not.
+    waited: epochs since the last improvement. best_weights: Network.learned of the epoch with the best value, or None
+    if `look` was not given weights.
     """
 
     def __init__(self, name: str, larger_is_better: bool, min_delta: float = 0.0) -> None:
         self.name, self.min_delta = name, _checks.number("min_delta", min_delta, least=0)
-        self.sign = -1.0 if larger_is_better else 1.0  # numbers times sign are costs: less is better
+        self.sign = -1.0 if larger_is_better else 1.0  # values times sign are costs: less is better
         self.least_cost = math.inf
         self.waited = 0
         self.best_weights: Learned | None = None
 
     @property
     def best(self) -> float:
-        """The best number so far; before the first one the infinity that any number is better than."""
+        """The best value so far; before the first one, infinity of the worse sign."""
         return self.sign * self.least_cost
 
     def look(self, number: float, weights: Callable[[], Learned] | None = None) -> bool:
-        """Take the number of one more epoch; whether it is the best so far.
+        """Record the value of an epoch; return whether it is the best so far.
 
-        weights: a function that gives the weights which have this number, called where it is the best.
+        weights: a function that returns the present weights, called only if the value is the best.
         """
         cost = self.sign * number
         is_best, is_progress = self.compare(cost)
@@ -51,21 +51,21 @@ class Monitor:
         return is_best
 
     def compare(self, cost: float) -> tuple[bool, bool]:
-        """(whether a cost is the best so far, whether it ends the waiting). NaN is neither."""
+        """(whether a cost is the best so far, whether it counts as an improvement). NaN is neither."""
         better = cost < self.least_cost - self.min_delta
         return better, better
 
     def restore(self, net: MLP) -> None:
-        """Give a network the best weights, where there are any."""
+        """Set a network's weights to the best ones, if there are any."""
         if self.best_weights is not None:
             net._network.learned = self.best_weights
 
 
 def monitor_of_logs(name: str, mode: str, min_delta: float, directions: Mapping[str, bool | None]) -> Monitor:
-    """The Monitor that a callback asks for. mode: "min", "max", or "auto" for the direction of the number.
+    """The Monitor for a callback. mode: "min", "max", or "auto" to use the direction of the value.
 
-    directions: whether larger is better, of the numbers that the fit knows by name; of others the name says it.
-    ValueError where nothing does.
+    directions: name -> whether larger is better, for the values of this fit; for other values the name decides.
+    ValueError if the direction is unknown.
     """
     check_mode(name, mode)
     larger = directions[name] if name in directions else larger_is_better(name)
@@ -75,17 +75,17 @@ def monitor_of_logs(name: str, mode: str, min_delta: float, directions: Mapping[
 
 
 def check_mode(name: Any, mode: Any) -> None:
-    """TypeError or ValueError where a callback is asked to watch what has no name, or in no known direction."""
+    """TypeError or ValueError if a callback's monitor is not a string, or its mode not "auto", "min" or "max"."""
     _checks.text("monitor", name)
     _checks.one_of("mode", mode, ("auto", "min", "max"))
 
 
-HELD_OUT = "validation_data or holds rows out"  # what fit is given, or does, for numbers of rows that it has not seen
+HELD_OUT = "validation_data or holds rows out"  # how fit gets values of rows that it is not trained on
 
 
 def require_logged(name: str, names: Collection[str], remedy: str = HELD_OUT) -> None:
-    """ValueError where a name is none of those of the numbers that a fit logs. remedy: what would give it numbers of
-    held-out rows, "" for nothing."""
+    """ValueError unless a name is among the names of the logged values. remedy: for the message, what would provide
+    values of held-out rows; "" for nothing."""
     if name not in names:
         helps = remedy and name.startswith("val_") and "val_loss" not in names
         raise ValueError(f"monitor must be one of {', '.join(names)}, got {name!r}"
@@ -93,7 +93,7 @@ def require_logged(name: str, names: Collection[str], remedy: str = HELD_OUT) ->
 
 
 def logged(name: str, logs: Mapping[str, float]) -> float:
-    """The number of a name among an epoch's logs. ValueError where it is not there."""
+    """The value of a name in an epoch's logs. ValueError if it is missing, TypeError if it is not a number."""
     require_logged(name, logs)
     number = logs[name]
     if not _checks.is_number(number):

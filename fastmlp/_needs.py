@@ -1,4 +1,4 @@
-"""Packages that only parts of the library need, and the one message where they are missing."""
+"""Optional packages, and the error message if one is missing."""
 from __future__ import annotations
 
 import contextlib
@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-# what is imported -> (what it is called, the extra that installs it)
+# module -> (name of the package, extra that installs it)
 PACKAGES = {
     "art": ("the Adversarial Robustness Toolbox", "art"),
     "dask": ("dask", "dask"),
@@ -24,8 +24,8 @@ PACKAGES = {
 
 @contextlib.contextmanager
 def needing(what: str, verb: str = "needs") -> Iterator[None]:
-    """A context for imports of optional packages: where one is missing, an ImportError that says what needs it, and
-    which extra installs it."""
+    """A context for imports of optional packages: if one is missing, the ImportError says what needs it, and which
+    extra installs it."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -37,6 +37,6 @@ def needing(what: str, verb: str = "needs") -> Iterator[None]:
 
 
 def needs(module: str, what: str) -> Any:
-    """A module of an optional package. ImportError as of `needing`."""
+    """Import a module of an optional package. ImportError as in `needing`."""
     with needing(what):
         return importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""The compiled network: what stands between `MLP`, which knows users, and the engine, which knows layers."""
+"""The compiled network, the layer between `MLP`, which users call, and the engine."""
 from __future__ import annotations
 
 import math
@@ -16,12 +16,12 @@ from ._types import Floats, Shape
 from .layers import Dropout, Layer, own_factors
 from .losses import Loss
 
-WORTH_THREADS = 2e7  # floating point operations: they take as long as threads take to start, or a little longer
+WORTH_THREADS = 2e7  # floating point operations above which threads are started: they take about as long as the start
 
 
 class Unfinished(NamedTuple):
-    """An epoch that was ended within: the rows, the batch and the window that it is of, how many of its batches are
-    done, and what those before it gave, sums of losses and of penalties."""
+    """An epoch that was interrupted: its number of rows, batch size and window; how many of its batches are done, and
+    the sums of their losses and sensitivity penalties."""
 
     n: int
     batch: int
@@ -33,10 +33,10 @@ class Unfinished(NamedTuple):
 
 @dataclass(repr=False, eq=False)
 class Progress:
-    """Where training stands, from which partial_fit goes on.
+    """The state of training from which partial_fit continues.
 
-    seed: of the random stream, 0 .. 2^63 - 1. epochs_ever: epochs of all fits, by which the stream is drawn from.
-    optimizer_state: what the last fit left, None before the first. unfinished: the epoch in which that was ended, or
+    seed: of the random numbers, 0 .. 2^63 - 1. epochs_ever: epochs of all fits; it determines the next random numbers.
+    optimizer_state: of the last fit, None before the first. unfinished: the epoch in which that fit was interrupted, or
     None.
     """
 
@@ -47,15 +47,15 @@ class Progress:
 
 
 class Network:
-    """A network that computes. Its weights are 0 until `start` or `parameters.resume`.
+    """A compiled network. Its weights are 0 until `start` or `parameters.resume` is called.
 
     layers: a checked spec for each layer. shapes: of x(0) .. x(L) for one row; d: their sizes. loss, dtype, ties,
-    precision: as MLP has them. scheduled: (l, spec) of the dropout layers whose rate is a schedule. tables: of the last
-    columns of X, those of categories, how many values each has and whether others may come; numeric: how many columns
-    are before them. core: the engine's part. n_targets: columns of y, where it is no labels. classes: the names of
-    labels, None as long as these are numbers; n_classes: how many the loss tells apart, None where it does not.
-    parameters: the weights, and what is laid out like them. progress: where training stands. n_threads: of calls that
-    do not say, None for as many as pay off.
+    precision: as in MLP. scheduled: (l, spec) of the dropout layers whose rate is a schedule. tables: for the last
+    columns of X, which hold categories, the number of values of each and whether other values are allowed; numeric: the
+    number of columns before them. core: the engine's network. n_targets: columns of y, unless y are labels. classes:
+    the names of the classes, None if labels are numbers; n_classes: the number of classes, None unless the loss is one
+    of classification. parameters: the weights, and arrays laid out like them. progress: the state of training.
+    n_threads: for calls that do not specify it, None for as many as are useful.
     """
 
     def __init__(self, layers: tuple[Layer, ...], shapes: tuple[Shape, ...], loss: Loss, dtype: np.dtype[Any],
@@ -94,7 +94,7 @@ class Network:
         self._n_threads = None if n is None else _checks.integer("n_threads", n, 1, _core.MOST_THREADS)
 
     def start(self, rng: np.random.Generator) -> None:
-        """Draw the weights that training starts from, layer by layer."""
+        """Draw the initial weights, layer by layer."""
         W, b = self.parameters.W, self.parameters.b
         starts = [(None if W[l] is None else layer.initial_weights(W[l].shape, rng, f"layer {l}", self.dtype),
                    None if b[l] is None else layer.initial_bias(b[l].shape, rng, f"layer {l}", self.dtype))
@@ -103,7 +103,7 @@ class Network:
 
     @property
     def learned(self) -> tuple[Floats, Floats]:
-        """(params, running statistics), copies of all that a prediction depends on; settable."""
+        """(parameters, running statistics), copies of all numbers that predictions depend on; settable."""
         return self.parameters.values(), self.core.statistics.copy()
 
     @learned.setter
@@ -114,7 +114,8 @@ class Network:
     # ---- users' data
 
     def bind(self, X: Any, y: Any, sample_weight: Any = None) -> _core.Data:
-        """X, y and sample_weight of fit, checked and bound for the engine, which copies what it cannot read."""
+        """X, y and sample_weight of fit, checked and bound for the engine; copied only if the engine cannot read them.
+        """
         return self.bind_checked(*self.checked(X, y, sample_weight))
 
     def checked(self, X: Any, y: Any, sample_weight: Any = None) -> tuple[Any, Any, Floats | None]:
@@ -124,7 +125,7 @@ class Network:
         return X, self.targets(y, n), _arrays.weights(sample_weight, n, self.dtype)
 
     def bind_checked(self, X: Any, y: Any, weights: Floats | None) -> _core.Data:
-        """What `checked` gives, bound for the engine."""
+        """The results of `checked`, bound for the engine."""
         return _core.Data(X, y, weights, self.loss.rows(y, self.dtype))
 
     def bind_differences(self, rows: Any, stacked: NDArray[np.uint8], y: Any, sample_weight: Any) -> _core.Data:
@@ -145,7 +146,7 @@ class Network:
         return _arrays.features(self.flat_rows(X), self.d[0], self.dtype, self.tables)
 
     def numbers(self, X: Any) -> Any:
-        """The columns of X that are no categories: those that attacks move."""
+        """The numeric columns of X, which attacks may change."""
         return np.asarray(X)[:, :self.numeric] if self.tables else X
 
     def targets(self, y: Any, n: int) -> Any:
@@ -154,11 +155,11 @@ class Network:
         return _arrays.targets(y, n, self.n_targets, self.loss.name, self.dtype)
 
     def numbered(self, y: Any) -> Any:
-        """y with the numbers of the classes in the place of their names."""
+        """y with class names replaced by class indices."""
         return y if self.classes is None else _labels.numbered(y, self.classes)
 
     def flat_rows(self, X: Any, argument: str = "X") -> Any:
-        """Maps (n, h, w, c), or without a single channel, as rows (n, d(0)); anything else as it is."""
+        """Maps (n, h, w, c), or (n, h, w) with a single channel, as rows (n, d(0)); anything else unchanged."""
         shape = self.shapes[0]
         if len(shape) == 1 or _arrays.is_sparse(X):
             return X
@@ -169,26 +170,26 @@ class Network:
         return X.reshape(len(X), self.d[0]) if X.ndim > 2 else X
 
     def flat_row(self, x: Any, argument: str) -> Any:
-        """A map (h, w, c), or without a single channel, as a row (d(0),); anything else as it is."""
+        """A map (h, w, c), or (h, w) with a single channel, as a row (d(0),); anything else unchanged."""
         if len(self.shapes[0]) == 1:
             return x
         x = _arrays.as_array(argument, x)
         return x.reshape(self.d[0]) if x.shape in self._maps() else x
 
     def _maps(self) -> tuple[Shape, ...]:
-        """The shapes in which a row may come besides (d(0),)."""
+        """The shapes that a row may have besides (d(0),)."""
         shape = self.shapes[0]
         return (shape, shape[:-1]) if shape[-1] == 1 else (shape,)
 
     # ---- threads
 
     def team(self, rows: int, sweeps: int, n_threads: int | None = None, batch: int | None = None) -> _core.borrow_team:
-        """A context of the threads for work on so many rows: the caller alone where the work is too little to start
-        others for, or where they did not pay a moment ago.
+        """A context with a team of threads for work on `rows` rows. If the number of threads is not specified, it is
+        the caller alone if the work is too small to start others, or if they were not faster a moment ago.
 
-        sweeps: passes over the weights for each row, 1 forward, 3 with the gradients, times the epochs. n_threads: None
-        for the network's, and where that is None too for as many as pay off and are allowed, see _threads. batch: rows
-        of a step, in training.
+        sweeps: passes over the weights for each row, 1 forward, 3 with gradients, times the epochs. n_threads: None for
+        the network's; if that is None too, as many as are allowed (see _threads) and useful. batch: rows of a step, in
+        training.
         """
         n_threads = self.n_threads if n_threads is None else n_threads
         if n_threads is not None:
@@ -201,7 +202,7 @@ class Network:
     # ---- outputs
 
     def forward(self, X: Any) -> SimpleNamespace:
-        """What MLP.forward returns."""
+        """Implements MLP.forward."""
         data = self.bind_inputs(X)
         self.parameters.require_finite()
         with self.team(data.n, 1) as team:
@@ -209,7 +210,7 @@ class Network:
         return SimpleNamespace(s=found["s"], x=found["x"])
 
     def predict(self, X: Any, linked: bool = True) -> Floats:
-        """What the loss's link gives, (n, d(L)), or with linked=False x(L), before the link."""
+        """link(x(L)), (n, d(L)), with the loss's link; with linked=False x(L) itself."""
         data = self.bind_inputs(X)
         self.parameters.require_finite()
         with self.team(data.n, 1) as team:
@@ -224,8 +225,8 @@ class Network:
 
 
 def _tables(layers: tuple[Layer, ...]) -> list[tuple[int, bool]]:
-    """Of the last columns of the input that some layer takes for categories: (values of the smallest table, whether all
-    take others too)."""
+    """For the last columns of the input, which some layer reads as categories: (values of the smallest table, whether
+    all tables allow other values)."""
     known = [[(table.n_values, table.unknown == "zero") for table in layer.categories]  # type: ignore[attr-defined]
              for layer in layers if layer.n_categories]
     n = max(map(len, known), default=0)
@@ -234,7 +235,7 @@ def _tables(layers: tuple[Layer, ...]) -> list[tuple[int, bool]]:
 
 
 def _check_factors(layers: tuple[Layer, ...], tied: Ties | None) -> None:
-    """ValueError where a layer with ties has a rate of its own: its parameters may stand in other layers too."""
+    """ValueError if a layer with ties has its own rates: its parameters may belong to other layers too."""
     for l in () if tied is None else tied.layers():
         named: list[tuple[str, Any]] = [(f"layer {l}", layers[l - 1])]
         named += [(f"categories[{k}] of layer {l}", table) for k, table in enumerate(layers[l - 1].categories)]

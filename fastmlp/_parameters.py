@@ -1,13 +1,13 @@
-"""The numbers that a network learns, and what training keeps for each of them.
+"""The parameters of a network, and the optimiser's state for them.
 
 They have three forms:
 
-by layer    lists W and b of arrays, entry 0 None, as is that of a layer without;
+by layer    lists W and b of arrays; entry 0 is None, as is that of a layer without W or b;
 padded      one array laid out as the engine's `core.P`, rows padded to whole vectors: the weights themselves, their
             gradient, an optimiser's state;
-flat        one plain array in the order W(1), b(1), W(2), ..: of all weights, or, as p, of the free parameters. They
-            are the same without ties; with ties all weights are E p, and gradients by p are E^T times those by all
-            weights.
+flat        one plain array in the order W(1), b(1), W(2), ..: of all weights, or, called p, of the free parameters.
+            Without ties these are the same; with ties all weights are E p, and gradients by p are E^T times those by
+            all weights.
 """
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ ByLayer = list[NDArray[Any] | None]
 
 
 def in_order(W: ByLayer, b: ByLayer) -> list[NDArray[Any]]:
-    """The arrays of lists by layer in the order that flat ones have."""
+    """The arrays of W and b, by layer, in the order of the flat form."""
     return [a for pair in zip(W, b) for a in pair if a is not None]
 
 
 def flatten(W: ByLayer, b: ByLayer) -> NDArray[Any]:
-    """Lists by layer as one flat array."""
+    """W and b, by layer, as one flat array."""
     return np.concatenate([a.ravel() for a in in_order(W, b)])
 
 
 def parameters_of(core: _core.Core, weight_shapes: list[Shape | None], ties: Ties | None) -> Parameters:
-    """The parameters in an engine's network, whose W(l) have these shapes, with ties or without."""
+    """The parameters of an engine's network, with or without ties. weight_shapes: of W(l)."""
     return Parameters(core, weight_shapes) if ties is None else TiedParameters(core, weight_shapes, ties)
 
 
 class Parameters:
     """The parameters of a network without ties: p are all W and b.
 
-    W, b: by layer, as tuples of views of the engine's weights. n: how many p has. tied: whether some of them stand in
-    several places, or still.
+    W, b: by layer, as tuples of views of the engine's weights. n: the size of p. tied: whether some weights are tied or
+    frozen.
     """
 
     tied = False
@@ -65,20 +65,20 @@ class Parameters:
         """(W, b): writable views of a padded array's parts, those of W(l) in its shape."""
         weights = [self.core.weight(l, padded) for l in range(1, len(self._weight_shapes))]
         biases = [self.core.bias(l, padded) for l in range(1, len(self._weight_shapes))]
-        shaped = [None if W is None else W.reshape(shape)  # splits the rows, so it stays a view
+        shaped = [None if W is None else W.reshape(shape)  # only splits rows, so it is still a view
                   for W, shape in zip(weights, self._weight_shapes[1:])]
         return [None, *shaped], [None, *biases]
 
     def take(self, padded: Floats) -> Floats:
-        """What stands in the places of p in a padded array, as a flat copy."""
+        """The elements of a padded array that belong to p, as a flat copy."""
         return self.core.flat(padded)
 
     def put(self, p: Floats, padded: Floats) -> None:
-        """Write p into its places in a padded array of an optimiser's state; `assign` is for the weights."""
+        """Write p to its places in a padded array of optimiser state; for weights use `assign`."""
         self._fill(p, padded)
 
     def all_weights(self) -> Floats:
-        """All weights and biases as a flat copy, those that are tied or frozen too."""
+        """All weights and biases, including tied and frozen ones, as a flat copy."""
         return self.core.flat(self.core.P)
 
     def _fill(self, flat: Floats, padded: Floats) -> None:
@@ -94,22 +94,22 @@ class Parameters:
         return self.take(self.core.P)
 
     def assign(self, p: Floats) -> None:
-        """Give the network the parameters p, (n,)."""
+        """Set the network's parameters to p, (n,)."""
         self._fill(p, self.core.P)
 
     def start(self, W: ByLayer, b: ByLayer) -> None:
-        """Give the network its first weights, by layer."""
+        """Set the network's initial weights, by layer."""
         for views, values in zip(self.by_layer(self.core.P), (W, b)):
             for view, value in zip(views, values):
                 if view is not None:
                     view[...] = value
 
     def resume(self, all_weights: Floats, p: Floats | None) -> None:
-        """Give the network weights that were there before: all of them, flat, and with ties p too."""
+        """Restore weights: all of them, flat, and with ties also p."""
         self._fill(all_weights, self.core.P)
 
     def require_finite(self) -> None:
-        """ValueError that names the arrays where a weight is NaN or infinite."""
+        """If a weight is NaN or infinite, raise a ValueError that names the arrays."""
         if not _core.all_finite(self.core.P):
             bad = [f"{name}[{l}]" for name, arrays in (("W", self.W), ("b", self.b)) for l, a in enumerate(arrays)
                    if a is not None and not np.isfinite(a).all()]
@@ -118,21 +118,21 @@ class Parameters:
     # ---- derivatives
 
     def gather(self, padded_gradient: Floats) -> Floats:
-        """The gradient by p, (n,), from the padded one by all weights."""
+        """The gradient by p, (n,), from the padded gradient by all weights."""
         return self.core.flat(padded_gradient)
 
     def direction(self, v: Floats) -> Floats:
-        """By how much all weights change where p changes by v: padded."""
+        """The change of all weights if p changes by v, padded."""
         padded = self.core.like_params()
         self._fill(v, padded)
         return padded
 
 
 class TiedParameters(Parameters):
-    """The parameters of a network with ties: p are those that are free, each in the order of its first place.
+    """The parameters of a network with ties: p are the free ones, in the order of their first places.
 
-    A free parameter that stands in several places has a place of its own in padded arrays besides; the weights are
-    copies that the engine writes after each step. `Ties` has a number q for each parameter, free or frozen.
+    A free parameter shared by several weights also has its own place in padded arrays; the weights are copies, which
+    the engine updates after each step. `Ties` has a number q for each parameter, free or frozen.
     """
 
     tied = True
@@ -153,7 +153,7 @@ class TiedParameters(Parameters):
 
     @property
     def _free_homes(self) -> Integers:
-        """Where each element of p stands in padded arrays."""
+        """The place of each element of p in padded arrays."""
         return self._homes[self.ties.free]
 
     def take(self, padded: Floats) -> Floats:
@@ -178,9 +178,10 @@ class TiedParameters(Parameters):
         self._hold(q, all_weights[self._frozen])
 
     def _hold(self, q: Floats, still: Floats | None = None) -> None:
-        """Give all parameters the values q: their own places, all weights, and what the engine keeps as it is.
+        """Set all parameters to q: their own places, all weights, and the values at which the engine keeps frozen ones.
 
-        still: the frozen weights, which scale times q may miss by rounding; None for scale times q."""
+        still: the values of the frozen weights, from which scale times q may differ by rounding; None: scale times q.
+        """
         core, ties, dtype = self.core, self.ties, self.core.P.dtype
         with np.errstate(over="ignore"):  # refused below
             q = np.asarray(q, dtype)
@@ -197,21 +198,21 @@ class TiedParameters(Parameters):
         return self.ties.gather(self.core.flat(padded_gradient))
 
     def direction(self, v: Floats) -> Floats:
-        q = np.zeros(len(self.ties.first), self.core.P.dtype)  # what is frozen does not change
+        q = np.zeros(len(self.ties.first), self.core.P.dtype)  # frozen parameters do not change
         q[self.ties.free] = v
         return super().direction(self.ties.spread(q))
 
 
 class OptimizerState:
-    """What a fit leaves for the next partial_fit.
+    """The optimiser's state, which a fit leaves for the next partial_fit.
 
-    optimizer: its spec. slots: its arrays by parameter, padded. powers: beta1^t, beta2^t and what else falls from step
-    to step, (optimizer.n_powers,) float64. epoch: how many epochs it has seen, which schedules count by.
+    optimizer: its spec. slots: its arrays for the parameters, padded. powers: beta1^t, beta2^t and similar powers,
+    (optimizer.n_powers,) float64. epoch: the number of epochs so far, by which schedules count.
     """
 
     def __init__(self, parameters: Parameters, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
-        self._last: Step | None = None  # that was asked for
+        self._last: Step | None = None  # the last result of step_at
         self.slots = [parameters.core.like_params() for _ in range(optimizer.n_slots)]
         self.powers = np.array([1.0] * optimizer.n_powers)  # np.ones takes three times as long
         self.epoch = 0
@@ -219,11 +220,11 @@ class OptimizerState:
     @classmethod
     def following(cls, previous: OptimizerState | None, parameters: Parameters, optimizer: Optimizer,
                   fresh: bool = False) -> OptimizerState:
-        """The state to train with after another, or after None: that one with the new optimiser's numbers where both
-        are of the same kind, else, or where a fresh one is asked for, a fresh one. ValueError where the weights' dtype
-        cannot hold the optimiser's numbers."""
+        """The state to train with after a previous one, or None: if both optimisers are of the same kind, the previous
+        state with the new optimiser's numbers; otherwise, or if fresh, a new one. ValueError if the optimiser's numbers
+        are out of range in the weights' dtype."""
         known = previous is not None and previous.optimizer is optimizer
-        if not known:  # else it was checked when it came first
+        if not known:  # otherwise it was checked before
             optimizer.check(parameters.core.dtype)
         if previous is None or fresh or previous.optimizer.step != optimizer.step:
             state = cls(parameters, optimizer)
@@ -234,23 +235,23 @@ class OptimizerState:
         return previous
 
     def step_at(self, rate: float) -> Step:
-        """The optimiser's step at a rate; the last one where that is the same."""
+        """The optimiser's step at a learning rate; the last one is reused if the rate is the same."""
         if self._last is None or self._last.lr != rate:
             self._last = self.optimizer.at_rate(rate)
         return self._last
 
     def arrays(self) -> list[Floats]:
-        """All that a step changes besides the weights."""
+        """The arrays that a step changes besides the weights."""
         return [*self.slots, self.powers]
 
     def export(self, parameters: Parameters) -> dict[str, Any]:
-        """Builtins, specs and plain arrays: the slots are flat, of p."""
+        """The state as a dict of built-in objects, specs and plain arrays; the slots are flat, for p."""
         slots = [parameters.take(slot) for slot in self.slots]
         return {"optimizer": self.optimizer, "slots": slots, "powers": self.powers.copy(), "epoch": self.epoch}
 
     @classmethod
     def restore(cls, parameters: Parameters, exported: dict[str, Any]) -> OptimizerState:
-        """The state that was exported."""
+        """The state from the result of export."""
         state = cls(parameters, exported["optimizer"])
         for slot, p in zip(state.slots, exported["slots"]):
             parameters.put(p, slot)

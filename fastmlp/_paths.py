@@ -1,6 +1,6 @@
-"""What stands at a user's path, and whether it can be written; `_checks.path` says whether it is one.
+"""Check whether a file can be written at a user's path; `_checks.path` checks that the argument is a path.
 
-Each error names the path that was asked for.
+Each error names the path as the user gave it.
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 @contextlib.contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Errors of the system name the path, whichever file they were about."""
+    """A context in which OSErrors name this path, whichever file they were about."""
     try:
         yield
     except OSError as error:
@@ -25,14 +25,14 @@ def naming(path: str) -> Iterator[None]:
 
 
 def opened_at_once(path: str, flags: int) -> int:
-    """An opener for `open` that does not wait for who is at the other end, were it a FIFO."""
+    """An opener for `open` that does not block if the path is a FIFO."""
     return os.open(path, flags | NO_WAIT, 0o666)
 
 
 def writable(path: str) -> tuple[str, os.stat_result | None]:
-    """(where links lead to, what is there, None for nothing) of a path at which a regular file may be written.
+    """(path with links resolved, its stat result or None if nothing is there) for a regular file that may be written.
 
-    OSError where it is no regular file, may not be written, or there is no folder to write it to.
+    OSError if it is not a regular file, may not be written, or its folder does not exist.
     """
     with naming(path):
         target = os.path.realpath(path)
@@ -50,12 +50,13 @@ def writable(path: str) -> tuple[str, os.stat_result | None]:
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """The same path, wherever the process goes meanwhile. A slash at its end, which is of folders, stays."""
+    """The path made absolute, in case the working directory changes. A slash at its end, which marks a folder, is kept.
+    """
     return path if os.path.isabs(path := os.fspath(path)) else os.path.join(os.getcwd(), path)
 
 
 def require_regular(state: os.stat_result, path: str) -> None:
-    """OSError where what was found at a path is no regular file."""
+    """OSError if the stat result of a path is not that of a regular file."""
     if stat.S_ISDIR(state.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not stat.S_ISREG(state.st_mode):

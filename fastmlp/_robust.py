@@ -1,4 +1,4 @@
-"""What training may do about a network's sensitivity to its input: penalties on it, and training on attacked inputs."""
+"""Options of training against sensitivity to the input: penalties, and adversarial training."""
 from __future__ import annotations
 
 import math
@@ -13,11 +13,11 @@ from ._engine.requests import AttackNumbers, Penalty
 if TYPE_CHECKING:
     from ._network import Network
 
-PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}  # the option of fit that asks for each
+PENALTY_NAMES = {kind: name for name, kind in _core.PENALTIES.items()}  # kind -> option of fit
 
 
 def penalty(network: Network, **lams: float) -> Penalty:
-    """The Penalty of a network, of options of which at most one may be above 0."""
+    """The Penalty from options of fit, at most one of which may be above 0."""
     lams = {name: _checks.number(name, lam, least=0, dtype=network.dtype) for name, lam in lams.items()}
     asked = {name: lam for name, lam in lams.items() if lam > 0}
     if len(asked) > 1:
@@ -33,15 +33,15 @@ def penalty(network: Network, **lams: float) -> Penalty:
 
 @dataclass(frozen=True)
 class Attack:
-    """Moves inputs to where the loss is larger, by steps along its gradient, and never further than eps.
+    """An attack: moves inputs to increase the loss, by steps along its gradient, at most eps away from the input.
 
     eps : the largest distance from the input, in the norm.
-    eps_step : of a step; default 2.5 eps / max_iter, of a single step eps.
-    max_iter : steps. 1 is the fast gradient method (Goodfellow, Shlens and Szegedy 2015), more are projected gradient
-        descent (Madry et al. 2018).
-    norm : math.inf, steps by the signs of the gradient, or 2, steps along it.
-    clip : (low, high), the range that inputs have, or None.
-    random_start : begin anywhere in the cube, or on the sphere, around the input.
+    eps_step : the size of a step; default 2.5 eps / max_iter, or eps for a single step.
+    max_iter : the number of steps. 1 is the fast gradient method (Goodfellow, Shlens and Szegedy 2015), more are
+        projected gradient descent (Madry et al. 2018).
+    norm : math.inf, steps along the signs of the gradient, or 2, steps along the gradient.
+    clip : (low, high), the range of valid inputs, or None.
+    random_start : start from a random point in the cube, or on the sphere, of radius eps around the input.
     """
 
     eps: float
@@ -69,7 +69,7 @@ class Attack:
         _checks.boolean("random_start", self.random_start)
 
     def numbers(self, X: Any) -> AttackNumbers:
-        """For the core, AttackNumbers. X : what is going to be moved; ValueError where it is not within clip."""
+        """AttackNumbers for the engine. X : the inputs to be moved; ValueError if they are not within clip."""
         low, high = (-math.inf, math.inf) if self.clip is None else map(float, self.clip)
         if self.clip is not None:
             X = X if hasattr(X, "tocsr") else np.asarray(X)
@@ -82,12 +82,12 @@ class Attack:
 
 
 def attack(spec: Attack | None, X: Any) -> AttackNumbers | None:
-    """fit's `adversarial` for the core: AttackNumbers or None."""
+    """fit's option `adversarial` for the engine: AttackNumbers or None."""
     return None if spec is None else spec.numbers(X)
 
 
 def checked_attack(name: str, spec: Any) -> Attack | None:
-    """fit's `adversarial`. TypeError where it is none."""
+    """Check fit's option `adversarial`: TypeError unless it is an Attack or None."""
     if spec is None or isinstance(spec, Attack):
         return spec
     raise TypeError(f"{name} must be a fastmlp.sensitivity.Attack(..) or None, got {_checks.described(spec)}")

@@ -1,4 +1,4 @@
-"""Fits that are going on now, by what is fitted: there is one at a time for each network and each estimator."""
+"""Keep track of running fits, so that each network and each estimator is fitted by only one call at a time."""
 from __future__ import annotations
 
 import functools
@@ -12,12 +12,12 @@ Result = TypeVar("Result")
 
 
 class Fit:
-    """A fit of one object, and the context in which it goes on. RuntimeError on entering where the object is being
-    fitted already, by a call further out or another thread.
+    """A fit of one object, as a context manager. RuntimeError on entering if the object is already being fitted, by an
+    enclosing call or another thread.
 
-    present: functions that measure logged numbers of the training rows at the present weights, by name: of those that
-    are logged as means over an epoch's steps. directions: of the numbers that will be logged, by name, whether larger
-    is better, None where nothing says so. training: whether steps are made, on what others see of the object.
+    present: functions by name, for values that are logged as means over an epoch's steps: each measures the value on
+    the training rows with the present weights. directions: for each logged value, by name, whether larger is better, or
+    None if unknown. training: whether training has begun, so that the object is changed.
     """
 
     doing, remedy = "being fitted", "it can be fitted again when that fit has ended, or fit a copy of it"
@@ -29,8 +29,8 @@ class Fit:
         self.training = False
 
     def __enter__(self) -> Self:
-        found = _fits.setdefault(id(self.fitted), self)  # which no other thread can come between
-        if found is not self and found.thread.is_alive():  # a fork leaves fits behind whose thread it does not have
+        found = _fits.setdefault(id(self.fitted), self)  # atomic
+        if found is not self and found.thread.is_alive():  # after a fork, fits of threads that do not exist remain
             where = "by the call that this one came from" if found.thread is self.thread else "in another thread"
             raise RuntimeError(f"this {type(self.fitted).__name__} is {self.doing} {where}: {self.remedy}")
         _fits[id(self.fitted)] = self
@@ -41,30 +41,30 @@ class Fit:
 
 
 class Use(Fit):
-    """What a fit makes of a callback that is for one at a time, and the context in which it does. RuntimeError on
-    entering where another fit has it."""
+    """The use of a callback by a fit, for callbacks that serve one fit at a time. RuntimeError on entering if another
+    fit is using it."""
 
     doing, remedy = "in use", "give each fit one of its own, or a copy"
 
 
-_fits: dict[int, Fit] = {}  # by the id of what is fitted
+_fits: dict[int, Fit] = {}  # by the id of the fitted object
 
 
 def fit_of(fitted: Any) -> Fit | None:
-    """The Fit that is going on of a network or an estimator."""
+    """The running Fit of a network or an estimator, or None."""
     return _fits.get(id(fitted))
 
 
 def training_begins(fitted: Any) -> None:
-    """What an error leaves of an estimator is what was learned so far, from here on."""
+    """Mark that training has begun: from here on, an error leaves the estimator with what it has learned so far."""
     fit = fit_of(fitted)
     if fit is not None:
         fit.training = True
 
 
 def alone(method: Callable[Concatenate[Fitted, Options], Result]) -> Callable[Concatenate[Fitted, Options], Result]:
-    """A method that fits what it belongs to, and refuses to while that is being fitted. Where it fails before training
-    begins, the attributes are what they were."""
+    """Decorator of methods that fit their object: they raise a RuntimeError while it is already being fitted, and
+    restore its attributes if they fail before training begins."""
 
     @functools.wraps(method)
     def fit(self: Fitted, /, *args: Options.args, **options: Options.kwargs) -> Result:

@@ -1,6 +1,6 @@
-"""Estimators that stand for predictions, to be given to scikit-learn's scorers, with the predictions as their X.
+"""Dummy estimators that pass predictions to scikit-learn's scorers: their predict returns X, the predictions.
 
-Imported where a scorer is asked for, since it imports scikit-learn.
+Imported only when a scorer is used, since it imports scikit-learn.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._types import Floats
 
 
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Its X are probabilities (n, n_classes), or with several those of outputs that are yes or no each."""
+    """X are probabilities (n, n_classes); if `several`, of independent yes-or-no outputs (multilabel)."""
 
     def __init__(self, probabilities: Floats, several: bool) -> None:
         k = probabilities.shape[1]
@@ -26,11 +26,11 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Floats) -> Floats:
         X = X.astype(np.float64)
-        return X if self.several else X / X.sum(axis=1, keepdims=True)  # scikit-learn wants sums of 1
+        return X if self.several else X / X.sum(axis=1, keepdims=True)  # scikit-learn requires sums of 1
 
 
 class Regressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Its X are the numbers that it predicts, (n,) or (n, n_outputs)."""
+    """X are the predictions, (n,) or (n, n_outputs)."""
 
     def __init__(self) -> None:
         self.fitted_ = True

@@ -1,11 +1,11 @@
-"""How specs and callbacks show themselves."""
+"""A base class that gives specs and callbacks a short repr."""
 from __future__ import annotations
 
 import inspect
 
 
 class Shown:
-    """Has a short repr: the class with those of its constructor's arguments that are not the defaults."""
+    """Has a short repr: the class, with the constructor's arguments that differ from the defaults."""
 
     def __repr__(self) -> str:
         given = []

@@ -1,4 +1,4 @@
-"""E of W = E p: what the specs of ties.py together say of a network's weights, as arrays."""
+"""The map E in W = E p, as arrays: the combined effect of the tie specs of ties.py on a network's weights."""
 from __future__ import annotations
 
 import math
@@ -14,9 +14,10 @@ from .ties import SAME, Tie, TiedLayers, Whole
 
 
 class Places:
-    """Where weights stand in one flat array of all of them, W(1), b(1), W(2), ..: arrays of numbers shaped like each.
+    """The places of weights in the flat array of all weights, W(1), b(1), W(2), ..: index arrays with the shapes of W
+    and b.
 
-    W, b: by layer, None where a layer has none. n: how many there are.
+    W, b: by layer, None if a layer has none. n: the number of weights.
     """
 
     def __init__(self, weight_shapes: Sequence[Shape | None], bias_shapes: Sequence[Shape | None]) -> None:
@@ -63,7 +64,7 @@ class Places:
         return int(places[index])
 
     def name(self, place: int) -> str:
-        """A place as a member is written."""
+        """A place in the notation of members, (l, i, j) or (l, None, j)."""
         for l, pair in enumerate(zip(self.W, self.b)):
             for places, bias in zip(pair, (False, True)):
                 if places is not None and places.size and places.flat[0] <= place <= places.flat[-1]:
@@ -73,10 +74,10 @@ class Places:
 
 
 class Program(NamedTuple):
-    """What the engine keeps equal after each step, by places in padded arrays; the first arguments of Core.tie.
+    """What the engine restores after each step, as places in padded arrays; the first arguments of Core.tie.
 
-    home : the own place of each group. begin : where the group's members begin in member and scale, and their end.
-    member, scale : weights that are copies, scale times the group. frozen : weights that stand still.
+    home : the place of each group's parameter. begin : where each group's members begin in member and scale, then the
+    end of the last. member, scale : weights that are copies, scale times the parameter. frozen : frozen weights.
     """
 
     home: Integers
@@ -87,15 +88,15 @@ class Program(NamedTuple):
 
 
 class Ties:
-    """E as arrays: weight e is scale[e] times q[component[e]], where q has a number for each component, weights that
-    are one parameter; p are the q that are free.
+    """E as arrays: weight e is scale[e] times q[component[e]]. A component is a set of weights that share a parameter;
+    q has a number for each component, and p are the free ones among q.
 
     component, scale : by weight. first : the first place of each component. free : whether a component is in p.
-    fixed : the value of one that is frozen, NaN for what it starts from.
-    whole : the layers that follow another entirely and have no other ties; the engine copies them as a whole.
-    bound : the components with several places, or a scale, or that are frozen, without those of whole layers. groups :
-    those of them that are free, and so have a place of their own in the engine's arrays. weights : whether each group
-    counts as a weight, else as a bias.
+    fixed : the value of a frozen component, NaN to keep its initial value.
+    whole : layers that follow another one entirely and have no other ties; the engine copies them as a whole.
+    bound : the components that have several weights, have a scale or are frozen, except those of whole layers. groups :
+    the free ones among these, which have their own place in the engine's arrays. weights : for each group, whether it
+    counts as a weight, otherwise as a bias.
     """
 
     def __init__(self, specs: Sequence[Tie], places: Places, dtype: DTypeLike) -> None:
@@ -126,8 +127,8 @@ class Ties:
     # ---- from the specs
 
     def _components(self, a: Integers, b: Integers) -> Integers:
-        """The number of each weight's component, in the order of their first places."""
-        from scipy.sparse import coo_array  # not above: importing fastmlp imports no scipy
+        """The number of each weight's component; components are in the order of their first places."""
+        from scipy.sparse import coo_array  # here, so that importing fastmlp imports no scipy
         from scipy.sparse.csgraph import connected_components
 
         n = self.places.n
@@ -136,8 +137,8 @@ class Ties:
         return np.argsort(np.argsort(first))[labels]
 
     def _set_scales(self, a: Integers, b: Integers, scale_a: Floats, scale_b: Floats, dtype: DTypeLike) -> None:
-        """Scales from each component's first place outwards; a contradiction is a ValueError, and so is one so large or
-        small that weights or parameters would leave the numbers of the dtype."""
+        """Compute scales outwards from each component's first place. ValueError if ties contradict each other, or if a
+        scale is so large or small that weights or parameters would be out of range in the dtype."""
         scale = self.scale
         for at, declared in ((a, scale_a), (b, scale_b)):
             self._require_scales(at, declared, dtype)
@@ -162,7 +163,7 @@ class Ties:
                              f"{scale_b[k] / scale_a[k]:g} and by other ties with {scale[b[k]] / scale[a[k]]:g}")
 
     def _require_scales(self, at: Integers, scales: Floats, dtype: DTypeLike) -> None:
-        """ValueError where the scale of a weight is too large or too small."""
+        """ValueError if the scale of a weight is too large or too small."""
         # the product of two is no less than the smallest float
         least = max(float(np.finfo(dtype).tiny), math.sqrt(np.finfo(float).tiny))
         wrong = ~((np.abs(scales) >= least) & (np.abs(scales) <= 1 / least))
@@ -172,7 +173,7 @@ class Ties:
                              f"got {scales[k]:g} for {self.places.name(at[k])}")
 
     def _freeze(self, at: Integers, value: Floats) -> None:
-        """Freeze the components of weights at their values, NaN for what they start from; a clash is a ValueError."""
+        """Freeze the components of weights at values, NaN for their initial values. ValueError if values conflict."""
         which, q = self.component[at], value / self.scale[at]
         self.free[which] = False
         before = self.fixed.copy()
@@ -196,7 +197,7 @@ class Ties:
     # ---- E
 
     def start(self, flat: Floats) -> NDArray[np.float64]:
-        """q from all weights as they start."""
+        """q from all initial weights."""
         q = flat[self.first] / self.scale[self.first]
         return np.where(np.isnan(self.fixed), q, self.fixed)
 
@@ -212,14 +213,14 @@ class Ties:
     # ---- for the engine
 
     def tail(self) -> tuple[int, int]:
-        """How many groups have a place of their own: (that count as weights, as biases)."""
+        """The number of groups: (those that count as weights, those that count as biases)."""
         n = int(self.weights.sum())
         return n, len(self.groups) - n
 
     def program(self, offsets: Integers, tail: tuple[int, int]) -> tuple[Program, Integers, Integers]:
-        """(what the engine keeps equal; the numbers of the frozen weights; the place of each q in padded arrays).
+        """(the Program for the engine; flat places of the frozen weights; the place of each q in padded arrays).
 
-        offsets: of all weights in padded arrays. tail: where groups have their places there, weights and biases.
+        offsets: of all weights in padded arrays. tail: where the parameters of groups begin there, weights and biases.
         """
         groups, homes = self.groups, offsets[self.first].copy()
         for kind, place in zip((True, False), tail):
@@ -243,7 +244,7 @@ class Ties:
 
 
 def whole_layers(specs: Sequence[Tie]) -> list[Whole]:
-    """The layers that are tied as a whole, once, and to nothing else."""
+    """The layers that are tied as a whole, by one tie, and have no other ties."""
     layers = [spec.layers() for spec in specs]
     alone = [spec for k, spec in enumerate(specs) if isinstance(spec, TiedLayers) and spec.l != spec.m
              and not any(layers[k] & other for i, other in enumerate(layers) if i != k)]

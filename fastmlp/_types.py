@@ -1,4 +1,4 @@
-"""Types that annotations name."""
+"""Types for annotations."""
 from typing import Any
 
 import numpy as np

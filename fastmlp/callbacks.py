@@ -1,4 +1,4 @@
-"""What may look on while a network trains, and stop it."""
+"""Callbacks: objects that observe training and may stop it."""
 from __future__ import annotations
 
 import contextlib
@@ -21,45 +21,45 @@ __all__ = ["Callback", "EarlyStopping", "Checkpoint", "ProgressBar", "CSVLogger"
 
 
 class Callback(Shown):
-    """The protocol: override what you need. A true result of on_epoch_end or on_batch_end stops the fit.
+    """The base class: override the methods that you need. A true result of on_epoch_end or on_batch_end stops the fit.
 
-    `logs` are numbers by name: what History gets of the epoch. on_batch_end, where overridden, is called after each
-    batch with its number in the epoch and {"loss": the batch's}; it costs a call of Python a batch. on_fit_end is
-    called however the fit ended, after an exception and Ctrl-C too.
+    `logs` are the values that History records for the epoch, by name. on_batch_end, if overridden, is called after each
+    batch with its number in the epoch and {"loss": the batch's}; it costs a Python call per batch. on_fit_end is called
+    however the fit ended, also after an exception or Ctrl-C.
 
     Callbacks are parameters of estimators, which are cloned, pickled and cross-validated: those here can be copied
     before, during and after a fit, and keep no file open after it. So should yours.
 
-    Where several processes train one network, they are called on rank 0, and what they make of the weights at the end
-    of an epoch and of the fit goes to the others; with every_rank = True they are called on each rank, which must not
-    change the weights.
+    If several processes train one network, callbacks are called on rank 0, and changes that they make to the weights at
+    the end of an epoch or of the fit are sent to the others. With every_rank = True they are called on each rank, and
+    must not change the weights.
 
-    of_one_fit = True says of one that keeps what it sees of a fit that it is for one fit at a time, as those here are:
-    RuntimeError where a second fit begins with it while the first goes on.
+    of_one_fit = True is for callbacks with state, which serve one fit at a time, as those here: RuntimeError if a
+    second fit begins with the same object while the first is running.
     """
 
     every_rank: bool = False
     of_one_fit: bool = False
 
     def on_fit_begin(self, net: MLP, logs: dict[str, float]) -> None:
-        """logs: {"epochs": how many are wanted}"""
+        """logs: {"epochs": number of epochs to train}"""
 
     def on_epoch_end(self, net: MLP, epoch: int, logs: dict[str, float]) -> Any:
-        """epoch counts from 1, and goes on in partial_fit"""
+        """epoch counts from 1, and continues in partial_fit"""
 
     def on_batch_end(self, net: MLP, batch: int, logs: dict[str, float]) -> Any:
         """batch counts from 0 in each epoch"""
 
     def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
-        """logs: those of the last whole epoch"""
+        """logs: of the last complete epoch"""
 
     def _watches(self) -> str | None:
-        """The name of the logged number that it cannot do without."""
+        """The name of the logged value that the callback requires, or None."""
         return None
 
 
 class LambdaCallback(Callback):
-    """A callback of functions: LambdaCallback(on_epoch_end=lambda net, epoch, logs: logs["loss"] < 0.1)."""
+    """A callback made of functions: LambdaCallback(on_epoch_end=lambda net, epoch, logs: logs["loss"] < 0.1)."""
 
     def __init__(self, **functions: Callable[..., Any]) -> None:
         for name, function in functions.items():
@@ -71,7 +71,7 @@ EVENTS = ("on_fit_begin", "on_epoch_end", "on_batch_end", "on_fit_end")
 
 
 class EarlyStopping(Callback):
-    """Stop when `monitor` has not become better by more than min_delta for `patience` epochs.
+    """Stop when `monitor` has not improved by more than min_delta for `patience` epochs.
 
     monitor : the name of a logged number. Estimators log "loss", and of held-out rows "val_loss" and "val_score".
         ValueError where fit is called that will not log it, before anything has changed: what other callbacks put
@@ -82,13 +82,13 @@ class EarlyStopping(Callback):
         such as brier_score, need "min" or "max": ValueError where the fit begins.
     restore_best : the best epoch's weights come back at the end, however the fit ended.
 
-    The logged "loss" is a mean over an epoch's steps, each at weights that are gone after it, and so are
-    "gradient_penalty" and "jacobian_penalty". They end the waiting; which weights are the best by them is found by
-    measuring them on the training rows after each epoch; batches are asked for once more for that.
+    The logged "loss", "gradient_penalty" and "jacobian_penalty" are means over the steps of an epoch, each with other
+    weights. They decide when to stop; but to find the best weights, the value is measured on the training rows after
+    each epoch (batches are requested once more for that).
 
-    Each fit and partial_fit begins with no best and no waiting.
+    Each fit and partial_fit begins without a best value, and with the full patience.
 
-    best_epoch is then the number of the epoch whose weights are the best, None before the first.
+    best_epoch is the number of the epoch with the best weights, None before the first.
     """
 
     of_one_fit = True
@@ -119,13 +119,13 @@ class EarlyStopping(Callback):
 
     def on_fit_end(self, net: MLP, logs: dict[str, float]) -> None:
         self._best.restore(net)
-        self._best.best_weights = None  # they are the network's now
+        self._best.best_weights = None  # the network has them now
 
 
 class Checkpoint(Callback):
-    """Save the network to `path` after each epoch, or with best=True after those that are the best by `monitor`.
+    """Save the network to `path` after each epoch, or with best=True after each epoch that is the best by `monitor`.
 
-    monitor, mode : as of EarlyStopping. OSError where the fit begins, and `path` cannot be written.
+    monitor, mode : as in EarlyStopping. OSError when the fit begins, if `path` cannot be written.
     """
 
     of_one_fit = True
@@ -152,7 +152,7 @@ class Checkpoint(Callback):
 
 
 class ProgressBar(Callback):
-    """A tqdm bar where tqdm is installed and the output is a terminal or a notebook, else a line an epoch."""
+    """A tqdm bar if tqdm is installed and the output is a terminal or a notebook; otherwise a line per epoch."""
 
     of_one_fit = True
 
@@ -184,14 +184,14 @@ class ProgressBar(Callback):
         return {name: value for name, value in vars(self).items() if name != "_bar"} | {"_bar": None}
 
 
-MOST_HEADER = 100_000  # letters of a CSV file's first line
+MOST_HEADER = 100_000  # longest first line of a CSV file
 
 
 class CSVLogger(Callback):
-    """A line an epoch to a CSV file, written as it happens. append=True goes on with a file that is there, in the order
-    of its columns: ValueError where these are not the names that the fit logs.
+    """Write a line to a CSV file after each epoch. append=True continues an existing file, in the order of its columns:
+    ValueError if these are not the names that the fit logs.
 
-    The file is open only while a line is written, so that a logger can be copied and pickled at any time.
+    The file is open only while a line is written, so that the logger can be copied and pickled at any time.
     """
 
     of_one_fit = True
@@ -220,21 +220,21 @@ class CSVLogger(Callback):
             csv.DictWriter(file, self._columns).writerow({"epoch": epoch, **logs})
 
     def _columns_of(self, file: IO[str]) -> list[str]:
-        """What the first line of the open file names, [] where it is empty."""
+        """The columns in the first line of the open file, [] if it is empty."""
         if not os.fstat(file.fileno()).st_size:
             return []
         with self._opened("r") as found:
             return next(csv.reader(found.readline(MOST_HEADER).splitlines())) or [""]
 
     def _require_columns(self, names: Collection[str]) -> None:
-        """ValueError unless the file has columns for these numbers, and no others."""
+        """ValueError unless the file has exactly the columns for these values."""
         if {"epoch", *names} != set(self._columns):
             raise ValueError(f"path must be of a file with the columns epoch, {', '.join(names)}, got {self.path!r} "
                              f"with {', '.join(self._columns)}")
 
     @contextlib.contextmanager
     def _opened(self, mode: str) -> Iterator[IO[str]]:
-        """The file, for a mode. A FIFO that nobody reads is an error: it is not waited for."""
+        """Open the file in a mode. A FIFO without a reader is an error, instead of waiting for one."""
         with (_paths.naming(os.fspath(self.path)),
               open(self._file, mode, newline="", opener=_paths.opened_at_once, errors="surrogateescape") as file):
             yield file
@@ -256,13 +256,13 @@ class TimeLimit(Callback):
 
 
 def of_present_weights(name: str, net: MLP, logs: dict[str, float]) -> float:
-    """A logged number as it is at the weights that the epoch ended with. Where it is not, it is measured."""
+    """A logged value for the weights at the end of the epoch; measured now if the logged one is a mean over steps."""
     fit, number = fit_of(net), logged(name, logs)
     return number if fit is None or name not in fit.present else fit.present[name]()
 
 
 def directions_of(net: MLP) -> dict[str, bool | None]:
-    """Whether larger is better, of the numbers that the fit of a network logs."""
+    """For the values that the running fit of a network logs, by name, whether larger is better, None if unknown."""
     fit = fit_of(net)
     return {} if fit is None else fit.directions
 
@@ -278,7 +278,7 @@ def as_callbacks(given: Any) -> list[Callback]:
 
 
 def as_callback(given: Any) -> Callback:
-    """A Callback, or a plain function taken for its on_epoch_end."""
+    """A Callback; a plain function becomes its on_epoch_end."""
     if isinstance(given, Callback):
         return given
     if callable(given) and not isinstance(given, type):
@@ -288,13 +288,13 @@ def as_callback(given: Any) -> Callback:
 
 
 def require_watched(callbacks: Sequence[Callback], names: Collection[str], remedy: str = HELD_OUT) -> None:
-    """ValueError where one of the callbacks watches a number that a fit does not log. names: of those that it does.
-    remedy: see require_logged."""
+    """ValueError if a callback watches a value that the fit does not log. names: of the logged values. remedy: see
+    require_logged."""
     for name in (callback._watches() for callback in callbacks):
         if name is not None:
             require_logged(name, names, remedy)
 
 
 def overrides(callback: Callback, event: str) -> bool:
-    """Whether a callback does something at an event."""
+    """Whether a callback has its own method for an event."""
     return event in vars(callback) or getattr(type(callback), event) is not getattr(Callback, event)

@@ -1,4 +1,4 @@
-"""How weights start."""
+"""Initial weights: the initializers by name, and users' own values."""
 from __future__ import annotations
 
 import math
@@ -27,10 +27,11 @@ INITIALIZERS = tuple(f"{variance}_{draw}" for variance in VARIANCES for draw in 
 
 def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argument: str,
             dtype: np.dtype[Any], fans: tuple[int, int] | None = None) -> NDArray[np.float64]:
-    """Weights of a shape (.., n_in, n_out), float64: the fans of a convolution are n_in and n_out times its kernel.
+    """Initial weights of a shape (.., n_in, n_out), float64. The fans of a convolution are n_in and n_out times the
+    size of its kernel.
 
-    init: a name in INITIALIZERS, a pair that `drawn` takes, or an array that is finite in dtype. Errors name it by
-    `argument`. fans: others than those of the shape.
+    init: a name in INITIALIZERS, a pair as for `drawn`, or an array that is finite in dtype. Errors call it `argument`.
+    fans: (fan_in, fan_out) if they are not those of the shape.
     """
     if is_pair(init):
         return drawn(init, shape, rng, argument, dtype)
@@ -45,14 +46,14 @@ def initial(init: Any, shape: tuple[int, ...], rng: np.random.Generator, argumen
 
 
 def is_pair(init: Any) -> bool:
-    """Whether it is a name and a number."""
+    """Whether init is a pair (name, number)."""
     return isinstance(init, tuple) and len(init) == 2 and isinstance(init[0], str)
 
 
 def drawn(pair: tuple[str, float], shape: tuple[int, ...], rng: np.random.Generator, argument: str,
           dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Numbers of a shape, float64: ("normal", sigma) of mean 0 and a standard deviation, ("uniform", a) from -a to a.
-    """
+    """Random numbers of a shape, float64: ("normal", sigma) with mean 0 and standard deviation sigma, or ("uniform", a)
+    from -a to a."""
     name, size = pair
     _checks.one_of(argument, name, DRAWS)
     size = _checks.number(f"the number of {argument} {name!r}", size, least=0, dtype=dtype)
@@ -60,7 +61,7 @@ def drawn(pair: tuple[str, float], shape: tuple[int, ...], rng: np.random.Genera
 
 
 def given(values: Any, shape: tuple[int, ...], argument: str, dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """A user's own array of a shape, or a number for all of it, checked."""
+    """A user's array of a shape, or a single number for all elements, checked."""
     values = _arrays.numeric(argument, values, np.float64).astype(np.float64)
     if values.ndim and values.shape != shape:
         raise ValueError(f"{argument} must have shape {shape}, got {values.shape}")

@@ -1,4 +1,4 @@
-"""Losses: the engine's by name, and users' own functions."""
+"""Losses: the engine's, by name, and users' functions."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ LIMITS: dict[str, _checks.Limits] = {
     "quantile": {"above": 0, "below": 1},
     "ordered_quantile": {"above": 0, "below": 1},
 }
-OF_QUANTILES = ("quantile", "ordered_quantile")  # which take several numbers, too
+OF_QUANTILES = ("quantile", "ordered_quantile")  # these also take several numbers
 
 # other libraries' names -> ours
 ALIASES = {
@@ -51,12 +51,12 @@ ALIASES = {
 
 
 class Loss(Shown):
-    """What a network minimises: the mean over rows of e(x(L), y), itself a sum over the outputs.
+    """The loss of a network: the mean over rows of e(x(L), y), which is a sum over the outputs.
 
-    spec: a name of the engine's table or of ALIASES, a pair (name, number) for huber's threshold or the quantile, a
-    pair (name, numbers) for several quantiles, which increase, or a callable loss(x, y) that gets blocks of rows
-    x = x(L) and y, both (m, d(L)), and returns their values (m,) and derivatives de/dx (m, d(L)). dtype: in which it is
-    computed. ValueError or TypeError for others, and for a number that it cannot be computed with.
+    spec: a name in the engine's table or in ALIASES; a pair (name, number) for huber's threshold or a quantile; a pair
+    (name, numbers) for several increasing quantiles; or a callable loss(x, y), which gets blocks of rows x = x(L) and
+    y, both (m, d(L)), and returns their values (m,) and derivatives de/dx (m, d(L)). dtype: of the computation.
+    ValueError or TypeError for anything else, and for numbers outside of their limits.
 
     name: of the engine's table, None for a callable; function: the callable, or None. kind, arg, link: as the engine
     takes them. levels: the quantiles for each of which a target has an output; () of other losses. members: 1, or those
@@ -99,11 +99,11 @@ class Loss(Shown):
 
     @property
     def link_name(self) -> str:
-        """What makes x(L) a prediction, by its name in the engine's table."""
+        """The name of the link, which turns x(L) into a prediction, in the engine's table."""
         return next(name for name, number in _core.LINKS.items() if number == self.link)
 
     def rows(self, y: Any, dtype: np.dtype[Any]) -> Callable[[Integers, Floats], tuple[Floats, Floats]] | None:
-        """The function as the engine calls it: (rows of the data, x) -> values and derivatives, checked. None where the
+        """The user's function as the engine calls it: (row numbers, x) -> checked values and derivatives. None if the
         loss is one of the engine's."""
         function = self.function
         if function is None:

@@ -1,7 +1,7 @@
-"""Metrics by name: numbers of targets and predictions that fit logs.
+"""Metrics, functions of targets and predictions, which fit logs by name.
 
-Those that are public take y, labels 0 .. k - 1 (n,) or targets (n,) or (n, k), and predictions (n, k), or (n,) for one
-output, and weights of the rows (n,), at least 0, or None. Called by users they check these; fits have checked them.
+The public ones take y, labels 0 .. k - 1 (n,) or targets (n,) or (n, k); predictions (n, k), or (n,) for one output;
+and row weights (n,), at least 0, or None. They check their arguments when users call them; in fits this is done before.
 """
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ._needs import needing
 from ._types import Floats
 from .losses import Loss
 
-Metric = Callable[..., float]  # of targets, predictions and sample weights or None
+Metric = Callable[..., float]  # (targets, predictions, sample weights or None) -> value
 
 
 def for_users(metric: Metric) -> Metric:
-    """A metric that says what is wrong with what it is given: ValueError or TypeError names the argument. The metric
-    itself is its `__wrapped__`."""
+    """Decorator that checks a metric's arguments: ValueError or TypeError names the argument. The unchecked metric is
+    the result's `__wrapped__`."""
     name = metric.__name__
 
     @functools.wraps(metric)
@@ -48,7 +48,7 @@ def for_users(metric: Metric) -> Metric:
 
 
 def _targets_and_predictions(name: str, y: Any, prediction: Any, each: int) -> tuple[NDArray[Any], Floats]:
-    """(labels (n,) or targets (n, k / each), predictions (n, k)) as a metric takes them. each: predictions of a target.
+    """(labels (n,) or targets (n, k / each), predictions (n, k)) as a metric takes them. each: predictions per target.
     """
     prediction = _finite("prediction", prediction)
     prediction = prediction[:, None] if prediction.ndim == 1 else prediction
@@ -80,8 +80,8 @@ def _finite(argument: str, given: Any) -> Floats:
 
 
 def classes(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], Floats, bool]:
-    """Targets and probabilities as (labels (n,), probabilities of all classes, False), or where several outputs are yes
-    or no each (0 or 1 for each of them, their probabilities, True)."""
+    """Targets and probabilities as (labels (n,), probabilities of all classes, False) or, for several independent
+    yes-or-no outputs (multilabel), as (0 or 1 for each output, their probabilities, True)."""
     if prediction.shape[1] == 1:
         return (y > 0.5).astype(int).ravel(), np.hstack([1 - prediction, prediction], dtype=np.float64), False
     if y.ndim == 1:
@@ -92,14 +92,14 @@ def classes(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], Floats, 
 
 
 def _guesses(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Targets and predictions as labels (n,), or 0 or 1 for each of several outputs."""
+    """Targets and predictions as labels (n,), or as 0 or 1 for each of several outputs."""
     true, p, several = classes(y, prediction)
     return true, (p > 0.5).astype(int) if several else p.argmax(axis=1)
 
 
 @for_users
 def accuracy(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
-    """The share of rows whose class is right; of several yes-or-no outputs, of rows with all right."""
+    """The fraction of rows whose class is right; for several yes-or-no outputs, of rows with all outputs right."""
     true, guess = _guesses(y, prediction)
     right = (true == guess).reshape(len(prediction), -1).all(axis=1)
     return float(np.average(right, weights=weight))
@@ -107,7 +107,8 @@ def accuracy(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
 
 @for_users
 def balanced_accuracy(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
-    """The mean over classes of the share of their rows that are right; of several yes-or-no outputs, their mean."""
+    """The mean over classes of the fraction of their rows that are right; for several yes-or-no outputs, the mean over
+    these."""
     true, guess = (a.reshape(len(prediction), -1) for a in _guesses(y, prediction))
     shares = []
     for column, guessed in zip(true.T, guess.T):
@@ -119,8 +120,8 @@ def balanced_accuracy(y: NDArray[Any], prediction: Floats, weight: Any = None) -
 
 @for_users
 def f1(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
-    """2 precision recall / (precision + recall) of the second of two classes; of more classes, or of several yes-or-no
-    outputs, the mean of theirs; scikit-learn's."""
+    """2 precision recall / (precision + recall) of the second of two classes; for more classes, or several yes-or-no
+    outputs, the mean over them. Computed by scikit-learn."""
     true, guess = _guesses(y, prediction)
     average = "binary" if prediction.shape[1] <= 2 and true.ndim == 1 else "macro"
     return float(_of_sklearn("f1_score")(true, guess, sample_weight=weight, average=average, zero_division=0))
@@ -128,7 +129,7 @@ def f1(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
 
 @for_users
 def log_loss(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
-    """The mean of -log of the probability of the class that is right; of several yes-or-no outputs, their sum."""
+    """The mean of -log(probability of the true class); for several yes-or-no outputs, summed over these."""
     true, p, several = classes(y, prediction)
     p = np.maximum(p, np.finfo(p.dtype).tiny)
     if several:
@@ -140,7 +141,8 @@ def log_loss(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
 
 @for_users
 def r2(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
-    """1 - residual over total sum of squares, the mean over outputs; 0 for an output that is constant and missed."""
+    """1 - residual / total sum of squares, the mean over outputs; 0 for a constant target that is not predicted
+    exactly."""
     w = np.ones(len(y)) if weight is None else weight
     total = (w[:, None] * (y - np.average(y, axis=0, weights=w)) ** 2).sum(axis=0)
     rest = (w[:, None] * (y - prediction) ** 2).sum(axis=0)
@@ -167,22 +169,22 @@ def rmse(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
 
 def pinball_by_quantile(y: NDArray[Any], prediction: Floats, levels: Sequence[float]) -> Floats:
     """The pinball loss of each row, target and quantile, (n, targets, quantiles). prediction: (n, targets * quantiles),
-    all of a target in a row."""
+    those of a target side by side."""
     q, short = np.array(levels), y[:, :, None] - prediction.reshape(*y.shape, len(levels))
     return np.maximum(q * short, (q - 1) * short)
 
 
 @for_users
 def pinball(y: NDArray[Any], prediction: Floats, weight: Any = None, levels: Sequence[float] = (0.5,)) -> float:
-    """The mean pinball loss over rows, targets and quantiles; of one quantile scikit-learn's mean_pinball_loss. levels:
-    the quantiles that are predicted, in fits those of the loss."""
+    """The mean pinball loss over rows, targets and quantiles; for one quantile scikit-learn's mean_pinball_loss.
+    levels: the predicted quantiles, in fits those of the loss."""
     rows = pinball_by_quantile(y, prediction, levels).mean(axis=(1, 2))
     return float(np.average(rows, weights=weight))
 
 
 def d2_pinball(y: NDArray[Any], prediction: Floats, weight: Any, levels: Sequence[float]) -> float:
-    """1 - the pinball loss over that of y's own quantiles, the mean over targets and quantiles: R^1 of Koenker and
-    Machado (1999), scikit-learn's D^2. 0 for a target that is constant and missed."""
+    """1 - pinball loss / that of predicting y's own quantiles, the mean over targets and quantiles: R^1 of Koenker and
+    Machado (1999), scikit-learn's D^2. 0 for a constant target that is not predicted exactly."""
     w = np.ones(len(y)) if weight is None else weight
     constant = np.repeat(np.hstack([_quantiles(column, levels, w) for column in y.T])[None], len(y), axis=0)
     rest, total = (np.tensordot(w, pinball_by_quantile(y, p, levels), 1) for p in (prediction, constant))
@@ -190,7 +192,7 @@ def d2_pinball(y: NDArray[Any], prediction: Floats, weight: Any, levels: Sequenc
 
 
 def _quantiles(column: NDArray[Any], levels: Sequence[float], weight: NDArray[Any]) -> Floats:
-    """The numbers of a column with the least pinball loss: where the weights up to there reach each share of all."""
+    """The quantiles of a column, which have the least pinball loss: where the cumulative weight reaches each level."""
     order = np.argsort(column)
     reached = np.cumsum(weight[order], dtype=np.float64)
     places = np.searchsorted(reached, np.array(levels) * reached[-1])
@@ -198,28 +200,28 @@ def _quantiles(column: NDArray[Any], levels: Sequence[float], weight: NDArray[An
 
 
 def _explained(rest: Floats, total: Floats) -> float:
-    """The mean of 1 - rest / total; where total is 0 it counts as 1, or where rest is not as 0."""
+    """The mean of 1 - rest / total. Where total is 0, the term is 1 if rest is 0 too, otherwise 0."""
     varies = total > 0
     return float(np.mean(np.where(varies, 1 - rest / np.where(varies, total, 1), np.where(rest > 0, 0, 1))))
 
 
 @for_users
 def auc(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
-    """The area under the ROC curve, one against the rest for several classes; scikit-learn's."""
+    """The area under the ROC curve, for several classes one against the rest. Computed by scikit-learn."""
     y, p = _ranked(y, prediction)
     return float(_of_sklearn("roc_auc_score")(y, p, sample_weight=weight, multi_class="ovr"))
 
 
 @for_users
 def average_precision(y: NDArray[Any], prediction: Floats, weight: Any = None) -> float:
-    """The area under the curve of precision over recall, as a sum; the mean of several classes or outputs;
-    scikit-learn's."""
+    """The area under the precision-recall curve, as a sum; for several classes or outputs the mean. Computed by
+    scikit-learn."""
     y, p = _ranked(y, prediction)
     return float(_of_sklearn("average_precision_score")(y, p, sample_weight=weight))
 
 
 def _ranked(y: NDArray[Any], prediction: Floats) -> tuple[NDArray[Any], Floats]:
-    """Targets and what rows are ranked by: of two classes the probability of the second."""
+    """Targets, and the scores by which rows are ranked: for two classes the probability of the second."""
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     two = prediction.shape[1] == 1 or (prediction.shape[1] == 2 and y.ndim == 1)
     return y, prediction[:, -1] if two else prediction
@@ -239,11 +241,11 @@ LOSS_OF_ROWS = (": it is logged anyway, of training rows as the mean over an epo
 OF_USERS = (accuracy, balanced_accuracy, f1, log_loss, r2, mae, mse, rmse, pinball, auc, average_precision)
 METRICS: dict[str, Metric] = {metric.__name__: inspect.unwrap(metric) for metric in OF_USERS}
 __all__ = list(METRICS)
-OF_NUMBERS = ("r2", "mae", "mse", "rmse", "pinball")  # not of labels
-OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "log_loss")  # of labels, or of targets from 0 to 1
-OF_YES_OR_NO = ("auc", "average_precision")  # of labels, or of targets that are 0 or 1
+OF_NUMBERS = ("r2", "mae", "mse", "rmse", "pinball")  # not for labels
+OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "log_loss")  # for labels, or targets from 0 to 1
+OF_YES_OR_NO = ("auc", "average_precision")  # for labels, or targets that are 0 or 1
 CLASSIFYING = ("cross_entropy", "binary_cross_entropy")  # losses whose predictions are probabilities
-# last words of names, by which of two numbers is better; scikit-learn's functions and scorers end so, too
+# last words of names for which larger, or smaller, is better; scikit-learn's functions and scorers are included
 LARGER = {"accuracy", "r2", "auc", "score", "f1", "precision", "recall", "jaccard", "macro", "micro", "weighted",
           "samples", "ovr", "ovo"}
 OF_FORECASTS = {"brier", "crps", "energy", "ignorance", "interval", "log", "probability", "winkler"}  # less is better
@@ -251,18 +253,18 @@ SMALLER = {"loss", "error", "mae", "mse", "rmse", "pinball", "deviance", "penalt
 
 
 def _own(metrics: Mapping[str, Metric]) -> list[str]:
-    """Names of those that are METRICS', under their names there."""
+    """The names of the metrics that are those of METRICS with the same name."""
     return [name for name, metric in metrics.items()
             if name in METRICS and _without_levels(metric) is METRICS[name]]
 
 
 def _without_levels(metric: Any) -> Any:
-    """The function that a metric is, of what is for a loss's quantiles that for any."""
+    """The function of a metric, without the quantiles of a loss that were bound to it."""
     return metric.func if isinstance(metric, functools.partial) else metric
 
 
 def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) -> None:
-    """ValueError where a metric by name is not for such targets: labels (n,), or (n, d(L))."""
+    """ValueError if a metric of METRICS is not for such targets. labels: whether y are labels (n,), else (n, d(L))."""
     own = _own(metrics)
     if labels:
         of_numbers = [name for name in own if name in OF_NUMBERS]
@@ -278,8 +280,8 @@ def check_targets(metrics: Mapping[str, Metric], y: NDArray[Any], labels: bool) 
 
 
 def check_rows(metrics: Mapping[str, Metric], y: NDArray[Any], outputs: int, weight: NDArray[Any] | None) -> None:
-    """ValueError where a metric by name or a scorer is not defined for just these rows: labels (n,), or (n, targets),
-    and their weights, without which a row does not count; or for so many outputs."""
+    """ValueError if a metric or scorer is not defined for these rows, of which those with weight 0 do not count, or for
+    this number of outputs. y: labels (n,), or (n, targets)."""
     if y.ndim == 2 and y.shape[1] < outputs:
         single = [name for name, metric in metrics.items() if metric in METRICS.values()]
         if single:
@@ -312,8 +314,8 @@ def larger_is_better(name: str) -> bool | None:
 
 
 def direction(name: str, metric: Metric) -> bool | None:
-    """Whether larger is better of a metric with a name: of scorers it is, of others their own names say it, of users'
-    functions these and the names given to them. None where they do not, or say both."""
+    """Whether larger is better for a metric: True for scorers; for metrics of METRICS by their names; for users'
+    functions by the function's name and the given one. None if these do not say, or contradict each other."""
     if isinstance(metric, Scorer):
         return True
     own = [known for known, function in METRICS.items() if function is _without_levels(metric)]
@@ -322,12 +324,13 @@ def direction(name: str, metric: Metric) -> bool | None:
 
 
 def named_metrics(metrics: Any, loss: str | None, levels: Sequence[float] = ()) -> dict[str, Metric]:
-    """Users' metrics -> {name: function of (y, prediction, weight)}, for a network with a loss, perhaps of quantiles.
+    """Convert users' metrics to {name: function (y, prediction, weight)}, for a network with a loss. levels: its
+    quantiles, if it has any.
 
-    metrics: one or a list of names, of METRICS or of scikit-learn's scorers, functions of (y, prediction) and scorers,
-    functions of (estimator, X, y); or a dict of such by the names to log them under.
+    metrics: one or a list of: names in METRICS or of scikit-learn's scorers, functions (y, prediction), scorers, which
+    are functions (estimator, X, y); or a dict of these by the names to log them under.
     """
-    if type(metrics) is tuple and not metrics:  # the default, first: each fit comes by here
+    if type(metrics) is tuple and not metrics:  # the default first, to be fast
         return {}
     given = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
     if not isinstance(given, (list, tuple, Mapping)):
@@ -344,8 +347,8 @@ def named_metrics(metrics: Any, loss: str | None, levels: Sequence[float] = ()) 
 
 
 def _name_of(metric: Any) -> str:
-    """What a metric is logged under that is given without a name."""
-    function = getattr(metric, "_score_func", metric)  # of scikit-learn's scorers
+    """The name under which a metric given without a name is logged."""
+    function = getattr(metric, "_score_func", metric)  # for scikit-learn's scorers
     return metric if isinstance(metric, str) else str(getattr(function, "__name__", type(metric).__name__))
 
 
@@ -364,7 +367,7 @@ def _metric(metric: Any, loss: str | None, levels: Sequence[float]) -> Metric:
 
 
 def _scorer(name: str) -> Callable[..., Any]:
-    """One of scikit-learn's by its name."""
+    """One of scikit-learn's scorers, by name."""
     try:
         from sklearn.metrics import get_scorer
 
@@ -376,7 +379,7 @@ def _scorer(name: str) -> Callable[..., Any]:
 
 
 def _is_scorer(metric: Callable[..., Any]) -> bool:
-    """Whether it is a function of (estimator, X, y), as scikit-learn's scorers are."""
+    """Whether a metric is a function (estimator, X, y), as scikit-learn's scorers are."""
     try:
         return next(iter(inspect.signature(metric).parameters), None) == "estimator"
     except (TypeError, ValueError):  # it has no signature
@@ -402,7 +405,7 @@ class Scorer:
         return score
 
     def check(self, name: str, y: NDArray[Any], outputs: int, weight: Any) -> None:
-        """ValueError where it is not for such targets or such a loss: with predictions that are all the same."""
+        """ValueError if the scorer cannot be used for such targets or loss; tried with constant predictions."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

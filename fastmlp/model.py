@@ -44,47 +44,48 @@ class MLP(Exits):
 
     Parameters
     ----------
-    layers : list. The first entry is d(0), the number of inputs, or the shape of a map, (h, w, c) or (length, c),
-        channels last, or Columns, where some columns of X are categories. Each entry after it is an int, a Dense layer
+    layers : list. The first entry is d(0), the number of inputs; or the shape of a map, (h, w, c) or (length, c),
+        channels last; or Columns, if some columns of X are categories. Each entry after it is an int, for a Dense layer
         of that many units with the network's `activation` (the last one linear: the loss supplies its link), a layer
         spec, or a block of layers, Residual or Concat.
-    activation : a name (`fastmlp.activations()`) or a pair (name, argument). "swish", "logistic" and "linear" are other
-        names of "silu", "sigmoid" and "identity".
+    activation : a name (`fastmlp.activations()`) or a pair (name, argument). "swish", "logistic" and "linear" are
+        aliases of "silu", "sigmoid" and "identity".
     loss : a name (`fastmlp.losses()`), a pair (name, number) for "huber" (threshold) and "quantile", or a callable
         loss(x, y) -> values (m,), derivatives (m, d(L)). The link of predictions is softmax for "cross_entropy",
-        sigmoid for "binary_cross_entropy", exp for "poisson", else the identity. "mse", "mae" and "log_loss" are other
-        names of "squared_error", "absolute_error" and "cross_entropy"; Keras' names are known, too.
+        sigmoid for "binary_cross_entropy", exp for "poisson", else the identity. "mse", "mae" and "log_loss" are
+        aliases of "squared_error", "absolute_error" and "cross_entropy"; Keras' names are known, too.
         ("quantile", (q1, q2, ..)), with increasing numbers between 0 and 1, predicts several quantiles of each target:
         the last layer has that many units for each column of y, those of the first column first, and the loss is the
-        sum of theirs. ("ordered_quantile", (q1, q2, ..)) is the same of predictions that never cross, p1 = x1 and
+        sum of theirs. ("ordered_quantile", (q1, q2, ..)) is the same with predictions that never cross, p1 = x1 and
         pk = p(k-1) + softplus(xk).
-    dtype : "float32" or "float64", of the weights and of all that is computed.
-    init : how the weights of int layers start: a name of `fastmlp.initializers()`.
-    random_state : None, an int, or a numpy Generator or RandomState: the weights' start and the order of the rows.
-    ties : TiedGroup, Frozen, tie_transpose, tie_layers, tie_map: weights that share a parameter or stand still, see
+    dtype : "float32" or "float64", of the weights and all computations.
+    init : the initializer of the weights of int layers: a name of `fastmlp.initializers()`.
+    random_state : None, an int, or a numpy Generator or RandomState, for the initial weights and the order of rows.
+    ties : TiedGroup, Frozen, tie_transpose, tie_layers, tie_map: weights that share a parameter or are frozen, see
         fastmlp.ties.
-    precision : "full", or "bfloat16" with dtype "float32": in fit, predict, evaluate, score and forward, what Dense
-        layers and convolutions multiply (x, W, delta) is rounded to bfloat16, which has 8 bits of mantissa. Sums,
-        weights and the optimiser stay float32. Of full precision are backprop, loss_and_grad and all other derivatives,
-        and a fit with adversarial, gradient_penalty or jacobian_penalty, and what to_onnx and the like write.
+    precision : "full", or "bfloat16" with dtype "float32": in fit, predict, evaluate, score and forward, the operands
+        of products in Dense layers and convolutions (x, W, delta) are rounded to bfloat16, which has 8 bits of
+        mantissa. Sums, weights and the optimiser stay float32. backprop, loss_and_grad and all other derivatives, a fit
+        with adversarial, gradient_penalty or jacobian_penalty, and exported networks use full precision.
 
-    ValueError or TypeError names the argument that does not fit.
+    ValueError or TypeError names the wrong argument.
 
     Attributes
     ----------
-    W, b : tuples by layer; entry 0 is None, as is that of a layer without. W[l] is a view (d(l-1), d(l)), b[l] a view
-        (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,), of g groups (g, d(l-1) / g, d(l) / g), of what
-        scales and shifts by feature (features,) and (features,), of Columns (elements of all tables,). Writing into
-        them changes the network; those of layers with tied or frozen weights are read-only, set `params` instead.
-    shapes : the shapes of x(0) .. x(L) of one row; d their sizes. X may come as maps, (n, h, w, c), or (n, h, w) for
-        one channel, or flat in C order; what is returned is flat, (n, d(l)).
-    params : all W and b, layer by layer, as one flat array, with ties the free parameters, in the order of their first
-        places; a copy, settable.
-    n_params : their number.
-    classes : the names of the classes (d(L),), or of the two that one output tells apart, where labels are text: what
-        fit found in y, in the order of the alphabet, or what was set; else None. Settable, before batches, windows or
-        rows on several ranks, of which fit cannot see all labels beforehand, and to None for others.
-    history : what the last fit and the partial_fits since it logged.
+    W, b : tuples by layer; entry 0 is None, as is that of a layer without W or b. W[l] is a view (d(l-1), d(l)), b[l] a
+        view (d(l),); of a convolution (kh, kw, c_in, c_out) and (c_out,), of g groups (g, d(l-1) / g, d(l) / g), of
+        layers that scale and shift by feature (features,) and (features,), of Columns (elements of all tables,).
+        Writing into them changes the network; those of layers with tied or frozen weights are read-only, set `params`
+        instead.
+    shapes : the shapes of x(0) .. x(L) for one row; d their sizes. X may be given as maps, (n, h, w, c), or (n, h, w)
+        for one channel, or flat in C order; results are flat, (n, d(l)).
+    params : all W and b, layer by layer, as one flat array; with ties the free parameters, in the order of their first
+        places. A copy; settable.
+    n_params : the number of params.
+    classes : if labels are text, the names of the classes (d(L),), or of the two classes of a single output; otherwise
+        None. Found by fit in y, in alphabetical order, or set by you: needed before fit with batches, windows or rows
+        on several ranks, where fit cannot see all labels beforehand. Set it to None to use other classes.
+    history : the log of the last fit and of the partial_fits since.
     """
 
     def __init__(self, layers: Sequence[int | Sequence[int] | specs.Layer | specs.Residual | specs.Concat], *,
@@ -105,7 +106,7 @@ class MLP(Exits):
         self._network.progress.seed = int(rng.integers(2**63))
         self.history = History()
 
-    # ---- what it is, for good
+    # ---- fixed properties
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -170,7 +171,7 @@ class MLP(Exits):
     # ---- computing
 
     def forward(self, X: Any) -> SimpleNamespace:
-        """The forward pass, all of it kept.
+        """The forward pass, with all intermediate results.
 
         X : (n, d(0)). Returns an object with lists `s`, `x` indexed by layer, of (n, d(l)) arrays; x[0] is the input,
         s[0] is None. x[L] is before the loss's link.
@@ -178,15 +179,15 @@ class MLP(Exits):
         return self._network.forward(X)
 
     def predict(self, X: Any) -> Floats:
-        """What the loss's link gives, (n, d(L)): probabilities, means. X : (n, d(0))."""
+        """The predictions, x(L) after the loss's link, (n, d(L)): probabilities, means. X : (n, d(0))."""
         out = self._network.core.predict_small(X)
         return self._network.predict(X) if out is None else out
 
     def predict_labels(self, X: Any) -> Any:
-        """The class that is the most probable for each row, (n,): of `classes`, or where that is None its number. With
+        """The most probable class of each row, (n,): its name in `classes`, or its index if that is None. With
         "binary_cross_entropy" and several outputs 0 or 1 for each of them, (n, d(L)).
 
-        X : (n, d(0)). ValueError where the loss knows no classes.
+        X : (n, d(0)). ValueError if the loss is not one of classification.
         """
         return labels_of(self._network, self.predict(X))
 
@@ -198,18 +199,19 @@ class MLP(Exits):
         return self._network.evaluate(X, y, sample_weight)
 
     def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
-        """How well it predicts, 1 at best: with "cross_entropy" and "binary_cross_entropy" the accuracy, of several
-        yes-or-no outputs that of rows with all right; with several quantiles 1 - the pinball loss over that of y's own
-        quantiles, the mean over them (Koenker and Machado 1999); with other losses R^2, the mean over outputs.
+        """The quality of predictions, at best 1: with "cross_entropy" and "binary_cross_entropy" the accuracy (with
+        several yes-or-no outputs, the fraction of rows with all outputs right); with several quantiles 1 - pinball loss
+        / that of y's own quantiles, the mean over them (Koenker and Machado 1999); with other losses R^2, the mean over
+        outputs.
 
-        X, y, sample_weight : as of evaluate.
+        X, y, sample_weight : as in evaluate.
         """
         return score(self._network, X, y, sample_weight)
 
     # ---- derivatives by the parameters
 
     def backprop(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> SimpleNamespace:
-        """Forward pass and delta sweep, all of it kept.
+        """Forward pass and delta sweep, with all intermediate results.
 
         X : (n, d(0)); y : (n,) or (n, d(L)); sample_weight : (n,) or None. Returns an object with `loss` (the weighted
         mean over rows), `s`, `x`, `delta` (lists by layer of (n, d(l)); delta is per row, de_i/ds), `dW`, `db` (lists
@@ -221,11 +223,11 @@ class MLP(Exits):
                       jacobian_penalty: float = 0.0) -> tuple[float, Floats]:
         """(mean loss, its gradient by `params`), for scipy.optimize and checks. Memory does not grow with the rows.
 
-        gradient_penalty, jacobian_penalty : as in fit; part of the loss here. The projections of the second are the
+        gradient_penalty, jacobian_penalty : as in fit; included in the loss here. The projections of the second are the
         same in each call.
 
-        Where the loss is not finite, as after an overflow, all of the gradient is NaN, never 0, so that no optimiser
-        takes it for a minimum.
+        If the loss is not finite, for example after an overflow, the whole gradient is NaN, so that no optimiser takes
+        it for a minimum.
         """
         return _derivatives.loss_and_gradient(self._network, X, y, sample_weight, gradient_penalty=gradient_penalty,
                                               jacobian_penalty=jacobian_penalty)
@@ -233,36 +235,36 @@ class MLP(Exits):
     def hvp(self, v: ArrayLike, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Floats:
         """The Hessian of the mean loss by `params` times v, (n_params,), in two sweeps (Pearlmutter 1994).
 
-        v : (n_params,). The loss must be one of `fastmlp.losses()`. NaN where the loss is not finite.
+        v : (n_params,). The loss must be one of `fastmlp.losses()`. NaN if the loss is not finite.
         """
         return _derivatives.hessian_product(self._network, v, X, y, sample_weight)
 
-    # ---- derivatives by the input. Of a saturated softmax those of probabilities vanish; those of logits say what the
-    # network looks at.
+    # ---- derivatives by the input. If a softmax is saturated, those of probabilities vanish, but those of logits still
+    # show which inputs matter.
 
     def input_gradient(self, X: Any, y: Any = None, output: int | None = None, at: str = "logits") -> Floats:
         """de_i/dx_i(0), the sensitivity of each row's error to its input, or dx_k(L)/dx(0) for output k.
 
-        X : (n, d(0)). y : targets, for the loss; or output : k, 0 .. d(L) - 1, at="logits", before the loss's link, or
-        "probabilities", of what predict gives. Returns (n, d(0)).
+        X : (n, d(0)). y : targets, for the loss; or output : k, 0 .. d(L) - 1. at : "logits", outputs before the loss's
+        link, or "probabilities", the results of predict. Returns (n, d(0)).
         """
         return _derivatives.input_gradient(self._network, X, y, output, at)
 
     def jacobian(self, X: Any, at: str = "logits") -> Floats:
-        """dx_k(L)/dx_j(0) of each row, (n, d(L), d(0)): one sweep for each output. at : as of input_gradient."""
+        """dx_k(L)/dx_j(0) of each row, (n, d(L), d(0)), by one sweep for each output. at : as in input_gradient."""
         return _derivatives.jacobian(self._network, X, at)
 
     def jvp(self, X: Any, V: ArrayLike, at: str = "logits") -> Floats:
         """sum_j v_j dx(L)/dx_j(0) of each row.
 
-        X : (n, d(0)). V : (n, d(0)). at : as of input_gradient. Returns (n, d(L)). In one sweep, whatever d(0).
+        X : (n, d(0)). V : (n, d(0)). at : as in input_gradient. Returns (n, d(L)). Takes one sweep, whatever d(0).
         """
         return _derivatives.jvp(self._network, X, V, at)
 
     def vjp(self, X: Any, U: ArrayLike, at: str = "logits") -> Floats:
         """sum_k u_k dx_k(L)/dx(0) of each row.
 
-        X : (n, d(0)). U : (n, d(L)). at : as of input_gradient. Returns (n, d(0)). In one sweep, whatever d(L).
+        X : (n, d(0)). U : (n, d(L)). at : as in input_gradient. Returns (n, d(0)). Takes one sweep, whatever d(L).
         """
         return _derivatives.vjp(self._network, X, U, at)
 
@@ -276,29 +278,28 @@ class MLP(Exits):
             adversarial: Attack | None = None, ema: float | None = None, label_smoothing: float = 0.0,
             mixup: float = 0.0, class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
             window: int | None = None, batches: Any = None) -> History:
-        """Train from the present weights with a fresh optimiser and a fresh History; the stream of random numbers goes
-        on.
+        """Train from the present weights, with a new optimiser state and a new History; random numbers continue.
 
         X : (n, d(0)), dense of any real dtype and strides, or scipy sparse. y : (n,) or (n, d(L)), which may be
             scipy sparse too; for "cross_entropy" labels 0..d(L)-1 or rows of probabilities. Labels may be text, also
             for "binary_cross_entropy" of one output: see `classes`. Sparse rows are made dense a few at a time, but y
             as a whole for metrics.
-        optimizer : SGD, Adam, AdamW, NAdam, RMSprop, Adagrad or Lion, or a name in lower case, "adam", for its
-            defaults; default SGD(0.01). A schedule is asked for the rates of the first 10,000 epochs beforehand, for
-            others as they begin.
+        optimizer : SGD, Adam, AdamW, NAdam, RMSprop, Adagrad or Lion, or a name in lower case, such as "adam", for its
+            defaults; default SGD(0.01). A schedule is called for the first 10,000 epochs before training begins, for
+            later ones when they begin.
         epochs : how many times all rows are trained on.
-        batch_size : rows a step; the last batch of an epoch may be smaller. None: all rows.
+        batch_size : rows per step; the last batch of an epoch may be smaller. None: all rows.
         sample_weight : (n,). Only ratios count: the gradient of a batch is that of the mean of w_i e_i over its rows,
             with w scaled to mean 1 over the data.
         validation_data : (X, y) or (X, y, sample_weight); its mean loss is logged after each epoch as "val_loss". Or
             several such by name, {"train": (X, y), "new": (X_new, y_new)}, logged as "train_loss" and "new_loss".
-        callbacks : a `Callback`, see fastmlp.callbacks, or a function of (net, epoch, logs) for the end of each epoch,
-            whose true result stops the fit; or a list of them.
-        shuffle : a new order of the rows each epoch.
-        n_threads : threads to use, or None for as many as pay off and OMP_NUM_THREADS and threadpoolctl allow. Results
-            do not depend on it.
-        verbose : 1 shows a progress bar, or without a terminal a line an epoch.
-        validation_fraction : the share of rows, drawn by the seed, to hold out for "val_loss" instead of
+        callbacks : a `Callback`, see fastmlp.callbacks, or a function (net, epoch, logs), called at the end of each
+            epoch, whose true result stops the fit; or a list of them.
+        shuffle : whether rows come in a new random order in each epoch.
+        n_threads : threads to use, or None for as many as are useful and allowed by OMP_NUM_THREADS and threadpoolctl.
+            Results do not depend on it.
+        verbose : 1 shows a progress bar or, without a terminal, a line per epoch.
+        validation_fraction : the fraction of rows, chosen at random, to hold out for "val_loss", instead of
             validation_data.
         metrics : names: "accuracy", "balanced_accuracy", "f1", "log_loss", "auc", "average_precision", "r2", "mae",
             "mse", "rmse", "pinball", or of scikit-learn's scorers; functions of (y, prediction); or scorers, functions
@@ -325,43 +326,45 @@ class MLP(Exits):
             (1 - label_smoothing) y + label_smoothing / d(L), for the latter / 2 (Szegedy et al. 2016). "loss" is of
             these, validation of y as it is.
         mixup : alpha: each row is mixed with another one, share x + (1 - share) x' and targets likewise, labels as
-            rows of probabilities; shares are drawn anew in each epoch, of the Beta distribution with both parameters
-            alpha (Zhang et al. 2018). "loss" is of these; a row counts by its own sample weight. 0: as they are. Not
-            with a function as the loss, categories, comm or batches.
-        class_weight : factors of the rows' sample weights by class, for labels: a dict {label: factor}, 1 for labels
-            that it does not have, or "balanced", n / (classes * rows of the class). For "cross_entropy" and, with 0
-            and 1 in one output, "binary_cross_entropy". Rows are counted on all ranks of comm. Validation is without.
-            Not with window nor batches, which take sample_weight.
-        comm : the processes that train the network together, each with rows of its own in X, y, sample_weight and
+            rows of probabilities; shares are drawn anew in each epoch, from the distribution Beta(alpha, alpha) (Zhang
+            et al. 2018). "loss" is that of the mixed rows; each row keeps its own sample weight. 0: no mixing. Not with
+            a function as the loss, categories, comm or batches.
+        class_weight : factors of the sample weights by class, if y are labels: a dict {label: factor}, 1 for labels
+            that it does not contain, or "balanced", n / (classes * rows of the class). For "cross_entropy" and, with 0
+            and 1 in one output, "binary_cross_entropy". Rows are counted on all ranks of comm. Not used in validation.
+            Not with window or batches: use sample_weight there.
+        comm : the processes that train the network together, each with its own rows in X, y, sample_weight and
             validation_data: an mpi4py communicator such as MPI.COMM_WORLD, or an object like those of
-            fastmlp.distributed. They start from the weights and the random numbers of rank 0 and end with the same. A
-            batch has rows of each rank in proportion to how many it has, which may be 0; what is logged is of the rows
-            of all; callbacks are called on rank 0 (see Callback.every_rank); an error of one ends the fit for all.
+            fastmlp.distributed. They start from the weights and random numbers of rank 0, and end with equal weights.
+            Each rank contributes rows to a batch in proportion to its number of rows, which may be 0; logged values are
+            over the rows of all ranks; callbacks are called on rank 0 (see Callback.every_rank); an error on one rank
+            ends the fit on all.
         sync : "step": the ranks of comm sum their gradients before each step, as one process would. A number H: each
-            takes H steps of its own between two averages of the weights and of the optimiser's state, weighted by the
-            rows that each rank has taken since the last, and there is one at the end of each epoch: local SGD (Stich
-            2019), for slow networks. What is logged then is the mean over each rank's own steps; where a loss is not
-            finite the weights are those before the epoch. Not with callbacks that have an on_batch_end.
-        window : rows of X and y that are held at once, twice, for data larger than memory: X and y then are anything
-            that has shape, dtype and slices by rows (memory maps, h5py, zarr, fastmlp.data.Parquet). While a window is
-            trained on, a thread reads the next. With shuffle each epoch takes runs of rows in a new order, some 32 of
-            them a window, or chunks of the file where these are larger, and shuffles the rows of a window; what comes
-            depends on the seed, the window and the chunks. Without shuffle the bits are those of the data in memory,
-            but where numbers are drawn for each row, by Dropout or input_noise: these go by a row's number in its
-            window. Rows are checked as they are read: where one is wrong the fit ends there. Held-out rows come by
-            validation_data, which is held in memory. A fit that an exception or Ctrl-C ends goes back to the end of the
-            last window, and partial_fit, also of a saved network, goes on from there with the rest of that epoch, where
-            rows, batch_size and window are as many; not with comm, ema or callbacks that have an on_batch_end.
-        batches : in the place of X and y, for rows that come from anywhere: tuples (X, y) or (X, y, sample_weight),
-            each the rows of a step, from a list or the like, or from a function that returns an iterator anew for
-            each epoch. batch_size and shuffle mean nothing then, and weights count within their batch.
+            rank takes H steps of its own between two averages of the weights and the optimiser's state, weighted by the
+            rows that each has trained on since the last one; the last average of an epoch is at its end: local SGD
+            (Stich 2019), for slow networks. Logged values are then means over each rank's own steps; if a loss is not
+            finite, the weights before the epoch are restored. Not with callbacks that have an on_batch_end.
+        window : for data larger than memory: the number of rows in a window; two windows are in memory at a time. X and
+            y are anything with shape, dtype and slicing by rows (memory maps, h5py, zarr, fastmlp.data.Parquet). While
+            one window is trained on, a thread reads the next. With shuffle, each epoch takes runs of rows in a new
+            order, about 32 per window, or chunks of the file if these are larger, and shuffles the rows of a window;
+            the result depends on the seed, the window and the chunks. Without shuffle, the bits are the same as with
+            the data in memory, except with Dropout or input_noise, whose random numbers depend on a row's number in its
+            window. Rows are checked when they are read: if one is wrong, the fit ends there. Use validation_data for
+            held-out rows; it is in memory. If an exception or Ctrl-C ends the fit, the network returns to the end of
+            the last window, and partial_fit, also of a saved network, continues there with the rest of that epoch, if
+            the number of rows, batch_size and window are the same; not with comm, ema or callbacks that have an
+            on_batch_end.
+        batches : instead of X and y, for rows from any source: tuples (X, y) or (X, y, sample_weight), each the rows of
+            a step, in a list or other iterable, or from a function that returns a new iterator for each epoch.
+            batch_size and shuffle are ignored then, and weights are relative within their batch.
 
-        Returns the History: lists "loss" (mean over the epoch's rows, each at the weights before its batch's step),
-        "lr", "val_loss" and the metrics by epoch. Where a loss is not finite the fit warns, stops, and the weights are
-        those before the step that made it so. TypeError or ValueError names the argument that does not fit, before
-        anything is changed. ScaleWarning where X or y has columns of thousands and more, of fits that are long
-        enough for looking to cost nothing. RuntimeError from within another fit of the same network, as from a callback
-        or another thread: that one goes on unharmed.
+        Returns the History: lists "loss" (mean over the epoch's rows, each with the weights before its batch's step),
+        "lr", "val_loss" and the metrics, by epoch. If a loss is not finite, the fit warns and stops, with the weights
+        before the step that made it so. TypeError or ValueError names the wrong argument, before anything is changed.
+        ScaleWarning if X or y has columns with values of thousands or more (checked only in fits so long that the check
+        costs no noticeable time). RuntimeError if the network is already being fitted, by an enclosing call, as from a
+        callback, or another thread; that fit is not affected.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
@@ -380,13 +383,14 @@ class MLP(Exits):
                     ema: float | None = None, label_smoothing: float = 0.0, mixup: float = 0.0,
                     class_weight: ClassWeight | None = None, comm: Any = None, sync: str | int = "step",
                     window: int | None = None, batches: Any = None) -> History:
-        """Go on with training: as fit, but the optimiser's state, the count of epochs and the History go on, too.
+        """Continue training: as fit, but with the previous optimiser state, count of epochs and History.
 
-        Callbacks begin anew in each call: EarlyStopping has no best yet and has not waited. The rows that
-        validation_fraction holds out are the same as long as there are as many.
+        Callbacks start anew in each call: EarlyStopping has no best value yet. validation_fraction holds out the same
+        rows as before if their number is the same.
 
-        optimizer : None for the present one. Another of the same kind goes on with the state; another kind starts anew.
-        ema : the average begins anew in each call, which goes on from the weights that the last one left.
+        optimizer : None for the present one. Another one of the same kind continues with the state; another kind
+            begins with a new state.
+        ema : the average begins anew in each call, from the weights that the last one left.
         """
         return fit(self, X, y, Options(
             optimizer=optimizer, epochs=epochs, batch_size=batch_size, sample_weight=sample_weight,
@@ -397,52 +401,52 @@ class MLP(Exits):
             window=window, batches=batches), fresh=False)
 
     def folded(self) -> Self:
-        """A new network that predicts the same, without the layers that only multiply and shift features: BatchNorm
-        with its running statistics, Scale and Shift go into the weights of the Dense layer or convolution before them,
-        where that has no activation and nothing else reads it, else into those of all layers that read them. Then an
-        Activation goes into such a layer before it. What goes nowhere, as before a sum, a normalisation of rows, a
-        maximum, or a convolution that sees zeros around the map, becomes a Scale and a Shift.
+        """A new network with the same predictions, without layers that only scale and shift features: BatchNorm with
+        its running statistics, Scale and Shift are folded into the weights of the Dense layer or convolution before
+        them, if that has no activation and no other readers, otherwise into those of all layers that read them. Then an
+        Activation is moved into such a layer before it. What cannot be folded, for example before a sum, a
+        normalisation of rows, a maximum, or a convolution with zero padding, becomes a Scale and a Shift.
 
-        Ties, the optimiser and the history stay behind.
+        Ties, optimiser state and history are not copied.
         """
-        from . import _folding  # not above: few ask for it
+        from . import _folding  # here: seldom needed
 
         return _folding.folded(self)
 
     # ---- files
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network to a file: specs, weights, the optimiser with its state, the random stream, the history.
+        """Write the network to a file: specs, weights, the optimiser with its state, the random seed, the history.
 
-        The format is safetensors, see fastmlp.io. The file is there whole or not at all. A symbolic link is followed; a
-        file that is replaced keeps its permissions, and where it has other names (hard links) these keep the old
-        content. ValueError where the network holds functions of yours (a loss, a schedule), which no file can. OSError
-        that names the path where it cannot be written or is no regular file: a folder, a device, a FIFO.
+        The format is safetensors, see fastmlp.io. The file is written completely or not at all. A symbolic link is
+        followed; a replaced file keeps its permissions, and its other hard links keep the old content. ValueError if
+        the network contains functions of yours (a loss, a schedule), which cannot be saved. OSError that names the path
+        if it cannot be written or is not a regular file (a folder, a device, a FIFO).
         """
-        from ._files import document  # not above: it takes a tenth of the time that importing fastmlp does
+        from ._files import document  # here: it takes a tenth of the import time of fastmlp
 
         document.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The network that save wrote to a file. partial_fit goes on as if it had never stopped, to the bit.
+        """Load a network from a file that save wrote. partial_fit then gives exactly the same bits as without saving.
 
-        ValueError where the file is damaged, truncated, foreign or of a later format; OSError where it cannot be read.
-        Nothing in a file is run, and of a foreign file no more than its header is read.
+        ValueError if the file is damaged, truncated, of another kind or of a later format; OSError if it cannot be
+        read. Nothing in a file is executed, and of another kind of file only the header is read.
         """
         from ._files import document
 
         return document.load(cls, path)
 
     def summary(self) -> str:
-        """A table of the layers as a string: shapes, parameters, memory, operations a row. print(net.summary()) prints
-        it; as the last line of a notebook's cell net.summary() shows it as HTML."""
+        """A table of the layers as a string: shapes, parameters, memory, operations per row. print(net.summary())
+        prints it; as the last line of a notebook cell, net.summary() shows it as HTML."""
         return summary(self)
 
     def _repr_html_(self) -> str:
         return html(self)
 
-    # ---- copies and pickles. The state's names are those of the first version, whose pickles load.
+    # ---- copies and pickles. The state uses the names of the first version, so that its pickles can be loaded.
 
     def __getstate__(self) -> dict[str, Any]:
         network, parameters, progress = self._network, self._network.parameters, self._network.progress

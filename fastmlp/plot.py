@@ -1,7 +1,7 @@
-"""Pictures, with matplotlib, which only this file imports: Displays in scikit-learn's manner.
+"""Plots: Displays in the style of scikit-learn. Only this module imports matplotlib.
 
-from_estimator computes and draws; the constructor takes what was computed, and plot(ax=None) draws it, on axes of its
-own or on ax, and returns the display, whose ax_ and figure_ are matplotlib's. Further keywords go to the bars, the
+from_estimator computes and draws; the constructor takes computed values, and plot(ax=None) draws them, on new axes or
+on ax, and returns the display, whose ax_ and figure_ are matplotlib's. Further keywords are passed to the bars, the
 image or the lines.
 """
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Display:
     figure_: Any
 
     def plot(self, ax: Any = None, **style: Any) -> Self:
-        """Draw it, on ax or on axes of its own. Returns self."""
+        """Draw it on ax, or on new axes. Returns self."""
         if not (ax is None or isinstance(ax, Axes)):
             raise TypeError(f"ax must be matplotlib's Axes, got {_checks.described(ax)}")
         self.ax_ = plt.subplots(layout="constrained")[1] if ax is None else ax
@@ -52,7 +52,7 @@ class _Display:
 
 
 class SensitivityDisplay(_Display):
-    """How much each feature matters: bars, the largest first, or where features are an image's pixels that image.
+    """The importance of each feature, as bars, the largest first, or as an image, if features are its pixels.
 
     values : (d,), or of image_shape, such as means over rows of an attribution; colours tell positive from negative
     where there are both. feature_names : d strings, or None for x0, x1, ... image_shape : None, (height, width) or
@@ -88,13 +88,13 @@ class SensitivityDisplay(_Display):
                        method: Callable[..., Any] = sensitivity.saliency, feature_names: Sequence[str] | None = None,
                        image_shape: tuple[int, ...] | None = None, max_features: int = 20, ax: Any = None,
                        **style: Any) -> Self:
-        """Of the mean over rows of an attribution.
+        """Plot the mean over rows of an attribution.
 
-        model : an MLP, a fitted estimator, or a Pipeline that ends with one. X, y, output, at : as of
-        fastmlp.sensitivity.saliency: with y of the loss, else of an output. method : a function of (model, X, y,
-        output, at), such as those of fastmlp.sensitivity.
-        feature_names, image_shape : None for the model's own, where it has them: its feature_names_in_, the map that it
-        takes.
+        model : an MLP, a fitted estimator, or a Pipeline that ends with one. X, y, output, at : as in
+        fastmlp.sensitivity.saliency: of the loss if y is given, otherwise of an output. method : a function (model, X,
+        y, output, at), such as those of fastmlp.sensitivity.
+        feature_names, image_shape : None for the model's own, if it has them: its feature_names_in_, the shape of its
+        input maps.
         """
         _checks.function("method", method)
         values = _numbers("what method returns", method(model, X, y, output, at)).mean(axis=0)
@@ -137,10 +137,10 @@ class SensitivityDisplay(_Display):
 
 
 class NoiseCurveDisplay(_Display):
-    """The error against noise on the input, with a band of one standard deviation over repeats.
+    """The error as a function of noise on the input, with a band of one standard deviation over repeats.
 
-    sigmas, error, error_std : (m,), as a NoiseCurve has; error_std may be None. name : in the legend. measure : what
-    the error is.
+    sigmas, error, error_std : (m,), as in a NoiseCurve; error_std may be None. name : in the legend. measure : the name
+    of the error.
     """
 
     def __init__(self, sigmas: ArrayLike, error: ArrayLike, error_std: ArrayLike | None = None, *,
@@ -157,9 +157,9 @@ class NoiseCurveDisplay(_Display):
     def from_estimator(cls, model: Any, X: Any, y: Any, sigmas: ArrayLike, *, measure: str = "error",
                        n_repeats: int = 10, scale: ArrayLike = 1.0, random_state: Any = None, name: str | None = None,
                        ax: Any = None, **style: Any) -> Self:
-        """Of fastmlp.sensitivity.noise_curve, which has all arguments but these: measure, "error", the network's loss,
-        or "misclassified", 1 - accuracy; name, in the legend, None for the model's class. Several models may share an
-        ax."""
+        """Plot the result of fastmlp.sensitivity.noise_curve, which explains the other arguments. measure : "error",
+        the network's loss, or "misclassified", 1 - accuracy. name : in the legend, None for the model's class. Several
+        models may share an ax."""
         _checks.one_of("measure", measure, ("error", "misclassified"))
         curve = sensitivity.noise_curve(model, X, y, sigmas, n_repeats=n_repeats, scale=scale,
                                         random_state=random_state)
@@ -180,9 +180,9 @@ class NoiseCurveDisplay(_Display):
 
 
 class LossCurveDisplay(_Display):
-    """Losses by epoch, and metrics on a scale of their own to the right.
+    """Losses by epoch, and metrics with their own scale at the right.
 
-    curves : name -> numbers, one an epoch: "loss" and "val_loss" are losses, "lr" is left out, all else is a metric.
+    curves : name -> values, one per epoch: "loss" and "val_loss" are losses, "lr" is ignored, all others are metrics.
     """
 
     def __init__(self, curves: Mapping[str, Sequence[float]]) -> None:
@@ -195,8 +195,8 @@ class LossCurveDisplay(_Display):
 
     @classmethod
     def from_estimator(cls, model: Any, *, ax: Any = None, **style: Any) -> Self:
-        """Of an MLP's history, or an estimator's loss_curve_ and validation_scores_, by any solver. ValueError where it
-        has none of these: before a fit."""
+        """Plot an MLP's history, or an estimator's loss_curve_ and validation_scores_, with any solver. ValueError if
+        the model has none of these, because it is not fitted."""
         model = last_step(model)
         attributes = {"loss": "loss_curve_", "score": "validation_scores_"}
         curves = getattr(model, "history", None) or {name: getattr(model, attribute, None)
@@ -227,7 +227,7 @@ def plot_history(history: Mapping[str, Sequence[float]], ax: Any = None) -> Any:
 
 
 def history_as_png(history: Mapping[str, Sequence[float]]) -> bytes:
-    """A small picture of a History, which leaves matplotlib's current figure as it is."""
+    """A small plot of a History as PNG; does not change matplotlib's current figure."""
     figure = Figure(figsize=(4, 2.5), layout="constrained")
     LossCurveDisplay(history).plot(figure.subplots())
     image = io.BytesIO()

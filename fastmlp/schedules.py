@@ -1,4 +1,4 @@
-"""Learning rates that change: callables of the epoch, which counts from 0 and goes on in partial_fit."""
+"""Learning rate schedules: callables of the epoch, which counts from 0 and continues in partial_fit."""
 from __future__ import annotations
 
 import math
@@ -19,7 +19,7 @@ class _Schedule(Shown):
         _checks.number("lr", self.lr, least=0)
 
     def __call__(self, epoch: int) -> float:
-        """The learning rate of an epoch, 0 the first."""
+        """The learning rate of an epoch; the first is 0."""
         return self.at(_checks.integer("epoch", epoch, 0))
 
     def at(self, epoch: int) -> float:
@@ -28,7 +28,7 @@ class _Schedule(Shown):
 
 @dataclass(frozen=True, repr=False)
 class Constant(_Schedule):
-    """lr, always."""
+    """Always lr."""
 
     def at(self, epoch: int) -> float:
         return self.lr
@@ -81,8 +81,8 @@ class InverseScaling(_Schedule):
 
 @dataclass(frozen=True, repr=False)
 class Cosine(_Schedule):
-    """Half a cosine from lr down to `final` over `epochs` epochs, and `final` from then on (Loshchilov and Hutter
-    2017)."""
+    """Half a cosine from lr down to `final` over `epochs` epochs, then constantly `final` (Loshchilov and Hutter 2017).
+    """
 
     epochs: int
     final: float = 0.0
@@ -121,7 +121,7 @@ class OneCycle(_Schedule):
 
 
 def _power(base: float, exponent: float) -> float:
-    """base^exponent, infinite where it is too large for a float."""
+    """base^exponent; infinite if it is too large for a float."""
     try:
         return float(base) ** float(exponent)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Networks and the library itself, described in text."""
+"""MLP.summary, a table of a network's layers, and show_config, the versions and hardware in use."""
 from __future__ import annotations
 
 import math
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from .model import MLP
 
 COLUMNS = ("layer", "kind", "units", "activation", "W", "parameters", "flops/row")
-N_OF_TEXT = 5  # columns; those after them are numbers, to the right
+N_OF_TEXT = 5  # columns of text; those after them are numbers, aligned to the right
 
 
 class Summary(str):
-    """Text that notebooks show as a table, which is its HTML."""
+    """A string that notebooks show as an HTML table."""
 
     __slots__ = ("table",)
     table: str
@@ -28,7 +28,7 @@ class Summary(str):
 
 
 def summary(net: MLP) -> Summary:
-    """What MLP.summary returns."""
+    """Implements MLP.summary."""
     head, rows, foot = _table(net)
     rows = [COLUMNS, *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
@@ -41,8 +41,8 @@ def summary(net: MLP) -> Summary:
 
 
 def html(net: MLP) -> str:
-    """The same as a table for notebooks."""
-    from html import escape  # here: few need it, and it would take a tenth of the import's time
+    """The summary as an HTML table, for notebooks."""
+    from html import escape  # here: seldom needed, and slow to import
 
     head, rows, foot = _table(net)
 
@@ -57,7 +57,7 @@ def html(net: MLP) -> str:
 
 
 def _table(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
-    """What is said of a network as a whole, of each layer by column, and of their sum."""
+    """(header line about the network, a row of cells for each layer, footer line with sums)"""
     work = [_work(net, l) for l in range(1, len(net.d))]
     size = net.n_params * net.dtype.itemsize
     precision = "" if net.precision == "full" else f", products of {net.precision}"
@@ -67,7 +67,7 @@ def _table(net: MLP) -> tuple[str, list[tuple[str, ...]], str]:
 
 
 def _work(net: MLP, l: int) -> int:
-    """Floating point operations of a layer for one row, forward."""
+    """Floating point operations of a layer in the forward pass of one row."""
     W, positions = net.W[l], math.prod(net.shapes[l][:-1])
     return net.d[l] if W is None or net.layers[l - 1].n_categories else 2 * W.size * positions
 

@@ -1,8 +1,8 @@
-"""Ties: parameters that stand in several places, or stand still.
+"""Ties: weights that share a parameter, and frozen weights.
 
-W = E p takes the free parameters p to all weights and biases, dp = E^T dW takes gradients back: a parameter's gradient
-is the sum over its places. L2, L1 and clipping act on p: a tied weight is penalised and counted once, as what it is in
-its first place, a weight or a bias. There is one optimiser state for each element of p.
+W = E p maps the free parameters p to all weights and biases, dp = E^T dW maps gradients back: the gradient of a
+parameter is the sum over its places. L2, L1 and clipping act on p: a tied weight is penalised and counted once, as a
+weight or a bias according to its first place. There is one optimiser state for each element of p.
 """
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ._tied import Places
 
 __all__ = ["TiedGroup", "TiedLayers", "TiedMap", "Frozen", "tie_transpose", "tie_layers", "tie_map"]
-SAME = 1e-12  # relative: what two ties say of one weight may differ by rounding
+SAME = 1e-12  # relative tolerance: values that two ties give for one weight may differ by rounding
 
 Member = tuple[Any, ...]  # (l, i, j) or (l, None, j)
 
 
 class Edges(NamedTuple):
-    """Pairs of weights that are one parameter: weight a is its scale times p, weight b its scale times the same p."""
+    """Pairs of weights that share a parameter p: weight a is scale_a times p, weight b is scale_b times p."""
 
     a: Integers  # places
     b: Integers
@@ -35,7 +35,7 @@ class Edges(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A layer that follows another, the leader, in all its weights."""
+    """A layer, the follower, all of whose weights are those of another one, the leader."""
 
     leader: int
     follower: int
@@ -44,29 +44,29 @@ class Whole(NamedTuple):
 
 
 class Tie:
-    """What is asked of a tie's spec."""
+    """The base class of tie specs."""
 
     def layers(self) -> set[int]:
-        """The numbers of the layers that it speaks of."""
+        """The numbers of the layers that the tie concerns."""
         raise NotImplementedError
 
     def edges(self, places: Places) -> Edges | None:
-        """The pairs of weights that it ties, None for a spec that ties none. ValueError, TypeError where it does not
-        fit."""
+        """The pairs of weights that it ties, None if it ties none. ValueError or TypeError if it does not fit the
+        network."""
         return None
 
     def frozen(self, places: Places) -> tuple[Integers, Floats] | None:
-        """(places, values) of the weights that it freezes, NaN for the value that they start from, or None."""
+        """(places, values) of the weights that it freezes, NaN for their initial values; or None."""
         return None
 
 
 @dataclass(frozen=True, eq=False)
 class TiedGroup(Tie):
-    """Members that are one parameter p: each is its scale times p, exactly.
+    """Members that share one parameter p: each is exactly its scale times p.
 
-    members : (l, i, j) for row i and column j of W(l), 0-based (of a convolution (l, *index)), or (l, None, j) for bias
-    j. scales : a number for each member, default 1, from 1.2e-38 to 8.5e37, in float64 from 1.5e-154 to 6.7e153. At the
-        start p is such that the first member, in the order of layers and rows, keeps its start.
+    members : (l, i, j) for row i and column j of W(l), 0-based (for a convolution (l, *index)), or (l, None, j) for
+    bias j. scales : a number for each member, default 1, from 1.2e-38 to 8.5e37, in float64 from 1.5e-154 to 6.7e153. p
+        is initialised so that the first member, in the order of layers and rows, keeps its initial value.
     """
 
     members: Sequence[Member]
@@ -95,8 +95,8 @@ class TiedGroup(Tie):
 
 @dataclass(frozen=True, eq=False)
 class TiedLayers(Tie):
-    """W(m) is W(l), or with `transposed` its transpose; with `biases`, b(m) is b(l) too, where there are any. What
-    tie_layers and tie_transpose give."""
+    """W(m) is W(l), or with `transposed` its transpose; with `biases`, b(m) is b(l) too, if there are any. Made by
+    tie_layers and tie_transpose."""
 
     l: int
     m: int
@@ -127,8 +127,8 @@ class TiedLayers(Tie):
 
 @dataclass(frozen=True, eq=False)
 class TiedMap(Tie):
-    """Weights of W(l), or with `biases` elements of b(l), with equal ids >= 0 are one parameter; -1 is free. What
-    tie_map gives."""
+    """Weights of W(l), or with `biases` elements of b(l), with equal ids >= 0 share one parameter; -1 is not tied. Made
+    by tie_map."""
 
     l: int
     ids: ArrayLike
@@ -154,10 +154,10 @@ class TiedMap(Tie):
 
 @dataclass(frozen=True, eq=False)
 class Frozen(Tie):
-    """Weights that stay as they are.
+    """Frozen weights, which training does not change.
 
-    l : the layer. mask : booleans shaped like W(l), or like b(l) with `biases`; True stands still. value : a number, or
-    an array shaped like the mask; None for what they start from.
+    l : the layer. mask : booleans shaped like W(l), or like b(l) with `biases`; True for frozen. value : a number, or
+    an array shaped like the mask; None for the initial values.
     """
 
     l: int
@@ -198,5 +198,5 @@ def tie_layers(l: int, m: int) -> TiedLayers:
 
 
 def tie_map(l: int, ids: ArrayLike, biases: bool = False) -> TiedMap:
-    """Weights of W(l), or with `biases` elements of b(l), with equal ids >= 0 share one parameter; -1 is free."""
+    """Weights of W(l), or with `biases` elements of b(l), with equal ids >= 0 share one parameter; -1 is not tied."""
     return TiedMap(l, ids, biases)

@@ -1,4 +1,5 @@
-"""Names that files, copies and warning filters of earlier versions know; they are at home in _fit and _parameters."""
+"""Names for compatibility with files, pickles and warning filters of earlier versions; defined in _fit and _parameters.
+"""
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
 from ._parameters import OptimizerState as State
