@@ -1,4 +1,4 @@
-"""Estimators for tables as they come, of numbers, text, points in time and missing values."""
+"""Estimators for tables with columns of numbers, text, times and missing values, without preprocessing."""
 from ._classifier import TabularClassifier
 from ._regressor import TabularRegressor
 

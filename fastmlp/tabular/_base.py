@@ -1,4 +1,4 @@
-"""What TabularClassifier and TabularRegressor have in common."""
+"""The common base class of TabularClassifier and TabularRegressor."""
 from __future__ import annotations
 
 import os
@@ -29,7 +29,7 @@ from .pieces import Block, held_out_outputs
 from .presets import PRESETS, Kind, Preset
 
 FORMAT = 1  # of pickled state
-ROWS = 4096  # that are predicted at a time
+ROWS = 4096  # rows that are predicted at a time
 
 PARAMETERS = """\
     preset : "fast", "default" or "best": how large the networks are, how many, and how long they train.
@@ -63,13 +63,12 @@ OUT_OF_FOLD = """\
 
 
 class BaseTabular(Documented, BaseEstimator):
-    """Subclasses say what y is, `_read_y`, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`, `_keep_held_out`, and
-    what learns it, `_loss` and `_members_of`; of tables in pieces what all have to know of y, `_look_at_y` and
-    `_learn_y`, and `_weighted_piece`, `_keep_residuals`.
+    """Subclasses define how y is handled (`_read_y`, `_prepare_y`, `_targets`, `_n_outputs`, `_weighted`,
+    `_keep_held_out`) and what is trained (`_loss`, `_members_of`); for tables in pieces also what has to be known of
+    all y (`_look_at_y`, `_learn_y`), `_weighted_piece` and `_keep_residuals`.
 
-    Of the private names other packages use these: `export` `_encoder`, `_members`, `_scale` and `_names`, what made
-    features of the columns, the networks, how targets were scaled, and what columns are called; `sensitivity`
-    `_as_networks`; `distributed` `_nets`, to copy them."""
+    Other packages use these private names: `export` uses `_encoder`, `_members`, `_scale` (of the targets) and `_names`
+    (of the columns); `sensitivity` uses `_as_networks`; `distributed` uses `_nets`, to copy them."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
@@ -85,12 +84,12 @@ class BaseTabular(Documented, BaseEstimator):
     }
 
     def _validate_params(self) -> None:
-        """What scikit-learn calls before each fit."""
+        """Check the parameters; scikit-learn calls this before each fit."""
         _checked.check_kinds(self)
         _checked.check_bounds(self, np.float64)
 
     def _set_parameters(self, parameters: dict[str, Any]) -> None:
-        """__init__'s locals() as attributes."""
+        """Set attributes from __init__'s locals()."""
         self.__dict__.update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
 
     # ---- fitting
@@ -207,12 +206,12 @@ class BaseTabular(Documented, BaseEstimator):
     # ---- using
 
     def _read(self, X: Any, reset: bool = False, kinds: list[str] | None = None) -> list[Column]:
-        """The columns of X; with reset their names and kinds are taken note of, as they are found or as given."""
+        """The columns of X; with reset their names and kinds, as found or given, are stored."""
         with _checks.asking("X"):
             return self._read_table(tables.table(X, self), reset, kinds)
 
     def _read_table(self, X: Any, reset: bool, kinds: list[str] | None = None) -> list[Column]:
-        """The same of what `table` gave."""
+        """The same for a result of `table`."""
         names = tables.names_of(X) if tables.is_frame(X) else None
         if reset:
             with _checks.under("categorical_features"):
@@ -220,13 +219,13 @@ class BaseTabular(Documented, BaseEstimator):
             columns = tables.read(X, kinds, categorical=categorical)
             self._take_names(names, [column.kind for column in columns])
             return columns
-        if names is None or self._names is None:  # by place
+        if names is None or self._names is None:  # columns are identified by position
             _check_feature_names(self, X, reset=False)
             _check_n_features(self, X, reset=False)
         return tables.read(X, self.kinds_, names if self._names is None else self._names)
 
     def _take_names(self, names: list[Any] | None, kinds: list[str]) -> None:
-        """Take note of the columns: their names, None where they have none, and their kinds."""
+        """Store the columns' names, None if they have none, and kinds."""
         self.n_features_in_ = len(kinds)
         self.__dict__.pop("feature_names_in_", None)
         if names is not None and all(isinstance(name, str) for name in names):
@@ -234,7 +233,7 @@ class BaseTabular(Documented, BaseEstimator):
         self._names, self.kinds_ = names, kinds
 
     def _members(self) -> list[MLP]:
-        """The networks, which take as many threads as are wanted now."""
+        """The networks, set to the estimator's present n_threads."""
         check_is_fitted(self, "n_iter_by_member_")
         for net in self._nets:
             net._network.n_threads = self.n_threads
@@ -246,7 +245,7 @@ class BaseTabular(Documented, BaseEstimator):
         return self._outputs_of(self._read(X))
 
     def _outputs_of(self, columns: list[Column]) -> Floats:
-        """Some rows at a time, whose features then are in the cache, and never all in memory."""
+        """The same from columns; a few rows at a time, so that features stay in the cache and memory is bounded."""
         members, n = self._members(), tables.n_rows(columns)
         out = np.empty((len(members), n, members[0].d[-1]))
         for begin in range(0, n, ROWS):
@@ -265,14 +264,13 @@ class BaseTabular(Documented, BaseEstimator):
 
     @property
     def networks_(self) -> list[MLP]:
-        """The members, which take encoded features and give x(L): logits of classes, or a standardised y. They are no
-        copies."""
+        """The members, networks from encoded features to x(L): logits of classes, or the standardised y. Not copies."""
         return list(self._members())
 
     def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
-        """The fitted estimator as an ONNX model that takes the table as it is: see fastmlp.export.to_onnx.
+        """The fitted estimator as an ONNX model that takes the raw table: see fastmlp.export.to_onnx.
 
-        path : where it is written, None for nowhere. dtype : "float32" or "float64" of numbers, None for float32.
+        path : file to write, None for none. dtype : "float32" or "float64", None for float32.
             weights : "int8", "bfloat16" or "sparse" for a smaller model. Returns the onnx.ModelProto.
         """
         check_is_fitted(self, "n_iter_by_member_")
@@ -280,21 +278,21 @@ class BaseTabular(Documented, BaseEstimator):
 
     def to_c(self, path: str | os.PathLike[str] | None = None, dtype: Any = "float32", name: str = "predict",
              weights: str | None = None) -> str:
-        """The fitted estimator as one self-contained C99 file, with a function that gives the codes of categories: see
-        fastmlp.export.to_c; the parameters are those of MLP.to_c.
+        """The fitted estimator as one self-contained C99 file, with a function that returns the codes of categories:
+        see fastmlp.export.to_c; the parameters are those of MLP.to_c.
 
-        path : where it is written, None for nowhere. Returns the text.
+        path : file to write, None for none. Returns the text.
         """
         check_is_fitted(self, "n_iter_by_member_")
         return _lazy.load("export").to_c(self, path, dtype, name, weights)
 
     @property
     def feature_importances_(self) -> Floats:
-        """How much the loss of held-out rows rises when a column is shuffled, for each column, (n_features_in_,).
+        """The increase of the loss of held-out rows when a column is shuffled, for each column, (n_features_in_,).
 
-        Computed when it is first asked for, of at most 2,000 rows for each member, which are kept in memory for it but
-        not in files: AttributeError of an estimator from a file that was never asked before, or where no rows were held
-        out. `permutation_importances` takes rows of yours.
+        Computed on first access, from at most 2,000 rows for each member, which are kept in memory but not saved to
+        files. AttributeError if the estimator was loaded from a file and the importances were not computed before
+        saving, or if no rows were held out. `permutation_importances` takes rows of yours.
         """
         check_is_fitted(self, "n_iter_by_member_")
         if self._importances is None:
@@ -308,10 +306,10 @@ class BaseTabular(Documented, BaseEstimator):
 
     def permutation_importances(self, X: Any, y: Any, sample_weight: ArrayLike | None = None, *, n_repeats: int = 5,
                                 random_state: Any = 0) -> Floats:
-        """How much worse the score gets when a column is shuffled, for each column of X, (n_features,) (Breiman 2001).
+        """The decrease of the score when a column is shuffled, for each column of X, (n_features,) (Breiman 2001).
 
-        X, y, sample_weight : rows that were not trained on, as score takes them. n_repeats : shuffles of each column,
-        1 to 1000, whose mean is given. ValueError or TypeError where they do not fit.
+        X, y, sample_weight : rows that were not trained on, as in score. n_repeats : shuffles of each column, 1 to
+        1000, of which the mean is returned. ValueError or TypeError for wrong arguments.
         """
         check_is_fitted(self, "n_iter_by_member_")
         rows = self._rows(X, y, sample_weight)
@@ -331,7 +329,7 @@ class BaseTabular(Documented, BaseEstimator):
     # ---- state
 
     def __getattr__(self, name: str) -> Any:
-        """Asked for attributes that are not there, or that a property says so of."""
+        """Called for missing attributes: explains why oof_prediction_ is missing."""
         if name == "oof_prediction_" and "n_iter_by_member_" in vars(self):
             raise AttributeError("oof_prediction_ is of tables in memory; of a table in pieces members hold out some "
                                  "rows alone: predict rows that were kept from fit")
@@ -339,20 +337,20 @@ class BaseTabular(Documented, BaseEstimator):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the estimator to a file, fitted or not: parameters, encodings, networks, labels, the targets' scale,
-        held-out predictions. The format is that of MLP.save; the file is there whole or not at all. It does not have
-        the rows that `feature_importances_` needs, unless that was asked for before.
+        held-out predictions. The format is that of MLP.save; the file is written completely or not at all. It contains
+        `feature_importances_` only if they were computed before, and not the rows that they need.
 
-        ValueError that names the parameter or attribute where it is or holds a function or another object, such as a
-        callback, which no file can. OSError that names the path where it cannot be written.
+        ValueError that names a parameter or attribute which is or contains a function or another object, such as a
+        callback, that cannot be saved. OSError that names the path if it cannot be written.
         """
         _files.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The estimator that save of the same class wrote to a file; its predictions are the same to the bit.
+        """Load an estimator from a file that save of the same class wrote; its predictions have exactly the same bits.
 
-        ValueError where the file is damaged, foreign, of another class or of a later format; OSError where it cannot be
-        read. Nothing in a file is run.
+        ValueError if the file is damaged, of another kind or class, or of a later format; OSError if it cannot be read.
+        Nothing in a file is executed.
         """
         return _files.load(cls, path)
 
@@ -369,7 +367,7 @@ class BaseTabular(Documented, BaseEstimator):
 
 
 def _some_rows(columns: list[Column], y: Any, weight: Any, chosen: Any) -> tuple[list[Column], Any, Any]:
-    """(columns, y, weight) of the rows that are chosen, a mask. ValueError where there are none."""
+    """(columns, y, weight) of some rows. chosen: a mask. ValueError if it selects none."""
     if not chosen.any():
         raise ValueError("sample_weight times class_weight must be above 0 for some row, got 0 for all")
     return tables.rows_of(columns, chosen), y[chosen], weight[chosen]
@@ -386,7 +384,7 @@ def _weights(sample_weight: Any, columns: list[Column]) -> Floats | None:
 
 
 def _categorical(given: Any, n: int, names: list[Any] | None) -> set[int]:
-    """Numbers of the n columns that are said to be categories."""
+    """The numbers of the columns that the user declares to be categories. n: of all columns."""
     numbers: set[int] = set()
     if given is None:
         return numbers

@@ -73,7 +73,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return y
 
     def _prepare_y(self, y: Any, columns: list[Column], reset: bool) -> Any:
-        """y as numbers of classes, (n,)."""
+        """y as class indices, (n,)."""
         y = self._read_y(y, columns)
         if reset:
             with _checks.under("y"):
@@ -113,7 +113,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self._factors = self._factors_of(counts)
 
     def _factors_of(self, counts: Integers) -> Floats | None:
-        """The weight of each class, or None. counts : rows of each."""
+        """The weight of each class, or None. counts : rows of each class."""
         given = self.class_weight
         if given is None:
             return None
@@ -132,12 +132,12 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return self._factors[y] if weight is None else self._factors[y] * weight
 
     def _keep_residuals(self, found: Floats) -> None:
-        """Of labels there are none."""
+        """A classifier has no residuals."""
 
     # ---- using
 
     def _probabilities(self, outputs: Floats) -> Floats:
-        """Probabilities of classes_ of outputs (n, d(L)); of a single class all 1."""
+        """Probabilities of classes_ from outputs (n, d(L)); all 1 if there is a single class."""
         p = softmax(outputs, axis=-1)
         return np.ones_like(p[..., :1]) if len(self.classes_) == 1 else p
 
@@ -153,8 +153,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return np.log(np.maximum(self.predict_proba(X), np.finfo(np.float64).tiny))
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """The most probable class of each row, (n_samples,). return_std : with the members' standard deviation of its
-        probability, (n_samples,), as (classes, deviations)."""
+        """The most probable class of each row, (n_samples,). return_std : also return the standard deviation over the
+        members of its probability, (n_samples,), as (classes, deviations)."""
         _checks.boolean("return_std", return_std)
         by_member = self._probabilities(self._outputs(X))
         best = by_member.mean(axis=0).argmax(axis=1)
@@ -162,8 +162,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return (classes, by_member[:, np.arange(len(best)), best].std(axis=0)) if return_std else classes
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The accuracy of rows, (n_samples, n_features), y and sample_weight as fit takes them: see
-        ClassifierMixin.score."""
+        """The accuracy on rows X (n_samples, n_features); y and sample_weight as in fit: see ClassifierMixin.score."""
         return self._score(X, y, sample_weight)
 
     def _score_of(self, columns: list[Column], y: Any, sample_weight: Any) -> float:
@@ -172,7 +171,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
 
 
 def _known(classes: Any, found: Any) -> Any:
-    """All labels as they are given, in rising order, of which y has some."""
+    """All labels, as given by the user, in ascending order. found: those in y, which must be among them."""
     with _checks.under("classes"):
         classes = np.unique(_labels(_arrays.as_array("classes", classes)))
     absent = np.setdiff1d(found, classes)

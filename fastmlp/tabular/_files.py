@@ -1,5 +1,7 @@
-"""Estimators of tables in files: the state of the encodings, of the targets and of the networks as plain values and
-arrays, which is all that a file may have, and back, with checks of all that a file could have wrong.
+"""Save estimators of tables to files and load them.
+
+Encodings, targets and networks are converted to plain values and arrays, which is all that a file may contain; loading
+checks everything that could be wrong in a file.
 """
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ BLOCKS: dict[str, type[Any]] = {NUMBER: NumberBlock, CATEGORY: CategoryBlock}
 
 
 def save(est: Any, path: str | os.PathLike[str]) -> None:
-    """What save of these estimators does."""
+    """Implements save of these estimators."""
     state = {name: value for name, value in est.__getstate__().items() if name != "_held"}  # its rows are users' data
     change: dict[str, Callable[[Any], Any]] = {
         "_encoder": _of_encoder, "_nets": lambda nets: [list(document.of(net)) for net in nets], "_scale": _of_scale}
@@ -31,7 +33,7 @@ def save(est: Any, path: str | os.PathLike[str]) -> None:
 
 
 def load(cls: type[Any], path: str | os.PathLike[str]) -> Any:
-    """What load of these estimators does, for their class."""
+    """Implements load of these estimators. cls: the estimator's class."""
     return _files.load(cls, path, _restored)
 
 
@@ -48,7 +50,7 @@ def _of_scale(scale: TargetScale) -> dict[str, Any]:
 # ---- and back
 
 def _restored(cls: type[Any], state: dict[str, Any]) -> Any:
-    """An estimator of a state, which can predict where it is fitted."""
+    """An estimator from the state in a file, ready to predict if it is fitted."""
     fitted = "n_iter_by_member_" in state
     if not fitted:
         return _files.with_state(cls, state)
@@ -79,13 +81,13 @@ def _network(found: dict[str, Any], tensors: dict[str, Floats]) -> MLP:
 
 
 def _two_rows(kinds: list[str]) -> list[Column]:
-    """A row of some values and one of missing values, in columns of these kinds."""
+    """Columns of these kinds with two rows: one of arbitrary values and one of missing values."""
     values = {NUMBER: np.array([0.0, np.nan]), TIME: np.array([0.0, np.nan]), CATEGORY: np.array(["", None], object)}
     return [Column(j, kind, values[kind]) for j, kind in enumerate(kinds)]
 
 
 def _block(column: Any, part: Any, kind: str, found: dict[str, Any]) -> tuple[int, str, Any]:
-    """(column, part, encoding), of which a row has at least one feature."""
+    """(column, part, encoding) from a file, checked to have at least one feature."""
     column = _checks.integer("the column of an encoding", column, 0)
     block = BLOCKS[kind](**{name: check(name, found[name]) for name, check in OF_BLOCK[kind].items()})
     if not block.width or not set(found) == set(OF_BLOCK[kind]):
@@ -114,7 +116,7 @@ def _between(least: float, most: float) -> Callable[[str, Any], float]:
 
 
 def _numbers(name: str, value: Any) -> Floats:
-    """Finite float64 (m,)."""
+    """Check for finite numbers (m,); returned as float64."""
     if not (isinstance(value, np.ndarray) and value.ndim == 1 and np.isfinite(value).all()):
         raise ValueError(f"its {name} should be finite numbers in a row, got {_checks.described(value)}")
     return value.astype(np.float64, copy=False)
@@ -127,7 +129,7 @@ def _rising(name: str, value: Any) -> Floats:
 
 
 def _counts(least: int) -> Callable[[str, Any], dict[str, int]]:
-    """A check of whole numbers by label."""
+    """A check for a dict from labels to integers of at least `least`."""
     def check(name: str, value: Any) -> dict[str, int]:
         return {_checks.text(f"a label of {name}", label): _checks.integer(name, n, least)
                 for label, n in value.items()}
@@ -136,7 +138,7 @@ def _counts(least: int) -> Callable[[str, Any], dict[str, int]]:
 
 
 def _places(name: str, value: Any) -> dict[str, int]:
-    """The places of labels, 0, 1, .."""
+    """Check for a dict from labels to places 0, 1, .."""
     if sorted(_counts(0)(name, value).values()) != list(range(len(value))):
         raise ValueError(f"its {name} should have places one after the other")
     return value

@@ -115,8 +115,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return self._scale.means(self._outputs_of(columns)[..., 0].mean(axis=0), self.clip)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """The mean of y, (n_samples,). return_std : with the standard deviation of the members' predictions,
-        (n_samples,), as (means, deviations): how far they disagree, not how far y is spread."""
+        """The predicted mean of y, (n_samples,). return_std : also return the standard deviation of the members'
+        predictions, (n_samples,), as (means, deviations): their disagreement, not the spread of y."""
         _checks.boolean("return_std", return_std)
         outputs = self._outputs(X)[..., 0]
         mean = self._scale.means(outputs.mean(axis=0), self.clip)
@@ -127,11 +127,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return mean, (of_members / unit).std(axis=0) * unit
 
     def predict_interval(self, X: Any, alpha: float = 0.1) -> tuple[Floats, Floats]:
-        """(low, high) between which y is with probability 1 - alpha, (n_samples,) each.
+        """(low, high), (n_samples,) each: intervals that contain y with probability 1 - alpha.
 
-        The residuals of the held-out rows, on the scale of the networks' targets, say how far: their quantiles
-        alpha/2 and 1 - alpha/2, with the correction for a finite number of rows (cross-conformal prediction, Vovk
-        2015). ValueError where no rows were held out, or too few for this alpha.
+        Their ends come from the residuals of the held-out rows, on the scale of the networks' targets: their quantiles
+        alpha/2 and 1 - alpha/2, corrected for the finite number of rows (cross-conformal prediction, Vovk 2015).
+        ValueError if no rows were held out, or too few for this alpha.
         """
         place = self._place_of(alpha)
         output = self._outputs(X)[..., 0].mean(axis=0)
@@ -139,7 +139,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return self._scale.inverse(output + low), self._scale.inverse(output + high)
 
     def _place_of(self, alpha: float) -> int:
-        """The place of the residual that is exceeded with probability alpha/2."""
+        """The index of the sorted residual that is exceeded with probability alpha/2."""
         check_is_fitted(self, "n_iter_by_member_")
         alpha = _checks.number("alpha", alpha, above=0, below=1)
         n = len(self._residuals)
@@ -150,7 +150,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return place
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R^2 of rows, (n_samples, n_features), y and sample_weight as fit takes them: see RegressorMixin.score."""
+        """R^2 on rows X (n_samples, n_features); y and sample_weight as in fit: see RegressorMixin.score."""
         return self._score(X, y, sample_weight)
 
     def _score_of(self, columns: list[Column], y: Any, sample_weight: Any) -> float:

@@ -1,7 +1,7 @@
-"""What a table is: its columns by name, each of numbers, categories or points in time.
+"""Read tables into columns, each of one kind: numbers, categories or times.
 
-Frames of pandas, polars and pyarrow are read through narwhals, which is imported when one comes; arrays and lists are
-taken as scikit-learn takes them, their columns known by number. What kind a column is of is settled by fit; later
+DataFrames of pandas, polars and pyarrow are read through narwhals, which is imported only when needed; arrays and lists
+are treated as in scikit-learn, with columns identified by position. fit determines the kind of each column; later
 tables are read accordingly.
 """
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Column:
 
 
 def is_frame(X: Any) -> bool:
-    """Whether it is a table with named columns of their own types, not an array."""
+    """Whether X is a table with named columns of different types, not an array."""
     named = hasattr(X, "columns") or hasattr(X, "column_names")
     return named and hasattr(X, "shape") and not isinstance(X, np.ndarray)
 
 
 def names_of(X: Any) -> list[Any]:
-    """The names of a frame's columns. ValueError where two are the same."""
+    """The names of a DataFrame's columns. ValueError if two are equal."""
     names = list(X.column_names) if hasattr(X, "column_names") else list(X.columns)
     twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     if twice:
@@ -55,7 +55,7 @@ def names_of(X: Any) -> list[Any]:
 
 
 def table(X: Any, estimator: Any = None) -> Any:
-    """X as a frame, or as an array (n_samples, n_features) of any dtype, checked by scikit-learn's rules."""
+    """X as a DataFrame, or as an array (n_samples, n_features) of any dtype, checked by scikit-learn's rules."""
     if is_frame(X):
         return X
     X = check_array(asked("X", X), dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
@@ -68,12 +68,12 @@ def table(X: Any, estimator: Any = None) -> Any:
 
 def read(X: Any, kinds: Sequence[str] | None = None, names: Sequence[Any] | None = None,
          categorical: Collection[int] = ()) -> list[Column]:
-    """The columns of what `table` gave.
+    """The columns of a result of `table`.
 
-    kinds : those that fit found, None in fit. names : of the columns in their order then, by which a frame's columns
-    are taken. categorical : numbers of the columns that are categories whatever they hold.
+    kinds : those that fit found, None in fit. names : of fit's columns in order, by which columns are taken from a
+    DataFrame. categorical : numbers of the columns that are categories regardless of their values.
 
-    ValueError or TypeError names the column that holds infinite numbers, or what is not of its kind.
+    ValueError or TypeError names a column with infinite numbers, or with values that are not of its kind.
     """
     if is_frame(X):
         given, arrays = _frame_arrays(X, names)
@@ -88,19 +88,19 @@ def read(X: Any, kinds: Sequence[str] | None = None, names: Sequence[Any] | None
 
 
 def n_rows(columns: Sequence[Column]) -> int:
-    """How many rows they have."""
+    """The number of rows."""
     return len(columns[0].values)
 
 
 def rows_of(columns: Sequence[Column], rows: Any) -> list[Column]:
-    """The columns with some of the rows, an index of NumPy's."""
+    """The columns, restricted to some rows. rows: an index of NumPy."""
     return [replace(column, values=column.values[rows]) for column in columns]
 
 
 # ---- frames
 
 def _frame_arrays(X: Any, names: Sequence[Any] | None) -> tuple[list[Any], list[NDArray[Any]]]:
-    """(names, an array of values for each) of a frame, in the order of the names."""
+    """(names, an array of values for each) of a DataFrame, in the order of `names` if given."""
     with needing("frames", "need"):
         import narwhals.stable.v2 as nw
     given = names_of(X)
@@ -118,7 +118,7 @@ def _frame_arrays(X: Any, names: Sequence[Any] | None) -> tuple[list[Any], list[
 
 
 def require_columns(wanted: Sequence[Any], given: Sequence[Any]) -> None:
-    """ValueError where some names are not among those given."""
+    """ValueError if some wanted names are not among the given ones."""
     absent = [name for name in wanted if name not in given]
     if absent:
         raise ValueError(f"X must have the columns of fit, got none of the name {', '.join(map(repr, absent))}")
@@ -153,7 +153,7 @@ def _as_datetime64(micros: Floats) -> NDArray[Any]:
 # ---- one column
 
 def _column(name: Any, values: NDArray[Any], kind: str | None) -> Column:
-    """A Column of values as they came. kind: the one that is wanted, None for the one that it is of."""
+    """A Column from the user's values. kind: the required one, None to determine it from the values."""
     found = values.dtype.kind
     if found in "fiub":
         numbers_ = values.astype(np.float64)
@@ -177,7 +177,7 @@ _WHAT = {NUMBER: "numbers", CATEGORY: "categories", TIME: "points in time"}
 
 
 def _column_of_objects(name: Any, values: NDArray[Any], kind: str | None) -> Column:
-    """A column of Python's objects: numbers where all are, points in time where all are, else categories."""
+    """A column of Python objects: numbers or times if all values are, otherwise categories."""
     objects = values.tolist() if values.dtype.kind in "USO" else list(values)
     own = _kind_of(objects) if kind != CATEGORY else CATEGORY
     own = kind or NUMBER if own is None else own
@@ -201,7 +201,7 @@ def _column_of_objects(name: Any, values: NDArray[Any], kind: str | None) -> Col
 
 
 def _kind_of(objects: list[Any]) -> str | None:
-    """The kind of a column of these values, of which some may be missing; None where all are."""
+    """The kind of a column with these values, some of which may be missing; None if all are missing."""
     kinds = set(map(type, objects))
     if str in kinds and kinds <= {str, float, type(None)}:  # text, with or without missing values: most columns
         return CATEGORY
@@ -218,7 +218,7 @@ def _kind_of(objects: list[Any]) -> str | None:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether it stands for no value: None, NaN, NaT, pandas.NA."""
+    """Whether a value is missing: None, NaN, NaT, pandas.NA."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)

@@ -1,9 +1,9 @@
-"""Columns as what a network takes: each column becomes a block of features, (n, d) of float32.
+"""Encode columns as features for a network: each column becomes a block of features, (n, d) of float32.
 
 Numbers are scaled by their median and quartiles and clipped smoothly, x / sqrt(1 + (x/3)^2) (RealMLP: Holzmueller,
-Grinsztajn and Steinwart 2024), and stand beside it as a piecewise-linear encoding with quantiles for edges (Gorishniy,
-Rubachev and Babenko 2022); common values are categories as well. Categories are one-hot, the rarest of many
-hashed. A missing value has a feature of its own, by which the network learns its place, and 0 in the others.
+Grinsztajn and Steinwart 2024); in addition they have a piecewise-linear encoding with quantiles as edges (Gorishniy,
+Rubachev and Babenko 2022), and common values are also encoded as categories. Categories are one-hot; if there are many,
+the rarest are hashed. Missing values have a feature of their own, and 0 in the others.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HASHED = 32  # features that the rare levels of a column with many share
 
 
 class Encoder:
-    """Columns -> features. `fit` looks at the columns alone, never at what is to be predicted.
+    """Columns -> features. `fit` uses the columns only, never the target.
 
     source : for each feature the number of the column it comes from, (d,). n_features : d. stacked : (d,) of uint8,
     1 for a feature that is above 0 only where the one before it has all it can: a part of a range above another one.
@@ -41,7 +41,7 @@ class Encoder:
         return self.fit_summaries([Summary.of(column, exact=True) for column in columns])
 
     def fit_summaries(self, columns: Sequence[Summary]) -> Encoder:
-        """Fit to what is known of the columns."""
+        """Fit to Summaries of the columns."""
         numeric = sum(column.kind != CATEGORY for column in columns)
         room = columns[0].n // (self.preset.values_of_a_bin * max(1, numeric))
         bins = int(np.clip(room, FEWEST_BINS, self.preset.bins))
@@ -55,7 +55,7 @@ class Encoder:
         return self.with_blocks(blocks)
 
     def with_blocks(self, blocks: list[tuple[int, str, Any]]) -> Encoder:
-        """Take what `fit` found: (column, part of it, its encoding) one after the other."""
+        """Set the results of `fit`: tuples (column, part of it, its encoding)."""
         self.blocks = blocks
         self.source = np.repeat([j for j, _, _ in blocks], [block.width for _, _, block in blocks]).astype(int)
         self.n_features = len(self.source)
@@ -63,7 +63,7 @@ class Encoder:
         return self
 
     def transform(self, columns: Sequence[Column]) -> Floats:
-        """Features, (n, d) of float32; at least one, which is 0 where all columns are constant."""
+        """Features, (n, d) of float32; if all columns are constant, a single feature that is 0."""
         out = np.zeros((n_rows(columns), max(1, self.n_features)), np.float32)
         begin, parts = 0, {}
         for j, part, block in self.blocks:
@@ -75,11 +75,12 @@ class Encoder:
 
 
 class NumberBlock:
-    """The features of numbers: scaled, by parts of the range, by value for common ones, missing.
+    """The features of a column of numbers: the scaled number; piecewise-linear parts; one for each common value; one
+    for missing values.
 
-    centre, scale : of the first; scale is 0 for a constant, which has none but the last. edges : of the parts. values :
-    the common ones. part_scale : what parts and values are multiplied by. misses : whether values were missing. width :
-    how many features there are.
+    centre, scale : of the scaled number; scale is 0 for a constant, which has at most the last feature. edges : of the
+    parts. values : the common ones. part_scale : factor of parts and values. misses : whether values were missing.
+    width : the number of features.
     """
 
     def __init__(self, centre: float, scale: float, edges: Floats, values: Floats, part_scale: float,
@@ -96,7 +97,7 @@ class NumberBlock:
 
     @classmethod
     def fit(cls, found: Distribution, preset: Preset, bins: int) -> NumberBlock:
-        """bins : most parts, and most common values; of more values half as many."""
+        """bins : the largest number of parts and of common values; half as many of the latter if there are more."""
         values, counts, common, times, missing = found
         if len(values) < 2:
             return cls(0.0, 0.0, np.empty(0), np.empty(0), 0.0, bool(missing) and len(values) > 0)
@@ -125,8 +126,8 @@ class NumberBlock:
 
 
 def _edges(found: Distribution, bins: int) -> Floats:
-    """The edges of at most `bins` parts: values of which there is more than a part's share, and quantiles of the
-    others. None where there would be a single part, which is the number itself."""
+    """The edges of at most `bins` parts: values that are more frequent than 1 / bins, and quantiles of the others. No
+    edges if there would be a single part, which is the number itself."""
     values = found.values
     if len(values) > bins:
         frequent = found.common[found.times > found.n / bins]
@@ -137,10 +138,10 @@ def _edges(found: Distribution, bins: int) -> Floats:
 
 
 class CategoryBlock:
-    """The features of categories: one for each common level, one for missing ones, and for the others one, or where
-    there are many the hash of the level and how common it is.
+    """The features of a column of categories: one for each common level; one for missing values; for the other levels a
+    single one or, if there are many, a hash of the level and its frequency.
 
-    levels : label -> place. counts : label -> how often it was there, of those without a place.
+    levels : label -> place. counts : label -> frequency in fit, for labels without a place.
     """
 
     def __init__(self, levels: dict[str, int], counts: dict[str, int], misses: bool, many: bool) -> None:
@@ -157,7 +158,7 @@ class CategoryBlock:
         common = [label for label in by_count[:preset.levels] if counts[label] > 1]
         levels = {label: place for place, label in enumerate(common)}
         rest = {label: counts[label] for label in by_count if label not in levels}
-        many = len(by_count) > preset.levels and sum(rest.values()) >= 2 * len(rest)  # what comes once tells nothing
+        many = len(by_count) > preset.levels and sum(rest.values()) >= 2 * len(rest)  # single ones tell nothing
         return cls(levels, rest, bool(found.missing), many)
 
     def stacked(self) -> NDArray[np.bool_]:
@@ -177,7 +178,7 @@ class CategoryBlock:
             out[rest, k + HASHED] = common[codes][rest]
 
     def _place(self, label: str | None, rest: int, missing: int, nowhere: int) -> int:
-        """The feature that is 1 for a label; `nowhere` for a new one where all were common."""
+        """The feature that is 1 for a label; `nowhere` for a new label if all labels of fit were common."""
         if label is None:
             return missing if self.misses else nowhere
         if label in self.levels:

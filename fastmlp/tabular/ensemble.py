@@ -1,7 +1,7 @@
-"""Several networks that learn the same from different rows: how rows are dealt out, and how members are trained.
+"""Ensembles of networks trained on different rows: how rows are divided among members, and how members are trained.
 
-Each member holds rows out, stops when their loss no longer falls, and keeps the weights with which it was least.
-Members train side by side, one thread each, on one copy of the features.
+Each member holds out rows, stops when their loss no longer falls, and keeps the weights with the least loss. Members
+train side by side, one thread each, on one copy of the features.
 """
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ from .differences import Differences, differences
 from .presets import Kind, Preset
 
 Result = TypeVar("Result")
-FEWEST = 10  # rows of which some can be held out
-SMALLEST_RATE = 1e-3  # of the learning rate, where the cosine ends
-LARGEST_WEIGHT = 1e30  # of a row: networks are of float32
-LOGGED = ("loss", "lr", "val_loss")  # what callbacks are told
+FEWEST = 10  # with fewer rows, none are held out
+SMALLEST_RATE = 1e-3  # fraction of the learning rate at which the cosine ends
+LARGEST_WEIGHT = 1e30  # of a row: networks use float32
+LOGGED = ("loss", "lr", "val_loss")  # the logs of callbacks
 
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one member: those to train on, which may come more than once, and those held out, in order."""
+    """The rows of one member: those to train on, possibly repeated, and those held out, in order."""
 
     rows: Integers
     held_out: Integers
@@ -52,9 +52,9 @@ class Part:
 def deal(y: Any, n_members: int, folds: int, bagging: str, rng: np.random.Generator) -> list[Part]:
     """The Part of each member.
 
-    y : (n,), by which the rows are sorted and then dealt out, so that each fold has as much of every class and of every
-    range. folds : at least this many, and as many as there are members. bagging : "folds", or "bootstrap", rows drawn
-    with replacement, and those not drawn held out.
+    y : (n,), by which folds are stratified: rows are sorted by it and then dealt out. folds : the least number of
+    folds; at least as many as there are members. bagging : "folds"; or "bootstrap", where rows are drawn with
+    replacement, and those not drawn are held out.
     """
     n = len(y)
     rows = np.arange(n)
@@ -81,7 +81,7 @@ def network(preset: Preset, kind: Kind, n_features: int, n_outputs: int, loss: s
 
 @dataclass
 class Training:
-    """What the members have in common.
+    """The training of the members.
 
     X : (n, d) of float32; y and weight as MLP.fit takes them. stacked : of its features, as Encoder has it. watched :
     (X, y, weight) of rows to watch in the place of those held out, or None. seconds : for all of them, None for as many
@@ -129,7 +129,7 @@ class Training:
         return MeasuredRows(net._network, data, part.held_out if len(part.held_out) else part.rows)
 
     def _seconds_left(self) -> float:
-        """A member's part of the time: what is left, divided by the rounds that are left."""
+        """The time for a member: the remaining time, divided by the remaining rounds."""
         if self.seconds is None:
             return math.inf
         left = self.seconds - (time.monotonic() - self.begun)
@@ -166,7 +166,8 @@ class Crew:
 
 
 class MemberPlan(Plan):
-    """The rate falls along half a cosine; patience looks at the rows that are watched."""
+    """The plan of a member: the learning rate falls along half a cosine; patience is applied to the loss of the watched
+    rows."""
 
     def __init__(self, net: MLP, kind: Kind, preset: Preset, watched: MeasuredRows, seconds: float,
                  crew: Crew) -> None:
@@ -202,39 +203,39 @@ class MemberPlan(Plan):
 
 
 def callbacks_of(given: Any, *more: str) -> list[Callback]:
-    """An estimator's callbacks. ValueError where one watches what is not LOGGED. more : names of what is besides."""
+    """An estimator's callbacks. ValueError if one watches a value that is not logged. more : logged names besides
+    LOGGED."""
     callbacks = as_callbacks(given or ())
     require_watched(callbacks, (*LOGGED, *more))
     return callbacks
 
 
 def of_a_size(weight: Floats | None) -> Floats | None:
-    """Weights of rows (n,), or None, of which only counts what they are to each other: divided by a power of two where
-    their sums might overflow."""
+    """Row weights (n,), or None, divided by a power of two if their sums might overflow; only their ratios matter."""
     if weight is None or weight.max() < LARGEST_WEIGHT:
         return weight
     return np.ldexp(weight, -np.frexp(weight.max())[1])
 
 
 def each(call: Callable[..., Result], threads: int, *given: Sequence[Any]) -> list[Result]:
-    """map, in threads where there is more than one, which end where one of them raises something, and at Ctrl-C."""
+    """As map, but in several threads if threads > 1; all end if one raises an exception, or on Ctrl-C."""
     if threads == 1:
         return list(map(call, *given))
     return side_by_side([functools.partial(call, *one) for one in zip(*given)], threads, all_end=False)
 
 
 def fresh_state(net: MLP, kind: Kind, preset: Preset) -> OptimizerState:
-    """The optimiser of a member, before its first step."""
+    """The optimiser state of a member before its first step."""
     optimizer = optim.AdamW(kind.learning_rate, beta2=kind.beta2, weight_decay=preset.weight_decay)
     return OptimizerState.following(None, net._network.parameters, optimizer)
 
 
 def rate_at(kind: Kind, part: float) -> float:
-    """The learning rate after a part of the training, 0 to 1: it falls along half a cosine."""
+    """The learning rate after a fraction of the training, 0 to 1: it falls along half a cosine."""
     return kind.learning_rate * max(0.5 * (1 + math.cos(math.pi * min(1.0, part))), SMALLEST_RATE)
 
 
 def batch_size(preset: Preset, n: int) -> int:
-    """Rows of a step: a power of 2, so that an epoch has about steps_an_epoch of them."""
+    """The batch size: a power of 2, so that an epoch has about preset.steps_an_epoch steps."""
     least, most = preset.batches
     return min(n, int(np.clip(2 ** round(math.log2(n / preset.steps_an_epoch)), least, most)))

@@ -1,5 +1,5 @@
-"""Tables in pieces, on several workers or read one after another: what fit has to know of all rows before it can train,
-and how members are trained on the rows of a piece.
+"""Fits of tables in pieces, on several workers or read one after another: what has to be known of all rows before
+training, and the training of members on the rows of a piece.
 """
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from .encode import Encoder
 from .presets import Kind, Preset
 from .sketch import Numbers, Summary, kind_of
 
-POINTS = 4000  # numbers of y, and of residuals, that stand for all of them
+POINTS = 4000  # sample size of y, and of residuals
 
 
 class Classes(NamedTuple):
-    """The different labels of some rows, and how many rows have each."""
+    """The distinct labels of some rows, and the number of rows of each."""
 
     names: Any
     counts: Any
@@ -54,8 +54,8 @@ class Classes(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """What the scale of regression's targets is made of: weight, that of the rows; mean; spread, the weighted sum of
-    (y - mean)^2; numbers, the y themselves."""
+    """Statistics for the scale of regression targets: weight, the sum of the rows' weights; mean; spread, the weighted
+    sum of (y - mean)^2; numbers, a sketch of y."""
 
     weight: float
     mean: float
@@ -71,7 +71,7 @@ class Targets(NamedTuple):
         return cls(total, mean, float(weight @ (y - mean) ** 2), Numbers(y[weight > 0]))
 
     def __add__(self, other: Targets) -> Targets:  # type: ignore[override]
-        """Of the rows of both (Chan, Golub and LeVeque 1979)."""
+        """The statistics of the rows of both (Chan, Golub and LeVeque 1979)."""
         total, apart = self.weight + other.weight, other.mean - self.mean
         part = other.weight / total if total else 0.0
         return Targets(total, self.mean + apart * part,
@@ -80,14 +80,14 @@ class Targets(NamedTuple):
 
     @property
     def deviation(self) -> float:
-        """The standard deviation, 1 for that of a constant."""
+        """The standard deviation; 1 for a constant."""
         return math.sqrt(self.spread / self.weight) or 1.0
 
 
 @dataclass
 class Piece:
-    """What is known of some rows: names of the columns or None, and Summaries of them, of the rows of weight; y, what
-    an estimator has to know of it."""
+    """What is known of some rows: names of the columns, or None, and their Summaries, for rows with a weight above 0;
+    y, the Classes or Targets."""
 
     names: list[Any] | None
     columns: list[Summary]
@@ -95,7 +95,7 @@ class Piece:
 
     @property
     def kinds(self) -> list[str]:
-        """Of the columns."""
+        """The kinds of the columns."""
         return [column.kind for column in self.columns]
 
     def __add__(self, other: Piece) -> Piece:
@@ -109,7 +109,7 @@ def require_separate(est: Any, where: str) -> None:
 
 
 def look(est: Any, X: Any, y: Any, weight: Any, kinds: list[str] | None = None) -> Piece:
-    """What is known of rows. kinds : of the columns, None for those that these rows show."""
+    """The Piece of some rows. kinds : of the columns, None to determine them from these rows."""
     est = copy.copy(est)
     columns = est._read(X, reset=True, kinds=kinds)
     y = est._read_y(y, columns)
@@ -120,14 +120,14 @@ def look(est: Any, X: Any, y: Any, weight: Any, kinds: list[str] | None = None) 
 
 
 def kinds_of(pieces: Sequence[Piece]) -> list[str]:
-    """The kinds of the columns of a table in pieces."""
+    """The kinds of the columns of a table from all its pieces."""
     return [kind_of(summaries) for summaries in zip(*(piece.columns for piece in pieces))]
 
 
 def learn(est: Any, found: Piece, preset: Preset, classes: Any = None) -> None:
-    """Have an estimator know its columns and its y, as found in all rows: all but what members learn.
+    """Fit everything of an estimator except its members, from what was found in all rows: columns, encodings, y.
 
-    classes : of a classifier all labels, None for those that were found.
+    classes : all labels of a classifier, None for those that were found.
     """
     if not found.columns[0].n:
         raise ValueError("sample_weight must be above 0 for some row, got 0 for all")
@@ -137,7 +137,7 @@ def learn(est: Any, found: Piece, preset: Preset, classes: Any = None) -> None:
 
 
 class Block(NamedTuple):
-    """Rows in memory as members take them: features (n, d), targets and weights, (n,) each or None, and the Part of
+    """Rows in memory, encoded for the members: features (n, d), targets (n,), weights (n,) or None, and the Part of
     each member."""
 
     X: Floats
@@ -147,8 +147,8 @@ class Block(NamedTuple):
 
 
 def block(est: Any, X: Any, y: Any, weight: Any, parts: Any) -> Block:
-    """Rows of weight as an estimator that has learned of all takes them. parts : a function of (y, their numbers among
-    the rows that came), which gives the Part of each member."""
+    """The Block of those rows that have a weight above 0, encoded by an estimator after `learn`. parts : a function of
+    (y, numbers of these rows among all given ones) that returns the Part of each member."""
     columns = est._read(X)
     y = est._prepare_y(y, columns, reset=False)
     weight = est._weighted_piece(y, _weights(weight, len(y)))
@@ -164,8 +164,8 @@ def _weights(weight: Any, n: int) -> Floats | None:
 
 
 class Learning:
-    """A member that is trained piece by piece: its number, network and kind, epochs that it has seen, and the Monitor
-    of the loss by which it stops."""
+    """A member in training: its number, network and kind, the number of epochs done, and the Monitor of the loss that
+    decides when it stops."""
 
     def __init__(self, number: int, net: MLP, kind: Kind, preset: Preset) -> None:
         self.number, self.net, self.kind, self.done = number, net, kind, 0
@@ -173,17 +173,17 @@ class Learning:
         net._network.progress.optimizer_state = ensemble.fresh_state(net, kind, preset)
 
     def look(self, loss: float, epochs: int) -> None:
-        """Take the loss of the rows that are watched, after some more epochs."""
+        """Record the loss of the watched rows after some more epochs."""
         self.done += epochs
         self.monitor.look(loss, lambda: self.net._network.learned)
 
     def ends(self, epochs: int) -> bool:
-        """Whether it has learned enough. epochs : between two looks."""
+        """Whether training ends. epochs : between two calls of look."""
         return (self.diverged or self.done >= self.kind.epochs
                 or self.monitor.waited * epochs >= self.kind.patience)
 
     def end(self) -> None:
-        """Have the best weights, and nothing that was there for training."""
+        """Restore the best weights, and drop the optimiser state."""
         self.monitor.restore(self.net)
         self.net._network.progress.optimizer_state = None
 
@@ -198,9 +198,9 @@ def members_of(est: Any, preset: Preset, rng: np.random.Generator) -> list[Learn
 
 
 class Rounds:
-    """The training of members by rounds, in each of which all that still learn see the rows of all pieces.
+    """The training of members in rounds; in each, all members that are not finished see the rows of all pieces.
 
-    owner: the estimator that says how. members: their Learning. A subclass has `round` and `training_loss`.
+    owner: the estimator, with the parameters. members: their Learning. Subclasses define `round` and `training_loss`.
     """
 
     def __init__(self, owner: Any, members: Sequence[Learning]) -> None:
@@ -208,7 +208,7 @@ class Rounds:
         self.begun, self.seconds = 0.0, math.inf
 
     def __call__(self, callbacks: Sequence[Callback], epochs: int = 1) -> None:
-        """Train all members, side by side, or one after another where there are callbacks. epochs : of a round."""
+        """Train all members, side by side, or one after another if there are callbacks. epochs : of a round."""
         groups = [[member] for member in self.members] if callbacks else [list(self.members)]
         for group in groups:
             net = group[0].net
@@ -233,26 +233,27 @@ class Rounds:
             active = [member for member in active if not member.ends(epochs)]
 
     def time_part(self) -> float:
-        """The part of the time that is over."""
+        """The fraction of the time limit that is over."""
         return (time.monotonic() - self.begun) / self.seconds
 
     def rate(self, member: Learning, done: float) -> float:
-        """The learning rate of a member after so many epochs."""
+        """The learning rate of a member after `done` epochs."""
         return ensemble.rate_at(member.kind, max(done / member.kind.epochs, self.time_part()))
 
     def round(self, active: list[Learning], epochs: int) -> dict[str, float]:
-        """Train some members for some epochs, and have each `look` at its loss; the logs, means over the members."""
+        """Train some members for some epochs, and call `look` of each with its loss; returns the logs, means over the
+        members."""
         raise NotImplementedError
 
     def training_loss(self, member: Learning) -> float:
-        """The mean loss of the rows that a member is trained on, at its present weights."""
+        """The mean loss of the rows that a member is trained on, with its present weights."""
         raise NotImplementedError
 
 
 def train_all(nets: Sequence[MLP], rates: Sequence[Sequence[float]], rows: Sequence[Integers], block: Block,
               preset: Preset, n_threads: int | None) -> list[float]:
-    """Train each network on its rows of a block, for an epoch at each of its rates; the mean loss of the last epoch of
-    each, NaN where one was not finite: that one has the weights before the step that made it so."""
+    """Train each network on its rows of a block, one epoch for each of its rates. Returns the mean loss of the last
+    epoch of each; NaN if it was not finite, then the network has the weights before the step that made it so."""
     threads = min(n_threads or _threads.allowed(), len(nets))
 
     def train(net: MLP, rates: Sequence[float], rows: Integers) -> float:
@@ -300,7 +301,7 @@ def held_out_outputs(nets: Sequence[MLP], block: Block) -> tuple[Floats, Integer
 
 
 def residuals(nets: Sequence[MLP], block: Block) -> Numbers:
-    """Of the rows that members held out, on the scale of the targets of regression."""
+    """The residuals of the held-out rows, on the scale of the networks' targets."""
     outputs, times = held_out_outputs(nets, block)
     return Numbers(block.y[times > 0].astype(np.float64) - outputs[times > 0, 0])
 

@@ -1,7 +1,7 @@
-"""What the estimators do unless told otherwise: one row a preset.
+"""The presets of the estimators: all tuned numbers, one row per preset.
 
-The numbers were found on a part of the tables of benchmarks/run/tables.py, all of them at once; docs/guide/tables.md
-and benchmarks/results/tables_choices.md have what other choices gave.
+They were tuned on a part of the tables of benchmarks/run/tables.py, on all of these together; docs/guide/tables.md and
+benchmarks/results/tables_choices.md show the results of other choices.
 """
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Kind:
-    """What differs between members.
+    """The numbers that differ between members.
 
-    hidden : units of the hidden layers. activation : of them. learning_rate, beta2 : of AdamW. epochs : most of them,
-    where the cosine of the rate ends. patience : epochs without anything better before a member stops. dropped : the
-    share of the features that a step of training does not see, of tables with many columns of numbers.
+    hidden : units of the hidden layers. activation : of these. learning_rate, beta2 : of AdamW. epochs : the largest
+    number, at which the cosine of the rate ends. patience : epochs without improvement before a member stops. dropped :
+    the dropout rate of features in training, for tables with many numeric columns.
     """
 
     hidden: tuple[int, ...]
@@ -34,18 +34,18 @@ REGRESSING = (replace(QUICK_TO_REGRESS, hidden=(256, 256)),)
 
 @dataclass(frozen=True)
 class Preset:
-    """How to encode, what to train and for how long.
+    """How to encode columns, what to train and for how long.
 
-    classifiers, regressors : how many networks. classifying, regressing : their kinds, which they have by turns.
-    bins : most parts of a number's range. values_of_a_bin : how many numbers of a table there are for each at least.
-    common : the share of the rows from which a value has a feature of its own. part_scale : what those features are
-        multiplied by: the scaled number is learned first, its parts where they pay. levels : most levels of a category
-        with a feature of their own.
-    many : columns of numbers from which on features are dropped in training: some then tell what others tell, which
-        those of categories often do not.
+    classifiers, regressors : the numbers of networks. classifying, regressing : their kinds, used in turn.
+    bins : the largest number of parts of a number's range. values_of_a_bin : the least number of values per part.
+    common : the fraction of rows above which a value has a feature of its own. part_scale : factor of the features of
+        parts and common values; it is small, so that the scaled number is learned first. levels : the largest number of
+        levels of a category with features of their own.
+    many : the number of numeric columns above which features are dropped in training: with many columns some are
+        redundant, which features of categories often are not.
     dropout : of hidden units in training. weight_decay : of AdamW.
-    steps_an_epoch : how many batches the rows are cut into, as far as `batches`, the least and most rows of one, allow.
-    folds : least number of parts of the rows, one of which a member holds out.
+    steps_an_epoch : the number of batches, as far as `batches`, the least and largest batch size, allows.
+    folds : the least number of parts of the rows, one of which a member holds out.
     """
 
     classifiers: int = 8

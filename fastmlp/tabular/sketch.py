@@ -1,12 +1,12 @@
-"""What the encodings of a table are made of, counted in one pass over rows that need not be in one place: a Summary of
-each piece of them, and of two Summaries the one of both.
+"""Mergeable sketches of a table's columns: the statistics that encodings need, from one pass over rows in pieces. There
+is a Summary for each piece, and two Summaries can be added.
 
-Few different values are counted exactly. Of more than a capacity of numbers there is left a sample with weights, from
-which quantiles come (Manku, Rajagopalan and Lindsay 1998; mergeable: Agarwal et al. 2012): sorted, of each two
-neighbours one stays, by turns the lower and the higher, and counts for both. With a capacity K and n numbers this is
-done at 1 + log2(n / K) levels at most, and each makes the rank of a number wrong by n / K at most: of a million numbers
-by half a percent, and as a rule by a tenth of one. How often common values come is told by K counters (Misra and Gries
-1982), too small by n / K at most.
+Few distinct values are counted exactly. If there are more than a capacity K, a weighted sample of the numbers is kept,
+from which quantiles are computed (Manku, Rajagopalan and Lindsay 1998; mergeable: Agarwal et al. 2012): of each two
+neighbours in sorted order one is kept, alternately the lower and the higher, with twice the weight. For n numbers this
+happens at 1 + log2(n / K) levels at most, and each changes the rank of a number by n / K at most: for a million numbers
+by half a percent in total, typically by a tenth of a percent. Frequencies of common values are kept by K counters
+(Misra and Gries 1982), which are too small by n / K at most.
 """
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from .._types import Floats, Integers
 from .columns import CATEGORY, TIME, Column, n_rows
 
 DAY = 86_400.0
-LARGEST = 1e300  # of numbers, beyond which all are the same
-NUMBERS = 2048  # different ones that are counted exactly, and are left at each level
-LABELS = 65_536  # different ones that are counted
-EXACT = 2**62  # a capacity that nothing exceeds
+LARGEST = 1e300  # larger numbers are cut off here
+NUMBERS = 2048  # capacity: distinct numbers that are counted exactly, and numbers kept at each level
+LABELS = 65_536  # capacity: distinct labels that are counted
+EXACT = 2**62  # a capacity that is never exceeded
 
 
 class Distribution(NamedTuple):
-    """Numbers as an encoding wants to know them. values, counts: different ones in rising order, (m,), and how many
-    each stands for. common, times: those that may be frequent, (k,), and how often each is there. missing: how many
-    were not there."""
+    """The distribution of a column's numbers, for encodings. values, counts: distinct numbers in ascending order, (m,),
+    and the weight of each. common, times: numbers that may be frequent, (k,), and their frequencies. missing: the
+    number of missing values."""
 
     values: Floats
     counts: Integers
@@ -40,16 +40,16 @@ class Distribution(NamedTuple):
 
     @property
     def n(self) -> int:
-        """How many numbers there are."""
+        """The number of numbers, without missing ones."""
         return int(self.counts.sum())
 
 
 class Numbers:
-    """Numbers that have been seen.
+    """A sketch of numbers.
 
-    values, times: different ones in rising order, and how often each was there; lost: by how much that may be too
-    little, 0 where it is exact. levels: numbers that stand for 1, 2, 4, .. each; none while `times` are exact.
-    """
+    values, times: distinct numbers in ascending order, and their frequencies; lost: the largest error by which these
+    are too small, 0 if exact. levels: samples whose numbers have the weights 1, 2, 4, ..; empty while `times` are
+    exact."""
 
     def __init__(self, x: Floats, capacity: int = NUMBERS) -> None:
         """x : (n,), NaN where missing."""
@@ -59,11 +59,11 @@ class Numbers:
         self.least, self.most = float(present.min(initial=np.inf)), float(present.max(initial=-np.inf))
         self.lost = 0
         self.levels: list[Floats] = []
-        self.turns: list[int] = []  # how often a level was halved
+        self.turns: list[int] = []  # how often each level was halved
         self._shrink()
 
     def __add__(self, other: Numbers) -> Numbers:
-        """Of the numbers of both."""
+        """The sketch of the numbers of both."""
         both = object.__new__(Numbers)
         both.capacity, both.missing = self.capacity, self.missing + other.missing
         both.least, both.most = min(self.least, other.least), max(self.most, other.most)
@@ -77,7 +77,7 @@ class Numbers:
         return both
 
     def distribution(self) -> Distribution:
-        """What is known of them."""
+        """The Distribution of the numbers."""
         values, counts = self.values, self.times
         if self.levels:
             weights = [np.full(len(level), 1 << h) for h, level in enumerate(self.levels)]
@@ -89,14 +89,14 @@ class Numbers:
         return Distribution(values, counts, self.values, self.times, self.missing)
 
     def points(self, most: int) -> Floats:
-        """All of them in rising order, or as many quantiles as stand for equal parts of them, at most `most`."""
+        """All numbers in ascending order or, if there are more than `most`, so many quantiles at equal distances."""
         values, counts, *_ = self.distribution()
         if counts.sum() <= most:
             return np.repeat(values, counts)
         return quantiles(values, counts, (np.arange(most) + 0.5) / most)
 
     def _shrink(self) -> None:
-        """Keep to the capacity."""
+        """Reduce the sketch to its capacity."""
         if len(self.values) > self.capacity:
             if not self.levels:
                 self._take(_by_bits(self.values, self.times))
@@ -110,7 +110,7 @@ class Numbers:
             h += 1
 
     def _halve(self, h: int) -> None:
-        """Of each two neighbours of a level the lower or, the next time, the higher one goes up, for both."""
+        """Move one of each two neighbours of level h to the next level; alternately the lower and the higher."""
         level = np.sort(self.levels[h])
         even = len(level) - len(level) % 2
         self._take_turns([0] * (h + 1))
@@ -132,13 +132,13 @@ class Numbers:
 
 
 def _by_bits(values: Floats, times: Integers) -> list[Floats]:
-    """Numbers that come so often as numbers that stand for 1, 2, 4, .. each."""
+    """Numbers with frequencies as levels, whose numbers have the weights 1, 2, 4, .."""
     return [values[times >> h & 1 == 1] for h in range(int(times.max(initial=0)).bit_length())]
 
 
 def _added(values: Floats, times: Integers, more: Floats | None = None,
            more_times: Integers | None = None) -> tuple[Floats, Integers]:
-    """(the different ones of some values in rising order, how often they are there)"""
+    """(distinct values in ascending order, their frequencies)"""
     if more is not None and more_times is not None:
         values, times = np.concatenate([values, more]), np.concatenate([times, more_times])
     distinct, place = np.unique(values, return_inverse=True)
@@ -148,9 +148,9 @@ def _added(values: Floats, times: Integers, more: Floats | None = None,
 
 
 def quantiles(values: Floats, counts: Integers, q: Any) -> Floats:
-    """numpy.quantile(numpy.repeat(values, counts), q), to the bit, without that many numbers.
+    """numpy.quantile(numpy.repeat(values, counts), q) with the same bits, without the memory for it.
 
-    values : in rising order, (m,). counts : (m,), at least 1. q : from 0 to 1.
+    values : in ascending order, (m,). counts : (m,), at least 1. q : from 0 to 1.
     """
     ends = np.cumsum(counts)
     place = np.asarray(q, np.float64) * (ends[-1] - 1)
@@ -161,10 +161,10 @@ def quantiles(values: Floats, counts: Integers, q: Any) -> Floats:
 
 
 class Labels:
-    """Labels that have been seen.
+    """A sketch of labels.
 
-    counts: label -> how often it was there; of more than `capacity` labels those that come most often, and a count may
-    be too small, by `lost` at most. missing: how many were not there.
+    counts: label -> frequency; if there are more than `capacity` labels, only the most frequent ones, and a count may
+    be too small by up to `lost`. missing: the number of missing values.
     """
 
     def __init__(self, labels: Any, capacity: int = LABELS) -> None:
@@ -176,7 +176,7 @@ class Labels:
         self._shrink()
 
     def __add__(self, other: Labels) -> Labels:
-        """Of the labels of both."""
+        """The sketch of the labels of both."""
         both = object.__new__(Labels)
         both.capacity, both.lost, both.missing = self.capacity, self.lost + other.lost, self.missing + other.missing
         both.counts = dict(self.counts)
@@ -186,7 +186,7 @@ class Labels:
         return both
 
     def _shrink(self) -> None:
-        """Keep to the capacity, as Misra and Gries do."""
+        """Reduce the counters to the capacity (Misra and Gries)."""
         if len(self.counts) > self.capacity:
             cut = sorted(self.counts.values())[-self.capacity - 1]
             self.counts = {label: n - cut for label, n in self.counts.items() if n > cut}
@@ -194,7 +194,7 @@ class Labels:
 
 
 def factorize(labels: Any) -> tuple[list[str | None], Integers]:
-    """(the different labels in the order in which they come, the place of each row's among them (n,))"""
+    """(distinct labels in the order of first occurrence, the index of each row's label among them (n,))"""
     places: dict[str | None, int] = {}
     codes = np.fromiter((places.setdefault(label, len(places)) for label in labels), np.int64, len(labels))
     return list(places), codes
@@ -202,8 +202,8 @@ def factorize(labels: Any) -> tuple[list[str | None], Integers]:
 
 @dataclass
 class Summary:
-    """What is known of a column: its kind; n, how many rows were seen; for each part of it, by name, the Numbers or
-    Labels; and whether it holds any value, also in rows that do not count."""
+    """A sketch of a column: its kind; n, the number of rows; for each of its parts, by name, the Numbers or Labels; and
+    whether it holds any value, including rows that do not count."""
 
     kind: str
     n: int
@@ -212,7 +212,7 @@ class Summary:
 
     @classmethod
     def of(cls, column: Column, counting: Any = ..., exact: bool = False) -> Self:
-        """counting : a mask of the rows that count. exact : keep all different values, however many."""
+        """counting : a mask of the rows that count. exact : keep all distinct values, however many."""
         sketch, capacity = (Labels, LABELS) if column.kind == CATEGORY else (Numbers, NUMBERS)
         some = replace(column, values=column.values[counting])
         parts = {name: sketch(values, EXACT if exact else capacity) for name, values in parts_of(some).items()}
@@ -221,21 +221,21 @@ class Summary:
 
     @classmethod
     def missing(cls, kind: str, n: int) -> Self:
-        """Of a column of a kind, of which no row has a value."""
+        """The Summary of a column of a kind in which all n values are missing."""
         found = cls.of(Column("", kind, np.empty(0, object if kind == CATEGORY else np.float64)))
         for part in found.parts.values():
             part.missing = n
         return cls(kind, n, found.parts, False)
 
     def __add__(self, other: Summary) -> Summary:
-        """Of the rows of both, of a column of one kind."""
+        """The Summary of the rows of both, which must be of one kind."""
         parts = {name: part + other.parts[name] for name, part in self.parts.items()}
         return Summary(self.kind, self.n + other.n, parts, self.holds or other.holds)
 
 
 def parts_of(column: Column) -> dict[str, NDArray[Any]]:
-    """What of a column is encoded, by name: a point in time is several numbers, anything else is itself. Numbers are
-    kept to LARGEST, so that their differences are finite."""
+    """The parts of a column that are encoded separately, by name: a time has several numbers, other columns have one
+    part. Numbers are cut off at LARGEST, so that their differences are finite."""
     if column.kind == CATEGORY:
         return {"": column.values}
     if column.kind != TIME:
@@ -252,7 +252,7 @@ def parts_of(column: Column) -> dict[str, NDArray[Any]]:
 
 
 def kind_of(summaries: Sequence[Summary]) -> str:
-    """The kind of a column that is in pieces: that of those pieces which hold something, and where these differ
-    CATEGORY, as of a column of objects of which some are no numbers."""
+    """The kind of a column from its pieces: that of the pieces with values; CATEGORY if these differ, as for a column
+    of objects that are not all numbers."""
     kinds = {summary.kind for summary in summaries if summary.holds}
     return kinds.pop() if len(kinds) == 1 else CATEGORY if kinds else summaries[0].kind

@@ -1,7 +1,7 @@
-"""Fits of estimators of tables from Parquet files that need not fit in memory.
+"""Fit estimators of tables to Parquet files that need not fit in memory.
 
-One pass looks at all rows, a window at a time, and keeps those that members hold out. Then in each epoch windows come
-in a new order, encoded by a thread while the last is trained on: two are there at a time, and all members see each.
+One pass reads all rows, a window at a time, and keeps those that members hold out. Then in each epoch windows come in a
+new order; a thread encodes one while the previous one is trained on, so that two are in memory. All members see each.
 """
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .sketch import Summary
 
 
 class Rows(NamedTuple):
-    """Rows of a source: X, a table of pyarrow, y, weights or None, and their numbers, (n,) each."""
+    """Rows of a source: X, a pyarrow table; y; weights or None; row numbers, (n,) each."""
 
     X: Any
     y: Any
@@ -35,7 +35,7 @@ class Rows(NamedTuple):
 class Source:
     """The rows of a Parquet, in windows.
 
-    weight: of all rows, or None. window: most rows of a window; all have about as many.
+    weight: of all rows, or None. window: largest number of rows in a window; all have about as many.
     """
 
     def __init__(self, data: Parquet, weight: Floats | None, window: int) -> None:
@@ -45,7 +45,7 @@ class Source:
         self.begins = np.cumsum([0, *data.groups])
 
     def __call__(self, groups: Sequence[int]) -> Iterator[Rows]:
-        """The rows of the row groups of these numbers."""
+        """The rows of the given row groups, by windows."""
         tables: list[Any] = []
         numbers = np.empty(0, np.int64)
         for group in groups:
@@ -65,7 +65,7 @@ class Source:
 
 
 def _joined(tables: Iterable[Any]) -> Any:
-    """Tables one after another; types that differ from file to file become one that holds both."""
+    """Concatenate tables; types that differ between files are promoted to a common one."""
     return needs("pyarrow", "Parquet").concat_tables(tables, promote_options="permissive")
 
 
@@ -87,9 +87,9 @@ def whole(data: Parquet) -> tuple[Any, Any]:
 
 
 def fit(est: Any, data: Parquet, sample_weight: Any, watched: tuple[Any, ...] | None, window: int) -> None:
-    """What fit does with a Parquet that is larger than a window.
+    """Implements fit for a Parquet that is larger than a window.
 
-    sample_weight : as fit takes it. watched : (X, y, weight) to stop by, or None.
+    sample_weight : as in fit. watched : (X, y, weight) of validation rows, or None.
     """
     if est.bagging != "folds":
         raise ValueError(f"bagging must be 'folds' for a Parquet of more rows than a window, got {est.bagging!r}")
@@ -120,7 +120,7 @@ def fit(est: Any, data: Parquet, sample_weight: Any, watched: tuple[Any, ...] | 
 
 
 def _look(est: Any, source: Source, held_out: Integers) -> tuple[Piece, list[Rows]]:
-    """(what is known of all rows, the rows of some numbers)"""
+    """(the Piece of all rows, the rows to hold out)"""
     found: Piece | None = None
     kept = []
     for rows in source(range(len(source.data.groups))):
@@ -134,7 +134,7 @@ def _look(est: Any, source: Source, held_out: Integers) -> tuple[Piece, list[Row
 
 
 def _both(one: Piece, other: Piece) -> Piece:
-    """Of the rows of both. A column without any values is of the kind that it is of elsewhere."""
+    """The Piece of the rows of both. A column without values in one gets its kind from the other."""
     kinds = pieces.kinds_of([one, other])
     for j, (a, b) in enumerate(zip(one.columns, other.columns)):
         if a.holds and b.holds and a.kind != b.kind:
@@ -147,7 +147,7 @@ def _both(one: Piece, other: Piece) -> Piece:
 
 
 def _held_out(est: Any, kept: list[Rows], drawn: Integers) -> Block:
-    """The rows that members hold out, as these take them. drawn : their numbers by member, (members, k)."""
+    """The Block of the rows that members hold out. drawn : their row numbers by member, (members, k)."""
     X = _joined(rows.X for rows in kept)
     if not len(X):
         return _nothing(est, len(drawn))
@@ -169,8 +169,8 @@ def _nothing(est: Any, members: int) -> Block:
 class Streaming(pieces.Rounds):
     """The epochs of a fit.
 
-    held_out: the rows that members stop by, whose numbers are `drawn`, (members, k). watched: (X, y, weight) to stop by
-    in their place, or None. seed: of the order of the row groups.
+    held_out: the rows that decide when members stop, with row numbers `drawn`, (members, k). watched: (X, y, weight) of
+    validation rows instead, or None. seed: of the order of the row groups.
     """
 
     def __init__(self, est: Any, members: Sequence[Learning], source: Source, held_out: Block,
@@ -207,14 +207,14 @@ class Streaming(pieces.Rounds):
         return total / weight
 
     def _loss(self, member: Learning) -> float:
-        """The mean loss of the rows that a member stops by."""
+        """The mean loss of the rows that decide when a member stops."""
         block = self.held_out
         rows = block.parts[member.number].held_out if block.parts else np.arange(len(block.X))
         weight = pieces.weight_of(block, rows)
         return pieces.total_loss(member.net, block, rows) / weight if weight else np.inf
 
     def _blocks(self, epoch: int) -> Iterator[Block]:
-        """The windows of an epoch, as members take them, each encoded while the last is in use."""
+        """The windows of an epoch as Blocks; each is encoded while the previous one is in use."""
         groups = np.random.default_rng([self.seed, epoch]).permutation(len(self.source.data.groups))
         blocks = (self._block(rows) for rows in self.source(groups.tolist()))
         with ThreadPoolExecutor(1, "fastmlp-tables") as reader:

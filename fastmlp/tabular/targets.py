@@ -1,9 +1,9 @@
-"""Targets of regression as a network takes them, and its outputs as predictions.
+"""Transform regression targets for a network, and its outputs back to predictions.
 
-Targets are standardised, if asked after a power transform (Yeo and Johnson 2000), which brings the tail of a skewed
-distribution near. What a network then predicts is a mean on the transformed scale, and its inverse is no mean of y: the
-mean is taken over the residuals of held-out rows, E[y] = mean over i of inverse(output + residual i), Duan's (1983)
-smearing estimate.
+Targets are standardised, optionally after a power transform (Yeo and Johnson 2000), which shortens the tail of a skewed
+distribution. The network then predicts a mean on the transformed scale, whose inverse is not the mean of y. So the mean
+is taken over the residuals of held-out rows: E[y] = mean over i of inverse(output + residual i), the smearing estimate
+of Duan (1983).
 """
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from sklearn.preprocessing import PowerTransformer
 
 from .._types import Floats
 
-SMEARED = 200  # quantiles that stand for the residuals
-POINTS = 400  # between which smeared means are interpolated
+SMEARED = 200  # number of quantiles that represent the residuals
+POINTS = 400  # number of points between which smeared means are interpolated
 LARGEST = 1e300  # of y, so that differences are finite
 SMALLEST = float(np.finfo(np.float64).tiny)  # of what is divided by
-BEYOND = 0.25  # part of the range of targets that the points go beyond it on either side
+BEYOND = 0.25  # the points extend beyond the range of targets by this fraction of it on either side
 
 
 class TargetScale:
     """y of one column <-> what the network learns, of mean 0 and standard deviation 1.
 
-    transforms : whether by a power, too.
+    transforms : whether to use a power transform.
 
-    power : lambda of Yeo and Johnson, 1 for none. mean, scale : of the transformed. least, most : of y in fit.
+    power : lambda of Yeo and Johnson, 1 for none. mean, scale : of the transformed y. least, most : of y in fit.
     residuals : of held-out rows, on the network's scale, (SMEARED,); none before `smear`. points, smeared :
     outputs, and the means of y there.
     """
@@ -33,7 +33,7 @@ class TargetScale:
         self.transforms = transforms
 
     def fit(self, y: Floats, weight: Floats | None = None) -> TargetScale:
-        """y : (n,). weight : (n,), above 0, or None. ValueError where y is larger than LARGEST."""
+        """y : (n,). weight : (n,), above 0, or None. ValueError if |y| is larger than LARGEST."""
         y = np.asarray(y, np.float64)
         self._take_range(float(y.min()), float(y.max()))
         self.centre, self.unit = _standard(y, weight)
@@ -43,8 +43,8 @@ class TargetScale:
         return self
 
     def fit_moments(self, least: float, most: float, mean: float, deviation: float, points: Floats) -> TargetScale:
-        """Fit to what is known of all y: the least and the largest, the mean and the standard deviation, 1 for that of
-        a constant, and points that stand for all, by which the power is chosen. ValueError where they are too large."""
+        """Fit to statistics of all y: the least and the largest; the mean and standard deviation (1 for a constant);
+        and a sample of points, by which the power is chosen. ValueError if they are too large."""
         self._take_range(least, most)
         if not np.isfinite(deviation):
             raise ValueError(f"y must have a finite variance, got numbers from {least:g} to {most:g}")
@@ -55,13 +55,13 @@ class TargetScale:
         return self
 
     def _take_range(self, least: float, most: float) -> None:
-        """Take note of the range of y; there are no residuals yet."""
+        """Store the range of y; there are no residuals yet."""
         if max(-least, most) > LARGEST:
             raise ValueError(f"y must be from -{LARGEST:g} to {LARGEST:g}, got {least:g} to {most:g}")
         self.least, self.most, self.residuals = least, most, np.zeros(1)
 
     def _choose_power(self, y: Floats) -> Floats:
-        """Settle the power; y transformed by it."""
+        """Choose the power; returns y transformed by it."""
         standard = (y - self.centre) / self.unit
         self.power = 1.0
         if self.transforms and standard.any():
@@ -70,15 +70,15 @@ class TargetScale:
         return self._forward(standard)
 
     def transform(self, y: Floats) -> Floats:
-        """Targets of the network, (n,)."""
+        """y as targets of the network, (n,)."""
         return (self._forward((np.asarray(y, np.float64) - self.centre) / self.unit) - self.mean) / self.scale
 
     def inverse(self, outputs: Floats) -> Floats:
-        """y whose transform the outputs are, of any shape."""
+        """The inverse of transform, for outputs of any shape."""
         return self._backward(outputs * self.scale + self.mean) * self.unit + self.centre
 
     def smear(self, residuals: Floats) -> None:
-        """Take note of the residuals of held-out rows, transform(y) - output, (m,)."""
+        """Store the residuals of held-out rows, transform(y) - output, (m,)."""
         self.residuals = np.quantile(residuals, (np.arange(SMEARED) + 0.5) / SMEARED)
         self._tabulate()
 
@@ -117,13 +117,13 @@ class TargetScale:
 
 
 def unit_of(z: Floats) -> float:
-    """The power of 2 below the largest of numbers. In units of it they are about 1, to the same bits, and their squares
-    are finite."""
+    """A power of 2 just below the largest |z|. Divided by it, numbers are about 1 with the same mantissas, and their
+    squares are finite."""
     return float(np.ldexp(1.0, int(np.frexp(np.abs(z).max(initial=0.0))[1]) - 1))
 
 
 def _standard(z: Floats, weight: Floats | None) -> tuple[float, float]:
-    """(mean, standard deviation), 1 for that of a constant."""
+    """(mean, standard deviation), the latter 1 for a constant."""
     unit = unit_of(z)
     z = z / unit
     mean = float(np.average(z, weights=weight))
