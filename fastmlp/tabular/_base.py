@@ -101,29 +101,30 @@ class BaseTabular(Documented, BaseEstimator):
             sample_weight_val: ArrayLike | None = None, window: int = 65_536) -> Self:
         """Fit to a table.
 
-        X : (n_samples, n_features), a frame of pandas, polars or pyarrow with columns of numbers, booleans, text,
-            categories or points in time, any value of which may be missing; or an array; or a fastmlp.data.Parquet,
-            which need not fit in memory.
-        y : (n_samples,); None with a Parquet, which has its target.
-        sample_weight : (n_samples,), at least 0: by how much the loss of a row counts. Rows of weight 0 are as if they
-            were not there. One of weight 2 is not to the bit two rows, which chance may give to two members or batches,
-            and which quantiles of columns count twice.
-        validation_data : (X, y) or (X, y, sample_weight): rows by which members stop, in the place of rows of X, which
-            all are trained on then.
-        X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them.
-        window : rows of a Parquet that are held at once, twice, as features. One that has no more is fitted as if it
-            were in memory. Of more, one pass finds what encodings need, by sketches (see fastmlp.tabular.sketch), then
-            each epoch reads row groups in a new order and encodes them anew, while what was read before is trained on.
-            All members see each window, and together hold out as many rows as one.
+        X : (n_samples, n_features), a DataFrame of pandas, polars or pyarrow with columns of numbers, booleans, text,
+            categories or times, with or without missing values; or an array; or a fastmlp.data.Parquet, which need not
+            fit in memory.
+        y : (n_samples,); None with a Parquet, which contains its target.
+        sample_weight : (n_samples,), at least 0: the weight of each row's loss. Rows of weight 0 are ignored. A row of
+            weight 2 does not give exactly the same result as two equal rows: these may get into different members or
+            batches, and count twice in quantiles of columns.
+        validation_data : (X, y) or (X, y, sample_weight): rows that decide when members stop, instead of held-out rows
+            of X; all rows of X are then trained on.
+        X_val, y_val, sample_weight_val : the same as separate arguments, as in scikit-learn's HistGradientBoosting.
+        window : for a Parquet, the number of rows in a window; the features of two windows are in memory at a time. A
+            Parquet with no more rows is fitted as if it were in memory. Otherwise one pass collects what the encodings
+            need, by sketches (see fastmlp.tabular.sketch); then each epoch reads row groups in a new order and encodes
+            them, while the previous ones are trained on. All members see each window, and together hold out as many
+            rows as one window has.
 
-        Returns self. ValueError or TypeError names what does not fit, of X the column. RuntimeError while the estimator
-        is being fitted by another call.
+        Returns self. ValueError or TypeError names the wrong argument, for X the column. RuntimeError if the estimator
+        is already being fitted by another call.
         """
         watched = rows_to_watch(validation_data, X_val, y_val, sample_weight_val)
         if watched is not None:
             watched = parts_to_watch(watched)
         window = _checks.integer("window", window, ensemble.FEWEST)
-        fitted = object.__new__(type(self))  # in whose place nobody sees this one before all of it is fitted
+        fitted = object.__new__(type(self))  # replaces this one once it is completely fitted
         fitted.__dict__.update(self.__dict__)
         if isinstance(X, Parquet):
             if y is not None:

@@ -19,12 +19,12 @@ from .columns import CATEGORY, Column, n_rows
 from .presets import Preset
 from .sketch import Distribution, Labels, Summary, factorize, parts_of, quantiles
 
-CLIP = 3.0  # what numbers in units of the quartiles' spread stay below
+CLIP = 3.0  # limit of scaled numbers
 FEWEST_BINS = 4
-LEAST_COMMON = 10  # rows of a value that has a feature of its own
-MOST = 1e9  # of these units, from where on that is all the same; the square of more may not be finite
-ROWS = 8192  # that are encoded at a time, between which Ctrl-C is heard
-HASHED = 32  # features that the rare levels of a column with many share
+LEAST_COMMON = 10  # a value needs so many rows for a feature of its own
+MOST = 1e9  # scaled numbers are cut off here before the smooth clipping, whose square might not be finite
+ROWS = 8192  # rows that are encoded at a time; Ctrl-C is handled in between
+HASHED = 32  # features that the rare levels of a column with many levels share
 
 
 class Encoder:

@@ -290,7 +290,7 @@ def total_loss(net: MLP, block: Block, rows: Integers) -> float:
 
 
 def held_out_outputs(nets: Sequence[MLP], block: Block) -> tuple[Floats, Integers]:
-    """(the mean outputs of the members that held a row out, (n, d(L)), and how many they are, (n,))."""
+    """(for each row the mean output of the members that held it out, (n, d(L)); the number of these members, (n,))."""
     total = np.zeros((len(block.X), nets[0].d[-1]))
     times = np.zeros(len(block.X), np.int64)
     for net, part in zip(nets, block.parts):
