@@ -1,2 +1,2 @@
-"""Files of networks: `document.py` makes a network a document and tensors, `safetensors.py` puts them into a file, and
-`whole.py` writes that whole or not at all."""
+"""Files of networks: `document.py` converts a network to a document and tensors, `safetensors.py` stores them in a
+file, and `whole.py` writes files completely or not at all."""

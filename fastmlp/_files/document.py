@@ -1,4 +1,4 @@
-"""A network as a document: what is not an array, as JSON takes it, and tensors."""
+"""Convert a network to a JSON document and tensors, and back."""
 from __future__ import annotations
 
 import json
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     Net = TypeVar("Net", bound=MLP)
 
 FORMAT = 1
-GROWTH = safetensors.MOST_HEADER // 8  # letters of a text that may be too large once it is written as we write it
-# what a file may name: specs made of numbers, strings and each other
+GROWTH = safetensors.MOST_HEADER // 8  # length of a text above which it may be too large when it is written again
+# the specs that a file may name; they consist of numbers, strings and each other
 SPECS = {name: spec for module in (layers, optim, schedules, ties) for name in module.__all__
          if isinstance(spec := getattr(module, name), type)}
 
 
 def save(net: MLP, path: str | os.PathLike[str]) -> None:
-    """What MLP.save does."""
+    """Implements MLP.save."""
     document, tensors = of(net)
     safetensors.write(path, json.dumps(document), tensors)
 
 
 def load(cls: type[Net], path: str | os.PathLike[str]) -> Net:
-    """What MLP.load does, for a class of networks."""
+    """Implements MLP.load. cls: the class of the network."""
     with safetensors.opened(path) as container:
         try:
             described = Document(json.loads(container.text))
@@ -57,7 +57,7 @@ def load(cls: type[Net], path: str | os.PathLike[str]) -> Net:
 
 
 def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """(what JSON takes, tensors) of a network. ValueError where it holds functions."""
+    """(document for JSON, tensors) of a network. ValueError if it contains functions."""
     if net.loss.function:
         raise ValueError("a network with a function for its loss cannot be saved")
     network = net._network
@@ -87,7 +87,7 @@ def of(net: MLP) -> tuple[dict[str, Any], dict[str, Floats]]:
 
 
 class Document:
-    """What a document says of a network, checked, before room is made for its tensors."""
+    """The content of a network's document, checked before memory for its tensors is allocated."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         if "estimator" in document:
@@ -109,7 +109,7 @@ class Document:
         self.ties = tuple(map(decode, document.get("ties", ())))
 
     def check_tensors(self, found: Mapping[str, tuple[np.dtype[Any], Shape]]) -> None:
-        """ValueError unless these are the tensors, name -> (dtype, shape), that such a network has."""
+        """ValueError unless these are exactly the tensors of such a network. found: name -> (dtype, shape)."""
         n_tied = math.prod(found["params"][1]) if self.ties else None
         wanted = tensor_shapes(self.entries, self.optimizer, n_tied, self.dtype)
         shapes = {name: shape for name, (_, shape) in found.items()}
@@ -119,7 +119,7 @@ class Document:
             raise ValueError(f"its tensors should be {wanted} of {self.dtype}, got {shapes}")
 
     def network(self, cls: type[Net], tensors: Mapping[str, Floats]) -> Net:
-        """The network with its tensors."""
+        """Make the network, with its tensors."""
         document, trained = self.document, self.document["training"]
         net = cls(self.entries, loss=decode(document["loss"]), dtype=self.dtype, ties=self.ties,
                   precision=self.precision)
@@ -145,7 +145,7 @@ class Document:
 
 
 def unfinished_of(given: Any) -> Unfinished | None:
-    """An epoch that was ended within, from a list of its fields; ValueError or TypeError for another."""
+    """An interrupted epoch from the list of its fields; ValueError or TypeError if it is invalid."""
     if given is None:
         return None
     if not isinstance(given, list) or len(given) != len(Unfinished._fields):
@@ -156,7 +156,7 @@ def unfinished_of(given: Any) -> Unfinished | None:
 
 
 def checked_history(history: Any) -> dict[str, list[float]]:
-    """A history as JSON has it, lists of numbers by name; TypeError for others."""
+    """A history from JSON: lists of numbers by name; TypeError for anything else."""
     if not isinstance(history, dict) or not all(
             isinstance(name, str) and isinstance(numbers, list) and all(type(x) in (int, float) for x in numbers)
             for name, numbers in history.items()):
@@ -194,7 +194,7 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
 
 
 def encode(value: Any) -> Any:
-    """A spec or plain value as JSON knows it: a spec is {"spec": its name, and its fields}. ValueError for others."""
+    """A spec or plain value for JSON: a spec becomes {"spec": its name, and its fields}. ValueError for others."""
     if is_dataclass(value) and SPECS.get(type(value).__name__) is type(value):
         state = {f.name: _without_start(f.name, getattr(value, f.name)) for f in fields(value)}
         return {"spec": type(value).__name__, **{name: encode(field) for name, field in state.items()}}
@@ -211,13 +211,13 @@ def encode(value: Any) -> Any:
 
 
 def _without_start(field: str, value: Any) -> Any:
-    """Arrays that weights began from are left out: the weights are in the file as they are now."""
+    """Omit arrays of initial weights: the file contains the present weights."""
     instead = {"init": "zeros", "bias_init": 0.0}
     return instead[field] if field in instead and not isinstance(value, (str, int, float)) else value
 
 
 def decode(value: Any) -> Any:
-    """What was encoded; lists are tuples then. ValueError or TypeError where it is no spec of ours."""
+    """The inverse of encode; lists become tuples. ValueError or TypeError if it is not a known spec."""
     if isinstance(value, dict):
         spec = SPECS[_checks.one_of("the spec of value", value.get("spec"), SPECS)]
         with _checks.under("value"):

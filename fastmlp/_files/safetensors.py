@@ -1,4 +1,4 @@
-"""The container: a safetensors file of tensors and one text.
+"""Read and write safetensors files with tensors and one text.
 
 A file is the length of its header (8 bytes, little-endian), the header (JSON: for each tensor its dtype, shape and
 place in the data; under "__metadata__" strings), and the data. The metadata are the text and a SHA-256 of the text, the
@@ -29,9 +29,9 @@ DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8
 
 
 def write(path: str | os.PathLike[str], text: str, tensors: Mapping[str, Floats]) -> None:
-    """Write a file whole or not at all; `whole.write` says what becomes of what is there.
+    """Write a file completely or not at all; see `whole.write` for existing files.
 
-    ValueError where the header would be larger than `read` takes; OSError where the file cannot be written.
+    ValueError if the header would be larger than `read` accepts; OSError if the file cannot be written.
     """
     path = _checks.path("path", path)
     if not isinstance(text, str):
@@ -49,7 +49,7 @@ def write(path: str | os.PathLike[str], text: str, tensors: Mapping[str, Floats]
 
 
 def header(text: str, tensors: Mapping[str, Floats]) -> tuple[bytes, list[Floats]]:
-    """(the header, the tensors as they follow it). ValueError where it would be larger than `read` takes."""
+    """(the header, the tensors in the order of the data). ValueError if it would be larger than `read` accepts."""
     names = {dtype: name for name, dtype in DTYPES.items()}
     arrays = {name: np.ascontiguousarray(a, a.dtype.newbyteorder("<")) for name, a in tensors.items()}
     rows: dict[str, Any] = {}
@@ -70,7 +70,7 @@ def header(text: str, tensors: Mapping[str, Floats]) -> tuple[bytes, list[Floats
 
 
 class Container:
-    """A file that is open, whose header is read and checked.
+    """An open file whose header has been read and checked.
 
     text: its text. tensors: name -> (dtype, shape) of each tensor that it has.
     """
@@ -99,7 +99,7 @@ class Container:
             name: (DTYPES[row["dtype"]].newbyteorder("="), tuple(row["shape"])) for name, row in header.items()}
 
     def read_tensors(self) -> dict[str, Floats]:
-        """The tensors by name, once the checksum is found right."""
+        """The tensors by name, after verifying the checksum."""
         data = np.empty(self._bytes, np.uint8)
         for block in whole.blocks([data]):
             _require(self._file.readinto(block) == len(block), "it ends too soon")  # type: ignore[attr-defined]
@@ -109,7 +109,7 @@ class Container:
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Container]:
-    """The Container of a file. ValueError that says what is wrong with it; OSError where it cannot be read."""
+    """A context with the Container of a file. ValueError says what is wrong with it; OSError if it cannot be read."""
     path = _checks.path("path", path)
     try:
         with whole.reading(path) as (file, size):
@@ -121,7 +121,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[Container]:
 
 
 def read(path: str | os.PathLike[str]) -> tuple[str, dict[str, Floats]]:
-    """(text, tensors) of a file; errors as of `opened`."""
+    """(text, tensors) of a file; errors as in `opened`."""
     with opened(path) as container:
         return container.text, container.read_tensors()
 
@@ -142,7 +142,7 @@ def _tensor(row: dict[str, Any], data: memoryview) -> Floats:
 
 
 def _check_row(name: str, row: Any, size: int) -> None:
-    """Hold a tensor's row of the header against the bytes that there are."""
+    """Check a tensor's entry in the header against the size of the data."""
     known = isinstance(row, dict) and isinstance(row.get("dtype"), str) and row["dtype"] in DTYPES
     _require(known, f"tensor {name!r} has no known dtype")
     shape, place = row.get("shape"), row.get("data_offsets")
@@ -154,7 +154,7 @@ def _check_row(name: str, row: Any, size: int) -> None:
 
 
 def digest(text: str, header: Mapping[str, Any], *data: Any) -> str:
-    """The checksum of a text, the tensors' rows of the header and the data, bytes or arrays that follow each other."""
+    """The checksum of a text, the tensors' entries in the header, and the data, bytes or arrays in order."""
     h = hashlib.sha256(text.encode())
     h.update(json.dumps(header, sort_keys=True).encode())
     for block in whole.blocks(data):

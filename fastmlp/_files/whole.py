@@ -1,8 +1,8 @@
-"""Files that are there whole or not at all, and errors that name the path that was asked for.
+"""Write files completely or not at all, with errors that name the user's path.
 
-A file is written under a temporary name beside the place where it is to be, and then takes that name. Writers hold a
-lock on their temporary file, which ends with them: one that nobody holds was left by a writer that was killed, and the
-next one to the same path removes it.
+A file is written under a temporary name in the same folder and then renamed. Writers hold a lock on their temporary
+file, which ends with the process: an unlocked one was left by a writer that was killed, and the next writer to the same
+path removes it.
 """
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ except ImportError:  # Windows, where a file that is open cannot be removed anyw
     fcntl = None  # type: ignore[assignment]
 
 BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-BLOCK_BYTES = 2**24  # that are written or read at a time, between which Ctrl-C is heard
+BLOCK_BYTES = 2**24  # written or read at a time; Ctrl-C is handled in between
 
 
 def blocks(parts: Iterable[Any]) -> Iterator[memoryview]:
-    """Bytes and arrays in pieces of which none is large."""
+    """Divide bytes and arrays into pieces of at most BLOCK_BYTES."""
     for part in parts:
         view = memoryview(part)
         view = view.cast("B") if view.nbytes else memoryview(b"")
@@ -39,7 +39,7 @@ def blocks(parts: Iterable[Any]) -> Iterator[memoryview]:
 
 @contextlib.contextmanager
 def reading(path: str) -> Iterator[tuple[BinaryIO, int]]:
-    """(A regular file that is open, its size). OSError where it is none or cannot be read."""
+    """A context with (open file, its size). OSError if it is not a regular file or cannot be read."""
     with _paths.naming(path), open(path, "rb", opener=_paths.opened_at_once) as file:
         state = os.fstat(file.fileno())
         _paths.require_regular(state, path)
@@ -86,19 +86,19 @@ def _write_and_replace(target: str, prefix: str, old: os.stat_result | None, par
 
 
 def _create(prefix: str, mode: int) -> tuple[int, str]:
-    """(descriptor, name) of a new file, locked. The kernel takes the umask from the mode."""
+    """(descriptor, name) of a new, locked file. The kernel applies the umask to the mode."""
     while True:
         temporary = f"{prefix}{secrets.token_hex(8)}.tmp"
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | BINARY, mode)
         if _lock(descriptor) and os.fstat(descriptor).st_nlink > 0:
             return descriptor, temporary
-        os.close(descriptor)  # another writer took it for one that was left
+        os.close(descriptor)  # another writer has mistaken it for a leftover
         with contextlib.suppress(OSError):
             os.unlink(temporary)
 
 
 def _lock(descriptor: int) -> bool:
-    """Whether nobody else holds a file, which is ours from now on, until it is closed."""
+    """Lock a file until it is closed; returns False if another process holds the lock."""
     if fcntl is None:
         return True
     try:
@@ -117,7 +117,7 @@ def _keep_owner(temporary: str, old: os.stat_result) -> None:
 
 
 def _remove_leftovers(folder: str, prefix: str) -> None:
-    """Remove what writers to the same path left that were killed."""
+    """Remove temporary files of writers to the same path that were killed."""
     with contextlib.suppress(OSError):  # a folder that may be written but not listed; writing says what is wrong
         for name in os.listdir(folder):
             if name.startswith(prefix):

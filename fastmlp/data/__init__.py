@@ -1,7 +1,7 @@
 """Data larger than memory, for `fit(X, y, window=...)`.
 
-NumPy's memory maps, h5py's datasets and zarr's arrays need nothing of this: they have a shape, a dtype and slices by
-rows. `Parquet` gives the columns of Parquet files the same, and is what the estimators of tables are fitted to.
+NumPy's memory maps, h5py's datasets and zarr's arrays can be used directly: they have a shape, a dtype and slicing by
+rows. `Parquet` provides these for the columns of Parquet files; the estimators of tables can also be fitted to it.
 """
 from .parquet import Columns, Parquet
 

@@ -1,4 +1,4 @@
-"""Columns of Parquet files as arrays that are read by rows."""
+"""Columns of Parquet files as array-like objects that are sliced by rows."""
 from __future__ import annotations
 
 import contextlib
@@ -18,11 +18,11 @@ __all__ = ["Columns", "Parquet"]
 
 
 class Columns:
-    """Columns of Parquet files, with shape, dtype and slices by rows.
+    """Columns of Parquet files, with shape, dtype and slicing by rows.
 
-    shape : (n,) of one column by name, (n, d) of a list of d. dtype : one that holds those of all columns. chunks :
-    begins with the rows of the largest row group. A slice reads the row groups that it touches, each as a whole, and
-    keeps the last one.
+    shape : (n,) for one column by name, (n, d) for a list of d. dtype : a common one of all columns. chunks : its first
+    element is the size of the largest row group. A slice reads all row groups that it overlaps, each as a whole, and
+    keeps the last one in memory.
     """
 
     def __init__(self, pieces: Sequence[Any], ends: NDArray[np.int64], names: list[str], dtype: np.dtype[Any],
@@ -38,7 +38,7 @@ class Columns:
         return self.shape[0]
 
     def __getitem__(self, rows: slice) -> NDArray[Any]:
-        """Rows begin .. end, as an array of dtype."""
+        """A slice of rows, as an array of dtype."""
         if not isinstance(rows, slice):
             raise TypeError(f"rows must be a slice, got {_checks.described(rows)}")
         begin, end, step = rows.indices(len(self))
@@ -56,7 +56,7 @@ class Columns:
         return found
 
     def _rows_of(self, number: int) -> int:
-        """How many rows a row group had when the file was first looked at."""
+        """The number of rows that a row group had when the file was first read."""
         return int(self._ends[number] - (self._ends[number - 1] if number else 0))
 
     def _piece(self, number: int) -> NDArray[Any]:
@@ -64,7 +64,7 @@ class Columns:
         last = self._last
         if last is not None and last[0] == number:
             return last[1]
-        self._last = last = None  # lets go of it before another one is read
+        self._last = last = None  # freed before another one is read
         table = _table(self._pieces[number], self._names, self._rows_of(number))
         rows = np.empty((table.num_rows, len(self._names)), self.dtype)
         for i, name in enumerate(self._names):
@@ -84,13 +84,14 @@ class Parquet:
         net.fit(data.X, data.y, window=100_000)
         model = fastmlp.TabularRegressor().fit(data)
 
-    path : a file, a folder of files, or a list of files, whose rows come in the order of their names. target : the name
-    of the column of y, or a list of names. columns : the names of those of X, in their order; None for all others of
-    the file.
+    path : a file, a folder of files, or a list of files; rows come in the order of the files' names. target : the name
+    of the column of y, or a list of names. columns : the names of the columns of X, in order; None for all other
+    columns of the file.
 
-    Row groups should be smaller than a window: a row group is read as a whole and is held besides. TypeError or
-    ValueError where a file has no such columns; OSError or ValueError that names the file where it is not there, or is
-    none of Parquet, cut short or damaged, now or when its rows are read. ImportError where pyarrow is missing.
+    Row groups should be smaller than a window: a row group is read as a whole, and needs memory besides the window.
+    TypeError or ValueError if a file does not have these columns; OSError or ValueError that names the file if it does
+    not exist, is not a Parquet file, or is truncated or damaged, now or when its rows are read. ImportError if pyarrow
+    is missing.
 
     Attributes
     ----------
@@ -160,7 +161,7 @@ def _row_groups(path: Any) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _table(piece: Any, names: list[str], rows: int) -> Any:
-    """Columns of a row group, which had so many rows when the file was first looked at."""
+    """Read columns of a row group. rows: the number that it had when the file was first read."""
     with _reading(piece.path):
         table = piece.to_table(columns=names)
         if table.num_rows != rows:
@@ -170,7 +171,7 @@ def _table(piece: Any, names: list[str], rows: int) -> Any:
 
 @contextlib.contextmanager
 def _reading(path: str) -> Iterator[None]:
-    """Errors of reading a file name it: OSError of the system, ValueError of what is in it."""
+    """A context in which errors name the file: OSError from the system, ValueError about the content."""
     try:
         with _paths.naming(path):
             yield
@@ -183,7 +184,7 @@ def _reading(path: str) -> Iterator[None]:
 
 
 def _names(argument: str, names: Any, known: list[str]) -> list[str]:
-    """Names of columns that are there."""
+    """Names of columns, checked to exist."""
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"{argument} must be names of columns, got {_checks.described(names)}")
     if not names:
@@ -196,7 +197,7 @@ def _names(argument: str, names: Any, known: list[str]) -> list[str]:
 
 
 def _dtype(names: list[str], schemas: Mapping[str, Any]) -> np.dtype[Any]:
-    """The dtype that holds those of some columns in all files."""
+    """A common dtype of some columns in all files."""
     from pyarrow import types
 
     found = []

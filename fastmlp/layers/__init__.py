@@ -1,6 +1,6 @@
-"""The layers that `MLP` takes: specs, frozen and plain, with no weights of their own.
+"""The specs of layers that `MLP` takes: immutable descriptions, without weights.
 
-A kind of layer is one class: what the constructor, files, summaries and the engine ask of it are methods of `Layer`.
+Each kind of layer is one class; the constructor, files, summaries and the engine use the methods of `Layer`.
 """
 from typing import TYPE_CHECKING
 

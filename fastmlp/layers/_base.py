@@ -1,4 +1,4 @@
-"""What is asked of a layer's spec, and what all of them share."""
+"""The base class of layer specs, and functions that all of them share."""
 from __future__ import annotations
 
 import math
@@ -14,9 +14,8 @@ from .._types import Floats, Shape
 from ..initializers import drawn, given, initial, is_pair
 
 Theta = str | tuple[str, float]  # an activation, by its name
-MOST_UNITS = 2**31 - 1  # of a layer, or of a map with its padding
-# activation -> what its number must be, where it has one: the engine takes theta'(s) from theta(s), so its sign must be
-# that of s
+MOST_UNITS = 2**31 - 1  # largest number of units of a layer, or of elements of a padded map
+# activation -> limits of its number: the engine computes theta'(s) from theta(s), whose sign must be that of s
 LIMITS: dict[str, _checks.Limits] = {
     "leaky_relu": {"least": 0},
     "elu": {"least": 0},
@@ -41,11 +40,11 @@ ALIASES = {"swish": "silu", "logistic": "sigmoid", "linear": "identity"}
 
 
 class Layer:
-    """What is asked of a layer's spec. Shapes are of one row; l is the layer's number, 1 the first.
+    """The base class of layer specs. Shapes are of one row; l is the layer's number, 1 the first.
 
-    kind: the engine's name for it. reads: the one or two layers that it reads, each as so many before it. activation,
-    bias, init, bias_init and those in FACTORS: as of Dense. categories: the Embeddings of the last columns of the
-    input, which it takes for categories. unfinished: it becomes one with the layer after it in the list.
+    kind: the engine's name for it. reads: the one or two layers that it reads, each as a distance back. activation,
+    bias, init, bias_init and those in FACTORS: as in Dense. categories: the Embeddings of the last columns of the
+    input, which it reads as categories. unfinished: whether it must be combined with the next layer in the list.
     """
 
     kind: ClassVar[str]
@@ -63,11 +62,11 @@ class Layer:
 
     @property
     def n_categories(self) -> int:
-        """How many of the last columns of the input it takes for categories."""
+        """The number of last columns of the input that it reads as categories."""
         return len(self.categories)
 
     def checked(self, name: str, dtype: DTypeLike) -> Self:
-        """The spec with its own numbers checked, for a network of a dtype; errors call it by a name, as "layers[2]"."""
+        """The spec, with its numbers checked for a network of this dtype. name: for errors, such as "layers[2]"."""
         activation = checked_activation(f"activation of {name}", self.activation, dtype)
         _checks.boolean(f"bias of {name}", self.bias)
         for factor in FACTORS:
@@ -75,19 +74,19 @@ class Layer:
         return self if activation is self.activation else replace(self, activation=activation)  # type: ignore[type-var]
 
     def as_input(self, name: str, dtype: DTypeLike) -> Shape:
-        """The shape of the input, where the layer is the first entry of the list; errors call it by a name."""
+        """The shape of the input, if the layer is the first entry of the list. name: for errors."""
         raise TypeError(f"{name} must be an int, the shape of a map or Columns, got {_checks.described(self)}")
 
     def after(self, shape: Shape) -> Shape:
-        """The shape of x(l), given that of x(l-1). ValueError where the layer cannot come after it."""
+        """The shape of x(l), given that of x(l-1). ValueError if the layer cannot follow it."""
         return shape
 
     def joins(self, *shapes: Shape) -> Shape:
-        """The same, given those of all layers that it reads."""
+        """The shape of x(l), given those of all layers that it reads."""
         return self.after(shapes[0])
 
     def finished_by(self, entry: Any, name: str) -> Any:
-        """What an unfinished layer becomes with the next entry of the list. ValueError where that is none for it."""
+        """Combine an unfinished layer with the next entry of the list. ValueError if they do not go together."""
         raise NotImplementedError
 
     def weights(self, shape: Shape) -> Shape | None:
@@ -95,7 +94,7 @@ class Layer:
         return None
 
     def matrices(self, W: Floats) -> list[NDArray[Any]]:
-        """Views of what in W(l) are factors of many: none of those that belong to one feature each."""
+        """Views of the weight matrices in W(l); numbers that belong to single features are not included."""
         return [W] if W.ndim > 1 else []
 
     def sources(self, l: int) -> tuple[int, ...]:
@@ -103,48 +102,48 @@ class Layer:
         return tuple(l - back for back in self.reads)
 
     def n_statistics(self, shape: Shape) -> int:
-        """How many running statistics it keeps after a layer of a shape."""
+        """The number of running statistics that it keeps. shape: of x(l-1)."""
         return 0
 
     def initial_weights(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
-        """What W(l), of a shape, starts from; errors call the layer by a name."""
+        """The initial W(l), of this shape. name: of the layer, for errors."""
         return initial(self.init, shape, rng, f"init of {name}", dtype)
 
     def initial_bias(self, shape: Shape, rng: np.random.Generator, name: str, dtype: np.dtype[Any]) -> Any:
-        """The same of b(l)."""
+        """The initial b(l), of this shape. name: of the layer, for errors."""
         if is_pair(self.bias_init):
             return drawn(self.bias_init, shape, rng, f"bias_init of {name}", dtype)
         return given(self.bias_init, shape, f"bias_init of {name}", dtype)
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
-        """The layer as the engine takes it, after one of a shape; `Core` says what it wants to know."""
+        """The layer's description for the engine, see `Core`. shape: of x(l-1)."""
         name, argument = _checks.named("activation", self.activation, _core.ACTIVATIONS)
         return {"kind": self.kind, "activation": _core.ACTIVATIONS[name][0], "argument": argument, "bias": self.bias,
                 **{factor: float(getattr(self, factor)) for factor in FACTORS}}
 
     def brief(self) -> str:
-        """The layer in the text of a network."""
+        """The layer in the repr of a network."""
         return repr(self)
 
     def own_factors(self) -> str:
-        """Its factors that are not the defaults, as arguments."""
+        """Its factors that differ from the defaults, written as arguments."""
         return as_arguments(own_factors(self))
 
 
 def own_factors(spec: Any) -> dict[str, float]:
-    """Those of FACTORS that are not the defaults of a spec."""
+    """The FACTORS of a spec that differ from its defaults."""
     defaults = {factor: getattr(type(spec), factor) for factor in FACTORS if hasattr(spec, factor)}
     return {factor: getattr(spec, factor) for factor, default in defaults.items()
             if not isinstance(default, property) and getattr(spec, factor) != default}
 
 
 def as_arguments(factors: dict[str, float]) -> str:
-    """Factors in the text of a spec."""
+    """Factors as text, written as arguments."""
     return ", ".join(f"{factor}={value:g}" for factor, value in factors.items())
 
 
 def checked_activation(argument: str, value: Any, dtype: DTypeLike = np.float64) -> Any:
-    """A name or a pair (name, number) as the engine's table has it. ValueError or TypeError where it has none."""
+    """An activation, a name or a pair (name, number), with aliases replaced. ValueError or TypeError if unknown."""
     value = _checks.canonical(value, ALIASES)
     name = value[0] if isinstance(value, tuple) and value else value
     if isinstance(name, str) and name in INSTEAD:
@@ -160,7 +159,7 @@ def activation_name(activation: Theta) -> str:
 
 
 def in_brackets(text: str) -> str:
-    """A text after another one; nothing where it is empty."""
+    """A text in brackets, after a space; "" for an empty text."""
     return f" ({text})" if text else ""
 
 

@@ -1,4 +1,4 @@
-"""Blocks of layers, x + f(x) and branches side by side, and the layers that they become."""
+"""Blocks of layers, Residual and Concat, and the layers into which they are expanded."""
 from __future__ import annotations
 
 import math
@@ -19,17 +19,17 @@ from ._windows import ByAxis, Conv1D, Conv2D
 
 
 class Residual(Block):
-    """x + f(x), f some layers in a row (He et al. 2016): where f adds little, its output is near its input, so that
-    many blocks can follow each other.
+    """x + f(x), where f is a sequence of layers (He et al. 2016): if f adds little, the output is near the input, so
+    that many blocks can follow each other.
 
-    layers: of f, as in MLP's list; blocks may nest. project: True to add W^T x in the place of x, with a W that is
-    learned, for an f(x) of another size; of maps a convolution with a kernel of 1, which takes every so many-th
-    position where f(x) has fewer, as in ResNets. Or the layer that does it, a Dense or a convolution, with an init, a
-    bias, factors of learning rate and decay of its own.
+    layers: of f, as in MLP's list; blocks may be nested. project: if f(x) has another shape than x: True to add W^T x
+    instead of x, with a learned W; for maps a convolution with a kernel of 1, with a stride if f(x) has fewer
+    positions, as in ResNets. Or the layer to use, a Dense or a convolution, with its own init, bias and factors of
+    learning rate and decay.
 
-    In the network the layers of f come one by one, then with `project` the Projection (of maps Projection1D or
-    Projection2D), then Add, each with a number l of its own: `MLP([8, Residual(16, 8), 1])` has layers 1 and 2 of f, 3
-    the sum, and 4.
+    The network contains the layers of f, then with `project` the Projection (for maps Projection1D or Projection2D),
+    then Add, each with its own number l: in `MLP([8, Residual(16, 8), 1])` layers 1 and 2 are f, 3 is the sum, and 4
+    the last layer.
     """
 
     def __init__(self, *layers: Any, project: bool | Dense | Conv2D = False) -> None:
@@ -62,7 +62,7 @@ class Residual(Block):
 
 
 def projecting(before: Shape, after: Shape, name: str) -> Dense | Conv2D:
-    """The layer that makes an x of one shape one of another. ValueError where that cannot be."""
+    """The layer that maps an x of shape `before` to shape `after`. ValueError if that is impossible."""
     if len(after) == 1:
         return Dense(after[0], bias=False)
     strides = [-(-n // positions) for n, positions in zip(before, after[:-1])]
@@ -74,14 +74,14 @@ def projecting(before: Shape, after: Shape, name: str) -> Dense | Conv2D:
 
 
 class Concat(Block):
-    """Branches that all read one layer, and their outputs side by side, in their order (of maps the channels at each
+    """Branches that all read the same layer, with their outputs concatenated in order (for maps, the channels at each
     position): `MLP([8, Concat(16, [32, 4], Identity()), 1])` has 16 + 4 + 8 units before the last layer.
 
-    branches: at least two, each a layer as in MLP's list, or a list of layers in a row; `Identity()` or an empty list
-    is x itself.
+    branches: at least two, each a layer as in MLP's list, or a list of consecutive layers; `Identity()` or an empty
+    list is x itself.
 
-    In the network the layers of the branches come one by one, each with a number l of its own: those after the first
-    branch begin with an Identity, which reads what the branches read, and end with a Join to what came before.
+    The network contains the layers of all branches, each with its own number l. Each branch after the first begins with
+    an Identity, which reads the layer before the block, and ends with a Join with the previous branches.
     """
 
     def __init__(self, *branches: Any) -> None:
@@ -110,7 +110,7 @@ class Concat(Block):
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """x(l) = x(l-back), as it is.
+    """x(l) = x(l-back), unchanged.
 
     back: at least 1, the layer before.
     """
@@ -142,7 +142,7 @@ class _OfTwo(Layer):
 
 
 class Add(_OfTwo):
-    """x(l) = x(l-1) + x(l-back), of one shape: what a Residual ends with.
+    """x(l) = x(l-1) + x(l-back), of the same shape: the last layer of a Residual.
 
     back: at least 2.
     """
@@ -175,7 +175,7 @@ class _OfAnother(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Projection(_OfAnother, Dense):
-    """A Dense layer that reads x(l-back): W^T x(l-back), which a Residual adds where x itself does not fit.
+    """A Dense layer that reads x(l-back): W^T x(l-back), which a Residual adds if x has another shape than f(x).
 
     back: at least 1.
     """
@@ -186,7 +186,7 @@ class Projection(_OfAnother, Dense):
 
 @dataclass(frozen=True, eq=False)
 class Projection2D(_OfAnother, Conv2D):
-    """A Conv2D that reads x(l-back), which a Residual of maps adds where x itself does not fit.
+    """A Conv2D that reads x(l-back), which a Residual of maps adds if x has another shape than f(x).
 
     back: at least 1.
     """
@@ -207,12 +207,12 @@ class Projection1D(Projection2D):
     axes: ClassVar[int] = 1
 
 
-# layer -> the one that does the same with an x(l-back)
+# layer -> the same layer with x(l-back) as its input
 PROJECTIONS: dict[type, Any] = {Dense: Projection, Conv1D: Projection1D, Conv2D: Projection2D}
 
 
 class Join(_OfTwo):
-    """x(l-back) and x(l-1) side by side, of maps the channels at each position: what joins the branches of a Concat.
+    """x(l-back) and x(l-1) concatenated, for maps the channels at each position: joins the branches of a Concat.
 
     back: at least 2.
     """

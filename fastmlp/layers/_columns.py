@@ -1,4 +1,4 @@
-"""The columns of the input where some of them are categories, and the tables that stand for those."""
+"""Columns, the input layer for data with categorical columns, and their Embeddings."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ UNKNOWN = ("error", "zero")
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """The table of a column of categories, integers 0 .. n_values - 1: a row of `units` learned numbers for each value.
-    It is a Dense layer without bias of n_values one-hot columns, without the products by 0.
+    """The table of a categorical column, integers 0 .. n_values - 1: a row of `units` learned numbers for each value.
+    It equals a Dense layer without bias on n_values one-hot columns, without the products by 0.
 
     n_values: 1 to 2^24. units: at least 1.
-    unknown: what becomes of other integers and NaN: "error", a ValueError, or "zero", a row of zeros. What to_onnx,
-        to_c and to_torch make cannot refuse them, and gives zeros either way.
-    init: how the rows start: a name as of Dense, with a single input, since one value is there at a time, so that
-        "lecun_normal" is numbers of variance 1, as in PyTorch; or a number or an array of shape (n_values, units).
-    lr_scale: factor of the learning rate, 0 to leave the table as it is. decay: factor of the optimiser's l2, l1 and
-        weight_decay. Both come on top of those of Columns; layers with ties have none.
+    unknown: for other integers and NaN: "error", a ValueError, or "zero", a row of zeros. Models from to_onnx, to_c and
+        to_torch cannot raise errors, and give zeros in both cases.
+    init: the initial rows: a name as in Dense, with a fan-in of 1, since one value is present at a time, so that
+        "lecun_normal" gives numbers of variance 1, as in PyTorch; or a number or an array of shape (n_values, units).
+    lr_scale: factor of the learning rate, 0 to freeze the table. decay: factor of the optimiser's l2, l1 and
+        weight_decay. Both are multiplied by those of Columns; layers with ties must not have any.
     """
 
     n_values: int
@@ -58,23 +58,23 @@ class Embedding:
 
 @dataclass(frozen=True, eq=False)
 class Columns(Layer):
-    """The input as the first entry of MLP's list, where columns of X are categories: X has `numeric` columns of numbers
-    and then one column of integers for each of the categories, (n, numeric + categories). The layer gives the numbers
-    as they are and then, for each category, the row of its Embedding (Guo and Berkhahn 2016).
+    """The first entry of MLP's list if some columns of X are categories: X has `numeric` columns of numbers, then one
+    column of integers for each category, (n, numeric + categories). The output is the numbers, unchanged, then for each
+    category the row of its Embedding (Guo and Berkhahn 2016).
 
     `net.W[l]` is all tables one after the other, (elements,); `net.layers[l - 1].tables(net.W[l])` has them as views
     (n_values, units).
 
-    Categories are no numbers: derivatives by them are 0, and noise and attacks leave them alone. Steps of SGD without
-    momentum and of Adagrad, both without l2 and l1, touch only the rows that occur in a batch. All other steps move all
-    rows, since with momenta, means of squares or decay those with a gradient of 0 move too.
+    Derivatives with respect to categories are 0, and noise and attacks do not change them. Steps of SGD without
+    momentum and of Adagrad, both without l2 and l1, update only the rows that occur in a batch. All other optimisers
+    update all rows, since momentum, means of squares or decay change rows with a gradient of 0 too.
 
-    Layers for the numbers alone stand in a branch: `MLP([5, Concat([Columns(3), Scale()], Columns(0, [a, b])), 1])` has
-    3 numbers and 2 categories. Columns read the input, and where there are categories nothing else does.
+    Layers for the numbers alone belong in a branch: `MLP([5, Concat([Columns(3), Scale()], Columns(0, [a, b])), 1])`
+    has 3 numbers and 2 categories. Columns must read the input; if there are categories, no other layer may read it.
 
-    numeric: at least 0, how many of the first columns pass. categories: Embeddings of the last columns.
-    lr_scale: factor of the learning rate. decay: factor of the optimiser's l2, l1 and weight_decay. As of Dense, of all
-        tables alike; an Embedding may have others on top.
+    numeric: at least 0, the number of first columns that pass unchanged. categories: Embeddings of the last columns.
+    lr_scale: factor of the learning rate. decay: factor of the optimiser's l2, l1 and weight_decay. As in Dense, for
+        all tables; each Embedding may have further factors.
     """
 
     numeric: int
@@ -115,9 +115,9 @@ class Columns(Layer):
                                        fans=(1, table.units)).ravel() for k, table in enumerate(self.categories)])
 
     def tables(self, W: Floats) -> list[NDArray[Any]]:
-        """W(l), or what is like it, such as its gradient: (elements,) as a view (n_values, units) for each category.
+        """W(l), or an array like it such as its gradient, (elements,), as a view (n_values, units) for each category.
 
-        ValueError where it has another shape.
+        ValueError if it has another shape.
         """
         wanted = self.weights(()) or (0,)
         if not isinstance(W, np.ndarray) or W.shape != wanted:

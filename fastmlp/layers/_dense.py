@@ -1,4 +1,4 @@
-"""Layers of units that are each connected to all before, and what drops some of them in training."""
+"""Dense layers and Dropout."""
 from __future__ import annotations
 
 import math
@@ -17,21 +17,21 @@ from ._base import MOST_UNITS, Layer, Theta, activation_name, in_brackets
 class Dense(Layer):
     """A layer of `units` units, each connected to all units of the layer before: s = W^T x + b, x' = theta(s).
 
-    With groups=g the units before and these are cut into g groups of one size, and units see only those of their own
-    group: W is g blocks on the diagonal, kept and computed without the zeros between them. `net.W[l]` has shape
+    With groups=g, the inputs and the units are divided into g groups of equal size, and units see only inputs of their
+    own group: W is block diagonal with g blocks, stored and computed without the zeros. `net.W[l]` has shape
     (g, d(l-1) / g, units / g).
 
     units: d(l), at least 1.
     activation: a name, see `fastmlp.activations()`, or (name, argument), as ("elu", 0.5).
     bias: whether the layer has a bias b.
-    init: how W starts: a name (see `fastmlp.initializers()`), ("normal", sigma) or ("uniform", a) for numbers of a
-        standard deviation or from -a to a, or an array of shape (d(l-1), units), with groups (g, d(l-1) / g,
-        units / g).
-    bias_init: the number that all of b start from, such a pair, or an array of shape (units,).
+    init: the initial W: a name (see `fastmlp.initializers()`); ("normal", sigma) or ("uniform", a) for random numbers
+        with this standard deviation, or from -a to a; or an array of shape (d(l-1), units), with groups
+        (g, d(l-1) / g, units / g).
+    bias_init: the initial b: a number for all elements, such a pair, or an array of shape (units,).
     groups: at least 1; d(l-1) and units must be multiples of it.
-    lr_scale: factor of the learning rate of W and b, 0 to leave them as they are. bias_lr_scale: one more of b alone.
-    decay, bias_decay: factors of the optimiser's l2, l1 and weight_decay, of W and of b, 0 for none.
-        Layers with ties have all four as they are by default.
+    lr_scale: factor of the learning rate of W and b, 0 to freeze them. bias_lr_scale: a further factor for b.
+    decay, bias_decay: factors of the optimiser's l2, l1 and weight_decay for W and for b, 0 for none.
+        Layers with ties must have the defaults of all four.
     """
 
     units: int
@@ -80,14 +80,14 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """In training each element of x is dropped with probability `rate`, else divided by 1 - rate; otherwise x passes as
-    it is (Srivastava et al. 2014).
+    """In training, each element of x is set to 0 with probability `rate`, and divided by 1 - rate otherwise; in
+    prediction x is unchanged (Srivastava et al. 2014).
 
-    Which elements are dropped depends on the network's seed, the epoch, the row's number and the unit: not on threads
+    Which elements are dropped depends on the network's seed, the epoch, the row's number and the unit, not on threads
     or batches.
 
-    rate: at least 0 and below 1, or a callable of the epoch that gives it, such as those of `fastmlp.schedules`; epochs
-        are counted as for the learning rate.
+    rate: at least 0 and below 1, or a callable (epoch) -> rate, such as those of `fastmlp.schedules`; epochs are
+        counted as for the learning rate.
     """
 
     rate: Any = 0.5
@@ -99,7 +99,7 @@ class Dropout(Layer):
         return replace(super().checked(name, dtype), rate=rate)
 
     def rate_at(self, epoch: int) -> float:
-        """The rate of an epoch, 0 the first. ValueError where a schedule gives what is none."""
+        """The rate of an epoch; the first is 0. ValueError if a schedule returns an invalid rate."""
         rate = self.rate(epoch) if callable(self.rate) else self.rate
         return _dropout_rate(f"the rate of Dropout in epoch {epoch}", rate)
 

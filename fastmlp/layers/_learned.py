@@ -1,4 +1,4 @@
-"""Activations as layers, with learned numbers and without, and gates."""
+"""Activations as layers, with or without learned numbers, and gated linear units."""
 from __future__ import annotations
 
 import math
@@ -14,9 +14,9 @@ from ._base import Layer, Theta, checked_activation
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """x(l) = theta(x(l-1)): an activation where the layer before has none of its own, as after a normalisation, a pool
-    or a sum: `[Dense(64), BatchNorm(), Activation("relu")]`. After a Dense layer or a convolution its own `activation`
-    costs less.
+    """x(l) = theta(x(l-1)): an activation after layers that have none of their own, such as normalisations, pooling or
+    sums: `[Dense(64), BatchNorm(), Activation("relu")]`. For a Dense layer or a convolution, its own `activation` is
+    faster.
 
     activation: a name, see `fastmlp.activations()`, or (name, argument).
     """
@@ -44,7 +44,7 @@ class _WithTheta(Layer):
 
 
 class _Blended(_WithTheta):
-    """theta(x) blended with x by a learned number for each feature, W."""
+    """An interpolation between x and theta(x), by a learned number for each feature, W."""
 
     def weights(self, shape: Shape) -> Shape:
         return shape[-1:]
@@ -55,12 +55,12 @@ class _Blended(_WithTheta):
 
 @dataclass(frozen=True, eq=False)
 class PReLU(_Blended):
-    """s = x where x > 0, else a x, with one learned a for each unit, of maps for each channel (He et al. 2015). a is
+    """s = x where x > 0, else a x, with a learned a for each unit, for maps for each channel (He et al. 2015). a is
     `net.W[l]` (units,).
 
-    init: the number that all of a start from, an array of shape (units,), or a name as of Dense.
-    lr_scale: factor of the learning rate of a, 0 to leave it as it is. decay: of the optimiser's l2, l1 and
-        weight_decay, which leave a alone unless it is above 0.
+    init: the initial a: a number for all elements, an array of shape (units,), or a name as in Dense.
+    lr_scale: factor of the learning rate of a, 0 to freeze it. decay: factor of the optimiser's l2, l1 and
+        weight_decay, 0 by default.
     """
 
     init: str | ArrayLike = 0.25
@@ -76,14 +76,14 @@ class PReLU(_Blended):
 
 @dataclass(frozen=True, eq=False)
 class Mixture(_Blended):
-    """s = (1 - a) x + a theta(x), with one learned a for each unit, of maps for each channel: between the identity,
-    a = 0, and an activation, a = 1, or beyond (as in RealMLP, Holzmüller et al. 2024). a is `net.W[l]` (units,). It
-    takes the place of the activation of the layer before: `[Dense(64), Mixture("mish")]`.
+    """s = (1 - a) x + a theta(x), with a learned a for each unit, for maps for each channel: between the identity,
+    a = 0, and an activation, a = 1, or beyond (as in RealMLP, Holzmüller et al. 2024). a is `net.W[l]` (units,). Use it
+    instead of the activation of the layer before: `[Dense(64), Mixture("mish")]`.
 
     theta: a name, see `fastmlp.activations()`, or (name, argument).
-    init: the number that all of a start from, an array of shape (units,), or a name as of Dense.
-    lr_scale: factor of the learning rate of a, 0 to leave it as it is. decay: of the optimiser's l2, l1 and
-        weight_decay, which leave a alone unless it is above 0.
+    init: the initial a: a number for all elements, an array of shape (units,), or a name as in Dense.
+    lr_scale: factor of the learning rate of a, 0 to freeze it. decay: factor of the optimiser's l2, l1 and
+        weight_decay, 0 by default.
     """
 
     theta: Theta
@@ -99,9 +99,9 @@ class Mixture(_Blended):
 
 @dataclass(frozen=True)
 class GLU(_WithTheta):
-    """x(l) = b theta(c), b the first and c the second half of the units of x(l-1), of maps of the channels at each
-    position: half as many units, each with a gate (Dauphin et al. 2017). `GLU("silu")` is SwiGLU, `GLU("gelu")` GEGLU
-    (Shazeer 2020): `[Dense(2 * 64), GLU("silu")]` are 64 units.
+    """Gated linear units: x(l) = b theta(c), where b is the first and c the second half of the units of x(l-1), for
+    maps of the channels at each position: half as many units, each with a gate (Dauphin et al. 2017). `GLU("silu")` is
+    SwiGLU, `GLU("gelu")` GEGLU (Shazeer 2020): `[Dense(2 * 64), GLU("silu")]` has 64 units.
 
     theta: a name, see `fastmlp.activations()`, or (name, argument).
     """

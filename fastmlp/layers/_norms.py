@@ -1,4 +1,4 @@
-"""Normalisations, over the batch and over a row, and layers with a number for each feature."""
+"""Normalisation over the batch and over each row, and layers that scale and shift each feature."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -15,21 +15,20 @@ from ._base import Layer
 
 @dataclass(frozen=True, eq=False)
 class BatchNorm(Layer):
-    """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), unit by unit, or channel by channel of maps (Ioffe and
+    """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), for each unit, or for maps for each channel (Ioffe and
     Szegedy 2015).
 
-    In training mean and var are those of the batch, rows counted by their sample weights, and derivatives go through
-    them. Everywhere else they are running ones, which each batch moves: mean <- (1 - momentum) mean + momentum times
-    the batch's, and var likewise, from the batch's with n - 1 in the place of n. They start from 0 and 1, are no
-    parameters, and go on in partial_fit, in files and in pickles. gamma is `net.W[l]` (units,), from 1,
-    beta `net.b[l]`, from 0.
+    In training, mean and var are those of the batch, weighted by sample weights, and derivatives go through them. In
+    all other calls they are running statistics, updated by each batch: mean <- (1 - momentum) mean + momentum times the
+    batch's; var likewise, with the batch's unbiased variance. They start at 0 and 1, are not parameters, and are kept
+    in partial_fit, files and pickles. gamma is `net.W[l]` (units,), initially 1, beta is `net.b[l]`, initially 0.
 
     With `adversarial` rows are moved where the network predicts worse, by the running statistics before the batch (as
     in the code of TRADES, Zhang et al. 2019); the batch's are then of the rows that were moved. Penalties on the
     sensitivity go through mean and var: they are of 1/c_i de/dx_i(0), where e is the sum over the batch of c_k e_k and
     c_k the share of row k in its weights.
 
-    momentum: above 0, at most 1. eps: above 0. lr_scale, decay: as of Scale, of gamma and beta.
+    momentum: above 0, at most 1. eps: above 0. lr_scale, decay: as in Scale, for gamma and beta.
     """
 
     momentum: float = 0.1
@@ -61,10 +60,10 @@ class BatchNorm(Layer):
 
 
 class _ByFeature(Layer):
-    """A layer with a factor gamma and a summand beta for each feature, as far as it has them: each of the units of a
-    row, or of the channels of a map, which are the same at all positions.
+    """A layer with a factor gamma and a summand beta, or one of them, for each feature: for each unit of a row, or for
+    each channel of a map, the same at all positions.
 
-    scale, shift: whether it has them.
+    scale, shift: whether it has gamma, beta.
     """
 
     scale: bool = True
@@ -87,11 +86,11 @@ class _ByFeature(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Scale(_ByFeature):
-    """s = gamma x: one learned factor for each unit, of maps for each channel. gamma is `net.W[l]` (units,).
+    """s = gamma x: a learned factor for each unit, for maps for each channel. gamma is `net.W[l]` (units,).
 
-    init: the number that all of gamma start from, an array of shape (units,), or a name as of Dense.
-    lr_scale: factor of the learning rate of gamma, 0 to leave it as it is. decay: of the optimiser's l2, l1 and
-        weight_decay, which leave gamma alone unless it is above 0.
+    init: the initial gamma: a number for all elements, an array of shape (units,), or a name as in Dense.
+    lr_scale: factor of the learning rate of gamma, 0 to freeze it. decay: factor of the optimiser's l2, l1 and
+        weight_decay, 0 by default.
     """
 
     init: str | ArrayLike = 1.0
@@ -106,10 +105,10 @@ class Scale(_ByFeature):
 
 @dataclass(frozen=True, eq=False)
 class Shift(_ByFeature):
-    """s = x + beta: one learned summand for each unit, of maps for each channel. beta is `net.b[l]` (units,).
+    """s = x + beta: a learned summand for each unit, for maps for each channel. beta is `net.b[l]` (units,).
 
-    init: the number that all of beta start from, an array of shape (units,), or a name as of Dense.
-    lr_scale, decay: as of Scale.
+    init: the initial beta: a number for all elements, an array of shape (units,), or a name as in Dense.
+    lr_scale, decay: as in Scale.
     """
 
     init: str | ArrayLike = 0.0
@@ -130,7 +129,7 @@ class Shift(_ByFeature):
 class _RowNorm(_ByFeature):
     """A normalisation of each row by statistics of its own units.
 
-    centred: whether their mean is taken away. eps: what is added to their variance, or to the mean of their squares.
+    centred: whether their mean is subtracted. eps: added to their variance, or to the mean of their squares.
     """
 
     centred: ClassVar[bool]
@@ -143,12 +142,12 @@ class _RowNorm(_ByFeature):
 
 @dataclass(frozen=True, eq=False)
 class LayerNorm(_RowNorm):
-    """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), row by row: mean and var are those of the row's own units
-    (Ba et al. 2016). Of maps those of the channels at each position, position by position, as in ConvNeXt.
+    """s = gamma x^ + beta, x^ = (x - mean) / sqrt(var + eps), for each row: mean and var are those of the row's own
+    units (Ba et al. 2016). For maps, those of the channels at each position, as in ConvNeXt.
 
-    gamma is `net.W[l]` (units,), from 1, beta `net.b[l]`, from 0.
+    gamma is `net.W[l]` (units,), initially 1, beta is `net.b[l]`, initially 0.
 
-    eps: above 0. scale, shift: whether there is a gamma, a beta; without, 1 and 0. lr_scale, decay: as of Scale, of
+    eps: above 0. scale, shift: whether there is a gamma, a beta; otherwise 1 and 0. lr_scale, decay: as in Scale, for
     both.
     """
 
@@ -175,10 +174,10 @@ class LayerNorm(_RowNorm):
 
 @dataclass(frozen=True, eq=False)
 class RMSNorm(_RowNorm):
-    """s = gamma x^, x^ = x / sqrt(mean(x^2) + eps), row by row: the mean is over the row's own units (Zhang and
-    Sennrich 2019). Of maps it is over the channels at each position. gamma as of LayerNorm.
+    """s = gamma x^, x^ = x / sqrt(mean(x^2) + eps), for each row: the mean is over the row's own units (Zhang and
+    Sennrich 2019). For maps it is over the channels at each position. gamma as in LayerNorm.
 
-    eps: above 0. scale: whether there is a gamma. lr_scale, decay: as of Scale.
+    eps: above 0. scale: whether there is a gamma. lr_scale, decay: as in Scale.
     """
 
     eps: float = 1e-5

@@ -1,4 +1,4 @@
-"""Encodings of numeric features: as waves, and by bins."""
+"""Encodings of numeric features: periodic functions of learned frequencies, and piecewise linear encoding by bins."""
 from __future__ import annotations
 
 import math
@@ -20,22 +20,22 @@ OF_DENSE = [field.name for field in fields(Dense) if field.name != "groups"]  # 
 
 
 class Periodic(Block):
-    """Each numeric feature as waves of learned frequencies, beside the feature itself: from x_i cos(2 pi c x_i) and
-    sin(2 pi c x_i) for `n_frequencies` numbers c of its own, then with `linear=m` a linear map of these to m units of
-    the feature's own (Gorishniy, Rubachev and Babenko 2022, arXiv 2203.05556, "PL", with `activation="relu"` "PLR").
-    With `phases=True` cos(2 pi (c x_i + b)) alone, with a learned phase b each (RealMLP's "PBLD", Holzmüller et al.
-    2024, arXiv 2407.04491). Of n units before it makes n + n m: first those units, then the m of each.
+    """Periodic encoding of each numeric feature, appended to the features: for x_i, cos(2 pi c x_i) and sin(2 pi c x_i)
+    with `n_frequencies` learned numbers c for each feature; then with `linear=m` a linear map of these to m units for
+    each feature (Gorishniy, Rubachev and Babenko 2022, arXiv 2203.05556, "PL", with `activation="relu"` "PLR"). With
+    `phases=True`, only cos(2 pi (c x_i + b)), with a learned phase b each (RealMLP's "PBLD", Holzmüller et al. 2024,
+    arXiv 2407.04491). n input units give n + n m units: first the input, then m for each of its units.
 
-    n_frequencies: of each feature, at least 1.
-    sigma: standard deviation of the normal distribution that c is drawn from, above 0. In turns per unit of x: features
-        are best scaled to a standard deviation of about 1.
-    linear: m, at least 1, or None for the waves as they are: 2 n_frequencies for each feature, with phases
+    n_frequencies: for each feature, at least 1.
+    sigma: standard deviation of the normal distribution from which c is drawn, above 0, in cycles per unit of x:
+        features should be scaled to a standard deviation of about 1.
+    linear: m, at least 1, or None for the periodic functions themselves: 2 n_frequencies for each feature, with phases
         n_frequencies.
-    activation: of these m units. phases: see above. b is drawn evenly from -1/2 to 1/2.
-    lr_scale, decay: as of Dense, of all its weights.
+    activation: of these m units. phases: see above. b is drawn uniformly from -1/2 to 1/2.
+    lr_scale, decay: as in Dense, for all its weights.
 
-    In the network a Dense layer in as many groups as there are features gives c x_i + b, `Waves` follow, then another
-    Dense layer in groups, and a Join with the features.
+    The network contains a grouped Dense layer, with one group for each feature, for c x_i + b; then `Waves`, another
+    grouped Dense layer, and a Join with the features.
     """
 
     def __init__(self, n_frequencies: int, sigma: float = 0.1, linear: int | None = None,
@@ -75,10 +75,10 @@ class Periodic(Block):
 
 @dataclass(frozen=True)
 class Waves(Layer):
-    """x(l) = cos(2 pi x), then sin(2 pi x), of the units of each group in turn: what Periodic has after the products
-    c x. As many units as before, with sines twice as many.
+    """x(l) = cos(2 pi x), then sin(2 pi x), group by group: the layer of Periodic after the products c x. As many units
+    as the layer before, or twice as many with sines.
 
-    groups: of the units before, at least 1, which must divide them. sine: whether there are sines.
+    groups: of the units of the layer before, at least 1; must divide their number. sine: whether there are sines.
     """
 
     groups: int = 1
@@ -108,16 +108,16 @@ class PiecewiseLinear(Layer):
     (x_i - t_j) / (t_j+1 - t_j), held to at least 0 but for the first bin, and to at most 1 but for the last one. So
     each unit is a sum of functions of one feature each, linear in each bin.
 
-    A Dense layer on e as columns gives the same to rounding. But e is never made: a row costs as much as with two or
-    three columns for each feature, however many bins there are. W is `net.W[l]` (all bins, units), those of the first
-    feature first.
+    A Dense layer with e as its input gives the same up to rounding. But e is not computed: a row costs as much as two
+    or three columns for each feature, however many bins there are. W is `net.W[l]` (all bins, units), those of the
+    first feature first.
 
-    Without units it is the encoding alone, of which the Dense layer after it in the list takes the product: both become
-    this one layer of the network, `PiecewiseLinear(edges), Dense(64, "relu")` what `PiecewiseLinear(edges, 64, "relu")`
-    is. All but edges is then said of the Dense layer.
+    Without units it must be followed by a Dense layer, and both become one layer of the network:
+    `PiecewiseLinear(edges), Dense(64, "relu")` is the same as `PiecewiseLinear(edges, 64, "relu")`. All other arguments
+    are then given to the Dense layer.
 
-    edges: for each unit before an increasing array of at least 2; arrays may differ in length. `quantiles` gives them.
-    units, activation, bias, init, bias_init, lr_scale, decay, bias_lr_scale, bias_decay: as of Dense.
+    edges: for each input unit an increasing array of at least 2 numbers; arrays may differ in length. See `quantiles`.
+    units, activation, bias, init, bias_init, lr_scale, decay, bias_lr_scale, bias_decay: as in Dense.
     """
 
     edges: Sequence[ArrayLike]
@@ -135,8 +135,8 @@ class PiecewiseLinear(Layer):
 
     @staticmethod
     def quantiles(X: ArrayLike, n_bins: int = 48, dtype: DTypeLike = np.float32) -> list[NDArray[np.float64]]:
-        """Edges for each column of X, (n, d): the quantiles of its values that cut them into n_bins bins of as many
-        rows each, fewer where values repeat or the network's dtype does not tell them apart.
+        """Edges for each column of X, (n, d): quantiles that divide its values into n_bins bins with equal numbers of
+        rows; fewer bins if values repeat or are equal in the network's dtype.
 
         n_bins: at least 1. dtype: of the network.
         """
@@ -179,7 +179,7 @@ class PiecewiseLinear(Layer):
         return replace(self, **{field: getattr(entry, field) for field in OF_DENSE})
 
     def _check_alone(self, name: str) -> None:
-        """ValueError where something is said without units that is the Dense layer's."""
+        """ValueError if arguments are given without units that belong to the Dense layer."""
         for field in OF_DENSE:
             value = getattr(self, field)
             if isinstance(value, np.ndarray) or value != getattr(type(self), field):
@@ -190,7 +190,7 @@ class PiecewiseLinear(Layer):
 
     @property
     def n_bins(self) -> int:
-        """Of all features."""
+        """The number of bins of all features."""
         return sum(np.size(edges) - 1 for edges in self.edges)
 
     def engine_row(self, shape: Shape) -> dict[str, Any]:
@@ -209,13 +209,13 @@ class PiecewiseLinear(Layer):
 
 
 def _apart(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64]:
-    """Of numbers in their order those that a dtype tells from the one before, by a distance that has an inverse."""
+    """Of sorted numbers, those that differ in the dtype from the one before, by a distance that has an inverse."""
     held, first = np.unique(values.astype(dtype), return_index=True)
     return values[first[np.append(True, np.diff(held.astype(np.float64)) > 2 * np.finfo(dtype).tiny)]]
 
 
 def _edges(name: str, edges: Any, dtype: DTypeLike) -> tuple[float, ...]:
-    """Edges of a feature, checked: in a dtype they increase, and their distances have inverses."""
+    """The edges of a feature, checked: in the dtype they increase, and their distances have inverses."""
     values = _arrays.numeric(name, edges, np.float64).astype(np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"{name} must be at least 2 numbers in a row, got an array of shape {values.shape}")

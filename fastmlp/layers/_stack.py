@@ -1,4 +1,4 @@
-"""Layers one upon the other, as a network has them, and blocks, which are several layers."""
+"""The stack of a network's layers, built entry by entry, and the base class of blocks, which become several layers."""
 from __future__ import annotations
 
 import math
@@ -13,10 +13,10 @@ from ._base import MOST_UNITS, Layer
 
 
 class Stack:
-    """A network's layers so far.
+    """The layers of a network so far.
 
     shapes: of x(0) .. x(l). specs: a checked spec for each layer. dtype: of the network. unfinished: a checked spec
-    that waits for the next entry.
+    that must be combined with the next entry, or None.
     """
 
     def __init__(self, input_shape: Shape, dtype: DTypeLike) -> None:
@@ -31,7 +31,7 @@ class Stack:
         return len(self.specs)
 
     def append(self, entry: Any, name: str) -> None:
-        """Check a layer or a block, and put it on top; errors call it by a name, as "layers[2]"."""
+        """Check a layer or a block, and add it. name: for errors, such as "layers[2]"."""
         if self.unfinished is not None:
             entry, self.unfinished = self.unfinished.finished_by(entry, name), None
         if isinstance(entry, Block):
@@ -58,9 +58,9 @@ class Block:
     """An entry of MLP's list that stands for several layers."""
 
     def with_specs(self, spec_of: Callable[[Any], Any]) -> Self:
-        """The block with spec_of(entry) for each entry in it."""
+        """The block with each of its entries replaced by spec_of(entry)."""
         raise NotImplementedError
 
     def append_to(self, stack: Stack, name: str) -> None:
-        """Put its layers on a stack; errors call the block by a name."""
+        """Add its layers to a stack. name: of the block, for errors."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Layers that slide a window over a map, channels last: convolutions and pools."""
+"""Convolutions and pooling: layers that slide a window over a map, channels last."""
 from __future__ import annotations
 
 import math
@@ -31,8 +31,8 @@ class _Windowed(Layer):
         return super().engine_row(shape) | {"window": self.window(shape)}
 
     def window(self, shape: Shape) -> Shape:
-        """The numbers of window_t for a map of a shape: h, w, c, then by pairs the kernel, strides, paddings before,
-        dilations and positions; a map of one axis has h = 1. ValueError where they do not fit."""
+        """The numbers of window_t for a map of this shape: h, w, c, then as pairs the kernel, strides, paddings before
+        the map, dilations and numbers of positions; a map of one axis has h = 1. ValueError if they do not fit."""
         name, n = type(self).__name__, self.axes
         if len(shape) != n + 1:
             wanted = ("(length, c)", "(h, w, c)")[n - 1]
@@ -54,7 +54,7 @@ class _Windowed(Layer):
         return (*rows[0], shape[-1], *(int(i) for row in rows[1:] for i in row))
 
     def _padding(self, shape: Shape, kernel: Shape, stride: Shape, reach: list[int]) -> tuple[Sequence[int], list[int]]:
-        """How many zeros stand before the map and how many around it, by axis."""
+        """(zeros before the map, zeros before and after it together), by axis."""
         name = type(self).__name__
         if isinstance(self.padding, str) and self.padding == "same":
             around = [max((-(-size // s) - 1) * s + r - size, 0) for size, s, r in zip(shape, stride, reach)]
@@ -68,7 +68,7 @@ class _Windowed(Layer):
         return before, [2 * p for p in before]
 
     def _by_axis(self, name: str, value: Any, least: int) -> Shape:
-        """A number for each axis, of one for all or of as many as there are axes."""
+        """A number for each axis. value: a single number for all axes, or one for each."""
         values = (value,) * self.axes if _checks.is_integer(value) else value
         name = f"{name} of {type(self).__name__}"
         if not isinstance(values, (tuple, list)) or len(values) != self.axes:
@@ -81,10 +81,10 @@ class _Windowed(Layer):
 
 
 class _Linear(_Windowed):
-    """A layer that a Dense layer of shared weights and zeros can stand for: `as_dense` gives that."""
+    """A layer that is equal to a Dense layer with tied weights and zeros: see `as_dense`."""
 
     def weight_ids(self, input_shape: Sequence[int]) -> NDArray[np.int64]:
-        """(d(l-1), d(l)): which number of W(l).ravel() stands in each place of the Dense layer's W, -1 for none."""
+        """(d(l-1), d(l)): for each element of the Dense layer's W the index in W(l).ravel(), or -1 for 0."""
         shape = map_shape(input_shape)
         h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = self.window(shape)
         channels = self.after(shape)[-1]
@@ -117,12 +117,11 @@ class _Conv(_Linear):
 
     def as_dense(self, input_shape: Sequence[int], layer: int, W: ArrayLike | None = None,
                  b: ArrayLike | None = None) -> tuple[Dense, list[Frozen | TiedMap]]:
-        """The same layer as (a Dense spec, the ties that make it so): weights are tied where the kernel stands and
-        frozen at 0 elsewhere.
+        """The same layer as (a Dense spec, ties): weights of the kernel are tied, all others are frozen at 0.
 
-        input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b : what
-        the kernel and its biases start from; None for zeros, from which relu units never learn. ValueError where W or b
-        has another shape than the layer's.
+        input_shape : of the map that it reads. layer : l, the number of the Dense layer in its network. W, b : initial
+        kernel and biases; None for zeros, from which relu units never learn. ValueError if W or b has another shape
+        than the layer's.
         """
         ids, layer = self.weight_ids(input_shape), _checks.integer("layer", layer, 1)
         wanted = self.weights(map_shape(input_shape))
@@ -146,10 +145,10 @@ class _AvgPool(_Linear):
 
     def as_dense(self, input_shape: Sequence[int], layer: int, W: ArrayLike | None = None,
                  b: ArrayLike | None = None) -> tuple[Dense, list[Frozen | TiedMap]]:
-        """The same layer as (a Dense spec, the ties that make it so): all weights are frozen.
+        """The same layer as (a Dense spec, ties): all weights are frozen.
 
-        input_shape : the map before it. layer : l, its number in the network that the Dense layer is for. W, b are not
-        used: a pool has none.
+        input_shape : of the map that it reads. layer : l, the number of the Dense layer in its network. W, b are not
+        used: pooling has none.
         """
         ids, layer = self.weight_ids(input_shape), _checks.integer("layer", layer, 1)
         share = 1 / math.prod(self._by_axis("kernel", self.kernel, 1))
@@ -162,16 +161,16 @@ class _AvgPool(_Linear):
 
 @dataclass(frozen=True, eq=False)
 class Conv2D(_Conv):
-    """A convolution of maps (h, w, c_in) with `filters` kernels: each unit sees a window of the map before, and all
-    windows share the weights W of shape (kh, kw, c_in, filters) and b of shape (filters,). Written as a
-    cross-correlation, unflipped.
+    """A convolution of maps (h, w, c_in) with `filters` kernels: each unit sees a window of the input map, and all
+    windows share the weights W of shape (kh, kw, c_in, filters) and b of shape (filters,). As usual it is a
+    cross-correlation: kernels are not flipped.
 
     filters: channels of the output, at least 1.
     kernel, stride, dilation: a number, or one for each axis.
     activation: a name, see `fastmlp.activations()`, or (name, argument).
-    padding: zeros around the map: "valid" none, "same" as many as keep ceil(size / stride) positions (where they are
-        odd, one more below and to the right), or a number, or one for each axis, on both sides.
-    bias, init, bias_init, lr_scale, decay, bias_lr_scale, bias_decay: as of Dense; the fan-in is kh kw c_in, the
+    padding: zeros around the map: "valid" for none; "same" for ceil(size / stride) positions (if their number is odd,
+        one more below and to the right); or a number for each side, or one for each axis.
+    bias, init, bias_init, lr_scale, decay, bias_lr_scale, bias_decay: as in Dense; the fan-in is kh kw c_in, the
         fan-out kh kw filters.
     """
 
@@ -198,10 +197,10 @@ class Conv1D(Conv2D):
 
 @dataclass(frozen=True)
 class MaxPool2D(_Windowed):
-    """The largest of each window, by channel; the gradient goes to the first of equal ones. Padding never wins.
+    """The maximum of each window, by channel; the gradient goes to the first of equal elements. Padding is ignored.
 
     kernel, stride: a number, or one for each axis; stride None means the kernel.
-    padding: "valid", "same" or numbers, as of Conv2D; numbers at most half the kernel.
+    padding: "valid", "same" or numbers, as in Conv2D; numbers at most half the kernel.
     """
 
     kernel: ByAxis
@@ -219,7 +218,7 @@ class MaxPool1D(MaxPool2D):
 
 @dataclass(frozen=True)
 class AvgPool2D(_AvgPool):
-    """The mean of each window, by channel; padding counts as zeros. Arguments as of MaxPool2D."""
+    """The mean of each window, by channel; padding counts as zeros. Arguments as in MaxPool2D."""
 
     kernel: ByAxis
     stride: ByAxis | None = None
@@ -249,7 +248,8 @@ class GlobalAvgPool(_Windowed):
 
 @dataclass(frozen=True)
 class Flatten(_Windowed):
-    """A map as a row of units, in C order: what a Dense layer takes a map for anyway. A mean over windows of one."""
+    """A map as a row of units, in C order, as a Dense layer reads maps anyway. Implemented as a mean over windows of
+    one element."""
 
     kind: ClassVar[str] = "avg_pool"
 

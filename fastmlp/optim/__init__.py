@@ -1,10 +1,9 @@
-"""Optimisers: small frozen specs. The steps themselves are in the C level.
+"""Specs of optimisers, which are immutable. The steps themselves are implemented in C.
 
 lr is a number, or a callable of the epoch such as those of `fastmlp.schedules`.
-l2 adds l2/2 ||W||^2 and l1 adds l1 ||W||_1 to what is minimised, for weights, not for biases; the losses that fit
-reports are without them. clip_norm scales the gradient of all parameters down to that Euclidean norm where it is
-larger, before penalties. learning_rate, of all of them and by keyword alone, is another name for lr in the call:
-Adam(learning_rate=0.01) is Adam(lr=0.01).
+l2 adds l2/2 ||W||^2 and l1 adds l1 ||W||_1 to the minimised function, for weights, not for biases; reported losses do
+not include them. clip_norm scales the gradient of all parameters down to this Euclidean norm if it is larger, before
+penalties are added. The keyword learning_rate is an alias of lr: Adam(learning_rate=0.01) is Adam(lr=0.01).
 """
 import functools
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ if not TYPE_CHECKING:
 
 
 def named(given: Any) -> Optimizer:
-    """An optimiser's spec, or its name, which stands for its defaults, as a spec."""
+    """An optimiser's spec; a name becomes the spec with default values."""
     if isinstance(given, Optimizer):
         return given
     if not isinstance(given, str):
@@ -52,6 +51,6 @@ def _with_defaults(name: str) -> Optimizer:
 
 
 def rate(optimizer: Optimizer, epoch: int, dtype: DTypeLike = np.float64) -> float:
-    """The learning rate of an epoch. ValueError where a schedule gives what is none in a dtype."""
+    """The learning rate of an epoch. ValueError if a schedule returns a number that is not valid in the dtype."""
     lr = optimizer.lr(epoch) if callable(optimizer.lr) else optimizer.lr
     return number(f"the learning rate of epoch {epoch}", lr, least=0, dtype=dtype)

@@ -1,4 +1,4 @@
-"""What is asked of an optimiser's spec."""
+"""The base class of optimiser specs."""
 from __future__ import annotations
 
 import functools
@@ -31,13 +31,13 @@ def eps_limits(dtype: Any) -> Limits:
 
 @dataclass(frozen=True, repr=False)
 class _OtherName:
-    """Gives all specs below the keyword learning_rate, another name for lr."""
+    """Makes the keyword learning_rate an alias of lr, in all subclasses."""
 
     learning_rate: InitVar[Any] = field(default=None, kw_only=True)
 
 
 class Optimizer(_OtherName, Shown):
-    """What is asked of an optimiser's spec.
+    """The base class of optimiser specs.
 
     step: the name of its step in the engine's table STEPS. lr, learning_rate, l2, l1, clip_norm: as in `fastmlp.optim`.
     """
@@ -64,14 +64,14 @@ class Optimizer(_OtherName, Shown):
         return {name: known[name] for name in vars(self) if name in known}
 
     def check(self, dtype: DTypeLike) -> None:
-        """ValueError or TypeError that names a number with which no network of a dtype can be trained."""
+        """ValueError or TypeError that names a number which is not valid for networks of this dtype."""
         optional = {"lr": callable(self.lr), "clip_norm": self.clip_norm is None}
         for name, limits in self.limits(dtype).items():
             if not optional.get(name):
                 number(name, getattr(self, name), **limits, dtype=dtype)
 
     def numbers(self, lr: float) -> dict[str, float]:
-        """What the formula of a step has besides, by the names of `Step`."""
+        """The other numbers in the formula of a step, by the names of `Step`."""
         return {}
 
     def at_rate(self, lr: float) -> Step:
@@ -81,5 +81,5 @@ class Optimizer(_OtherName, Shown):
 
     @property
     def n_slots(self) -> int:
-        """How many numbers of state there are for each parameter."""
+        """The number of state arrays."""
         return STEPS[self.step][1]

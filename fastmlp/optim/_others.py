@@ -1,4 +1,4 @@
-"""The optimisers that fewer use."""
+"""Less common optimisers: NAdam, RMSprop, Adagrad and Lion."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -74,8 +74,8 @@ class Adagrad(Optimizer):
 @dataclass(frozen=True, repr=False)
 class Lion(Optimizer):
     """Lion (Chen et al. 2023): w <- (1 - lr weight_decay) w - lr sign(beta1 m + (1 - beta1) g), then
-    m <- beta2 m + (1 - beta2) g; the decay is of weights, not of biases. lr and weight_decay suit it where they are a
-    third to a tenth, and three to ten times, AdamW's."""
+    m <- beta2 m + (1 - beta2) g; the decay is for weights, not for biases. Recommended: a third to a tenth of AdamW's
+    lr, and three to ten times its weight_decay."""
 
     lr: Any = 1e-4
     beta1: float = 0.9

@@ -1,4 +1,4 @@
-"""Inputs moved, within a small distance, to where the loss is larger. All take `model`, an MLP or a fitted
+"""Adversarial attacks: move inputs by a small distance to increase the loss. All take `model`, an MLP or a fitted
 estimator."""
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def fgsm(model: Model, X: Any, y: Any, eps: float, norm: float = math.inf,
     """The fast gradient method (Goodfellow, Shlens and Szegedy 2015, arXiv 1412.6572): X + eps sign(de/dx(0)), for norm
     2 X + eps g / |g|.
 
-    X : (n, d(0)). y : the model's targets. eps : how far. clip : (low, high), the range of X, kept, or None. Returns
-    (n, d(0)). ValueError and TypeError where an argument does not fit, or X is not within clip.
+    X : (n, d(0)). y : the model's targets. eps : the largest distance. clip : (low, high), the range of X, which is
+    kept, or None. Returns (n, d(0)). ValueError or TypeError for wrong arguments, or if X is not within clip.
     """
     require_network(model, pipelines=False)
     return _moved(Target(model, X, required(y)), Attack(eps, norm=norm, clip=clip), 0)
@@ -26,13 +26,13 @@ def fgsm(model: Model, X: Any, y: Any, eps: float, norm: float = math.inf,
 def pgd(model: Model, X: Any, y: Any, eps: float, eps_step: float | None = None, max_iter: int = 20,
         num_random_init: int = 0, norm: float = math.inf, clip: tuple[float, float] | None = None,
         random_state: Any = None) -> Floats:
-    """Projected gradient descent (Madry et al. 2018, arXiv 1706.06083): steps along the gradient of the loss, each back
-    to within eps of X.
+    """Projected gradient descent (Madry et al. 2018, arXiv 1706.06083): steps along the gradient of the loss, each
+    projected back to within eps of X.
 
-    X : (n, d(0)). y : the model's targets. eps : how far; eps_step : of a step, default 2.5 eps / max_iter, of a single
-    step eps. norm : math.inf or 2. num_random_init : 0 starts from X; k > 0 starts k times at random within eps and
-    keeps for each row the worst. clip : (low, high), the range of X, kept, or None. Returns (n, d(0)). ValueError and
-    TypeError as of fgsm.
+    X : (n, d(0)). y : the model's targets. eps : the largest distance; eps_step : size of a step, default 2.5 eps /
+    max_iter, or eps for a single step. norm : math.inf or 2. num_random_init : 0 starts from X; k > 0 starts k times
+    from random points within eps and keeps the worst result for each row. clip : (low, high), the range of X, which is
+    kept, or None. Returns (n, d(0)). ValueError and TypeError as in fgsm.
     """
     num_random_init = _checks.integer("num_random_init", num_random_init, 0, MOST_DRAWS)
     require_network(model, pipelines=False)

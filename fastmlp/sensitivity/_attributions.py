@@ -1,24 +1,24 @@
-"""Attributions: how much each feature of a row has to do with an output, or with the row's error.
+"""Attributions: how much each feature of a row contributes to an output, or to the row's error.
 
-All take `model`, an MLP, a fitted estimator, or a fitted Pipeline that ends with one, whose last step is what they
-speak of, by the features that the steps before give it; X (n, d(0)), dense or sparse, as the model takes it; and say of
-which number f of each row they speak: y, the model's targets (labels of a classifier's classes_), for the loss; or
-output, k or one for each row (n,); or neither, for the only output, or of a softmax the class that is predicted. They
-return (n, d(0)) in the network's dtype, and work in blocks of rows: what they hold besides is about 100 MiB, or what
-one row needs. Random numbers do not depend on the blocks.
+All take `model`, an MLP, a fitted estimator, or a fitted Pipeline that ends with one; for a Pipeline, attributions are
+those of its last step, for the features that the previous steps compute. X (n, d(0)), dense or sparse, is as the model
+takes it. The attributed number f of each row is the loss if y is given, the model's targets (labels of a classifier's
+classes_); or an output if `output` is given, k or one for each row (n,); or with neither, the only output, or with
+softmax that of the predicted class. They return (n, d(0)) in the network's dtype, and work in blocks of rows: memory
+besides the result is about 100 MiB, or what one row needs. Random numbers do not depend on the blocks.
 
-Of a TabularClassifier or TabularRegressor they return (n, n_features_in_): for each column of the table the sum over
-the features that it is encoded as. f is the mean of the members' outputs x(L), of their probabilities, or of their
-losses; of regression it is in units of the standardised y.
+For a TabularClassifier or TabularRegressor they return (n, n_features_in_): for each column of the table the sum over
+the features that encode it. f is the mean of the members' outputs x(L), probabilities or losses; in regression it is in
+units of the standardised y.
 
-at="logits", the default, is of x(L), before the loss's link, at="probabilities" of what predict gives. Where a softmax
-is sure of itself its derivatives vanish, though the logits still say what the network looks at; and a probability also
-rises as the other classes' logits fall, so it mixes reasons for one class with reasons against the others.
+at="logits", the default, is for x(L), before the loss's link; at="probabilities" for the results of predict. If a
+softmax is saturated, derivatives of probabilities vanish, while those of logits still show which inputs matter; and a
+probability also rises as the other classes' logits fall, so it mixes reasons for one class with reasons against others.
 
-Columns of categories are no numbers: they stay as they are in each row wherever an attribution moves it, and have 0.
+Categorical columns are not changed where an attribution moves a row, and have attribution 0.
 
-Errors: ValueError where y and output are both given, or neither for several outputs without softmax, or do not fit;
-TypeError for a model of another kind.
+Errors: ValueError if y and output are both given, or neither for several outputs without softmax, or do not fit;
+TypeError for another kind of model.
 """
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .. import _arrays, _checks
 from .._types import Floats
 from ._target import MOST_DRAWS, Model, Target, dense_rows, last_step, naming, networks, standard_deviations
 
-MOST_STEPS = 4096  # nodes of a quadrature: the time for its weights grows by their cube
+MOST_STEPS = 4096  # nodes of a quadrature: the time to compute its weights grows with their cube
 # of m rows x (m, 1, d(0)) and their numbers: points (m, n_points, d(0)), and what derivatives there are multiplied by
 Points = Callable[[Floats, slice], tuple[Floats, Any]]
 
@@ -50,16 +50,16 @@ def input_x_gradient(model: Model, X: Any, y: Any = None, output: Any = None, at
 def integrated_gradients(model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits", *,
                          baselines: ArrayLike | None = None, n_steps: int = 50,
                          return_convergence_delta: bool = False) -> Floats | tuple[Floats, Floats]:
-    """(x_j - b_j) times the mean of df/dx_j on the straight way from a baseline b to x (Sundararajan, Taly, Yan 2017,
+    """(x_j - b_j) times the mean of df/dx_j on the straight line from a baseline b to x (Sundararajan, Taly, Yan 2017,
     arXiv 1703.01365).
 
-    baselines : (d(0),), or (n, d(0)) for one for each row, flat or as maps; None for zeros. Of an estimator of tables a
-    table of one row or n; None for encoded features of 0, which say nothing of any column. n_steps : nodes of the
-    Gauss-Legendre rule.
+    baselines : (d(0),), or (n, d(0)) for one for each row, flat or as maps; None for zeros. For an estimator of tables,
+    a table of one row or n; None for encoded features of 0, which carry no information about any column. n_steps :
+    nodes of the Gauss-Legendre rule.
 
-    They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), delta (n,) by how much
-    they miss it. That falls with n_steps: fast for smooth activations, as 1 / n_steps where relu or max pooling give
-    df/dx jumps.
+    They sum to f(x) - f(b). With return_convergence_delta=True returns (attributions, delta), where delta (n,) is the
+    error of this sum. It falls with n_steps: fast for smooth activations, as 1 / n_steps if df/dx has jumps because of
+    relu or max pooling.
     """
     _checks.boolean("return_convergence_delta", return_convergence_delta)
     f = Target(model, X, y, output, at)
@@ -83,8 +83,8 @@ def smooth_grad(model: Model, X: Any, y: Any = None, output: Any = None, at: str
                 stdev: ArrayLike = 0.1, random_state: Any = None) -> Floats:
     """The mean of df/dx_j at n_samples points around x, x plus normal noise (Smilkov et al. 2017, arXiv 1706.03825).
 
-    stdev : of the noise, a number or one for each feature (d(0),), in units of X; the paper takes 0.1 to 0.2 of X's
-    range. Of an estimator of tables in units of the encoded features.
+    stdev : of the noise, a number or one for each feature (d(0),), in units of X; the paper uses 0.1 to 0.2 of X's
+    range. For an estimator of tables, in units of the encoded features.
     """
     f = Target(model, X, y, output, at)
     n_samples = _checks.integer("n_samples", n_samples, 1, MOST_DRAWS)
@@ -102,8 +102,8 @@ def expected_gradients(model: Model, X: Any, y: Any = None, output: Any = None, 
     """Integrated gradients with baselines drawn from a background: the mean over n_samples draws of b from the
     background and t from [0, 1] of (x_j - b_j) df/dx_j at b + t (x - b) (Erion et al. 2021, arXiv 1906.10670).
 
-    background : (m, d(0)), rows such as the training data. The sum is f(x) less the mean of f over the background, but
-    for the chance of the draws.
+    background : (m, d(0)), rows such as the training data. The sum is f(x) minus the mean of f over the background, up
+    to sampling error.
     """
     f = Target(model, X, y, output, at)
     n_samples, rng = _checks.integer("n_samples", n_samples, 1, MOST_DRAWS), _checks.generator(random_state)
@@ -120,9 +120,9 @@ def expected_gradients(model: Model, X: Any, y: Any = None, output: Any = None, 
 
 
 def _weighted_sum(f: Target, n_points: int, points: Points, change: Callable[..., Floats] = np.asarray) -> Floats:
-    """sum_t D_t df/dx(Z_t) of each row x, where points(x, rows) gives Z (m, n_points, d(0)) and D, that or what
-    broadcasts to it, of m rows x (m, 1, d(0)). change : what is made of the sums before those of a table's columns are
-    added up."""
+    """sum_t D_t df/dx(Z_t) for each row x. points(x, rows), for m rows x (m, 1, d(0)), returns Z (m, n_points, d(0))
+    and D, which is broadcast to the same shape. change : applied to the sums, before those of a table's columns are
+    added."""
     out, numeric = np.empty((f.n, f.n_columns), f.net.dtype), f.net._network.numeric
     for rows in f.blocks(n_points):
         x = dense_rows(f.X, rows, f.net.dtype)[:, None]

@@ -1,4 +1,4 @@
-"""Derivatives of a network's error and outputs by its input, as functions; MLP has them as methods."""
+"""Derivatives of a network's error and outputs by its input, as functions that call MLP's methods."""
 from __future__ import annotations
 
 from typing import Any

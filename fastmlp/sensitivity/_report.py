@@ -1,4 +1,4 @@
-"""What noise on the input does to the error, how steep the network is, and a report that concludes from both."""
+"""The error with noise on the input, local Lipschitz constants, and a report with a verdict from both."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ from ._target import (
     standard_deviations,
 )
 
-SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # of a report, in standard deviations of each feature
-SMALL = 2  # the number of the sigma that verdicts go by
-RISE = 1.5  # a loss has risen where it is more than this many times as large
+SIGMAS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0)  # noise of a report, in standard deviations of each feature
+SMALL = 2  # index of the sigma that is used for verdicts
+RISE = 1.5  # a loss has risen if it is more than this times as large
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 VERDICTS = {  # (test error has risen over training error, training error has risen with small noise)
     (False, False): "Steady: the network does on new rows as on those it has seen, and small noise on the input does "
@@ -44,7 +44,7 @@ VERDICTS = {  # (test error has risen over training error, training error has ri
 class NoiseCurve:
     """The error with noise on the input: its mean over repeats and their standard deviation, one entry for each sigma.
 
-    error is the network's loss; misclassified, 1 - accuracy, is None where the loss is not a cross-entropy.
+    error is the network's loss; misclassified, 1 - accuracy, is None if the loss is not a cross-entropy.
     """
 
     sigmas: Floats
@@ -59,10 +59,10 @@ def noise_curve(model: Model, X: Any, y: Any, sigmas: ArrayLike, *, n_repeats: i
     """The error with normal noise of standard deviation sigma * scale on the input, for each of the sigmas.
 
     model : an MLP or a fitted estimator. X : (n, d(0)); y : the model's targets. sigmas : (m,), at least 0. scale : a
-    number or one for each feature, such as X.std(axis=0). n_repeats : draws of noise; each serves all sigmas, so the
-    curve is smooth.
+    number or one for each feature, such as X.std(axis=0). n_repeats : draws of noise; each is used for all sigmas, so
+    that the curve is smooth.
 
-    ValueError and TypeError where an argument does not fit. Memory does not grow with the rows.
+    ValueError or TypeError for wrong arguments. Memory does not grow with the rows.
     """
     net, X, y = _with_targets(model, X, y)
     sigmas = _sigmas(sigmas, net.dtype)
@@ -84,12 +84,12 @@ def noise_curve(model: Model, X: Any, y: Any, sigmas: ArrayLike, *, n_repeats: i
 
 
 def local_lipschitz(model: Model, X: Any, at: str = "logits") -> Floats:
-    """The spectral norm of each row's Jacobian dx(L)/dx(0), (n,): by how much outputs change at most for a small step
-    of length 1.
+    """The spectral norm of each row's Jacobian dx(L)/dx(0), (n,): the largest change of the outputs per unit length of
+    a small step of the input.
 
-    model : an MLP or a fitted estimator. X : (n, d(0)). at : "logits", before the loss's link, or "probabilities". Of
-    one output it is the length of its gradient. In float64, by the larger of the eigenvalues of J J^T or J^T J, and in
-    blocks of rows.
+    model : an MLP or a fitted estimator. X : (n, d(0)). at : "logits", before the loss's link, or "probabilities". For
+    a single output it is the norm of its gradient. Computed in float64 from the largest eigenvalue of J J^T or J^T J,
+    in blocks of rows.
     """
     net, X, _ = network(model, X)
     norms = []
@@ -104,7 +104,7 @@ def local_lipschitz(model: Model, X: Any, at: str = "logits") -> Floats:
 
 @dataclass
 class Report:
-    """What report found; print it.
+    """The result of report; print it.
 
     feature_names : (d(0),). gradient : mean |de/dx_j| over the test rows, (d(0),). spread : standard deviations of the
     features over the training rows, (d(0),). lipschitz : quantile -> local_lipschitz of the test rows. train_noise,
@@ -130,7 +130,7 @@ class Report:
 
     @property
     def gap(self) -> float:
-        """Test error less training error."""
+        """Test error minus training error."""
         return self.test_error - self.train_error
 
     @property
@@ -159,7 +159,7 @@ class Report:
 
 
 def _line(row: Sequence[Any], width: int) -> str:
-    """A name and numbers or words as a line, the name at least so wide; "" for an empty row."""
+    """A name and numbers or words as a line, the name padded to `width`; "" for an empty row."""
     if not row:
         return ""
     name, *cells = row
@@ -169,17 +169,15 @@ def _line(row: Sequence[Any], width: int) -> str:
 
 def report(model: Model, X_train: Any, y_train: Any, X_test: Any, y_test: Any, *, at: str = "logits",
            n_repeats: int = 10, random_state: Any = None) -> Report:
-    """How sensitive a model is to its input, and whether that does harm.
+    """Report how sensitive a model is to its input, and whether that is harmful.
 
-    model : an MLP or a fitted estimator; the data are what it was trained on and what it has not seen. at : of which
-    outputs the spectral norms are, "logits" or "probabilities". n_repeats, random_state : of the noise, whose standard
-    deviation is 0.05, 0.1, 0.2, 0.5 and 1 times that of each feature in X_train. ValueError and TypeError where an
-    argument does not fit.
+    model : an MLP or a fitted estimator; the data are its training rows and rows that it has not seen. at : the outputs
+    for spectral norms, "logits" or "probabilities". n_repeats, random_state : of the noise, whose standard deviation is
+    0.05, 0.1, 0.2, 0.5 and 1 times that of each feature in X_train. ValueError or TypeError for wrong arguments.
 
-    The verdict goes by two questions. Is the test error more than 1.5 times the training error? Then the network does
-    worse on new rows. Does noise of 0.1 standard deviations raise the training error to more than 1.5 times itself?
-    Then it is too sensitive. Neither is steady, both is fitted to noise; "more than 1.5 times" is a rise of more than
-    half the error's size.
+    The verdict depends on two questions. Is the test error more than 1.5 times the training error? Then the network is
+    worse on new rows. Does noise of 0.1 standard deviations raise the training error to more than 1.5 times? Then it is
+    too sensitive. If neither, the model is steady; if both, it is fitted to noise.
     """
     require_network(model)
     names = feature_names(model)
@@ -201,7 +199,7 @@ def _risen(a: float, b: float) -> bool:
 
 
 def _classifies(net: MLP) -> bool:
-    """Whether predictions are right or wrong."""
+    """Whether the network classifies, so that predictions are right or wrong."""
     return net.loss.name in ("cross_entropy", "binary_cross_entropy")
 
 

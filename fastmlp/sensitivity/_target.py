@@ -1,5 +1,4 @@
-"""What is asked of whom: a network or an estimator with its rows, and the number of each row whose derivative is
-wanted."""
+"""The target of a derivative: a model with its rows, and the number of each row that is differentiated."""
 from __future__ import annotations
 
 import contextlib
@@ -19,15 +18,15 @@ from ..model import MLP
 # an MLP, a fitted MLPClassifier, MLPRegressor or MLPAutoencoder, for attributions also a fitted TabularClassifier or
 # TabularRegressor, or a Pipeline that ends with one
 Model = Any
-MOST_DRAWS = 2**20  # of random numbers for each row
+MOST_DRAWS = 2**20  # largest number of random draws for each row
 Rows = slice | NDArray[Any]  # numbers of rows
 
 
 def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
-    """(net, X, y) of an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y as the network takes them,
-    checked.
+    """(net, X, y) for an MLP or one of the estimators: X (n, d(0)), dense or CSR, and y, checked and converted for the
+    network.
 
-    TypeError for another kind of model; what the model itself raises where it is not fitted or X or y does not fit it.
+    TypeError for another kind of model; the model's own errors if it is not fitted or X or y does not fit it.
     """
     require_network(model)
     if is_pipeline(model):
@@ -39,10 +38,10 @@ def network(model: Model, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
 
 
 class Networks(NamedTuple):
-    """What a model is to attributions.
+    """The networks of a model, for attributions.
 
-    nets : whose mean output, or loss, is asked about. X : (n, d(0)), and y, as they take them. source : of a table the
-    column of each feature, else None; n_columns : how many there are.
+    nets : the networks whose mean output, or loss, is attributed. X : (n, d(0)), and y, as they take them. source : for
+    a table the column of each feature, else None; n_columns : the number of columns.
     """
 
     nets: list[MLP]
@@ -53,7 +52,7 @@ class Networks(NamedTuple):
 
 
 def networks(model: Model, X: Any, y: Any = None) -> Networks:
-    """What `network` gives, also of an estimator of tables."""
+    """As `network`, but also for an estimator of tables."""
     last = last_step(model)
     if not hasattr(type(last), "_as_networks"):
         net, X, y = network(model, X, y)
@@ -62,7 +61,7 @@ def networks(model: Model, X: Any, y: Any = None) -> Networks:
 
 
 def require_network(model: Model, pipelines: bool = True) -> None:
-    """TypeError where a model has no network of ours, nor as the last step of a Pipeline where these may be."""
+    """TypeError unless a model, or with `pipelines` the last step of a Pipeline, has a network of fastmlp."""
     last = last_step(model) if pipelines else model
     if not hasattr(type(last), "_as_network") and not isinstance(last, MLP):
         hint = "; of a Pipeline take the last step, and transform X before" if is_pipeline(model) else ""
@@ -81,7 +80,7 @@ def is_pipeline(model: Model) -> bool:
 
 
 def last_step(model: Model) -> Model:
-    """The last step of a Pipeline; of another model the model."""
+    """The last step of a Pipeline; any other model itself."""
     while is_pipeline(model):
         model = model[-1]
     return model
@@ -96,12 +95,12 @@ def features_of_last_step(pipeline: Any, X: Any) -> Any:
 
 
 def feature_names(model: Model) -> Any:
-    """The names of the network's features, or None where it has none: of a Pipeline those that the steps before the
-    last give."""
+    """The names of the network's features, or None if it has none; for a Pipeline, those from the steps before the
+    last."""
     if is_pipeline(model) and len(model.steps) > 1:
         try:
             return model[:-1].get_feature_names_out()
-        except (AttributeError, ValueError):  # a step does not say
+        except (AttributeError, ValueError):  # a step has no names
             return None
     return getattr(last_step(model), "feature_names_in_", None)
 
@@ -114,7 +113,7 @@ def required_mlp(net: Any) -> MLP:
 
 
 def where_its_network_is(model: Any) -> str:
-    """What an error says of the MLP that one of our estimators, or a Pipeline that ends with one, has inside."""
+    """A hint for errors: where the MLP of an estimator, or of a Pipeline that ends with one, is found."""
     last, whose = type(last_step(model)), "its last step's" if is_pipeline(model) else "its"
     if hasattr(last, "_as_network"):
         return f"; once fitted, the MLP is {whose} network_"
@@ -130,7 +129,7 @@ def required(y: Any) -> Any:
 
 @contextlib.contextmanager
 def naming(argument: str) -> Iterator[None]:
-    """Errors about what is X or y to a network say which argument it was."""
+    """A context in which errors about a network's X or y name the user's argument instead."""
     try:
         yield
     except TypeError as error:
@@ -160,8 +159,8 @@ def standard_deviations(argument: str, value: Any, net: MLP) -> Floats:
 
 
 def output_of_class(model: Model, output: Any) -> Any:
-    """The number of a network's output, where what is asked for may be a class: two classes have a single output, that
-    of the second, which is so called 1 as well as 0."""
+    """The number of a network's output, given that of a class: two classes have a single output, for the second, which
+    may be called 1 as well as 0."""
     model = last_step(model)
     if len(getattr(model, "classes_", ())) != 2 or getattr(model, "n_outputs_", 2) != 1:
         return output
@@ -173,11 +172,11 @@ def output_of_class(model: Model, output: Any) -> Any:
 
 
 class Target:
-    """A number f of each row: its loss for targets y, or an output; of several networks the mean of theirs.
+    """A number f of each row: its loss for targets y, or an output; for several networks the mean of theirs.
 
-    output : k, one for each row (n,), or None for the only one or the class that is predicted. at : of which outputs,
-    "logits" or "probabilities". Attributes: nets, MLPs of one kind, the first of them net; X and y as they take them; n
-    rows of d features; k outputs; source and n_columns as of Networks.
+    output : k, one for each row (n,), or None for the only one or the predicted class. at : "logits" or
+    "probabilities". Attributes: nets, MLPs of one kind, the first of them net; X and y as they take them; n rows of d
+    features; k outputs; source and n_columns as in Networks.
     """
 
     def __init__(self, model: Model, X: Any, y: Any = None, output: Any = None, at: str = "logits") -> None:
@@ -194,7 +193,7 @@ class Target:
             self.output = self._predicted() if output is None else self._given(output_of_class(model, output))
 
     def _predicted(self) -> Integers:
-        """The number of the only output, or of the class that is predicted for each row."""
+        """The number of the only output, or of the predicted class of each row."""
         if self.k == 1:
             return np.zeros(self.n, int)
         if self.net.loss.link != _core.LINKS["softmax"]:
@@ -215,19 +214,19 @@ class Target:
         return output
 
     def blocks(self, points: int = 1) -> list[slice]:
-        """Slices of rows of which so many points each fit into a block, with their derivatives and what is made of
-        both."""
+        """Slices of rows such that `points` points for each, their derivatives and temporary arrays fit into a
+        block."""
         return _arrays.blocks(self.n, points * (4 * self.d + 2 * self.k) * self.net.dtype.itemsize)
 
     def gradient(self, Z: Floats, rows: Rows) -> Floats:
-        """df/dx(0) at points Z (m, d(0)), each in the place of one of the rows (m,)."""
+        """df/dx(0) at points Z (m, d(0)), each of which replaces one of the rows (m,)."""
         if self.y is not None:
             return self._mean(net.input_gradient(Z, self.y[rows]) for net in self.nets)
         wanted = np.eye(self.k, dtype=self.net.dtype)[self.output[rows]]
         return self._mean(net.vjp(Z, wanted, self.at) for net in self.nets)
 
     def value(self, Z: Floats, rows: Rows) -> Floats:
-        """f at points Z (m, d(0)), each in the place of one of the rows: (m,)."""
+        """f at points Z (m, d(0)), each of which replaces one of the rows: (m,)."""
         return self._mean(self._value_of(net, Z, rows) for net in self.nets)
 
     def _value_of(self, net: MLP, Z: Floats, rows: Rows) -> Floats:
@@ -240,12 +239,12 @@ class Target:
             return network.core.pull(data, team)[1]
 
     def _mean(self, arrays: Iterator[Floats]) -> Floats:
-        """Of an array for each network."""
+        """The mean of the arrays of all networks."""
         first = next(arrays)
         return first if len(self.nets) == 1 else sum(arrays, start=first) / len(self.nets)
 
     def by_column(self, by_feature: Floats) -> Floats:
-        """Numbers of features, (m, d(0)), summed over those of each column of a table, (m, n_columns)."""
+        """Values of features, (m, d(0)), summed over the features of each column of a table, (m, n_columns)."""
         if self.source is None:
             return by_feature
         own = (self.source[:, None] == np.arange(self.n_columns)).astype(by_feature.dtype)
