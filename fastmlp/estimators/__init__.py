@@ -1,7 +1,7 @@
-"""scikit-learn estimators. Only this package imports scikit-learn.
+"""Estimators with scikit-learn's interface.
 
-MLPClassifier and MLPRegressor take the parameters, give the attributes and, with the same random_state in float64, the
-numbers of scikit-learn's; docs/differences.md lists where they differ on purpose.
+MLPClassifier and MLPRegressor have the same parameters and attributes as scikit-learn's and, with the same random_state
+in float64, the same results; docs/differences.md lists deliberate differences.
 """
 from ._autoencoder import MLPAutoencoder
 from ._classifier import MLPClassifier

@@ -1,4 +1,4 @@
-"""The estimators as the Adversarial Robustness Toolbox sees them; imported by to_art alone, since it imports that."""
+"""Adapters of the estimators for the Adversarial Robustness Toolbox; imported only by to_art."""
 from __future__ import annotations
 
 from typing import Any
@@ -16,14 +16,14 @@ with needing("to_art"):
 
 
 class _Adapter(LossGradientsMixin, BaseEstimator):
-    """What both have in common; model is the estimator itself, so that what it learns later counts."""
+    """The common base class. model is the estimator itself, not a copy, so that later training has an effect."""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         return (self.model.n_features_in_,)
 
     def compute_loss(self, x: Any, y: Any, reduction: str = "none", **kwargs: Any) -> Any:
-        """e_i of each row, (n,), of the network's loss, or with reduction "mean" or "sum" the one number."""
+        """The network's loss e_i of each row, (n,), or with reduction "mean" or "sum" a single number."""
         _checks.one_of("reduction", reduction, ("none", "mean", "sum"))
         network = self.model._mlp()._network
         data = network.bind(x, self._targets(np.asarray(y)))
@@ -43,7 +43,7 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
         super().__init__(model=model, clip_values=_bounds(clip_values, model.n_features_in_), preprocessing=None)
         self.nb_classes = n = len(model.classes_)
         self.at = _checks.one_of("at", at, ("logits", "probabilities"))
-        # what is said of classes, (n, n_classes), is outputs times shares^T plus offset
+        # values of the classes, (n, n_classes), are outputs times shares^T plus offset
         self._shares, self._offset = np.eye(n), np.zeros(n)
         if model.n_outputs_ == 1:  # s or p of the second class: logits are 0, s, probabilities 1 - p, p
             first = -1.0 if at == "probabilities" else 0.0
@@ -55,8 +55,8 @@ class Classifier(ClassGradientsMixin, ClassifierMixin, _Adapter):
         return outputs @ self._shares.T + self._offset
 
     def class_gradient(self, x: Any, label: Any = None, **kwargs: Any) -> Floats:
-        """Derivatives by x of what predict gives: of all classes, (n, n_classes, d), or of one, the same or one for
-        each row, (n, 1, d)."""
+        """Derivatives by x of the results of predict: for all classes, (n, n_classes, d); or for label, a class or one
+        for each row, (n, 1, d)."""
         if label is None:
             return np.concatenate([self.class_gradient(x, k) for k in range(self.nb_classes)], axis=1)
         label = np.ravel(_arrays.as_array("label", label))

@@ -92,7 +92,7 @@ class MLPAutoencoder(BaseMLP):
         return [*sizes, *sizes[-2::-1]]
 
     def _ties(self, layers: Entries) -> Sequence[Tie]:
-        """Of the list that MLP takes: each weight of the decoder is the encoder's, transposed."""
+        """The ties for the list that MLP takes: each W of the decoder is the encoder's, transposed."""
         if not self._settled["tied"]:
             return []
         with_weights = [l for l, layer in enumerate(layers) if l and not isinstance(layer, Dropout)]
@@ -109,7 +109,7 @@ class MLPAutoencoder(BaseMLP):
         return loss / self.n_outputs_
 
     def _score_of(self, outputs: Callable[..., Floats], y: Any, weight: Any) -> float:
-        """Of all features together; where none varies and of a single row what scikit-learn's r2_score says."""
+        """R^2 over all features together; by scikit-learn's conventions if no feature varies, or for a single row."""
         n, d = y.shape
         if n < 2:
             warnings.warn("R^2 score is not well-defined with less than two samples.", UndefinedMetricWarning,
@@ -142,7 +142,7 @@ class MLPAutoencoder(BaseMLP):
         return X, None, weight
 
     def _as_network(self, X: Any, y: Any = None) -> tuple[MLP, Any, Any]:
-        """y : what the rows are held against, which the network checks."""
+        """y : the targets, which the network checks."""
         net, X, _ = super()._as_network(X)
         return net, X, y
 
@@ -155,9 +155,9 @@ class MLPAutoencoder(BaseMLP):
             comm: Any = None, sync: str | int = "step") -> Self:
         """Fit to X, (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
 
-        y, y_val : not used. sample_weight : (n_samples,), at least 0. validation_data : rows to watch instead of a part
-        of X, or a pair of them and their weights; or these as X_val and sample_weight_val, for
-        Pipeline(.., transform_input=["X_val"]). comm, sync : as of MLPRegressor's fit; with validation rows monitor
+        y, y_val : not used. sample_weight : (n_samples,), at least 0. validation_data : validation rows, used instead
+        of a part of X, or a pair of them and their weights; or these as X_val and sample_weight_val, for
+        Pipeline(.., transform_input=["X_val"]). comm, sync : as in MLPRegressor's fit; with validation rows, monitor
         must be "loss". Returns self.
         """
         given = None if X_val is None else (X_val, sample_weight_val)
@@ -173,9 +173,9 @@ class MLPAutoencoder(BaseMLP):
     def partial_fit(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X.
 
-        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
-        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
-        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        Continues from fit, partial_fit or new weights, as with warm_start: weights, the optimiser's state, learning
+        rate and random numbers are kept, and curves are extended. Patience is counted, but does not end training (with
+        learning_rate="adaptive" it reduces the rate). Callbacks start anew in each call. ValueError with
         early_stopping=True.
         """
         return self._fit(X, None, sample_weight, incremental=True)
@@ -183,26 +183,27 @@ class MLPAutoencoder(BaseMLP):
     # ---- using
 
     def transform(self, X: Any) -> Any:
-        """The codes, (n_samples, units of the code)."""
+        """Encode X: the codes, (n_samples, units of the code)."""
         check_is_fitted(self, "coefs_")
         return self._halves()[0].predict(validate_data(self, X, accept_sparse=["csr", "csc"], reset=False))
 
     def _halves(self) -> tuple[MLP, MLP]:
-        """The encoder and the decoder, networks."""
+        """The encoder and the decoder, as networks."""
         specs = self._layers_of_use()
         middle = len(specs) // 2 + 1
         return self._part(specs[:middle]), self._part([self._n_features_out, *specs[middle:]])
 
     def inverse_transform(self, X: Any) -> Floats:
-        """Codes -> rows, (n_samples, n_features)."""
+        """Decode codes X: rows, (n_samples, n_features)."""
         check_is_fitted(self, "coefs_")
         return self._halves()[1].predict(X)
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """The share of X's variance that comes back: 1 - sum (X - X')^2 / sum (X - mean)^2.
+        """The fraction of X's variance that is reconstructed: 1 - sum (X - X')^2 / sum (X - mean)^2.
 
-        By scikit-learn's conventions for r2: where no feature varies the share of features that come back exactly, and
-        of a single row NaN, with a warning. sample_weight : (n_samples,), at least 0 and not all 0, or ValueError.
+        By scikit-learn's conventions for r2: if no feature varies, the fraction of features that are reconstructed
+        exactly; for a single row NaN, with a warning. sample_weight : (n_samples,), at least 0 and not all 0, or
+        ValueError.
         """
         check_is_fitted(self, "coefs_")
         X, y = self._validate_input(X, None, incremental=True, reset=False)

@@ -1,4 +1,4 @@
-"""What the estimators have in common: parameters, what y is, files, fitting and using."""
+"""The common base class of the estimators: parameters, handling of y, files, fitting and prediction."""
 from __future__ import annotations
 
 import os
@@ -48,12 +48,12 @@ def _at_least(number: float, kind: type = Real, closed: str = "left") -> Interva
 
 class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
               BaseEstimator):
-    """The estimators' base. Subclasses say what y is, where it is not one column of numbers: `_validate_input`,
-    `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and what follows the constructor.
+    """The base class. Subclasses define how y is handled, if it is not one column of numbers: `_validate_input`,
+    `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and the methods after the constructor.
 
-    Of the private names other packages use these: `sensitivity` `_as_network`; `export` `_mlp`, `_adopt`, `_settles`
+    Other packages use these private names: `sensitivity` uses `_as_network`; `export` uses `_mlp`, `_adopt`, `_settles`
     and `_settled` (the network), `_halves` (of the autoencoder), `_y_type`, `_label_binarizer` and `_n_features_out`
-    (what comes out), `_validate_params`; `distributed` `_mlp`, `_hidden_sizes`, `_check_loss`, `_stochastic`,
+    (outputs), `_validate_params`; `distributed` uses `_mlp`, `_hidden_sizes`, `_check_loss`, `_stochastic`,
     `_parameter_constraints`, `_ready`, `_fit`, `_random_state` and `_watching` (fits), `_validate_input`, `_targets`,
     `_loss_to_report`, `_y_type` and `_y_sparse` (data)."""
 
@@ -97,7 +97,7 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
     }
 
     def _validate_params(self) -> None:
-        """What scikit-learn calls before each fit."""
+        """Check the parameters; scikit-learn calls this before each fit."""
         _checked.check_kinds(self)
         dtype = np.dtype(self.dtype or (np.float64 if self.precision == "full" else np.float32))
         _checks.precision(self.precision, dtype)
@@ -105,17 +105,17 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         _checked.check_numbers(self, dtype)
 
     def _set_parameters(self, parameters: dict[str, Any]) -> None:
-        """__init__'s locals() as attributes."""
+        """Set attributes from __init__'s locals()."""
         self.__dict__.update((k, v) for k, v in parameters.items() if k not in ("self", "__class__"))
 
     # ---- what y is
 
     def _n_outputs(self) -> int:
-        """Of a y of one column."""
+        """The number of outputs for a y of one column."""
         return 1
 
     def _outputs_each(self) -> int:
-        """Of the network, for each column of y."""
+        """The number of the network's outputs for each column of y."""
         return 1
 
     def _out_activation(self) -> str:
@@ -130,52 +130,52 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         return None
 
     def _decode(self, outputs: Floats) -> Any:
-        """Outputs as predict gives them."""
+        """Convert the network's outputs to the results of predict."""
         return outputs
 
     def _total_weight(self, y: Any, sample_weight: Floats | None, ranks: Ranks = ALONE) -> Floats | None:
         return sample_weight
 
     def _loss_to_report(self, loss: float) -> float:
-        """The loss that is shown for the network's mean loss."""
+        """Convert the network's mean loss to the one that is reported."""
         return loss
 
     def _score_of(self, outputs: Callable[..., Floats], y: Any, weight: Any) -> float:
-        """The score of rows whose outputs a function gives, of all or of a slice of them; NaN where these are not
-        finite."""
+        """The score of rows; NaN if outputs are not finite. outputs: a function that returns those of all rows, or of a
+        slice."""
         found = outputs()
         return self._score(y, self._decode(found), weight) if np.isfinite(found).all() else np.nan
 
     def _check_loss(self) -> None:
-        """ValueError where the loss asked for is none."""
+        """ValueError if the loss does not exist."""
 
     # ---- files
 
     def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:
-        """The fitted estimator as an ONNX model, with outputs named as skl2onnx names them: see fastmlp.export.to_onnx.
+        """The fitted estimator as an ONNX model, with outputs named as by skl2onnx: see fastmlp.export.to_onnx.
 
-        path : where it is written, None for nowhere. dtype : "float32" or "float64" of the input X, None for the
-            network's. weights : "int8", "bfloat16" or "sparse" for a smaller model. Returns the onnx.ModelProto.
+        path : file to write, None for none. dtype : "float32" or "float64" of the input X, None for the network's.
+            weights : "int8", "bfloat16" or "sparse" for a smaller model. Returns the onnx.ModelProto.
         """
         check_is_fitted(self, "coefs_")
         return _lazy.load("export").to_onnx(self, path, dtype, weights)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the estimator to a file, fitted or not: parameters, weights, labels, names of features, the solver's
-        state and the random stream. The format is that of MLP.save; the file is there whole or not at all.
+        state and the random state. The format is that of MLP.save; the file is written completely or not at all.
 
-        ValueError that names the parameter or attribute where it is or holds a function or another object, such as a
-        callback, which no file can. OSError that names the path where it cannot be written.
+        ValueError that names a parameter or attribute which is or contains a function or another object, such as a
+        callback, that cannot be saved. OSError that names the path if it cannot be written.
         """
         _files.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The estimator that save of the same class wrote to a file. Its predictions are the same to the bit, and
-        partial_fit and warm starts go on as if it had never stopped.
+        """Load an estimator from a file that save of the same class wrote. Predictions, partial_fit and warm starts
+        give exactly the same bits as without saving.
 
-        ValueError where the file is damaged, foreign, of another class or of a later format; OSError where it cannot be
-        read. Nothing in a file is run.
+        ValueError if the file is damaged, of another kind or class, or of a later format; OSError if it cannot be read.
+        Nothing in a file is executed.
         """
         return _files.load(cls, path)
 
@@ -192,21 +192,22 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
 
         X : (n_samples, n_features), array-like, DataFrame or scipy sparse, which stays sparse.
         y : (n_samples,) or (n_samples, n_outputs).
-        sample_weight : (n_samples,), at least 0: how often a row is there. Beside alpha and l1, which are not weighted,
-            their size counts.
-        validation_data : (X, y) or (X, y, sample_weight): rows to watch instead of a part of X; turns early stopping
-            on. Not with "lbfgs". The steps of a Pipeline before this one do not see them.
-        X_val, y_val, sample_weight_val : the same by themselves, as scikit-learn's HistGradientBoosting takes them:
-            Pipeline(.., transform_input=["X_val"]) transforms X_val as X.
-        comm : the processes that fit it together, as of MLP.fit, such as MPI.COMM_WORLD: each has rows of its own, of
-            X, y and validation rows, some perhaps none; classes, numbers of rows, scores and when to stop are those of
-            all. Parameters must be the same on all, but for random_state, n_threads, verbose and callbacks,
-            which are called on rank 0. Not with "lbfgs". Held-out rows are drawn without regard to classes.
+        sample_weight : (n_samples,), at least 0: how often a row counts. Their scale matters relative to alpha and l1,
+            which are not weighted.
+        validation_data : (X, y) or (X, y, sample_weight): validation rows, used instead of a part of X; turns early
+            stopping on. Not with "lbfgs". In a Pipeline, the steps before this one do not transform them.
+        X_val, y_val, sample_weight_val : the same as separate arguments, as in scikit-learn's HistGradientBoosting:
+            Pipeline(.., transform_input=["X_val"]) transforms X_val like X.
+        comm : the processes that fit it together, as in MLP.fit, such as MPI.COMM_WORLD: each has its own rows of X, y
+            and validation data, possibly none; classes, numbers of rows, scores and stopping are determined over all.
+            Parameters must be the same on all, except for random_state, n_threads, verbose and callbacks, which are
+            called on rank 0. Not with "lbfgs". Held-out rows are not stratified by class.
         sync : "step": the ranks of comm take each step together. A number H: each takes H steps of its own between two
-            averages of the weights, as of MLP.fit, for slow networks; loss_curve_ is then of each one's own steps.
+            averages of the weights, as in MLP.fit, for slow networks; loss_curve_ is then the mean over each rank's own
+            steps.
 
-        Returns self. ValueError where the data does not fit or the solver left finite numbers; ConvergenceWarning where
-        max_iter came first; RuntimeError while the estimator is being fitted by another call.
+        Returns self. ValueError if the data are wrong or the solver diverged; ConvergenceWarning if max_iter was
+        reached; RuntimeError if the estimator is already being fitted by another call.
         """
         watched = rows_to_watch(validation_data, X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation_data=watched, ranks=comm)
@@ -215,14 +216,14 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
              ranks: Ranks | None = None) -> Self:
         ranks = ranks or ALONE
         job = self._ready(X, y, sample_weight, incremental, validation_data, ranks)
-        with Fit(job.net) as job.running:  # which callbacks see as one that is being fitted
+        with Fit(job.net) as job.running:  # callbacks find this running fit
             job.running.directions = {name: larger_is_better(name) for name in job.logged}
             (_stochastic.fit_stochastic if self._stochastic else _lbfgs.fit_lbfgs)(job)
         return self
 
     def _ready(self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation_data: Any,
                ranks: Ranks) -> _solvers.FitJob:
-        """All is checked, and the network is there that coefs_ and intercepts_ are views of; the FitJob."""
+        """Check everything and make the network of which coefs_ and intercepts_ are views; returns the FitJob."""
         hidden = self._hidden_sizes()
         self._check_loss()
         if ranks.several:
@@ -259,7 +260,7 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         return _solvers.FitJob(self, net, data, X, y, weight, incremental, validation, names, ranks, numbers)
 
     def _checked_weight(self, X: Any, y: Any, sample_weight: Any, ranks: Ranks) -> Floats | None:
-        """The weights of rows, with those of their classes."""
+        """The weights of rows, times class weights."""
         if sample_weight is not None:
             if ranks.several:  # of which some may have no weight
                 sample_weight = unscaled_weights(sample_weight, X.shape[0], X.dtype) if X.shape[0] else None
@@ -280,7 +281,7 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         return parts_to_watch(given)
 
     def _start(self, sizes: list[int]) -> None:
-        """The attributes of a new training."""
+        """Set the attributes for a new training."""
         self.n_layers_ = len(sizes)
         self.n_iter_ = self.t_ = 0
         _solvers.start_curves(self)
@@ -302,7 +303,7 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         check_is_fitted(self, "coefs_")
         network = self._mlp()._network
         if linked and type(X) is np.ndarray and not hasattr(self, "feature_names_in_"):
-            out = network.core.predict_small(X)  # checks as much, sooner; None for what it does not take
+            out = network.core.predict_small(X)  # includes the checks; None if it cannot take X
             if out is not None:
                 return out
         if check_input:
@@ -310,7 +311,7 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         return network.predict(X, linked)
 
     def _hidden_layer(self, argument: str) -> int:
-        """The number of the hidden layer that transform gives, 0 the first. argument : where it comes from."""
+        """The number of the hidden layer for transform, the first is 0. argument : its name for errors."""
         n_hidden, layer = len(self.coefs_) - 1, self.transform_layer
         if not n_hidden:
             raise ValueError("transform gives the activations of a hidden layer, but hidden_layer_sizes has none")
@@ -320,12 +321,12 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
         return layer % n_hidden
 
     def _activations(self, X: Any, hidden: int) -> Floats:
-        """Of the hidden layer of a number, 0 the first."""
+        """The activations of hidden layer number `hidden`, the first is 0."""
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self._part(self._layers_of_use()[:hidden + 2]).predict(X)
 
     def input_gradient(self, X: Any, y: Any = None, output: Any = None) -> Floats:
-        """How each row's error, or an output, depends on its features.
+        """The derivative of each row's error, or of an output, by its features.
 
         X : (n_samples, n_features). y : targets, for the loss, de_i/dx_i. output : k, or one for each row, for outputs
         before their link; of two classes the only output, that of the second, is called 1 or 0. With neither: of the

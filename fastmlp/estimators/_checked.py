@@ -1,7 +1,7 @@
-"""What the estimators' parameters must be where scikit-learn's constraints are not enough.
+"""Check parameters of the estimators beyond scikit-learn's constraints.
 
-These take True for a number, ask any object whether it is larger than another, and know no dtype. Each error names the
-parameter, what came and what was wanted.
+Those accept True as a number, compare arbitrary objects, and do not consider the dtype. Each error names the parameter,
+what came and what was wanted.
 """
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from ..callbacks import as_callbacks
 from ..layers import MOST_UNITS
 from . import _solvers
 
-SWITCHES = ("boolean", "verbose")  # constraints that take True and False
+SWITCHES = ("boolean", "verbose")  # constraints that allow True and False
 
 
 def check_kinds(est: Any) -> None:
-    """By scikit-learn's constraints, with its errors; TypeError also for what these let pass, or fail for."""
+    """Check by scikit-learn's constraints, with its errors; TypeError also for wrong types that these accept or cannot
+    handle."""
     for name, constraints in est._parameter_constraints.items():
         value = getattr(est, name)
         if _checks.is_number(value) and not isinstance(value, (Integral, float)):
@@ -40,7 +41,7 @@ def check_kinds(est: Any) -> None:
 
 
 def check_bounds(est: Any, dtype: DTypeLike) -> None:
-    """ValueError where a parameter is a number that no engine takes, whatever it is for."""
+    """ValueError if a parameter is a number that the engine can never use."""
     for name in est._parameter_constraints:
         value = getattr(est, name)
         if not (name == "n_iter_no_change" and value == np.inf):
@@ -48,7 +49,7 @@ def check_bounds(est: Any, dtype: DTypeLike) -> None:
 
 
 def check_numbers(est: Any, dtype: DTypeLike) -> None:
-    """ValueError where a number is none that a network of a dtype can be trained with."""
+    """ValueError if a number is out of range for networks of this dtype."""
     optimizer, parameters = _solvers.numbers_of_optimizer(est)
     for name, limits in optimizer.limits(dtype).items():
         if name in parameters and est._stochastic:
@@ -72,7 +73,8 @@ def hidden_sizes(given: Any) -> list[int]:
 
 
 def each_hidden(est: Any, parameter: str, n_hidden: int, one: type) -> list[Any]:
-    """A parameter that is one value, of type `one`, or a list of one for each hidden layer, as such a list."""
+    """A parameter as a list with a value for each hidden layer; given as such a list, or as a single value of type
+    `one`."""
     given = getattr(est, parameter)
     if isinstance(given, one):
         return [given] * n_hidden

@@ -112,7 +112,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
 
     @property
     def _label_binarizer(self) -> LabelBinarizer:
-        """Made from classes_ when it is wanted: the state has no objects of other libraries."""
+        """Made from classes_ on demand: the state contains no objects of other libraries."""
         binarizer = LabelBinarizer()
         binarizer.classes_, binarizer.y_type_, binarizer.sparse_input_ = self.classes_, self._y_type, False
         return binarizer
@@ -127,7 +127,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         return "cross_entropy" if self.out_activation_ == "softmax" else "binary_cross_entropy"
 
     def _targets(self, y: Any, dtype: DTypeLike) -> Any:
-        """y as the core takes it: labels 0.., or probabilities of yes."""
+        """y as the network takes it: labels 0, 1, .., or probabilities of the second class."""
         if self.out_activation_ == "softmax" and not self.label_smoothing:
             return np.searchsorted(self.classes_, y).astype(np.int32)
         yes = self._label_binarizer.transform(y).astype(dtype)
@@ -144,7 +144,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
     _score = staticmethod(lambda y, predicted, weight: accuracy_score(y, predicted, sample_weight=weight))
 
     def _decode(self, p: Floats) -> Any:
-        """Outputs -> classes."""
+        """Convert outputs to classes."""
         if self.out_activation_ == "softmax":
             return self.classes_[p.argmax(axis=1)]
         if self._y_type.startswith("multilabel"):
@@ -161,13 +161,13 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
                     classes: ArrayLike | None = None) -> Self:
         """One epoch over X and y.
 
-        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
-        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
-        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        Continues from fit, partial_fit or new weights, as with warm_start: weights, the optimiser's state, learning
+        rate and random numbers are kept, and curves are extended. Patience is counted, but does not end training (with
+        learning_rate="adaptive" it reduces the rate). Callbacks start anew in each call. ValueError with
         early_stopping=True.
 
-        classes : all classes that y will ever have; needed by the first call. ValueError for class_weight="balanced",
-        which has to see all rows.
+        classes : all classes that y will ever have; required in the first call. ValueError for class_weight="balanced",
+        which needs all rows.
         """
         if self.class_weight == "balanced":
             raise ValueError("class_weight must be a dict or None for partial_fit, which does not see all rows, "
@@ -192,14 +192,14 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         return self._decode(self._outputs(X))
 
     def predict_proba(self, X: Any) -> Floats:
-        """Probabilities of `classes_`, (n_samples, n_classes): of a single class all 1."""
+        """Probabilities of `classes_`, (n_samples, n_classes); all 1 if there is a single class."""
         p = self._outputs(X)
         if len(self.classes_) == 1:
             return np.ones_like(p)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The share of rows that are right, of several labels a row all of them: see ClassifierMixin.score."""
+        """The accuracy; with several labels per row, all must be right: see ClassifierMixin.score."""
         with _checks.asking("y and sample_weight"):
             return super().score(X, asked("y", y), sample_weight)
 
@@ -216,15 +216,15 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         return np.where(s > 0, np.log(expit(np.maximum(s, 0))), log_expit(s))
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Any:
-        """This classifier for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss
+        """This classifier as a model for the Adversarial Robustness Toolbox, for attacks that use gradients of the loss
         or of classes.
 
         clip_values : (least, largest) value of features, numbers or arrays (n_features,). at : whether its predict and
-        class_gradient are of "probabilities" or of "logits", which suit DeepFool and Carlini and Wagner better, since
+        class_gradient use "probabilities" or "logits"; the latter are better for DeepFool and Carlini and Wagner, since
         they do not saturate.
 
-        Labels are there indices into `classes_`. It holds this very classifier, not a copy. ImportError without the
-        toolbox; ValueError for several labels a row.
+        Its labels are indices into `classes_`. It refers to this classifier, not to a copy. ImportError without the
+        toolbox; ValueError for several labels per row.
         """
         from ._art import Classifier
 

@@ -1,4 +1,4 @@
-"""The link from an estimator's picture in a notebook to its documentation."""
+"""The link from an estimator's HTML display in a notebook to its documentation."""
 
 DOCUMENTATION = "https://OWNER.github.io/fastmlp"   # as pyproject.toml has it
 

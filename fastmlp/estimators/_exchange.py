@@ -1,4 +1,4 @@
-"""The estimators that scikit-learn has too, from its and as its."""
+"""Conversion of MLPClassifier and MLPRegressor from and to scikit-learn's estimators of the same names."""
 from __future__ import annotations
 
 from typing import Any, Self
@@ -7,21 +7,20 @@ from .. import _lazy
 
 
 class Exchange:
-    """What MLPClassifier and MLPRegressor have of that."""
+    """The methods of MLPClassifier and MLPRegressor for conversion from and to scikit-learn."""
 
     @classmethod
     def from_sklearn(cls, est: Any) -> Self:
-        """scikit-learn's fitted estimator of the same name as one of ours: parameters, weights to the bit, what the fit
-        logged. Its solver's state is not taken along: warm starts begin with a fresh one.
+        """Convert scikit-learn's fitted estimator of the same name: parameters, exactly the same weights, and curves.
+        The solver's state is not converted: warm starts begin with a new one.
 
-        TypeError where est is another; ValueError where it is not fitted.
+        TypeError if est is of another class; ValueError if it is not fitted.
         """
         return _lazy.load("export").from_sklearn(cls, est)
 
     def to_sklearn(self) -> Any:
-        """This fitted estimator as scikit-learn's of the same name, with copies of the weights.
+        """Convert to scikit-learn's estimator of the same name, fitted, with copies of the weights.
 
-        ValueError where parameters that scikit-learn does not have, or values of others that it does not take, are in
-        use, or it is not fitted.
+        ValueError if parameters or values are in use that scikit-learn does not have, or if it is not fitted.
         """
         return _lazy.load("export").to_sklearn(self)

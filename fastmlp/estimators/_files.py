@@ -1,5 +1,5 @@
-"""Fitted estimators in files: their state, which is arrays and what Python has built in, as JSON and tensors in the
-container of `MLP.save`. Nothing in a file is run.
+"""Save estimators to files and load them: their state, arrays and built-in objects, as JSON and tensors in the format
+of `MLP.save`. Nothing in a file is executed.
 """
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDE = 2**20  # bytes of an array of strings from which on each has as many char
 
 
 def save(est: Any, path: str | os.PathLike[str], state: dict[str, Any] | None = None) -> None:
-    """What save of an estimator does. state : of it, of what `Writer` knows; None for that of a pickle."""
+    """Implements save of an estimator. state : of types that `Writer` knows; None for the state of a pickle."""
     writer = Writer()
     state = est.__getstate__() if state is None else state
     encoded = {name: writer.encoded(name, value) for name, value in state.items()}
@@ -32,8 +32,8 @@ def save(est: Any, path: str | os.PathLike[str], state: dict[str, Any] | None = 
 
 
 def load(cls: type[Any], path: str | os.PathLike[str], restored: Callable[..., Any] | None = None) -> Any:
-    """What load of an estimator does, for its class. restored : makes one of (the class, the state that save had), and
-    raises what it likes where it cannot; None for `of_network`."""
+    """Implements load of an estimator. restored : a function (class, state passed to save) -> estimator, which may
+    raise any exception if the state is wrong; None for `of_network`."""
     with safetensors.opened(path) as container:
         try:
             found = json.loads(container.text)
@@ -49,7 +49,7 @@ def load(cls: type[Any], path: str | os.PathLike[str], restored: Callable[..., A
 
 
 def with_state(cls: type[Any], state: dict[str, Any]) -> Any:
-    """An estimator of a state, its parameters checked as fit checks them."""
+    """An estimator with a state, its parameters checked as by fit."""
     parameters = inspect.signature(cls.__init__).parameters
     methods = [name for name in state if name not in parameters and hasattr(cls, name)]
     if methods:
@@ -61,7 +61,7 @@ def with_state(cls: type[Any], state: dict[str, Any]) -> Any:
 
 
 def of_network(cls: type[Any], state: dict[str, Any]) -> Any:
-    """An estimator of one network, of a state. It can predict where it is fitted."""
+    """An estimator with one network, from a state; ready to predict if it is fitted."""
     check_run((state.get("_run") or {}).get("state"))
     est = with_state(cls, state)
     if "coefs_" in state:
@@ -76,7 +76,7 @@ def of_network(cls: type[Any], state: dict[str, Any]) -> Any:
 
 
 def check_fitted(est: Any) -> None:
-    """ValueError or TypeError where what a fit leaves besides weights is not of its kind, or not for these weights."""
+    """ValueError or TypeError if fitted attributes are of wrong types, or do not go with the weights."""
     check_attributes(est)
     if hasattr(est, "classes_"):
         outputs = {"binary": 1, "multiclass": len(est.classes_), "multilabel-indicator": len(est.classes_)}
@@ -89,7 +89,7 @@ def check_fitted(est: Any) -> None:
 
 
 def check_attributes(est: Any) -> None:
-    """ValueError or TypeError where attributes that estimators have in common are not of their kinds."""
+    """ValueError or TypeError if attributes that all estimators have are of wrong types."""
     for name, check in FITTED.items():
         if name in vars(est):
             check(name, getattr(est, name))
@@ -131,7 +131,7 @@ FITTED: dict[str, Callable[[str, Any], Any]] = {
 
 
 def check_run(run: Any) -> None:
-    """ValueError or TypeError where the solver's state cannot be one; the sizes of its arrays are looked at later."""
+    """ValueError or TypeError if the solver's state is invalid; the sizes of its arrays are checked later."""
     if run is not None:
         _checks.integer("epoch", run["epoch"], 0, 2**40)
         arrays = [*run["slots"], run["powers"]]
@@ -140,13 +140,13 @@ def check_run(run: Any) -> None:
 
 
 class Writer:
-    """Values as JSON has them, and the arrays that became tensors."""
+    """Converts values for JSON, and collects the arrays that become tensors."""
 
     def __init__(self) -> None:
         self.tensors: dict[str, Any] = {}
 
     def encoded(self, name: str, value: Any) -> Any:
-        """A value of a name, by which errors call it. ValueError where no file can have it."""
+        """Convert a value. name: for errors. ValueError if it cannot be saved."""
         if value is None or type(value) in (bool, int, float, str):
             return value
         if isinstance(value, np.generic) and value.dtype.kind in "biufU":
@@ -182,7 +182,7 @@ class Writer:
 
 
 def decoded(value: Any, tensors: dict[str, Any]) -> Any:
-    """What was encoded."""
+    """The inverse of Writer.encoded."""
     if isinstance(value, list):
         return [decoded(item, tensors) for item in value]
     if not isinstance(value, dict):

@@ -8,10 +8,10 @@ from sklearn.utils.validation import check_is_fitted
 
 
 class HiddenLayerTransformer:
-    """What has hidden layers gives the activations of one.
+    """Adds transform, which returns the activations of a hidden layer.
 
-    It is no TransformerMixin: of what is one scikit-learn wraps transform itself, for set_output, and would give the
-    columns the names of the layer that is the parameter, whichever was asked for.
+    It is not a TransformerMixin: scikit-learn would wrap transform for set_output, and name the columns after the layer
+    in the parameter transform_layer, even if another one is requested.
     """
 
     def transform(self, X: Any, layer: int | None = None) -> Any:
@@ -19,7 +19,8 @@ class HiddenLayerTransformer:
 
         X : (n_samples, n_features). layer : 0 for the first hidden layer, .., -1 for the last; None for the parameter
             transform_layer.
-        Returns (n_samples, units of that layer), or what set_output asks for. ValueError where there is no such layer.
+        Returns (n_samples, units of that layer), in the container chosen by set_output. ValueError if there is no such
+        layer.
         """
         check_is_fitted(self, "coefs_")
         asked: Any = object.__new__(type(self))  # as if it were the parameter

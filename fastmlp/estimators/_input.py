@@ -1,7 +1,7 @@
-"""X, y and sample weights by scikit-learn's rules.
+"""Check X, y and sample weights by scikit-learn's rules.
 
-scikit-learn has scipy convert sparse matrices, which believes their indices, asks users' objects for anything, and
-takes dates and text for numbers. What it is given is looked at here first.
+scikit-learn lets scipy convert sparse matrices, which trusts their indices, calls arbitrary methods of users' objects,
+and accepts dates and text as numbers. So data are first checked here.
 """
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .._fit.ranks import ALONE, Ranks
 from .._types import Floats
 from ._together import balanced
 
-NONE = "no_validation"  # scikit-learn's word for a y that is not asked for
+NONE = "no_validation"  # scikit-learn's value for a y that is not needed
 NO_NUMBERS = "mMUSTV"   # kinds of dtypes: times, text, records
 TEXT_OR_TIME = (str, bytes, datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
 def asked(argument: str, a: Any) -> Any:
-    """a, of which scikit-learn may be asked for anything. ValueError where indices of a sparse matrix point outside of
-    it or it has not two dimensions, and for masked elements; TypeError for what is no array."""
+    """a, checked to be safe to pass to scikit-learn. ValueError for a sparse matrix whose indices point outside of it
+    or which is not two-dimensional, and for masked elements; TypeError if it is not an array."""
     if _arrays.is_sparse(a):
         if a.ndim != 2:
             raise ValueError(f"{argument} must be a sparse matrix of two dimensions, got {a.ndim}")
@@ -39,8 +39,8 @@ def asked(argument: str, a: Any) -> Any:
 
 
 def numbers(argument: str, a: Any) -> Any:
-    """The same of what has to be numbers. TypeError where it is text, dates, durations or records."""
-    a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # a list becomes an array once
+    """The same for numeric data. TypeError for text, dates, durations or records."""
+    a = _arrays.as_array(argument, a) if isinstance(a, list) else asked(argument, a)  # converts a list only once
     if not _arrays.is_sparse(a):
         kinds = _kinds(argument, a)
         if kinds & set(NO_NUMBERS):
@@ -53,14 +53,14 @@ def numbers(argument: str, a: Any) -> Any:
 
 
 def _kinds(argument: str, a: Any) -> set[Any]:
-    """The kinds of the dtypes of an array, a column or a table."""
+    """The dtype kinds of an array, a column or a table."""
     dtypes = [a.dtype] if hasattr(a, "dtype") else getattr(a, "dtypes", [])
     kinds = {getattr(dtype, "kind", None) for dtype in dtypes}
     return kinds if kinds and None not in kinds else {_arrays.as_array(argument, a).dtype.kind}
 
 
 def validate_data(estimator: Any, X: Any, y: Any = NONE, **options: Any) -> Any:
-    """scikit-learn's validate_data."""
+    """scikit-learn's validate_data, after the checks above."""
     without_y = y is None or isinstance(y, str) and y == NONE
     with _checks.asking("X" if without_y else "X and y"):
         y = y if without_y else (numbers if options.get("y_numeric") else asked)("y", y)
@@ -69,7 +69,7 @@ def validate_data(estimator: Any, X: Any, y: Any = NONE, **options: Any) -> Any:
 
 def validate_rows(estimator: Any, X: Any, y: Any, ranks: Ranks, *, y_numeric: bool = False,
                   **options: Any) -> tuple[Any, Any]:
-    """X and y. Of several ranks some may have no rows."""
+    """X and y, validated. With several ranks, some may have no rows."""
     if not (ranks.several and _has_no_rows(X) and _has_no_rows(y)):
         return validate_data(estimator, X, y, multi_output=True, y_numeric=y_numeric, **options)
     return validate_data(estimator, X, ensure_min_samples=0, **options), np.asarray(_arrays.dense(y, "y"))
@@ -82,25 +82,25 @@ def _has_no_rows(a: Any) -> bool:
 
 
 def validate_weight(sample_weight: Any, X: Any, dtype: DTypeLike | None = None) -> Floats:
-    """sample_weight as (n_samples,) of a dtype, or that of X where that is a float."""
+    """sample_weight as (n_samples,) of a dtype; by default that of X, if it is a float."""
     with _checks.under("sample_weight"):
         weight = sample_weight if _checks.is_number(sample_weight) else numbers("sample_weight", sample_weight)
         return validation._check_sample_weight(weight, X, dtype=dtype)
 
 
-# ---- rows to watch
+# ---- validation rows
 
 
 def rows_to_watch(validation_data: Any, X_val: Any, y_val: Any, weight_val: Any) -> Any:
-    """validation_data, or in its place (X_val, y_val, weight_val); None where neither is given."""
+    """validation_data, or (X_val, y_val, weight_val) instead; None if neither is given."""
     if y_val is None and X_val is not None:
         raise ValueError("y_val must be given where X_val is, got None")
     return either(validation_data, None if X_val is None else (X_val, y_val, weight_val), y_val, weight_val)
 
 
 def either(validation_data: Any, given: Any, *beside: Any) -> Any:
-    """Validation rows, which come in one way or the other. given : what X_val stands for, None without; beside : what
-    is given with it."""
+    """Validation rows, from validation_data or from X_val. given : the rows from X_val, None without it; beside : the
+    other arguments that belong to X_val."""
     if given is None:
         if any(a is not None for a in beside):
             raise ValueError("X_val must be given where y_val or sample_weight_val is, got None")
@@ -111,7 +111,7 @@ def either(validation_data: Any, given: Any, *beside: Any) -> Any:
 
 
 def parts_to_watch(given: Any) -> tuple[Any, Any, Any]:
-    """X, y and sample_weight or None of rows to watch."""
+    """X, y and sample_weight, or None, of validation rows."""
     if not is_tuple_of(given, 2, 3):
         raise ValueError(f"validation_data must be (X, y) or (X, y, sample_weight), got {described(given)}")
     X, y, weight = (*given, None)[:3]
@@ -131,7 +131,7 @@ def weight_by_class(est: Any, y: Any, sample_weight: Floats | None, ranks: Ranks
         factors = balanced(est.classes_, y, ranks)
     if factors is None or y.shape[0] == 0:
         return sample_weight
-    if isinstance(factors, dict):  # classes that are not in this y weigh nothing
+    if isinstance(factors, dict):  # classes that are not in this y are ignored
         absent = {*est.classes_.tolist()} - {*unique_labels(y).tolist()}
         factors = {name: weight for name, weight in factors.items() if name not in absent}
         for name, weight in factors.items():

@@ -19,7 +19,7 @@ Packed = NDArray[np.float64]  # all weights, then all biases, in one array
 
 
 def check_lbfgs(est: Any, validation_data: Any) -> None:
-    """ValueError where something is asked for that L-BFGS cannot do."""
+    """ValueError if parameters are set that L-BFGS does not support."""
     if est.l1 or est._draws_random_numbers():
         raise ValueError("l1, dropout and input_noise must be 0 for solver='lbfgs', "
                          "which wants a smooth loss that is the same each time")
@@ -32,15 +32,15 @@ def check_lbfgs(est: Any, validation_data: Any) -> None:
 
 
 def fit_lbfgs(job: _solvers.FitJob) -> None:
-    """Minimise the loss of all rows. The loop is scipy's; what looks on sees its iterations as epochs.
+    """Minimise the loss of all rows. The loop is scipy's; callbacks see its iterations as epochs.
 
-    However it ends, the weights are those of the last iterate, not a trial point of the search along a line.
+    However it ends, the weights are those of the last iterate, not of a trial point of the line search.
     """
     est, network = job.est, job.network
     callbacks = _solvers.callbacks_of(est)
     _solvers.start_curves(est)
     est.n_iter_ = est.t_ = 0
-    network.progress.optimizer_state = None  # it was of the weights before these steps
+    network.progress.optimizer_state = None  # it does not go with the new weights
     with network.team(job.data.n, 3 * est.max_iter) as team, Notifying(callbacks, job.net, est.max_iter) as notify, \
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
@@ -66,7 +66,7 @@ def fit_lbfgs(job: _solvers.FitJob) -> None:
 class LossAndGradient:
     """The penalised mean loss and its gradient as functions of all weights, then all biases, in one array.
 
-    Where the loss overflows it is infinite and the gradient NaN: scipy's search along a line turns back from it.
+    If the loss overflows, it is infinite and the gradient NaN: scipy's line search then goes back.
     """
 
     def __init__(self, est: Any, network: Network, data: _core.Data, team: _core.Team, alpha: float) -> None:
@@ -74,7 +74,7 @@ class LossAndGradient:
         self.penalty = _robust.penalty(network, gradient_penalty=est.gradient_penalty)
 
     def arrays(self, padded: Floats | None = None) -> list[Floats]:
-        """Weights and biases, or their parts of what is laid out as the engine's parameters."""
+        """Weights and biases, or the corresponding parts of a padded array."""
         parameters = self.network.parameters
         W, b = (parameters.W, parameters.b) if padded is None else parameters.by_layer(padded)
         return [a for a in (*W, *b) if a is not None]
@@ -103,7 +103,7 @@ class LossAndGradient:
 
 
 def loss_and_gradient(est: Any, packed: Packed, X: Any, y: Any, sample_weight: Any) -> tuple[float, Packed]:
-    """What L-BFGS minimises of an estimator, at weights and biases packed in one array."""
+    """The function that L-BFGS minimises, and its gradient, at weights and biases packed in one array."""
     network = est._build(est.coefs_, est.intercepts_, "float64")._network
     mean = 1.0 if sample_weight is None else float(np.mean(sample_weight))
     with network.team(X.shape[0], 3) as team:
@@ -111,8 +111,8 @@ def loss_and_gradient(est: Any, packed: Packed, X: Any, y: Any, sample_weight: A
 
 
 class Iterations:
-    """scipy's callback: what looks on is told of each iteration. x : the last iterate. stopped : whether who looks on
-    wanted it."""
+    """scipy's callback, which reports each iteration to the estimator's callbacks. x : the last iterate. stopped :
+    whether a callback wanted to stop."""
 
     def __init__(self, est: Any, function: LossAndGradient, tasks: _solvers.Tasks, notify: Notify) -> None:
         self.est, self.function, self.tasks, self.notify = est, function, tasks, notify

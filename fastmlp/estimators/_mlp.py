@@ -22,15 +22,15 @@ Entries = list[int | Layer]  # the list that MLP takes
 
 
 class HasNetwork:
-    """An estimator whose coefs_ and intercepts_ are views of an MLP: how that is built from the parameters and from
-    weights. `_network_loss` says what it minimises."""
+    """An estimator whose coefs_ and intercepts_ are views of an MLP: builds that from parameters and weights.
+    `_network_loss` is its loss."""
 
     def _hidden_sizes(self: Any) -> list[int]:
         """hidden_layer_sizes as a list."""
         return _checked.hidden_sizes(self.hidden_layer_sizes)
 
     def _layers(self, coefs: Sequence[Floats], intercepts: Sequence[Floats]) -> Entries:
-        """The list that MLP takes, with these weights to start from."""
+        """The list that MLP takes, with these initial weights."""
         n_hidden = len(coefs) - 1
         activations = _checked.each_hidden(self, "activation", n_hidden, str)
         rates = _checked.each_hidden(self, "dropout", n_hidden, Real)
@@ -41,20 +41,20 @@ class HasNetwork:
         return layers
 
     def _layers_of_use(self: Any) -> Entries:
-        """The list that MLP takes, as it is now, without what only training has."""
+        """The list that MLP takes, with the present weights and without layers that are only used in training."""
         return [layer for layer in self._layers(self.coefs_, self.intercepts_) if not isinstance(layer, Dropout)]
 
     def _draws_random_numbers(self: Any) -> bool:
-        """Whether training draws more than the order of rows."""
+        """Whether training uses random numbers besides the order of rows."""
         return bool(self.input_noise) or any(
             _checked.each_hidden(self, "dropout", len(self._hidden_sizes()), Real))
 
     def _settles(self: Any) -> dict[str, Any]:
-        """What a fit settles of the network, whatever parameters are set after it."""
+        """The properties of the network that a fit fixes, whatever parameters are set later."""
         return {"loss": self._network_loss()}
 
     def _ties(self, layers: Entries) -> Sequence[Tie]:
-        """Of the list that MLP takes."""
+        """The ties for the list that MLP takes."""
         return ()
 
     def _build(self: Any, coefs: Sequence[Floats], intercepts: Sequence[Floats], dtype: DTypeLike) -> MLP:
@@ -67,7 +67,7 @@ class HasNetwork:
         return self._threaded(net)
 
     def _threaded(self: Any, net: MLP) -> MLP:
-        """A network, which takes as many threads as are wanted now."""
+        """A network, set to the estimator's present n_threads."""
         net._network.n_threads = self.n_threads
         return net
 
@@ -75,27 +75,28 @@ class HasNetwork:
         """The network of some of the layers."""
         return self._threaded(MLP(layers, dtype=self._mlp().dtype, precision=self.precision))
 
-    # ---- the one that there is
+    # ---- the present network
 
     def _adopt(self: Any, net: MLP) -> None:
-        """Make a network the one whose weights coefs_ and intercepts_ are: views, through which it can be changed."""
+        """Set the network of the estimator: coefs_ and intercepts_ become views of its weights."""
         self.coefs_ = [W for W in net.W if W is not None]
         self.intercepts_ = [b for b in net.b if b is not None]
         self._net = net, [*self.coefs_, *self.intercepts_], self._built_from()
 
     def _built_from(self: Any) -> dict[str, Any]:
-        """The parameters that decide on the layers, and on how they compute."""
+        """The parameters on which the layers and their computations depend."""
         return {"activation": self.activation, "dropout": self.dropout, "precision": self.precision}
 
     def _fitted(self: Any) -> tuple[MLP | None, dict[str, Any]]:
-        """(the network that a fit left, what it was built from), None and {} where coefs_ or intercepts_ were set."""
+        """(the network of the last fit, the parameters that it was built from); (None, {}) if coefs_ or intercepts_
+        were replaced."""
         arrays = [*self.coefs_, *self.intercepts_]
         net, views, built_from = self.__dict__.get("_net", (None, (), {}))
         return (net, built_from) if len(arrays) == len(views) and all(map(is_, arrays, views)) else (None, {})
 
     def _mlp(self: Any) -> MLP:
-        """The network that coefs_ and intercepts_ are views of, or where others were set, or what it is built from, a
-        new one of those."""
+        """The network of which coefs_ and intercepts_ are views; a new one if these, or parameters on which it depends,
+        were replaced."""
         net, built_from = self._fitted()
         if net is not None and built_from == self._built_from():
             return self._threaded(net)
@@ -104,13 +105,13 @@ class HasNetwork:
 
     @property
     def network_(self) -> MLP:
-        """The MLP behind `coefs_` and `intercepts_`, ready to predict: its outputs are those of the last layer and of
-        its link, for two classes the probability of the second alone. It is no copy: what it learns is learned here,
-        unless coefs_ or intercepts_ were set."""
+        """The MLP behind `coefs_` and `intercepts_`, ready to predict: its outputs are those of the last layer and its
+        link, for two classes only the probability of the second. It is not a copy: training it changes the estimator,
+        unless coefs_ or intercepts_ were replaced."""
         check_is_fitted(self, "coefs_")
         return self._mlp()
 
-    # ---- those that fits begin with
+    # ---- the networks with which fits begin
 
     def _first_mlp(self: Any, sizes: list[int], dtype: DTypeLike) -> MLP:
         """A network with weights drawn as scikit-learn draws them: W(1), b(1), W(2), .. uniform, after Glorot and
@@ -134,7 +135,7 @@ class HasNetwork:
         return net
 
     def _next_mlp(self: Any, sizes: list[int]) -> MLP:
-        """A network with weights of its own that goes on from coefs_, with the optimiser's state."""
+        """A network with its own copy of coefs_, from which it continues, with the optimiser's state."""
         found = [len(self.coefs_[0]), *(np.shape(W)[1] for W in self.coefs_)]
         if found != sizes:
             raise ValueError("hidden_layer_sizes, X and y must stay as in the first fit, where layers had "

@@ -140,9 +140,9 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
     def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """One epoch over X and y.
 
-        Goes on as warm_start does, from fit, from partial_fit or from fresh weights: weights, the optimiser's state,
-        rate and random stream are kept, curves grow, patience waits on but ends nothing (with
-        learning_rate="adaptive" it cuts the rate). Callbacks begin anew in each call. ValueError with
+        Continues from fit, partial_fit or new weights, as with warm_start: weights, the optimiser's state, learning
+        rate and random numbers are kept, and curves are extended. Patience is counted, but does not end training (with
+        learning_rate="adaptive" it reduces the rate). Callbacks start anew in each call. ValueError with
         early_stopping=True.
         """
         return self._fit(X, y, sample_weight, incremental=True)
@@ -153,8 +153,8 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
         return self._decode(self._outputs(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R^2, the mean over outputs: see RegressorMixin.score. With several quantiles 1 - the pinball loss over that
-        of y's own quantiles, the mean over them and outputs, scikit-learn's D^2."""
+        """R^2, the mean over outputs: see RegressorMixin.score. With several quantiles 1 - pinball loss / that of y's
+        own quantiles, the mean over quantiles and outputs: scikit-learn's D^2."""
         with _checks.asking("y and sample_weight"):
             check_is_fitted(self, "coefs_")
             if sample_weight is not None:
@@ -168,10 +168,10 @@ class MLPRegressor(RegressorMixin, HiddenLayerTransformer, Exchange, BaseMLP):
             return self._score(y, predicted, sample_weight)
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None) -> Any:
-        """This regressor for the attacks of the Adversarial Robustness Toolbox, those that want gradients of the loss.
+        """This regressor as a model for the Adversarial Robustness Toolbox, for attacks that use gradients of the loss.
 
-        clip_values : (least, largest) value of features, numbers or arrays (n_features,). It holds this very regressor,
-        not a copy. ImportError without the toolbox.
+        clip_values : (least, largest) value of features, numbers or arrays (n_features,). It refers to this regressor,
+        not to a copy. ImportError without the toolbox.
         """
         from ._art import Regressor
 

@@ -1,4 +1,4 @@
-"""What the estimators' solvers have in common: which there are, what a fit is made of, and who looks on."""
+"""Common code of the estimators' solvers: the table of solvers, the FitJob, and callbacks."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from .._network import Network
 from .._types import Integers
 from ..callbacks import Callback, TimeLimit, as_callbacks
 
-# solver -> (its optimiser, the optimiser's numbers by the names that the estimators have for them)
+# solver -> (its optimiser, {the optimiser's numbers: the estimators' parameters})
 STOCHASTIC = {
     "sgd": (optim.SGD, {"lr": "learning_rate_init", "momentum": "momentum", "nesterov": "nesterovs_momentum"}),
     "adam": (optim.Adam, {"lr": "learning_rate_init", "beta1": "beta_1", "beta2": "beta_2", "eps": "epsilon"}),
@@ -25,11 +25,11 @@ NOT_FINITE = ("Solver produced non-finite parameter weights. The input data may 
 
 @dataclass
 class FitJob:
-    """A fit: the estimator, its network, the data bound for the core and as it was given.
+    """A fit: the estimator, its network, the data as given and bound for the engine.
 
     incremental : whether it is a partial_fit. validation : (X, y, sample_weight) of validation_data, or None. logged :
-    names of the numbers that callbacks are told. ranks : those that fit it together. numbers : of the rows that this
-    one has, None for all. running : the Fit that callbacks find the network in.
+    names of the values in the logs of callbacks. ranks : those that fit it together. numbers : of this rank's rows,
+    None for all. running : the Fit that records that the network is being fitted.
     """
 
     est: Any
@@ -51,14 +51,14 @@ class FitJob:
         return self.net._network
 
     def bind(self, rows: Integers) -> _core.Data:
-        """Some of the rows bound by themselves."""
+        """Some of the rows, bound separately."""
         network, weight = self.network, self.data.sample_weight  # their mean is 1 over the rows of all ranks
         y = network.targets(self.est._targets(self.y[rows], network.dtype), len(rows))
         X = network.features(_safe_indexing(self.X, rows))
         return network.bind_checked(X, y, None if weight is None else np.ascontiguousarray(weight[rows]))
 
     def mean_weight(self, rows: Integers | None = None) -> float:
-        """The mean of the sample weights of some rows, or of all; of the rows of all ranks."""
+        """The mean sample weight of some rows, or of all, over all ranks."""
         if self.weight is None and not self.ranks.weighted:
             return 1.0
         weight = np.ones(self.y.shape[0]) if self.weight is None else self.weight
@@ -70,14 +70,14 @@ class FitJob:
 
 
 def start_curves(est: Any) -> None:
-    """The attributes that tell how a fit goes, before its first epoch."""
+    """Initialise the attributes that record the progress of a fit."""
     est.loss_curve_, est._no_improvement_count, est._curves_of_lbfgs = [], 0, not est._stochastic
     est.best_loss_, est.validation_scores_, est.best_validation_score_ = np.inf, None, None
     est._watching = None
 
 
 def numbers_of_optimizer(est: Any) -> tuple[optim.Optimizer, dict[str, str]]:
-    """(an optimiser's spec, its numbers that come from the estimator: their names -> names of parameters)"""
+    """(an optimiser's spec, {its numbers that come from the estimator: names of parameters})"""
     default, parameters = STOCHASTIC.get(est.solver, STOCHASTIC["adam"])
     spec, parameters = (default(), parameters) if est.optimizer is None else (optim.named(est.optimizer), {})
     return spec, parameters if est.gradient_clip is None else {**parameters, "clip_norm": "gradient_clip"}
@@ -96,9 +96,9 @@ def callbacks_of(est: Any) -> list[Callback]:
 
 
 class Tasks:
-    """scikit-learn's callbacks, if there are any: a fit is a task to them, and each of its epochs a task in it.
+    """Calls scikit-learn's callbacks, if there are any, for which a fit is a task, and each of its epochs a subtask.
 
-    To be entered for the fit. wanted : how many epochs, or None where that is not known.
+    A context manager around the fit. wanted : the number of epochs, or None if it is not known.
     """
 
     def __init__(self, job: FitJob, wanted: int | None) -> None:
@@ -118,11 +118,11 @@ class Tasks:
             self.fit.call_on_fit_task_end(**self.known, reconstruction_attributes={})
 
     def begin_epoch(self) -> None:
-        """An epoch begins."""
+        """Report the beginning of an epoch."""
         if self.fit is not None:
             self.epoch = self.fit.subcontext(task_name="epoch")
             self.epoch.call_on_fit_task_begin(**self.known)
 
     def end_epoch(self) -> bool:
-        """It ends; whether a callback wants to stop."""
+        """Report the end of an epoch; returns whether a callback wants to stop."""
         return self.fit is not None and self.epoch.call_on_fit_task_end(**self.known, reconstruction_attributes={})

@@ -1,4 +1,4 @@
-"""What pickles and copies hold of an estimator: arrays, and what Python has built in."""
+"""The state of an estimator in pickles and copies: only arrays and built-in objects."""
 from __future__ import annotations
 
 import contextlib
@@ -16,14 +16,14 @@ from .._parameters import OptimizerState
 from . import _solvers
 
 FORMAT = 1
-PASSING = ("_net", "_random_state", "_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes that stay behind
+PASSING = ("_net", "_random_state", "_callback_fit_ctx", "_skl_callbacks_to_teardown")  # attributes left out
 
 
 def of(est: Any) -> dict[str, Any]:
     """The state of an estimator."""
     state = {name: value for name, value in vars(est).items() if name not in PASSING}
     state["_format"] = FORMAT
-    if "_random_state" in vars(est) and isinstance(est.random_state, Integral):  # which nobody else draws from
+    if "_random_state" in vars(est) and isinstance(est.random_state, Integral):  # not shared with anyone
         state["_random_state"] = copy.deepcopy(est._random_state)
     if "coefs_" in state:
         for name in ("coefs_", "intercepts_"):
@@ -35,7 +35,7 @@ def of(est: Any) -> dict[str, Any]:
 
 
 def resume(est: Any, state: Mapping[str, Any]) -> None:
-    """Give an estimator that has no attributes yet a state. ValueError where a later version made that."""
+    """Set the state of an estimator that has no attributes yet. ValueError if a later version wrote the state."""
     state = dict(state)
     trained = state.pop("_run", None)
     take(est, state, FORMAT)
@@ -54,7 +54,7 @@ def resume(est: Any, state: Mapping[str, Any]) -> None:
 
 
 def take(est: Any, state: Mapping[str, Any], most: int) -> None:
-    """Have the attributes of a state. ValueError where its format is above the most that is known."""
+    """Set the attributes of a state. ValueError if its format is above `most`, the latest known one."""
     attributes = dict(state)
     if attributes.pop("_format", most) > most:
         raise ValueError(f"this {type(est).__name__} was saved by a later fastmlp; this one reads formats up to {most}")
@@ -65,18 +65,18 @@ def take(est: Any, state: Mapping[str, Any], most: int) -> None:
 
 
 def _trained(network: Network) -> dict[str, Any]:
-    """How far a network is trained, as builtins and arrays."""
+    """The progress of a network's training, as built-in objects and arrays."""
     progress, state = network.progress, None
     if progress.optimizer_state is not None:
         state = progress.optimizer_state.export(network.parameters)
-        with contextlib.suppress(ValueError):  # it has functions, which the parameters have as well
+        with contextlib.suppress(ValueError):  # it contains functions, which the parameters contain too
             state["spec"] = document.encode(state["optimizer"])
         del state["optimizer"]
     return {"seed": progress.seed, "epochs": progress.epochs_ever, "state": state}
 
 
 def _go_on(network: Network, trained: Mapping[str, Any], est: Any) -> None:
-    """Have a network go on from there. Of the optimiser's numbers those count that the next fit is asked for."""
+    """Let a network continue from this progress. The optimiser's numbers are those of the next fit."""
     progress, state = network.progress, trained["state"]
     progress.seed, progress.epochs_ever = trained["seed"], trained["epochs"]
     if state is not None:

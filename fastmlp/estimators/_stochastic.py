@@ -1,4 +1,5 @@
-"""Solvers "sgd" and "adam", and any optimiser: scikit-learn's rates, patience and reports around the one loop."""
+"""Solvers "sgd" and "adam", and other optimisers: scikit-learn's rates, patience and output, as a Plan of the one loop.
+"""
 from __future__ import annotations
 
 import warnings
@@ -19,12 +20,12 @@ from ..schedules import InverseScaling
 from . import _solvers
 from ._watched import Watched, training_loss, watched_of
 
-SMALLEST_RATE = 1e-6  # of learning_rate="adaptive"
+SMALLEST_RATE = 1e-6  # at which learning_rate="adaptive" ends
 
 
 @dataclass
 class CurrentRate:
-    """The solver's current rate, as scikit-learn shows it."""
+    """The solver's current rate, with scikit-learn's attribute name."""
 
     learning_rate: float
 
@@ -51,7 +52,7 @@ def fit_stochastic(job: _solvers.FitJob) -> None:
         ending = loop.train(job.net, job.running, plan, job.data, order, wanted, batch_size(est, n), objective,
                             _solvers.callbacks_of(est), est.n_threads, ranks)
     except KeyboardInterrupt:
-        if ranks.several:  # the others are to hear of it
+        if ranks.several:  # so that the others learn of it
             raise
         ending = loop.Ending.STOPPED
         warnings.warn("Training interrupted by user.", stacklevel=2)
@@ -66,7 +67,8 @@ def fit_stochastic(job: _solvers.FitJob) -> None:
 
 
 class EstimatorPlan(loop.Plan):
-    """scikit-learn's: the rate falls by its rules, attributes and prints tell how it goes, and patience ends it."""
+    """The plan of scikit-learn's solvers: learning rates by its rules, attributes and prints for the progress, and
+    stopping by patience."""
 
     def __init__(self, job: _solvers.FitJob, watched: Watched, wanted: int) -> None:
         self.job, self.est, self.watched, self.tasks = job, job.est, watched, _solvers.Tasks(job, wanted)
@@ -120,7 +122,7 @@ class EstimatorPlan(loop.Plan):
         return waited_long and self._patience_ends() or self.task_stops
 
     def _report(self, loss: float) -> None:
-        """One more epoch in the attributes, and in print."""
+        """Record an epoch in the attributes, and print it."""
         est = self.est
         est.n_iter_ += 1
         est.t_ += self.epochs.n
@@ -130,7 +132,7 @@ class EstimatorPlan(loop.Plan):
             print(f"Iteration {est.n_iter_}, loss = {loss:.8f}")
 
     def _patience_ends(self) -> bool:
-        """Whether training ends now that nothing became better for n_iter_no_change epochs, or only the rate falls."""
+        """After n_iter_no_change epochs without improvement: whether training ends, or only the rate is reduced."""
         est = self.est
         if est.learning_rate != "adaptive" or not _has_rules_of_rate(est):
             verdict, ends = "Stopping.", True
@@ -149,12 +151,12 @@ class EstimatorPlan(loop.Plan):
 
 
 def _has_rules_of_rate(est: Any) -> bool:
-    """Whether learning_rate may be "invscaling" or "adaptive": the others ignore these."""
+    """Whether "invscaling" and "adaptive" have an effect as learning_rate: other solvers ignore them."""
     return est.solver == "sgd" and est.optimizer is None
 
 
 def _start_rate(est: Any, progress: Progress) -> None:
-    """The rate goes on from the last fit unless what it is asked to be has changed."""
+    """Continue with the rate of the last fit, unless the parameters that determine it have changed."""
     asked = [est.optimizer, est.solver, est.learning_rate, float(est.learning_rate_init)]
     if progress.optimizer_state is None or vars(est).get("_rate_asked", asked) != asked:
         est._rate = float(est.learning_rate_init)
@@ -162,5 +164,5 @@ def _start_rate(est: Any, progress: Progress) -> None:
 
 
 def batch_size(est: Any, n: int) -> int:
-    """Rows of a batch, of n."""
+    """The batch size for n rows."""
     return min(200 if est.batch_size == "auto" else est.batch_size, n)

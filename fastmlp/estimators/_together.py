@@ -1,4 +1,4 @@
-"""Estimators that several processes fit together, each with rows of its own."""
+"""Fit an estimator with several processes together, each with its own rows."""
 from __future__ import annotations
 
 import copy
@@ -27,8 +27,8 @@ OF_A_RANK = ("callbacks", "n_threads", "random_state", "verbose")  # parameters 
 
 
 def together(fit: Fit) -> Fit:
-    """A fit with arguments `comm`, which it gets as the Ranks that talk through it, and `sync`, which these know. What
-    is raised on one of them ends all."""
+    """Decorator for fit that adds the arguments `comm`, passed on as Ranks, and `sync`, stored in these. An exception
+    on one rank ends all."""
 
     @functools.wraps(fit)
     def fit_together(self: Any, *args: Any, comm: Any = None, sync: Any = "step", **options: Any) -> Any:
@@ -51,8 +51,7 @@ def together(fit: Fit) -> Fit:
 
 
 def _fit_in_groups(fit: Callable[..., Any], groups: Groups, est: Any, *args: Any, **options: Any) -> Any:
-    """What a fit of an estimator gives, as ranks that have a group of the rows each: this one has the estimator, and
-    others have copies."""
+    """Fit an estimator with one rank for each group of rows; rank 0 fits est itself, the others copies."""
     from .._fit.groups import cut, run
 
     given = inspect.signature(fit).bind(est, *args, **options).arguments
@@ -63,14 +62,14 @@ def _fit_in_groups(fit: Callable[..., Any], groups: Groups, est: Any, *args: Any
 
 
 def _quiet_copy(est: Any) -> Any:
-    """A copy that tells nobody what it does."""
+    """A copy without callbacks and output."""
     twin = object.__new__(type(est))
     twin.__setstate__(copy.deepcopy({**est.__getstate__(), "callbacks": None, "verbose": False}))
     return twin
 
 
 def require_same_parameters(est: Any, ranks: Ranks, validation_data: Any) -> None:
-    """ValueError where ranks have other parameters than rank 0, or cannot do what is asked for."""
+    """ValueError if ranks have different parameters, or parameters that are not possible with several ranks."""
     if not est._stochastic:
         raise ValueError("comm must be None for solver='lbfgs', which takes no batches: use 'adam' or 'sgd'")
     if est.monitor not in (None, "loss", "score"):
@@ -82,7 +81,7 @@ def require_same_parameters(est: Any, ranks: Ranks, validation_data: Any) -> Non
 
 
 def labels_of(y: Any, ranks: Ranks) -> tuple[NDArray[Any], str, bool]:
-    """(classes, kind of target as scikit-learn calls it, whether y is sparse), of the y of all ranks."""
+    """(classes, scikit-learn's type of target, whether y is sparse) for the y of all ranks."""
     if not ranks.several:
         return _labels(y)
     classes, kind, is_sparse = _labels(y) if y.shape[0] else (np.empty(0), None, False)
@@ -121,6 +120,6 @@ def _texts(ranks: Ranks, text: str) -> list[str]:
 
 
 def balanced(classes: NDArray[Any], y: Any, ranks: Ranks) -> dict[Any, float]:
-    """{class: weight} by which all classes count the same over the rows of all ranks."""
+    """{class: weight} such that all classes have the same total weight over the rows of all ranks."""
     counts = ranks.sum_(np.array([float(np.sum(y == name)) for name in classes]))
     return {name: counts.sum() / (len(classes) * count) for name, count in zip(classes.tolist(), counts) if count}

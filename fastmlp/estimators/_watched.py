@@ -1,4 +1,4 @@
-"""What patience looks at in the estimators: the training loss, or a score of some rows."""
+"""The value to which patience is applied in the estimators: the training loss, or a score of some rows."""
 from __future__ import annotations
 
 import math
@@ -25,7 +25,7 @@ class Patience(Monitor):
     """scikit-learn's rule: a lower cost is a new best; `waited` is reset unless cost > least_to_beat - tol (equal and
     NaN reset it). tol is min_delta here.
 
-    least_to_beat is the cost that the waiting is judged by: the least, or the least since the waiting began anew.
+    least_to_beat is the cost with which new ones are compared: the least, or the least since begin_anew.
     """
 
     least_to_beat = math.inf
@@ -37,19 +37,19 @@ class Patience(Monitor):
         return is_best, is_progress
 
     def begin_anew(self, number: float) -> None:
-        """What comes is judged by this number from now on, not by what once was the best."""
+        """Compare with this value from now on, instead of the best one."""
         self.waited, self.least_to_beat = 0, self.sign * number if math.isfinite(number) else math.inf
 
 
 class Watched:
-    """A number that patience looks at, and the attributes of the estimator in which it is told how that went: they are
-    public, and the next partial_fit or warm fit goes on from them where it watches the same number of the same rows and
-    the last one was not ended by patience.
+    """A value to which patience is applied, and the estimator's public attributes that record it. The next partial_fit
+    or warm fit continues from these if it watches the same value of the same rows, and the last one was not ended by
+    patience.
 
-    job : the fit. given : X, y and sample_weight of the rows. holds_weights : whether the weights of the best epoch
-    come back.
+    job : the fit. given : X, y and sample_weight of the rows. holds_weights : whether the weights of the best epoch are
+    restored.
 
-    subject : what messages call it. best_attribute : where its best is found.
+    subject : its name in messages. best_attribute : the attribute with its best value.
     """
 
     subject: str
@@ -63,52 +63,51 @@ class Watched:
         if not self.goes_on:
             self._forget()
         self.monitor = self._monitor_of_attributes()
-        self.best_epoch = Monitor(self.subject, self.larger_is_better)  # whose weights come back
+        self.best_epoch = Monitor(self.subject, self.larger_is_better)  # whose weights are restored
 
     def start(self, epochs: Epochs) -> None:
-        """Before the first of the Epochs: the weights that the last fit left are the best so far where this one goes on
-        from it."""
+        """Called before the first epoch: if this fit continues the last one, its weights are the best so far."""
         self.epochs = epochs
         if self.goes_on and self.holds_weights and not self.job.incremental:
             self.best_epoch.look(self.of_present_weights(), lambda: self.job.net._network.learned)
 
     def measure(self) -> float:
-        """The number of the epoch that just ended."""
+        """The value for the epoch that has just ended."""
         raise NotImplementedError
 
     def of_present_weights(self) -> float:
-        """The same number of the weights that there are now."""
+        """The value with the present weights."""
         return self.measure()
 
     def look(self, number: float) -> None:
-        """Take the number of one more epoch."""
+        """Record the value of an epoch."""
         self._take(number)
         if self.holds_weights:
             self.best_epoch.look(self._of_weights_after(number), lambda: self.job.net._network.learned)
 
     def diverged(self) -> None:
-        """Take that the last epoch had none."""
+        """Record that the last epoch diverged."""
         self._take(np.nan)
 
     def wait_anew(self) -> None:
-        """Patience begins from the start, and from where training stands."""
+        """Restart patience, and compare with the latest value."""
         self.monitor.begin_anew(self._latest())
         self._tell()
 
     def end(self) -> None:
-        """Patience ended the fit: the next one does not go on from it."""
+        """Record that patience ended the fit, so that the next one does not continue from it."""
         self.est._watching["ended"] = True
 
     def logs(self) -> dict[str, float]:
-        """What callbacks are told besides the loss."""
+        """The logs of callbacks besides the loss."""
         return {}
 
     def _of_weights_after(self, number: float) -> float:
-        """The number of the weights after the epoch whose number this is."""
+        """The value with the weights at the end of the epoch. number: the recorded value of that epoch."""
         return number
 
     def _latest(self) -> float:
-        """The number of the last epoch."""
+        """The value of the last epoch."""
         raise NotImplementedError
 
     def _take(self, number: float) -> None:
@@ -124,13 +123,15 @@ class Watched:
     # ---- from fit to fit
 
     def _what(self) -> str:
-        """What is watched, as text."""
+        """A text that identifies what is watched."""
         raise NotImplementedError
 
     def _is_as_before(self) -> bool:
-        """Whether it is what the last fit watched and did not end by; it is written down for the next one.
+        """Whether the last fit watched the same, and was not ended by patience; also stores what is watched for the
+        next.
 
-        Of partial_fit other rows each time are taken for the same, and where fits do not go on rows are not looked at.
+        In partial_fit, different rows in each call are treated as the same; and rows are not compared unless fits
+        continue each other.
         """
         rows = None if self.job.incremental or not self.est.warm_start else joblib.hash(self.given)
         now = {"what": self._what(), "rows": rows, "ended": False, "least_to_beat": np.inf}
@@ -144,7 +145,7 @@ class Watched:
         return True
 
     def _forget(self) -> None:
-        """No number was the best yet."""
+        """Reset the best value and patience."""
         best = -np.inf if self.larger_is_better else np.inf
         setattr(self.est, self.best_attribute, best)
         self.est._no_improvement_count = 0
@@ -160,8 +161,8 @@ class Watched:
 class TrainingLoss(Watched):
     """The loss of the epoch, with penalties.
 
-    It is a mean over the steps, each at the weights before it, of which none is there any more at the epoch's end. So
-    which weights come back is decided by the loss that is measured at that time.
+    It is a mean over the steps, each with the weights before it, none of which exist at the end of the epoch. So the
+    weights to restore are chosen by the loss measured at the end of each epoch.
     """
 
     subject, best_attribute = "Training loss", "best_loss_"
@@ -188,7 +189,7 @@ class TrainingLoss(Watched):
 
 
 def training_loss(job: FitJob, epochs: Epochs) -> float:
-    """The loss of the training rows at the present weights, with penalties, without noise and dropout."""
+    """The loss of the training rows with the present weights, with penalties, without noise and dropout."""
     network, objective, rows = job.network, epochs.objective, epochs.order.rows
     loss = epochs.loss()
     if objective.penalty.kind:
@@ -204,8 +205,8 @@ def training_loss(job: FitJob, epochs: Epochs) -> float:
 class Score(Watched):
     """A score of some rows: the estimator's own, a scorer's, or minus the loss.
 
-    rows : MeasuredRows. given : X, y and weight of the same rows as they were given. held_out : whether they are not
-    trained on.
+    rows : MeasuredRows. given : X, y and weight of the same rows, as the user gave them. held_out : whether they are
+    not trained on.
     """
 
     best_attribute, larger_is_better = "best_validation_score_", True
@@ -223,7 +224,7 @@ class Score(Watched):
             est.validation_scores_ = []
 
     def start(self, epochs: Epochs) -> None:
-        """ValueError where the rows cannot give the score, before anything is trained."""
+        """ValueError if the score cannot be computed for the rows, before anything is trained."""
         self.epochs = epochs
         if self.job.incremental:
             return
@@ -286,7 +287,7 @@ class Score(Watched):
 
 
 def names_logged(est: Any, validation_data: Any) -> tuple[str, ...]:
-    """Of the numbers that callbacks will be told of."""
+    """The names of the values in the logs of callbacks."""
     if not est._stochastic:
         return ("loss",)
     if est.early_stopping or validation_data is not None:
@@ -295,7 +296,7 @@ def names_logged(est: Any, validation_data: Any) -> tuple[str, ...]:
 
 
 def watched_of(job: FitJob) -> tuple[Watched, Integers | None]:
-    """(what patience looks at, numbers of the rows to train on, or None for all)"""
+    """(the Watched of a fit, numbers of the rows to train on, or None for all)"""
     est, network = job.est, job.network
     validates = est.early_stopping or job.validation is not None
     holds_weights = est.restore_best or validates
@@ -337,7 +338,7 @@ def _hold_out(job: FitJob) -> tuple[Integers, Integers]:
 
 
 def _of_all(est: Any, y: Any, weight: Any, ranks: Ranks) -> tuple[Any, Any] | None:
-    """y and weights of the rows of all ranks; nothing of y where the loss is watched."""
+    """y and weights of the rows of all ranks; y is not needed if the loss is watched."""
     if est.monitor == "loss":
         return None
     classes = vars(est).get("classes_")
@@ -357,7 +358,7 @@ def _scorer(monitor: Any) -> Any:
 
 
 def _without_feature_names(est: Any) -> Any:
-    """The estimator as it is now, for arrays that have none."""
+    """A copy of the estimator without feature_names_in_, for arrays, which have no names."""
     twin = object.__new__(type(est))
     twin.__dict__.update((k, v) for k, v in est.__dict__.items() if k != "feature_names_in_")
     return twin
