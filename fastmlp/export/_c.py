@@ -20,8 +20,8 @@ from ._smaller import bfloat16, int8
 if TYPE_CHECKING:
     from ..model import MLP
 
-BY_LINE = 8  # numbers or texts
-WEIGHT_BITS = {"int8": 8, "bfloat16": 16, "sparse": 0}  # ways to keep weights; 0: of real numbers
+BY_LINE = 8  # numbers or texts in a line
+WEIGHT_BITS = {"int8": 8, "bfloat16": 16, "sparse": 0}  # ways to store weights; 0: as reals
 TAKEN = {  # what arguments are called, and keywords
     "x", "n", "out", "i", "j", "NULL", "size_t", "auto", "bool", "break", "case", "catch", "char", "class", "const",
     "continue", "default", "delete", "do", "double", "else", "enum", "export", "extern", "float", "for", "friend",
@@ -124,10 +124,10 @@ static inline float FUSED(float a, float b, float c)
 
 
 class CFile:
-    """Constants and calls, as the kinds of layers write them. It has the methods of Source.
+    """A C file in the making, to which the kinds of layers write constants and calls. Implements Source.
 
-    constants, own: arrays and functions of this file, by name, each with its text. bytes: of constant numbers. exact,
-    changes: weights that are kept in less room, and what that changes in them.
+    constants, own: arrays and functions of this file, name -> text. bytes: of constant numbers. exact, changes: weights
+    that are stored in less space, and how much that changes them.
     """
 
     def __init__(self, dtype: np.dtype[Any], kept: str | None) -> None:
@@ -140,14 +140,13 @@ class CFile:
         self.changes: list[Floats] = []
 
     def network(self, net: MLP, prefix: str = "") -> list[str]:
-        """The statements that make a network's predictions out of x. prefix: what the names of its constants begin
-        with."""
+        """The statements that compute a network's predictions from x. prefix: of the names of its constants."""
         nodes, values = nodes_of(net, self.dtype), {0: "x"}
         self.prefix = prefix
         self.calls: list[str] = []
         self.rooms: list[int] = []  # sizes of the arrays that hold values of layers
         self._last, self._taken = last_readers(nodes), dict[str, int]()  # array -> the last layer that reads it
-        for node in reversed(nodes):  # what is handed on as it is is read by the readers of the layer too
+        for node in reversed(nodes):  # an array that is passed on unchanged is also read by the readers of that layer
             if _kind(node).c is _c_kinds.same:
                 self._last[node.sources[0]] = max(self._last[node.sources[0]], self._last[node.number])
         for node in nodes:
@@ -159,7 +158,7 @@ class CFile:
         return [*(f"ROOM real room{i}[{size}];" for i, size in enumerate(self.rooms)), *self.calls]
 
     def define(self, name: str, statements: Sequence[str]) -> None:
-        """A function name(x, out) of the file's own."""
+        """Define a function name(x, out) in the file."""
         lines = "\n".join(f"    {line}" for line in statements)
         self.own[name] = f"static void {name}(const real *x, real *out)\n{{\n{lines}\n}}\n"
 
@@ -189,13 +188,13 @@ class CFile:
         return "sparse_", self.array(name, values.ravel()[present] if present.any() else np.zeros(1)), bits
 
     def _kept(self, name: str, numbers: Any, form: str, exact: Floats, changed: Floats) -> str:
-        """A constant array of weights. exact, changed: what they were, and what they are in the file."""
+        """A constant array of weights. exact, changed: their values before, and in the file."""
         self.exact.append(np.ravel(exact))
         self.changes.append(np.ravel(changed - exact))
         return self._constant("weight", name, numbers, form)
 
     def error(self) -> str:
-        """By how much weights are changed by the way they are kept, in words; nothing where they are not."""
+        """A text that says how much storing has changed the weights; "" if not at all."""
         if not self.changes:
             return ""
         change, exact = np.concatenate(self.changes), np.concatenate(self.exact)
@@ -229,7 +228,7 @@ class CFile:
         self.calls.append(f"{function}({', '.join(map(str, arguments))});")
 
     def activate(self, node: Node, values: str) -> None:
-        """The activation of a layer, in place."""
+        """Write the activation of a layer, in place."""
         if node.activation[0] != "identity":
             self.apply(node.activation, values, values, node.size)
 
@@ -240,7 +239,7 @@ class CFile:
         self.calls.append(f"for (size_t j = 0; j < {size}; j++) {out}[j] = act_{name}({x}[j], {number});")
 
     def number(self, value: Any) -> str:
-        """A number of which a compiler makes the same one."""
+        """A number as a literal from which a compiler gets exactly the same number."""
         return f"{value:.8e}f" if self.dtype == np.float32 else f"{value:.16e}"
 
     def texts(self, name: str, values: Sequence[str]) -> str:
@@ -260,7 +259,7 @@ class CFile:
 
 
 def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, name: str, weights: str | None) -> str:
-    """What MLP.to_c does."""
+    """Implements MLP.to_c."""
     file = checked(path, dtype, name, weights)
     maps = f", a map {net.shapes[0]} in C order" if len(net.shapes[0]) > 1 else ""
     statements = file.network(net)
@@ -268,7 +267,7 @@ def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, name: 
 
 
 def checked(path: Any, dtype: Any, name: Any, weights: Any) -> CFile:
-    """The file that is wanted, still empty."""
+    """Check the arguments; returns an empty CFile."""
     floating = _checks.floating(dtype)
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in TAKEN:
         raise ValueError(f"name must be a name for a C function, got {_checks.described(name)}")
@@ -280,7 +279,7 @@ def checked(path: Any, dtype: Any, name: Any, weights: Any) -> CFile:
 
 
 def saved(text: str, path: str | os.PathLike[str] | None) -> str:
-    """A text, once it is written."""
+    """Write a text to path, unless that is None, and return it."""
     if path is not None:
         whole.write(_checks.path("path", path), [text.encode()])
     return text
@@ -292,9 +291,9 @@ def _kind(node: Node) -> _table.Kind:
 
 def rendered(file: CFile, name: str, model: str, d_in: int, d_out: int, statements: Sequence[str], maps: str = "",
              notes: str = "") -> str:
-    """The text of the file; all that it has bears the model's name, so that a program may have several.
+    """The text of the file; all names contain the model's name, so that a program can have several models.
 
-    maps: what to say of the shape of x. notes: lines for the comment at the top.
+    maps: a description of the shape of x. notes: lines for the comment at the top.
     """
     bits = 8 * file.dtype.itemsize
     pieces = needed(file.functions, bits, WEIGHT_BITS[file.kept] if file.kept else 0)
@@ -312,7 +311,7 @@ def rendered(file: CFile, name: str, model: str, d_in: int, d_out: int, statemen
 
 
 def comment(text: str) -> str:
-    """Text that may stand in a comment."""
+    """Text that is safe inside a comment."""
     return text.replace("*/", "* /")
 
 
@@ -324,7 +323,7 @@ def literal(text: str) -> str:
 
 
 def renamed(text: str, words: Mapping[str, str]) -> str:
-    """C with other words for some, outside of comments and texts."""
+    """C code with some words replaced, outside of comments and string literals."""
     parts = re.split(r'(/\*.*?\*/|"(?:[^"\\]|\\.)*")', text, flags=re.DOTALL)
     return "".join(part if part.startswith(("/*", '"')) else WORD.sub(lambda match: words.get(match[0], match[0]), part)
                    for part in parts)

@@ -1,5 +1,5 @@
-"""What each kind of layer becomes in C: a function of the file, the layer's node and the arrays that it reads, which
-calls one of the functions of c/layers.inc and gives the array of the layer's values, before its activation.
+"""What each kind of layer becomes in C: functions of (file, the layer's node, the arrays that it reads), which write a
+call of a function of c/layers.inc and return the array of the layer's values, before its activation.
 """
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ._nodes import Node
 
 
 class Source(Protocol):
-    """The file that is written."""
+    """The file to write to."""
 
     def array(self, name: str, values: Any) -> str:
         """A constant array; its name, NULL for None."""
 
     def weights(self, name: str, values: Any) -> tuple[str, str]:
-        """Constant weights, as the file keeps them; the names of them and of the units' factors, NULL for none."""
+        """Constant weights, as the file stores them; (their name, that of the units' factors or NULL)."""
 
     def weights_in_order(self, name: str, values: Any) -> tuple[str, str, str]:
-        """The same of weights that are read one after the other, after what the name of a function that reads them
-        begins with: "sparse_" where zeros are left out. Then the second array has a bit for each weight."""
+        """The same for weights that are read sequentially, after the prefix of functions that read them: "sparse_" if
+        zeros are omitted. Then the second array has a bit for each weight."""
 
     def integers(self, name: str, values: Any) -> str:
         """A constant array of sizes; its name."""
@@ -68,12 +68,12 @@ def columns(file: Source, node: Node, x: str) -> str:
 
 
 def same(file: Source, node: Node, x: str) -> str:
-    """What does nothing outside of training, or with maps, which lie as rows do."""
+    """For layers that do nothing in prediction, or only reshape maps, which are stored as rows anyway."""
     return x
 
 
 def copy(file: Source, node: Node, x: str) -> str:
-    """x once more, for an activation in place, since others may read x."""
+    """A copy of x, for an activation in place, since other layers may read x."""
     out = file.room(node)
     file.apply(("identity", 0.0), x, out, node.size)
     return out

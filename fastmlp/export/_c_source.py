@@ -1,7 +1,7 @@
-"""The C that a file of a network needs, out of the library's own sources: the kernels' exp and activations, which with
-single numbers in the place of vectors (c/scalar.inc) are plain C, and layers (c/layers.inc).
+"""Extract the C code that a file of a network needs from the library's own sources: the kernels' exp and activations,
+which are plain C with scalars instead of vectors (c/scalar.inc), and layers (c/layers.inc).
 
-So a formula stands once, and what is added to the kernels can be exported.
+So each formula exists once, and what is added to the kernels can be exported.
 """
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Piece(NamedTuple):
 
 
 def needed(names: Iterable[str], real_bits: int, weight_bits: int = 0) -> list[Piece]:
-    """The pieces of some names and all that these need, in an order in which C takes them.
+    """The pieces with some names and all pieces that these need, in an order that C accepts.
 
     real_bits: of a real, 32 or 64. weight_bits: of a weight, 0 for those of a real.
 
-    KeyError where there is no piece of a name.
+    KeyError if there is no piece with a name.
     """
     known, wanted, new = pieces(real_bits, weight_bits), set(), set(names)
     while new:
@@ -63,8 +63,8 @@ def pieces(real_bits: int, weight_bits: int = 0) -> dict[str, Piece]:
 
 
 def lines_for(bits: Mapping[str, int], lines: Iterable[str]) -> Iterator[str]:
-    """The lines of a source as they are for reals and weights of so many bits."""
-    outer: list[bool | None] = []  # for each #if that is open whether its lines are kept; None for one of other things
+    """The lines of a source for reals and weights of these sizes."""
+    outer: list[bool | None] = []  # for each open #if, whether its lines are kept; None if it is about something else
     for line in lines:
         condition = CONDITION.match(line)
         if condition is not None:
@@ -107,7 +107,7 @@ def without_comments(text: str) -> str:
 
 
 def plain(name: str, chunk: str, bits: int) -> str:
-    """A piece in plain C: no vectors, no pragmas, and arguments that are not used are said to be."""
+    """A piece as plain C: no vectors, no pragmas, and unused arguments marked as such."""
     words = {**PLAIN, "REAL_BITS": str(bits)}
     text = WORD.sub(lambda match: words.get(match[0], match[0]), re.sub(r"\n *UNROLL\b", "", chunk))
     if name.startswith("act_") and not re.search(r"\ba\b", without_comments(text).partition("{")[2]):

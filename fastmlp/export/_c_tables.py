@@ -1,4 +1,4 @@
-"""Estimators of tables as one C99 file each: columns of numbers and of categories."""
+"""Write an estimator of tables as one C99 file, with columns of numbers and categories."""
 from __future__ import annotations
 
 import os
@@ -29,7 +29,7 @@ PUBLIC real category(size_t column, const char *label)
 
 
 def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any, name: str, weights: str | None) -> str:
-    """What to_c of an estimator of tables does."""
+    """Implements to_c of an estimator of tables."""
     file, kind = _c.checked(path, dtype, name, weights), row(ESTIMATORS, est, "an MLP, as network_ of estimators is")
     names, categories, notes = names_of(est), "category" in est.kinds_, ""
     require_columns(est, "C")
@@ -71,7 +71,7 @@ def category(file: _c.CFile, name: Any, column: int, block: Any) -> list[str]:
     labels, width = labels_of(block), block.width
     if block.many:
         warnings.warn(hashed(name, "C"), stacklevel=7)
-    feature = lambda place: width if place is None else place  # past the last one where there is none
+    feature = lambda place: width if place is None else place  # past the last one if there is none
     known = coded(block)
     file.functions.add("one_of")
     places = "NULL"
@@ -88,12 +88,12 @@ def category(file: _c.CFile, name: Any, column: int, block: Any) -> list[str]:
 
 
 def coded(block: Any) -> list[str]:
-    """The labels of a CategoryBlock that have a code, their place here."""
+    """The labels of a CategoryBlock that have a code, which is their index in this list."""
     return [*block.levels, *(block.counts if block.many else ())]
 
 
 def labels_by_column(file: _c.CFile, est: Any) -> list[str]:
-    """The cases of CATEGORY."""
+    """The cases of the switch over columns in CATEGORY."""
     file.functions.add("code_of")
     coded_of = {column: coded(block) for column, _, block in est._encoder.blocks if est.kinds_[column] == "category"}
     cases = []
@@ -112,7 +112,7 @@ BLOCKS: dict[str, Callable[[_c.CFile, Any, int, Any], list[str]]] = {"NumberBloc
 
 
 def means(file: _c.CFile, est: Any, d_out: int) -> list[str]:
-    """The statements that have the mean of what the networks predict in out."""
+    """The statements that compute the mean of the networks' predictions, in out."""
     d, encoded = max(1, est._encoder.n_features), []
     for column, _, block in est._encoder.blocks:
         encoded += BLOCKS[type(block).__name__](file, names_of(est)[column], column, block)
@@ -121,7 +121,7 @@ def means(file: _c.CFile, est: Any, d_out: int) -> list[str]:
 
 
 def members(file: _c.CFile, nets: list[Any], d_out: int) -> list[str]:
-    """The statements that have the mean of what networks predict of features in out."""
+    """The statements that compute the mean of the networks' predictions from features, in out."""
     for i, net in enumerate(nets):
         file.define(f"member{i}", file.network(net, f"member{i}_"))
     file.prefix = ""
@@ -134,7 +134,7 @@ def members(file: _c.CFile, nets: list[Any], d_out: int) -> list[str]:
             f"divide(out, {file.number(file.dtype.type(len(nets)))}, {d_out});"]
 
 
-# ---- estimators: how many numbers predict gives, and the statements that have them in out
+# ---- estimators: (number of outputs, statements that compute them in out)
 
 Outputs = tuple[int, list[str]]
 

@@ -1,4 +1,4 @@
-"""Which of our estimators a model is, whatever a user derived from it."""
+"""Find which of fastmlp's estimators a model is, also if the user derived a class from it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from .. import _checks
 
 
 def own_names(cls: Any) -> list[str]:
-    """The names of ours among a class and its bases, the nearest first."""
+    """The names of fastmlp's classes among a class and its bases, the nearest first."""
     return [base.__name__ for base in getattr(cls, "__mro__", ()) if base.__module__.startswith("fastmlp.")]
 
 
 def row(table: Mapping[str, Any], model: Any, also: str) -> Any:
-    """What a table of estimators, by name, has for a model. TypeError where that is nothing; also: what it might be
-    else."""
+    """The entry for a model in a table of estimators by name. TypeError if there is none; also: other possible types,
+    for the message."""
     for name in own_names(type(model)):
         if name in table:
             return table[name]

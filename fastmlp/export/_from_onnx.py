@@ -1,4 +1,4 @@
-"""The network in an ONNX model that to_onnx wrote."""
+"""Read the network from an ONNX model that to_onnx wrote."""
 from __future__ import annotations
 
 import itertools
@@ -25,7 +25,7 @@ BEGIN = b"\x08"  # of a model: its first field is a number, ir_version. No messa
 
 
 def network(cls: type[Net], path: str | os.PathLike[str]) -> Net:
-    """What MLP.from_onnx does, for a class of networks."""
+    """Implements MLP.from_onnx."""
     text = _checks.path("path", path)
     onnx = needs("onnx", "from_onnx")
     with whole.reading(text) as (file, size):
@@ -41,7 +41,7 @@ def network(cls: type[Net], path: str | os.PathLike[str]) -> Net:
         arrays = {array.name: onnx.numpy_helper.to_array(array) for array in model.graph.initializer}
         dtype = onnx.helper.tensor_dtype_to_np_dtype(model.graph.input[0].type.tensor_type.elem_type)
         return _of_arrays(cls, json.loads(metadata[METADATA]), dtype, arrays)
-    except Exception as error:  # protobuf has errors of its own for damaged files
+    except Exception as error:  # protobuf has its own exceptions for damaged files
         raise ValueError(f"path {text!r} is not an ONNX model that fastmlp wrote of a network: "
                          f"{type(error).__name__}: {error}") from error
 
@@ -63,7 +63,7 @@ def _of_arrays(cls: type[Net], described: dict[str, Any], dtype: np.dtype[Any], 
 
 
 def _weights(arrays: dict[str, Any], name: str, dtype: np.dtype[Any]) -> Any:
-    """Weights as the network has them, however they were kept; those of columns table by table."""
+    """Weights in the network's form, however they were stored; those of columns table by table."""
     if name not in arrays:
         tables = (f"{name}.{k}" for k in itertools.count())
         parts = itertools.takewhile(arrays.__contains__, tables)
@@ -78,5 +78,5 @@ def _weights(arrays: dict[str, Any], name: str, dtype: np.dtype[Any]) -> Any:
 
 
 def _as_ours(W: Any, shape: tuple[int, ...]) -> Any:
-    """W of a layer, of a convolution with its axes in our order."""
+    """W of a layer; for a convolution with its axes in fastmlp's order."""
     return (W.transpose(np.argsort(TO_ONNX)) if W.ndim == 4 else W).reshape(shape)

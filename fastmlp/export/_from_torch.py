@@ -1,4 +1,4 @@
-"""The network in a module of PyTorch: nn.Sequential of what we have, or what to_torch made."""
+"""Convert a PyTorch module to a network: an nn.Sequential of supported modules, or a result of to_torch."""
 from __future__ import annotations
 
 import dataclasses
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOSSES = {"identity": "squared_error", "exp": "poisson", "sigmoid": "binary_cross_entropy", "softmax": "cross_entropy"}
 ACTIVATIONS = {row.torch.name: (name, row.torch) for name, row in _table.ACTIVATIONS.items()}
-# module -> attributes that must be so for it to be what we have
+# module -> attributes that it must have to be supported
 WANTED: dict[str, dict[str, Any]] = {
     "GELU": {"approximate": "none"}, "Softplus": {"beta": 1},
     **dict.fromkeys(("BatchNorm1d", "BatchNorm2d"), {"track_running_stats": True}),
@@ -32,7 +32,7 @@ WANTED: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("AdaptiveAvgPool1d", "AdaptiveAvgPool2d"), {"output_size": 1}),
     "Flatten": {"start_dim": 1},
 }
-# module -> how many features it reads, None where it may be any number
+# module -> the number of features that it reads, None if it may be any
 WIDTHS: dict[str, Callable[[Any], int | None]] = {
     **dict.fromkeys(("Linear", "Columns", "PiecewiseLinear"), lambda module: module.in_features),
     "Grouped": lambda module: module.in_features,
@@ -45,7 +45,7 @@ WIDTHS: dict[str, Callable[[Any], int | None]] = {
 }
 # after nn.Flatten, while rows are in PyTorch's order
 AFTER_FLATTEN = {"Linear", "Dropout", "Identity", "BatchNorm1d", "LayerNorm", "RMSNorm", "PReLU", "Flatten"}
-# module that we do not have -> what to do
+# unsupported module -> what to do instead
 INSTEAD = {
     **dict.fromkeys(("Dropout1d", "Dropout2d", "AlphaDropout", "FeatureAlphaDropout"),
                     "put nn.Dropout in its place, which drops elements one by one; predictions are the same"),
@@ -55,7 +55,7 @@ INSTEAD = {
 
 
 def network(cls: type[Net], module: Any, input_shape: Any, loss: Any) -> Net:
-    """What MLP.from_torch does, for a class of networks."""
+    """Implements MLP.from_torch."""
     torch = needs("torch", "from_torch")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"module must be a torch.nn.Module, got {_checks.described(module)}")
@@ -79,7 +79,7 @@ def network(cls: type[Net], module: Any, input_shape: Any, loss: Any) -> Net:
 
 
 def flat(module: Any) -> Iterator[Any]:
-    """A module, or those in nn.Sequential one by one."""
+    """A module, or the modules in an nn.Sequential one by one."""
     if type(module).__name__ != "Sequential":
         yield module
         return
@@ -88,7 +88,7 @@ def flat(module: Any) -> Iterator[Any]:
 
 
 def require_ours(module: Any) -> None:
-    """ValueError where a module is none that we have."""
+    """ValueError if a module is not supported."""
     name = type(module).__name__
     if name not in READERS and name not in ACTIVATIONS:
         instead = f": {INSTEAD[name]}" if name in INSTEAD else ""
@@ -100,7 +100,7 @@ def require_ours(module: Any) -> None:
 
 
 def first_shape(modules: Iterable[Any]) -> Shape:
-    """The shape of x(0), by the first module that says it."""
+    """The shape of x(0), from the first module that determines it."""
     for module in modules:
         name = type(module).__name__
         if name == "Maps":
@@ -115,11 +115,11 @@ def first_shape(modules: Iterable[Any]) -> Shape:
 
 
 class Reader:
-    """Specs of layers and their numbers, from modules one after the other.
+    """Collects specs of layers and their weights from a sequence of modules.
 
     shapes: of x(0), x(1), .. so far. dtype: of the module. source: the layer that the next one reads. turned: the shape
-    of maps that were made rows in PyTorch's order, channels first, and are still in it; or None. around: what was
-    padded for the next module. closed: how many layers take no activation any more, since others may read them.
+    of maps that were flattened in PyTorch's order, channels first, if rows are still in that order; or None. around:
+    padding for the next module. closed: layers up to this one cannot get an activation, since others may read them.
     """
 
     def __init__(self, first: Shape, dtype: np.dtype[Any]) -> None:
@@ -133,11 +133,11 @@ class Reader:
 
     @property
     def shape(self) -> Shape:
-        """Of what the next layer reads."""
+        """The shape that the next layer reads."""
         return self.shapes[self.source]
 
     def read(self, module: Any) -> None:
-        """Take one more module."""
+        """Read the next module."""
         require_ours(module)
         name = type(module).__name__
         reader = READERS.get(name)
@@ -150,7 +150,7 @@ class Reader:
             reader(self, module)
 
     def add(self, spec: Any, **arrays: Any) -> None:
-        """One more layer, with W, b and statistics."""
+        """Add a layer, with W, b and statistics."""
         l = len(self.specs) + 1
         self.shapes.append(spec.joins(*(self.shapes[source] for source in spec.sources(l))))
         self.specs.append(spec)
@@ -158,19 +158,20 @@ class Reader:
         self.source = l
 
     def by_feature(self, values: Any) -> Any:
-        """Numbers of the features that the next layer reads, or rows of numbers, in our order."""
+        """Values of the features that the next layer reads, or rows of values, in fastmlp's order."""
         if self.turned is None or values is None:
             return values
         *size, c = self.turned
         return values.reshape(c, math.prod(size), -1).swapaxes(0, 1).reshape(values.shape)
 
     def unroll(self) -> None:
-        """Let the next layer, which has numbers of each feature, read rows where PyTorch has made rows of maps."""
+        """If PyTorch has flattened maps, add a Flatten, so that the next layer, which has numbers by feature, reads
+        rows."""
         if self.turned and len(self.shape) > 1:
             self.add(layers.Flatten())
 
     def network(self, cls: type[Net], loss: Any) -> Net:
-        """The network, once all modules were read."""
+        """Make the network, after all modules were read."""
         dtypes = {a.dtype for arrays in self.arrays for a in arrays.values()}
         if len(dtypes) != 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
             raise ValueError(f"module must be of float32 or of float64, got {sorted(map(str, dtypes))}")
@@ -183,7 +184,7 @@ class Reader:
         return net
 
     def _activate(self, module: Any) -> None:
-        """Give the last layer an activation where it can have one, else put a layer of it alone after it."""
+        """Set the activation of the last layer, or add an Activation layer if that is not possible."""
         last = self.specs[-1] if len(self.specs) > self.closed else None
         has_one = isinstance(last, (layers.Dense, layers.Conv2D, layers.PiecewiseLinear))
         if last is not None and has_one and last.activation == "identity":
@@ -196,7 +197,7 @@ class Reader:
 
 
 def activation_of(module: Any) -> layers.Theta:
-    """The activation that a module without weights is. ValueError where it is none that we have."""
+    """The activation of a module without weights. ValueError if it is not supported."""
     name, row = ACTIVATIONS[_checks.one_of("the activation of module", type(module).__name__, ACTIVATIONS)]
     return (name, float(getattr(module, row.argument))) if row.argument else name
 
@@ -257,7 +258,7 @@ def conv(reader: Reader, module: Any) -> None:
 
 
 def pool(kinds: tuple[Any, Any]) -> Callable[[Reader, Any], None]:
-    """Of one axis and of two."""
+    """A reader for pooling. kinds: the layers for one axis and for two."""
     def read(reader: Reader, module: Any) -> None:
         kernel, stride = (n if isinstance(n, int) else tuple(n) for n in (module.kernel_size, module.stride))
         reader.add(kinds[len(reader.shape) - 2](kernel, stride, padding(reader, module)))
@@ -266,8 +267,8 @@ def pool(kinds: tuple[Any, Any]) -> Callable[[Reader, Any], None]:
 
 
 def padding(reader: Reader, module: Any) -> Any:
-    """The padding of a module. Where it came by itself, "same", or as much before the map as a number would be, and as
-    much after it as windows reach."""
+    """The padding of a module. If it comes from a separate module: "same", or a number, if this gives the same padding
+    before the map, and after it as far as windows reach."""
     around, reader.around = reader.around, ()
     if not around:
         return module.padding if isinstance(module.padding, (str, int)) else tuple(module.padding)
@@ -288,7 +289,7 @@ def pad(reader: Reader, module: Any) -> None:
 
 
 def batch_norm(reader: Reader, module: Any) -> None:
-    """Without gamma and beta they are 1 and 0, and stay so in training."""
+    """Without gamma and beta, these are 1 and 0, and are not trained."""
     if module.momentum is None:
         raise ValueError(f"module {type(module).__name__} must have a momentum, got None, which means all batches "
                          "since the start; set module.momentum = 0.1, say: predictions are the same")
@@ -302,7 +303,7 @@ def batch_norm(reader: Reader, module: Any) -> None:
 
 
 def row_norm(reader: Reader, module: Any) -> None:
-    """PyTorch's own, of rows: of maps it takes all numbers or the last axis, which is never the channels."""
+    """PyTorch's modules, for rows only: for maps they normalise all elements or the last axis, never the channels."""
     name = type(module).__name__
     reader.unroll()
     if tuple(module.normalized_shape) != reader.shape:
@@ -357,11 +358,11 @@ def rows(reader: Reader, module: Any) -> None:
 
 
 def nothing(reader: Reader, module: Any) -> None:
-    """The shape of the input, or maps as rows, as which the next layer reads them anyway."""
+    """For modules that only give the input's shape, or flatten maps, which the next layer reads as rows anyway."""
 
 
 def graph(reader: Reader, module: Any) -> None:
-    """Layers that say what they read, of each of which we have one."""
+    """A module of layers with explicit sources, each of a supported kind."""
     for layer, sources in zip(module.layers, module.sources):
         if len(sources) > 1:
             of_two = {"Add": layers.Add, "Join": layers.Join}[type(layer).__name__]
@@ -373,7 +374,7 @@ def graph(reader: Reader, module: Any) -> None:
 
 
 def array(tensor: Any) -> Any:
-    """A tensor as an array of its own, None for none."""
+    """A copy of a tensor as an array; None for None."""
     return None if tensor is None else np.array(tensor.detach().cpu().numpy())
 
 

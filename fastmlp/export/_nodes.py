@@ -1,4 +1,5 @@
-"""A network as the formats see it: a node for each layer, with what it reads and its numbers in the file's dtype."""
+"""A network in the form that all formats use: a node for each layer, with its sources and its weights in the file's
+dtype."""
 from __future__ import annotations
 
 import math
@@ -35,25 +36,25 @@ class Node:
 
     @property
     def window(self) -> Shape:
-        """Of a layer that slides a window: h, w, c, then by pairs the kernel, strides, paddings before, dilations and
-        positions."""
+        """For a layer with a window: h, w, c, then as pairs the kernel, strides, paddings before the map, dilations and
+        numbers of positions."""
         return self.layer.window(self.shapes[0])  # type: ignore[attr-defined]
 
     @property
     def theta(self) -> tuple[str, float]:
-        """Of a mixture or a gate: (name, argument) of the activation that it has inside."""
+        """For a mixture or a gate: (name, argument) of its inner activation."""
         return _checks.named("theta", getattr(self.layer, "theta", "relu"), _core.ACTIVATIONS)
 
     @property
     def size(self) -> int:
-        """Units."""
+        """The number of units."""
         return math.prod(self.shape)
 
 
 def nodes_of(net: MLP, dtype: Any = None) -> list[Node]:
     """A node for each layer of a network. dtype: of the numbers, None for the network's.
 
-    ValueError where a weight is not finite, or is not in dtype.
+    ValueError if a weight is not finite, also after conversion to dtype.
     """
     net._network.parameters.require_finite()
     wanted = net.dtype if dtype is None else _checks.floating(dtype)

@@ -1,4 +1,4 @@
-"""A network or an estimator as an ONNX model."""
+"""Write a network as an ONNX model; the graph is also used for estimators."""
 from __future__ import annotations
 
 import json
@@ -20,16 +20,16 @@ from ._smaller import bfloat16, int8
 if TYPE_CHECKING:
     from ..model import MLP
 
-OPSETS, IR = {"": 17, "ai.onnx.ml": 3}, 8  # of 2022: runtimes of then and since take them
-METADATA = "fastmlp"  # under which a model has the text of its network
+OPSETS, IR = {"": 17, "ai.onnx.ml": 3}, 8  # of 2022: supported by all runtimes since then
+METADATA = "fastmlp"  # key of the metadata that describe the network
 # what names begin with of what weights have beside them: factors of units; of sparse ones bits, and their shape
 FACTOR, PRESENT, SHAPE = "factor.", "present.", "shape."
 
 
 class ModelGraph:
-    """Operators of a model of its own, under names of their own. It has the methods of Graph.
+    """The graph of a model in the making, with unique names. Implements Graph.
 
-    kept: how weights are kept, None for as they are, else one of KEPT.
+    kept: how weights are stored, None for unchanged, else one of KEPT.
     """
 
     def __init__(self, dtype: np.dtype[Any], kept: str | None = None) -> None:
@@ -40,7 +40,7 @@ class ModelGraph:
         self._constants: dict[str, Any] = {}
 
     def input(self, name: str, dtype: Any, shape: Sequence[int]) -> str:
-        """An input, of which a row has a shape. Inputs come before all else, which takes no name of theirs."""
+        """Add an input. shape: of a row. Inputs must be added first, so that nothing else takes their names."""
         self._inputs[name] = self._described(name, dtype, shape)
         return name
 
@@ -60,7 +60,7 @@ class ModelGraph:
         return KEPT[self.kept](self, W, name, axes)
 
     def bfloat16(self, values: Any, name: str) -> str:
-        """An array of numbers with no more bits than that."""
+        """An array whose values need only the bits of bfloat16."""
         name = self._free(name)
         upper = (values.astype(np.float32).view(np.uint32) >> 16).astype("<u2")
         kind = needs("onnx", "to_onnx").TensorProto.BFLOAT16
@@ -68,7 +68,7 @@ class ModelGraph:
         return name
 
     def model(self, outputs: Mapping[str, tuple[str, Any, Sequence[int]]], metadata: dict[str, str]) -> Any:
-        """The model. outputs: name -> (what it is, its dtype, the shape of a row)."""
+        """Make the model. outputs: name -> (value in the graph, its dtype, shape of a row)."""
         for name, (value, _, _) in outputs.items():
             self._nodes.append(self._helper.make_node("Identity", [value], [name], name=name))
         infos = [self._described(name, dtype, shape) for name, (_, dtype, shape) in outputs.items()]
@@ -85,7 +85,7 @@ class ModelGraph:
         return self._helper.make_tensor_value_info(name, element_type(dtype), ["n", *shape])
 
     def _free(self, name: str | None) -> str:
-        """A name, or another one where there is none or it is taken."""
+        """The name, or a new one if it is None or in use."""
         if name is None or name in self._constants:
             name = f"constant{len(self._constants)}"
         while name in self._inputs:
@@ -93,8 +93,8 @@ class ModelGraph:
         return name
 
 
-# Weights in less room. They are constants made of constants, which runtimes compute once, when they load the model. Of
-# DequantizeLinear, which is for this, onnxruntime makes weights anew in each call.
+# Weights in less space. They are computed from constants, which runtimes do once, when they load the model. With
+# DequantizeLinear, which is meant for this, onnxruntime would compute the weights again in each call.
 
 
 def as_int8(graph: ModelGraph, W: Any, name: str, axes: Sequence[int]) -> str:
@@ -109,7 +109,7 @@ def as_bfloat16(graph: ModelGraph, W: Any, name: str, axes: Sequence[int]) -> st
 
 
 def as_sparse(graph: ModelGraph, W: Any, name: str, axes: Sequence[int]) -> str:
-    """The weights that are not 0, and a bit for each weight: whether it is one of them."""
+    """Weights stored as those that are not 0, and a bit for each weight that says whether it is one of these."""
     W = W.transpose(axes)
     present = W != 0
     values = graph.constant(W[present] if present.any() else np.zeros(1, W.dtype), name)
@@ -136,7 +136,7 @@ def element_type(dtype: Any) -> int:
 
 
 def written(graph: Graph, net: MLP, x: str) -> str:
-    """Have a network computed, from an input x to what the loss's link gives; the name of that, (n, d(L))."""
+    """Write the operators of a network, from an input x to its predictions, (n, d(L)); returns their name."""
     nodes = nodes_of(net, graph.dtype)
     values = {0: Value(graph, net.shapes[0], x if len(net.shapes[0]) == 1 else reshaped(graph, x, (net.d[0],)))}
     for node in nodes:
@@ -150,7 +150,7 @@ def written(graph: Graph, net: MLP, x: str) -> str:
 
 
 def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, weights: str | None) -> Any:
-    """What MLP.to_onnx does."""
+    """Implements MLP.to_onnx."""
     graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype), weights)
     x = graph.input("X", graph.dtype, net.shapes[0])
     outputs = {"output": (written(graph, net, x), graph.dtype, (net.d[-1],))}
@@ -158,7 +158,7 @@ def of_network(net: MLP, path: str | os.PathLike[str] | None, dtype: Any, weight
 
 
 def described(net: MLP) -> dict[str, str]:
-    """What from_onnx wants to know of a network besides its arrays; nothing where it holds functions of users."""
+    """The metadata that from_onnx needs besides arrays; {} if the network contains users' functions."""
     try:
         text = {"d0": net.d[0] if len(net.shapes[0]) == 1 else list(net.shapes[0]),
                 "layers": [document.encode(layer) for layer in net.layers], "loss": document.encode(net.loss.spec),
@@ -169,7 +169,7 @@ def described(net: MLP) -> dict[str, str]:
 
 
 def saved(model: Any, path: str | os.PathLike[str] | None) -> Any:
-    """A model, once it is checked and written."""
+    """Check a model, write it to path unless that is None, and return it."""
     if path is not None:
         path = _checks.path("path", path)
     if model.ByteSize() > 2**31 - 2**20:

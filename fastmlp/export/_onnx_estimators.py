@@ -1,5 +1,5 @@
-"""Estimators as ONNX models: the network, and what predict and predict_proba make of its outputs, under the names that
-skl2onnx has for them.
+"""Write estimators as ONNX models: the network, then the operations of predict and predict_proba, with skl2onnx's names
+of outputs.
 """
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def matrix(graph: ModelGraph, est: Any) -> str:
 
 
 def classifier(graph: Graph, est: Any, x: str) -> dict[str, Output]:
-    """label (n,), or of several labels a row (n, n_classes) of 0 and 1; probabilities (n, n_classes)."""
+    """label (n,), or with several labels per row (n, n_classes) of 0 and 1; probabilities (n, n_classes)."""
     p, n_classes, classes = written(graph, est.network_, x), len(est.classes_), labels(est.classes_)
     if est.out_activation_ == "softmax":
         return most_probable(graph, p, classes)
@@ -55,12 +55,12 @@ def most_probable(graph: Graph, p: str, classes: Any) -> dict[str, Output]:
 
 
 def regressor(graph: Graph, est: Any, x: str) -> dict[str, Output]:
-    """variable (n, n_outputs): what predict gives, of several quantiles those of the first output first."""
+    """variable (n, n_outputs): the result of predict; with several quantiles, those of the first output first."""
     return {"variable": Output(written(graph, est.network_, x), graph.dtype, (est.network_.d[-1],))}
 
 
 def autoencoder(graph: Graph, est: Any, x: str) -> dict[str, Output]:
-    """variable (n, units of the code): what transform gives; reconstruction (n, n_features): the rows again."""
+    """variable (n, units of the code): the result of transform; reconstruction (n, n_features): the decoded rows."""
     encoder, decoder = est._halves()
     code = written(graph, encoder, x)
     return {"variable": Output(code, graph.dtype, (encoder.d[-1],)),
@@ -76,13 +76,13 @@ def tabular_classifier(graph: Graph, est: Any, columns: tables.Columns) -> dict[
 
 
 def tabular_regressor(graph: Graph, est: Any, columns: tables.Columns) -> dict[str, Output]:
-    """variable (n, 1): what predict gives."""
+    """variable (n, 1): the result of predict."""
     output = tables.mean_of(graph, members(graph, est, columns))
     return {"variable": Output(tables.targets(graph, est._scale, output, est.clip), graph.dtype, (1,))}
 
 
 def members(graph: Graph, est: Any, columns: tables.Columns) -> list[str]:
-    """What each network of an ensemble predicts."""
+    """The predictions of each network of an ensemble."""
     x = tables.features(graph, est._encoder, columns)
     return [written(graph, net, x) for net in est._members()]
 
@@ -109,7 +109,7 @@ ESTIMATORS = {
 
 
 def kind_of(model: Any) -> Estimator:
-    """The row of a model. TypeError where there is none."""
+    """The table's row for a model. TypeError if there is none."""
     if is_pipeline(model):
         raise TypeError("model must be an MLP or an estimator, got a Pipeline; after "
                         "fastmlp.export.register_skl2onnx() skl2onnx.to_onnx(model, X) takes it as a whole")
@@ -118,7 +118,7 @@ def kind_of(model: Any) -> Estimator:
 
 
 def labels(classes: Any) -> Any:
-    """Classes as ONNX has them: numbers as int64, or strings. ValueError for others."""
+    """Classes for ONNX: int64 or strings. ValueError for others."""
     classes = np.asarray(classes)
     if classes.dtype.kind in "biuf":
         return classes.astype(np.int64)
@@ -128,7 +128,7 @@ def labels(classes: Any) -> Any:
 
 
 def of_estimator(est: Any, path: str | os.PathLike[str] | None, dtype: Any, weights: str | None) -> Any:
-    """What to_onnx of an estimator does."""
+    """Implements to_onnx of an estimator."""
     kind = kind_of(est)
     net = est.network_ if kind.single else est._members()[0]
     graph = ModelGraph(net.dtype if dtype is None else _checks.floating(dtype), weights)

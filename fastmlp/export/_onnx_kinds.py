@@ -1,5 +1,5 @@
-"""What each kind of layer becomes in ONNX: a function of the graph, the layer's node and the values that it reads, that
-writes operators and gives the value of the layer, before its activation.
+"""What each kind of layer becomes in ONNX: functions of (graph, the layer's node, the values that it reads), which
+write operators and return the value of the layer, before its activation.
 """
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ TO_ONNX = (3, 2, 0, 1)  # the axes of W, (kh, kw, c_in, c_out), in ONNX's order
 TO_MAPS, TO_ROWS = (0, 3, 1, 2), (0, 2, 3, 1)
 INT64 = 7  # ONNX's number of the type
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717  # Klambauer et al. 2017
-ERFC_MOST, ERFC_DEGREE = 30.0, 24  # beyond it erfc is 0; of a polynomial that is as exact as float64
+ERFC_MOST, ERFC_DEGREE = 30.0, 24  # above it erfc is 0; degree of a polynomial as accurate as float64
 
 
 class Graph(Protocol):
-    """What operators are written into."""
+    """The graph to which operators are written."""
 
     dtype: np.dtype[Any]
 
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """An operator; the name of its output, of the last of several."""
+        """Write an operator; returns the name of its output, or of the last of several."""
 
     def constant(self, values: Any, name: str | None = None) -> str:
-        """An array; its name, the wanted one where it can be had."""
+        """Write an array; returns its name, which is `name` if that is free."""
 
     def weights(self, W: Any, name: str, axes: Sequence[int]) -> str:
-        """A matrix of weights or a filter, as the model keeps them, with its axes in an order; its name."""
+        """Write a weight matrix or filter, stored as the model stores weights, with axes in this order; returns its
+        name."""
 
 
 class Value:
-    """What a layer gives: rows (n, d), or maps as ONNX wants them, (n, c, h, w), each made from the other when it is
-    first asked for.
+    """The value of a layer: rows (n, d), or maps in ONNX's order, (n, c, h, w); each is made from the other when first
+    needed.
 
     shape: (h, w, c) of a map, (d,) of rows.
     """
@@ -58,7 +59,7 @@ class Value:
         return self._maps
 
     def through(self, function: Any) -> Value:
-        """The value after a function of each element by itself, of names."""
+        """The value after an elementwise function. function: from a name to a name."""
         if self._maps is not None:
             return Value(self.graph, self.shape, maps=function(self._maps))
         return Value(self.graph, self.shape, rows=function(self.rows()))
@@ -97,7 +98,7 @@ def columns(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def row_of_table(graph: Graph, category: str, table: str, n: int, units: int) -> str:
-    """A category's row of a table (n, units), zeros where it has none."""
+    """A category's row of a table (n, units); zeros for unknown categories."""
     least, most = (number(graph, float(end)) for end in (0, n))
     inside = graph.op("And", graph.op("GreaterOrEqual", category, least), graph.op("Less", category, most))
     known = graph.op("And", inside, graph.op("Equal", category, graph.op("Floor", category)))
@@ -111,7 +112,7 @@ def cut(graph: Graph, x: str, begin: int, end: int, axis: int) -> str:
 
 
 def same(graph: Graph, node: Node, x: Value) -> Value:
-    """What does nothing outside of training."""
+    """For layers that do nothing in prediction."""
     return x
 
 
@@ -126,7 +127,7 @@ def add(graph: Graph, node: Node, x: Value, other: Value) -> Value:
 
 
 def join(graph: Graph, node: Node, x: Value, other: Value) -> Value:
-    """other and x side by side"""
+    """other and x concatenated"""
     if len(node.shape) > 1:
         return Value(graph, node.shape, maps=graph.op("Concat", other.maps(), x.maps(), axis=1))
     return Value(graph, node.shape, rows=graph.op("Concat", other.rows(), x.rows(), axis=1))
@@ -138,7 +139,8 @@ def affine(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def row_norm(graph: Graph, node: Node, x: Value) -> Value:
-    """gamma x^ + beta, x^ of the features of a row, of maps of the channels of a position, about their mean or 0"""
+    """gamma x^ + beta, with x^ normalised over the features of a row, or for maps the channels of a position; centred
+    or not"""
     spec: Any = node.layer
 
     def normalised(name: str) -> str:
@@ -152,7 +154,7 @@ def row_norm(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def by_features(x: Value, function: Any) -> Value:
-    """The value after a function, of names, that knows features: axis 1, of rows the units, of maps the channels."""
+    """The value after a function, from a name to a name, that works along the features: axis 1, units or channels."""
     if len(x.shape) > 1:
         return Value(x.graph, x.shape, maps=function(x.maps()))
     return Value(x.graph, x.shape, rows=function(x.rows()))
@@ -168,7 +170,7 @@ def moved(graph: Graph, node: Node, x: str) -> str:
 
 
 def batch_norm(graph: Graph, node: Node, x: Value) -> Value:
-    """eps is added to the variances by an operator of its own, since attributes are of float32."""
+    """eps is added to the variances by a separate operator, since attributes are float32."""
     assert node.statistics is not None
     gamma, beta = weights(graph, node, node.W)
     mean = graph.constant(node.statistics[0], f"mean.{node.number}")
@@ -196,7 +198,7 @@ def mixture(graph: Graph, node: Node, x: Value, theta: Any) -> Value:
 
 
 def share(graph: Graph, node: Node) -> str:
-    """W of a layer with a number for each feature, the others' axes after it."""
+    """W of a layer with a number for each feature, shaped to be broadcast over positions."""
     assert node.W is not None
     by_channels = (-1,) + (1,) * (2 if len(node.shape) > 1 else 0)
     return graph.constant(node.W.reshape(by_channels), f"W.{node.number}")
@@ -230,7 +232,8 @@ def waves(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def bins(graph: Graph, node: Node, x: Value) -> Value:
-    """W^T e + b, e the encoding by bins: of each bin where x is in it, from 0 to 1, but at the ends of a feature."""
+    """W^T e + b, e the piecewise linear encoding by bins: for each bin the position of x in it, limited to 0 .. 1
+    except at the first and last edge of a feature."""
     lower, slope, least, most, feature = bin_columns(node, graph.dtype)
     each = graph.op("Gather", x.rows(), graph.constant(feature), axis=1)
     part = graph.op("Mul", graph.op("Sub", each, graph.constant(lower)), graph.constant(slope))
@@ -241,8 +244,8 @@ def bins(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def bin_columns(node: Node, dtype: Any) -> tuple[Any, ...]:
-    """An encoding by bins, a column for each bin: its lower edge, 1 / its width, the least and the most that it can be,
-    in a dtype, and the feature that it is of."""
+    """An encoding by bins as arrays with an element for each bin, of dtype: lower edge, 1 / width, lower and upper
+    limit of the encoding; and the bin's feature."""
     edges = [np.asarray(feature, np.float64) for feature in node.layer.edges]  # type: ignore[attr-defined]
     lower = np.concatenate([feature[:-1] for feature in edges])
     slope = np.concatenate([1 / np.diff(feature) for feature in edges])
@@ -263,7 +266,7 @@ def conv(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def product_of_windows(graph: Graph, node: Node, x: Value, matrix: Any) -> str:
-    """A convolution in float64, where onnxruntime has no Conv: each window times W, (kh kw c_in, filters)."""
+    """A convolution in float64, for which onnxruntime has no Conv: each window times W, (kh kw c_in, filters)."""
     W, b = weights(graph, node, matrix)
     by_position = reshaped(graph, windows(graph, node, x), (math.prod(node.window[-2:]), len(matrix)))
     out = graph.op("MatMul", by_position, W)
@@ -271,7 +274,7 @@ def product_of_windows(graph: Graph, node: Node, x: Value, matrix: Any) -> str:
 
 
 def max_pool(graph: Graph, node: Node, x: Value) -> Value:
-    """What never wins is put around the map before: onnx.reference mistakes the sides of MaxPool's own pads."""
+    """The map is padded by a separate operator: onnx.reference confuses the sides of MaxPool's own pads."""
     maps, attributes = x.maps(), window(node)
     top, left, bottom, right = attributes["pads"]
     if any(attributes["pads"]):
@@ -294,7 +297,7 @@ def global_avg_pool(graph: Graph, node: Node, x: Value) -> Value:
 
 
 def weights(graph: Graph, node: Node, W: Any, axes: Sequence[int] | None = None) -> tuple[str, str]:
-    """The names of W, its axes in an order, and of b, empty where there is none."""
+    """The names of W, with its axes in this order, and of b, or "" if there is none."""
     W = graph.weights(W, f"W.{node.number}", axes or range(W.ndim))
     return W, "" if node.b is None else graph.constant(node.b, f"b.{node.number}")
 
@@ -308,7 +311,7 @@ def window(node: Node) -> dict[str, Any]:
 
 
 def windows(graph: Graph, node: Node, x: Value) -> str:
-    """What a layer's window sees, (n, positions, kh kw, channels), with zeros outside of the map."""
+    """The elements in a layer's windows, (n, positions, kh kw, channels), with zeros outside of the map."""
     h, w, c, kh, kw, sh, sw, ph, pw, dh, dw, oh, ow = node.window
     rows, columns = (np.arange(o)[:, None] * s - p + np.arange(k) * d
                      for o, s, p, k, d in ((oh, sh, ph, kh, dh), (ow, sw, pw, kw, dw)))
@@ -321,8 +324,8 @@ def windows(graph: Graph, node: Node, x: Value) -> str:
     return graph.op("Gather", maps, graph.constant(places), axis=1)
 
 
-# ---- activations that ONNX has no operator for, or one whose argument is of float32, or one that onnxruntime has in
-# float32 alone: Elu, Erf, Softplus and Softsign
+# ---- activations for which ONNX has no operator, or one whose argument is float32, or one that onnxruntime has only in
+# float32: Elu, Erf, Softplus and Softsign
 
 
 def number(graph: Graph, value: float) -> str:
@@ -340,7 +343,7 @@ def elu(graph: Graph, s: str, a: float) -> str:
 
 
 def less_one(graph: Graph, x: str) -> str:
-    """e^x - 1 of x <= 0; of float64 as 2 t / (1 - t) with t = tanh(x/2), which is exact near 0 too"""
+    """e^x - 1 for x <= 0; in float64 as 2 t / (1 - t) with t = tanh(x/2), which is accurate near 0"""
     if graph.dtype == np.float32:
         return graph.op("Elu", x)
     t = graph.op("Tanh", graph.op("Mul", x, number(graph, 0.5)))
@@ -395,7 +398,7 @@ def silu(graph: Graph, s: str, a: float) -> str:
 
 
 def softplus(graph: Graph, s: str, a: float) -> str:
-    """relu(s) + log(1 + e^-|s|), in which nothing overflows"""
+    """relu(s) + log(1 + e^-|s|), which cannot overflow"""
     small = graph.op("Neg", graph.op("Abs", s))
     if graph.dtype == np.float32:
         rest = graph.op("Softplus", small)
@@ -429,7 +432,7 @@ def mish(graph: Graph, s: str, a: float) -> str:
 
 
 def increasing(graph: Graph, x: str, each: int) -> str:
-    """of each target x of its first output, and of the others the sum of that and of softplus(x) up to them"""
+    """for each target, x of its first output; for the others that plus the sum of softplus(x) up to them"""
     if each == 1:
         return graph.op("Identity", x)
     by_target = reshaped(graph, x, (each,))

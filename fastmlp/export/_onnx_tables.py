@@ -1,4 +1,4 @@
-"""Tables as ONNX: columns as inputs, and what they are encoded as.
+"""Tables in ONNX: columns as inputs, and their encodings.
 
 All columns of numbers are one matrix and encoded at once, so that the graph has few operators however many there are.
 """
@@ -56,7 +56,7 @@ class Encoded(NamedTuple):
 
 
 def inputs(graph: ModelGraph, est: Any) -> Columns:
-    """Those of an estimator's model: a matrix X where all columns are numbers, else (n, 1) of each under its name."""
+    """The inputs of an estimator's model: a matrix X if all columns are numbers, otherwise (n, 1) for each by name."""
     require_columns(est, "ONNX")
     names = names_of(est)
     if set(est.kinds_) == {"number"}:
@@ -88,7 +88,7 @@ def of_columns(graph: Graph, est: Any, read: Sequence[str]) -> Columns:
 
 
 def features(graph: Graph, encoder: Any, columns: Columns) -> str:
-    """What an Encoder makes of a table, (n, d)."""
+    """The features of a table, (n, d), as Encoder.transform computes them."""
     begins = np.cumsum([0, *(encoding.width for _, _, encoding in encoder.blocks)]).tolist()
     kinds: dict[str, list[Block]] = {}
     for begin, (column, _, encoding) in zip(begins, encoder.blocks):
@@ -103,7 +103,8 @@ def features(graph: Graph, encoder: Any, columns: Columns) -> str:
 
 
 def numbers(graph: Graph, columns: Columns, blocks: Sequence[Block]) -> list[Encoded]:
-    """Scaled numbers, parts of their ranges and common values, all 0 where the number is missing; and whether it is."""
+    """Scaled numbers, parts of their ranges and common values, all 0 for missing numbers; and whether they are missing.
+    """
     missing = graph.op("IsNaN", columns.numbers)
     rows: dict[Callable[..., str], list[tuple[Any, ...]]] = {scaled: [], part: [], common: []}
     misses = []
@@ -145,18 +146,18 @@ def scaled(graph: Graph, x: str, centre: str, scale: str) -> str:
 
 
 def part(graph: Graph, x: str, low: str, width: str, factor: str) -> str:
-    """how much of a part of the range is below x"""
+    """the fraction of a part of the range that is below x"""
     within = graph.op("Div", graph.op("Sub", x, low), width)
     return graph.op("Mul", graph.op("Clip", within, number(graph, 0.0), number(graph, 1.0)), factor)
 
 
 def common(graph: Graph, x: str, value: str, factor: str) -> str:
-    """whether x is a value"""
+    """whether x equals a value"""
     return graph.op("Mul", as_number(graph, graph.op("Equal", x, value)), factor)
 
 
 def categories(graph: Graph, columns: Columns, blocks: Sequence[Block]) -> list[Encoded]:
-    """A feature for each code of a label; for labels without a feature of their own how common they were, too."""
+    """A feature for each code of a label; for labels without their own feature also their frequency."""
     codes, hot, encoded = [], [], []
     for place, (column, begin, block) in enumerate(blocks):
         name, text, labels = columns.names[column], columns.texts[column], labels_of(block)
@@ -197,14 +198,14 @@ BLOCKS: dict[str, Callable[[Graph, Columns, Sequence[Block]], list[Encoded]]] = 
 
 
 def mean_of(graph: Graph, values: Sequence[str]) -> str:
-    """The mean of what members say. (Mean is of float32 in some runtimes.)"""
+    """The mean of the members' values. (The operator Mean is float32 only in some runtimes.)"""
     if len(values) == 1:
         return values[0]
     return graph.op("Div", graph.op("Sum", *values), number(graph, len(values)))
 
 
 def targets(graph: Graph, scale: Any, output: str, clip: bool) -> str:
-    """What a TargetScale makes of outputs, `means`."""
+    """The predictions for outputs, as TargetScale.means computes them."""
     if scale.power == 1.0:  # which is linear
         y = graph.op("Mul", output, number(graph, scale.scale * scale.unit))
         y = graph.op("Add", y, number(graph, scale.mean * scale.unit + scale.centre))
@@ -214,7 +215,7 @@ def targets(graph: Graph, scale: Any, output: str, clip: bool) -> str:
 
 
 def interpolated(graph: Graph, x: str, points: Any, values: Any) -> str:
-    """Linearly between points at equal distances, beyond them the first value or the last."""
+    """Linear interpolation between equidistant points; outside, the first or last value."""
     last = len(points) - 1
     within = graph.op("Clip", x, number(graph, points[0]), number(graph, points[-1]))
     from_first = graph.op("Sub", within, number(graph, points[0]))

@@ -1,4 +1,4 @@
-"""Converters for skl2onnx, so that a Pipeline with one of our estimators at its end becomes ONNX as a whole."""
+"""Converters for skl2onnx, so that a Pipeline that ends with one of fastmlp's estimators can be converted to ONNX."""
 from __future__ import annotations
 
 from typing import Any
@@ -15,7 +15,7 @@ OPTIONS = {"zipmap": [True, False, "columns"], "output_class_labels": [False, Tr
 
 
 class ContainerGraph:
-    """Operators in a container of skl2onnx. It has the methods of Graph."""
+    """A graph that writes operators to skl2onnx's container. Implements Graph."""
 
     def __init__(self, scope: Any, container: Any, dtype: np.dtype[Any]) -> None:
         self.dtype, self._scope, self._container = dtype, scope, container
@@ -44,7 +44,7 @@ class ContainerGraph:
 
 
 def convert(scope: Any, operator: Any, container: Any) -> None:
-    """What skl2onnx calls for one of our estimators."""
+    """The converter that skl2onnx calls for fastmlp's estimators."""
     graph = ContainerGraph(scope, container, np.dtype(np.float64 if doubles(operator) else np.float32))
     est = operator.raw_operator
     kind = kind_of(est)
@@ -54,12 +54,12 @@ def convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def doubles(operator: Any) -> bool:
-    """Whether numbers are of float64: where those of an input are."""
+    """Whether to use float64: if the numbers of an input are float64."""
     return any(type(given.type).__name__ == "DoubleTensorType" for given in apart(operator.inputs))
 
 
 def apart(inputs: Any) -> list[Any]:
-    """Inputs of which none is numbers and text side by side, where skl2onnx makes text of the numbers."""
+    """The inputs, with mixed ones divided into numbers and text: skl2onnx would convert their numbers to text."""
     found = []
     for given in inputs:
         parts = apart(part for made_by in given.operators_outputs_ if made_by.type == "SklearnConcat"
@@ -73,7 +73,7 @@ def is_text(given: Any) -> bool:
 
 
 def table(graph: ContainerGraph, operator: Any, est: Any) -> tables.Columns:
-    """The columns of an estimator of tables, of which each input has one or several."""
+    """The columns of an estimator of tables, from inputs with one or several columns each."""
     require_columns(est, "ONNX")
     inputs, names = apart(operator.inputs), names_of(est)
     n = sum(given.type.shape[1] for given in inputs)
@@ -106,7 +106,7 @@ def as_type(graph: ContainerGraph, value: str, dtype: np.dtype[Any]) -> str:
 
 
 def table_shapes(operator: Any) -> None:
-    """The types and shapes of what estimators of tables give."""
+    """Set the types and shapes of the outputs of estimators of tables."""
     types = needs("skl2onnx.common.data_types", "register_skl2onnx")
     n, est = operator.inputs[0].get_first_dimension(), operator.raw_operator
     real = types.DoubleTensorType if doubles(operator) else types.FloatTensorType
@@ -137,7 +137,7 @@ def numbers_shape(operator: Any) -> None:
 
 
 def register() -> None:
-    """What register_skl2onnx does."""
+    """Implements register_skl2onnx."""
     from ..estimators import MLPAutoencoder, MLPClassifier, MLPRegressor
     from ..tabular import TabularClassifier, TabularRegressor
 

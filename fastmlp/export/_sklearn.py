@@ -1,4 +1,4 @@
-"""scikit-learn's perceptrons as ours, and ours as theirs."""
+"""Convert scikit-learn's perceptrons to fastmlp's, and back."""
 from __future__ import annotations
 
 import copy
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     Net = TypeVar("Net", bound=MLP)
     Est = TypeVar("Est", bound=BaseMLP)
 
-ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}  # theirs -> the core's
+ACTIVATIONS = {"identity": "identity", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}  # theirs -> the engine's
 LOSSES = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy", "exp": "poisson",
           "identity": "half_squared_error"}  # by the activation of the output
 # attributes of a fit, which are the same in both
 FITTED = ("classes_", "n_features_in_", "feature_names_in_", "n_layers_", "n_outputs_", "out_activation_", "n_iter_",
           "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_",
           "_no_improvement_count", "coefs_", "intercepts_")
-WITHOUT_EFFECT = ("dtype", "n_threads", "transform_layer")  # our parameters that change no fit but in its last bits
+WITHOUT_EFFECT = ("dtype", "n_threads", "transform_layer")  # our parameters that do not change fits, except rounding
 
 
 def network(cls: type[Net], est: Any) -> Net:
-    """What MLP.from_sklearn does, for a class of networks."""
+    """Implements MLP.from_sklearn."""
     perceptrons = needs("sklearn.neural_network", "from_sklearn")
     if not isinstance(est, (perceptrons.MLPClassifier, perceptrons.MLPRegressor)):
         raise TypeError(f"est must be scikit-learn's MLPClassifier or MLPRegressor, got {_checks.described(est)}")
@@ -44,7 +44,7 @@ def network(cls: type[Net], est: Any) -> Net:
 
 
 def estimator(cls: type[Est], theirs: Any) -> Est:
-    """What from_sklearn of an estimator does, for its class."""
+    """Implements from_sklearn of an estimator."""
     kind = theirs_of(cls)
     if kind is None:
         raise TypeError(f"cls must be MLP, MLPClassifier or MLPRegressor of fastmlp, got {_checks.described(cls)}")
@@ -62,7 +62,7 @@ def estimator(cls: type[Est], theirs: Any) -> Est:
 
 
 def theirs(est: BaseMLP) -> Any:
-    """What to_sklearn does."""
+    """Implements to_sklearn."""
     kind = theirs_of(type(est))
     if kind is None:
         raise TypeError(f"est must be MLPClassifier or MLPRegressor of fastmlp, got {_checks.described(est)}")
@@ -83,7 +83,7 @@ def theirs(est: BaseMLP) -> Any:
 
 
 def theirs_of(cls: Any) -> Any:
-    """scikit-learn's class for one of ours, None for what has none."""
+    """scikit-learn's class for one of fastmlp's, None if there is none."""
     perceptrons = needs("sklearn.neural_network", "from_sklearn")
     return next((getattr(perceptrons, name) for name in own_names(cls) if hasattr(perceptrons, name)), None)
 

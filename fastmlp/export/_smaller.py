@@ -1,4 +1,4 @@
-"""Networks with simpler weights, and what that costs."""
+"""Networks with simpler weights, pruned or quantized, and the effect on predictions."""
 from __future__ import annotations
 
 import copy
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Smaller(NamedTuple):
     """A network with simpler weights.
 
-    network: it. zeros: the share of its weights that are 0. largest, mean: the largest and the mean absolute difference
-    of its predictions from those of the first network, for the rows that were given, None without.
+    network: the network itself. zeros: the fraction of its weights that are 0. largest, mean: the largest and the mean
+    absolute difference between its predictions and the original's, on the given rows; None without rows.
     """
 
     network: MLP
@@ -29,18 +29,18 @@ class Smaller(NamedTuple):
 
 
 def pruned(net: MLP, threshold: Any, X: Any) -> Smaller:
-    """What MLP.pruned does."""
+    """Implements MLP.pruned."""
     least = _checks.number("threshold", threshold, least=0, dtype=net.dtype)
     return simpler(net, lambda W: np.where(np.abs(W) <= least, 0, W), X)
 
 
 def quantized(net: MLP, kind: Any, X: Any) -> Smaller:
-    """What MLP.quantized does."""
+    """Implements MLP.quantized."""
     return simpler(net, KINDS[_checks.one_of("kind", kind, KINDS)], X)
 
 
 def simpler(net: MLP, simple: Callable[[Floats], Floats], X: Any) -> Smaller:
-    """A copy of a network whose matrices of weights are what a function makes of them."""
+    """A copy of a network with a function applied to its weight matrices."""
     before = None if X is None else net.predict(X)
     net._network.parameters.require_finite()
     twin = untied(net) if net.ties else copy.deepcopy(net)
@@ -55,7 +55,7 @@ def simpler(net: MLP, simple: Callable[[Floats], Floats], X: Any) -> Smaller:
 
 
 def untied(net: MLP) -> MLP:
-    """A copy of a network, for predictions, whose weights are tied no more: they are changed one by one."""
+    """A copy of a network for predictions, without ties, so that its weights can be changed one by one."""
     shape = net.shapes[0]
     twin = type(net)([shape if len(shape) > 1 else shape[0], *net.layers], loss=net.loss.spec, dtype=net.dtype,
                      precision=net.precision)
@@ -69,14 +69,14 @@ def untied(net: MLP) -> MLP:
 
 
 def int8(W: Floats) -> tuple[Floats, Floats]:
-    """(whole numbers -127 .. 127, a factor for each unit, or each filter of a convolution), whose product is near W."""
+    """(integers -127 .. 127, a factor for each unit, or each filter of a convolution), whose product approximates W."""
     largest = np.abs(W).max(axis=tuple(range(W.ndim - 1)))
     factor = np.where(largest > 0, largest / 127, 1).astype(W.dtype)
     return np.rint(W / factor), factor
 
 
 def bfloat16(W: Floats) -> Floats:
-    """The nearest numbers with the upper 16 bits of a float32; ties go to even ones."""
+    """W rounded to bfloat16, the upper 16 bits of a float32; ties to even."""
     bits = W.astype(np.float32).view(np.uint32).astype(np.uint64)
     rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
     return rounded.astype(np.uint32).view(np.float32).astype(W.dtype)

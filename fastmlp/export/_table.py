@@ -1,6 +1,6 @@
-"""What each kind of layer, each activation and each link becomes in each format. All formats go by these tables.
+"""The tables of what each kind of layer, activation and link becomes in each format.
 
-An activation has no column for C: its formula there is the kernels' own.
+Activations have no column for C: the kernels' own formulas are used.
 """
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Link:
 
 
 def operator(kind: str) -> Callable[[onnx.Graph, str, float], str]:
-    """An activation that ONNX has."""
+    """An activation for which ONNX has an operator."""
     return lambda graph, s, a: graph.op(kind, s)
 
 
 def with_theta(function: Callable[..., Any], column: str) -> Callable[..., Any]:
-    """A kind's function that gets the activation that the kind has inside, in the format of a column, as its last
-    argument: in ONNX a function of names, in PyTorch a module."""
+    """A kind's function, with the kind's inner activation as its last argument, from a column of ACTIVATIONS: for ONNX
+    a function of names, for PyTorch a module."""
 
     def of_node(target: Any, node: Any, *values: Any) -> Any:
         name, argument = node.theta
@@ -123,7 +123,7 @@ LINKS = {
 
 
 def row(table: Mapping[Any, Any], key: Any, what: str) -> Any:
-    """A row of a table; ValueError where what it is of cannot be written in any format yet."""
+    """A row of a table; ValueError if there is none, since no format supports it."""
     if key not in table:
         name = key.__name__ if isinstance(key, type) else key
         raise ValueError(f"layers must be of kinds that formats know, got {what} {_checks.described(name)}: it has no "

@@ -1,19 +1,19 @@
-"""What formats ask of estimators of tables."""
+"""Functions on estimators of tables that all formats need: names and kinds of columns, labels, precision."""
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-MOST_LOST = 1e-3  # of the width of what a feature tells apart, in rounding
+MOST_LOST = 1e-3  # largest allowed rounding error, as a fraction of the widths that a feature distinguishes
 
 
 def names_of(est: Any) -> list[Any]:
-    """What users call the columns: numbers of an array's."""
+    """The names of the columns; their numbers for arrays."""
     return list(range(est.n_features_in_)) if est._names is None else est._names
 
 
-# kind of a column -> what to say of one that formats do not take, "" for one that they take
+# kind of a column -> description for an error if formats do not support it, "" if they do
 REFUSED = {
     "number": "", "category": "",
     "time": "points in time: fit to a table that has their parts, such as year, month and hour, as numbers instead",
@@ -21,15 +21,15 @@ REFUSED = {
 
 
 def require_columns(est: Any, form: str) -> None:
-    """ValueError where an estimator has a column that a format does not take."""
+    """ValueError if an estimator has a column that a format does not support."""
     for name, kind in zip(names_of(est), est.kinds_):
         if REFUSED[kind]:
             raise ValueError(f"columns must be numbers or categories for {form}, got {name!r} of {REFUSED[kind]}")
 
 
 def require_told_apart(block: Any, name: Any, dtype: np.dtype[Any]) -> None:
-    """ValueError where dtype rounds what a NumberBlock compares a column with by more than a little of the widths that
-    count there."""
+    """ValueError if dtype is too coarse for the numbers with which a NumberBlock compares a column: if rounding changes
+    them by more than MOST_LOST of the widths between them."""
     edges, values = block.edges.astype(dtype), block.values.astype(dtype)
     for points, widths in ((np.array([block.centre]), np.array([block.scale])), (edges[1:], np.diff(edges)),
                            (values[1:], np.diff(values))):
@@ -40,11 +40,10 @@ def require_told_apart(block: Any, name: Any, dtype: np.dtype[Any]) -> None:
 
 
 class Labels(NamedTuple):
-    """What a CategoryBlock makes of labels: the place of the feature that is 1, None for none.
+    """The encoding of labels by a CategoryBlock: for each label the place of the feature that is 1, None for none.
 
-    places: of those that fit saw. missing, others: of a missing one, and of one that fit did not see. frequency_at: the
-    feature that says how common a label is, of encodings that have one, and frequencies: what it is then of those that
-    fit saw.
+    places: for labels of fit. missing, others: for missing values, and for new labels. frequency_at: the place of the
+    feature for the frequency of a label, if the encoding has one; frequencies: its values for the labels of fit.
     """
 
     places: dict[str, int | None]
@@ -71,6 +70,6 @@ def labels_of(block: Any) -> Labels:
 
 
 def hashed(name: Any, form: str) -> str:
-    """What to warn of where a column has labels of which new ones are hashed."""
+    """The warning for a column whose new labels are hashed by predict."""
     return (f"column {name!r} has many categories, of which new ones are hashed: {form} cannot, and takes each that "
             "fit did not see for one without features")

@@ -1,4 +1,4 @@
-"""A network as a module of PyTorch."""
+"""Convert a network to a PyTorch module."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def of_network(net: MLP, link: bool) -> Any:
-    """What MLP.to_torch does."""
+    """Implements MLP.to_torch."""
     _checks.boolean("link", link)
     nn = needs("fastmlp.export._torch_modules", "to_torch")
     nodes, layers = nodes_of(net), []
@@ -37,5 +37,5 @@ def of_network(net: MLP, link: bool) -> Any:
 
 
 def one_of(nn: Any, modules: list[Any]) -> Any:
-    """Modules as one: all of them in their order."""
+    """Modules combined to one, in order."""
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)

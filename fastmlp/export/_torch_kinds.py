@@ -1,4 +1,4 @@
-"""What each kind of layer becomes in PyTorch: a function of what has the modules and of the layer's node, which gives
+"""What each kind of layer becomes in PyTorch: functions of (namespace with the modules, the layer's node), which return
 the modules that compute the layer, before its activation. Maps are (n, c, h, w) there, or (n, c, length).
 """
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ._onnx_kinds import TO_ONNX, bin_columns
 
 @dataclass(frozen=True)
 class Module:
-    """A module without weights. name: of its class. argument: what it calls the activation's number, if it has one.
+    """A module without weights. name: of its class. argument: its name for the activation's number, if it has one.
     more: its other arguments."""
 
     name: str
@@ -45,7 +45,7 @@ def same(nn: Any, node: Node) -> list[Any]:
 
 
 def activation(nn: Any, node: Node) -> list[Any]:
-    """Nothing before the activation that follows; without one a module all the same."""
+    """No module: the activation follows; but an identity module if there is no activation."""
     return same(nn, node) if node.activation[0] == "identity" else []
 
 
@@ -54,7 +54,7 @@ def join(nn: Any, node: Node) -> list[Any]:
 
 
 def features(nn: Any, node: Node) -> list[Any]:
-    """A module of the name of the layer."""
+    """The module <name of the layer>Features."""
     return [getattr(nn, f"{type(node.layer).__name__}Features")(node.W, node.b, getattr(node.layer, "eps", 0.0))]
 
 
@@ -63,12 +63,12 @@ def flatten(nn: Any, node: Node) -> list[Any]:
 
 
 def rows(nn: Any, node: Node) -> list[Any]:
-    """Maps as rows, where it is maps that are read."""
+    """A module that flattens maps, if the layer reads maps."""
     return [nn.Rows()] * (len(node.shapes[0]) > 1)
 
 
 def dropout(nn: Any, node: Node) -> list[Any]:
-    """A module of one rate: of a schedule's the first."""
+    """A Dropout module; for a schedule with the rate of epoch 0."""
     return [nn.Dropout(node.layer.rate_at(0))]  # type: ignore[attr-defined]
 
 
@@ -143,7 +143,7 @@ def by_axes(nn: Any, name: str, axes: int) -> Any:
 
 
 def numbers(node: Node, pair: int) -> tuple[int, ...]:
-    """A pair of the window's numbers, or for maps of one axis its second."""
+    """A pair of the window's numbers; for maps of one axis only its second element."""
     first = 3 + 2 * pair
     return node.window[first + 2 - (len(node.shapes[0]) - 1):first + 2]
 
@@ -161,8 +161,8 @@ def dilations(node: Node) -> tuple[int, ...]:
 
 
 def paddings(node: Node) -> tuple[tuple[int, ...], list[int]]:
-    """(zeros on both sides by axis, none), or where the sides differ (no zeros, zeros before and after the last axis,
-    then the one before it)."""
+    """(zeros on both sides by axis, []), or if the sides differ (no zeros, [zeros before and after the last axis, then
+    for the one before it])."""
     before, positions = numbers(node, 2), numbers(node, 4)
     after = [max((o - 1) * s + d * (k - 1) + 1 - n - p, 0) for o, s, d, k, n, p in
              zip(positions, strides(node), dilations(node), kernel(node), node.shapes[0], before)]

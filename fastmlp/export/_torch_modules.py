@@ -1,4 +1,4 @@
-"""Modules of PyTorch, and those that it lacks. Imported only once PyTorch is asked for."""
+"""The PyTorch modules for exported networks: PyTorch's own, and those that it lacks. Imported only when needed."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class Exp(Module):
 
 
 class Increasing(Module):
-    """x of the first of each `each` outputs, and of the others the sum of that and of softplus(x) up to them."""
+    """For each group of `each` outputs, x of the first; for the others that plus the sum of softplus(x) up to them."""
 
     def __init__(self, each: int) -> None:
         super().__init__()
@@ -45,10 +45,10 @@ class Cos(Module):
 
 
 class Columns(Module):
-    """Of in_features columns the first `numeric` as they are and, of each of the last, a row of its table, zeros where
-    it has none.
+    """Of in_features columns, the first `numeric` unchanged, then for each of the others a row of its table; zeros for
+    unknown categories.
 
-    unknown: of each table, what other categories are to fastmlp: "error" or "zero".
+    unknown: for each table, how fastmlp treats unknown categories: "error" or "zero".
     """
 
     def __init__(self, in_features: int, numeric: int, tables: Sequence[Any], unknown: Sequence[str]) -> None:
@@ -69,7 +69,7 @@ def row_of_table(category: Any, table: Any) -> Any:
 
 
 class Grouped(Module):
-    """Units in groups that see their own inputs: W (groups, inputs of each, units of each)."""
+    """A grouped linear layer: W (groups, inputs of each, units of each)."""
 
     def __init__(self, W: Any, b: Any) -> None:
         super().__init__()
@@ -117,7 +117,8 @@ class Waves(Module):
 
 
 class PiecewiseLinear(Module):
-    """W^T e + b, e the encoding by bins: of each bin where x is in it, from 0 to 1, but at the ends of a feature."""
+    """W^T e + b, e the piecewise linear encoding by bins: for each bin the position of x in it, limited to 0 .. 1
+    except at the first and last edge of a feature."""
 
     def __init__(self, edges: Any, columns: Sequence[Any], W: Any, b: Any) -> None:
         super().__init__()
@@ -148,11 +149,12 @@ class ScaleFeatures(Module):
 
 
 class ShiftFeatures(ScaleFeatures):
-    """The same, of beta alone."""
+    """x + beta."""
 
 
 class RMSNormFeatures(ScaleFeatures):
-    """gamma x^ + beta, x^ of the features of a row, of maps of the channels of a position."""
+    """gamma x^ + beta, with x^ normalised by the root mean square over the features of a row, or for maps the channels
+    of a position."""
 
     def forward(self, x: Any) -> Any:
         if self.centred:
@@ -161,20 +163,20 @@ class RMSNormFeatures(ScaleFeatures):
 
 
 class LayerNormFeatures(RMSNormFeatures):
-    """The same about the mean."""
+    """The same, with the mean subtracted."""
 
     centred = True
 
 
 class Join(Module):
-    """y and x side by side"""
+    """y and x concatenated"""
 
     def forward(self, x: Any, y: Any) -> Any:
         return torch.cat([y, x], 1)
 
 
 class Maps(Module):
-    """What is of a shape: rows (n, d) as they are; maps (n, h, w, c), or as rows, as PyTorch has them, (n, c, h, w)."""
+    """Converts the input: rows (n, d) are unchanged; maps (n, h, w, c), or flattened maps, become (n, c, h, w)."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         super().__init__()
@@ -195,7 +197,7 @@ class Rows(Module):
 
 
 class FlattenMaps(Rows):
-    """The same as a layer of its own."""
+    """The same, for a Flatten layer."""
 
 
 class Add(Module):
@@ -206,7 +208,7 @@ class Add(Module):
 
 
 class Layers(Module):
-    """Layers that may read others than the one before.
+    """Layers that may read other layers than the previous one.
 
     layers: a module each. sources: numbers of the layers that each of them reads, 0 the input.
     """
@@ -223,7 +225,7 @@ class Layers(Module):
 
 
 def parameter(values: Any) -> Any:
-    """A parameter of these numbers, None for None."""
+    """A parameter with these values; None for None."""
     return None if values is None else torch.nn.Parameter(torch.from_numpy(np.array(values)))
 
 
@@ -233,7 +235,7 @@ def dtype_of(a: np.ndarray[Any, Any]) -> Any:
 
 
 def loaded(module: Module, **arrays: Any) -> Module:
-    """A module with these numbers in its parameters and buffers; None for those that it does not have."""
+    """Copy arrays into a module's parameters and buffers; None for those that it does not have."""
     with torch.no_grad():
         for name, values in arrays.items():
             if values is not None:
