@@ -1,4 +1,4 @@
-"""Training on several processes: by MPI, by what you have, or where Dask has the data.
+"""Training on several processes: with MPI, with a communicator of your own, or with Dask.
 
     mpiexec -n 4 python -m mpi4py train.py
 
@@ -7,13 +7,13 @@ where each rank of train.py has its own rows:
     from mpi4py import MPI
     net.fit(X_of_this_rank, y_of_this_rank, comm=MPI.COMM_WORLD)
 
-Importing fastmlp, or this package, does not start MPI: whoever hands its communicator to fit has done so. With
-`python -m mpi4py` a rank that dies of an exception ends the others too.
+Importing fastmlp, or this package, does not start MPI: importing mpi4py's MPI does. With `python -m mpi4py`, an
+uncaught exception on one rank ends the others too.
 
     with distributed.Client("scheduler:8786"):
         model = fastmlp.distributed.DaskMLPClassifier().fit(X, y)      # Dask arrays or DataFrames
 
-Nor does importing start Dask, nor import it.
+Nor does importing it import or start Dask.
 """
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Rows of Dask collections: where they are, and gathered into one piece on each worker that has some."""
+"""Gather the rows of Dask collections into one Shard on each worker that holds some of them."""
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -11,8 +11,7 @@ from .._needs import needs
 
 
 class Shard(NamedTuple):
-    """Rows that are together on a worker: X (n, d), maybe sparse or a frame, y (n,) or (n, outputs), weight (n,) or
-    None."""
+    """The rows on a worker: X (n, d), possibly sparse or a DataFrame, y (n,) or (n, outputs), weight (n,) or None."""
 
     X: Any
     y: NDArray[Any]
@@ -20,7 +19,7 @@ class Shard(NamedTuple):
 
 
 class ShardFuture(NamedTuple):
-    """A Shard that is on a worker, or will be: its future, how many rows it has, and the address of the worker."""
+    """A Shard on a worker: its future, its number of rows, and the address of the worker."""
 
     rows: Any
     n: int
@@ -33,17 +32,17 @@ def is_collection(a: Any) -> bool:
 
 
 def is_frame(a: Any) -> bool:
-    """Whether a collection is of pandas' kind, whose partitions are of unknown length."""
+    """Whether a collection is a DataFrame or Series, whose partitions have unknown lengths."""
     return not hasattr(a, "chunks")
 
 
 def shards_of(client: Any, X: Any, y: Any, weight: Any = None, keeps_frames: bool = False) -> list[ShardFuture]:
-    """X, y and the weights of rows, collections cut in any way, as one Shard for each worker that has rows of X, in the
-    order of the first of them. What is not computed yet is computed, once; rows stay where they are.
+    """X, y and row weights, collections with any partitions, as one Shard for each worker that holds rows of X, in the
+    order of the first row of each. What is not computed yet is computed, once; rows are not moved.
 
-    keeps_frames: whether the X of a Shard is a frame where it came as one.
+    keeps_frames: whether a DataFrame X stays one in a Shard.
 
-    TypeError names what is no collection, ValueError what has other rows than X.
+    TypeError names an argument that is not a collection, ValueError one with another number of rows than X.
     """
     wait = needs("distributed", "fit on Dask collections").wait
     given = {"X": X, "y": y} | ({} if weight is None else {"sample_weight": weight})
@@ -53,7 +52,7 @@ def shards_of(client: Any, X: Any, y: Any, weight: Any = None, keeps_frames: boo
         if a.ndim > 2 or name == "X" and a.ndim < 2:
             raise ValueError(f"{name} must have {'two' if name == 'X' else 'one or two'} dimensions, got {a.ndim}")
     whole = [a if is_frame(a) or a.ndim == 1 else a.rechunk({1: -1}) for a in given.values()]
-    held = client.persist(whole)  # until what is made of it is there: the scheduler may drop it before it sees for what
+    held = client.persist(whole)  # until its results exist, since the scheduler might drop it
     parts, lengths = _cut_alike(client, dict(zip(given, held)))
     futures = {name: client.compute(list(delayed)) for name, delayed in parts.items()}
     wait([future for those in futures.values() for future in those])
@@ -61,7 +60,7 @@ def shards_of(client: Any, X: Any, y: Any, weight: Any = None, keeps_frames: boo
     by_worker: dict[str, list[int]] = {}
     for i, future in enumerate(futures["X"]):
         if lengths[i]:
-            who = sorted(holders.get(future.key) or [""])[0]  # none where the worker has died meanwhile
+            who = sorted(holders.get(future.key) or [""])[0]  # none if the worker has died
             by_worker.setdefault(who, []).append(i)
     if not by_worker:
         raise ValueError("X must have at least one row, got none")
@@ -72,19 +71,20 @@ def shards_of(client: Any, X: Any, y: Any, weight: Any = None, keeps_frames: boo
 
 def _shard(client: Any, worker: str, futures: dict[str, list[Any]], lengths: list[int],
            some: list[int], keeps_frames: bool) -> ShardFuture:
-    """The partitions of some numbers, which a worker has, as one."""
+    """Some partitions, all on one worker, joined."""
     pieces = [[futures[name][i] for i in some] if name in futures else None for name in ("X", "y", "sample_weight")]
     rows = client.submit(joined, *pieces, keeps_frames, **where(worker), pure=False)
     return ShardFuture(rows, sum(lengths[i] for i in some), worker)
 
 
 def where(worker: str) -> dict[str, Any]:
-    """What client.submit takes for a task that is better done by a worker; another does it if that has died."""
+    """Arguments of client.submit for a task that a worker should run; another one runs it if that worker has died."""
     return {"workers": [worker], "allow_other_workers": True} if worker else {}
 
 
 def _cut_alike(client: Any, given: dict[str, Any]) -> tuple[dict[str, list[Any]], list[int]]:
-    """(the partitions of each collection, rows of them), with as many rows in each of one as in that of another."""
+    """(the partitions of each collection, their numbers of rows), repartitioned so that they match between collections.
+    """
     lengths = {name: _lengths(client, a) for name, a in given.items()}
     n = {name: sum(sizes) for name, sizes in lengths.items()}
     for name, rows in n.items():
@@ -99,7 +99,7 @@ def _cut_alike(client: Any, given: dict[str, Any]) -> tuple[dict[str, list[Any]]
 
 
 def _lengths(client: Any, a: Any) -> list[int]:
-    """Rows of the partitions of a collection, which are counted where they are not known."""
+    """The numbers of rows of a collection's partitions; computed if they are not known."""
     if not is_frame(a) and not np.isnan(a.chunks[0]).any():
         return list(a.chunks[0])
     delayed = needs("dask", "fit on Dask collections").delayed
@@ -111,7 +111,7 @@ def _length(part: Any) -> int:
 
 
 def _with_lengths(a: Any, sizes: list[int]) -> Any:
-    """An array of unknown chunks, now that their rows are known."""
+    """An array with unknown chunks, with their sizes set."""
     a = a.copy()
     a._chunks = (tuple(sizes), *a.chunks[1:])
     return a

@@ -1,8 +1,8 @@
-"""Processes that train one network together, and how they talk.
+"""Communicators, through which processes that train one network together communicate.
 
-A communicator has four things: `rank`, the number of this process, 0 .. size - 1; `size`, how many there are;
-`sum_(buffer)` and `broadcast_(buffer)`, which all of them call in the same order, each with an array of the same shape
-and dtype, and which change it in place. Whatever has these can be handed to fit as `comm`.
+A communicator has four attributes: `rank`, the number of this process, 0 .. size - 1; `size`, the number of processes;
+`sum_(buffer)` and `broadcast_(buffer)`, which all ranks call in the same order, with arrays of the same shape and
+dtype, and which change the array in place. Any object with these can be passed to fit as `comm`.
 """
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from .parts import Parts, shared_parts
 
 __all__ = ["Communicator", "MPICommunicator", "SerialCommunicator", "communicator_of"]
 
-SMALL_BYTES = 8192  # of a buffer that all send to all
-OF_MPI = ("Get_rank", "Get_size", "Allgather", "Alltoall", "Bcast")  # what is asked of mpi4py's communicators
+SMALL_BYTES = 8192  # largest buffer that is summed by Allgather alone
+OF_MPI = ("Get_rank", "Get_size", "Allgather", "Alltoall", "Bcast")  # the methods used of mpi4py's communicators
 MOST_GROUPS = 1000  # each has a thread
 
 
 @runtime_checkable
 class Communicator(Protocol):
-    """What a fit asks of the processes that share it. Buffers are C-contiguous NumPy arrays of numbers."""
+    """The interface of communicators. Buffers are C-contiguous NumPy arrays of numbers."""
 
     rank: int
     size: int
 
     def sum_(self, buffer: NDArray[Any]) -> None:
-        """The sum of the buffers of all ranks, added in the order of the ranks, into each of them: the same bits
-        everywhere and each time."""
+        """Replace the buffers of all ranks by their sum, added in the order of the ranks, so that the bits are always
+        the same on all ranks."""
 
     def broadcast_(self, buffer: NDArray[Any]) -> None:
-        """What rank 0 has, into the buffers of all."""
+        """Replace the buffers of all ranks by that of rank 0."""
 
 
 class SerialCommunicator:
-    """One process, which has nobody to talk to.
+    """The communicator of a single process.
 
-    groups : as how many ranks a fit with it is to sum, to the same bits as theirs: to know what ranks will give, or to
-        have once more what they gave, by one process. An int: X, y and sample_weight are cut into so many parts, of as
-        many rows as np.array_split gives them; a sequence: of so many rows each, some perhaps 0. Validation rows are
-        cut evenly. Each group of rows has a thread, of which n_threads are for each, and but for the first a copy of
-        the network; callbacks are called in the first. Not with window.
+    groups : lets one process compute the same bits as this number of ranks, to predict or reproduce their results. An
+        int: X, y and sample_weight are divided into so many parts, as by np.array_split; a sequence: the number of rows
+        of each part, possibly 0. Validation rows are divided evenly. Each group of rows has its own thread, which uses
+        n_threads threads, and, except for the first, a copy of the network; callbacks are called in the first group.
+        Not with window.
 
-    ValueError or TypeError names groups where it is none of these.
+    ValueError or TypeError names groups if it is invalid.
     """
 
     rank, size = 0, 1
@@ -64,21 +64,21 @@ class SerialCommunicator:
         return f"SerialCommunicator({self.groups})"
 
     def sum_(self, buffer: NDArray[Any]) -> None:
-        """The buffer is the sum."""
+        """Nothing to do: the buffer is the sum."""
 
     def broadcast_(self, buffer: NDArray[Any]) -> None:
-        """Rank 0 has it."""
+        """Nothing to do: this is rank 0."""
 
 
 class MPICommunicator:
     """The processes of an mpi4py communicator, such as MPI.COMM_WORLD.
 
-    Bits depend on the number of ranks alone, not on timing or on the algorithm that MPI picks. A small buffer, of 8 KB
-    at most, goes from all to all (Allgather) and each adds them up in the order of the ranks. Of a larger one each rank
-    gets its piece from all (Alltoall), adds it up in the order of the ranks, and gives the sum to all (Allgather): so
-    each rank sends and receives two buffers, however many ranks there are.
+    Bits depend only on the number of ranks, not on timing or on the algorithm that MPI chooses. A small buffer, of 8 KB
+    at most, is sent from all to all (Allgather), and each rank adds them in the order of the ranks. For a larger one,
+    each rank receives its piece from all (Alltoall), adds these in the order of the ranks, and sends the sum to all
+    (Allgather): so each rank sends and receives two buffers, however many ranks there are.
 
-    It has one thing more than a communicator must have: `parts`, by which ranks of one machine divide steps.
+    It also has the optional method `parts`, with which ranks on one machine divide steps.
     """
 
     def __init__(self, comm: Any) -> None:
@@ -96,7 +96,7 @@ class MPICommunicator:
             return
         piece = -(-flat.size // self.size)
         whole = flat
-        if piece * self.size != flat.size:  # pieces are of one size
+        if piece * self.size != flat.size:  # pieces have equal sizes
             whole = self._room("whole", flat.dtype, (piece * self.size,))
             whole[:flat.size] = flat
         parts, own = self._room("parts", flat.dtype, (self.size, piece)), self._room("own", flat.dtype, (piece,))
@@ -114,7 +114,7 @@ class MPICommunicator:
         return shared_parts(self.comm, parameters, dtype, forms_size)
 
     def _room(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        """An array for one of the steps of a sum, kept for the next."""
+        """A temporary array for a sum, kept for the next one."""
         key = name, dtype, shape
         if key not in self._rooms:
             self._rooms[key] = np.empty(shape, dtype)
@@ -122,8 +122,8 @@ class MPICommunicator:
 
 
 def communicator_of(comm: Any) -> Communicator:
-    """The communicator that fit is given: one of ours or alike, or mpi4py's. TypeError for anything else, ValueError
-    where its rank is none of its size."""
+    """The communicator for fit's argument comm: one of fastmlp's, an object like them, or mpi4py's. TypeError for
+    anything else, ValueError if its rank is not in 0 .. size - 1."""
     if isinstance(comm, Communicator) and not isinstance(comm, type):
         size = _checks.integer("the size of comm", comm.size, 1)
         _checks.integer("the rank of comm", comm.rank, 0, size - 1)

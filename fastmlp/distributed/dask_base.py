@@ -1,4 +1,4 @@
-"""What the estimators have in common that are fitted where Dask has the data."""
+"""The common base class of the Dask estimators, and functions to run tasks on workers."""
 from __future__ import annotations
 
 import inspect
@@ -30,7 +30,7 @@ USING = """\
 
 
 def with_own_parameters(cls: Any) -> Any:
-    """The class, whose constructor takes the parameters of its plain estimator, and ours."""
+    """Class decorator: the constructor takes the parameters of the plain estimator and those in OWN."""
     plain = cls.plain
 
     def __init__(self: Any, *args: Any, client: Any = None, local_epochs: int = 1, **parameters: Any) -> None:
@@ -48,9 +48,9 @@ def with_own_parameters(cls: Any) -> Any:
 
 
 class DaskEstimator:
-    """Before it in a class is what fits it, after it the plain estimator.
+    """A mixin: in the list of base classes it comes after the class that defines fit and before the plain estimator.
 
-    fitted: an attribute that a fitted one has. keeps_frames: whether rows of a DataFrame stay a frame.
+    fitted: an attribute that exists once it is fitted. keeps_frames: whether rows of a DataFrame stay a DataFrame.
     """
 
     plain: Any  # the estimator of one process
@@ -60,7 +60,7 @@ class DaskEstimator:
     client: Any
 
     def _client(self) -> Any:
-        """The client, of ours or the one that is in use."""
+        """The client: the parameter, or the current one of Dask."""
         distributed = needs("distributed", type(self).__name__)
         if self.client is None:
             try:
@@ -75,17 +75,17 @@ class DaskEstimator:
     def _shards(self, client: Any, X: Any, y: Any, sample_weight: Any = None) -> list[ShardFuture]:
         return shards_of(client, X, y, sample_weight, self.keeps_frames)
 
-    # ---- an estimator like others
+    # ---- the estimator interface
 
     def to_local(self) -> Any:
-        """The estimator of one process, fitted if this one is: a copy."""
+        """A copy as the estimator of one process, fitted if this one is."""
         local = self.plain.__new__(self.plain)
         state = {k: v for k, v in self.__getstate__().items() if k not in OWN}
         local.__setstate__(state)
         return local
 
     def __sklearn_clone__(self) -> Self:
-        """An unfitted estimator of the same parameters. The client, which cannot be copied, is the same."""
+        """An unfitted estimator with the same parameters. The client cannot be copied, and is shared."""
         parameters = self.get_params(deep=False)  # type: ignore[attr-defined]
         return type(self)(**{name: value if name == "client" else clone(value, safe=False)
                              for name, value in parameters.items()})
@@ -97,8 +97,8 @@ class DaskEstimator:
 
     def _by_blocks(self, method: str, X: Any, columns: int | None, dtype: Any, part: int | None = None,
                    **options: Any) -> Any:
-        """What a method gives for each block of a collection: a Dask array of so many columns, None for (n,). part : of
-        what comes as a tuple. options : of the method."""
+        """The results of a method for each block of a collection, as a Dask array. columns : its number of columns,
+        None for (n,). part : which element, if the method returns a tuple. options : of the method."""
         delayed, da = needs("dask", "predict on Dask collections").delayed, needs("dask.array", "predict")
         shape, of_block = () if columns is None else (columns,), delayed(_of_block, pure=False)
         local = delayed(self._for_blocks(X), pure=False)
@@ -112,14 +112,14 @@ class DaskEstimator:
         return da.concatenate(blocks, allow_unknown_chunksizes=True)
 
     def _for_blocks(self, X: Any) -> Any:
-        """The plain estimator for the blocks of a collection, the number of whose columns is checked."""
+        """The plain estimator for the blocks of a collection, after checking its number of columns."""
         wanted = self.n_features_in_  # type: ignore[attr-defined]
         if X.ndim != 2 or X.shape[1] != wanted:
             raise ValueError(f"X must have shape (n, {wanted}), got {X.shape}")
         return self.to_local()
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """As of the plain estimator; of Dask collections computed where they are."""
+        """As for the plain estimator; for Dask collections computed on the workers."""
         if not is_collection(X):
             return super().score(X, y, sample_weight)  # type: ignore[misc, no-any-return]
         check_is_fitted(self, self.fitted)
@@ -135,14 +135,14 @@ class DaskEstimator:
 
 
 class DaskProbabilities:
-    """Before a DaskEstimator, of a classifier."""
+    """A mixin for classifiers, before DaskEstimator in the list of base classes."""
 
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities of `classes_`; of a Dask collection lazily, a Dask array."""
+        """Probabilities of `classes_`; for a Dask collection a lazy Dask array."""
         return self._columns_of_classes("predict_proba", X)
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Their logarithms; of a Dask collection lazily, a Dask array."""
+        """Logarithms of predict_proba; for a Dask collection a lazy Dask array."""
         return self._columns_of_classes("predict_log_proba", X)
 
     def _columns_of_classes(self, method: str, X: Any) -> Any:
@@ -163,7 +163,7 @@ def _of_block(block: Any, est: Any, keeps_frames: bool, method: str, options: di
 
 
 def watched_sets(eval_set: Any, weights: Any) -> list[tuple[Any, ...]]:
-    """[(X, y) or (X, y, sample_weight)] of the rows to watch."""
+    """The validation sets, as a list of (X, y) or (X, y, sample_weight)."""
     if eval_set is None:
         if weights is not None:
             raise ValueError("eval_set must be given where eval_sample_weight is, got None")
@@ -180,29 +180,30 @@ def watched_sets(eval_set: Any, weights: Any) -> list[tuple[Any, ...]]:
 
 
 def names_of(sets: Sequence[Any], *numbers: str) -> list[str]:
-    """The names by which callbacks are told the numbers of each of the sets."""
+    """The names of the values of each set in the logs of callbacks."""
     return [f"validation_{i}_{number}" for i in range(len(sets)) for number in numbers]
 
 
 # ---- tasks
 
 def sent(client: Any, what: Any) -> Any:
-    """The future of something that workers get: as a task, which can be run again where the worker dies that has it.
-    (What is scattered is lost then, and a scatter to all may wait for one that has died.)"""
+    """The future of an object for the workers, sent with a task, which can be run again if the worker that holds it
+    dies. (Scattered data would be lost, and a scatter to all may wait for a dead worker.)"""
     with needs("dask", "fit").config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
         return client.submit(rounds.given, what, pure=False)
 
 
 def of_each(client: Any, function: Callable[..., Any], what: Any, shards: Sequence[ShardFuture],
             *others: Sequence[Any]) -> list[Any]:
-    """The futures of function(what, rows, ..) for each of some shards, where these are. others: for each shard one."""
+    """The futures of function(what, rows, ..) for each shard, run where it is. others: further arguments, one for each
+    shard."""
     return [client.submit(function, what, shard.rows, *more, **where(shard.worker), pure=False)
             for shard, *more in zip(shards, *others)]
 
 
 def of_all(client: Any, function: Callable[..., Any], what: Any, shards: Sequence[ShardFuture],
            *others: Sequence[Any]) -> Any:
-    """The sum of what a function gives for each of some shards, in their order."""
+    """The sum of a function's results for all shards, in order."""
     first, *found = client.gather(of_each(client, function, what, shards, *others))
     for one in found:
         first = first + one
@@ -210,7 +211,7 @@ def of_all(client: Any, function: Callable[..., Any], what: Any, shards: Sequenc
 
 
 def surviving(client: Any, attempt: Callable[[], Result]) -> Result:
-    """What a round gives, which is run again where workers die in it. RuntimeError where they do in each attempt."""
+    """Run a round, again if workers die in it. RuntimeError if that happens in every attempt."""
     scheduler, of_client = needs("distributed.scheduler", "fit"), needs("distributed.client", "fit")
     lost = (scheduler.KilledWorker, of_client.FutureCancelledError, of_client.FuturesCancelledError,
             needs("distributed.comm", "fit").CommClosedError)

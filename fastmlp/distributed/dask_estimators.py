@@ -1,4 +1,4 @@
-"""MLPClassifier and MLPRegressor, fitted where Dask has the data."""
+"""MLPClassifier and MLPRegressor for Dask collections."""
 from __future__ import annotations
 
 import warnings
@@ -43,7 +43,7 @@ TRAINING = """\
 
 
 class DaskMLP(DaskEstimator):
-    """What both have in common."""
+    """The common base class of both."""
 
     fitted = "coefs_"
 
@@ -57,12 +57,13 @@ class DaskMLP(DaskEstimator):
 
         X : (n_samples, n_features), array or DataFrame, in any chunks or partitions, some of which may be empty.
         y : (n_samples,) or (n_samples, n_outputs), array, Series or DataFrame. sample_weight : (n_samples,), at least
-            0. Where they are not cut as X is, they are cut so.
-        classes : of a classifier all labels, where they are known: else a pass over y finds them.
-        eval_set : pairs (X, y) of collections, whose loss and score are in `evals_result_` for each round; patience
-            goes by the first of them, and its best weights come back. eval_sample_weight : the weights of each.
+            0. They are repartitioned like X if necessary.
+        classes : for a classifier all labels, if they are known; otherwise a pass over y finds them.
+        eval_set : pairs (X, y) of collections, whose loss and score are in `evals_result_` for each round; patience is
+            applied to the first, and the weights that are best for it are restored. eval_sample_weight : the weights of
+            each.
 
-        Returns self. TypeError or ValueError names what does not fit. RuntimeError where workers died in each of ten
+        Returns self. TypeError or ValueError names the wrong argument. RuntimeError if workers died in each of ten
         attempts at a round.
         """
         self._validate_params()  # type: ignore[attr-defined]
@@ -84,7 +85,7 @@ class DaskMLP(DaskEstimator):
         return self
 
     def _require_possible(self, classes: Any) -> None:
-        """ValueError where rounds cannot do what a parameter asks for."""
+        """ValueError if a parameter is not possible with Dask."""
         est: Any = self
         self.local_epochs = _checks.integer("local_epochs", self.local_epochs, 1)
         est._check_loss()
@@ -102,7 +103,7 @@ class DaskMLP(DaskEstimator):
             raise ValueError("classes must be None for a regressor, got " + _checks.described(classes))
 
     def _begin(self, client: Any, shards: list[ShardFuture], classes: Any, X: Any) -> Any:
-        """The plain estimator before the first round, with weights to start from."""
+        """The plain estimator before the first round, with initial weights."""
         est = self.to_local()
         if not (est.warm_start and hasattr(est, "coefs_")):
             est = self.plain(**est.get_params())
@@ -117,10 +118,10 @@ class DaskMLP(DaskEstimator):
         return est
 
     def _find_classes(self, client: Any, est: Any, shards: list[ShardFuture], classes: Any, y: Any) -> None:
-        """What a classifier has to know of all y."""
+        """Find what a classifier has to know about all y."""
 
     def _take(self, est: Any, training: Training) -> None:
-        """Have what the rounds have learned."""
+        """Take over the results of the rounds."""
         parameters = set(self.get_params())  # type: ignore[attr-defined]
         vars(self).update({k: v for k, v in vars(est).items() if k not in parameters and k != "_net"})
         self._adopt(est._mlp())  # type: ignore[attr-defined]
@@ -130,7 +131,7 @@ class DaskMLP(DaskEstimator):
         return self._mlp().dtype  # type: ignore[attr-defined]
 
     def _for_blocks(self, X: Any) -> Any:
-        """The same; names are checked here, since blocks are arrays, whose columns have none."""
+        """The same; names of columns are also checked here, since blocks are arrays without names."""
         local = super()._for_blocks(X)
         if is_frame(X):
             _check_feature_names(self, X._meta, reset=False)
@@ -183,7 +184,7 @@ class DaskMLPClassifier(DaskProbabilities, DaskMLP, MLPClassifier):
             est.class_weight = {name: counts.sum() / (len(found) * n) for name, n in zip(found.tolist(), counts) if n}
 
     def predict(self, X: Any) -> Any:
-        """The most probable class of each row, or labels; of a Dask collection lazily, a Dask array."""
+        """The most probable class of each row, or labels; for a Dask collection a lazy Dask array."""
         if not is_collection(X):
             return super().predict(X)
         check_is_fitted(self, self.fitted)
@@ -226,7 +227,7 @@ class DaskMLPRegressor(DaskMLP, MLPRegressor):
                              "also with comm")
 
     def predict(self, X: Any) -> Any:
-        """(n_samples,), or (n_samples, n_outputs); of a Dask collection lazily, a Dask array."""
+        """Predictions (n_samples,), or (n_samples, n_outputs); for a Dask collection a lazy Dask array."""
         if not is_collection(X):
             return super().predict(X)
         check_is_fitted(self, self.fitted)

@@ -1,4 +1,4 @@
-"""TabularClassifier and TabularRegressor, fitted where Dask has the data."""
+"""TabularClassifier and TabularRegressor for Dask collections."""
 from __future__ import annotations
 
 import copy
@@ -45,7 +45,7 @@ TRAINING = """\
 
 
 class DaskTabular(DaskEstimator):
-    """What both have in common."""
+    """The common base class of both."""
 
     fitted = "n_iter_by_member_"
     keeps_frames = True
@@ -57,14 +57,14 @@ class DaskTabular(DaskEstimator):
         """Fit to Dask collections.
 
         X : (n_samples, n_features), DataFrame or array, in any partitions or chunks, some of which may be empty.
-        y : (n_samples,), array or Series. sample_weight : (n_samples,), at least 0. Where they are not cut as X is,
-            they are cut so.
-        classes : of a classifier all labels, None for those of y.
+        y : (n_samples,), array or Series. sample_weight : (n_samples,), at least 0. They are repartitioned like X if
+            necessary.
+        classes : for a classifier all labels, None for those in y.
         eval_set : pairs (X, y) of collections, whose loss, the mean over the members in training, is in `evals_result_`
-            for each round; members stop by the first of them, and their best weights by it come back.
+            for each round; the first decides when members stop, and the weights that are best for it are restored.
             eval_sample_weight : the weights of each.
 
-        Returns self. TypeError or ValueError names what does not fit, of X the column. RuntimeError where workers died
+        Returns self. TypeError or ValueError names the wrong argument, for X the column. RuntimeError if workers died
         in each of ten attempts at a round.
         """
         self._validate_params()  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ class DaskTabular(DaskEstimator):
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """As of the estimator of one process; of a Dask collection lazily, a Dask array, or two of them."""
+        """As for the estimator of one process; for a Dask collection a lazy Dask array, or two of them."""
         if not is_collection(X):
             return super().predict(X, return_std)  # type: ignore[misc]
         check_is_fitted(self, self.fitted)
@@ -110,7 +110,7 @@ class DaskTabular(DaskEstimator):
         return np.float64
 
     def _learn_of_all(self, client: Any, est: Any, shards: list[ShardFuture], classes: Any, n_columns: int) -> None:
-        """Have an estimator know its columns and its y, as they are found in all rows."""
+        """Fit everything of an estimator except its members, from all rows: columns, encodings, y."""
         plain = sent(client, est)
         found = client.gather(of_each(client, tables.look, plain, shards))
         for piece in found:
@@ -124,14 +124,14 @@ class DaskTabular(DaskEstimator):
         pieces.learn(est, sum(found[1:], found[0]), PRESETS[est.preset], classes)
 
     def _for_blocks(self, X: Any) -> Any:
-        """The same, or of a frame whose columns are known by their names, that it has these."""
+        """The same; for a DataFrame, check that it has the columns of fit, if these have names."""
         if is_frame(X) and self._names is not None:  # type: ignore[attr-defined]
             require_columns(self._names, list(X.columns))  # type: ignore[attr-defined]
             return self.to_local()
         return super()._for_blocks(X)
 
     def _take(self, est: Any, training: Training) -> None:
-        """Have what the rounds have learned."""
+        """Take over the results of the rounds."""
         parameters = {*self.get_params(), "_factors"}  # type: ignore[attr-defined]
         for name in ("oof_prediction_", "feature_names_in_"):
             vars(self).pop(name, None)
@@ -145,8 +145,8 @@ class DaskTabular(DaskEstimator):
 class Training(pieces.Rounds):
     """The rounds of a fit.
 
-    owner: the estimator that is fitted. est: the plain one, which has learned of all rows. logs: the losses of each
-    eval_set by rounds.
+    owner: the estimator that is fitted. est: the plain one, with its encodings. logs: the losses of each eval_set, by
+    rounds.
     """
 
     def __init__(self, owner: Any, client: Any, est: Any, members: list[pieces.Learning],
@@ -157,7 +157,7 @@ class Training(pieces.Rounds):
         self.logs: dict[str, dict[str, list[float]]] = {}
 
     def encode(self, shards: list[ShardFuture], watched: list[list[ShardFuture]]) -> None:
-        """Have the rows encoded where they are."""
+        """Encode the rows on their workers."""
         dealt = tables.Dealt(len(self.members), self.preset.folds, self.owner.bagging)
         rules = tables.Rules(self.est, None if watched else dealt)
         self.blocks = self._encoded(rules, shards)
@@ -174,7 +174,7 @@ class Training(pieces.Rounds):
         return [shard._replace(rows=future) for shard, future in zip(shards, futures)]
 
     def _draw(self, n: int) -> list[int]:
-        """Seeds, each another one."""
+        """n different seeds."""
         return [int(seed.generate_state(1)[0]) for seed in self.seeds.spawn(n)]
 
     def round(self, active: list[pieces.Learning], epochs: int) -> dict[str, float]:
@@ -198,8 +198,8 @@ class Training(pieces.Rounds):
         return logs
 
     def _once(self, members: tables.Members, seeds: list[int]) -> tuple[Any, Any, list[Any]]:
-        """(what each member has learned, the Losses of the rows that are held out, or without any of those that are
-        trained on, None where there are eval_sets; of each eval_set)"""
+        """(the Learned of each member; the Losses of the held-out rows, or of the training rows if none are held out,
+        or None with eval_sets; the Losses of each eval_set)"""
         client = self.client
         given = sent(client, members)
         average = client.submit(tables.averaged, of_each(client, tables.trained, given, self.blocks, seeds), pure=False)
@@ -218,7 +218,7 @@ class Training(pieces.Rounds):
         return float(found.total[0] / found.weight[0])
 
     def some_held_out(self) -> importances.HeldOut | None:
-        """Of the rows held out those by which feature_importances_ are found; None where there are none."""
+        """The held-out rows for feature_importances_; None if there are none."""
         if not self.holds_out:
             return None
         whole = sum(block.n for block in self.blocks)
@@ -228,7 +228,7 @@ class Training(pieces.Rounds):
         return importances.HeldOut.of(found.of_members, np.random.default_rng(self._draw(1)[0]))
 
     def residuals(self) -> Any:
-        """Those of the rows held out, of regression, or as many as stand for them."""
+        """The residuals of the held-out rows in regression, or a sample of them."""
         if not self.holds_out or hasattr(self.est, "classes_"):
             return np.empty(0)
         nets = sent(self.client, [member.net for member in self.members])
@@ -280,7 +280,7 @@ All of TabularRegressor, and
     plain = TabularRegressor
 
     def predict_interval(self, X: Any, alpha: float = 0.1) -> Any:
-        """As of TabularRegressor; of a Dask collection lazily, two Dask arrays."""
+        """As for TabularRegressor; for a Dask collection two lazy Dask arrays."""
         if not is_collection(X):
             return super().predict_interval(X, alpha)
         self._place_of(alpha)

@@ -1,4 +1,4 @@
-"""The rounds in which DaskMLPClassifier and DaskMLPRegressor learn."""
+"""The training rounds of DaskMLPClassifier and DaskMLPRegressor."""
 from __future__ import annotations
 
 import math
@@ -19,8 +19,8 @@ from .dask_base import of_all, of_each, sent, surviving
 class Training:
     """The rounds of a fit.
 
-    owner: the estimator that is fitted. est: the plain one, as the last round left it. shards: the rows to train on.
-    watched: of each eval_set.
+    owner: the estimator that is fitted. est: the plain one, after the last round. shards: the rows to train on.
+    watched: the shards of each eval_set.
     """
 
     def __init__(self, owner: Any, client: Any, est: Any, shards: list[ShardFuture],
@@ -35,7 +35,7 @@ class Training:
         self.seeds = np.random.SeedSequence(int(est._random_state.randint(2**31 - 1)))
 
     def __call__(self) -> bool:
-        """Train; whether something ended it before max_iter."""
+        """Train; returns whether it ended before max_iter."""
         owner, net = self.owner, self.est._mlp()
         self._require_scores()
         try:
@@ -55,7 +55,7 @@ class Training:
         return False
 
     def _require_scores(self) -> None:
-        """ValueError where the rows to watch cannot give a loss and a score, before anything is trained."""
+        """ValueError if loss and score of an eval_set cannot be computed, before anything is trained."""
         before, client = rounds.Trained(self.est, 0.0, 0.0), self.client
         tallies = lambda: [of_all(client, rounds.tally, sent(client, before), shards) for shards in self.watched]
         for i, found in enumerate(surviving(client, tallies)):
@@ -66,7 +66,7 @@ class Training:
                                  f"for two rows at least, got {found.n} in eval_set[0]")
 
     def _round(self, epochs: int) -> dict[str, float]:
-        """One round; its logs."""
+        """Run a round; returns its logs."""
         seeds = [int(seed.generate_state(1)[0]) for seed in self.seeds.spawn(len(self.shards))]
         result, tallies = surviving(self.client, lambda: self._once(epochs, seeds))
         est, net = result.est, self.est._mlp()
@@ -89,7 +89,7 @@ class Training:
         return logs | aliases  # by which callbacks call them
 
     def _training_loss(self) -> float:
-        """The loss of the rows to train on, at the present weights."""
+        """The loss of the training rows with the present weights."""
         now, client = rounds.Trained(self.est, 0.0, 0.0), self.client
         found = surviving(client, lambda: of_all(client, rounds.training_loss, sent(client, now), self.shards))
         return float(found.total / found.weight)
@@ -103,7 +103,7 @@ class Training:
         return average.result(), tallies
 
     def attributes(self) -> dict[str, Any]:
-        """The fitted attributes that tell how it went."""
+        """The fitted attributes that record the training."""
         found: dict[str, Any] = {
             "loss_curve_": self.curve, "loss_": self.curve[-1], "n_iter_": self.epochs,
             "t_": self.epochs * sum(shard.n for shard in self.shards), "evals_result_": self.logs,

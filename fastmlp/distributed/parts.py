@@ -16,9 +16,9 @@ SHARED_FOLDER = "/dev/shm"  # where systems that have it keep shared memory
 
 
 class Parts:
-    """gradients: of each rank, laid out as the parameters. parameters: of all. forms: bytes, for what the engine makes
-    of the parameters. meeting: where the ranks meet. close: a function that all call when none of the memory is used
-    any more."""
+    """The shared memory. gradients: of each rank, laid out as the parameters. parameters: shared by all. forms: bytes,
+    for the engine's forms of W. meeting: where the ranks meet. close: a function that all ranks call when the memory is
+    no longer used."""
 
     def __init__(self, gradients: Sequence[NDArray[Any]], parameters: NDArray[Any], forms: NDArray[np.uint8],
                  meeting: Meeting, close: Callable[[], None]) -> None:
@@ -81,7 +81,7 @@ def _pages(size: int) -> int:
 
 
 def _fits(size: int) -> bool:
-    """Whether so many bytes of memory can be shared: where the folder is full, writing would kill the process."""
+    """Whether so many bytes of memory can be shared: if the file system is full, writing would kill the process."""
     if not os.path.isdir(SHARED_FOLDER):
         return True
     found = os.statvfs(SHARED_FOLDER)

@@ -1,4 +1,4 @@
-"""What Dask's workers do in a round: each trains a copy of the estimator on its rows, then one of them averages."""
+"""The tasks of Dask's workers in a round: each trains a copy of the estimator on its rows, then one worker averages."""
 from __future__ import annotations
 
 import copy
@@ -39,7 +39,7 @@ def trained(est: Any, shard: Shard, epochs: int, seed: int) -> Trained:
 
 
 def threads_of_worker() -> int:
-    """How many threads Dask gives its worker's tasks: those that a task of ours may use."""
+    """The number of threads of this Dask worker, all of which a task may use."""
     return int(needs("distributed", "a round").get_worker().state.nthreads)
 
 
@@ -79,11 +79,11 @@ class Losses(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What the loss and the score of some rows are made of, sums that can be added up.
+    """Sums from which loss and score of some rows are computed; Tallies can be added.
 
-    n: how many rows have a weight above 0. weight: of the rows. loss: the sum of their losses. of classifiers right:
-    the weight of those that are right. of regressors, for each output: mean of y, spread, the sum of (y - mean)^2, and
-    missed, that of (y - prediction)^2.
+    n: the number of rows with a weight above 0. weight: the sum of weights. loss: the sum of the losses. For
+    classifiers, right: the weight of correct rows. For regressors, for each output: mean of y; spread, the sum of
+    (y - mean)^2; missed, the sum of (y - prediction)^2.
     """
 
     n: int
@@ -95,7 +95,7 @@ class Tally(NamedTuple):
     missed: Any
 
     def __add__(self, other: Tally) -> Tally:  # type: ignore[override]
-        """Of the rows of both (Chan, Golub and LeVeque 1979)."""
+        """The Tally of the rows of both (Chan, Golub and LeVeque 1979)."""
         weight = self.weight + other.weight
         if not weight:
             return self
@@ -106,8 +106,8 @@ class Tally(NamedTuple):
                      self.missed + other.missed)
 
     def score(self, classifies: bool) -> float:
-        """Accuracy, or R^2, the mean over outputs, by scikit-learn's conventions where y does not vary; NaN where there
-        are too few rows."""
+        """Accuracy, or R^2, the mean over outputs, by scikit-learn's conventions if y is constant; NaN if there are too
+        few rows."""
         if self.n < (1 if classifies else 2):
             return math.nan
         if classifies:
@@ -127,7 +127,8 @@ def tally(result: Trained, shard: Shard) -> Tally:
 
 
 def training_loss(result: Trained, shard: Shard) -> Losses:
-    """Of a worker's rows, at the present weights without noise and dropout, with the penalties of training."""
+    """The loss of a worker's rows with the present weights, without noise and dropout, with the penalties of
+    training."""
     est, net, weight, n = result.est, result.est._mlp(), _weights(shard), shard.X.shape[0]
     total = float(weight.sum())
     if not total:
@@ -153,7 +154,7 @@ def _targets_of(est: Any, shard: Shard, dtype: Any) -> Any:
 
 
 def tally_of_predictions(est: Any, shard: Shard) -> Tally:
-    """The same without the loss, of any estimator."""
+    """The Tally of a worker's rows without the loss, for any estimator."""
     return _tally(est, shard, _weights(shard), 0.0)
 
 
@@ -171,14 +172,14 @@ def _tally(est: Any, shard: Shard, weight: Any, loss: float) -> Tally:
 
 
 def labels(shard: Shard) -> tuple[Any, Any]:
-    """(the classes in a worker's y, how many rows each has), of an indicator matrix (None, None)."""
+    """(the classes in a worker's y, the number of rows of each); (None, None) for an indicator matrix."""
     y = shard.y.reshape(len(shard.y)) if shard.y.ndim == 2 and shard.y.shape[1] == 1 else shard.y
     with _checks.under("y"):
         return (None, None) if y.ndim == 2 else np.unique(y, return_counts=True)
 
 
 def given(what: Any) -> Any:
-    """What came with the task."""
+    """Return the argument: the task that `sent` submits."""
     return what
 
 

@@ -1,4 +1,5 @@
-"""What Dask's workers do for estimators of tables: look at their rows, encode them, and train members in rounds."""
+"""The tasks of Dask's workers for estimators of tables: summarise their rows, encode them, and train members in rounds.
+"""
 from __future__ import annotations
 
 import copy
@@ -16,15 +17,15 @@ from .rounds import Losses, threads_of_worker
 
 
 class Rules(NamedTuple):
-    """How rows become a Block: the estimator that has learned of all, and how its members hold rows out, None where
-    other rows are watched."""
+    """How rows become a Block: the estimator with its encodings, and how members hold out rows, None if there are
+    validation sets."""
 
     est: Any
     dealt: Any
 
 
 class Dealt(NamedTuple):
-    """How rows are dealt out to members."""
+    """How rows are divided among members."""
 
     members: int
     folds: int
@@ -32,7 +33,7 @@ class Dealt(NamedTuple):
 
 
 class Members(NamedTuple):
-    """Members in training: their numbers, networks and the rates of the epochs to come."""
+    """Members in training: their numbers, networks and the learning rates of the next epochs."""
 
     numbers: list[int]
     nets: list[MLP]
@@ -42,8 +43,8 @@ class Members(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What a member has learned of some rows: the weights and the optimiser's arrays, the weight of the rows, and their
-    mean loss in the last epoch."""
+    """A member's result of training on some rows: weights and optimiser's arrays, the sum of row weights, and the mean
+    loss in the last epoch."""
 
     arrays: list[Any]
     weight: float
@@ -51,12 +52,12 @@ class Learned(NamedTuple):
 
 
 def look(est: Any, shard: Shard, kinds: list[str] | None = None) -> Piece:
-    """What is known of a worker's rows."""
+    """The Piece of a worker's rows."""
     return pieces.look(est, shard.X, shard.y, shard.weight, kinds)
 
 
 def encoded(rules: Rules, shard: Shard, seed: int) -> Block:
-    """A worker's rows as members take them. seed : by which they are dealt out."""
+    """A worker's rows as a Block. seed : for dividing them among members."""
     est, dealt = rules
 
     def parts(y: Any, rows: Any) -> list[ensemble.Part]:
@@ -73,7 +74,7 @@ def rows_of_member(block: Block, number: int) -> Any:
 
 
 def trained(members: Members, block: Block, seed: int) -> list[Learned]:
-    """What each member learns of a worker's rows. seed : of the order of the rows and of dropout."""
+    """Train each member on a worker's rows. seed : of the order of rows and of dropout."""
     nets = [copy.copy(net) for net in members.nets]  # what a task is given may be used by others
     for net in nets:
         net._network.progress.seed = seed
@@ -85,14 +86,14 @@ def trained(members: Members, block: Block, seed: int) -> list[Learned]:
 
 
 def arrays_of(net: MLP) -> list[Any]:
-    """All that a step changes, to be averaged."""
+    """All arrays that a step changes, for averaging."""
     network = net._network
     assert network.progress.optimizer_state is not None
     return [network.parameters.values(), *network.progress.optimizer_state.arrays()]
 
 
 def averaged(results: list[list[Learned]]) -> list[Learned]:
-    """Of each member the mean of what workers' rows have taught it, weighted by rows, added in their order."""
+    """For each member the mean of the workers' results, weighted by rows, added in order."""
     return [_mean([one for one in of_member if one.weight > 0] or of_member[:1]) for of_member in zip(*results)]
 
 
@@ -114,7 +115,7 @@ def with_learned(members: Members, results: list[Learned]) -> list[MLP]:
 
 
 def take(net: MLP, result: Learned) -> None:
-    """Have a network and its optimiser as a round left them."""
+    """Set a network and its optimiser state to the result of a round."""
     p, *state = result.arrays
     network = net._network
     assert network.progress.optimizer_state is not None
@@ -124,14 +125,14 @@ def take(net: MLP, result: Learned) -> None:
 
 
 def losses(nets: list[MLP], block: Block, numbers: list[int] | None) -> Losses:
-    """Of the rows that the members of these numbers hold out, of None of all rows."""
+    """The Losses of the rows that members hold out. numbers: of these members; None for all rows."""
     rows = ([np.arange(len(block.X))] * len(nets) if numbers is None
             else [block.parts[number].held_out for number in numbers])
     return _losses(nets, block, rows)
 
 
 def training_losses(nets: list[MLP], block: Block, numbers: list[int]) -> Losses:
-    """Of the rows that the members of these numbers are trained on."""
+    """The Losses of the rows that members are trained on. numbers: of these members."""
     return _losses(nets, block, [rows_of_member(block, number) for number in numbers])
 
 
@@ -167,12 +168,12 @@ def _joined(one: importances.Rows, other: importances.Rows) -> importances.Rows:
 
 
 def held_out_rows(what: Any, block: Block, most: int, seed: int) -> HeldOutRows:
-    """So many of a worker's rows at most for each member."""
+    """At most `most` of a worker's held-out rows for each member."""
     rng = np.random.default_rng(seed)
     return HeldOutRows([importances.drawn(block.X, block.y, block.weight, part.held_out, most, rng)
                         for part in block.parts])
 
 
 def residuals(nets: list[MLP], block: Block) -> Numbers:
-    """Of the rows that members held out."""
+    """The residuals of the rows that members held out."""
     return pieces.residuals(nets, block)

@@ -1,4 +1,4 @@
-/* Which kernels this build holds and this machine can run, and the tables of names. */
+/* Choose the kernels: which instruction sets this build contains and this machine supports; and the tables of names. */
 #define _DEFAULT_SOURCE /* for syscall */
 #include "kernels.h"
 

@@ -1,9 +1,9 @@
-/* How a thread's processor does floating point arithmetic: in the engine's mode while it runs a job, in the caller's
- * before and after, and where Python runs in between.
+/* The floating point mode of a thread: the engine's while it runs a job; the caller's before and after, and while
+ * Python runs in between.
  *
- * In the engine's mode subnormal numbers are zeros, as operands and as results. Processors take up to a hundred times
- * as long for them as for others, and a state or a weight that shrinks by a factor in each step ends in them for good.
- * It rounds to nearest, and nothing traps, whatever the caller has set.
+ * In the engine's mode subnormal numbers are zeros, as operands and as results. Processors can take a hundred times as
+ * long for them, and a state or a weight that shrinks by a factor in each step ends as a subnormal number. Rounding is
+ * to nearest, and nothing traps, whatever the caller has set.
  *
  * Processors that are not named here keep their mode.
  */

@@ -109,18 +109,18 @@ extern const char *const fastmlp_links[], *const fastmlp_sources[];
 
 /* ---- What kernels are told. IN: read, OUT: written. */
 
-/* What a product does with its elements before they are stored: nothing; relu; keep those where H > 0, else 0. */
+/* What a product does with its elements before storing them: nothing; relu; set them to 0 unless H > 0. */
 enum { EPI_NONE, EPI_RELU, EPI_RELU_GRAD };
 
-/* The product C (M, N) = init + A (M, K) B (K, N), but for M and for where A, C and H are: gemm is told these, so that
- * one description serves for all rows of a layer.
+/* The product C (M, N) = init + A (M, K) B (K, N), except for M and the addresses of A, C and H, which are arguments of
+ * gemm: so one description serves for all rows of a layer.
  *
  * N is a multiple of kernels_t.lanes, or kernels_t.narrow, or, above kernels_t.tile_columns, a multiple of lanes plus
- * narrow. Where it is no multiple of lanes, rows of B, C, init and H have room for whole vectors, and above
- * tile_columns those of C are written as such.
+ * narrow. If it is not a multiple of lanes, rows of B, C, init and H have room for whole vectors, and above
+ * tile_columns whole vectors of C are written.
  *
- * Panels: B cut into groups of columns as wide as a tile, each contiguous. The panel that starts at column j starts at
- * element j K and is kernels_t.panel(2, N - j) columns wide. */
+ * Panels: B divided into groups of columns as wide as a tile, each contiguous. The panel that starts at column j starts
+ * at element j K and is kernels_t.panel(2, N - j) columns wide. */
 typedef struct {
     ptrdiff_t N, K;
     ptrdiff_t ra, ca;     /* strides of A: element (i, k) is A[i ra + k ca], */
@@ -165,7 +165,7 @@ typedef struct {
 /* Targets are rows of the kernels' type, class labels (int32), or a source_t of a CSR matrix of the kernels' type. */
 enum { TARGETS_rows, TARGETS_labels, TARGETS_csr, TARGETS_mixed };
 
-/* Targets of which those of two rows are mixed: y of TARGETS_mixed. */
+/* Targets mixed from those of two rows: y of TARGETS_mixed. */
 typedef struct {
     int form;               /* TARGETS_*, of the targets themselves, */
     const void *y;          /* IN  and these */
@@ -173,12 +173,12 @@ typedef struct {
     const void *share;      /* IN  of which it has all but the part share[first + i] */
 } mixed_t;
 
-/* Rows that the loss kernels take at a time, whatever the vector width. */
+/* Rows that the loss kernels process at a time, whatever the vector width. */
 #define TILE_ROWS 16
 #define SORTED_ROWS 128 /* whose terms are sorted at a time, see stacked.inc */
 
-/* The loss of m rows. It is copied for each block: up to 128 bytes by a few vectors, more by an instruction that takes
- * a fifth of a step of 2-2-1. No unions: compilers would then copy it as a whole, for a third of a step. */
+/* The loss of m rows. It is copied for each block: up to 128 bytes with a few vectors; more with an instruction that
+ * takes a fifth of a step of 2-2-1. No unions: compilers would then copy it as a whole, in a third of a step. */
 typedef struct {
     int kind;             /* LOSS_* */
     int form;             /* TARGETS_* */
@@ -200,10 +200,10 @@ typedef struct {
     void *scratch;        /* 3 n TILE_ROWS elements */
 } loss_t;
 
-/* Losses of which a target may have several outputs, each for a quantile of its own. */
+/* Losses with several outputs per target, each for one quantile. */
 #define HAS_LEVELS(kind) ((kind) == LOSS_quantile || (kind) == LOSS_ordered_quantile)
 
-/* How an input is moved to where its loss is larger, and how far it may go. */
+/* The numbers of an attack, which moves an input to increase its loss. */
 typedef struct {
     int norm;    /* 2, or 0 for the largest of all elements */
     double eps;  /* how far from where it was at most, in that norm */
@@ -226,8 +226,8 @@ typedef struct {
     int narrow;          /* no more than kernels_t.narrow elements of each vector are used, the others are 0 */
 } step_t;
 
-/* A layer of a tiny network: dense layers, at most TINY_LAYERS, each of which reads the one before. No layer, nor the
- * input, has more units than kernels_t.lanes. */
+/* A layer of a tiny network: at most TINY_LAYERS dense layers, each of which reads the previous one. Neither a layer
+ * nor the input has more units than kernels_t.lanes. */
 #define TINY_LAYERS 6
 typedef struct {
     ptrdiff_t d_in, d_out;
@@ -273,7 +273,7 @@ typedef struct {
 /* The table for float ('f'), double ('d'), or float with products of bfloat16 ('b'); NULL where this machine lacks
  * isa. */
 const kernels_t *fastmlp_kernels(const char *isa, char precision);
-/* The names of the instruction sets that this build holds, best last, and NULL. */
+/* The names of the instruction sets that this build contains, best last, then NULL. */
 extern const char *const fastmlp_isas[];
 extern const char *const fastmlp_compiler;
 

@@ -1,6 +1,7 @@
-/* Where ranks meet that share memory: processes that work on the same batch. Each has a place there, which it alone
- * writes to. It counts the meetings that it has come to, and goes on once all others have come as often; and the layers
- * that it is done with, so that others go on with these while it works on the next.
+/* A barrier with sums for ranks that share memory: processes that work on the same batch. Each has a place there, which
+ * it alone writes to, and in which it counts the meetings that it has reached. It continues when all others have
+ * reached as many. It also counts the layers that it has finished, so that others may use these while it works on the
+ * next.
  */
 #ifndef FASTMLP_MEETING_H
 #define FASTMLP_MEETING_H
@@ -10,8 +11,8 @@
 
 enum { MEETINGS, LAYERS, MEETING_COUNTS }; /* what a rank counts */
 
-/* A rank's. Where its numbers are takes turns: before they are written there again all have come to the meeting in
- * between, and so have read them. */
+/* The place of a rank. It has two slots for numbers, used in turn: before one is written again, all ranks have reached
+ * the meeting in between, and so have read it. */
 typedef struct {
     shared_int counts[MEETING_COUNTS];
     char pad[56];

@@ -1,5 +1,5 @@
-/* Where the time goes: processor ticks by thread and phase, in a build with FASTMLP_PROFILE set. In other builds
- * nothing of it is left. */
+/* Profiling: processor ticks by thread and phase, in a build with FASTMLP_PROFILE set. In other builds this compiles to
+ * nothing. */
 #ifndef FASTMLP_PROFILE_H
 #define FASTMLP_PROFILE_H
 

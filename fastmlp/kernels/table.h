@@ -1,9 +1,9 @@
-/* The kernels, each declared once, as KERNEL(type, name, (parameters)), or as PRODUCT where the tables for bfloat16
- * have another function than those for full precision.
+/* The kernels, each declared once, as KERNEL(type, name, (parameters)), or as PRODUCT if the tables for bfloat16 have
+ * another function than those for full precision.
  *
- * Who includes this file defines KERNEL and PRODUCT before: kernels.h makes members of a struct of them, kernels.inc
- * declarations of the functions and the entries of a table. fastmlp/_c.pxd tells Cython the same; a test compares the
- * two.
+ * Files that include this one define KERNEL and PRODUCT before: kernels.h turns them into members of a struct,
+ * kernels.inc into declarations of functions and entries of a table. fastmlp/_c.pxd declares the same for Cython; a
+ * test compares the two.
  *
  * IN: read, OUT: written, IN/OUT: both. Pointers to void are to elements of the table's dtype. In brackets is the
  * shape; ldx is the row stride of x, in elements. "Whole vectors" means: as far as the next multiple of
@@ -13,18 +13,18 @@
 
 /* ---- Products of matrices (gemm.inc) */
 
-/* C = init + A B as g says, then its epilogue */
+/* C = init + A B as described by g, then the epilogue */
 PRODUCT(void, gemm, (const gemm_t *g,
                      ptrdiff_t M,
                      const void *A,                     /* IN  (M, K), operands, by the strides or offsets in g */
                      void *C,                           /* OUT (M, N) */
                      const void *H,                     /* IN  (M, N) of EPI_RELU_GRAD, else NULL will do */
                      void *room))                       /* pack_bytes of scratch, or NULL: B is not to be packed */
-/* whether gemm, given room, packs the B (K, N) of M rows of A, because that pays */
+/* whether gemm, given room, packs B (K, N) for M rows of A, because it is faster */
 KERNEL(int, packs, (ptrdiff_t M, ptrdiff_t N, ptrdiff_t K, ptrdiff_t ldb))
-/* columns of the next panel, when `rest` columns are left of a product of M rows */
+/* the number of columns of the next panel, if `rest` columns of a product of M rows are left */
 KERNEL(ptrdiff_t, panel, (ptrdiff_t M, ptrdiff_t rest))
-/* a column where a panel of a matrix of N columns starts, at or before column j and at most two panels before it */
+/* a column at which a panel of a matrix of N columns starts: at or before column j, by at most two panels */
 KERNEL(ptrdiff_t, panel_start, (ptrdiff_t N, ptrdiff_t j))
 /* out = B, n as wide as a panel */
 KERNEL(void, pack, (ptrdiff_t K, ptrdiff_t n,
@@ -33,12 +33,12 @@ KERNEL(void, pack, (ptrdiff_t K, ptrdiff_t n,
 
 /* ---- Rows and matrices (matrix.inc) */
 
-/* out = x as operands: rounded to bfloat16, or as it is; n a multiple of lanes */
+/* out = x as operands: rounded to bfloat16, or unchanged; n a multiple of lanes */
 PRODUCT(void, round_operands, (ptrdiff_t m, ptrdiff_t n,
                                const void *x, ptrdiff_t ldx,    /* IN  (m, n) */
                                void *out, ptrdiff_t ldo))       /* OUT (m, n) operands; may be x */
-/* out = x w + b. The sum of a row runs over 16 lanes, each in the order of k, which are then added by halves: not for
- * bfloat16, whose sums have an order of their own. */
+/* out = x w + b. The sum of a row runs over 16 lanes, each in the order of k, which are then added by halves. Not used
+ * for bfloat16, whose sums have another order. */
 KERNEL(void, dots, (ptrdiff_t m, ptrdiff_t n,
                     const void *x, ptrdiff_t ldx,       /* IN  (m, n) operands, with room for whole vectors */
                     const void *w,                      /* IN  (n,) operands, finite up to whole vectors */
@@ -52,7 +52,7 @@ PRODUCT(void, row_grad, (ptrdiff_t m, ptrdiff_t n,
                          ptrdiff_t k,
                          const void *d,                 /* IN  (k,), with room for whole vectors */
                          void *bias))                   /* OUT (k,), with room for whole vectors, or NULL */
-/* out = sum of the rows of D, in their order; accumulate: on top of out */
+/* out = sum of the rows of D, in order; accumulate: added to out */
 KERNEL(void, colsum, (ptrdiff_t m, ptrdiff_t n,
                       const void *D, ptrdiff_t ldd,     /* IN  (m, n), with room for whole vectors */
                       void *out,                        /* OUT or IN/OUT (n,), with room for whole vectors */
@@ -80,12 +80,12 @@ KERNEL(void, sum_rows, (ptrdiff_t m, ptrdiff_t n,
                         const void *x, ptrdiff_t ldx,   /* IN  (m, n) */
                         const void *y, ptrdiff_t ldy,   /* IN  (m, n) */
                         void *out, ptrdiff_t ldo))      /* OUT (m, n) */
-/* Have an (m, n) tile that is going to be changed on its way to the cache. */
+/* Prefetch an (m, n) tile that is going to be changed. */
 KERNEL(void, fetch, (ptrdiff_t m, ptrdiff_t n, const void *P, ptrdiff_t ldp))
 
-/* ---- Normalisation by columns (norm.inc). Rows are `positions` times n columns, `step` apart, or n where there is no
- * step. Row i has the weight that sample weights give to row order[first + i], or first + i without an order; 1 without
- * weights. */
+/* ---- Normalisation by columns (norm.inc). Rows are `positions` times n columns, `step` apart, or n if there is no
+ * parameter step. The weight of row i is the sample weight of row order[first + i], or of first + i without an order;
+ * 1 without weights. */
 
 /* mean_j = sum_i w_i x_ij / total, var_j = sum_i w_i (x_ij - mean_j)^2 / total, in the order of the rows */
 KERNEL(void, moments, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
@@ -100,16 +100,16 @@ KERNEL(void, normalise, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                          const void *x, ptrdiff_t ldx,  /* IN  (m, positions, n) */
                          const void *mean, const void *scale, const void *gamma, const void *beta,
                          void *out, ptrdiff_t ldo))     /* OUT (m, positions, n) */
-/* sum_x_j = sum_i delta_ij (x_ij - mean_j) scale_j, sum_j = sum_i delta_ij, in the order of the rows; accumulate: on
- * top. mean may be NULL for 0, sum where it is not wanted. */
+/* sum_x_j = sum_i delta_ij (x_ij - mean_j) scale_j, sum_j = sum_i delta_ij, in the order of the rows; accumulate: added
+ * to them. mean may be NULL for 0, sum if it is not needed. */
 KERNEL(void, norm_sums, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
                          const void *x, ptrdiff_t ldx,          /* IN  (m, positions, n) */
                          const void *delta, ptrdiff_t ldd,      /* IN  (m, positions, n) */
                          const void *mean, const void *scale,
                          int accumulate,
                          void *sum_x, void *sum))               /* OUT or IN/OUT (n,) */
-/* out = gamma scale (delta - w_i / total (sum + x^ sum_x)): what comes back through the moments too; sum NULL: without
- */
+/* out = gamma scale (delta - w_i / total (sum + x^ sum_x)), which includes the derivative through the moments; sum
+ * NULL: without the second term */
 KERNEL(void, normalise_grad, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                               const void *x, ptrdiff_t ldx,     /* IN  (m, positions, n) */
                               const void *delta, ptrdiff_t ldd, /* IN  (m, positions, n) */
@@ -149,14 +149,14 @@ KERNEL(void, norm_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                           void *out, ptrdiff_t ldo))        /* IN/OUT (m, positions, n) */
 
 /* ---- Features (features.inc). Rows are `positions` times n features. gamma, beta, sum_x and sum have room for whole
- * vectors; each may be NULL: for ones, for zeros, or where it is not wanted. */
+ * vectors; each may be NULL: for ones, for zeros, or if not needed. */
 
 /* out = gamma x + beta */
 KERNEL(void, affine, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                       const void *x, ptrdiff_t ldx,     /* IN  (m, positions, n) */
                       const void *gamma, const void *beta,
                       void *out, ptrdiff_t ldo))        /* OUT (m, positions, n), may be x */
-/* sum_x_j = sum_i x_ij delta_ij, sum_j = sum_i delta_ij, in the order of the rows; accumulate: on top */
+/* sum_x_j = sum_i x_ij delta_ij, sum_j = sum_i delta_ij, in the order of the rows; accumulate: added to them */
 KERNEL(void, feature_sums, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                             const void *x, ptrdiff_t ldx,       /* IN  (m, positions, n), not read without sum_x */
                             const void *delta, ptrdiff_t ldd,   /* IN  (m, positions, n) */
@@ -179,19 +179,19 @@ KERNEL(void, row_norm_slope, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, int
                               const void *gamma,                /* IN  (n,), with room for whole vectors */
                               const void *v, ptrdiff_t ldv,     /* IN  (m, positions, n) */
                               void *out, ptrdiff_t ldo))        /* OUT (m, positions, n) */
-/* out += how dx^/dx (gamma delta) changes with x^ and r: c = mean(x^ xt), g = gamma delta,
+/* out += the tangent of dx^/dx (gamma delta) through x^ and r: c = mean(x^ xt), g = gamma delta,
  * -r^2 c (g - mean(g) - x^ mean(g x^)) - r (x^t mean(g x^) + x^ mean(g x^t)) */
 KERNEL(void, row_norm_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, int centred,
                               const void *normal, const void *scale, ptrdiff_t ldn,     /* IN */
                               const void *gamma,                /* IN  (n,), with room for whole vectors */
                               const void *delta, ptrdiff_t ldd, /* IN  (m, positions, n) */
-                              const void *xt, ptrdiff_t ldxt,   /* IN  (m, positions, n) how x changes */
-                              const void *normalt, ptrdiff_t ldnt,  /* IN  (m, positions, n) how x^ does */
+                              const void *xt, ptrdiff_t ldxt,   /* IN  (m, positions, n) tangent of x */
+                              const void *normalt, ptrdiff_t ldnt,  /* IN  (m, positions, n) tangent of x^ */
                               void *out, ptrdiff_t ldo))        /* IN/OUT (m, positions, n) */
 
 /* ---- Activations with learned numbers, and gates (learned.inc) */
 
-/* rest = w - u, out = u + share rest, of n features at each position; share has room for whole vectors. rest may be w,
+/* rest = w - u, out = u + share rest, for n features at each position; share has room for whole vectors. rest may be w,
  * out may be u. */
 KERNEL(void, blend, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                      const void *u, ptrdiff_t ldu,      /* IN  (m, positions, n) */
@@ -199,7 +199,7 @@ KERNEL(void, blend, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                      const void *share,                 /* IN  (n,) */
                      void *rest, ptrdiff_t ldr,         /* OUT (m, positions, n) */
                      void *out, ptrdiff_t ldo))         /* OUT (m, positions, n) */
-/* out = x y, element by element; accumulate: on top */
+/* out = x y, element by element; accumulate: added to out */
 KERNEL(void, multiply, (ptrdiff_t positions, ptrdiff_t n,
                         const void *x, ptrdiff_t ldx,   /* IN  (positions, n) */
                         const void *y, ptrdiff_t ldy,   /* IN  (positions, n) */
@@ -208,15 +208,15 @@ KERNEL(void, multiply, (ptrdiff_t positions, ptrdiff_t n,
 
 /* ---- Numeric features (numeric.inc)
  *
- * Waves: c = cos(2 pi x) and s = sin(2 pi x). Rows of x are `positions` times n numbers; those of c, s and their
- * derivatives have the n of a position `step` from those of the next. */
+ * Waves: c = cos(2 pi x) and s = sin(2 pi x). Rows of x are `positions` times n numbers; in rows of c, s and their
+ * derivatives, the n numbers of a position are `step` elements from those of the next. */
 
 KERNEL(void, waves, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                      const void *x, ptrdiff_t ldx,      /* IN  (m, positions, n) */
                      ptrdiff_t step,
                      void *c, ptrdiff_t ldc,            /* OUT (m, positions, n) */
                      void *s, ptrdiff_t lds))           /* OUT (m, positions, n) */
-/* ct = -2 pi s xt, st = 2 pi c xt: how they change with x; st may be NULL */
+/* the tangents ct = -2 pi s xt, st = 2 pi c xt; st may be NULL */
 KERNEL(void, waves_push, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n,
                           const void *xt, ptrdiff_t ldx,        /* IN  (m, positions, n) */
                           ptrdiff_t step,
@@ -229,7 +229,7 @@ KERNEL(void, waves_pull, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff
                           const void *s, ptrdiff_t lds,         /* IN  (m, positions, n) */
                           const void *dc, const void *ds, ptrdiff_t ldd,    /* IN  (m, positions, n) */
                           void *dx, ptrdiff_t ldx))             /* OUT (m, positions, n) */
-/* dx -= 4 pi^2 xt (c dc + s ds): how that changes with x */
+/* dx -= 4 pi^2 xt (c dc + s ds): the tangent of waves_pull through x */
 KERNEL(void, waves_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdiff_t step,
                            const void *c, ptrdiff_t ldc,        /* IN  (m, positions, n) */
                            const void *s, ptrdiff_t lds,        /* IN  (m, positions, n) */
@@ -237,24 +237,23 @@ KERNEL(void, waves_curve, (ptrdiff_t m, ptrdiff_t positions, ptrdiff_t n, ptrdif
                            const void *xt,                      /* IN  (m, positions, n), row stride ldx */
                            void *dx, ptrdiff_t ldx))            /* IN/OUT (m, positions, n) */
 
-/* Bins: feature i of n has rows first[i] .. first[i + 1] of W, a bin each. Its bins are between the edges from
- * first[i] + i on; slope is 1 / width of each. Of a row, bin[i] is the row of W for the bin of x_i, part[i] where in
- * it, from 0 to 1: below the first edge less, above the last one more. W, its like, b and delta have room for whole
- * vectors of units, with zeros there. */
+/* Bins: feature i of n has rows first[i] .. first[i + 1] - 1 of W, one for each bin. Its edges start at first[i] + i;
+ * slope is 1 / width of each bin. For each row, bin[i] is the row of W for the bin of x_i, and part[i] the position of
+ * x_i in the bin, from 0 to 1, or outside of that beyond the first and last edge. W, arrays like it, b and delta have
+ * room for whole vectors of units, filled with zeros. */
 
 KERNEL(void, find_bins, (ptrdiff_t m, ptrdiff_t n,
                          const void *x, ptrdiff_t ldx,          /* IN  (m, n) */
                          const int32_t *first,                  /* IN  (n + 1,) */
                          const void *edges, const void *slope,
                          void *part, int32_t *bin, ptrdiff_t ldp))  /* OUT (m, n) */
-/* part = xt slope: how it changes with x */
+/* part = xt slope: the tangent of part */
 KERNEL(void, push_bins, (ptrdiff_t m, ptrdiff_t n,
                          const void *xt, ptrdiff_t ldx,         /* IN  (m, n) */
                          const void *slope,
                          const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
                          void *part, ptrdiff_t ldt))            /* OUT (m, n) */
-/* out = b + the sum over the features, in their order, of before[bin] + part W[bin]; before and b may be NULL for zeros
- */
+/* out = b + the sum over the features, in order, of before[bin] + part W[bin]; before and b may be NULL for zeros */
 KERNEL(void, sum_bins, (ptrdiff_t m, ptrdiff_t n, ptrdiff_t units,
                         const void *part, const int32_t *bin,   /* IN  (m, n) */
                         ptrdiff_t ldt, ptrdiff_t ldp,           /* row strides of part and of bin */
@@ -268,20 +267,20 @@ KERNEL(void, pull_bins, (ptrdiff_t m, ptrdiff_t n, ptrdiff_t units,
                          const void *W, ptrdiff_t ldw,          /* IN  (bins, units) */
                          const void *delta, ptrdiff_t ldd,      /* IN  (m, units) */
                          void *dx, ptrdiff_t ldx))              /* OUT (m, n) */
-/* For features begin .. end: G[bin] += part delta, and where there is a bin before it, G[bin - 1] += (whole - part)
- * delta, row by row */
+/* For features begin .. end - 1: G[bin] += part delta and, unless it is the feature's first bin,
+ * G[bin - 1] += (whole - part) delta, row by row */
 KERNEL(void, knot_sums, (ptrdiff_t m, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t units, const int32_t *first,
                          double whole,
                          const void *part, ptrdiff_t ldt,       /* IN  (m, n) */
                          const int32_t *bin, ptrdiff_t ldp,     /* IN  (m, n) */
                          const void *delta, ptrdiff_t ldd,      /* IN  (m, units) */
                          void *G, ptrdiff_t ldg))               /* IN/OUT (bins, units) */
-/* For features begin .. end: row k of sums is the sum of the feature's rows of W before k */
+/* For features begin .. end - 1: row k of sums is the sum of the feature's rows of W before k */
 KERNEL(void, sums_before, (ptrdiff_t begin, ptrdiff_t end, const int32_t *first,
                            const void *W,                       /* IN  (bins, ldw) */
                            void *sums,                          /* OUT (bins, ldw) */
                            ptrdiff_t ldw))
-/* For features begin .. end: row k of G becomes the sum of the feature's rows from k on, the last one first */
+/* For features begin .. end - 1: row k of G becomes the sum of the feature's rows from k on, added from the last one */
 KERNEL(void, sums_from_above, (ptrdiff_t begin, ptrdiff_t end, const int32_t *first,
                                void *G, ptrdiff_t ldg))         /* IN/OUT (bins, ldg) */
 
@@ -330,7 +329,7 @@ KERNEL(double, sum_squares, (ptrdiff_t n, const void *x))
 KERNEL(double, sum_abs, (ptrdiff_t n, const void *x))
 /* whether no element is infinite or NaN */
 KERNEL(int, all_finite, (ptrdiff_t n, const void *x))
-/* max |x|, NaN where there is any */
+/* max |x|, NaN if there is any */
 KERNEL(double, largest, (ptrdiff_t n, const void *x))
 
 /* ---- Activations (activations.inc): kind is ACT_*, n a multiple of lanes */
@@ -341,20 +340,20 @@ KERNEL(void, act, (int kind, double arg, ptrdiff_t n,
                    void *x))                            /* OUT (n,), may be s */
 /* delta = delta theta'(s) */
 KERNEL(void, act_grad, (int kind, double arg, ptrdiff_t n,
-                        const void *sx,                 /* IN  (n,) s where ACTIVATIONS says so, else x */
+                        const void *sx,                 /* IN  (n,) s if ACTIVATIONS says so, else x */
                         void *delta))                   /* IN/OUT (n,) */
 /* delta = theta'(s) delta + theta''(s) st u */
 KERNEL(void, act_curve, (int kind, double arg, ptrdiff_t n,
-                         const void *sx,                /* IN  (n,) as of act_grad */
-                         const void *st,                /* IN  (n,) how s changes */
+                         const void *sx,                /* IN  (n,) as in act_grad */
+                         const void *st,                /* IN  (n,) tangent of s */
                          const void *u,                 /* IN  (n,) de/dx */
                          void *delta))                  /* IN/OUT (n,) */
 
 /* ---- Losses (losses.inc) */
 
-/* The losses of rows->m rows and their derivatives. Gives whether all losses are finite. */
+/* The losses of rows->m rows and their derivatives. Returns whether all losses are finite. */
 KERNEL(int, loss, (const loss_t *rows))
-/* rows->delta = scale weight d2e/dx2 xt; rows->value is not touched */
+/* rows->delta = scale weight d2e/dx2 xt; rows->value is not changed */
 KERNEL(void, loss_curve, (const loss_t *rows,
                           const void *xt, ptrdiff_t ldxt))  /* IN  (m, n) how x changes */
 /* out = link(x); kind is LINK_*; n a multiple of levels, outputs of a target, which LINK_increasing makes increase, or
@@ -370,12 +369,12 @@ KERNEL(void, link, (int kind, ptrdiff_t levels, ptrdiff_t m, ptrdiff_t n,
 KERNEL(void, step, (const step_t *s, ptrdiff_t m, ptrdiff_t n,
                     void *P, ptrdiff_t ldp,             /* IN/OUT (m, n) */
                     const void *G, ptrdiff_t ldg,       /* IN  (m, n) */
-                    void *S1,                           /* IN/OUT (m, n), row stride ldp, where STEPS has a slot */
+                    void *S1,                           /* IN/OUT (m, n), row stride ldp, if STEPS has a slot */
                     void *S2))                          /* IN/OUT likewise */
 
 /* ---- Rows of X (gather.inc) */
 
-/* out = rows order[first], order[first + 1], .. of src, or first, first + 1, .. where order is NULL; m at least 1 */
+/* out = rows order[first], order[first + 1], .. of src, or first, first + 1, .. if order is NULL; m at least 1 */
 KERNEL(void, gather, (const source_t *src, const int64_t *order, ptrdiff_t first, ptrdiff_t m,
                       void *out, ptrdiff_t ldo))        /* OUT (m, cols); anything up to whole vectors */
 /* x = y + share (x - y), share[first + i] for row i; one row stride, ld */
@@ -383,26 +382,26 @@ KERNEL(void, mix, (ptrdiff_t m, ptrdiff_t n, const void *share, ptrdiff_t first,
                    const void *y,                       /* IN  (m, n), with room for whole vectors */
                    void *x,                             /* IN/OUT (m, n), with room for whole vectors */
                    ptrdiff_t ld))
-/* Have m dense rows of X and their targets on their way to the cache. */
+/* Prefetch m dense rows of X and their targets. */
 KERNEL(void, fetch_rows, (const source_t *X, const loss_t *loss, const int64_t *order, ptrdiff_t first, ptrdiff_t m))
 
-/* ---- Randomness (random.inc). What an element gets depends on key, its row of the data and its column alone: row i is
- *      order[first + i], or first + i where order is NULL. */
+/* ---- Randomness (random.inc). The random number of an element depends only on key, its row of the data and its
+ *      column: row i is order[first + i], or first + i if order is NULL. */
 
-/* out[i] = where a permutation of the numbers below a b takes first + i; a and b below 2^32 */
+/* out[i] = the image of first + i under a permutation of the numbers below a b; a and b below 2^32 */
 KERNEL(void, permute, (uint64_t first, ptrdiff_t m, uint64_t a, uint64_t b,
                        const uint32_t *key,             /* IN  (4,) */
                        int64_t *out))                   /* OUT (m,) */
-/* out = x, each element 0 with probability rate, else times 1 / (1 - rate) */
+/* out = x, where each element becomes 0 with probability rate, and is multiplied by 1 / (1 - rate) otherwise */
 KERNEL(void, dropout, (ptrdiff_t m, ptrdiff_t n,
                        const void *x, ptrdiff_t ldx,    /* IN  (m, n), with room for whole vectors */
                        void *out, ptrdiff_t ldo,        /* OUT (m, n), with room for whole vectors */
                        double rate, uint64_t key, const int64_t *order, ptrdiff_t first))
 /* x += sigma times numbers of the standard normal distribution */
 KERNEL(void, noise, (ptrdiff_t m, ptrdiff_t n,
-                     void *x, ptrdiff_t ldx,            /* IN/OUT (m, n), with room for whole vectors, which stay */
+                     void *x, ptrdiff_t ldx,            /* IN/OUT (m, n); the rest of the last vector is unchanged */
                      double sigma, uint64_t key, const int64_t *order, ptrdiff_t first))
-/* x += numbers evenly spread from -width to width */
+/* x += numbers of the uniform distribution from -width to width */
 KERNEL(void, jitter, (ptrdiff_t m, ptrdiff_t n,
                       void *x, ptrdiff_t ldx,           /* IN/OUT (m, n) */
                       double width, uint64_t key, const int64_t *order, ptrdiff_t first))
@@ -418,7 +417,7 @@ KERNEL(void, attack, (const attack_t *a, ptrdiff_t m, ptrdiff_t n,
 
 /* ---- Windows over maps (windows.inc): x, dx, xt are maps (h, w, c), out, outt, delta (oh, ow, c) */
 
-/* dx += row p - p0 of D, (kh, kw, c), at what the window sees of the map at position p */
+/* dx += row p - p0 of D, (kh, kw, c), at the elements of the map in the window at position p */
 KERNEL(void, unpatch, (const window_t *g, ptrdiff_t p0, ptrdiff_t p1,
                        const void *D, ptrdiff_t ldd,    /* IN  (p1 - p0, kh kw c), with room for whole vectors */
                        void *dx))                       /* IN/OUT */
@@ -430,19 +429,20 @@ KERNEL(void, max_pool_grad, (const window_t *g, const void *x, const void *out, 
 KERNEL(void, max_pool_tangent, (const window_t *g, const void *x, const void *out, const void *xt, void *outt))
 /* out = the mean of each window */
 KERNEL(void, avg_pool, (const window_t *g, const void *x, void *out))
-/* dx += delta / (kh kw) all over each window; x and out are not used: it is called as max_pool_grad is */
+/* dx += delta / (kh kw) at all elements of each window; x and out are unused, so that the signature is max_pool_grad's
+ */
 KERNEL(void, avg_pool_grad, (const window_t *g, const void *x, const void *out, const void *delta, void *dx))
 
 /* ---- Tiny networks (tiny.inc) */
 
-/* Forward, the losses of of->m rows, and their gradient by all W and b, of L layers. `of` is without x and delta. Gives
- * whether all losses are finite. */
+/* The forward pass, the losses of of->m rows, and their gradient by all W and b of L layers. x and delta of `of` are
+ * not set. Returns whether all losses are finite. */
 KERNEL(int, tiny_gradient, (int L,
                             const tiny_layer_t *layers, /* (L,) */
                             const source_t *X, const loss_t *of))
 
 /* ---- For tests (kernels.inc) */
 
-/* out = exp, expm1, log, log1p, erfc, tanh, sigmoid, sin or cos of x, by name; n a multiple of lanes. Gives whether
- * there is such a function. */
+/* out = exp, expm1, log, log1p, erfc, tanh, sigmoid, sin or cos of x, by name; n a multiple of lanes. Returns whether
+ * the function exists. */
 KERNEL(int, function, (const char *name, ptrdiff_t n, const void *x, void *out))

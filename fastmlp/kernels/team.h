@@ -1,7 +1,7 @@
 /* A team of threads: the calling thread, number 0, and workers, 1 and up, that wait for it to give them jobs.
  *
- * A worker is a Python thread that runs team_work: it looks at `go`, does the job, meets the others at the barrier, and
- * looks again. It gives up when no call has used the team for a while; the next call then starts another team.
+ * A worker is a Python thread that runs team_work: it watches `go`, runs the job, meets the others at the barrier, and
+ * watches again. It ends when no call has used the team for a while; the next call then starts another team.
  */
 #ifndef FASTMLP_TEAM_H
 #define FASTMLP_TEAM_H
@@ -118,9 +118,9 @@ static inline void pause_after(int spin, int i)
 }
 static inline void team_pause(const team_t *team, int i) { pause_after(team->spin, i); }
 
-/* Keep workers off the caller's core: thread 0 says where it is, others leave if they are there. Linux starts threads
- * on the core of the one that starts them. As both are always busy, it lets them take turns for milliseconds, even
- * where another core is idle: in virtual machines it takes idle cores for busy ones. */
+/* Keep workers off the caller's core: thread 0 publishes its core, and others move away if they are on it. Linux starts
+ * threads on the core of the thread that starts them. As both are always busy, it lets them alternate for milliseconds,
+ * even if another core is idle: in virtual machines it mistakes idle cores for busy ones. */
 static inline void team_leave_core(team_t *team, int id)
 {
     if (team->spin == 0) return; /* more threads than cores: some have to share */
@@ -128,8 +128,8 @@ static inline void team_leave_core(team_t *team, int id)
     else leave_core((int)LOAD(&team->core));
 }
 
-/* Thread id waits until all threads of the job have come here, or the team is off: then it is a child's after a fork,
- * in which they are missing. */
+/* Thread id waits until all threads of the job have arrived, or the team is off: that is in a child process after a
+ * fork, where they do not exist. */
 static inline void team_barrier(team_t *team, int id)
 {
     const int active = team->active; /* read now: once all have arrived, the next job may change it */
@@ -171,7 +171,7 @@ static inline void team_call_roll(team_t *team)
     STORE(&team->go, ((unsigned)LOAD(&team->go) / GO_STEP + 1) * GO_STEP);
 }
 
-/* A worker waits for the next job or roll call after *go, which becomes that one. Gives 0 if there will be none. */
+/* A worker waits for the next job or roll call after *go, and sets *go to it. Returns 0 if there will be none. */
 static inline int team_called(team_t *team, unsigned *go)
 {
     for (int i = 0;;) {
@@ -187,7 +187,7 @@ static inline int team_called(team_t *team, unsigned *go)
     }
 }
 
-/* What worker number id, 1 and up, does until the team is off. */
+/* The main function of worker number id, 1 and up: runs jobs until the team is off. */
 static inline void team_work(team_t *team, int id)
 {
     set_float_mode(ENGINE_MODE);
@@ -202,7 +202,7 @@ static inline void team_work(team_t *team, int id)
     }
 }
 
-/* A caller takes an idle team for itself. Gives 0 if its workers are leaving. */
+/* A caller takes an idle team for itself. Returns 0 if its workers are leaving. */
 static inline int team_take(team_t *team)
 {
     if (!CHANGE(&team->state, TEAM_IDLE, TEAM_BUSY)) return 0;
