@@ -27,7 +27,7 @@ def check_kinds(est: Any) -> None:
     for name, constraints in est._parameter_constraints.items():
         value = getattr(est, name)
         if _checks.is_number(value) and not isinstance(value, (Integral, float)):
-            value = _checks.rounded(value)  # NumPy's functions, by which it is compared, take no fractions
+            value = _checks.rounded(value)  # NumPy's functions, which compare it, do not accept fractions
         try:
             validate_parameter_constraints({name: constraints}, {name: value}, type(est).__name__)
         except InvalidParameterError:

@@ -204,7 +204,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
             return super().score(X, asked("y", y), sample_weight)
 
     def predict_log_proba(self, X: Any) -> Floats:
-        """Their logarithms, exact also where a probability is near 0."""
+        """Logarithms of predict_proba, accurate also for probabilities near 0."""
         s = self._outputs(X, linked=False)
         if self.out_activation_ == "softmax":
             return log_softmax(s, axis=1)
@@ -212,7 +212,7 @@ class MLPClassifier(ClassifierMixin, HiddenLayerTransformer, Exchange, BaseMLP):
             return np.zeros_like(s)
         if self.n_outputs_ == 1:
             return log_expit(np.hstack([-s, s]))
-        # in the order of predict_proba: probabilities that round to 1 are equal here, too
+        # computed so that their order is that of predict_proba: probabilities that round to 1 are equal here, too
         return np.where(s > 0, np.log(expit(np.maximum(s, 0))), log_expit(s))
 
     def to_art(self, clip_values: tuple[Any, Any] | None = None, at: str = "probabilities") -> Any:

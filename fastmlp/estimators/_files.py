@@ -16,10 +16,10 @@ from .. import _checks
 from .._files import document, safetensors
 
 FORMAT = 1
-TENSORS = (np.float32, np.float64)  # dtypes that the container has; other arrays are in the text
-LISTED = "biuUOMm"  # kinds of dtypes of those others, and
+TENSORS = (np.float32, np.float64)  # dtypes of tensors; other arrays are stored in the text
+LISTED = "biuUOMm"  # kinds of dtypes of those others
 HALF = np.dtype(np.float16)
-WIDE = 2**20  # bytes of an array of strings from which on each has as many characters as the longest has, no more
+WIDE = 2**20  # arrays of strings with more bytes are reduced to the length of the longest string
 
 
 def save(est: Any, path: str | os.PathLike[str], state: dict[str, Any] | None = None) -> None:

@@ -5,6 +5,6 @@ from typing import Any
 import numpy as np
 
 Activations = str | Sequence[str | tuple[str, float]]
-LearningRate = str | Callable[[int], float]  # the second: the rate of an epoch
+LearningRate = str | Callable[[int], float]  # a name, or a function (epoch) -> rate
 Seed = int | np.random.RandomState | None
-Monitored = str | Callable[..., Any] | None  # by patience
+Monitored = str | Callable[..., Any] | None  # the parameter monitor
