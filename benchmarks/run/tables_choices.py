@@ -87,8 +87,8 @@ class Plateaus(ensemble.MemberPlan):
 @dataclass
 class Choice:
     """What is done in the place of what `base` does, in words; tasks, tables : where it was tried. preset, kind :
-    changes to the Preset and to each Kind. parts : what takes the place of what is in ensemble. rows : most to train
-    on."""
+    changes to the Preset and to each Kind. parts : what takes the place of what is in ensemble. options : parameters of
+    the estimator. rows : most to train on."""
 
     words: str
     tasks: tuple[str, ...] = ("regression", "classification")
@@ -98,6 +98,7 @@ class Choice:
     preset: dict = field(default_factory=dict)
     kind: dict = field(default_factory=dict)
     parts: dict = field(default_factory=dict)
+    options: dict = field(default_factory=dict)
 
     def presets(self):
         changed = lambda kinds: tuple(replace(kind, **{"dropped": 0.0, **self.kind}) for kind in kinds)
@@ -141,6 +142,12 @@ CHOICES = {
                        parts={"MemberPlan": Plateaus}),
     "linear": Choice("features beside the last hidden layer", NUMBERS, parts={"network": network(beside=True)}),
     "layer norm": Choice("LayerNorm after each hidden layer", parts={"network": network(after=[LayerNorm()])}),
+    "separate": Choice("members that train by themselves, with the choices of the first base", base="separate"),
+    "grouped": Choice("members that train as one network, on the same rows", base="separate",
+                      options={"members": "grouped"}),
+    "shared": Choice("the same, with matrices in common (TabM)", base="separate", options={"members": "shared"}),
+    "16 shared": Choice("the same, 16 members", base="separate", preset={"classifiers": 16, "regressors": 16},
+                        options={"members": "shared"}),
     "8 parts": Choice("8 parts, at most 1500 rows, no features dropped", base="8 parts", **EIGHT),
     "8 parts, dropped inputs": Choice("dropout of a tenth of the features", base="8 parts", **EIGHT,
                                       parts={"network": network(before=[Dropout(0.1)])}),
@@ -164,7 +171,8 @@ def measure(choice, name):
     """(the loss of the rows that judge, seconds of processors) of each split."""
     found = []
     for seed, (X, y, X_judging, y_judging, classes) in enumerate(splits(choice, name)):
-        model = (fastmlp.TabularClassifier if classes else fastmlp.TabularRegressor)(random_state=seed, n_threads=1)
+        kind = fastmlp.TabularClassifier if classes else fastmlp.TabularRegressor
+        model = kind(random_state=seed, n_threads=1, **choice.options)
         with choice.made(), threadpool_limits(1):
             began = time.process_time()
             model.fit(X, y)
