@@ -87,8 +87,12 @@ class NumberBlock:
                  misses: bool) -> None:
         self.centre, self.scale, self.edges, self.values = centre, scale, edges, values
         self.part_scale, self.misses = part_scale, misses
-        self.parts = max(0, len(edges) - 1)
         self.width = bool(scale) * (1 + self.parts + len(values)) + misses
+
+    @property
+    def parts(self) -> int:
+        """How many parts of the range there are."""
+        return max(0, len(self.edges) - 1)
 
     def stacked(self) -> NDArray[np.bool_]:
         """Whether each feature is a part of the range above another one."""
