@@ -14,6 +14,7 @@ from scipy import sparse
 from fastmlp import MLP, BatchNorm, Dropout, EarlyStopping, MLPAutoencoder, MLPClassifier, MLPRegressor
 from fastmlp.distributed import SerialCommunicator
 from ranks import NETWORKS, OPTIMIZERS, all_of, shard
+from wrong_values import Broken
 
 RNG = np.random.default_rng(0)
 N, D, OUT = 90, 5, 3
@@ -222,6 +223,11 @@ def test_what_is_refused_before_anything_changed(name):
     with pytest.raises(kind, match=message):
         net.fit(**dict(X=X, y=Y, comm=SerialCommunicator(2)) | given)
     assert (net.params == before).all() and net.history == {}
+
+
+def test_a_window_that_shows_nothing_of_itself():
+    with pytest.raises(ValueError, match="^window must be None where comm has groups.* got a list"):
+        network().fit(X, Y, comm=SerialCommunicator(2), window=[Broken()])
 
 
 @pytest.mark.parametrize("groups", ["2", 0, -1, 1.5, (), (3, -1), (2, "3"), np.ones((2, 2)), None, 10**6])

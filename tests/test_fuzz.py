@@ -66,6 +66,7 @@ OTHER_WORDS = {
     "input_shape": "shape|map|layers",
     "lr": "rate",
     "curves": "curves",
+    "columns": "column",
     "cls": "est",
     "net": "model|net|X|V|U|y|output",
     "error": "sigmas",

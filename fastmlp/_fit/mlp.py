@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from .. import _core, _robust, _running
+from .. import _checks, _core, _robust, _running
 from .._engine.requests import Objective
 from .._network import Network
 from .._parameters import OptimizerState
@@ -74,7 +74,7 @@ def _fit_in_groups(net: MLP, X: Any, y: Any, options: Options, fresh: bool, grou
 
     if options.window is not None:
         raise ValueError("window must be None where comm has groups, whose rows are in memory, got "
-                         f"{options.window!r}")
+                         + _checks.described(options.window))
     sets = options.validation_data
     parts = cut(groups, {"X": X, "y": y, "sample_weight": options.sample_weight},
                 {"validation_data": None if sets is None else validation_sets(sets)})
