@@ -51,11 +51,11 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
     """The base class. Subclasses define how y is handled, if it is not one column of numbers: `_validate_input`,
     `_out_activation`, `_network_loss`, `_decode` and `_score` or `_score_of`, and the methods after the constructor.
 
-    Of its private names, other packages use these: `sensitivity` uses `_as_network`; `export` uses `_mlp`, `_adopt`, `_settles`
-    and `_settled` (the network), `_halves` (of the autoencoder), `_y_type`, `_label_binarizer` and `_n_features_out`
-    (outputs), `_validate_params`; `distributed` uses `_mlp`, `_hidden_sizes`, `_check_loss`, `_stochastic`,
-    `_parameter_constraints`, `_ready`, `_fit`, `_random_state` and `_watching` (fits), `_validate_input`, `_targets`,
-    `_loss_to_report`, `_y_type` and `_y_sparse` (data)."""
+    Of its private names, other packages use these: `sensitivity` uses `_as_network`; `export` uses `_mlp`, `_adopt`,
+    `_settles` and `_settled` (the network), `_halves` (of the autoencoder), `_y_type`, `_label_binarizer` and
+    `_n_features_out` (outputs), `_validate_params`; `distributed` uses `_mlp`, `_hidden_sizes`, `_check_loss`,
+    `_stochastic`, `_parameter_constraints`, `_ready`, `_fit`, `_random_state` and `_watching` (fits),
+    `_validate_input`, `_targets`, `_loss_to_report`, `_y_type` and `_y_sparse` (data)."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", _at_least(1, Integral)],

@@ -67,8 +67,8 @@ class BaseTabular(Documented, BaseEstimator):
     `_keep_held_out`) and what is trained (`_loss`, `_members_of`); for tables in pieces also what has to be known of
     all y (`_look_at_y`, `_learn_y`), `_weighted_piece` and `_keep_residuals`.
 
-    Of its private names, other packages use these: `export` uses `_encoder`, `_members`, `_scale` (of the targets) and `_names`
-    (of the columns); `sensitivity` uses `_as_networks`; `distributed` uses `_nets`, to copy them."""
+    Of its private names, other packages use these: `export` uses `_encoder`, `_members`, `_scale` (of the targets)
+    and `_names` (of the columns); `sensitivity` uses `_as_networks`; `distributed` uses `_nets`, to copy them."""
 
     _parameter_constraints = {
         "preset": [StrOptions(set(PRESETS))],
