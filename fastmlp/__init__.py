@@ -12,7 +12,7 @@ from . import _lazy, callbacks, layers, optim
 from ._fit.history import History
 from ._fit.loop import DivergenceWarning
 from ._fit.many import fit_many
-from ._fit.scales import ScaleWarning
+from ._fit.unscaled import ScaleWarning
 from ._version import __version__ as __version__
 from .callbacks import Callback, Checkpoint, CSVLogger, EarlyStopping, LambdaCallback, ProgressBar, TimeLimit
 from .initializers import INITIALIZERS

@@ -196,7 +196,7 @@ cdef class Core:
     def tie(self, home, begin, member, scale, frozen, value, whole):
         """Set the ties. home (groups,), begin (groups + 1,), member: int64; home and member are places in P; scale: of
         each member. frozen: places in P that keep their value. whole: tuples (leader, follower, transposed, biases) of
-        layers. See Program in _tied.py."""
+        layers. See Program in _tie_matrix.py."""
         cdef Layer *layers = self.blank.net.layers
         cdef Weights *W
         self.tied = (home, begin, member, scale, frozen, value)

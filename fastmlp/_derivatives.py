@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _checks, _core, _robust
+from . import _arrays, _checks, _core, _robustness
 from ._network import Network
 from ._types import Floats
 
@@ -71,7 +71,7 @@ def backprop(network: Network, X: Any, y: Any, sample_weight: Any) -> SimpleName
 
 def loss_and_gradient(network: Network, X: Any, y: Any, sample_weight: Any, **penalties: float) -> tuple[float, Floats]:
     data = network.bind(X, y, sample_weight)
-    penalty = _robust.penalty(network, **penalties)
+    penalty = _robustness.penalty(network, **penalties)
     network.parameters.require_finite()
     with network.team(data.n, 3) as team:
         total, gradient = finite_or_nan(*network.core.gradient(data, team, penalty, network.progress.seed))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ._needs import needing
+from ._optional import needing
 
 # name -> the module that has it
 NAMES = {

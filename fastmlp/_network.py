@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import _arrays, _checks, _core, _labels, _threads
 from ._parameters import OptimizerState, parameters_of
-from ._tied import Places, Ties
+from ._tie_matrix import Places, Ties
 from ._types import Floats, Shape
 from .layers import Dropout, Layer, own_factors
 from .losses import Loss

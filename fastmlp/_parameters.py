@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from . import _arrays, _core
 from ._engine.requests import Step
-from ._tied import Ties
+from ._tie_matrix import Ties
 from ._types import Floats, Integers, Shape
 from .optim import Optimizer
 

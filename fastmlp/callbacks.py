@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from . import _checks, _paths
 from ._monitor import HELD_OUT, check_mode, logged, monitor_of_logs, require_logged
-from ._running import fit_of
-from ._shown import Shown
+from ._repr import Shown
+from ._running_fits import fit_of
 
 if TYPE_CHECKING:
     from .model import MLP

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import _arrays, _checks, _core
-from ._shown import Shown
+from ._repr import Shown
 from ._types import Floats, Integers
 
 __all__ = ["Loss"]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays, _checks, _core
-from ._needs import needing
+from ._optional import needing
 from ._types import Floats
 from .losses import Loss
 
@@ -393,7 +393,7 @@ class Scorer:
         self.scorer, self.classifies = scorer, classifies
 
     def __call__(self, y: NDArray[Any], prediction: Floats, weight: Any) -> float:
-        from ._scored import Classifier, Regressor
+        from ._scorers import Classifier, Regressor
 
         if self.classifies:
             true, p, several = classes(y, prediction)

@@ -10,16 +10,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import _arrays, _checks, _core, _derivatives, _entries, _labels
+from . import _arrays, _checks, _core, _derivatives, _labels, _layer_list
 from . import layers as specs
-from ._exits import Exits
+from ._export_methods import ExportMethods
 from ._fit.history import History
 from ._fit.measures import labels_of, score
 from ._fit.mlp import fit
 from ._fit.options import Callbacks, ClassWeight, Metrics, Options, ValidationData
 from ._network import Network
 from ._parameters import OptimizerState
-from ._robust import Attack
+from ._robustness import Attack
 from ._types import Floats, Shape
 from .losses import Loss, LossFunction, LossName
 from .optim import Optimizer
@@ -39,7 +39,7 @@ def losses() -> list[str]:
     return list(_core.LOSSES)
 
 
-class MLP(Exits):
+class MLP(ExportMethods):
     """A multilayer perceptron: s(l) = W(l)^T x(l-1) + b(l), x(l) = theta(s(l)), l = 1..L.
 
     Parameters
@@ -96,7 +96,7 @@ class MLP(Exits):
         floating = _checks.floating(dtype)
         precision = _checks.precision(precision, floating)
         minimised = Loss(loss, floating)
-        shapes, checked = _entries.checked_layers(_entries.entries_to_specs(layers, activation, init), floating)
+        shapes, checked = _layer_list.checked_layers(_layer_list.entries_to_specs(layers, activation, init), floating)
         if not isinstance(ties, (list, tuple)):
             raise TypeError(f"ties must be a list of ties, got {type(ties).__name__}")
         rng = _checks.generator(random_state)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _arrays, _checks, sensitivity
-from ._needs import needing
+from ._optional import needing
 from ._types import Floats
 from .model import MLP
 from .sensitivity._target import feature_names as names_of_features

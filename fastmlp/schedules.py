@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 
 from . import _checks
-from ._shown import Shown
+from ._repr import Shown
 
 __all__ = ["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle"]
 

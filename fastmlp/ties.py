@@ -17,7 +17,7 @@ from . import _arrays, _checks
 from ._types import Floats, Integers
 
 if TYPE_CHECKING:
-    from ._tied import Places
+    from ._tie_matrix import Places
 
 __all__ = ["TiedGroup", "TiedLayers", "TiedMap", "Frozen", "tie_transpose", "tie_layers", "tie_map"]
 SAME = 1e-12  # relative tolerance: values that two ties give for one weight may differ by rounding

@@ -34,7 +34,7 @@ from fastmlp import (
     Scale,
     Shift,
 )
-from fastmlp._entries import checked_layers
+from fastmlp._layer_list import checked_layers
 
 SMOOTH = ("identity", "tanh", "sigmoid", "softplus", "silu", "gelu", "mish", "sin", "cos")
 DEEPEST = 3  # blocks in each other

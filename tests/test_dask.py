@@ -24,7 +24,7 @@ dd = pytest.importorskip("dask.dataframe")
 
 from dask_collections import frame, of_unknown_chunks, with_empty_parts  # noqa: E402
 from fastmlp import EarlyStopping, LambdaCallback, MLPClassifier, MLPRegressor  # noqa: E402
-from fastmlp._running import fit_of  # noqa: E402
+from fastmlp._running_fits import fit_of  # noqa: E402
 from fastmlp.distributed import DaskMLPClassifier, DaskMLPRegressor  # noqa: E402
 from fastmlp.distributed.collections import Shard  # noqa: E402
 from fastmlp.distributed.rounds import Tally, Trained, tally  # noqa: E402

@@ -20,7 +20,7 @@ pd = pytest.importorskip("pandas")
 
 from dask_collections import with_empty_parts  # noqa: E402
 from fastmlp import AdamW, EarlyStopping, TabularClassifier, TabularRegressor  # noqa: E402
-from fastmlp._running import fit_of  # noqa: E402
+from fastmlp._running_fits import fit_of  # noqa: E402
 from fastmlp.distributed import DaskTabularClassifier, DaskTabularRegressor, table_rounds  # noqa: E402
 from fastmlp.distributed.collections import Shard  # noqa: E402
 from fastmlp.tabular import columns as tables  # noqa: E402

@@ -23,7 +23,7 @@ from fastmlp import (
     optim,
     tie_layers,
 )
-from fastmlp._fit.cuts import Cut, ProportionalCut
+from fastmlp._fit.batches import Cut, ProportionalCut
 from fastmlp.distributed import Communicator, MPICommunicator, SerialCommunicator, communicator_of
 from fastmlp.sensitivity import Attack
 from ranks import all_of, on_ranks, order_of_the_union

@@ -21,8 +21,8 @@ from fastmlp import (
     _core,
     optim,
 )
+from fastmlp._fit.collective import Together
 from fastmlp._fit.mlp import NetworkPlan
-from fastmlp._fit.together import Together
 from fastmlp.distributed import parts
 from ranks import DividingCommunicator, ThreadCommunicator, all_of, on_ranks, shard
 

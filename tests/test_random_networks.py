@@ -29,7 +29,7 @@ from fastmlp import (
     tie_map,
     tie_transpose,
 )
-from fastmlp._entries import checked_layers
+from fastmlp._layer_list import checked_layers
 from layer_checks import trained
 from nested_networks import entries, some
 from test_gradients import STEP, quotients

@@ -11,7 +11,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 pd = pytest.importorskip("pandas")
 
 from fastmlp import EarlyStopping, TabularClassifier, TabularRegressor  # noqa: E402
-from fastmlp._running import fit_of  # noqa: E402
+from fastmlp._running_fits import fit_of  # noqa: E402
 from fastmlp.data import Parquet  # noqa: E402
 from fastmlp.tabular import columns as tables  # noqa: E402
 from fastmlp.tabular import pieces, streamed  # noqa: E402

@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 import _path  # noqa: F401
 import fastmlp
 from fastmlp import MLP, Concat, Dense, Dropout, Identity, LayerNorm, Scale
-from fastmlp._fit.average import RunningMean
 from fastmlp._fit.loop import train
+from fastmlp._fit.weight_average import RunningMean
 from fastmlp.tabular import ensemble, presets
 from lib import machine, options, real_tables, report, tables
 from tables import scores

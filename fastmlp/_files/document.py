@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import _checks, _entries, layers, optim, schedules, ties
+from .. import _checks, _layer_list, layers, optim, schedules, ties
 from .._fit.history import History
 from .._network import Unfinished
 from .._parameters import OptimizerState, flatten
@@ -171,7 +171,7 @@ def tensor_shapes(entries: Sequence[Any], optimizer: optim.Optimizer | None,
     optimizer: that trained it, None for none. n_tied: how many parameters its ties leave, None without ties. dtype: of
     the network.
     """
-    shapes, specs = _entries.checked_layers(entries, dtype)
+    shapes, specs = _layer_list.checked_layers(entries, dtype)
     tensors = {}
     for l, spec in enumerate(specs, 1):
         weights = spec.weights(shapes[spec.sources(l)[0]])

@@ -19,11 +19,11 @@ from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
 from . import mixup
-from .average import RunningMean
-from .cuts import Stretch
+from .batches import Stretch
 from .orders import Order, Piece, Place
 from .ranks import ALONE, NO_ROWS, Ranks
 from .rates import DroppedRates
+from .weight_average import RunningMean
 
 OnBatchEnd = Callable[[int, dict[str, float]], bool]  # (batch, logs) -> whether to stop
 VERY_LARGE = 1e4  # if a weight exceeds this, the loss is computed to see whether it is still finite

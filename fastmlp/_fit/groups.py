@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _checks
+from .parallel import LOOK_SECONDS
 from .ranks import sum_in_order
-from .side_by_side import LOOK_SECONDS
 
 Result = TypeVar("Result")
 Groups = int | Sequence[int]  # the number of groups, or the rows of each

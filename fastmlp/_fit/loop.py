@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Self
 from .. import _checks, _core
 from .._engine.requests import Objective
 from .._parameters import OptimizerState
-from .._running import Fit, Use
+from .._running_fits import Fit, Use
 from ..callbacks import Callback, overrides
-from .average import RunningMean
 from .epochs import EpochResult, Epochs
-from .local import LocalEpochs
+from .local_sgd import LocalEpochs
 from .orders import InOrder, Order, Shuffled
-from .plain import LEAST, PlainEpochs
+from .plain_epochs import LEAST, PlainEpochs
 from .ranks import ALONE, Ranks
 from .rates import DroppedRates
-from .resumed import WindowEpochs
+from .resuming import WindowEpochs
 from .stream import Stream, StreamEpochs
+from .weight_average import RunningMean
 
 if TYPE_CHECKING:
     from ..model import MLP

@@ -11,8 +11,8 @@ from . import classes
 from .history import History
 from .measures import Measures
 from .options import DEFAULTS, Options
+from .parallel import side_by_side
 from .ranks import ALONE
-from .side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from ..model import MLP

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from .. import _checks, _core, _robust, _running
+from .. import _checks, _core, _robustness, _running_fits
 from .._engine.requests import Objective
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Integers
 from . import classes, loop, mixup
-from .average import RunningMean
 from .epochs import EpochResult
 from .history import History
 from .measures import Measures
@@ -24,9 +23,10 @@ from .options import Options, local_steps, validation_sets
 from .orders import InOrder, Order, Shuffled, hold_out
 from .ranks import ALONE, Ranks, stand_in
 from .rates import dropout_rates, learning_rates
-from .resumed import WindowEpochs
-from .scales import warn_of_scales
+from .resuming import WindowEpochs
 from .stream import StreamEpochs, stream_of
+from .unscaled import warn_of_scales
+from .weight_average import RunningMean
 from .windows import windows_of
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ def fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool) -> History:
     """
     ranks = ALONE
     if options.comm is not None:
+        from .collective import ranks_of
         from .groups import groups_of  # here: few fits have a communicator
-        from .together import ranks_of
 
         groups = groups_of(options.comm)
         if groups is not None:
             return _fit_in_groups(net, X, y, options, fresh, groups)
         ranks = ranks_of(options.comm)
-    with ranks, _running.Fit(net) as running:
+    with ranks, _running_fits.Fit(net) as running:
         network, progress = net._network, net._network.progress
         before = net.history, progress.optimizer_state, progress.unfinished
         found = options.comm is None and classes.find(network, y, options)
@@ -91,7 +91,7 @@ def _fit_in_groups(net: MLP, X: Any, y: Any, options: Options, fresh: bool, grou
     return run(fit_group, len(parts))
 
 
-def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running.Fit, ranks: Ranks) -> History:
+def _fit(net: MLP, X: Any, y: Any, options: Options, fresh: bool, running: _running_fits.Fit, ranks: Ranks) -> History:
     network, progress = net._network, net._network.progress
     previous = None if fresh else progress.optimizer_state
     options.check(None if previous is None else previous.optimizer, network.loss)
@@ -168,9 +168,9 @@ def _objective_of(network: Network, X: Any, options: Options) -> Objective:
     """What is minimised besides the mean loss. X: for the checks of an attack; without rows if these are read later."""
     if PLAIN_WITHOUT.isdisjoint(options.given):
         return loop.PLAIN
-    penalty = _robust.penalty(network, gradient_penalty=options.gradient_penalty,
+    penalty = _robustness.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
-    attack = _robust.attack(options.adversarial, network.numbers(X))
+    attack = _robustness.attack(options.adversarial, network.numbers(X))
     return Objective(input_noise=options.input_noise, penalty=penalty, attack=attack,
                      smoothing=options.label_smoothing, mixup=options.mixup)
 
@@ -218,7 +218,7 @@ class NetworkPlan(loop.Plan):
             return {}  # the batches may not be iterable again, and one epoch leaves no choice of the best
         found = {"loss": epochs.loss}
         if epochs.objective.penalty.kind:
-            name = _robust.PENALTY_NAMES[epochs.objective.penalty.kind]
+            name = _robustness.PENALTY_NAMES[epochs.objective.penalty.kind]
             found[name] = lambda: epochs.penalty(lambda piece: bound_alone(epochs.network, self.X, self.y, *piece))
         return found
 
@@ -229,7 +229,7 @@ class NetworkPlan(loop.Plan):
         logs = {"loss": result.loss, "lr": result.rate}
         penalty = self.epochs.objective.penalty
         if penalty.kind:
-            logs[_robust.PENALTY_NAMES[penalty.kind]] = result.sensitivity
+            logs[_robustness.PENALTY_NAMES[penalty.kind]] = result.sensitivity
         if self.measures.sets:
             logs |= self.measures(self.epochs.team)
         self.net.history.log(logs)

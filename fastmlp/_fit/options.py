@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import _checks, _core, optim
-from .._robust import Attack, checked_attack
+from .._robustness import Attack, checked_attack
 from ..callbacks import Callback, ProgressBar, as_callbacks, require_watched
 from ..losses import Loss
 from ..metrics import LOGGED, direction, named_metrics

@@ -18,7 +18,7 @@ from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
 from ..callbacks import Callback
-from .cuts import Cut
+from .batches import Cut
 
 if TYPE_CHECKING:
     from .options import Options

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _checks, _paths
-from .._needs import needs
+from .._optional import needs
 
 __all__ = ["Columns", "Parquet"]
 

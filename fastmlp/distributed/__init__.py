@@ -18,7 +18,7 @@ Nor does importing it import or start Dask.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .._needs import needing
+from .._optional import needing
 from .communicator import Communicator, MPICommunicator, SerialCommunicator, communicator_of
 
 if TYPE_CHECKING:  # at run time `__getattr__` imports them, and scikit-learn with them

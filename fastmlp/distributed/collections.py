@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _arrays, _checks
-from .._needs import needs
+from .._optional import needs
 
 
 class Shard(NamedTuple):

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks
-from .._needs import needs
+from .._optional import needs
 from . import rounds
 from .collections import ShardFuture, is_collection, is_frame, rows_of, shards_of, where
 

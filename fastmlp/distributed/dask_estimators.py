@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from .. import _arrays, _checks
 from .._fit.ranks import ALONE
-from .._running import alone
+from .._running_fits import alone
 from ..callbacks import require_watched
 from ..estimators import MLPClassifier, MLPRegressor
 from ..estimators._docs import ATTRIBUTES

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _checks
-from .._running import alone
+from .._running_fits import alone
 from ..tabular import TabularClassifier, TabularRegressor, importances, pieces
 from ..tabular._base import ATTRIBUTES
 from ..tabular.columns import require_columns

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._fit.loop import Notifying
-from .._running import Fit
+from .._running_fits import Fit
 from ..estimators._solvers import callbacks_of
 from ..estimators._watched import Patience
 from . import rounds

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 
 from .. import _arrays, _checks
-from .._needs import needs
+from .._optional import needs
 from ..estimators._stochastic import batch_size
 from .collections import Shard
 

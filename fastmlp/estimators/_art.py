@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _checks
-from .._needs import needing
+from .._optional import needing
 from .._types import Floats
 
 with needing("to_art"):

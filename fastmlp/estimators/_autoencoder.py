@@ -16,7 +16,7 @@ from .. import _checks
 from .._arrays import blocks, weights
 from .._fit.options import Callbacks, described, is_tuple_of
 from .._fit.ranks import ALONE, Ranks
-from .._running import alone
+from .._running_fits import alone
 from .._types import Floats
 from ..layers import Dropout
 from ..model import MLP
@@ -28,7 +28,7 @@ from ._base import BaseMLP, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._input import either, validate_data, validate_weight
 from ._mlp import Entries
-from ._together import together
+from ._several_ranks import together
 from ._types import Activations, LearningRate, Monitored, Seed
 
 

@@ -16,21 +16,21 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _checks, _core, _lazy, optim
 from .._arrays import unscaled_weights
 from .._fit.ranks import ALONE, Ranks
-from .._fit.scales import warn_of_scales
+from .._fit.unscaled import warn_of_scales
 from .._monitor import HELD_OUT
-from .._running import Fit, alone
+from .._running_fits import Fit, alone
 from .._types import Floats
 from ..callbacks import Callback, require_watched
 from ..layers import ALIASES
 from ..metrics import larger_is_better
 from ..model import MLP
 from ..sensitivity._target import Target
-from . import _checked, _files, _lbfgs, _solvers, _state, _stochastic, _watched
-from ._documented import Documented
+from . import _constraints, _files, _lbfgs, _solvers, _state, _stochastic, _watched
+from ._doc_link import Documented
 from ._input import parts_to_watch, rows_to_watch, validate_data, validate_weight
 from ._mlp import HasNetwork
+from ._several_ranks import require_same_parameters, together
 from ._stochastic import CurrentRate
-from ._together import require_same_parameters, together
 
 try:  # new in scikit-learn 1.9, and experimental there
     from sklearn.callback import CallbackSupportMixin
@@ -98,11 +98,11 @@ class BaseMLP(HasNetwork, Documented, CallbackSupportMixin, ClassNamePrefixFeatu
 
     def _validate_params(self) -> None:
         """Check the parameters; scikit-learn calls this before each fit."""
-        _checked.check_kinds(self)
+        _constraints.check_kinds(self)
         dtype = np.dtype(self.dtype or (np.float64 if self.precision == "full" else np.float32))
         _checks.precision(self.precision, dtype)
-        _checked.check_bounds(self, dtype)
-        _checked.check_numbers(self, dtype)
+        _constraints.check_bounds(self, dtype)
+        _constraints.check_numbers(self, dtype)
 
     def _set_parameters(self, parameters: dict[str, Any]) -> None:
         """Set attributes from __init__'s locals()."""

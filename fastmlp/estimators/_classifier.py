@@ -20,15 +20,15 @@ from sklearn.utils.validation import check_is_fitted
 from .. import _arrays, _checks
 from .._fit.options import Callbacks
 from .._fit.ranks import ALONE, Ranks
-from .._running import alone
+from .._running_fits import alone
 from .._types import Floats
 from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._exchange import Exchange
-from ._hidden import HiddenLayerTransformer
+from ._hidden_layers import HiddenLayerTransformer
 from ._input import asked, validate_rows, weight_by_class
-from ._together import labels_of
+from ._several_ranks import labels_of
 from ._types import Activations, LearningRate, Monitored, Seed
 
 

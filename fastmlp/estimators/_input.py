@@ -18,7 +18,7 @@ from .. import _arrays, _checks
 from .._fit.options import described, is_tuple_of
 from .._fit.ranks import ALONE, Ranks
 from .._types import Floats
-from ._together import balanced
+from ._several_ranks import balanced
 
 NONE = "no_validation"  # scikit-learn's value for a y that is not needed
 NO_NUMBERS = "mMUSTV"   # kinds of dtypes: times, text, records

@@ -9,7 +9,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 from sklearn.utils.optimize import _check_optimize_result
 
-from .. import _core, _robust, _running
+from .. import _core, _robustness, _running_fits
 from .._fit.loop import Notify, Notifying
 from .._network import Network
 from .._types import Floats
@@ -45,7 +45,7 @@ def fit_lbfgs(job: _solvers.FitJob) -> None:
             _solvers.Tasks(job, None) as tasks:
         function = LossAndGradient(est, network, job.data, team, est.alpha / job.mean_weight())
         iterations = Iterations(est, function, tasks, notify)
-        _running.training_begins(est)
+        _running_fits.training_begins(est)
         try:
             result = scipy.optimize.minimize(
                 function, iterations.x, method="L-BFGS-B", jac=True, callback=iterations,
@@ -71,7 +71,7 @@ class LossAndGradient:
 
     def __init__(self, est: Any, network: Network, data: _core.Data, team: _core.Team, alpha: float) -> None:
         self.est, self.network, self.data, self.team, self.alpha = est, network, data, team, alpha / data.n
-        self.penalty = _robust.penalty(network, gradient_penalty=est.gradient_penalty)
+        self.penalty = _robustness.penalty(network, gradient_penalty=est.gradient_penalty)
 
     def arrays(self, padded: Floats | None = None) -> list[Floats]:
         """Weights and biases, or the corresponding parts of a padded array."""

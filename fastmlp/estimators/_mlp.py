@@ -16,7 +16,7 @@ from .._types import Floats
 from ..layers import Dense, Dropout, Layer
 from ..model import MLP
 from ..ties import Tie
-from . import _checked
+from . import _constraints
 
 Entries = list[int | Layer]  # the list that MLP takes
 
@@ -27,13 +27,13 @@ class HasNetwork:
 
     def _hidden_sizes(self: Any) -> list[int]:
         """hidden_layer_sizes as a list."""
-        return _checked.hidden_sizes(self.hidden_layer_sizes)
+        return _constraints.hidden_sizes(self.hidden_layer_sizes)
 
     def _layers(self, coefs: Sequence[Floats], intercepts: Sequence[Floats]) -> Entries:
         """The list that MLP takes, with these initial weights."""
         n_hidden = len(coefs) - 1
-        activations = _checked.each_hidden(self, "activation", n_hidden, str)
-        rates = _checked.each_hidden(self, "dropout", n_hidden, Real)
+        activations = _constraints.each_hidden(self, "activation", n_hidden, str)
+        rates = _constraints.each_hidden(self, "dropout", n_hidden, Real)
         layers: Entries = [len(coefs[0])]
         for W, b, activation, rate in zip(coefs, intercepts, [*activations, "identity"], [*rates, 0.0]):
             layers.append(Dense(W.shape[1], activation, init=W, bias_init=b))
@@ -47,7 +47,7 @@ class HasNetwork:
     def _draws_random_numbers(self: Any) -> bool:
         """Whether training uses random numbers besides the order of rows."""
         return bool(self.input_noise) or any(
-            _checked.each_hidden(self, "dropout", len(self._hidden_sizes()), Real))
+            _constraints.each_hidden(self, "dropout", len(self._hidden_sizes()), Real))
 
     def _settles(self: Any) -> dict[str, Any]:
         """The properties of the network that a fit fixes, whatever parameters are set later."""
@@ -122,7 +122,7 @@ class HasNetwork:
             dtype = "float32"
         elif not self._stochastic:  # scipy's L-BFGS works in float64
             dtype = "float64"
-        _checked.check_numbers(self, dtype)
+        _constraints.check_numbers(self, dtype)
         factor = 2.0 if self.activation == "logistic" else 6.0
         coefs, intercepts = [], []
         for n_in, n_out in zip(sizes, sizes[1:]):
@@ -141,7 +141,7 @@ class HasNetwork:
             raise ValueError("hidden_layer_sizes, X and y must stay as in the first fit, where layers had "
                              f"{found} units, got {sizes}")
         last = self._mlp()
-        _checked.check_numbers(self, last.dtype)
+        _constraints.check_numbers(self, last.dtype)
         coefs, intercepts = ([a for a in arrays if a is not None] for arrays in (last.W, last.b))
         net = self._build(coefs, intercepts, last.dtype)
         network, progress, state = net._network, last._network.progress, last._network.progress.optimizer_state

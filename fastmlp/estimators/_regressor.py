@@ -18,7 +18,7 @@ from .. import _checks
 from .._arrays import dense
 from .._fit.options import Callbacks
 from .._fit.ranks import ALONE, Ranks
-from .._running import alone
+from .._running_fits import alone
 from .._types import Floats
 from ..losses import OF_QUANTILES, Loss, LossName
 from ..metrics import d2_pinball
@@ -26,7 +26,7 @@ from ..optim import Optimizer
 from ._base import BaseMLP, column
 from ._docs import ATTRIBUTES, PARAMETERS
 from ._exchange import Exchange
-from ._hidden import HiddenLayerTransformer
+from ._hidden_layers import HiddenLayerTransformer
 from ._input import validate_rows, validate_weight
 from ._types import Activations, LearningRate, Monitored, Seed
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .. import _robust, _running, optim
+from .. import _robustness, _running_fits, optim
 from .._engine.requests import Objective
 from .._fit import loop
 from .._fit.epochs import EpochResult
@@ -40,7 +40,7 @@ def fit_stochastic(job: _solvers.FitJob) -> None:
     order = Reshuffled(job.data.n, rows, est._random_state) if est.shuffle else InOrder(job.data.n, rows)
     mean_weight = job.mean_weight(rows)
     objective = Objective(est.alpha / mean_weight, est.l1 / mean_weight, est.input_noise,
-                          _robust.penalty(job.network, gradient_penalty=est.gradient_penalty))
+                          _robustness.penalty(job.network, gradient_penalty=est.gradient_penalty))
     n = int(ranks.sums(order.n)[0])
     if est.batch_size != "auto" and est.batch_size > n:
         warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
@@ -97,7 +97,7 @@ class EstimatorPlan(loop.Plan):
     def begin_epoch(self) -> float:
         self.tasks.begin_epoch()
         est = self.est
-        _running.training_begins(est)
+        _running_fits.training_begins(est)
         if est.optimizer is not None:
             est._rate = optim.rate(optim.named(est.optimizer), self.epochs.state.epoch)
         elif callable(est.learning_rate):

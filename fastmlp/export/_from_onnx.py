@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _checks
 from .._files import document, whole
-from .._needs import needs
+from .._optional import needs
 from .._parameters import flatten
 from ._onnx import FACTOR, METADATA, PRESENT, SHAPE
 from ._onnx_kinds import TO_ONNX

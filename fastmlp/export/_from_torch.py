@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .. import _checks, _entries, layers
-from .._needs import needs
+from .. import _checks, _layer_list, layers
+from .._optional import needs
 from .._parameters import flatten
 from .._types import Shape
 from ..losses import Loss
@@ -71,7 +71,7 @@ def network(cls: type[Net], module: Any, input_shape: Any, loss: Any) -> Net:
         raise ValueError(f"loss must have as many quantiles as the module has outputs of each target, got {loss!r}")
     for one in modules:
         require_ours(one)
-    shape = first_shape(modules) if input_shape is None else _entries.input_shape(input_shape)
+    shape = first_shape(modules) if input_shape is None else _layer_list.input_shape(input_shape)
     reader = Reader(shape, next((array(p).dtype for p in module.parameters()), np.dtype(np.float32)))
     for one in modules:
         reader.read(one)

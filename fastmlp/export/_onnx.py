@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _checks
 from .._files import document, whole
-from .._needs import needs
+from .._optional import needs
 from .._version import __version__
 from . import _table
 from ._nodes import nodes_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .._needs import needs
+from .._optional import needs
 from . import _onnx_tables as tables
 from ._onnx import OPSETS, element_type
 from ._onnx_estimators import kind_of, labels

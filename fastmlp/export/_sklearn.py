@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from .. import _checks
-from .._needs import needs
+from .._optional import needs
 from ..layers import Dense
 from ._estimators import own_names
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _checks
-from .._needs import needs
+from .._optional import needs
 from . import _table
 from ._nodes import nodes_of
 

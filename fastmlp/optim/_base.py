@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from .._checks import Limits, builtin_fields, described, number
 from .._core import STEPS
 from .._engine.requests import Step
-from .._shown import Shown
+from .._repr import Shown
 
 BELOW_1: Limits = {"least": 0, "below": 1}
 LEAST_0: Limits = {"least": 0}

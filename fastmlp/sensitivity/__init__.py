@@ -1,5 +1,5 @@
 """How a network's outputs and its error depend on its input: derivatives, attributions, noise, attacks."""
-from .._robust import Attack
+from .._robustness import Attack
 from ._attacks import fgsm, pgd
 from ._attributions import expected_gradients, input_x_gradient, integrated_gradients, saliency, smooth_grad
 from ._derivatives import input_gradient, jacobian, jvp, vjp

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .. import _checks
-from .._robust import Attack
+from .._robustness import Attack
 from .._types import Floats
 from ._target import MOST_DRAWS, Model, Target, require_network, required
 

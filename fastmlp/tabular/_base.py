@@ -13,12 +13,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_is_fitted
 
 from .. import _arrays, _checks, _core, _lazy
-from .._running import alone
+from .._running_fits import alone
 from .._types import Floats, Integers
 from ..callbacks import Callback
 from ..data import Parquet
-from ..estimators import _checked, _state
-from ..estimators._documented import Documented
+from ..estimators import _constraints, _state
+from ..estimators._doc_link import Documented
 from ..estimators._input import parts_to_watch, rows_to_watch, validate_weight
 from ..model import MLP
 from . import _files, ensemble, importances, joint, streamed
@@ -85,8 +85,8 @@ class BaseTabular(Documented, BaseEstimator):
 
     def _validate_params(self) -> None:
         """Check the parameters; scikit-learn calls this before each fit."""
-        _checked.check_kinds(self)
-        _checked.check_bounds(self, np.float64)
+        _constraints.check_kinds(self)
+        _constraints.check_bounds(self, np.float64)
 
     def _set_parameters(self, parameters: dict[str, Any]) -> None:
         """Set attributes from __init__'s locals()."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
 from .. import _checks
-from .._needs import needing
+from .._optional import needing
 from .._types import Floats
 from ..estimators._input import asked
 

@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, _running, _threads, optim
+from .. import _core, _running_fits, _threads, optim
 from .._engine.requests import Objective
 from .._fit.epochs import EpochResult
 from .._fit.loop import DivergenceWarning, Ending, Plan, train
 from .._fit.measures import MeasuredRows
 from .._fit.orders import Shuffled
-from .._fit.side_by_side import side_by_side
+from .._fit.parallel import side_by_side
 from .._monitor import Monitor
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
@@ -117,7 +117,7 @@ class Training:
         data = bound(net, self.short, self.X, self.y, self.weight)
         order = Shuffled(data.n, part.rows, net._network.progress.seed)
         plan = MemberPlan(net, kind, self.preset, self._watched(net, data, part), self._seconds_left(), self.crew)
-        with self.crew.member(), _running.Fit(net) as running:
+        with self.crew.member(), _running_fits.Fit(net) as running:
             running.directions = dict.fromkeys(LOGGED, False)
             ending = train(net, running, plan, data, order, kind.epochs, batch_size(self.preset, order.n), Objective(),
                            self.callbacks, n_threads)

@@ -21,7 +21,7 @@ from .._fit.epochs import Epochs
 from .._fit.loop import DivergenceWarning, Notify, Notifying
 from .._fit.orders import Shuffled
 from .._monitor import Monitor
-from .._running import Fit
+from .._running_fits import Fit
 from .._types import Floats, Integers
 from ..callbacks import Callback
 from ..model import MLP

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _arrays, _checks
-from .._needs import needs
+from .._optional import needs
 from .._types import Floats, Integers
 from ..data import Parquet
 from . import importances, pieces

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import threads
 from fastmlp import MLP, SGD, TabularRegressor, fit_many
-from fastmlp._fit.side_by_side import side_by_side
+from fastmlp._fit.parallel import side_by_side
 
 pytestmark = pytest.mark.skipif(threading.current_thread() is not threading.main_thread(),
                                 reason="signals go to the main thread")

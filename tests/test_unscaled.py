@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 
 from fastmlp import MLP, BatchNorm, MLPClassifier, MLPRegressor, Residual, ScaleWarning
-from fastmlp._fit import scales
+from fastmlp._fit import unscaled
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((400, 5))
@@ -77,7 +77,7 @@ def test_estimators():
 
 def test_what_is_looked_at_is_bounded(monkeypatch):
     seen = []
-    monkeypatch.setattr(scales._core, "largest", lambda a: seen.append(a.shape) or 0.0)
+    monkeypatch.setattr(unscaled._core, "largest", lambda a: seen.append(a.shape) or 0.0)
     for shape in ((10**6, 2), (3, 10**6), (5000, 100)):
-        scales._largest_column(np.broadcast_to(np.float32(1), shape), 600.0)
+        unscaled._largest_column(np.broadcast_to(np.float32(1), shape), 600.0)
     assert seen == [(1000, 2), (1, 10**6), (162, 100)]

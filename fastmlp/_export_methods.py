@@ -7,7 +7,7 @@ from typing import Any, Self
 from . import _lazy
 
 
-class Exits:
+class ExportMethods:
     """The export and import methods of MLP. Exported networks compute in full precision, whatever the network's is."""
 
     def to_onnx(self, path: str | os.PathLike[str] | None = None, dtype: Any = None, weights: str | None = None) -> Any:

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 import sources
-from fastmlp._needs import PACKAGES, needing, needs
+from fastmlp._optional import PACKAGES, needing, needs
 
 DISTRIBUTIONS = {"art": "adversarial-robustness-toolbox", "sklearn": "scikit-learn"}  # where they are called otherwise
 EXTRAS = tomllib.loads((sources.ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

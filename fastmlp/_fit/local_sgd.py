@@ -1,7 +1,7 @@
 """Epochs in which each rank takes its own steps between averages of the weights: local SGD (Stich 2019)."""
 from __future__ import annotations
 
-from .cuts import Stretch
+from .batches import Stretch
 from .epochs import Epochs, EpochSums, Snapshot
 
 

@@ -22,7 +22,7 @@ from fastmlp import (
     NAdam,
     tie_transpose,
 )
-from fastmlp._fit import loop, plain
+from fastmlp._fit import loop, plain_epochs
 from fastmlp._fit.epochs import Epochs
 
 RNG = np.random.default_rng(0)
@@ -66,29 +66,29 @@ def trained_by(way):
 @pytest.fixture
 def calls(monkeypatch):
     """Numbers of epochs in calls of the engine for several, which are of about ten."""
-    found, repeat = [], plain.PlainEpochs._repeat
+    found, repeat = [], plain_epochs.PlainEpochs._repeat
 
     def counting(self, start, done, sums):
         if sums is not self.sum:
             found.append(len(sums))
         return repeat(self, start, done, sums)
 
-    monkeypatch.setattr(plain.PlainEpochs, "_repeat", counting)
-    monkeypatch.setattr(plain.PlainEpochs, "_seconds", lambda self: plain.SECONDS / 10)
+    monkeypatch.setattr(plain_epochs.PlainEpochs, "_repeat", counting)
+    monkeypatch.setattr(plain_epochs.PlainEpochs, "_seconds", lambda self: plain_epochs.SECONDS / 10)
     return found
 
 
 @pytest.fixture
 def one_by_one(monkeypatch):
     """How many went well, 0 or 1, of calls of the engine for one epoch."""
-    found, train = [], plain.PlainEpochs._train_epoch
+    found, train = [], plain_epochs.PlainEpochs._train_epoch
 
     def counting(self, start):
         sums = train(self, start)
         found.append(int(self.at_once > 0))
         return sums
 
-    monkeypatch.setattr(plain.PlainEpochs, "_train_epoch", counting)
+    monkeypatch.setattr(plain_epochs.PlainEpochs, "_train_epoch", counting)
     return found
 
 
@@ -166,7 +166,7 @@ def test_what_is_more_than_the_mean_loss_of_all_rows(calls, one_by_one, given):
 
 
 def test_long_epochs_come_one_by_one(monkeypatch):
-    monkeypatch.setattr(plain.PlainEpochs, "_run_call", None)
+    monkeypatch.setattr(plain_epochs.PlainEpochs, "_run_call", None)
     rows = np.zeros((20_000, 3), np.float32)
     MLP([3, 4, 2], random_state=0).fit(rows, rows[:, :2], epochs=8, batch_size=1)
 

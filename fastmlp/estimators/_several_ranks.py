@@ -35,8 +35,8 @@ def together(fit: Fit) -> Fit:
         if comm is None:
             local_steps(sync)
             return fit(self, *args, **options)
+        from .._fit.collective import ranks_of
         from .._fit.groups import groups_of  # here: few fits have a communicator
-        from .._fit.together import ranks_of
 
         groups = groups_of(comm)
         if groups is not None:

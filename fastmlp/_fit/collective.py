@@ -23,7 +23,7 @@ from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Floats, Integers
 from ..callbacks import Callback
-from .cuts import Cut, ProportionalCut
+from .batches import Cut, ProportionalCut
 from .ranks import ALONE, NO_ROWS, Ranks, stand_in
 from .signals import Deferred
 
