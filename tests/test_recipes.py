@@ -193,7 +193,7 @@ MIRRORED.backward = mirrored_backward
     layers.Mirrored: Kind(onnx.mirrored, c.mirrored, torch.mirrored),
 """),
     Edit("fastmlp/export/_onnx_kinds.py", '''
-    """What does nothing outside of training."""
+    """For layers that do nothing in prediction."""
     return x
 ''', """
 
@@ -201,7 +201,7 @@ def mirrored(graph: Graph, node: Node, x: Value) -> Value:
     return x.through(lambda name: graph.op("Mul", name, number(graph, -node.layer.by)))
 """),
     Edit("fastmlp/export/_c_kinds.py", '''
-    """What does nothing outside of training, or with maps, which lie as rows do."""
+    """For layers that do nothing in prediction, or only reshape maps, which are stored as rows anyway."""
     return x
 ''', """
 
