@@ -42,6 +42,24 @@ __all__ = ["ACTIVATIONS", "COMPILER", "Core", "Data", "ISA", "KINDS", "LINKS", "
            "PENALTIES", "SOURCES", "STEPS", "Team", "WHOLE", "all_finite", "available_isas", "borrow_team",
            "choose_isa", "copy", "cores", "function", "largest", "phases", "shuffle"]
 
+cdef extern from *:
+    """
+    /* cython.critical_section for statements that raise nothing; where there is a GIL it costs nothing */
+    #ifdef Py_GIL_DISABLED
+    typedef PyCriticalSection section_t;
+    #define enter(section, object) PyCriticalSection_Begin(section, object)
+    #define leave(section) PyCriticalSection_End(section)
+    #else
+    typedef char section_t;
+    #define enter(section, object) ((void)(section))
+    #define leave(section) ((void)(section))
+    #endif
+    """
+    ctypedef struct section_t:
+        pass
+    void enter(section_t *section, object owner)
+    void leave(section_t *section)
+
 cdef enum:
     EVALUATE_ROWS = 65536       # rows whose losses are summed together; the bits of a loss depend on it
     CHUNK_BYTES = 6 * 1024 * 1024   # of x and delta of a chunk, about what the caches hold; at least 512 rows
@@ -465,21 +483,35 @@ cdef class Core:
         return total, out
 
     cdef SmallPrediction take_small(self):
+        cdef section_t section
+        enter(&section, self)
+        small = self.small
+        self.small = None
+        leave(&section)
+        return small if small is not None else self.take_another_small()
+
+    cdef SmallPrediction take_another_small(self):
         cdef SmallPrediction small
         with cython.critical_section(self):
-            small, self.small = self.small, None
-            if small is None and self.small_calls:
-                small = self.small_calls.pop()
-        if small is None:
-            small = SmallPrediction()
-            small.open(self.new_call(True), not self.rounds)
+            if self.small_calls:
+                return self.small_calls.pop()
+        small = SmallPrediction()
+        small.open(self.new_call(True), not self.rounds)
         return small
 
     cdef give_small(self, SmallPrediction small):
+        cdef section_t section
+        enter(&section, self)
+        cdef bint kept = self.small is None
+        if kept:
+            self.small = small
+        leave(&section)
+        if not kept:
+            self.give_another_small(small)
+
+    cdef give_another_small(self, SmallPrediction small):
         with cython.critical_section(self):
-            if self.small is None:
-                self.small = small
-            elif len(self.small_calls) < MOST_SMALL_CALLS:
+            if len(self.small_calls) < MOST_SMALL_CALLS:
                 self.small_calls.append(small)
 
     def predict_small(self, X):
