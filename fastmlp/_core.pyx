@@ -33,7 +33,7 @@ from fastmlp._engine.tables cimport address, kernels_for
 from fastmlp._engine.ties cimport fold, spread
 
 from fastmlp._engine.kinds import KINDS
-from fastmlp._engine.requests import Objective, Penalty, Sums
+from fastmlp._engine.requests import PLAIN, Penalty, Sums
 from fastmlp._engine.runtime import PENALTIES, WHOLE, borrow_team, cores, shuffle
 from fastmlp._engine.tables import (ACTIVATIONS, COMPILER, ISA, LINKS, LOSSES, SOURCES, STEPS, aligned, all_finite,
                                     available_isas, choose_isa, copy, function, largest)
@@ -67,7 +67,6 @@ cdef enum:
     PYTHON_LOSS_ROWS = 1024     # largest number of rows in a call of a Python loss
 
 MOST_THREADS = MAX_THREADS
-cdef object PLAIN = Objective()      # nothing but the mean loss
 globals().update(Data=Data, Meeting=Meeting, Team=Team)      # which a cimport does not make attributes of the module
 
 

@@ -130,6 +130,9 @@ class Objective(NamedTuple):
     mixup: float = 0.0
 
 
+PLAIN = Objective()  # nothing but the mean loss
+
+
 class Repeats(NamedTuple):
     """Consecutive epochs of the same batches, up to the first that fails: in which a loss is not finite, or after which
     a weight is not below `largest`.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
 from .. import _checks, _core
-from .._engine.requests import Objective
+from .._engine.requests import PLAIN, Objective
 from .._parameters import OptimizerState
 from .._running_fits import Fit, Use
 from ..callbacks import Callback, overrides
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Notify = Callable[[int, dict[str, float]], bool]  # (epoch or batch, logs) -> whether to stop
 Present = dict[str, Callable[[], float]]  # see Fit
 MANY = 10**6  # rows assumed where their number is unknown
-PLAIN = Objective()  # nothing but the mean loss
 
 
 class DivergenceWarning(RuntimeWarning):

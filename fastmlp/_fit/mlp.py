@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from .. import _checks, _core, _robustness, _running_fits
-from .._engine.requests import Objective
+from .._engine.requests import PLAIN, Objective
 from .._network import Network
 from .._parameters import OptimizerState
 from .._types import Integers
@@ -167,7 +167,7 @@ def _rows_of(network: Network, X: Any, y: Any, options: Options, seed: int, rank
 def _objective_of(network: Network, X: Any, options: Options) -> Objective:
     """What is minimised besides the mean loss. X: for the checks of an attack; without rows if these are read later."""
     if PLAIN_WITHOUT.isdisjoint(options.given):
-        return loop.PLAIN
+        return PLAIN
     penalty = _robustness.penalty(network, gradient_penalty=options.gradient_penalty,
                               jacobian_penalty=options.jacobian_penalty)
     attack = _robustness.attack(options.adversarial, network.numbers(X))

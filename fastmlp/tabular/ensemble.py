@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, _running_fits, _threads, optim
-from .._engine.requests import Objective
+from .._engine.requests import PLAIN
 from .._fit.epochs import EpochResult
 from .._fit.loop import DivergenceWarning, Ending, Plan, train
 from .._fit.measures import MeasuredRows
@@ -119,7 +119,7 @@ class Training:
         plan = MemberPlan(net, kind, self.preset, self._watched(net, data, part), self._seconds_left(), self.crew)
         with self.crew.member(), _running_fits.Fit(net) as running:
             running.directions = dict.fromkeys(LOGGED, False)
-            ending = train(net, running, plan, data, order, kind.epochs, batch_size(self.preset, order.n), Objective(),
+            ending = train(net, running, plan, data, order, kind.epochs, batch_size(self.preset, order.n), PLAIN,
                            self.callbacks, n_threads)
         return plan.done, ending
 

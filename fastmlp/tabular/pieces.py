@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.utils.multiclass import unique_labels
 
 from .. import _arrays, _threads
-from .._engine.requests import Objective
+from .._engine.requests import PLAIN
 from .._fit.epochs import Epochs
 from .._fit.loop import DivergenceWarning, Notify, Notifying
 from .._fit.orders import Shuffled
@@ -265,7 +265,7 @@ def train_all(nets: Sequence[MLP], rates: Sequence[Sequence[float]], rows: Seque
         order = Shuffled(data.n, rows, network.progress.seed)
         batch = ensemble.batch_size(preset, order.n)
         with network.team(order.n, 3 * len(rates), n_threads if threads == 1 else 1, batch) as team:
-            epochs = Epochs(network, state, data, order, batch, team, Objective())
+            epochs = Epochs(network, state, data, order, batch, team, PLAIN)
             for rate in rates:
                 result = epochs.run(rate)
                 if result is None:
